@@ -64,6 +64,19 @@ note() {
 	echo "# $*"
 }
 
+# started PID, over PID: what is still running when the script ends is killed.
+started() {
+	jobs_started="$jobs_started $1"
+}
+
+over() {
+	kept=
+	for job in $jobs_started; do
+		[ "$job" = "$1" ] || kept="$kept $job"
+	done
+	jobs_started=$kept
+}
+
 # need COMMAND…: the script cannot do its work without these.
 need() {
 	for tool in "$@"; do
@@ -85,7 +98,7 @@ same() {
 	[ "$2" = "$3" ] || fail "$1: expected '$2', found '$3'"
 }
 
-# compile LOG-FREE wrapper: stops the script when a test program does not build.
+# build COMMAND…: stops the script when a test program does not build.
 build() {
 	"$@" >"$work/said" 2>&1 || {
 		echo "# does not build: $*"
@@ -115,14 +128,13 @@ libs() {
 install_into() {
 	(
 		unset MAKEFLAGS MFLAGS MAKELEVEL GNUMAKEFLAGS
-		"${MAKE:-make}" -C "$root" install BUILD="$BUILD" PREFIX="$1" DESTDIR=
+		"${MAKE:-make}" -C "$root" install BUILD="$BUILD" PREFIX="$1" LIBDIR="$1/lib" \
+			INCLUDEDIR="$1/include" DESTDIR=
 	) >"$work/install.log" 2>&1 || {
 		sed 's/^/# /' "$work/install.log"
 		exit 1
 	}
-	for dir in "$1"/lib/pkgconfig "$1"/lib64/pkgconfig "$1"/lib/*/pkgconfig; do
-		[ ! -d "$dir" ] || PKG_CONFIG_PATH=$dir${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
-	done
+	PKG_CONFIG_PATH=$1/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 	export PKG_CONFIG_PATH
 }
 
