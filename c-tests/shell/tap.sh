@@ -59,6 +59,29 @@ check() {
 	fi
 }
 
+# tap_program LABEL COMMAND…: a program that prints TAP itself; its tests are counted here,
+# and that it ended well is a test of its own.
+tap_program() {
+	label=$1
+	shift
+	said_rc=0
+	"$@" >"$work/tap" 2>"$work/said" || said_rc=$?
+	ran=0
+	while IFS= read -r line; do
+		case $line in
+		"ok "*|"not ok "*)
+			ran=$((ran + 1))
+			tests=$((tests + 1))
+			case $line in not*) failures=$((failures + 1)) ;; esac
+			echo "${line%%ok *}ok $tests - $label: ${line#* - }"
+			;;
+		"#"*) echo "$line" ;;
+		esac
+	done <"$work/tap"
+	sed "s/^/# /" "$work/said"
+	check "$label: ends well" test "$said_rc" -eq 0 -a "$ran" -gt 0
+}
+
 # note TEXT: a line that a TAP reader passes over.
 note() {
 	echo "# $*"

@@ -15,7 +15,7 @@ main(int argc, char **argv)
 	unsigned char	greeting[100];
 	int		rc;
 
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	ctx = drpc_connect(argv[1]);
 	EXPECT(ctx != NULL);
 	fill_pattern(greeting, sizeof(greeting));

@@ -36,7 +36,7 @@ notify(int method)
 int
 main(int argc, char **argv)
 {
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	server = drpc_connect(argv[1]);
 	EXPECT(server != NULL);
 	EXPECT(server->sequence == 0);

@@ -50,7 +50,7 @@ main(int argc, char **argv)
 	Drpc__Response *response;
 	char		missing[] = "/nonexistent/agent.sock";
 
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	EXPECT(send_request(missing, &response) == -DER_BADPATH);
 
 	EXPECT(send_request(argv[1], &response) == 0);

@@ -44,7 +44,7 @@ main(int argc, char **argv)
 	unsigned char	body[1024];
 	Drpc__Response *resp;
 
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	fill_pattern(body, sizeof(body));
 	engine_call(argv[1], DRPC_METHOD_SRV_NOTIFY_READY, body, sizeof(body), R_SYNC, &resp);
 	EXPECT(yields > 0);

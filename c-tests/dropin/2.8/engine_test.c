@@ -35,7 +35,7 @@ main(int argc, char **argv)
 {
 	struct drpc *ctx;
 
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	drpc_call_free(NULL);
 	drpc_response_free(NULL);
 	EXPECT(drpc_connect(argv[1], &ctx) == 0);

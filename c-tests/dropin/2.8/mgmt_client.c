@@ -62,7 +62,7 @@ main(int argc, char **argv)
 	char	     missing[] = "/nonexistent/agent.sock";
 	struct drpc *ctx;
 
-	EXPECT(argc == 2);
+	EXPECT(argc >= 2);
 	EXPECT(drpc_connect(missing, &ctx) == -DER_NONEXIST);
 	EXPECT(ctx == NULL);
 	get_attach_info(argv[1]);
