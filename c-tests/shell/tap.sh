@@ -147,13 +147,16 @@ libs() {
 	echo "-L$BUILD/lib -Wl,-rpath,$BUILD/lib -ldrpc-$1"
 }
 
+# install_with TARGET PREFIX DESTDIR: make install or make uninstall.
+install_with() (
+	unset MAKEFLAGS MFLAGS MAKELEVEL GNUMAKEFLAGS
+	"${MAKE:-make}" -C "$root" --no-print-directory "$1" BUILD="$BUILD" PREFIX="$2" \
+		LIBDIR="$2/lib" INCLUDEDIR="$2/include" DESTDIR="$3"
+)
+
 # install_into PREFIX: what pkg-config then finds is the installed library.
 install_into() {
-	(
-		unset MAKEFLAGS MFLAGS MAKELEVEL GNUMAKEFLAGS
-		"${MAKE:-make}" -C "$root" install BUILD="$BUILD" PREFIX="$1" LIBDIR="$1/lib" \
-			INCLUDEDIR="$1/include" DESTDIR=
-	) >"$work/install.log" 2>&1 || {
+	install_with install "$1" '' >"$work/install.log" 2>&1 || {
 		sed 's/^/# /' "$work/install.log"
 		exit 1
 	}
