@@ -16,7 +16,7 @@ use crate::error::Cause;
 const HEAD_CAPACITY: usize = 44;
 
 /// A varint has at most this many bytes.
-const VARINT_MAX: usize = 10;
+pub const VARINT_MAX: usize = 10;
 
 /// Keys and lengths have at most this many.
 const VARINT32_MAX: usize = 5;
@@ -46,12 +46,19 @@ pub struct ResponseRef<'a> {
 }
 
 impl<'a> CallRef<'a> {
-    /// Number of the last field; higher ones are unknown.
+    /// Number of the last field; every other number is unknown.
     pub const LAST_FIELD: u32 = 4;
 
     /// Reads a call; of a repeated field the last one counts, unknown ones are passed over.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
+        Ok(Self::decode_counting(message)?.0)
+    }
+
+    /// The same, and says how many unknown fields there are.
+    #[inline]
+    pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
         let mut call = Self::default();
+        let mut unknown = 0;
         for field in Fields::new(message) {
             let field = field?;
             match field.number {
@@ -59,10 +66,10 @@ impl<'a> CallRef<'a> {
                 2 => call.method = field.int()? as i32,
                 3 => call.sequence = field.int()?,
                 4 => call.body = field.bytes()?,
-                _ => {}
+                _ => unknown += 1,
             }
         }
-        Ok(call)
+        Ok((call, unknown))
     }
 
     /// Encodes the call; `unknown` are encoded fields that follow the known ones.
@@ -76,22 +83,29 @@ impl<'a> CallRef<'a> {
 }
 
 impl<'a> ResponseRef<'a> {
-    /// Number of the last field; higher ones are unknown.
+    /// Number of the last field; every other number is unknown.
     pub const LAST_FIELD: u32 = 3;
 
     /// Reads a response; of a repeated field the last one counts, unknown ones are passed over.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
+        Ok(Self::decode_counting(message)?.0)
+    }
+
+    /// The same, and says how many unknown fields there are.
+    #[inline]
+    pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
         let mut response = Self::default();
+        let mut unknown = 0;
         for field in Fields::new(message) {
             let field = field?;
             match field.number {
                 1 => response.sequence = field.int()?,
                 2 => response.status = field.int()? as i32,
                 3 => response.body = field.bytes()?,
-                _ => {}
+                _ => unknown += 1,
             }
         }
-        Ok(response)
+        Ok((response, unknown))
     }
 
     /// Encodes the response; `unknown` are encoded fields that follow the known ones.
@@ -177,6 +191,15 @@ impl Head {
         }
         Encoded { head: self, body, unknown }
     }
+}
+
+/// The key of an encoded field, and its length.
+pub fn key(number: u32, wire_type: u8) -> ([u8; VARINT_MAX], usize) {
+    let mut bytes = [0; VARINT_MAX];
+    let mut free = &mut bytes[..];
+    encode_varint(u64::from(number) << 3 | u64::from(wire_type), &mut free);
+    let len = VARINT_MAX - free.len();
+    (bytes, len)
 }
 
 /// One field of an encoded message.
