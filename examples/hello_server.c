@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <daos/drpc.h>
@@ -43,20 +44,25 @@ greet(const Drpc__Call *call, Drpc__Response *resp)
 		return;
 	}
 
-	char greeting[256];
-	snprintf(greeting, sizeof(greeting), "Hello, %s!", hello->name);
-	printf("greeting %s\n", hello->name);
+	size_t size = strlen(hello->name) + sizeof("Hello, !");
+	char *greeting = malloc(size);
+	if (greeting == NULL) {
+		resp->status = DRPC__STATUS__FAILURE;
+		hello__hello__free_unpacked(hello, NULL);
+		return;
+	}
+	snprintf(greeting, size, "Hello, %s!", hello->name);
 	hello__hello__free_unpacked(hello, NULL);
 
 	Hello__HelloResponse answer = HELLO__HELLO_RESPONSE__INIT;
 	answer.greeting = greeting;
 
 	resp->body.data = malloc(hello__hello_response__get_packed_size(&answer));
-	if (resp->body.data == NULL) {
+	if (resp->body.data != NULL)
+		resp->body.len = hello__hello_response__pack(&answer, resp->body.data);
+	else
 		resp->status = DRPC__STATUS__FAILED_MARSHAL;
-		return;
-	}
-	resp->body.len = hello__hello_response__pack(&answer, resp->body.data);
+	free(greeting);
 }
 
 /* The handler of the module: it gets the calls of all its methods. The response comes prepared, with status SUCCESS. */
@@ -71,6 +77,7 @@ hello(Drpc__Call *call, Drpc__Response *resp)
 		resp->status = DRPC__STATUS__UNKNOWN_METHOD;
 		break;
 	}
+	printf("module %d, method %d: status %d\n", call->module, call->method, (int)resp->status);
 }
 
 /* Serves listener until a signal comes; takes the listener over. */

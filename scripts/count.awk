@@ -13,5 +13,5 @@ END {
 		failed += planned - tap
 	if (failed == 0 && (passed == 0 || status != 0))
 		failed = 1
-	print passed + 0, failed
+	print passed + 0, failed + 0
 }

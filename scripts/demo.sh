@@ -34,8 +34,10 @@ for abi; do
 	read -r said <&3 || fail "the server did not start"
 	echo "server: $said"
 
-	timeout -k 5 30 "$examples/$abi/hello_client" "$socket" world >"$dir/answer-$abi" || fail "the client failed"
+	status=0
+	timeout -k 5 30 "$examples/$abi/hello_client" "$socket" world >"$dir/answer-$abi" || status=$?
 	sed 's/^/client: /' "$dir/answer-$abi"
+	[ "$status" = 0 ] || fail "the client ended with status $status"
 
 	kill "$server"
 	status=0

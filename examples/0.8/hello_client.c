@@ -41,24 +41,32 @@ pack_hello(Drpc__Call *call, char *name)
 	return 0;
 }
 
-/* Prints what came back. Whatever the server could not do is said by the status; the body is empty then. */
+/* Prints the greeting in the body of resp. */
 static int
-print_response(const Drpc__Response *resp)
+print_greeting(const Drpc__Response *resp)
 {
-	const ProtobufCEnumValue *status = protobuf_c_enum_descriptor_get_value(&drpc__status__descriptor, resp->status);
-
-	printf("status:   %s (%d)\n", status != NULL ? status->name : "unknown", (int)resp->status);
-	if (resp->status != DRPC__STATUS__SUCCESS)
-		return EXIT_FAILURE;
-
 	Hello__HelloResponse *answer = hello__hello_response__unpack(NULL, resp->body.len, resp->body.data);
+
 	if (answer == NULL) {
-		fprintf(stderr, "hello_client: the body of the response is no HelloResponse\n");
+		fprintf(stderr, "hello_client: the body of the response is not a HelloResponse\n");
 		return EXIT_FAILURE;
 	}
 	printf("response: HelloResponse{greeting: \"%s\"}\n", answer->greeting);
 	hello__hello_response__free_unpacked(answer, NULL);
 	return EXIT_SUCCESS;
+}
+
+/* Prints what came back. What the server could not do is told by the status; there is no body then. */
+static int
+print_response(const Drpc__Response *resp)
+{
+	const ProtobufCEnumValue *status = protobuf_c_enum_descriptor_get_value(&drpc__status__descriptor, resp->status);
+	int result = EXIT_FAILURE;
+
+	if (resp->status == DRPC__STATUS__SUCCESS)
+		result = print_greeting(resp);
+	printf("status:   %s (%d)\n", status != NULL ? status->name : "unknown", (int)resp->status);
+	return result;
 }
 
 /* Greets over an open connection. */
