@@ -34,7 +34,7 @@ INSTALL ?= install
 OBJCOPY ?= objcopy
 SETUP ?= scripts/setup.sh
 
-export BUILD CC CARGO CARGO_TARGET_DIR VERSION
+export BUILD CC CARGO CARGO_TARGET_DIR
 
 # What Cargo makes of an ABI: everything, Rust's standard library included, in one large archive.
 ARCHIVES := $(foreach abi,$(ABIS),$(RELEASE)/libdrpc_$(subst .,_,$(abi)).a)
@@ -165,14 +165,17 @@ test-install: all | setup-check
 
 # Installs what is built, and builds only when nothing is: under sudo there may be no cargo.
 install:
-	@test -f $(firstword $(SHARED)) || $(MAKE) all
+	@for file in $(SHARED) $(LINKS) $(STATIC); do test -e $$file || exec $(MAKE) all; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
-	cp -P $(LINKS) $(DESTDIR)$(LIBDIR)
+	cp -Pf $(LINKS) $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
-	$(foreach header,$(HEADERS),$(INSTALL) -m 644 include/$(header) $(DESTDIR)$(INCLUDEDIR)/drpc-$(header) &&) :
-	$(foreach abi,$(ABIS),sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' abi/$(abi)/drpc-$(abi).pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$(abi).pc &&) :
+	for header in $(HEADERS); do \
+		$(INSTALL) -m 644 include/$$header $(DESTDIR)$(INCLUDEDIR)/drpc-$$header || exit; done
+	for abi in $(ABIS); do \
+		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@VERSION@|$(VERSION)|' abi/$$abi/drpc-$$abi.pc.in \
+			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
 
 # Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
 uninstall:

@@ -33,7 +33,7 @@ minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
 # One line per need: the first level that has it, how to see that it is there, its packages for apt, dnf and zypper.
 needs() {
 	cat <<-'END'
-	2 has         pkg-config     pkg-config          pkgconf-pkg-config  pkgconf-pkg-config
+	2 has         pkg-config     pkg-config          pkgconf-pkg-config  pkg-config
 	2 has_library libprotobuf-c  libprotobuf-c-dev   protobuf-c-devel    libprotobuf-c-devel
 	3 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
 	3 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
