@@ -24,6 +24,10 @@ BUILD ?= build
 override BUILD := $(abspath $(BUILD))
 LIB := $(BUILD)/lib
 
+# make's own default is g++, which a system with clang need not have.
+ifeq ($(origin CXX),default)
+CXX := c++
+endif
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 override CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
@@ -34,7 +38,7 @@ INSTALL ?= install
 OBJCOPY ?= objcopy
 SETUP ?= scripts/setup.sh
 
-export BUILD CC CARGO CARGO_TARGET_DIR
+export BUILD CC CXX CARGO CARGO_TARGET_DIR
 
 # What Cargo makes of an ABI: everything, Rust's standard library included, in one large archive.
 ARCHIVES := $(foreach abi,$(ABIS),$(RELEASE)/libdrpc_$(subst .,_,$(abi)).a)

@@ -21,6 +21,7 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 has_library() { has pkg-config && pkg-config --exists "$1"; }
+has_cxx() { has "${CXX:-$1}"; }
 # Without the symbols of the C library, which Debian packs apart, valgrind is there and refuses to run.
 runs() { has "$1" && "$1" -q true >/dev/null 2>&1; }
 
@@ -38,7 +39,7 @@ needs() {
 	3 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
 	3 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	3 runs        valgrind       valgrind,libc6-dbg  valgrind            valgrind
-	3 has         c++            g++                 gcc-c++             gcc-c++
+	3 has_cxx     c++            g++                 gcc-c++             gcc-c++
 	3 has         strace         strace              strace              strace
 	END
 }
