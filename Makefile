@@ -20,7 +20,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DESTDIR ?=
 
-BUILD ?= build
+# Not from the environment, where such a name may mean anything: clean removes it.
+BUILD := build
 override BUILD := $(abspath $(BUILD))
 LIB := $(BUILD)/lib
 
@@ -128,7 +129,7 @@ examples: $(EXAMPLES)
 demo: examples
 	@scripts/demo.sh $(BUILD)/examples $(ABIS)
 
-# --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds them up.
+# --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds up.
 
 check: setup-check
 	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check $(CHECKS)
