@@ -53,8 +53,10 @@ HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
 # Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
 INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 
-# The parts of `make check`, in this order: the cheap ones first.
-CHECKS := fmt check-headers clippy doc test-rust check-exports demo test-c test-install test-valgrind
+# Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
+SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
+# The parts of `make check`, in this order.
+CHECKS := fmt check-headers clippy doc test-rust check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 
 .PHONY: all demo check install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
 .DELETE_ON_ERROR:
@@ -163,8 +165,8 @@ test-c: all | setup-check
 test-valgrind: all | setup-check
 	@$(MAKE) --no-print-directory -C c-tests check-valgrind BUILD=$(BUILD)
 
-test-install: all | setup-check
-	@BUILD=$(BUILD) MAKE="$(MAKE)" c-tests/install.sh
+$(SCRIPT_TESTS): test-%: all | setup-check
+	@MAKE="$(MAKE)" sh c-tests/$*.sh
 
 # --- Installation
 
