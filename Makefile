@@ -1,0 +1,195 @@
+# Builds, tests and installs libdrpc. GNU make.
+#
+#   make            the libraries, in build/lib
+#   make demo       the hello examples over both libraries
+#   make check      every test; each part of it is a target of its own, see CHECKS
+#   make install    PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
+#   make uninstall  the same variables
+#   make headers    writes include/ anew from the Rust sources
+#   make clean      removes build/ and target/
+
+# The ABIs, each a directory in abi/ and in include/. All rules below hold for every one of them.
+ABIS := 0.8 2.8
+
+# The one place of the version is Cargo.toml; its first number is that of our own ABI, and so part of the SONAME.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+
+# Not from the environment, where such a name may mean anything: clean removes it.
+BUILD := build
+override BUILD := $(abspath $(BUILD))
+LIB := $(BUILD)/lib
+
+# make's own default is g++, which a system with clang need not have.
+ifeq ($(origin CXX),default)
+CXX := c++
+endif
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+override CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
+RELEASE := $(CARGO_TARGET_DIR)/release
+
+CFLAGS ?= -O2 -g -Wall -Wextra -Wpedantic
+INSTALL ?= install
+OBJCOPY ?= objcopy
+SETUP ?= scripts/setup.sh
+
+export BUILD CC CXX CARGO CARGO_TARGET_DIR
+
+# What Cargo makes of an ABI: everything, Rust's standard library included, in one large archive.
+ARCHIVES := $(foreach abi,$(ABIS),$(RELEASE)/libdrpc_$(subst .,_,$(abi)).a)
+SHARED := $(ABIS:%=$(LIB)/libdrpc-%.so.$(VERSION))
+LINKS := $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)) $(ABIS:%=$(LIB)/libdrpc-%.so)
+STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
+PC := $(ABIS:%=drpc-%.pc)
+EXAMPLES := $(foreach abi,$(ABIS),$(BUILD)/examples/$(abi)/hello_server $(BUILD)/examples/$(abi)/hello_client)
+# Relative to include/: 0.8/daos/drpc.h and so on.
+HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
+# Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
+INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
+
+# Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
+SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
+# The parts of `make check`, in this order.
+CHECKS := fmt check-headers clippy doc test-rust check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+
+.PHONY: all demo check install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+
+all: $(SHARED) $(LINKS) $(STATIC)
+
+setup-build setup-demo setup-check: setup-%:
+	@$(SETUP) $*
+
+# --- Libraries
+
+# Cargo alone knows what has changed, so it is always asked; when it leaves an archive as it was, so do the rules below.
+cargo: | setup-build
+	$(CARGO) build --release $(foreach abi,$(ABIS),-p drpc-$(subst .,-,$(abi)))
+
+$(ARCHIVES): cargo
+	@:
+
+# Not a cdylib: for one, rustc passes a version script of its own, which cannot be combined with ours.
+#   --whole-archive, --version-script, --gc-sections: keeps what the export list names and what that needs
+#   nodelete: destructors of Rust's thread-locals would crash after a dlclose
+#   -Bsymbolic-functions: our functions call one another directly; data stays interposable, because a program may
+#     have its own copy of a descriptor
+LDFLAGS_SHARED = -Wl,--gc-sections -Wl,-Bsymbolic-functions -Wl,--as-needed -Wl,--strip-all \
+	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
+
+$(SHARED): $(LIB)/libdrpc-%.so.$(VERSION): $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map
+	@mkdir -p $(@D)
+	$(CC) -shared -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(LDFLAGS_SHARED) \
+		-Wl,--version-script=abi/$*/exports.map -Wl,-soname,libdrpc-$*.so.$(SOVERSION)
+
+$(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)): %.so.$(SOVERSION): %.so.$(VERSION)
+	ln -sf $(<F) $@
+
+$(ABIS:%=$(LIB)/libdrpc-%.so): %.so: %.so.$(SOVERSION)
+	ln -sf $(<F) $@
+
+# Cargo's archive is ten times as large as needed and defines thousands of symbols: link what the API needs into one
+# object, and make every symbol local that is not on the export list.
+$(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/symbols.sh
+	@mkdir -p $(@D) $(BUILD)/obj
+	scripts/symbols.sh abi/$*/exports.map >$(BUILD)/obj/drpc-$*.symbols
+	$(LD) -r --gc-sections $$(sed 's/^/-u /' $(BUILD)/obj/drpc-$*.symbols) -o $(BUILD)/obj/drpc-$*.o $<
+	$(OBJCOPY) --strip-debug --strip-unneeded -R .llvmbc -R .llvmcmd \
+		--keep-global-symbols=$(BUILD)/obj/drpc-$*.symbols $(BUILD)/obj/drpc-$*.o
+	rm -f $@
+	$(AR) rcs $@ $(BUILD)/obj/drpc-$*.o
+
+headers: | setup-build
+	$(CARGO) run -q -p drpc-headers -- write
+
+# --- Examples
+
+# libprotobuf-c is for the messages of the example (hello.pb-c.c): the library has no need of it.
+define link_example
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) -Iexamples -Iinclude/$* -L$(LIB) -ldrpc-$* \
+		-Wl,-rpath,$(LIB) $$(pkg-config --cflags --libs libprotobuf-c)
+endef
+
+EXAMPLE_SOURCES := examples/hello.pb-c.c examples/hello.pb-c.h $(HEADERS:%=include/%)
+
+$(BUILD)/examples/%/hello_server: examples/hello_server.c $(EXAMPLE_SOURCES) $(LIB)/libdrpc-%.so | setup-demo
+	$(link_example)
+
+$(BUILD)/examples/%/hello_client: examples/%/hello_client.c $(EXAMPLE_SOURCES) $(LIB)/libdrpc-%.so | setup-demo
+	$(link_example)
+
+examples: $(EXAMPLES)
+
+demo: examples
+	@scripts/demo.sh $(BUILD)/examples $(ABIS)
+
+# --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds up.
+
+check: setup-check
+	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check $(CHECKS)
+
+fmt: | setup-check
+	$(CARGO) fmt --all --check
+	@echo 'ok - formatted as rustfmt does'
+
+clippy: | setup-check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@echo 'ok - clippy finds nothing'
+
+doc: | setup-build
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	@echo 'ok - documentation builds without warnings'
+
+test-rust: | setup-build
+	$(CARGO) test --workspace --no-fail-fast
+
+check-headers: | setup-build
+	$(CARGO) run -q -p drpc-headers -- check
+	@echo 'ok - headers are what the Rust sources give'
+
+check-exports: all | setup-demo
+	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
+
+# The C tests build by the Makefile in their folder, against what lies in $(BUILD)/lib and include/.
+test-c: all | setup-check
+	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)
+
+test-valgrind: all | setup-check
+	@$(MAKE) --no-print-directory -C c-tests check-valgrind BUILD=$(BUILD)
+
+$(SCRIPT_TESTS): test-%: all | setup-check
+	@MAKE="$(MAKE)" sh c-tests/$*.sh
+
+# --- Installation
+
+# Installs what is built, and builds only when nothing is: under sudo there may be no cargo.
+install:
+	@for file in $(SHARED) $(LINKS) $(STATIC); do test -e $$file || exec $(MAKE) all; done
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	cp -Pf $(LINKS) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	for header in $(HEADERS); do \
+		$(INSTALL) -m 644 include/$$header $(DESTDIR)$(INCLUDEDIR)/drpc-$$header || exit; done
+	for abi in $(ABIS); do \
+		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@VERSION@|$(VERSION)|' abi/$$abi/drpc-$$abi.pc.in \
+			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
+
+# Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED) $(LINKS) $(STATIC)) $(PC:%=pkgconfig/%))
+	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
+	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
+		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
+
+clean:
+	rm -rf $(BUILD) target

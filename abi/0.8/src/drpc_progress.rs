@@ -1,0 +1,69 @@
+//! `daos/drpc_progress.h`, the functions.
+
+use std::ffi::{c_int, c_void};
+
+use drpc_abi::drpc_progress::{self, drpc_progress_context};
+
+use crate::V0_8;
+use crate::connection::drpc;
+
+/// Makes a progress context for a listener, which belongs to it from then on.
+///
+/// Returns the context, to be given back with drpc_progress_context_close; NULL if `listener` is no listener or
+/// memory is out.
+///
+/// (DAOS: src/iosrv/drpc_progress.c.)
+///
+/// # Safety
+/// `listener` is null or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_progress_context_create(listener: *mut drpc) -> *mut drpc_progress_context {
+    // SAFETY: the caller's promise.
+    unsafe { drpc_progress::create::<V0_8>(listener) }
+}
+
+/// Closes the sessions and the listener of a progress context and frees it. A handler that still runs keeps its
+/// session until it has answered. From within a handler that drpc_progress runs, this is carried out when that
+/// returns.
+///
+/// (DAOS: src/iosrv/drpc_progress.c.)
+///
+/// # Safety
+/// `ctx` is null or points to a progress context that is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_context) {
+    // SAFETY: the caller's promise.
+    unsafe { drpc_progress::close::<V0_8>(ctx) };
+}
+
+/// Waits up to `timeout` milliseconds (negative: for ever) until there is something to do, then does it once for
+/// every session and for the listener: receives, runs handlers, sends their responses, accepts, closes. One thread at
+/// a time for each context. A session whose peer sends only part of a message does not delay the others.
+///
+/// Returns 0 when something was done; -DER_TIMEDOUT when there was nothing to do; -DER_INVAL if `ctx` or something in
+/// it is NULL; -DER_BUSY if it is called from a handler that it runs; -DER_AGAIN when a session was ready and had
+/// nothing after all; -DER_UNKNOWN if the listener is broken or accepting a connection fails; else what the
+/// error of poll translates to, also -DER_MISC after a signal. Whatever a session does only ends that session.
+///
+/// (DAOS: src/iosrv/drpc_progress.c.)
+///
+/// # Safety
+/// `ctx` is null or points to a progress context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_progress(ctx: *mut drpc_progress_context, timeout: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { drpc_progress::progress::<V0_8>(ctx, timeout) }
+}
+
+/// Sets how handlers are run, in the whole process. `spawn` starts `fn(arg)` in another thread of execution, once, and
+/// returns 0; or it returns something else and never runs it, which closes the session. `arg` is a struct
+/// drpc_call_ctx, which `fn` consumes: it runs the handler, sends the response, and frees everything. NULL, as at the
+/// beginning: drpc_progress runs handlers itself.
+///
+/// (DAOS: src/iosrv/drpc_progress.c creates Argobots threads.)
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_progress_set_spawner(
+    spawn: Option<unsafe extern "C" fn(r#fn: Option<unsafe extern "C" fn(*mut c_void)>, arg: *mut c_void) -> c_int>,
+) {
+    drpc_progress::set_spawner(spawn);
+}

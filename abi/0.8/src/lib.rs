@@ -1,0 +1,47 @@
+//! The C library for daemons written to DAOS 0.8 to 1.0: the exported functions with the signatures of
+//! that line, and what makes it differ from others. The functions common to all lines come from `drpc_abi`.
+#![expect(non_camel_case_types, reason = "the names of C")]
+
+pub mod connection;
+pub mod drpc_modules;
+pub mod drpc_progress;
+pub mod library;
+
+use std::mem::offset_of;
+
+use ::drpc::Framing;
+use ::drpc::der::{self, Release};
+use drpc_abi::Abi;
+use drpc_abi::context::{Head, Yielder, drpc_handler_t, unixcomm};
+
+use crate::connection::drpc;
+
+/// The line.
+pub struct V0_8;
+
+// SAFETY: the fields are those of `Head`; the assertions below compare the offsets.
+unsafe impl Abi for V0_8 {
+    type Context = drpc;
+
+    const RELEASE: Release = Release::V0_8;
+    const FRAMING: Framing = Framing::Datagram;
+    const RECORD: usize = connection::UNIXCOMM_MAXMSGSIZE;
+    const SOCKET_MODE: Option<u32> = None;
+    const LISTENER_BROKEN: i32 = der::DER_UNKNOWN;
+    const ACCEPT_FAILED: Option<i32> = Some(der::DER_UNKNOWN);
+
+    fn context(comm: *mut unixcomm, handler: drpc_handler_t, _yielder: Yielder) -> drpc {
+        drpc { comm, sequence: 0, ref_count: 1, handler }
+    }
+
+    unsafe fn yielder(_context: *mut drpc) -> Yielder {
+        None
+    }
+}
+
+const _: () = {
+    assert!(offset_of!(drpc, comm) == offset_of!(Head, comm));
+    assert!(offset_of!(drpc, sequence) == offset_of!(Head, sequence));
+    assert!(offset_of!(drpc, ref_count) == offset_of!(Head, ref_count));
+    assert!(offset_of!(drpc, handler) == offset_of!(Head, handler));
+};

@@ -1,0 +1,29 @@
+//! `drpc/library.h`, the functions that depend on the line.
+
+use std::ffi::{c_char, c_int};
+
+use drpc_abi::library;
+
+use crate::V0_8;
+use crate::connection::drpc;
+
+/// Version of the library and the DAOS line it is for, as in "libdrpc-0.8 0.1.0". The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_version() -> *const c_char {
+    concat!("libdrpc-0.8 ", env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes
+/// longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records
+/// may take that long for each.
+///
+/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
+/// translates to.
+///
+/// # Safety
+/// `ctx` is null or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_set_timeout(ctx: *mut drpc, ms: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { library::set_timeout::<V0_8>(ctx, ms) }
+}

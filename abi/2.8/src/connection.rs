@@ -1,0 +1,289 @@
+//! `daos/drpc.h` as in DAOS 2.6 and 2.8.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use drpc_abi::context::drpc_handler_t;
+use drpc_abi::context::unixcomm;
+use drpc_abi::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use drpc_abi::protobuf_c::ProtobufCAllocator;
+use drpc_abi::{client, message, session};
+
+use crate::V2_8;
+
+/// Flags of drpc_call.
+#[repr(C)]
+pub enum rpcflags {
+    /// Wait for the reply.
+    R_SYNC = 1,
+}
+
+/// Lets other threads of execution run, for example ABT_thread_yield. Its result is not looked at.
+pub type drpc_thread_yielder_t = Option<unsafe extern "C" fn() -> c_int>;
+
+/// A connection or a listener. Made by drpc_connect, drpc_listen or drpc_accept, or by hand; given back with
+/// drpc_close.
+#[repr(C)]
+pub struct drpc {
+    /// The socket.
+    pub comm: *mut unixcomm,
+    /// Number of the next call.
+    pub sequence: c_int,
+    /// References to this struct; drpc_close gives one back.
+    pub ref_count: u32,
+    /// Of a listener and its sessions: what serves calls.
+    pub handler: drpc_handler_t,
+    /// Called after every record sent or received, and while waiting to send; NULL if not needed.
+    pub r#yield: drpc_thread_yielder_t,
+}
+
+/// An allocator for the functions of protobuf-c that remembers whether memory ran out. Initialise it with
+/// PROTO_ALLOCATOR_INIT.
+#[repr(C)]
+pub struct drpc_alloc {
+    /// The allocator: daos_drpc_alloc and daos_drpc_free, with this struct as their first argument.
+    pub alloc: ProtobufCAllocator,
+    /// Memory ran out.
+    pub oom: bool,
+}
+
+/// Allocates zeroed memory with calloc, for a protobuf-c allocator whose data is a struct drpc_alloc.
+///
+/// Returns NULL when there is none, and sets `oom` in the struct.
+///
+/// (DAOS: src/common/drpc.c, since 1.2.)
+///
+/// # Safety
+/// `arg` is null or points to a `drpc_alloc`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn daos_drpc_alloc(arg: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: calloc has no preconditions.
+    let block = unsafe { libc::calloc(1, size) };
+    if block.is_null() && !arg.is_null() {
+        // SAFETY: not null, and the caller's promise.
+        unsafe { (*arg.cast::<drpc_alloc>()).oom = true };
+    }
+    block
+}
+
+/// Frees memory that came from daos_drpc_alloc. The first argument is not used; NULL is freed without effect.
+///
+/// (DAOS: src/common/drpc.c, since 1.2.)
+///
+/// # Safety
+/// `pointer` is null or came from malloc, and is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn daos_drpc_free(allocater_data: *mut c_void, pointer: *mut c_void) {
+    let _ = allocater_data;
+    // SAFETY: the caller's promise.
+    unsafe { libc::free(pointer) };
+}
+
+/// Makes a call to a method of a module, to be sent on `ctx`, with the context's next number and an empty body. What
+/// is put into the body comes from malloc and belongs to the call.
+///
+/// Returns 0 and the call in `*callp`, to be freed with drpc_call_free; -DER_INVAL if `ctx` or `callp` is NULL;
+/// -DER_NOMEM. `*callp` is NULL then.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context, `callp` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_call_create(
+    ctx: *mut drpc,
+    module: i32,
+    method: i32,
+    callp: *mut *mut Drpc__Call,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { client::call_create_into::<V2_8>(ctx, module, method, callp) }
+}
+
+/// Frees a call with its body. NULL is fine.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `call` is null or a call from malloc that is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_call_free(call: *mut Drpc__Call) {
+    // SAFETY: the caller's promise.
+    unsafe { message::call_free(call) };
+}
+
+/// Makes the response to a call: its number, DRPC__STATUS__SUCCESS, an empty body. Without a call the number is -1.
+/// What is put into the body comes from malloc and belongs to the response.
+///
+/// Returns the response, to be freed with drpc_response_free; NULL if memory is out.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `call` is null or points to a call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_response_create(call: *mut Drpc__Call) -> *mut Drpc__Response {
+    // SAFETY: the caller's promise.
+    unsafe { message::response_create::<V2_8>(call) }
+}
+
+/// Frees a response with its body. NULL is fine.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `resp` is null or a response from malloc that is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_response_free(resp: *mut Drpc__Response) {
+    // SAFETY: the caller's promise.
+    unsafe { message::response_free(resp) };
+}
+
+/// Sends a call and, with R_SYNC in `flags`, waits for the reply. The number of the call is set here: that of the
+/// context, but not below 1. Without R_SYNC the response has the status DRPC__STATUS__SUBMITTED, and the reply is
+/// dropped when it comes. One call at a time on a context.
+///
+/// Returns 0 and the response in `*resp`, to be freed with drpc_response_free; `msg` stays the caller's. On an error
+/// `*resp` is left as it was: -DER_INVAL for an argument that is NULL or a body with a length but no data,
+/// -DER_OVERFLOW if the message is too large, neither of which sends anything; -DER_NOMEM; -DER_NOREPLY if the peer
+/// closed the connection instead of replying; -DER_TIMEDOUT (drpc_set_timeout); -DER_PROTO, -DER_TRUNC or
+/// -DER_MISMATCH if what came is no response; else what the error of the socket translates to.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context, `msg` is null or points to a call, `resp` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_call(
+    ctx: *mut drpc,
+    flags: c_int,
+    msg: *mut Drpc__Call,
+    resp: *mut *mut Drpc__Response,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { client::call::<V2_8>(ctx, flags, msg, resp) }
+}
+
+/// Connects to the server that listens at the path `sockaddr`.
+///
+/// Returns 0 and the context in `*drpcp`, to be given back with drpc_close; or close its descriptor and free its two
+/// parts. On an error `*drpcp` is NULL: -DER_INVAL for an argument that is NULL, -DER_BADPATH for a path that is
+/// empty or longer than 107 bytes, -DER_NOMEM, -DER_NONEXIST if there is no such file, -DER_NO_PERM, -DER_MISC if
+/// nobody listens, else what the error of the socket translates to.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `sockaddr` is null or a C string, `drpcp` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_connect(sockaddr: *mut c_char, drpcp: *mut *mut drpc) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { client::connect_into::<V2_8>(sockaddr, drpcp) }
+}
+
+/// Listens at the path `sockaddr`, where the socket file is made; there must be no file yet, and it is not removed
+/// later. Its mode is 0600 without what the umask takes away, unless drpc_set_socket_mode says otherwise. The socket is
+/// non-blocking. `handler` is given to every session.
+///
+/// Returns the context, to be given back with drpc_close. NULL if that fails: errno and drpc_last_error say why.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `sockaddr` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_listen(sockaddr: *mut c_char, handler: drpc_handler_t) -> *mut drpc {
+    // SAFETY: the caller's promise.
+    unsafe { session::listen::<V2_8>(sockaddr, handler) }
+}
+
+/// Whether a context can accept connections or receive calls: it, its socket and its handler are not NULL.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_is_valid_listener(ctx: *mut drpc) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { session::is_valid_listener::<V2_8>(ctx) }
+}
+
+/// Takes the next connection of a listener. The session has the listener's handler and yield function; its socket
+/// waits.
+///
+/// Returns 0 and the session in `*drpc`, to be given back with drpc_close. On an error `*drpc` is left as it was:
+/// -DER_INVAL if `listener_ctx` is no listener or `drpc` is NULL, -DER_NOMEM, -DER_AGAIN if no connection is there,
+/// else what the error of the socket translates to.
+///
+/// (DAOS: src/common/drpc.c, since 2.6.)
+///
+/// # Safety
+/// `listener_ctx` is null or points to a context, `drpc` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc, drpc: *mut *mut drpc) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { session::accept_into::<V2_8>(listener_ctx, drpc) }
+}
+
+/// Waits for the next call of a session.
+///
+/// Returns 0 and the call in `*call`, to be freed with drpc_call_free. Otherwise -DER_INVAL if `call` is NULL or
+/// `ctx` is no session, -DER_NOMEM, -DER_AGAIN if the socket does not wait and no whole call is there yet,
+/// -DER_TIMEDOUT (drpc_set_timeout), -DER_TRUNC if the peer has closed the connection or a record is cut short,
+/// -DER_PROTO or -DER_MISMATCH if what came is no call, -DER_OVERFLOW if it is too large, else what the error of the
+/// socket translates to.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context, `call` is null or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_recv_call(ctx: *mut drpc, call: *mut *mut Drpc__Call) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { session::recv_call::<V2_8>(ctx, call) }
+}
+
+/// Sends the response to a call. Several threads may do so on one session: the messages do not mix.
+///
+/// Returns 0; `resp` stays the caller's. Otherwise -DER_INVAL if `resp` is NULL, `ctx` is no session, or the body has
+/// a length but no data; -DER_OVERFLOW if the message is too large, and nothing is sent; -DER_NOMEM; -DER_TIMEDOUT
+/// (drpc_set_timeout); else what the error of the socket translates to.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context, `resp` is null or points to a response.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_send_response(ctx: *mut drpc, resp: *mut Drpc__Response) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { session::send_response::<V2_8>(ctx, resp) }
+}
+
+/// Gives a reference to a context back. The last one closes the socket and frees the context. A socket file stays.
+/// References may be given back by any thread.
+///
+/// Returns 0, also if closing the socket fails; -DER_INVAL if `ctx` or its socket is NULL or it has no references.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context; the reference is the caller's, who does not use it any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_close(ctx: *mut drpc) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { session::close::<V2_8>(ctx) }
+}
+
+/// Takes another reference to a context, to be given back with drpc_close. Any thread that has one may do so.
+///
+/// Returns 0; -DER_INVAL if `ctx` is NULL or has UINT32_MAX references.
+///
+/// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
+///
+/// # Safety
+/// `ctx` is null or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_add_ref(ctx: *mut drpc) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { session::add_ref::<V2_8>(ctx) }
+}

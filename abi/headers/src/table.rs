@@ -1,0 +1,185 @@
+//! Which header is made of what.
+
+/// A header to be generated.
+pub(crate) struct Header {
+    /// Where it goes, from the top of the repository.
+    pub(crate) path: String,
+    /// What it is, for its first comment.
+    pub(crate) about: String,
+    /// The Rust sources, in the order of the header.
+    pub(crate) sources: Vec<String>,
+    /// Types to be declared although no function of the header mentions them.
+    pub(crate) items: &'static [&'static str],
+    /// Types that another header declares.
+    pub(crate) left_out: &'static [&'static str],
+    /// What stands before the declarations: includes.
+    pub(crate) before: String,
+    /// What stands behind them: macros.
+    pub(crate) after: &'static str,
+}
+
+/// The DAOS lines that there are libraries for.
+const LINES: [&str; 2] = ["0.8", "2.8"];
+
+/// All generated headers. `daos/drpc.pb-c.h` is not among them: protoc-c makes it.
+pub(crate) fn headers() -> Vec<Header> {
+    LINES.iter().flat_map(|line| line_headers(line)).collect()
+}
+
+fn line_headers(line: &str) -> Vec<Header> {
+    let newer = line == "2.8";
+    let header = |name: &str, about: &str, sources: &[&str]| Header {
+        path: format!("include/{line}/{name}"),
+        about: format!("{about} {}.", if newer { "As in DAOS 2.6 and 2.8" } else { "As in DAOS 0.8 to 1.0" }),
+        sources: sources.iter().map(|source| source.replace("{line}", line)).collect(),
+        items: &[],
+        left_out: &[],
+        before: String::new(),
+        after: "",
+    };
+    let mut headers = vec![
+        Header {
+            items: &["unixcomm", "drpc_handler_t", "rpcflags", "drpc_alloc", "UNIXCOMM_MAXMSGSIZE"],
+            left_out: &["Head", "Yielder"],
+            before: format!("{}{DRPC_INCLUDES}", if newer { "#include <daos/drpc_types.h>\n" } else { "" }),
+            after: if newer { ALLOCATOR_MACRO } else { "" },
+            ..header(
+                "daos/drpc.h",
+                "dRPC: connections, calls and responses.",
+                &["abi/src/context.rs", "abi/{line}/src/connection.rs"],
+            )
+        },
+        Header {
+            items: if newer {
+                &[
+                    "drpc_module",
+                    "drpc_sec_agent_method",
+                    "drpc_mgmt_method",
+                    "drpc_srv_method",
+                    "drpc_sec_method",
+                    "drpc_mgmt_method_1_2",
+                    "drpc_srv_method_1_2",
+                ]
+            } else {
+                &[
+                    "drpc_module",
+                    "drpc_sec_agent_method",
+                    "drpc_mgmt_method",
+                    "drpc_srv_method",
+                    "drpc_sec_method",
+                    "drpc_mgmt_method_1_0",
+                ]
+            },
+            ..header("daos/drpc_modules.h", "Numbers of modules and methods.", &["abi/{line}/src/drpc_modules.rs"])
+        },
+        Header {
+            items: &["dss_drpc_handler"],
+            before: "#include <daos/drpc.h>\n".into(),
+            ..header("daos/drpc_handler.h", "Which function serves which module.", &["abi/src/drpc_handler.rs"])
+        },
+        Header {
+            items: &["drpc_progress_context", "drpc_list", "drpc_call_ctx"],
+            left_out: &["Spawner"],
+            before: format!("#include <daos/drpc.h>\n{LIST_INCLUDE}"),
+            ..header(
+                "daos/drpc_progress.h",
+                "A listener and its sessions, served from a loop of the program's.",
+                &["abi/src/drpc_progress.rs", "abi/{line}/src/drpc_progress.rs"],
+            )
+        },
+        Header {
+            before: ERRNO_BEFORE.into(),
+            after: "\n#endif /* DRPC_HAVE_DAOS_ERRNO_H */\n",
+            about: "The error numbers of DAOS, from its own header where that is installed. Functions return them\n * \
+                    negated."
+                .into(),
+            ..header("daos/drpc_errno.h", "", &["src/der.rs"])
+        },
+        Header {
+            items: &["drpc_log_level", "drpc_log_fn"],
+            before: "#include <stddef.h>\n#include <sys/types.h>\n\nstruct drpc;\n".into(),
+            about: "Errors in words, log lines, and limits: what this library has beyond DAOS's.".into(),
+            ..header("drpc/library.h", "", &["abi/src/library.rs", "abi/{line}/src/library.rs"])
+        },
+    ];
+    if newer {
+        headers.push(Header {
+            items: &["drpc_header", "UNIXCOMM_MAXMSGSIZE"],
+            before: "#include <stddef.h>\n#include <stdint.h>\n".into(),
+            after: CHUNK_MACROS,
+            ..header("daos/drpc_types.h", "What messages are cut into on the way.", &["abi/2.8/src/drpc_types.rs"])
+        });
+    }
+    headers
+}
+
+const DRPC_INCLUDES: &str = "\
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <daos/drpc.pb-c.h>
+#include <daos/drpc_errno.h>
+#include <drpc/library.h>
+
+/* In the source tree of DAOS its programs expect this header, too. */
+#if defined(__has_include)
+#if __has_include(<daos/common.h>)
+#include <daos/common.h>
+#endif
+#endif
+";
+
+const LIST_INCLUDE: &str = "
+/* The list of gurt where that is installed, else one of the same layout. */
+#if defined(__has_include)
+#if __has_include(<gurt/list.h>)
+#include <gurt/list.h>
+#define DRPC_HAVE_GURT_LIST_H
+#endif
+#endif
+#ifndef DRPC_HAVE_GURT_LIST_H
+typedef struct d_list_head {
+\tstruct d_list_head *next;
+\tstruct d_list_head *prev;
+} d_list_t;
+#endif
+";
+
+const ERRNO_BEFORE: &str = "\
+#if defined(__has_include)
+#if __has_include(<daos_errno.h>)
+#include <daos_errno.h>
+#define DRPC_HAVE_DAOS_ERRNO_H
+#endif
+#endif
+
+#ifndef DRPC_HAVE_DAOS_ERRNO_H
+";
+
+const ALLOCATOR_MACRO: &str = "
+/* Initialiser of a struct drpc_alloc named `self`. */
+#define PROTO_ALLOCATOR_INIT(self)                                                                 \\
+\t{                                                                                          \\
+\t\t.alloc.alloc = daos_drpc_alloc, .alloc.free = daos_drpc_free,                      \\
+\t\t.alloc.allocator_data = &self                                                      \\
+\t}
+";
+
+const CHUNK_MACROS: &str = "
+/* Size of the header. */
+#define DRPC_HEADER_LEN sizeof(struct drpc_header)
+
+/* Size of the next record of a message that lacks `bytes_left` bytes. */
+#define DRPC_CHUNK_SIZE(bytes_left)                                                                \\
+\t((bytes_left) > DRPC_MAX_DATA_SIZE ? UNIXCOMM_MAXMSGSIZE : (bytes_left) + DRPC_HEADER_LEN)
+
+/* Data bytes of a record of `bytes` bytes. */
+#define DRPC_CHUNK_DATA_SIZE(bytes) ((bytes) - DRPC_HEADER_LEN)
+
+/* Data bytes of the largest record. */
+#define DRPC_MAX_DATA_SIZE DRPC_CHUNK_DATA_SIZE(UNIXCOMM_MAXMSGSIZE)
+
+/* The data of a record; `ptr` points to bytes. */
+#define DRPC_CHUNK_DATA_PTR(ptr) ((ptr) + DRPC_HEADER_LEN)
+";

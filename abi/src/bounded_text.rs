@@ -1,0 +1,59 @@
+//! Text in an array of fixed size.
+
+use std::ffi::CStr;
+use std::fmt::{self, Write};
+
+use ::drpc::sys::TEXT_ROOM;
+
+/// A C string that is cut where the room ends, as a message may be.
+pub(crate) struct BoundedText {
+    bytes: [u8; TEXT_ROOM],
+    len: usize,
+}
+
+impl BoundedText {
+    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
+        let mut this = Self { bytes: [0; TEXT_ROOM], len: 0 };
+        // Nothing below reports an error; a Display of ours has none to report either.
+        let _ = this.write_fmt(text);
+        this
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl Write for BoundedText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The last byte stays zero. A zero byte or a line break in between (a path may contain one) would end the
+        // text early or forge a line.
+        let room = self.bytes.get_mut(self.len..TEXT_ROOM - 1).unwrap_or_default();
+        for (to, from) in room.iter_mut().zip(text.bytes()) {
+            *to = if from.is_ascii_control() { b'?' } else { from };
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_and_ends_with_a_zero_byte() {
+        let text = BoundedText::new(format_args!("{}", "x".repeat(2 * TEXT_ROOM)));
+        assert_eq!(text.as_c_str().to_bytes().len(), TEXT_ROOM - 1);
+    }
+
+    #[test]
+    fn control_characters_cannot_forge_a_line() {
+        let text = BoundedText::new(format_args!("a\nb\0c"));
+        assert_eq!(text.as_c_str(), c"a?b?c");
+    }
+}

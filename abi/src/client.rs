@@ -1,0 +1,206 @@
+//! The calling side: connect and call.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+
+use ::drpc::framing::chunked::Reassembly;
+use ::drpc::wire::ResponseRef;
+use ::drpc::{Cause, Phase, Status, sys, transport};
+
+use crate::context::{Abi, Context, Head};
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::entry::{self, Subject};
+use crate::memory::Owned;
+use crate::message::{self, Message};
+use crate::pace;
+use crate::protobuf_c::Heap;
+use crate::writer::Turn;
+
+/// `enum rpcflags`: wait for the reply.
+const R_SYNC: c_int = 1;
+
+/// Connects to the server at `path`.
+///
+/// # Safety
+/// `path` is null or a C string.
+pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_int> {
+    entry::run::<A, _>(Phase::Connect, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        let path = unsafe { socket_path(path) }?;
+        site.subject(Subject::Path(path));
+        let context = Context::<A>::unopened(None, None)?;
+        let socket = sys::open(false, A::SOCKET_MODE)?;
+        sys::connect(&socket, path.to_bytes())?;
+        Ok(context.opened(socket, 0))
+    })
+}
+
+/// Connects for a caller that wants the context in `*context`, which is null after an error.
+///
+/// # Safety
+/// `path` is null or a C string, `context` is null or valid for writing.
+pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Context) -> c_int {
+    if context.is_null() {
+        return entry::code::<A>(Phase::Connect, Subject::Nothing, |_| {
+            Err(Cause::Invalid("the place for the context is NULL"))
+        });
+    }
+    // SAFETY: the caller's promise.
+    let connected = unsafe { connect::<A>(path) };
+    // SAFETY: not null, and the caller's promise.
+    unsafe { *context = connected.unwrap_or(ptr::null_mut()) };
+    connected.err().unwrap_or(0)
+}
+
+/// # Safety
+/// `path` is null or a C string, which stays as it is while the result is used.
+pub(crate) unsafe fn socket_path<'a>(path: *const c_char) -> Result<&'a CStr, Cause> {
+    if path.is_null() {
+        return Err(Cause::Invalid("the socket path is NULL"));
+    }
+    // SAFETY: not null, and the caller's promise.
+    Ok(unsafe { CStr::from_ptr(path) })
+}
+
+/// Makes a call for a context.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub unsafe fn call_create<A: Abi>(
+    context: *mut A::Context,
+    module: i32,
+    method: i32,
+) -> Result<*mut Drpc__Call, c_int> {
+    entry::run::<A, _>(Phase::Call, Subject::Nothing, |_| {
+        // The original does not look at the socket either.
+        if context.is_null() {
+            return Err(Cause::Invalid("the context is NULL"));
+        }
+        // SAFETY: every context begins with a `Head`, and the caller's promise.
+        let sequence = unsafe { (*context.cast::<Head>()).sequence };
+        let call = Drpc__Call { module, method, sequence: sequence.into(), ..Drpc__Call::empty() };
+        Ok(Owned::new(call)?.keep())
+    })
+}
+
+/// Makes a call for a caller that wants it in `*call`, which is null after an error.
+///
+/// # Safety
+/// `context` is null or points to a context, `call` is null or valid for writing.
+pub unsafe fn call_create_into<A: Abi>(
+    context: *mut A::Context,
+    module: i32,
+    method: i32,
+    call: *mut *mut Drpc__Call,
+) -> c_int {
+    if call.is_null() {
+        return entry::code::<A>(Phase::Call, Subject::Nothing, |_| {
+            Err(Cause::Invalid("the place for the call is NULL"))
+        });
+    }
+    // SAFETY: the caller's promise.
+    let created = unsafe { call_create::<A>(context, module, method) };
+    // SAFETY: not null, and the caller's promise.
+    unsafe { *call = created.unwrap_or(ptr::null_mut()) };
+    created.err().unwrap_or(0)
+}
+
+/// Sends a call and, with `R_SYNC`, waits for the reply.
+///
+/// # Safety
+/// `context` is null or points to a context, `call` is null or points to a call, `response` is null or valid for
+/// writing.
+pub unsafe fn call<A: Abi>(
+    context: *mut A::Context,
+    flags: c_int,
+    call: *mut Drpc__Call,
+    response: *mut *mut Drpc__Response,
+) -> c_int {
+    entry::code::<A>(Phase::Call, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        let context = unsafe { Context::<A>::new(context) }?;
+        if response.is_null() {
+            return Err(Cause::Invalid("the place for the response is NULL"));
+        }
+        // SAFETY: the caller's promise.
+        if !unsafe { message::is_a(call) } {
+            return Err(Cause::Invalid("the call is NULL or not initialised"));
+        }
+        site.subject(Subject::Socket(context.fd()));
+        // Made before anything is sent, so that memory does not run out with the reply on its way.
+        sys::with_record(|_| Ok(()))?;
+        let reply = Owned::new(Drpc__Response::empty())?;
+        // SAFETY: `is_a` says that there is a call.
+        let number = unsafe { send(context, call) }?;
+        if flags & R_SYNC == 0 {
+            context.flags().owe_reply();
+            // SAFETY: the block is ours until it is kept.
+            unsafe {
+                (*reply.as_ptr()).sequence = number.number().into();
+                (*reply.as_ptr()).status = Status::Submitted as c_int;
+            }
+        } else {
+            site.phase(Phase::Reply);
+            receive(context, number, &reply)?;
+        }
+        // SAFETY: not null, and the caller's promise.
+        unsafe { *response = reply.keep() };
+        Ok(())
+    })
+}
+
+/// Sends a call under the next number, which is stored in the call first.
+///
+/// # Safety
+/// `call` points to an initialised call.
+unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::drpc::Sequence, Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller.
+    unsafe {
+        let unknown = message::encoded_unknown(call)?;
+        // Checks the body before a number is taken.
+        Drpc__Call::encode(call, &unknown)?;
+        let number = context.take_sequence();
+        (*call).sequence = number.number().into();
+        let encoded = Drpc__Call::encode(call, &unknown)?;
+        let _turn = Turn::wait(context);
+        transport::send(context.fd(), A::FRAMING, &encoded, context.limits().send, &mut pace::Pace(context))?;
+        Ok(number)
+    }
+}
+
+/// Waits for the reply to a call. Replies to earlier calls that nobody waits for are dropped on the way.
+fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<Drpc__Response>) -> Result<(), Cause> {
+    loop {
+        let owed = context.flags().owes_replies();
+        let mut partial = context.take_partial();
+        let keep = |bytes: &[u8]| {
+            if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
+                return Ok(false);
+            }
+            // SAFETY: the block holds an empty response, which owns nothing.
+            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes) }.map(|()| true)
+        };
+        let received =
+            transport::receive(context.fd(), A::FRAMING, &mut partial, A::RECORD, keep, || pace::run_yield(context));
+        match received {
+            Ok(true) => return Ok(()),
+            Ok(false) => context.flags().reply_came(),
+            Err(cause) => return Err(after_failed_receive(context, partial, cause)),
+        }
+    }
+}
+
+/// A reply still on its way is dropped when it comes. One that broke off, or whose chunks do not fit, leaves no way
+/// to tell where the next begins: the connection is of no use any more.
+fn after_failed_receive<A: Abi>(context: Context<A>, partial: Reassembly, cause: Cause) -> Cause {
+    match cause {
+        Cause::Closed => return Cause::NoReply,
+        Cause::Malformed | Cause::NoMemory if !partial.is_partial() => {}
+        Cause::TimedOut | Cause::NoMemory | Cause::Os(_) => {
+            context.flags().owe_reply();
+            context.keep_partial(partial);
+        }
+        _ => sys::shut_down(context.fd()),
+    }
+    cause
+}

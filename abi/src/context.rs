@@ -1,0 +1,277 @@
+//! `struct drpc`: a connection or a listener, as callers see it.
+
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::os::fd::RawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+use ::drpc::der::Release;
+use ::drpc::framing::chunked::Reassembly;
+use ::drpc::framing::{Framing, Limits};
+use ::drpc::{Cause, Sequence, sys};
+
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::flags::Flags;
+use crate::{flags, memory, settings, side_table};
+
+/// The socket of a context. A block of its own: callers may free it apart from the context.
+#[repr(C)]
+pub struct unixcomm {
+    /// Descriptor of the socket.
+    pub fd: c_int,
+    /// Flags set on the socket. The high half belongs to the library: 0 in a struct made by hand.
+    pub flags: c_int,
+}
+
+/// Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
+/// is the library's then. `call` is not the handler's to keep or free.
+pub type drpc_handler_t = Option<unsafe extern "C" fn(call: *mut Drpc__Call, resp: *mut Drpc__Response)>;
+
+/// What every line's `struct drpc` begins with: all of it, in the first.
+#[repr(C)]
+pub struct Head {
+    /// The socket.
+    pub comm: *mut unixcomm,
+    /// Number of the next call.
+    pub sequence: c_int,
+    /// References to the struct.
+    pub ref_count: u32,
+    /// Of a listener and its sessions: what serves calls.
+    pub handler: drpc_handler_t,
+}
+
+/// Lets other threads of execution run while a message is being sent or received.
+pub type Yielder = Option<unsafe extern "C" fn() -> c_int>;
+
+/// What makes one DAOS line differ from another.
+///
+/// # Safety
+/// `Context` begins with the fields of [`Head`], in that layout.
+pub unsafe trait Abi: 'static {
+    /// The line's `struct drpc`.
+    type Context;
+
+    /// Which release's error numbers it gives.
+    const RELEASE: Release;
+    /// How it sends messages.
+    const FRAMING: Framing;
+    /// Its UNIXCOMM_MAXMSGSIZE.
+    const RECORD: usize;
+    /// The file mode it gives its sockets; none: what the umask leaves.
+    const SOCKET_MODE: Option<u32>;
+    /// What drpc_progress returns when the listener breaks (positive).
+    const LISTENER_BROKEN: i32;
+    /// What drpc_progress returns when accepting fails, if it does not say why (positive).
+    const ACCEPT_FAILED: Option<i32>;
+
+    /// A context of a new connection or listener.
+    fn context(comm: *mut unixcomm, handler: drpc_handler_t, yielder: Yielder) -> Self::Context;
+
+    /// The context's yield function.
+    ///
+    /// # Safety
+    /// `context` points to a live context.
+    unsafe fn yielder(context: *mut Self::Context) -> Yielder;
+}
+
+/// A live context. Whoever makes one promises that the struct stays alive while it is used, so that everything that
+/// can be asked of it is safe.
+pub(crate) struct Context<A: Abi>(NonNull<A::Context>, PhantomData<A>);
+
+impl<A: Abi> Clone for Context<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Abi> Copy for Context<A> {}
+
+impl<A: Abi> Context<A> {
+    /// # Safety
+    /// `context` is null or points to a context that stays alive as long as the result is used.
+    pub(crate) unsafe fn new(context: *mut A::Context) -> Result<Self, Cause> {
+        let context = NonNull::new(context).ok_or(Cause::Invalid("the context is NULL"))?;
+        let this = Self(context, PhantomData);
+        if this.comm().is_null() {
+            return Err(Cause::Invalid("the context has no socket"));
+        }
+        Ok(this)
+    }
+
+    /// The same, for a context that must have a handler.
+    ///
+    /// # Safety
+    /// As for `new`.
+    pub(crate) unsafe fn listener(context: *mut A::Context) -> Result<Self, Cause> {
+        // SAFETY: the caller's promise.
+        let this = unsafe { Self::new(context) }?;
+        match this.handler() {
+            Some(_) => Ok(this),
+            None => Err(Cause::Invalid("the context is no listener or session: it has no handler")),
+        }
+    }
+
+    /// A new context for a socket not yet opened, in blocks that are given back unless it is [finished](Unopened).
+    pub(crate) fn unopened(handler: drpc_handler_t, yielder: Yielder) -> Result<Unopened<A>, Cause> {
+        let comm = memory::Owned::new(unixcomm { fd: -1, flags: 0 })?;
+        let context = memory::Owned::new(A::context(comm.as_ptr(), handler, yielder))?;
+        Ok(Unopened { comm, context })
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut A::Context {
+        self.0.as_ptr()
+    }
+
+    fn head(self) -> *mut Head {
+        self.0.as_ptr().cast()
+    }
+
+    fn comm(self) -> *mut unixcomm {
+        // SAFETY: the context is alive.
+        unsafe { (*self.head()).comm }
+    }
+
+    pub(crate) fn fd(self) -> RawFd {
+        // SAFETY: context and comm are alive, and `new` made sure that there is one.
+        unsafe { (*self.comm()).fd }
+    }
+
+    pub(crate) fn handler(self) -> drpc_handler_t {
+        // SAFETY: the context is alive.
+        unsafe { (*self.head()).handler }
+    }
+
+    pub(crate) fn yielder(self) -> Yielder {
+        // SAFETY: the context is alive.
+        unsafe { A::yielder(self.as_ptr()) }
+    }
+
+    pub(crate) fn flags(&self) -> Flags<'_> {
+        // SAFETY: context and comm are alive; `int` and AtomicU32 have the same layout, and everybody who changes
+        // the flags while others may does it here.
+        Flags(unsafe { AtomicU32::from_ptr((&raw mut (*self.comm()).flags).cast()) })
+    }
+
+    fn ref_count(&self) -> &AtomicU32 {
+        // SAFETY: the context is alive.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.head()).ref_count) }
+    }
+
+    fn counter(&self) -> &AtomicI32 {
+        // SAFETY: the context is alive.
+        unsafe { AtomicI32::from_ptr(&raw mut (*self.head()).sequence) }
+    }
+
+    /// Takes the next call's number.
+    pub(crate) fn take_sequence(self) -> Sequence {
+        let next = |counter| Some(Sequence::at(counter).next_counter());
+        match self.counter().fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(counter) | Err(counter) => Sequence::at(counter),
+        }
+    }
+
+    pub(crate) fn limits(self) -> Limits {
+        settings::limits(A::FRAMING)
+    }
+
+    /// The message being received: a part of it may have come already.
+    pub(crate) fn take_partial(self) -> Reassembly {
+        let limit = self.limits().receive;
+        if self.flags().has(flags::PARTIAL) {
+            self.flags().clear(flags::PARTIAL);
+            if let Some(partial) = side_table::PARTIAL.take(self.comm() as usize) {
+                return partial;
+            }
+        }
+        Reassembly::new(limit)
+    }
+
+    /// Keeps what has come of a message for the next call. Where that is not possible the connection is of no use
+    /// any more, and is shut down.
+    pub(crate) fn keep_partial(self, partial: Reassembly) {
+        if !partial.is_partial() {
+            return;
+        }
+        match side_table::PARTIAL.put(self.comm() as usize, partial) {
+            Ok(()) => drop(self.flags().set(flags::PARTIAL)),
+            Err(_) => sys::shut_down(self.fd()),
+        }
+    }
+
+    /// When accepting is to be tried again, if it rests.
+    pub(crate) fn rest(self) -> Option<side_table::Rest> {
+        if !self.flags().has(flags::RESTING) {
+            return None;
+        }
+        self.flags().clear(flags::RESTING);
+        side_table::RESTS.take(self.comm() as usize)
+    }
+
+    /// Lets accepting rest. Without memory to remember it, it does not.
+    pub(crate) fn set_rest(self, rest: side_table::Rest) {
+        if side_table::RESTS.put(self.comm() as usize, rest).is_ok() {
+            self.flags().set(flags::RESTING);
+        }
+    }
+
+    pub(crate) fn add_ref(self) -> Result<(), Cause> {
+        // SAFETY: the context is alive.
+        unsafe { add_ref(self.head()) }
+    }
+
+    /// Gives a reference back. The last one frees the context, and closes the socket if `close_socket` says so; what
+    /// closing the socket came to is told.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who does not use it any more.
+    pub(crate) unsafe fn release(self, close_socket: bool) -> Result<(), Cause> {
+        let subtract = |count: u32| count.checked_sub(1);
+        match self.ref_count().fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract) {
+            Err(_) => return Err(Cause::Invalid("the context has no references left")),
+            Ok(2..) => return Ok(()),
+            Ok(_) => {}
+        }
+        drop(self.take_partial());
+        self.rest();
+        let closed = if close_socket { sys::close(self.fd()) } else { Ok(()) };
+        // SAFETY: that was the last reference, and both blocks come from malloc, ours or the caller's.
+        unsafe {
+            memory::free(self.comm());
+            memory::free(self.as_ptr());
+        }
+        // The context is gone whatever the system says.
+        closed.or(Ok(()))
+    }
+}
+
+/// Takes another reference to a context, whose socket does not matter for that.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub(crate) unsafe fn add_ref(context: *mut Head) -> Result<(), Cause> {
+    if context.is_null() {
+        return Err(Cause::Invalid("the context is NULL"));
+    }
+    // SAFETY: not null, and the caller's promise.
+    let count = unsafe { AtomicU32::from_ptr(&raw mut (*context).ref_count) };
+    let added = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
+    added.map(drop).map_err(|_| Cause::Invalid("the context has too many references"))
+}
+
+/// A context whose socket is not open yet.
+pub(crate) struct Unopened<A: Abi> {
+    comm: memory::Owned<unixcomm>,
+    context: memory::Owned<A::Context>,
+}
+
+impl<A: Abi> Unopened<A> {
+    /// The context, which is the caller's now, like the socket in it.
+    pub(crate) fn opened(self, socket: std::os::fd::OwnedFd, flags: c_int) -> *mut A::Context {
+        use std::os::fd::IntoRawFd;
+        let comm = unixcomm { fd: socket.into_raw_fd(), flags };
+        // SAFETY: the block is ours until it is given away in the next line.
+        unsafe { self.comm.keep().write(comm) };
+        self.context.keep()
+    }
+}

@@ -1,0 +1,200 @@
+//! `daos/drpc_handler.h`: which function serves which module.
+
+use std::ffi::c_int;
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use ::drpc::{Status, der};
+
+use crate::context::drpc_handler_t;
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::entry;
+
+/// Number of modules that can be registered: NUM_DRPC_MODULES, the same in every release.
+const MODULES: usize = 5;
+
+/// A handler, or null.
+static HANDLERS: [AtomicPtr<()>; MODULES] = [const { AtomicPtr::new(ptr::null_mut()) }; MODULES];
+
+static INITIALISED: AtomicBool = AtomicBool::new(false);
+
+/// A module's number and its handler. Arrays of them end with an entry whose handler is NULL.
+#[repr(C)]
+pub struct dss_drpc_handler {
+    /// Number of the module.
+    pub module_id: c_int,
+    /// What serves its calls.
+    pub handler: drpc_handler_t,
+}
+
+fn slot(module: c_int) -> Option<&'static AtomicPtr<()>> {
+    HANDLERS.get(usize::try_from(module).ok()?)
+}
+
+fn to_handler(stored: *mut ()) -> drpc_handler_t {
+    // SAFETY: only null and handlers are stored, and a null pointer is None.
+    unsafe { mem::transmute::<*mut (), drpc_handler_t>(stored) }
+}
+
+fn from_handler(handler: drpc_handler_t) -> *mut () {
+    handler.map_or(ptr::null_mut(), |handler| handler as *mut ())
+}
+
+fn clear() {
+    for slot in &HANDLERS {
+        slot.store(ptr::null_mut(), Ordering::Release);
+    }
+}
+
+fn register(module: c_int, handler: drpc_handler_t) -> c_int {
+    if !INITIALISED.load(Ordering::Acquire) {
+        return -der::DER_UNINIT;
+    }
+    let Some(slot) = slot(module).filter(|_| handler.is_some()) else {
+        return -der::DER_INVAL;
+    };
+    let taken =
+        slot.compare_exchange(ptr::null_mut(), from_handler(handler), Ordering::AcqRel, Ordering::Acquire).is_err();
+    if taken { -der::DER_EXIST } else { 0 }
+}
+
+fn unregister(module: c_int) -> c_int {
+    if !INITIALISED.load(Ordering::Acquire) {
+        return -der::DER_UNINIT;
+    }
+    match slot(module) {
+        Some(slot) => {
+            slot.store(ptr::null_mut(), Ordering::Release);
+            0
+        }
+        None => -der::DER_INVAL,
+    }
+}
+
+/// # Safety
+/// `handlers` is null or an array that ends with an entry without a handler.
+unsafe fn each(handlers: *const dss_drpc_handler, mut work: impl FnMut(&dss_drpc_handler)) {
+    let mut next = handlers;
+    // SAFETY: the caller's promise.
+    while let Some(entry) = unsafe { next.as_ref() }.filter(|entry| entry.handler.is_some()) {
+        work(entry);
+        // SAFETY: this entry was not the last one.
+        next = unsafe { next.add(1) };
+    }
+}
+
+/// Prepares the registry, or empties it. Call it before anything else here.
+///
+/// Returns 0. Like all functions of this header it may be called by any thread.
+///
+/// (DAOS: src/iosrv/drpc_handler.c in 0.8, src/engine/drpc_handler.c since 1.2.)
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_hdlr_init() -> c_int {
+    entry::infallible(-der::DER_MISC, || {
+        clear();
+        INITIALISED.store(true, Ordering::Release);
+        0
+    })
+}
+
+/// Empties the registry. Nothing can be registered until drpc_hdlr_init is called again.
+///
+/// Returns 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_hdlr_fini() -> c_int {
+    entry::infallible(-der::DER_MISC, || {
+        INITIALISED.store(false, Ordering::Release);
+        clear();
+        0
+    })
+}
+
+/// Registers the handler of a module.
+///
+/// Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_... or the handler
+/// is NULL; -DER_EXIST if the module has a handler, which it keeps.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_hdlr_register(module_id: c_int, handler: drpc_handler_t) -> c_int {
+    entry::infallible(-der::DER_MISC, || register(module_id, handler))
+}
+
+/// Registers the handlers of an array that ends with an entry whose handler is NULL. NULL is an empty array. The
+/// array stays the caller's.
+///
+/// Every entry is tried. Returns 0, or the error of the last entry that failed: see drpc_hdlr_register.
+///
+/// # Safety
+/// `handlers` is null or an array that ends with an entry without a handler.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler) -> c_int {
+    entry::infallible(-der::DER_MISC, || {
+        if !INITIALISED.load(Ordering::Acquire) {
+            return -der::DER_UNINIT;
+        }
+        let mut last = 0;
+        // SAFETY: the caller's promise.
+        unsafe {
+            each(handlers, |entry| match register(entry.module_id, entry.handler) {
+                0 => {}
+                failed => last = failed,
+            });
+        }
+        last
+    })
+}
+
+/// The handler of a module; NULL if it has none.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
+    entry::infallible(None, || slot(module_id).and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
+}
+
+/// Takes a module's handler out of the registry, if it has one.
+///
+/// Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_...
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_hdlr_unregister(module_id: c_int) -> c_int {
+    entry::infallible(-der::DER_MISC, || unregister(module_id))
+}
+
+/// Takes the modules of an array out of the registry; the array is as for drpc_hdlr_register_all.
+///
+/// Returns 0, also if an entry is wrong; -DER_UNINIT before drpc_hdlr_init.
+///
+/// # Safety
+/// `handlers` is null or an array that ends with an entry without a handler.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_hdlr_unregister_all(handlers: *mut dss_drpc_handler) -> c_int {
+    entry::infallible(-der::DER_MISC, || {
+        if !INITIALISED.load(Ordering::Acquire) {
+            return -der::DER_UNINIT;
+        }
+        let unregister_entry = |entry: &dss_drpc_handler| {
+            // The original passes over entries that are wrong.
+            let _ = unregister(entry.module_id);
+        };
+        // SAFETY: the caller's promise.
+        unsafe { each(handlers, unregister_entry) };
+        0
+    })
+}
+
+/// Serves a call with the handler of its module. Without one, or for a number that no module can have, the status of
+/// `resp` becomes DRPC__STATUS__UNKNOWN_MODULE. This is the handler to give to drpc_listen.
+///
+/// # Safety
+/// `request` and `resp` are null, which does nothing, or point to a call and a response.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_hdlr_process_msg(request: *mut Drpc__Call, resp: *mut Drpc__Response) {
+    if request.is_null() || resp.is_null() {
+        return;
+    }
+    // SAFETY: not null, and the caller's promise.
+    match drpc_hdlr_get_handler(unsafe { (*request).module }) {
+        // SAFETY: the program registered the function for this purpose.
+        Some(handler) => unsafe { handler(request, resp) },
+        // SAFETY: not null, and the caller's promise.
+        None => unsafe { (*resp).status = Status::UnknownModule as c_int },
+    }
+}

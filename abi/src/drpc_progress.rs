@@ -1,0 +1,241 @@
+//! `daos/drpc_progress.h`, the types and what both lines do alike: a listener and its sessions, served from a loop
+//! of the program's.
+
+use std::ffi::{c_int, c_void};
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ::drpc::{Cause, Phase, Status};
+
+use crate::context::{Abi, Context, Head as drpc};
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::entry::{self, Subject};
+use crate::flags::{CLOSE_ASKED, IN_PROGRESS};
+use crate::list::{self, d_list_t};
+use crate::memory::{self, Owned};
+use crate::message::{self, Message};
+use crate::poll_cycle;
+use crate::protobuf_c::Heap;
+use crate::session;
+
+/// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
+#[repr(C)]
+pub struct drpc_progress_context {
+    /// The listener.
+    pub listener_ctx: *mut drpc,
+    /// Its sessions: the links of `struct drpc_list`.
+    pub session_ctx_list: d_list_t,
+}
+
+/// A session in the list of a progress context.
+#[repr(C)]
+pub struct drpc_list {
+    /// The session.
+    pub ctx: *mut drpc,
+    /// Its place in the list.
+    pub link: d_list_t,
+}
+
+/// A call being served: what a spawned function is given.
+#[repr(C)]
+pub struct drpc_call_ctx {
+    /// The session that the call came on, with a reference of its own.
+    pub session: *mut drpc,
+    /// The call.
+    pub call: *mut Drpc__Call,
+    /// The response to it.
+    pub resp: *mut Drpc__Response,
+}
+
+/// Runs `fn(arg)` later or in another thread of execution, and says whether it will: 0, or anything else, in which
+/// case it must not.
+pub type Spawner =
+    Option<unsafe extern "C" fn(r#fn: Option<unsafe extern "C" fn(*mut c_void)>, arg: *mut c_void) -> c_int>;
+
+static SPAWNER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+fn spawner() -> Spawner {
+    // SAFETY: only null and spawners are stored, and a null pointer is None.
+    unsafe { mem::transmute::<*mut (), Spawner>(SPAWNER.load(Ordering::Acquire)) }
+}
+
+/// Says how handlers are to be run.
+pub fn set_spawner(spawner: Spawner) {
+    SPAWNER.store(spawner.map_or(ptr::null_mut(), |spawner| spawner as *mut ()), Ordering::Release);
+}
+
+/// Makes a progress context for a listener, which belongs to it then.
+///
+/// # Safety
+/// `listener` is null or points to a context.
+pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_context {
+    entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |_| {
+        // SAFETY: the caller's promise.
+        let listener = unsafe { Context::<A>::listener(listener) }?;
+        let links = d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() };
+        let context =
+            Owned::new(drpc_progress_context { listener_ctx: listener.as_ptr().cast(), session_ctx_list: links })?
+                .keep();
+        // SAFETY: the block is new.
+        unsafe { list::init(&raw mut (*context).session_ctx_list) };
+        Ok(context)
+    })
+}
+
+/// Closes a progress context with its sessions and its listener. While drpc_progress is at work on it, this is left
+/// to it.
+///
+/// # Safety
+/// `context` is null or a progress context that is not used any more.
+pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
+    // What can fail here fails in the session's or listener's own close, which has reported it.
+    let _ = entry::run::<A, ()>(Phase::Configure, Subject::Nothing, |_| {
+        if context.is_null() {
+            return Err(Cause::Invalid("the progress context is NULL"));
+        }
+        // SAFETY: not null, and the caller's promise.
+        unsafe {
+            if let Ok(listener) = Context::<A>::new((*context).listener_ctx.cast()) {
+                listener.flags().set(CLOSE_ASKED);
+                if listener.flags().has(IN_PROGRESS) {
+                    return Ok(());
+                }
+            }
+            close_now::<A>(context);
+        }
+        Ok(())
+    });
+}
+
+/// # Safety
+/// `context` points to a progress context that is not used any more.
+unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
+    // SAFETY: the caller's promise; every node is freed once, after it was taken out of the list.
+    unsafe {
+        for node in list::nodes(&raw mut (*context).session_ctx_list) {
+            session::close::<A>((*node).ctx.cast());
+            list::remove(&raw mut (*node).link);
+            memory::free(node);
+        }
+        session::close::<A>((*context).listener_ctx.cast());
+        memory::free(context);
+    }
+}
+
+/// One cycle of the loop.
+///
+/// # Safety
+/// `context` is null or points to a progress context.
+pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: c_int) -> c_int {
+    let done = entry::run::<A, c_int>(Phase::Receive, Subject::Nothing, |site| {
+        if context.is_null() {
+            return Err(Cause::Invalid("the progress context is NULL"));
+        }
+        // SAFETY: not null, and the caller's promise.
+        unsafe {
+            let listener = Context::<A>::listener((*context).listener_ctx.cast())?;
+            if listener.flags().set(IN_PROGRESS) {
+                return Err(Cause::Busy);
+            }
+            let done = poll_cycle::run(site, context, listener, timeout_ms);
+            if listener.flags().clear(IN_PROGRESS) & CLOSE_ASKED != 0 {
+                close_now::<A>(context);
+            }
+            done
+        }
+    });
+    done.unwrap_or_else(|code| code)
+}
+
+/// Serves a call with the session's handler: in the program's spawner if it has one, else here. The call is freed in
+/// any case.
+///
+/// # Safety
+/// `call` points to a call from malloc that nobody else uses.
+pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call) -> Result<(), Cause> {
+    // SAFETY: the call is alive until it is freed below, and each block is given away once.
+    unsafe {
+        let call = Call(call);
+        let resp = Response(message::response_to(call.0)?.keep());
+        let Some(spawn) = spawner() else {
+            serve::<A>(session, &call, &resp);
+            return Ok(());
+        };
+        let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
+        session.add_ref()?;
+        if spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0 {
+            // The session's own reference is still there, so that this one is not the last.
+            session.release(true)?;
+            return Err(Cause::Busy);
+        }
+        mem::forget((context, call, resp));
+        Ok(())
+    }
+}
+
+/// A call, freed when dropped.
+struct Call(*mut Drpc__Call);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // SAFETY: the call came from malloc, and nobody else has it.
+        unsafe { message::free(self.0, Heap::SYSTEM) };
+    }
+}
+
+/// A response, freed when dropped.
+struct Response(*mut Drpc__Response);
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        // SAFETY: the response came from malloc, like what a handler puts into it, and nobody else has it.
+        unsafe { message::free(self.0, Heap::SYSTEM) };
+    }
+}
+
+/// What a spawner is given to run: consumes its argument, a `struct drpc_call_ctx`.
+unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
+    entry::infallible((), || {
+        let context = arg.cast::<drpc_call_ctx>();
+        // SAFETY: `dispatch` made the argument and gave it away, with the reference to the session.
+        unsafe {
+            let drpc_call_ctx { session, call, resp } = context.read();
+            memory::free(context);
+            let (call, resp) = (Call(call), Response(resp));
+            if let Ok(session) = Context::<A>::new(session.cast()) {
+                serve::<A>(session, &call, &resp);
+                drop((call, resp));
+                // Whether it was the last reference is nothing to tell anybody.
+                let _ = session.release(true);
+            }
+        }
+    });
+}
+
+/// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
+/// caller waits for something.
+fn serve<A: Abi>(session: Context<A>, call: &Call, resp: &Response) {
+    // SAFETY: call and response are alive; the session's handler was given for this purpose.
+    unsafe {
+        if let Some(handler) = session.handler() {
+            handler(call.0, resp.0);
+        }
+        let subject = Subject::Socket(session.fd());
+        if let Err(cause) = session::respond(session, resp.0) {
+            entry::report(Phase::Respond, subject, cause);
+            if let Cause::TooBig { .. } | Cause::Invalid(_) | Cause::NoMemory = cause {
+                answer(session, (*call.0).sequence, Status::FailedMarshal);
+            }
+        }
+    }
+}
+
+/// Sends a response without a body.
+pub(crate) fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
+    let response = Drpc__Response { sequence, status: status as c_int, ..Drpc__Response::empty() };
+    // SAFETY: the response is initialised.
+    if let Err(cause) = unsafe { session::respond(session, &raw const response) } {
+        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
+    }
+}

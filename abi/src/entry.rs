@@ -1,0 +1,153 @@
+//! The boundary to C: every exported function that can fail runs in here. The one place where an error becomes a
+//! number, and where a panic ends.
+
+use std::cell::Cell;
+use std::ffi::{CStr, OsStr, c_int};
+use std::fmt;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use ::drpc::{Cause, Phase, der, sys};
+
+use crate::bounded_text::BoundedText;
+use crate::context::Abi;
+use crate::log::{self, Level};
+
+/// What an error message is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// Nothing in particular.
+    Nothing,
+    /// A socket path.
+    Path(&'a CStr),
+    /// A socket: the path it is connected to, or its own and who is at the other end.
+    Socket(RawFd),
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Nothing => Ok(()),
+            Self::Path(path) => {
+                write!(f, " {}", Path::new(OsStr::from_bytes(path.to_bytes())).display())
+            }
+            Self::Socket(fd) => {
+                if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", path.display())) {
+                    return done;
+                }
+                if let Some(done) = sys::own_path(fd, |path| write!(f, " {}", path.display())) {
+                    done?;
+                }
+                match sys::peer(fd) {
+                    Some(peer) => write!(f, " ({peer})"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// What is being done and to what, for the message should it fail. A body refines it as it goes.
+pub(crate) struct Site<'a> {
+    phase: Cell<Phase>,
+    subject: Cell<Subject<'a>>,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    pub(crate) fn subject(&self, subject: Subject<'a>) {
+        self.subject.set(subject);
+    }
+}
+
+/// Runs the body of an exported function. An error is logged, kept for drpc_last_error, put into errno, and turned
+/// into the release's (negative) number.
+#[inline]
+pub(crate) fn run<'a, A: Abi, T>(
+    phase: Phase,
+    subject: Subject<'a>,
+    body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+) -> Result<T, c_int> {
+    let _uncancelled = sys::UncancelledCall::new();
+    let site = Site { phase: Cell::new(phase), subject: Cell::new(subject) };
+    match catch_unwind(AssertUnwindSafe(|| body(&site))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(cause)) => {
+            report(site.phase.get(), site.subject.get(), cause);
+            sys::set_errno(cause.errno());
+            Err(cause.code(A::RELEASE))
+        }
+        Err(_) => {
+            publish(Level::Error, &BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc")));
+            Err(-der::DER_MISC)
+        }
+    }
+}
+
+/// The same for a function that returns nothing but the number.
+#[inline]
+pub(crate) fn code<'a, A: Abi>(
+    phase: Phase,
+    subject: Subject<'a>,
+    body: impl FnOnce(&Site<'a>) -> Result<(), Cause>,
+) -> c_int {
+    run::<A, ()>(phase, subject, body).err().unwrap_or(0)
+}
+
+/// The same for a function that returns a pointer, or NULL.
+#[inline]
+pub(crate) fn pointer<'a, A: Abi, T>(
+    phase: Phase,
+    subject: Subject<'a>,
+    body: impl FnOnce(&Site<'a>) -> Result<*mut T, Cause>,
+) -> *mut T {
+    run::<A, *mut T>(phase, subject, body).unwrap_or(std::ptr::null_mut())
+}
+
+/// Runs what cannot fail but for a bug.
+#[inline]
+pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+}
+
+/// Keeps an error's text for drpc_last_error and logs it.
+#[cold]
+pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
+    let level = match cause {
+        // Nothing has happened yet; not worth finding out who has not sent anything.
+        Cause::Os(libc::EAGAIN) => {
+            keep(&BoundedText::new(format_args!("{phase}: {cause}")));
+            return;
+        }
+        Cause::Closed => Level::Info,
+        _ => Level::Error,
+    };
+    let text = match cause.hint(phase) {
+        Some(hint) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
+        None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
+    };
+    keep(&text);
+    match phase {
+        Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::provoked(level, &text),
+        _ => log::line(level, &text),
+    }
+}
+
+fn publish(level: Level, text: &BoundedText) {
+    keep(text);
+    log::line(level, text);
+}
+
+fn keep(text: &BoundedText) {
+    let bytes = text.as_c_str().to_bytes_with_nul();
+    sys::with_text(|kept| {
+        if let Some(kept) = kept.get_mut(..bytes.len()) {
+            kept.copy_from_slice(bytes);
+        }
+    });
+}

@@ -1,0 +1,92 @@
+//! What the library remembers about a connection, in the high bits of `comm->flags`.
+//!
+//! The struct is the caller's, who may make and free one without us, so that there is no other place for it. The low
+//! half is left to the caller.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A message received in part waits in the side table.
+pub(crate) const PARTIAL: u32 = 1 << 16;
+/// Somebody is sending.
+pub(crate) const SENDING: u32 = 1 << 17;
+/// Somebody waits until that is over.
+pub(crate) const SEND_AWAITED: u32 = 1 << 18;
+/// The progress loop accepted the connection and made it non-blocking.
+pub(crate) const POLLED: u32 = 1 << 19;
+/// Of a listener: `drpc_progress` is at work on it.
+pub(crate) const IN_PROGRESS: u32 = 1 << 20;
+/// Of a listener: its progress context is to be closed when that is over.
+pub(crate) const CLOSE_ASKED: u32 = 1 << 21;
+/// Of a listener: accepting rests, until when is in the side table.
+pub(crate) const RESTING: u32 = 1 << 22;
+
+/// Replies still to come that nobody waits for, in 8 bits. At the top the count stands still: "many".
+const OWED: u32 = 0xff << OWED_SHIFT;
+const OWED_SHIFT: u32 = 23;
+const OWED_ONE: u32 = 1 << OWED_SHIFT;
+
+/// The flags of one connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Flags<'a>(pub(crate) &'a AtomicU32);
+
+impl Flags<'_> {
+    pub(crate) fn has(self, flag: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & flag != 0
+    }
+
+    /// Sets the flag; true if it was set before.
+    pub(crate) fn set(self, flag: u32) -> bool {
+        self.0.fetch_or(flag, Ordering::AcqRel) & flag != 0
+    }
+
+    /// Clears the flag and says what all flags were before.
+    pub(crate) fn clear(self, flag: u32) -> u32 {
+        self.0.fetch_and(!flag, Ordering::AcqRel)
+    }
+
+    /// Replies that nobody waits for are still to come.
+    pub(crate) fn owes_replies(self) -> bool {
+        self.0.load(Ordering::Relaxed) & OWED != 0
+    }
+
+    /// One more is to come.
+    pub(crate) fn owe_reply(self) {
+        let add = |flags: u32| (flags & OWED != OWED).then(|| flags + OWED_ONE);
+        // Standing still is no failure.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// One has come.
+    pub(crate) fn reply_came(self) {
+        let subtract = |flags: u32| (flags & OWED != OWED && flags & OWED != 0).then(|| flags - OWED_ONE);
+        // Nor is this: of many, many are left.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_counted_up_to_many() {
+        let flags = AtomicU32::new(1);
+        let flags = Flags(&flags);
+        flags.owe_reply();
+        flags.owe_reply();
+        flags.reply_came();
+        assert!(flags.owes_replies());
+        flags.reply_came();
+        assert!(!flags.owes_replies());
+        flags.reply_came();
+        assert_eq!(flags.0.load(Ordering::Relaxed), 1);
+        for _ in 0..300 {
+            flags.owe_reply();
+        }
+        for _ in 0..300 {
+            flags.reply_came();
+        }
+        assert!(flags.owes_replies());
+        assert!(!flags.has(PARTIAL | SENDING | SEND_AWAITED | POLLED | IN_PROGRESS | CLOSE_ASKED | RESTING));
+    }
+}

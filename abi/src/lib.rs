@@ -1,0 +1,35 @@
+//! What the C libraries of every DAOS line have in common: visible structs, malloc'ed objects, the functions that
+//! protoc-c would generate, the handler registry, and the bodies of the functions whose signature or behaviour a
+//! line decides. The lines themselves are in `abi/0.8` and `abi/2.8`.
+//!
+//! Rules of this layer:
+//! * What a C caller may free comes from `malloc`; what is freed here may have come from the caller's `malloc`.
+//! * A caller-visible struct is only ever reached through raw pointers: the caller's callbacks may come back here
+//!   and change it.
+//! * Nothing allocates in a way that cannot fail.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+#![expect(non_camel_case_types, reason = "the names of C")]
+
+pub mod client;
+pub mod context;
+pub mod drpc_handler;
+pub mod drpc_pb_c;
+pub mod drpc_progress;
+pub mod library;
+pub mod list;
+pub mod message;
+pub mod protobuf_c;
+pub mod session;
+
+mod bounded_text;
+mod entry;
+mod flags;
+mod log;
+mod memory;
+mod pace;
+mod poll_cycle;
+mod settings;
+mod side_table;
+mod writer;
+
+pub use context::Abi;

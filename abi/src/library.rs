@@ -1,0 +1,95 @@
+//! `drpc/library.h`: what these libraries offer beyond the originals'.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::time::Duration;
+
+use ::drpc::{Cause, Phase, der, sys};
+
+use crate::context::{Abi, Context};
+use crate::entry::{self, Subject};
+use crate::{log, settings};
+
+/// How much a log line matters.
+#[repr(C)]
+pub enum drpc_log_level {
+    /// Something failed.
+    DRPC_LOG_ERROR = 1,
+    /// Something is not as it should be.
+    DRPC_LOG_WARN = 2,
+    /// Connections that come and go.
+    DRPC_LOG_INFO = 3,
+    /// Everything else.
+    DRPC_LOG_DEBUG = 4,
+}
+
+/// Takes a log line, which has no line break at its end and is valid during the call only. Any thread may call it.
+pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
+
+/// What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
+/// in "connect /run/x.sock: connection refused: the socket exists but nobody listens". "" if nothing has.
+///
+/// The text is the library's. It stays as it is until the thread's next call of a function that fails. errno stays
+/// as it is.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_last_error() -> *const c_char {
+    let text = entry::infallible(None, || sys::with_text(|text| text.as_ptr().cast::<c_char>()));
+    text.unwrap_or(c"out of memory".as_ptr())
+}
+
+/// The name of a DER_... number and what it means, as in "DER_NOREPLY: no reply from the peer". The number may be
+/// negative, as functions return it.
+///
+/// The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_strerror(rc: c_int) -> *const c_char {
+    der::text(rc).as_ptr()
+}
+
+/// Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers
+/// are limited to some a second.
+///
+/// Without this function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
+/// or "debug", and nowhere otherwise. A call to the function before may still be running in another thread when this
+/// returns.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
+    entry::infallible((), || log::set_sink(log, arg));
+}
+
+/// Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
+/// (mode_t)-1 goes back to what the release does.
+///
+/// Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
+    if mode != settings::DEFAULT_MODE && mode & !0o777 != 0 {
+        return -der::DER_INVAL;
+    }
+    settings::set_socket_mode(mode);
+    0
+}
+
+/// Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
+/// back to the default: 128 MiB, but for a message sent as one datagram, UNIXCOMM_MAXMSGSIZE. A larger one to be
+/// sent gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
+///
+/// Returns 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_set_max_message(bytes: usize) -> c_int {
+    settings::set_max_message(bytes);
+    0
+}
+
+/// Limits how long a send or receive on a context may wait.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int {
+    entry::code::<A>(Phase::Configure, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        let context = unsafe { Context::<A>::new(context) }?;
+        let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
+        site.subject(Subject::Socket(context.fd()));
+        sys::set_timeout(context.fd(), Duration::from_millis(ms))
+    })
+}

@@ -1,0 +1,81 @@
+//! The linked list of the progress context: `d_list_t` of gurt.
+
+use std::mem::offset_of;
+use std::ptr;
+
+use crate::drpc_progress::drpc_list;
+
+/// A link of a circular list, or its head.
+#[repr(C)]
+pub struct d_list_t {
+    /// The next link.
+    pub next: *mut d_list_t,
+    /// The one before.
+    pub prev: *mut d_list_t,
+}
+
+/// Makes `head` an empty list.
+///
+/// # Safety
+/// `head` is valid for writing.
+pub(crate) unsafe fn init(head: *mut d_list_t) {
+    // SAFETY: the caller's promise.
+    unsafe { head.write(d_list_t { next: head, prev: head }) };
+}
+
+/// Puts `link` first.
+///
+/// # Safety
+/// `head` is the head of a list, `link` is in none.
+pub(crate) unsafe fn add(link: *mut d_list_t, head: *mut d_list_t) {
+    // SAFETY: the caller's promise; the links of a list are valid.
+    unsafe {
+        let first = (*head).next;
+        link.write(d_list_t { next: first, prev: head });
+        (*first).prev = link;
+        (*head).next = link;
+    }
+}
+
+/// Takes `link` out of its list.
+///
+/// # Safety
+/// `link` is in a list.
+pub(crate) unsafe fn remove(link: *mut d_list_t) {
+    // SAFETY: the caller's promise; the links of a list are valid.
+    unsafe {
+        (*(*link).next).prev = (*link).prev;
+        (*(*link).prev).next = (*link).next;
+        link.write(d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() });
+    }
+}
+
+/// The nodes of a list in order. The one returned last may be removed and freed.
+pub(crate) struct Nodes {
+    head: *mut d_list_t,
+    next: *mut d_list_t,
+}
+
+/// # Safety
+/// `head` is the head of a list of `struct drpc_list`, which only changes while the result is used by removing the
+/// node returned last or by adding in front.
+pub(crate) unsafe fn nodes(head: *mut d_list_t) -> Nodes {
+    // SAFETY: the caller's promise.
+    Nodes { head, next: unsafe { (*head).next } }
+}
+
+impl Iterator for Nodes {
+    type Item = *mut drpc_list;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.head || self.next.is_null() {
+            return None;
+        }
+        let link = self.next;
+        // SAFETY: `nodes` was promised that the links are valid.
+        unsafe {
+            self.next = (*link).next;
+            Some(link.byte_sub(offset_of!(drpc_list, link)).cast())
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Log lines: none, unless the program or the environment asks for them.
+
+use std::ffi::{c_int, c_void};
+use std::fmt;
+use std::io::IoSlice;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use ::drpc::sys;
+use once_cell::race::OnceNonZeroUsize;
+
+use crate::bounded_text::BoundedText;
+use crate::library::drpc_log_fn;
+
+/// How much a line matters; the numbers are those of `enum drpc_log_level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub(crate) enum Level {
+    Error = 1,
+    Warn = 2,
+    Info = 3,
+    Debug = 4,
+}
+
+/// Lines that peers can provoke, at most this many a second.
+const PROVOKED_PER_SECOND: u32 = 10;
+
+struct Sink {
+    log: drpc_log_fn,
+    arg: *mut c_void,
+}
+
+// SAFETY: `arg` is only ever passed back to the program, which has promised that `log` may be called by any thread.
+unsafe impl Send for Sink {}
+
+static SINK: Mutex<Sink> = Mutex::new(Sink { log: None, arg: std::ptr::null_mut() });
+
+pub(crate) fn set_sink(log: drpc_log_fn, arg: *mut c_void) {
+    *SINK.lock().unwrap_or_else(PoisonError::into_inner) = Sink { log, arg };
+}
+
+/// The level up to which lines go to standard error: `DRPC_LOG`, read once. One more than the level, as the cell
+/// cannot hold zero.
+static STDERR_LEVEL: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+fn stderr_level() -> usize {
+    let read = || {
+        let level = sys::secure_variable(c"DRPC_LOG", |value| match value.to_bytes() {
+            b"error" => Level::Error as usize,
+            b"warn" => Level::Warn as usize,
+            b"info" => Level::Info as usize,
+            b"debug" => Level::Debug as usize,
+            _ => 0,
+        });
+        NonZeroUsize::MIN.saturating_add(level.unwrap_or(0))
+    };
+    STDERR_LEVEL.get_or_init(read).get() - 1
+}
+
+/// Hands a line to the program's function, or writes it to standard error if the environment asks for it.
+pub(crate) fn line(level: Level, text: &BoundedText) {
+    let (log, arg) = {
+        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
+        (sink.log, sink.arg)
+    };
+    if let Some(log) = log {
+        let _keep = sys::KeepErrno::new();
+        // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
+        unsafe { log(level as c_int, text.as_c_str().as_ptr(), arg) };
+    } else if stderr_level() >= level as usize {
+        let name = match level {
+            Level::Error => "error",
+            Level::Warn => "warning",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        };
+        let parts = ["libdrpc: ", name, ": "].map(|part| IoSlice::new(part.as_bytes()));
+        let [library, name, colon] = parts;
+        sys::write_stderr(&[library, name, colon, IoSlice::new(text.as_bytes()), IoSlice::new(b"\n")]);
+    }
+}
+
+/// A line that a peer can provoke; beyond some a second they are counted and left out.
+pub(crate) fn provoked(level: Level, text: &BoundedText) {
+    static SECOND: AtomicU64 = AtomicU64::new(u64::MAX);
+    static LINES: AtomicU32 = AtomicU32::new(0);
+    static START: OnceLock<Instant> = OnceLock::new();
+    let second = START.get_or_init(Instant::now).elapsed().as_secs();
+    if SECOND.swap(second, Ordering::Relaxed) != second {
+        let lines = LINES.swap(0, Ordering::Relaxed);
+        if let Some(left_out) = lines.checked_sub(PROVOKED_PER_SECOND).filter(|left_out| *left_out > 0) {
+            line(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
+        }
+    }
+    if LINES.fetch_add(1, Ordering::Relaxed) < PROVOKED_PER_SECOND {
+        line(level, text);
+    }
+}
+
+/// Where lines go nobody asks for, the text need not be made.
+pub(crate) fn wanted(level: Level) -> bool {
+    let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
+    sink.log.is_some() || stderr_level() >= level as usize
+}
+
+/// A line about the course of things.
+pub(crate) fn note(level: Level, text: fmt::Arguments<'_>) {
+    if wanted(level) {
+        provoked(level, &BoundedText::new(text));
+    }
+}

@@ -1,0 +1,78 @@
+//! Memory that C owns.
+
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+
+use ::drpc::Cause;
+
+/// A value in a `malloc` block of its own.
+pub(crate) fn new<T>(value: T) -> Result<NonNull<T>, Cause> {
+    // SAFETY: malloc has no preconditions. Its alignment serves every C type.
+    let block = NonNull::new(unsafe { libc::malloc(size_of::<T>()) }.cast::<T>()).ok_or(Cause::NoMemory)?;
+    // SAFETY: the block is new and large enough.
+    unsafe { block.write(value) };
+    Ok(block)
+}
+
+/// Gives a block back.
+///
+/// # Safety
+/// `block` is null or a `malloc` block that is not used any more.
+pub(crate) unsafe fn free<T>(block: *mut T) {
+    // SAFETY: the caller's promise.
+    unsafe { libc::free(block.cast::<c_void>()) };
+}
+
+/// Gives the block back when dropped, unless it is [kept](Owned::keep).
+pub(crate) struct Owned<T>(NonNull<T>);
+
+impl<T> Owned<T> {
+    /// A value in a `malloc` block of its own.
+    pub(crate) fn new(value: T) -> Result<Self, Cause> {
+        new(value).map(Self)
+    }
+
+    /// The block, which stays owned.
+    pub(crate) fn as_ptr(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+
+    /// The block, which is the caller's now.
+    pub(crate) fn keep(self) -> *mut T {
+        let block = self.0.as_ptr();
+        std::mem::forget(self);
+        block
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: the block came from `new` and nobody else has it.
+        unsafe { free(self.0.as_ptr()) };
+    }
+}
+
+/// The `len` bytes at `data`, where none may be at a null pointer.
+///
+/// # Safety
+/// If `data` is not null, `len` bytes are readable there for as long as the result is used.
+pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Cause> {
+    match len {
+        0 => Ok(&[]),
+        _ if data.is_null() => Err(Cause::Invalid("the body has a length but no data")),
+        _ if isize::try_from(len).is_err() => Err(Cause::Invalid("the body is longer than memory")),
+        // SAFETY: not null, and the caller's promise.
+        _ => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// Sets `*to`, if there is a place for it.
+///
+/// # Safety
+/// `to` is null or valid for writing.
+pub(crate) unsafe fn set<T>(to: *mut *mut T, value: *mut T) {
+    if !to.is_null() {
+        // SAFETY: not null, and the caller's promise.
+        unsafe { ptr::write(to, value) };
+    }
+}

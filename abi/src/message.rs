@@ -1,0 +1,321 @@
+//! Calls and responses as C sees them: `malloc` blocks with protobuf-c's layout.
+
+use std::ffi::c_uint;
+use std::ptr;
+
+use ::drpc::wire::{self, CallRef, Encoded, Fields, ResponseRef};
+use ::drpc::{Cause, Phase};
+
+use crate::context::Abi;
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response, drpc__call__descriptor, drpc__response__descriptor};
+use crate::entry::{self, Subject};
+use crate::memory::{self, Owned};
+use crate::protobuf_c::{
+    Heap, ProtobufCBinaryData, ProtobufCMessage, ProtobufCMessageDescriptor, ProtobufCMessageUnknownField,
+};
+
+/// One of the two message types.
+///
+/// # Safety
+/// `Self` has the layout that its descriptor describes, beginning with a `ProtobufCMessage`.
+pub(crate) unsafe trait Message: Sized {
+    /// Number of the last field; every other number is unknown.
+    const LAST_FIELD: u32;
+
+    /// The type's descriptor, which callers compare by its address.
+    fn descriptor() -> *const ProtobufCMessageDescriptor;
+
+    /// A message without values.
+    fn empty() -> Self;
+
+    /// Reads the known fields: the message without its body, the body, and the number of unknown fields.
+    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause>;
+
+    /// The message's body.
+    ///
+    /// # Safety
+    /// `message` points to an initialised message.
+    unsafe fn body(message: *mut Self) -> *mut ProtobufCBinaryData;
+
+    /// Encodes the message, with `unknown` behind the known fields.
+    ///
+    /// # Safety
+    /// `message` points to an initialised message, which, like its body, stays as it is while the result is used.
+    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause>;
+}
+
+fn empty_base(descriptor: *const ProtobufCMessageDescriptor) -> ProtobufCMessage {
+    ProtobufCMessage { descriptor, n_unknown_fields: 0, unknown_fields: ptr::null_mut() }
+}
+
+// SAFETY: a test compares the layout with protobuf-c's.
+unsafe impl Message for Drpc__Call {
+    const LAST_FIELD: u32 = CallRef::LAST_FIELD;
+
+    fn descriptor() -> *const ProtobufCMessageDescriptor {
+        &raw const drpc__call__descriptor
+    }
+
+    fn empty() -> Self {
+        let base = empty_base(Self::descriptor());
+        Self { base, module: 0, method: 0, sequence: 0, body: ProtobufCBinaryData::EMPTY }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
+        let (CallRef { module, method, sequence, body }, unknown) = CallRef::decode_counting(bytes)?;
+        Ok((Self { module, method, sequence, ..Self::empty() }, body, unknown))
+    }
+
+    unsafe fn body(message: *mut Self) -> *mut ProtobufCBinaryData {
+        // SAFETY: the caller's promise.
+        unsafe { &raw mut (*message).body }
+    }
+
+    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause> {
+        // SAFETY: the caller's promise; the fields are copied out.
+        let (module, method, sequence, body) =
+            unsafe { ((*message).module, (*message).method, (*message).sequence, (*message).body) };
+        // SAFETY: a message's body has as many bytes as it says, the caller's promise.
+        let body = unsafe { memory::bytes(body.data, body.len) }?;
+        Ok(CallRef { module, method, sequence, body }.encode(unknown))
+    }
+}
+
+// SAFETY: a test compares the layout with protobuf-c's.
+unsafe impl Message for Drpc__Response {
+    const LAST_FIELD: u32 = ResponseRef::LAST_FIELD;
+
+    fn descriptor() -> *const ProtobufCMessageDescriptor {
+        &raw const drpc__response__descriptor
+    }
+
+    fn empty() -> Self {
+        let base = empty_base(Self::descriptor());
+        Self { base, sequence: 0, status: 0, body: ProtobufCBinaryData::EMPTY }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
+        let (ResponseRef { sequence, status, body }, unknown) = ResponseRef::decode_counting(bytes)?;
+        Ok((Self { sequence, status, ..Self::empty() }, body, unknown))
+    }
+
+    unsafe fn body(message: *mut Self) -> *mut ProtobufCBinaryData {
+        // SAFETY: the caller's promise.
+        unsafe { &raw mut (*message).body }
+    }
+
+    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause> {
+        // SAFETY: the caller's promise; the fields are copied out.
+        let (sequence, status, body) = unsafe { ((*message).sequence, (*message).status, (*message).body) };
+        // SAFETY: a message's body has as many bytes as it says, the caller's promise.
+        let body = unsafe { memory::bytes(body.data, body.len) }?;
+        Ok(ResponseRef { sequence, status, body }.encode(unknown))
+    }
+}
+
+/// Whether this is an initialised message of type `M`, which the original asserts.
+///
+/// # Safety
+/// `message` is null or points to a message of some type.
+pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
+    // SAFETY: not null, and every message begins with its descriptor.
+    !message.is_null() && unsafe { (*message.cast::<ProtobufCMessage>()).descriptor } == M::descriptor()
+}
+
+/// Reads an encoded message into a new one.
+pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8]) -> Result<*mut M, Cause> {
+    let message = heap.alloc(size_of::<M>()).cast::<M>();
+    if message.is_null() {
+        return Err(Cause::NoMemory);
+    }
+    // SAFETY: the block is new, of the right size, and from `heap`.
+    unsafe {
+        match fill(message, heap, bytes) {
+            Ok(()) => Ok(message),
+            Err(cause) => {
+                heap.free(message.cast());
+                Err(cause)
+            }
+        }
+    }
+}
+
+/// Writes an encoded message over `message`; on an error it is left as it was.
+///
+/// # Safety
+/// `message` is valid for writing, and owns nothing that would have to be freed.
+pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8]) -> Result<(), Cause> {
+    let (mut filled, body, unknown) = M::decode(bytes)?;
+    // SAFETY: `filled` is initialised.
+    let to = unsafe { M::body(&mut filled) };
+    // SAFETY: `to` points into `filled`.
+    unsafe { *to = copy(heap, body)? };
+    if unknown > 0 {
+        // SAFETY: every message begins with a ProtobufCMessage.
+        let base = unsafe { &mut *(&raw mut filled).cast::<ProtobufCMessage>() };
+        if let Err(cause) = copy_unknown::<M>(base, unknown, heap, bytes) {
+            // SAFETY: made above from the same heap, and not handed out.
+            unsafe { heap.free((*to).data.cast()) };
+            return Err(cause);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { message.write(filled) };
+    Ok(())
+}
+
+fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
+    if bytes.is_empty() {
+        return Ok(ProtobufCBinaryData::EMPTY);
+    }
+    let data = heap.alloc(bytes.len()).cast::<u8>();
+    if data.is_null() {
+        return Err(Cause::NoMemory);
+    }
+    // SAFETY: the block is new and has room for the bytes.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len()) };
+    Ok(ProtobufCBinaryData { len: bytes.len(), data })
+}
+
+fn copy_unknown<M: Message>(base: &mut ProtobufCMessage, count: usize, heap: Heap, bytes: &[u8]) -> Result<(), Cause> {
+    let size = count.checked_mul(size_of::<ProtobufCMessageUnknownField>()).ok_or(Cause::NoMemory)?;
+    c_uint::try_from(count).map_err(|_| Cause::NoMemory)?;
+    let fields = heap.alloc(size).cast::<ProtobufCMessageUnknownField>();
+    if fields.is_null() {
+        return Err(Cause::NoMemory);
+    }
+    base.unknown_fields = fields;
+    for field in Fields::new(bytes).flatten().filter(|field| !(1..=M::LAST_FIELD).contains(&field.number)) {
+        let Ok(ProtobufCBinaryData { len, data }) = copy(heap, field.value) else {
+            // SAFETY: `base` holds what has been made so far, from the same heap.
+            unsafe { free_unknown(base, heap) };
+            return Err(Cause::NoMemory);
+        };
+        // SAFETY: the array has room for `count` fields, and the same iteration counted them.
+        unsafe {
+            fields.add(base.n_unknown_fields as usize).write(ProtobufCMessageUnknownField {
+                tag: field.number,
+                wire_type: field.wire_type.into(),
+                len,
+                data,
+            });
+        }
+        base.n_unknown_fields += 1;
+    }
+    Ok(())
+}
+
+/// # Safety
+/// The unknown fields came from `heap` and are not used any more.
+unsafe fn free_unknown(base: &mut ProtobufCMessage, heap: Heap) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for field in unknown_fields(base) {
+            heap.free(field.data.cast());
+        }
+        heap.free(base.unknown_fields.cast());
+    }
+    base.unknown_fields = ptr::null_mut();
+    base.n_unknown_fields = 0;
+}
+
+/// Frees a message with all it owns. One that is no message of type `M` is left alone.
+///
+/// # Safety
+/// `message` is null or a message that came, like all it owns, from `heap` and is not used any more.
+pub(crate) unsafe fn free<M: Message>(message: *mut M, heap: Heap) {
+    // SAFETY: the caller's promise, and `is_a` says that there is a message.
+    unsafe {
+        if is_a(message) {
+            heap.free((*M::body(message)).data.cast());
+            free_unknown(&mut *message.cast::<ProtobufCMessage>(), heap);
+            heap.free(message.cast());
+        }
+    }
+}
+
+/// # Safety
+/// A message's unknown fields are as many as it says, and stay as they are while the result is used.
+unsafe fn unknown_fields<'a>(base: *const ProtobufCMessage) -> &'a [ProtobufCMessageUnknownField] {
+    // SAFETY: the caller's promise; the array is only looked at where there is one.
+    unsafe {
+        match (*base).n_unknown_fields {
+            0 => &[],
+            _ if (*base).unknown_fields.is_null() => &[],
+            count => std::slice::from_raw_parts((*base).unknown_fields, count as usize),
+        }
+    }
+}
+
+/// Hands each piece of the encoded unknown fields to `put`.
+///
+/// # Safety
+/// `message` points to an initialised message.
+pub(crate) unsafe fn each_unknown<M: Message>(
+    message: *const M,
+    mut put: impl FnMut(&[u8]) -> Result<(), Cause>,
+) -> Result<(), Cause> {
+    // SAFETY: every message begins with a ProtobufCMessage, and the caller's promise.
+    for field in unsafe { unknown_fields(message.cast()) } {
+        let (key, len) = wire::key(field.tag, field.wire_type as u8);
+        put(key.get(..len).unwrap_or_default())?;
+        // SAFETY: a field has as many bytes as it says, the caller's promise.
+        put(unsafe { memory::bytes(field.data, field.len) }?)?;
+    }
+    Ok(())
+}
+
+/// The encoded unknown fields.
+///
+/// # Safety
+/// `message` points to an initialised message.
+pub(crate) unsafe fn encoded_unknown<M: Message>(message: *const M) -> Result<Vec<u8>, Cause> {
+    let mut encoded = Vec::new();
+    let put = |bytes: &[u8]| {
+        encoded.try_reserve(bytes.len()).map_err(|_| Cause::NoMemory)?;
+        encoded.extend_from_slice(bytes);
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { each_unknown(message, put) }?;
+    Ok(encoded)
+}
+
+/// Frees a call.
+///
+/// # Safety
+/// `call` is null or a call from malloc that is not used any more.
+pub unsafe fn call_free(call: *mut Drpc__Call) {
+    // SAFETY: the caller's promise.
+    entry::infallible((), || unsafe { free(call, Heap::SYSTEM) });
+}
+
+/// Frees a response.
+///
+/// # Safety
+/// `response` is null or a response from malloc that is not used any more.
+pub unsafe fn response_free(response: *mut Drpc__Response) {
+    // SAFETY: the caller's promise.
+    entry::infallible((), || unsafe { free(response, Heap::SYSTEM) });
+}
+
+/// Makes the response to a call.
+///
+/// # Safety
+/// `call` is null or points to a call.
+pub unsafe fn response_create<A: Abi>(call: *const Drpc__Call) -> *mut Drpc__Response {
+    entry::pointer::<A, _>(Phase::Respond, Subject::Nothing, |_| {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { response_to(call) }?.keep())
+    })
+}
+
+/// The response to a call, or to what was none.
+///
+/// # Safety
+/// `call` is null or points to a call.
+pub(crate) unsafe fn response_to(call: *const Drpc__Call) -> Result<Owned<Drpc__Response>, Cause> {
+    // SAFETY: the caller's promise.
+    let sequence = unsafe { call.as_ref() }.map_or(-1, |call| call.sequence);
+    Owned::new(Drpc__Response { sequence, ..Drpc__Response::empty() })
+}

@@ -1,0 +1,36 @@
+//! What happens between the system calls of one message: the program's yield function, and waiting.
+
+use std::os::fd::RawFd;
+
+use ::drpc::{Cause, sys, transport};
+
+use crate::context::{Abi, Context};
+use crate::flags::POLLED;
+
+/// Lets the program's other threads of execution run, if it has said how.
+pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
+    if let Some(yielder) = context.yielder() {
+        // SAFETY: the program gave the function for this purpose. Like the original we do not look at its result.
+        unsafe { yielder() };
+    }
+}
+
+/// The pace at which a context's messages are sent.
+pub(crate) struct Pace<A: Abi>(pub(crate) Context<A>);
+
+impl<A: Abi> transport::Pace for Pace<A> {
+    fn after_record(&mut self) {
+        run_yield(self.0);
+    }
+
+    fn when_full(&mut self, fd: RawFd, begun: bool) -> Result<(), Cause> {
+        if !begun && !self.0.flags().has(POLLED) {
+            // The program made the socket non-blocking, and wants to know.
+            return Err(Cause::Os(libc::EAGAIN));
+        }
+        match self.0.yielder() {
+            Some(_) => sys::wait_writable(fd, Some(&mut || run_yield(self.0))),
+            None => sys::wait_writable(fd, None),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! One cycle of the progress loop: wait, serve every session that has something, accept.
+
+use std::ffi::{c_int, c_short};
+use std::time::{Duration, Instant};
+
+use ::drpc::sys::{self, Peeked, PollFd};
+use ::drpc::wire::CallRef;
+use ::drpc::{Cause, Framing, Phase, Status, der, transport};
+
+use crate::context::{Abi, Context};
+use crate::drpc_pb_c::Drpc__Call;
+use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
+use crate::entry::{self, Site, Subject};
+use crate::list::{self, d_list_t};
+use crate::log::{self, Level};
+use crate::memory::{self, Owned};
+use crate::protobuf_c::Heap;
+use crate::side_table::Rest;
+use crate::{message, pace, session};
+
+/// Up to this many descriptors are waited for without allocating.
+const FEW: usize = 64;
+
+const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
+
+/// Runs one cycle: the first error met, or 0, or -DER_TIMEDOUT when nothing came.
+///
+/// # Safety
+/// `context` points to a progress context, `listener` is its listener.
+pub(crate) unsafe fn run<A: Abi>(
+    site: &Site<'_>,
+    context: *mut drpc_progress_context,
+    listener: Context<A>,
+    timeout_ms: c_int,
+) -> Result<c_int, Cause> {
+    // SAFETY: the context is alive, and its list changes only below.
+    let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
+    let mut count = 1;
+    for node in sessions() {
+        // SAFETY: the nodes of the list are valid.
+        unsafe { Context::<A>::listener((*node).ctx.cast()) }?;
+        count += 1;
+    }
+    let mut few = [IDLE; FEW];
+    let mut many = Vec::new();
+    let fds = match few.get_mut(..count) {
+        Some(fds) => fds,
+        None => {
+            many.try_reserve_exact(count).map_err(|_| Cause::NoMemory)?;
+            many.resize(count, IDLE);
+            &mut many
+        }
+    };
+    for (node, slot) in sessions().zip(fds.iter_mut()) {
+        // SAFETY: as above.
+        slot.fd = unsafe { Context::<A>::listener((*node).ctx.cast()) }?.fd();
+    }
+    if let Some(last) = fds.last_mut() {
+        last.fd = listener.fd();
+    }
+    site.subject(Subject::Socket(listener.fd()));
+    let rested = match wait(fds, listener, timeout_ms) {
+        Ok(Waited::TimedOut) => return Ok(-der::DER_TIMEDOUT),
+        Ok(Waited::Ready(rested)) => rested,
+        // A signal: the program's loop decides whether to go on.
+        Err(cause @ Cause::Os(libc::EINTR)) => return Ok(cause.code(A::RELEASE)),
+        Err(cause) => return Err(cause),
+    };
+    let Some((listener_slot, slots)) = fds.split_last() else { return Ok(0) };
+    let mut first = 0;
+    let mut keep_first = |code: c_int| first = if first == 0 { code } else { first };
+    for (node, slot) in sessions().zip(slots) {
+        // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
+        keep_first(unsafe { serve_session::<A>(node, slot.revents) });
+    }
+    // SAFETY: the list is as it was but for sessions that are gone.
+    keep_first(unsafe {
+        serve_listener(&raw mut (*context).session_ctx_list, listener, listener_slot.revents, rested)
+    });
+    Ok(first)
+}
+
+enum Waited {
+    TimedOut,
+    /// With the pause of the listener that has just ended, if there was one.
+    Ready(Option<Rest>),
+}
+
+/// Polls. While the listener rests it is left out, but not for longer than it rests.
+fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> Result<Waited, Cause> {
+    let deadline = u64::try_from(timeout_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
+    let mut timeout = timeout_ms;
+    loop {
+        let rest = listener.rest();
+        let pause = rest.map(Rest::left).filter(|left| !left.is_zero());
+        let (Some(rest), Some(pause)) = (rest, pause) else {
+            return Ok(match sys::poll(fds, timeout)? {
+                0 => Waited::TimedOut,
+                _ => Waited::Ready(rest),
+            });
+        };
+        listener.set_rest(rest);
+        let Some((listener_slot, slots)) = fds.split_last_mut() else { return Ok(Waited::TimedOut) };
+        listener_slot.revents = 0;
+        let pause = c_int::try_from(pause.as_millis()).unwrap_or(c_int::MAX).saturating_add(1);
+        if sys::poll(slots, if timeout < 0 { pause } else { pause.min(timeout) })? > 0 {
+            return Ok(Waited::Ready(None));
+        }
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Waited::TimedOut);
+            }
+            timeout = c_int::try_from(left.as_millis()).unwrap_or(c_int::MAX).saturating_add(1);
+        }
+    }
+}
+
+/// What becomes of a session.
+enum Fate {
+    /// It stays; the number is what drpc_progress is to return.
+    Stays(c_int),
+    /// It is closed.
+    Ends,
+    /// Its descriptor is not open, so that closing it could hit another's.
+    EndsUnclosed,
+}
+
+/// # Safety
+/// `node` is in the list of a progress context.
+unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int {
+    // SAFETY: the node is valid.
+    let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
+    let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
+    let fate = if revents & libc::POLLNVAL != 0 {
+        note(session, Level::Error, "its descriptor is not open");
+        Fate::EndsUnclosed
+    } else if hung_up && sys::peek(session.fd()) != Peeked::Data {
+        note(session, Level::Info, "the peer has closed the connection");
+        Fate::Ends
+    } else if hung_up || revents & libc::POLLIN != 0 {
+        receive(session)
+    } else {
+        Fate::Stays(0)
+    };
+    let close_socket = match fate {
+        Fate::Stays(code) => return code,
+        Fate::Ends => true,
+        Fate::EndsUnclosed => false,
+    };
+    // SAFETY: the node's reference to the session is given back, and the node is not used any more.
+    unsafe {
+        list::remove(&raw mut (*node).link);
+        memory::free(node);
+        // A handler may still hold a reference; there is nothing to tell.
+        let _ = session.release(close_socket);
+    }
+    0
+}
+
+/// Receives one record of a session, and serves the call that it completes.
+fn receive<A: Abi>(session: Context<A>) -> Fate {
+    let mut partial = session.take_partial();
+    let mut sequence = -1;
+    let unpack = |bytes: &[u8]| {
+        message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes)
+            .inspect_err(|_| sequence = CallRef::decode(bytes).map_or(-1, |call| call.sequence))
+    };
+    let received = transport::receive_record(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack);
+    session.keep_partial(partial);
+    pace::run_yield(session);
+    let call = match received {
+        Ok(Some(call)) => call,
+        Ok(None) => return Fate::Stays(0),
+        Err(cause) if cause.is_would_block() => return Fate::Stays(cause.code(A::RELEASE)),
+        Err(cause) => {
+            entry::report(Phase::Receive, Subject::Socket(session.fd()), cause);
+            answer_unreadable(session, sequence, cause);
+            return Fate::Ends;
+        }
+    };
+    // SAFETY: the call has just been made.
+    let sequence = unsafe { (*call).sequence };
+    // SAFETY: as above, and nobody else has it.
+    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call) } {
+        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
+        answer_refused(session, sequence);
+        return Fate::Ends;
+    }
+    Fate::Stays(0)
+}
+
+/// Answers what could not be read as a call. A datagram client is never left without an answer: up to 2.6 it takes
+/// the end of the connection for success.
+fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
+    let datagram = A::FRAMING == Framing::Datagram;
+    match cause {
+        Cause::NoMemory => answer_refused(session, sequence),
+        Cause::Closed | Cause::Os(_) => {}
+        _ if datagram || cause.code(A::RELEASE) == -der::DER_PROTO => {
+            drpc_progress::answer(session, -1, Status::FailedUnmarshalCall);
+        }
+        _ => {}
+    }
+}
+
+/// Answers a call that is not going to be served.
+fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
+    if A::FRAMING == Framing::Datagram {
+        drpc_progress::answer(session, sequence, Status::Failure);
+    }
+}
+
+/// # Safety
+/// `sessions` is the head of the list of the listener's progress context.
+unsafe fn serve_listener<A: Abi>(
+    sessions: *mut d_list_t,
+    listener: Context<A>,
+    revents: c_short,
+    rested: Option<Rest>,
+) -> c_int {
+    if revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 {
+        note(listener, Level::Error, "the listener is broken");
+        return -A::LISTENER_BROKEN;
+    }
+    if revents & libc::POLLIN == 0 {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    let Err(cause) = (unsafe { accept(sessions, listener) }) else { return 0 };
+    entry::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
+    match cause {
+        Cause::NoMemory => {
+            listener.set_rest(Rest::after(rested));
+            return cause.code(A::RELEASE);
+        }
+        // The connection stays in the queue, and poll would return at once for ever.
+        Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+            listener.set_rest(Rest::after(rested));
+        }
+        _ => {}
+    }
+    A::ACCEPT_FAILED.map_or(cause.code(A::RELEASE), |code| -code)
+}
+
+/// # Safety
+/// As for `serve_listener`.
+unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
+    let links = d_list_t { next: std::ptr::null_mut(), prev: std::ptr::null_mut() };
+    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: links })?;
+    let session = session::accept_session(listener)?;
+    // SAFETY: the session is new, and so is the node, which is given to the list.
+    unsafe {
+        if let Err(cause) = Context::<A>::new(session).and_then(session::make_polled) {
+            session::close::<A>(session);
+            return Err(cause);
+        }
+        (*node.as_ptr()).ctx = session.cast();
+        list::add(&raw mut (*node.keep()).link, sessions);
+    }
+    Ok(())
+}
+
+fn note<A: Abi>(context: Context<A>, level: Level, what: &str) {
+    log::note(level, format_args!("progress{}: {what}", Subject::Socket(context.fd())));
+}

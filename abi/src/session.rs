@@ -1,0 +1,176 @@
+//! The serving side: listen, accept, receive calls and answer them; and the references to a context.
+
+use std::ffi::{c_char, c_int};
+
+use ::drpc::{Cause, Phase, sys, transport};
+
+use crate::client::socket_path;
+use crate::context::{Abi, Context, drpc_handler_t};
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::entry::{self, Subject};
+use crate::flags::POLLED;
+use crate::message::{self, Message};
+use crate::pace::{self, Pace};
+use crate::protobuf_c::Heap;
+use crate::writer::Turn;
+use crate::{context, memory, settings};
+
+/// Creates a socket at `path` and listens.
+///
+/// # Safety
+/// `path` is null or a C string.
+pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *mut A::Context {
+    entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        let path = unsafe { socket_path(path) }?;
+        site.subject(Subject::Path(path));
+        if handler.is_none() {
+            return Err(Cause::Invalid("the handler is NULL"));
+        }
+        let context = Context::<A>::unopened(handler, None)?;
+        let chosen = settings::socket_mode();
+        let socket = sys::open(true, chosen.or(A::SOCKET_MODE))?;
+        sys::listen(&socket, path.to_bytes(), chosen)?;
+        Ok(context.opened(socket, libc::O_NONBLOCK))
+    })
+}
+
+/// Whether a context has what it takes to accept connections or receive calls.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub unsafe fn is_valid_listener<A: Abi>(context: *mut A::Context) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { Context::<A>::listener(context) }.is_ok()
+}
+
+/// Takes the next connection of a listener.
+///
+/// # Safety
+/// `listener` is null or points to a context.
+pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Context, c_int> {
+    entry::run::<A, _>(Phase::Accept, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        let listener = unsafe { Context::<A>::listener(listener) }?;
+        site.subject(Subject::Socket(listener.fd()));
+        accept_session(listener)
+    })
+}
+
+/// Takes the next connection of a listener. Its session has the listener's handler and yield function.
+pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Context, Cause> {
+    let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
+    let socket = sys::accept(listener.fd())?;
+    sys::set_close_on_exec(std::os::fd::AsRawFd::as_raw_fd(&socket))?;
+    Ok(session.opened(socket, 0))
+}
+
+/// Accepts for a caller that wants the session in `*session`.
+///
+/// # Safety
+/// `listener` is null or points to a context, `session` is null or valid for writing.
+pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut A::Context) -> c_int {
+    // SAFETY: the caller's promise.
+    let accepted = match unsafe { accept::<A>(listener) } {
+        Ok(accepted) => accepted,
+        Err(code) => return code,
+    };
+    // Looked at only now: callers that expect a failure pass NULL.
+    if session.is_null() {
+        // SAFETY: the session is new and nobody else has it.
+        unsafe { close::<A>(accepted) };
+        return entry::code::<A>(Phase::Accept, Subject::Nothing, |_| {
+            Err(Cause::Invalid("the place for the session is NULL"))
+        });
+    }
+    // SAFETY: not null, and the caller's promise.
+    unsafe { *session = accepted };
+    0
+}
+
+/// Waits for the next call of a session.
+///
+/// # Safety
+/// `session` is null or points to a context, `call` is null or valid for writing.
+pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__Call) -> c_int {
+    entry::code::<A>(Phase::Receive, Subject::Nothing, |site| {
+        if call.is_null() {
+            return Err(Cause::Invalid("the place for the call is NULL"));
+        }
+        // SAFETY: the caller's promise.
+        let session = unsafe { Context::<A>::listener(session) }?;
+        site.subject(Subject::Socket(session.fd()));
+        let mut partial = session.take_partial();
+        let unpack = |bytes: &[u8]| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes);
+        let yielding = || pace::run_yield(session);
+        let received = transport::receive(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack, yielding);
+        session.keep_partial(partial);
+        if let Err(Cause::Malformed | Cause::NoMemory) = received {
+            // SAFETY: not null, and the caller's promise.
+            unsafe { memory::set(call, std::ptr::null_mut()) };
+        }
+        // SAFETY: as above.
+        received.map(|received| unsafe { memory::set(call, received) })
+    })
+}
+
+/// Answers a call.
+///
+/// # Safety
+/// `session` is null or points to a context, `response` is null or points to a response.
+pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const Drpc__Response) -> c_int {
+    entry::code::<A>(Phase::Respond, Subject::Nothing, |site| {
+        // SAFETY: the caller's promise.
+        if !unsafe { message::is_a(response) } {
+            return Err(Cause::Invalid("the response is NULL or not initialised"));
+        }
+        // SAFETY: the caller's promise.
+        let session = unsafe { Context::<A>::listener(session) }?;
+        site.subject(Subject::Socket(session.fd()));
+        // SAFETY: `is_a` says that there is a response.
+        unsafe { respond(session, response) }
+    })
+}
+
+/// Sends a response.
+///
+/// # Safety
+/// `response` points to an initialised response.
+pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc__Response) -> Result<(), Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    unsafe {
+        let unknown = message::encoded_unknown(response)?;
+        let encoded = Drpc__Response::encode(response, &unknown)?;
+        let _turn = Turn::wait(session);
+        transport::send(session.fd(), A::FRAMING, &encoded, session.limits().send, &mut Pace(session))
+    }
+}
+
+/// Makes a session one that the progress loop may look at without waiting.
+pub(crate) fn make_polled<A: Abi>(session: Context<A>) -> Result<(), Cause> {
+    sys::set_nonblocking(session.fd(), true)?;
+    session.flags().set(POLLED);
+    Ok(())
+}
+
+/// Gives a reference back.
+///
+/// # Safety
+/// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
+pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
+    entry::code::<A>(Phase::Configure, Subject::Nothing, |_| {
+        // SAFETY: the caller's promise.
+        unsafe { Context::<A>::new(context)?.release(true) }
+    })
+}
+
+/// Takes another reference.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub unsafe fn add_ref<A: Abi>(context: *mut A::Context) -> c_int {
+    entry::code::<A>(Phase::Configure, Subject::Nothing, |_| {
+        // SAFETY: the caller's promise.
+        unsafe { context::add_ref(context.cast()) }
+    })
+}

@@ -1,0 +1,30 @@
+//! What a program sets for the whole process.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use ::drpc::Framing;
+use ::drpc::framing::Limits;
+
+/// No mode chosen.
+pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
+
+static SOCKET_MODE: AtomicU32 = AtomicU32::new(DEFAULT_MODE);
+static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn set_socket_mode(mode: libc::mode_t) {
+    SOCKET_MODE.store(mode, Ordering::Relaxed);
+}
+
+/// The mode of socket files, if the program has chosen one.
+pub(crate) fn socket_mode() -> Option<libc::mode_t> {
+    Some(SOCKET_MODE.load(Ordering::Relaxed)).filter(|mode| *mode != DEFAULT_MODE)
+}
+
+pub(crate) fn set_max_message(bytes: usize) {
+    MAX_MESSAGE.store(bytes, Ordering::Relaxed);
+}
+
+/// The largest messages sent and accepted.
+pub(crate) fn limits(framing: Framing) -> Limits {
+    Limits::new(framing, Some(MAX_MESSAGE.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0))
+}

@@ -1,0 +1,47 @@
+//! One sender at a time: the records of two messages on one connection must not mix.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::context::{Abi, Context};
+use crate::flags::{SEND_AWAITED, SENDING};
+
+/// Where those sleep who wait, of all connections: it happens too rarely for a place of their own.
+static WAITERS: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
+/// The right to send on a connection.
+pub(crate) struct Turn<A: Abi>(Context<A>);
+
+impl<A: Abi> Turn<A> {
+    /// Waits for the right to send: in the program's yield function if it has one, else asleep.
+    pub(crate) fn wait(context: Context<A>) -> Self {
+        while context.flags().set(SENDING) {
+            match context.yielder() {
+                // SAFETY: the program gave the function for this purpose.
+                Some(yielder) => drop(unsafe { yielder() }),
+                None => sleep(context),
+            }
+        }
+        Self(context)
+    }
+}
+
+impl<A: Abi> Drop for Turn<A> {
+    fn drop(&mut self) {
+        let before = self.0.flags().clear(SENDING | SEND_AWAITED);
+        if before & SEND_AWAITED != 0 {
+            let (lock, woken) = &WAITERS;
+            let _asleep_or_not_yet = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            woken.notify_all();
+        }
+    }
+}
+
+fn sleep<A: Abi>(context: Context<A>) {
+    let (lock, woken) = &WAITERS;
+    let waiting = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    context.flags().set(SEND_AWAITED);
+    // The sender may have finished in between. If not, it will see the flag, and cannot wake us before we sleep.
+    if context.flags().has(SENDING) {
+        drop(woken.wait(waiting));
+    }
+}

@@ -1,0 +1,208 @@
+/*
+ * dRPC: connections, calls and responses. As in DAOS 0.8 to 1.0.
+ *
+ * Generated from the Rust sources: see abi/headers.
+ */
+#ifndef LIBDRPC_DAOS_DRPC_H
+#define LIBDRPC_DAOS_DRPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <daos/drpc.pb-c.h>
+#include <daos/drpc_errno.h>
+#include <drpc/library.h>
+
+/* In the source tree of DAOS its programs expect this header, too. */
+#if defined(__has_include)
+#if __has_include(<daos/common.h>)
+#include <daos/common.h>
+#endif
+#endif
+
+/** The largest message that a peer of this line receives, in bytes. */
+#define UNIXCOMM_MAXMSGSIZE 16384
+
+/** Flags of drpc_call. */
+enum rpcflags {
+        /** Wait for the reply. */
+        R_SYNC = 1,
+};
+
+/** The socket of a context. A block of its own: callers may free it apart from the context. */
+struct unixcomm {
+        /** Descriptor of the socket. */
+        int fd;
+        /** Flags set on the socket. The high half belongs to the library: 0 in a struct made by hand. */
+        int flags;
+};
+
+/**
+ * Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
+ * is the library's then. `call` is not the handler's to keep or free.
+ */
+typedef void (*drpc_handler_t)(Drpc__Call *call, Drpc__Response *resp);
+
+/**
+ * A connection or a listener. Made by drpc_connect, drpc_listen or drpc_accept, or by hand; given back with
+ * drpc_close.
+ */
+struct drpc {
+        /** The socket. */
+        struct unixcomm *comm;
+        /** Number of the next call. */
+        int sequence;
+        /** References to this struct; drpc_close gives one back. */
+        uint32_t ref_count;
+        /** Of a listener and its sessions: what serves calls. */
+        drpc_handler_t handler;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes a call to a method of a module, to be sent on `ctx`, with the context's next number and an empty body. What
+ * is put into the body comes from malloc and belongs to the call.
+ *
+ * Returns the call, to be freed with drpc_call_free; NULL if `ctx` is NULL or memory is out.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+Drpc__Call *drpc_call_create(struct drpc *ctx,
+                             int32_t module,
+                             int32_t method);
+
+/**
+ * Frees a call with its body. NULL is fine.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+void drpc_call_free(Drpc__Call *call);
+
+/**
+ * Makes the response to a call: its number, DRPC__STATUS__SUCCESS, an empty body. Without a call the number is -1.
+ * What is put into the body comes from malloc and belongs to the response.
+ *
+ * Returns the response, to be freed with drpc_response_free; NULL if memory is out.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+Drpc__Response *drpc_response_create(Drpc__Call *call);
+
+/**
+ * Frees a response with its body. NULL is fine.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+void drpc_response_free(Drpc__Response *resp);
+
+/**
+ * Sends a call and, with R_SYNC in `flags`, waits for the reply. The number of the call is set here: that of the
+ * context, but not below 1. Without R_SYNC the response has the status DRPC__STATUS__SUBMITTED, and the reply is
+ * dropped when it comes. One call at a time on a context.
+ *
+ * Returns 0 and the response in `*resp`, to be freed with drpc_response_free; `msg` stays the caller's. On an error
+ * `*resp` is left as it was: -DER_INVAL for an argument that is NULL or a body with a length but no data,
+ * -DER_OVERFLOW if the message is too large, neither of which sends anything; -DER_NOMEM; -DER_NOREPLY if the peer
+ * closed the connection instead of replying; -DER_TIMEDOUT (drpc_set_timeout); -DER_PROTO, -DER_TRUNC or
+ * -DER_MISMATCH if what came is no response; else what the error of the socket translates to.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+int drpc_call(struct drpc *ctx,
+              int flags,
+              Drpc__Call *msg,
+              Drpc__Response **resp);
+
+/**
+ * Connects to the server that listens at the path `sockaddr`.
+ *
+ * Returns the context, to be given back with drpc_close; or close its descriptor and free its two parts. NULL if
+ * that fails: errno and drpc_last_error say why.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+struct drpc *drpc_connect(char *sockaddr);
+
+/**
+ * Listens at the path `sockaddr`, where the socket file is made; there must be no file yet, and it is not removed
+ * later. Its mode is what the umask leaves of 0777, unless drpc_set_socket_mode says otherwise. The socket is
+ * non-blocking. `handler` is given to every session.
+ *
+ * Returns the context, to be given back with drpc_close. NULL if that fails: errno and drpc_last_error say why.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+struct drpc *drpc_listen(char *sockaddr,
+                         drpc_handler_t handler);
+
+/**
+ * Whether a context can accept connections or receive calls: it, its socket and its handler are not NULL.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+bool drpc_is_valid_listener(struct drpc *ctx);
+
+/**
+ * Takes the next connection of a listener. The session has the listener's handler; its socket waits.
+ *
+ * Returns the session, to be given back with drpc_close. NULL if that fails: errno, which is EAGAIN if no connection
+ * is there, and drpc_last_error say why.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 2.4.)
+ */
+struct drpc *drpc_accept(struct drpc *listener_ctx);
+
+/**
+ * Waits for the next call of a session.
+ *
+ * Returns 0 and the call in `*call`, to be freed with drpc_call_free. Otherwise -DER_INVAL if `call` is NULL or
+ * `ctx` is no session, -DER_NOMEM, -DER_AGAIN if the socket does not wait and no whole call is there yet,
+ * -DER_TIMEDOUT (drpc_set_timeout), -DER_TRUNC if the peer has closed the connection or a record is cut short,
+ * -DER_PROTO or -DER_MISMATCH if what came is no call, -DER_OVERFLOW if it is too large, else what the error of the
+ * socket translates to.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+int drpc_recv_call(struct drpc *ctx,
+                   Drpc__Call **call);
+
+/**
+ * Sends the response to a call. Several threads may do so on one session: the messages do not mix.
+ *
+ * Returns 0; `resp` stays the caller's. Otherwise -DER_INVAL if `resp` is NULL, `ctx` is no session, or the body has
+ * a length but no data; -DER_OVERFLOW if the message is too large, and nothing is sent; -DER_NOMEM; -DER_TIMEDOUT
+ * (drpc_set_timeout); else what the error of the socket translates to.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+int drpc_send_response(struct drpc *ctx,
+                       Drpc__Response *resp);
+
+/**
+ * Gives a reference to a context back. The last one closes the socket and frees the context. A socket file stays.
+ * References may be given back by any thread.
+ *
+ * Returns 0, also if closing the socket fails; -DER_INVAL if `ctx` or its socket is NULL or it has no references.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+int drpc_close(struct drpc *ctx);
+
+/**
+ * Takes another reference to a context, to be given back with drpc_close. Any thread that has one may do so.
+ *
+ * Returns 0; -DER_INVAL if `ctx` is NULL or has UINT32_MAX references.
+ *
+ * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
+ */
+int drpc_add_ref(struct drpc *ctx);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif /* LIBDRPC_DAOS_DRPC_H */

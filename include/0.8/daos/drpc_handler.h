@@ -1,0 +1,84 @@
+/*
+ * Which function serves which module. As in DAOS 0.8 to 1.0.
+ *
+ * Generated from the Rust sources: see abi/headers.
+ */
+#ifndef LIBDRPC_DAOS_DRPC_HANDLER_H
+#define LIBDRPC_DAOS_DRPC_HANDLER_H
+
+#include <daos/drpc.h>
+
+/** A module's number and its handler. Arrays of them end with an entry whose handler is NULL. */
+struct dss_drpc_handler {
+        /** Number of the module. */
+        int module_id;
+        /** What serves its calls. */
+        drpc_handler_t handler;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Prepares the registry, or empties it. Call it before anything else here.
+ *
+ * Returns 0. Like all functions of this header it may be called by any thread.
+ *
+ * (DAOS: src/iosrv/drpc_handler.c in 0.8, src/engine/drpc_handler.c since 1.2.)
+ */
+int drpc_hdlr_init(void);
+
+/**
+ * Empties the registry. Nothing can be registered until drpc_hdlr_init is called again.
+ *
+ * Returns 0.
+ */
+int drpc_hdlr_fini(void);
+
+/**
+ * Registers the handler of a module.
+ *
+ * Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_... or the handler
+ * is NULL; -DER_EXIST if the module has a handler, which it keeps.
+ */
+int drpc_hdlr_register(int module_id,
+                       drpc_handler_t handler);
+
+/**
+ * Registers the handlers of an array that ends with an entry whose handler is NULL. NULL is an empty array. The
+ * array stays the caller's.
+ *
+ * Every entry is tried. Returns 0, or the error of the last entry that failed: see drpc_hdlr_register.
+ */
+int drpc_hdlr_register_all(struct dss_drpc_handler *handlers);
+
+/** The handler of a module; NULL if it has none. */
+drpc_handler_t drpc_hdlr_get_handler(int module_id);
+
+/**
+ * Takes a module's handler out of the registry, if it has one.
+ *
+ * Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_...
+ */
+int drpc_hdlr_unregister(int module_id);
+
+/**
+ * Takes the modules of an array out of the registry; the array is as for drpc_hdlr_register_all.
+ *
+ * Returns 0, also if an entry is wrong; -DER_UNINIT before drpc_hdlr_init.
+ */
+int drpc_hdlr_unregister_all(struct dss_drpc_handler *handlers);
+
+/**
+ * Serves a call with the handler of its module. Without one, or for a number that no module can have, the status of
+ * `resp` becomes DRPC__STATUS__UNKNOWN_MODULE. This is the handler to give to drpc_listen.
+ */
+void drpc_hdlr_process_msg(Drpc__Call *request,
+                           Drpc__Response *resp);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif /* LIBDRPC_DAOS_DRPC_HANDLER_H */

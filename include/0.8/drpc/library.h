@@ -1,0 +1,96 @@
+/*
+ * Errors in words, log lines, and limits: what this library has beyond DAOS's.
+ *
+ * Generated from the Rust sources: see abi/headers.
+ */
+#ifndef LIBDRPC_DRPC_LIBRARY_H
+#define LIBDRPC_DRPC_LIBRARY_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct drpc;
+
+/** How much a log line matters. */
+enum drpc_log_level {
+        /** Something failed. */
+        DRPC_LOG_ERROR = 1,
+        /** Something is not as it should be. */
+        DRPC_LOG_WARN = 2,
+        /** Connections that come and go. */
+        DRPC_LOG_INFO = 3,
+        /** Everything else. */
+        DRPC_LOG_DEBUG = 4,
+};
+
+/** Takes a log line, which has no line break at its end and is valid during the call only. Any thread may call it. */
+typedef void (*drpc_log_fn)(int level, const char *line, void *arg);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
+ * in "connect /run/x.sock: connection refused: the socket exists but nobody listens". "" if nothing has.
+ *
+ * The text is the library's. It stays as it is until the thread's next call of a function that fails. errno stays
+ * as it is.
+ */
+const char *drpc_last_error(void);
+
+/**
+ * The name of a DER_... number and what it means, as in "DER_NOREPLY: no reply from the peer". The number may be
+ * negative, as functions return it.
+ *
+ * The text is constant.
+ */
+const char *drpc_strerror(int rc);
+
+/**
+ * Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers
+ * are limited to some a second.
+ *
+ * Without this function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
+ * or "debug", and nowhere otherwise. A call to the function before may still be running in another thread when this
+ * returns.
+ */
+void drpc_set_log(drpc_log_fn log,
+                  void *arg);
+
+/**
+ * Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
+ * (mode_t)-1 goes back to what the release does.
+ *
+ * Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
+ */
+int drpc_set_socket_mode(mode_t mode);
+
+/**
+ * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
+ * back to the default: 128 MiB, but for a message sent as one datagram, UNIXCOMM_MAXMSGSIZE. A larger one to be
+ * sent gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
+ *
+ * Returns 0.
+ */
+int drpc_set_max_message(size_t bytes);
+
+/** Version of the library and the DAOS line it is for, as in "libdrpc-0.8 0.1.0". The text is constant. */
+const char *drpc_version(void);
+
+/**
+ * Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes
+ * longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records
+ * may take that long for each.
+ *
+ * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
+ * translates to.
+ */
+int drpc_set_timeout(struct drpc *ctx,
+                     int ms);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif /* LIBDRPC_DRPC_LIBRARY_H */

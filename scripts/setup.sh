@@ -1,0 +1,107 @@
+#!/bin/sh
+# Sees to it that the system has what a make target needs.
+#
+#   scripts/setup.sh build|demo|check
+#
+# Silent and quick when nothing is missing. What is missing is installed when that takes no question (as root, or by
+# sudo without a password, on apt, dnf and zypper systems); otherwise the command to type is printed.
+set -eu
+
+case ${1-} in
+build) level=1 ;;
+demo) level=2 ;;
+check) level=3 ;;
+*) echo "usage: $0 build|demo|check" >&2; exit 2 ;;
+esac
+
+fail() {
+	echo "libdrpc: $*" >&2
+	exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+has_library() { has pkg-config && pkg-config --exists "$1"; }
+has_cxx() { has "${CXX:-$1}"; }
+# Without the symbols of the C library, which Debian packs apart, valgrind is there and refuses to run.
+runs() { has "$1" && "$1" -q true >/dev/null 2>&1; }
+
+# Rust, a C compiler and make are the user's choice (rustup or packages, gcc or clang): asked for, not installed.
+has "${CC:-cc}" || fail "no C compiler: install gcc or clang, or set CC"
+has cargo && has rustc || fail "no Rust: install version 1.85 or later, see https://rustup.rs"
+minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+[ "${minor:-0}" -ge 85 ] || fail "$(rustc --version) is too old: install version 1.85 or later, see https://rustup.rs"
+
+# One line per need: the first level that has it, how to see that it is there, its packages for apt, dnf and zypper.
+needs() {
+	cat <<-'END'
+	2 has         pkg-config     pkg-config          pkgconf-pkg-config  pkg-config
+	2 has_library libprotobuf-c  libprotobuf-c-dev   protobuf-c-devel    libprotobuf-c-devel
+	3 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
+	3 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
+	3 runs        valgrind       valgrind,libc6-dbg  valgrind            valgrind
+	3 has_cxx     c++            g++                 gcc-c++             gcc-c++
+	3 has         strace         strace              strace              strace
+	END
+}
+
+if has apt-get; then
+	column=1 install="apt-get install -y --no-install-recommends"
+elif has dnf; then
+	column=2 install="dnf install -y"
+elif has zypper; then
+	column=3 install="zypper --non-interactive install"
+else
+	column=0 install=
+fi
+
+# The names of what is missing: packages of this system, or the needs themselves where we do not know its packages.
+missing() {
+	needs | while read -r from test need apt dnf zypper; do
+		[ "$from" -gt "$level" ] || "$test" "$need" || case $column in
+		1) echo "$apt" ;;
+		2) echo "$dnf" ;;
+		3) echo "$zypper" ;;
+		*) echo "$need" ;;
+		esac
+	done | tr ',\n' '  ' | sed 's/ $//'
+}
+
+# Runs a command with root's rights, without ever waiting for an answer.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		sudo -n "$@"
+	fi </dev/null
+}
+
+install_packages() {
+	case $column in
+	1)
+		# Another program may be installing at this moment: wait for it rather than fail.
+		wait="-o DPkg::Lock::Timeout=300"
+		as_root apt-get -qq $wait update && as_root env DEBIAN_FRONTEND=noninteractive $install -qq $wait "$@"
+		;;
+	*) as_root $install "$@" ;;
+	esac >&2
+}
+
+packages=$(missing)
+if [ -n "$packages" ]; then
+	[ -n "$install" ] || fail "missing, please install: $packages"
+	command="$install $packages"
+	[ "$(id -u)" = 0 ] || command="sudo $command"
+	[ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null </dev/null; } ||
+		fail "some packages are missing, please type: $command"
+	echo "libdrpc: installing $packages" >&2
+	# shellcheck disable=SC2086
+	install_packages $packages || fail "installing failed, please look into it with: $command"
+	packages=$(missing)
+	[ -z "$packages" ] || fail "still missing after '$command': $packages"
+fi
+
+# A minimal Rust toolchain comes without the formatter and the linter.
+if [ "$level" -ge 3 ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+	has rustup || fail "rustfmt and clippy are missing, please install them beside cargo"
+	rustup component add rustfmt clippy >&2 </dev/null || fail "please type: rustup component add rustfmt clippy"
+fi

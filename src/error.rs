@@ -1,0 +1,314 @@
+//! What can go wrong, why, and which DAOS error number says so.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::der;
+
+/// What was being done when something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Connecting to a socket.
+    Connect,
+    /// Creating a listening socket.
+    Listen,
+    /// Taking a new connection.
+    Accept,
+    /// Sending a call.
+    Call,
+    /// Waiting for the reply to a call.
+    Reply,
+    /// Receiving a call.
+    Receive,
+    /// Sending a response.
+    Respond,
+    /// Setting an option.
+    Configure,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Listen => "listen",
+            Self::Accept => "accept",
+            Self::Call => "call",
+            Self::Reply => "reply",
+            Self::Receive => "receive",
+            Self::Respond => "respond",
+            Self::Configure => "configure",
+        })
+    }
+}
+
+/// Why something went wrong. Needs no memory of its own, so that running out of memory can be told, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The system said no; the number is its errno.
+    Os(i32),
+    /// The time set for it ran out.
+    TimedOut,
+    /// The peer closed the connection between two messages.
+    Closed,
+    /// The peer closed the connection instead of replying.
+    NoReply,
+    /// The peer closed the connection in the middle of a message.
+    Cut,
+    /// The datagram was longer than the receive buffer, and the kernel cut it.
+    Truncated {
+        /// Size of the buffer.
+        room: usize,
+    },
+    /// A chunk's header is wrong, or does not go with those before.
+    Header(HeaderFault),
+    /// The bytes are no call or response.
+    Malformed,
+    /// The message is larger than allowed.
+    TooBig {
+        /// Its size.
+        size: u64,
+        /// The largest size allowed.
+        limit: usize,
+    },
+    /// There is no memory for it.
+    NoMemory,
+    /// The socket path cannot be one.
+    BadPath(PathFault),
+    /// An argument is missing or makes no sense; the text says which.
+    Invalid(&'static str),
+    /// It is being done already.
+    Busy,
+}
+
+/// What is wrong with a socket path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathFault {
+    /// It is empty.
+    Empty,
+    /// It does not fit a socket address.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// It contains a zero byte.
+    Nul,
+}
+
+/// What is wrong with the header of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeaderFault {
+    /// The record is too short to hold a header.
+    Missing {
+        /// Length of the record.
+        len: usize,
+    },
+    /// It announces more data than a chunk can hold.
+    Oversize {
+        /// The size announced.
+        data: u64,
+    },
+    /// It announces no chunk at all.
+    NoChunks,
+    /// It announces more data than the message lacks.
+    Surplus {
+        /// The size announced.
+        data: u64,
+        /// Bytes that the message still lacks.
+        missing: u64,
+    },
+    /// It announces less data than its place in the message asks for.
+    Short {
+        /// The size announced.
+        data: u64,
+        /// The size due.
+        due: u64,
+    },
+    /// Total size and number of chunks contradict each other or those of the first chunk.
+    Inconsistent {
+        /// Total size of the message in this header.
+        total: u64,
+        /// Number of chunks in this header.
+        count: u32,
+    },
+    /// The index is not one of the chunks announced.
+    IndexOutOfRange {
+        /// The index.
+        index: u32,
+        /// Number of chunks.
+        count: u32,
+    },
+    /// The chunk is not the next one.
+    OutOfOrder {
+        /// Index of the chunk.
+        index: u32,
+        /// Index expected.
+        expected: u32,
+    },
+    /// The record holds less than its header says.
+    Stub {
+        /// Length of the record.
+        len: usize,
+        /// Bytes it should hold.
+        announced: usize,
+    },
+}
+
+impl Cause {
+    /// The negative DAOS error number for this cause, as the given release tells it.
+    pub fn code(self, release: der::Release) -> i32 {
+        -match self {
+            Self::Os(errno) => release.from_errno(errno),
+            Self::TimedOut => der::DER_TIMEDOUT,
+            Self::NoReply => der::DER_NOREPLY,
+            Self::Closed | Self::Cut | Self::Truncated { .. } => der::DER_TRUNC,
+            Self::Header(fault) => match fault {
+                HeaderFault::Missing { .. }
+                | HeaderFault::Oversize { .. }
+                | HeaderFault::Surplus { .. }
+                | HeaderFault::Stub { .. } => der::DER_TRUNC,
+                HeaderFault::OutOfOrder { .. } => der::DER_MISMATCH,
+                HeaderFault::NoChunks
+                | HeaderFault::Short { .. }
+                | HeaderFault::Inconsistent { .. }
+                | HeaderFault::IndexOutOfRange { .. } => der::DER_PROTO,
+            },
+            Self::Malformed => der::DER_PROTO,
+            Self::TooBig { .. } => der::DER_OVERFLOW,
+            Self::NoMemory => der::DER_NOMEM,
+            Self::BadPath(_) => der::DER_BADPATH,
+            Self::Invalid(_) => der::DER_INVAL,
+            Self::Busy => der::DER_BUSY,
+        }
+    }
+
+    /// The errno that comes nearest to this cause.
+    pub fn errno(self) -> i32 {
+        match self {
+            Self::Os(errno) => errno,
+            Self::TimedOut => libc::ETIMEDOUT,
+            Self::Closed | Self::NoReply | Self::Cut => libc::ECONNRESET,
+            Self::Truncated { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
+            Self::Header(_) | Self::Malformed => libc::EPROTO,
+            Self::NoMemory => libc::ENOMEM,
+            Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
+            Self::BadPath(_) | Self::Invalid(_) => libc::EINVAL,
+            Self::Busy => libc::EBUSY,
+        }
+    }
+
+    /// Nothing was there yet, on a socket that does not wait.
+    pub fn is_would_block(self) -> bool {
+        matches!(self, Self::Os(libc::EAGAIN))
+    }
+
+    /// What the reader can do about it, where that is known.
+    pub fn hint(self, phase: Phase) -> Option<&'static str> {
+        Some(match (phase, self) {
+            (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but nobody listens",
+            (Phase::Connect, Self::Os(libc::ENOENT)) => "the server is not running, or uses another path",
+            (Phase::Connect | Phase::Listen, Self::Os(libc::EACCES)) => {
+                "check the modes of the socket and of the directories above it"
+            }
+            (Phase::Connect, Self::Os(libc::EPROTOTYPE)) => "the socket is not of type SOCK_SEQPACKET",
+            (Phase::Listen, Self::Os(libc::EADDRINUSE)) => "remove the file if no server uses it any more",
+            (Phase::Listen, Self::Os(libc::ENOENT)) => "the directory does not exist",
+            (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
+            (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
+            (_, Self::NoReply) => "the peer crashed, refused the call, or speaks another release's wire format",
+            (Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
+                "the peer may speak another release's wire format"
+            }
+            (_, Self::TooBig { .. }) => "the limit can be changed with drpc_set_max_message",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Os(errno) => crate::sys::write_errno(f, errno),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::NoReply => f.write_str("the peer closed the connection without a reply"),
+            Self::Cut => f.write_str("the peer closed the connection in the middle of a message"),
+            Self::Truncated { room } => write!(f, "datagram larger than the {room} bytes that can be received"),
+            Self::Header(fault) => fault.fmt(f),
+            Self::Malformed => f.write_str("the bytes received are not a dRPC message"),
+            Self::TooBig { size, limit } => write!(f, "message of {size} bytes, the limit is {limit}"),
+            Self::NoMemory => f.write_str("out of memory"),
+            Self::BadPath(PathFault::Empty) => f.write_str("the socket path is empty"),
+            Self::BadPath(PathFault::TooLong { len }) => {
+                write!(f, "socket path of {len} bytes, the longest possible is {}", crate::sys::PATH_MAX)
+            }
+            Self::BadPath(PathFault::Nul) => f.write_str("the socket path contains a zero byte"),
+            Self::Invalid(what) => f.write_str(what),
+            Self::Busy => f.write_str("already in progress"),
+        }
+    }
+}
+
+impl fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Missing { len } => write!(f, "record of {len} bytes, too short for a chunk header"),
+            Self::Oversize { data } => write!(f, "chunk announces {data} bytes, more than a record can hold"),
+            Self::NoChunks => f.write_str("chunk header announces no chunks"),
+            Self::Surplus { data, missing } => {
+                write!(f, "chunk announces {data} bytes where the message lacks {missing}")
+            }
+            Self::Short { data, due } => write!(f, "chunk announces {data} bytes where {due} are due"),
+            Self::Inconsistent { total, count } => {
+                write!(f, "chunk header with total size {total} in {count} chunks contradicts itself or the first one")
+            }
+            Self::IndexOutOfRange { index, count } => write!(f, "chunk index {index} in a message of {count} chunks"),
+            Self::OutOfOrder { index, expected } => write!(f, "chunk {index} where chunk {expected} is due"),
+            Self::Stub { len, announced } => write!(f, "record of {len} bytes whose header announces {announced}"),
+        }
+    }
+}
+
+/// An error of the Rust API: what was being done, on which socket, and what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    phase: Phase,
+    socket: PathBuf,
+    cause: Cause,
+}
+
+impl Error {
+    pub(crate) fn new(phase: Phase, socket: &Path, cause: Cause) -> Self {
+        Self { phase, socket: socket.to_owned(), cause }
+    }
+
+    /// What was being done.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What went wrong.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.phase, self.socket.display(), self.cause)?;
+        match self.cause.hint(self.phase) {
+            Some(hint) => write!(f, ": {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

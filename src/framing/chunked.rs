@@ -1,0 +1,363 @@
+//! One message as one or more records, each with a header of 24 bytes.
+//!
+//! ```text
+//!   0       8       16      20      24
+//!   ┌───────┬───────┬───────┬───────┬──────────────
+//!   │ total │ data  │ index │ count │ data bytes …
+//!   └───────┴───────┴───────┴───────┴──────────────
+//!     u64     u64     u32     u32     in host byte order
+//! ```
+//!
+//! Every chunk but the last is full. An empty message is one chunk without data.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::ops::Range;
+
+use crate::error::{Cause, HeaderFault};
+
+/// Size of a chunk's header.
+pub const HEADER_LEN: usize = 24;
+
+/// Size of a full record.
+pub const MAX_RECORD: usize = 128 << 10;
+
+/// Data bytes in a full record.
+pub const MAX_DATA: usize = MAX_RECORD - HEADER_LEN;
+
+/// Room made at first for a message of several chunks; doubled while data keeps arriving.
+const FIRST_ROOM: usize = 2 * MAX_DATA;
+
+/// The header of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Size of the whole message.
+    pub total: u64,
+    /// Size of the data in this chunk.
+    pub data: u64,
+    /// Which chunk this is, from 0.
+    pub index: u32,
+    /// Number of chunks in the message.
+    pub count: u32,
+}
+
+impl Header {
+    /// The header as it stands in a record.
+    #[inline]
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let (total, rest) = bytes.split_at_mut(8);
+        let (data, rest) = rest.split_at_mut(8);
+        let (index, count) = rest.split_at_mut(4);
+        total.copy_from_slice(&self.total.to_ne_bytes());
+        data.copy_from_slice(&self.data.to_ne_bytes());
+        index.copy_from_slice(&self.index.to_ne_bytes());
+        count.copy_from_slice(&self.count.to_ne_bytes());
+        bytes
+    }
+
+    /// Splits a record into its header and what follows; `None` when it is too short.
+    #[inline]
+    pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {
+        let (total, rest) = record.split_first_chunk()?;
+        let (data, rest) = rest.split_first_chunk()?;
+        let (index, rest) = rest.split_first_chunk()?;
+        let (count, rest) = rest.split_first_chunk()?;
+        let header = Self {
+            total: u64::from_ne_bytes(*total),
+            data: u64::from_ne_bytes(*data),
+            index: u32::from_ne_bytes(*index),
+            count: u32::from_ne_bytes(*count),
+        };
+        Some((header, rest))
+    }
+}
+
+/// Number of chunks that a message of this size takes.
+#[inline]
+fn chunk_count(total: u64) -> u64 {
+    total.div_ceil(MAX_DATA as u64).max(1)
+}
+
+/// The chunks of a message to be sent: the header of each and the bytes that follow it.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    total: usize,
+    next: u32,
+    count: u32,
+}
+
+impl Chunks {
+    /// Cuts a message of `total` bytes.
+    #[inline]
+    pub fn new(total: usize) -> Result<Self, Cause> {
+        let too_big = |_| Cause::TooBig { size: total as u64, limit: u32::MAX as usize * MAX_DATA };
+        Ok(Self { total, next: 0, count: u32::try_from(chunk_count(total as u64)).map_err(too_big)? })
+    }
+}
+
+impl Iterator for Chunks {
+    type Item = (Header, Range<usize>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.count {
+            return None;
+        }
+        let start = self.next as usize * MAX_DATA;
+        let range = start..self.total.min(start + MAX_DATA);
+        let header = Header { total: self.total as u64, data: range.len() as u64, index: self.next, count: self.count };
+        self.next += 1;
+        Some((header, range))
+    }
+}
+
+/// A message being put together from its chunks.
+///
+/// Nothing that a header claims is believed: memory grows with the data that has arrived, and a message that
+/// memory cannot hold is read to its end all the same, so that the next one is found where it begins.
+#[derive(Debug)]
+pub struct Reassembly {
+    limit: usize,
+    total: u64,
+    count: u32,
+    next: u32,
+    data: Vec<u8>,
+    lost: bool,
+}
+
+/// What a chunk made of the message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// There is more to come.
+    Partial,
+    /// The message is complete.
+    Complete(&'a [u8]),
+}
+
+impl Reassembly {
+    /// Waits for the first chunk of a message of at most `limit` bytes.
+    #[inline]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, total: 0, count: 0, next: 0, data: Vec::new(), lost: false }
+    }
+
+    /// The largest message accepted.
+    #[inline]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// A message has begun and is not complete.
+    #[inline]
+    pub fn is_partial(&self) -> bool {
+        self.next != 0
+    }
+
+    /// Forgets a message begun.
+    #[inline]
+    pub fn reset(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    /// Takes the next record. After an error, as after a complete message, the next record begins a new one.
+    #[inline]
+    pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Progress<'a>, Cause> {
+        let checked = self.check(record);
+        let (header, data) = match checked {
+            Ok(checked) => checked,
+            Err(cause) => {
+                self.reset();
+                return Err(cause);
+            }
+        };
+        if header.count == 1 {
+            return Ok(Progress::Complete(data));
+        }
+        self.store(header, data)
+    }
+
+    /// Verifies a record against its own header and the chunks before. The order of the checks decides which
+    /// error a record with several faults gives, and follows the original.
+    #[inline]
+    fn check<'a>(&self, record: &'a [u8]) -> Result<(Header, &'a [u8]), Cause> {
+        let fault = |fault| Err(Cause::Header(fault));
+        let Some((header, data)) = Header::split(record) else {
+            return fault(HeaderFault::Missing { len: record.len() });
+        };
+        let Header { total, data: size, index, count } = header;
+        let missing = match self.next {
+            0 => total,
+            done => self.total.saturating_sub(u64::from(done) * MAX_DATA as u64),
+        };
+        if size > MAX_DATA as u64 {
+            return fault(HeaderFault::Oversize { data: size });
+        }
+        if count == 0 {
+            return fault(HeaderFault::NoChunks);
+        }
+        if size > missing {
+            return fault(HeaderFault::Surplus { data: size, missing });
+        }
+        let first = self.next == 0;
+        if u64::from(count) != chunk_count(total) || (!first && (total != self.total || count != self.count)) {
+            return fault(HeaderFault::Inconsistent { total, count });
+        }
+        if index >= count {
+            return fault(HeaderFault::IndexOutOfRange { index, count });
+        }
+        if index != self.next {
+            return fault(HeaderFault::OutOfOrder { index, expected: self.next });
+        }
+        let due = missing.min(MAX_DATA as u64);
+        if size < due {
+            return fault(HeaderFault::Short { data: size, due });
+        }
+        if total > self.limit as u64 {
+            return Err(Cause::TooBig { size: total, limit: self.limit });
+        }
+        match data.get(..size as usize) {
+            Some(data) => Ok((header, data)),
+            None => fault(HeaderFault::Stub { len: record.len(), announced: HEADER_LEN + size as usize }),
+        }
+    }
+
+    fn store(&mut self, header: Header, data: &[u8]) -> Result<Progress<'_>, Cause> {
+        if self.next == 0 {
+            self.total = header.total;
+            self.count = header.count;
+            self.data.clear();
+        }
+        if !self.lost && self.make_room(data.len()).is_ok() {
+            self.data.extend_from_slice(data);
+        } else {
+            self.lost = true;
+            self.data = Vec::new();
+        }
+        self.next += 1;
+        if self.next < self.count {
+            return Ok(Progress::Partial);
+        }
+        self.next = 0;
+        if std::mem::take(&mut self.lost) {
+            return Err(Cause::NoMemory);
+        }
+        Ok(Progress::Complete(&self.data))
+    }
+
+    fn make_room(&mut self, more: usize) -> Result<(), Cause> {
+        let needed = self.data.len() + more;
+        if needed <= self.data.capacity() {
+            return Ok(());
+        }
+        let doubled = FIRST_ROOM.max(2 * self.data.capacity()).min(self.total as usize);
+        let more = doubled.max(needed) - self.data.len();
+        self.data.try_reserve_exact(more).map_err(|_| Cause::NoMemory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a sender makes of `message`.
+    fn records(message: &[u8]) -> Vec<Vec<u8>> {
+        let chunks = Chunks::new(message.len()).unwrap();
+        chunks.map(|(header, range)| [&header.to_bytes(), &message[range]].concat()).collect()
+    }
+
+    fn reassemble(records: &[Vec<u8>]) -> Result<Option<Vec<u8>>, Cause> {
+        let mut reassembly = Reassembly::new(1 << 24);
+        for record in records {
+            if let Progress::Complete(message) = reassembly.push(record)? {
+                return Ok(Some(message.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn chunk_boundaries() {
+        for (len, count) in [(0, 1), (1, 1), (MAX_DATA, 1), (MAX_DATA + 1, 2), (3 * MAX_DATA, 3)] {
+            let message: Vec<u8> = (0..len).map(|i| (i * 31 + 7) as u8).collect();
+            let records = records(&message);
+            assert_eq!(records.len(), count);
+            assert_eq!(reassemble(&records), Ok(Some(message)));
+        }
+    }
+
+    #[test]
+    fn empty_message_is_one_chunk() {
+        let header = [0; 20].iter().chain(&1u32.to_ne_bytes()).copied().collect::<Vec<u8>>();
+        assert_eq!(records(b""), [header]);
+    }
+
+    #[test]
+    fn surplus_bytes_are_ignored() {
+        let mut records = records(b"message");
+        records[0].resize(MAX_RECORD, 0xee);
+        assert_eq!(reassemble(&records), Ok(Some(b"message".to_vec())));
+    }
+
+    #[test]
+    fn each_fault_has_its_name() {
+        let big = vec![5; 2 * MAX_DATA + 100];
+        let with = |index: usize, change: fn(&mut Header)| {
+            let mut records = records(&big);
+            let (mut header, data) = Header::split(&records[index]).map(|(h, d)| (h, d.to_vec())).unwrap();
+            change(&mut header);
+            records[index] = [&header.to_bytes(), &data[..]].concat();
+            reassemble(&records)
+        };
+        let total = big.len() as u64;
+        use HeaderFault::*;
+        type Case = (usize, fn(&mut Header), HeaderFault);
+        let cases: [Case; 11] = [
+            (0, |h| h.data += 1, Oversize { data: MAX_DATA as u64 + 1 }),
+            (0, |h| h.count = 0, NoChunks),
+            (0, |h| h.count = 4, Inconsistent { total, count: 4 }),
+            (0, |h| h.total = 1, Surplus { data: MAX_DATA as u64, missing: 1 }),
+            (0, |h| h.index = 3, IndexOutOfRange { index: 3, count: 3 }),
+            (0, |h| h.index = 1, OutOfOrder { index: 1, expected: 0 }),
+            (0, |h| h.data = 0, Short { data: 0, due: MAX_DATA as u64 }),
+            (1, |h| h.total += 1, Inconsistent { total: total + 1, count: 3 }),
+            (2, |h| h.data += 1, Surplus { data: 101, missing: 100 }),
+            (2, |h| h.data -= 1, Short { data: 99, due: 100 }),
+            (2, |h| h.index = 1, OutOfOrder { index: 1, expected: 2 }),
+        ];
+        for (index, change, fault) in cases {
+            assert_eq!(with(index, change), Err(Cause::Header(fault)));
+        }
+    }
+
+    #[test]
+    fn short_records_are_not_padded() {
+        let mut records = records(b"message");
+        records[0].pop();
+        let stub = HeaderFault::Stub { len: 30, announced: 31 };
+        assert_eq!(reassemble(&records), Err(Cause::Header(stub)));
+        records[0].truncate(23);
+        assert_eq!(reassemble(&records), Err(Cause::Header(HeaderFault::Missing { len: 23 })));
+    }
+
+    #[test]
+    fn claimed_size_is_capped_and_not_allocated() {
+        let total = (MAX_DATA as u64) * u64::from(u32::MAX);
+        let header = Header { total, data: MAX_DATA as u64, index: 0, count: u32::MAX };
+        let record = [&header.to_bytes()[..], &[0; MAX_DATA]].concat();
+        let mut reassembly = Reassembly::new(1 << 20);
+        assert_eq!(reassembly.push(&record), Err(Cause::TooBig { size: total, limit: 1 << 20 }));
+        let mut reassembly = Reassembly::new(usize::MAX);
+        assert_eq!(reassembly.push(&record), Ok(Progress::Partial));
+        assert_eq!(reassembly.data.capacity(), FIRST_ROOM);
+    }
+
+    #[test]
+    fn a_new_message_follows_an_error() {
+        let mut reassembly = Reassembly::new(1 << 20);
+        assert_eq!(reassembly.push(&records(&[1; MAX_DATA + 1])[0]), Ok(Progress::Partial));
+        assert!(reassembly.is_partial());
+        assert!(reassembly.push(b"?").is_err());
+        assert!(!reassembly.is_partial());
+        assert_eq!(reassembly.push(&records(b"next")[0]), Ok(Progress::Complete(b"next")));
+    }
+}

@@ -1,0 +1,4 @@
+//! One message, one record. There is no header, so all there is to it is the size that peers can take.
+
+/// What DAOS 0.8 to 1.0 receive: longer datagrams they cut without a word.
+pub const MAX_0_8: usize = 16 << 10;

@@ -1,0 +1,113 @@
+//! The listening side.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Phase};
+use crate::framing::{Framing, Limits};
+use crate::session::Session;
+use crate::sys;
+
+/// The mode of the socket file unless another is chosen: its owner's only.
+const DEFAULT_MODE: u32 = 0o600;
+
+/// A listening socket. The socket file stays when it is dropped, as with the originals.
+///
+/// See the [crate](crate) for an example.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+    framing: Framing,
+    limits: Limits,
+}
+
+/// Settings of a [`Listener`] before it is bound.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let listener = drpc::Listener::builder().framing(drpc::Framing::Datagram).mode(0o666).bind(&path)?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ListenerBuilder {
+    framing: Framing,
+    mode: u32,
+    limit: Option<usize>,
+}
+
+impl Default for ListenerBuilder {
+    fn default() -> Self {
+        Self { framing: Framing::Chunked, mode: DEFAULT_MODE, limit: None }
+    }
+}
+
+impl ListenerBuilder {
+    /// How the clients send messages; chunked unless set.
+    #[must_use]
+    pub fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// The mode of the socket file, whatever the umask; 0600 unless set.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The largest message sent or accepted; unless set 128 MiB, but 16 KiB for a datagram to be sent.
+    #[must_use]
+    pub fn message_limit(mut self, bytes: usize) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// Creates the socket file, which must not exist, and listens.
+    pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
+        let path = path.as_ref();
+        let error = |cause| Error::new(Phase::Listen, path, cause);
+        let socket = sys::open(false, Some(self.mode)).map_err(error)?;
+        sys::listen(&socket, path.as_os_str().as_bytes(), Some(self.mode)).map_err(error)?;
+        Ok(Listener {
+            socket,
+            path: path.to_owned(),
+            framing: self.framing,
+            limits: Limits::new(self.framing, self.limit),
+        })
+    }
+}
+
+impl Listener {
+    /// Creates the socket file, which must not exist, and listens, with the default settings.
+    pub fn bind(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::builder().bind(path)
+    }
+
+    /// Settings for a listener.
+    pub fn builder() -> ListenerBuilder {
+        ListenerBuilder::default()
+    }
+
+    /// The path of the socket file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the next client.
+    pub fn accept(&self) -> Result<Session, Error> {
+        let error = |cause| Error::new(Phase::Accept, &self.path, cause);
+        let socket = sys::accept(self.socket.as_raw_fd()).map_err(error)?;
+        sys::set_close_on_exec(socket.as_raw_fd()).map_err(error)?;
+        Ok(Session::new(socket, &self.path, self.framing, self.limits))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

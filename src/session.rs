@@ -1,0 +1,95 @@
+//! One client's connection, seen from the server.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::client::Blocking;
+use crate::error::{Cause, Error, Phase};
+use crate::framing::chunked::{self, Reassembly};
+use crate::framing::{Framing, Limits};
+use crate::message::{Call, Response};
+use crate::service::Service;
+use crate::sys;
+use crate::transport;
+use crate::wire::{CallRef, ResponseRef};
+
+/// A connection that calls arrive on.
+///
+/// ```no_run
+/// # fn serve(listener: drpc::Listener, service: drpc::Service) -> Result<(), drpc::Error> {
+/// let mut session = listener.accept()?;
+/// session.serve(&service)?; // until the client closes the connection
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    socket: OwnedFd,
+    path: PathBuf,
+    framing: Framing,
+    send_limit: usize,
+    message: Reassembly,
+}
+
+impl Session {
+    pub(crate) fn new(socket: OwnedFd, path: &Path, framing: Framing, limits: Limits) -> Self {
+        let message = Reassembly::new(limits.receive);
+        Self { socket, path: path.to_owned(), framing, send_limit: limits.send, message }
+    }
+
+    /// Limits how long one send or receive may wait; zero takes the limit away.
+    pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        sys::set_timeout(self.socket.as_raw_fd(), timeout).map_err(|cause| self.error(Phase::Configure, cause))
+    }
+
+    /// Waits for the next call; `None` when the client has closed the connection.
+    pub fn receive(&mut self) -> Result<Option<Call>, Error> {
+        let fd = self.socket.as_raw_fd();
+        let received = transport::receive(fd, self.framing, &mut self.message, chunked::MAX_RECORD, owned_call, || {});
+        match received {
+            Ok(call) => Ok(Some(call)),
+            Err(Cause::Closed) => Ok(None),
+            Err(cause) => Err(self.error(Phase::Receive, cause)),
+        }
+    }
+
+    /// Sends a response.
+    pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
+        let Response { sequence, status, body } = response;
+        let response = ResponseRef { sequence: *sequence, status: *status, body };
+        transport::send(self.socket.as_raw_fd(), self.framing, &response.encode(&[]), self.send_limit, &mut Blocking)
+            .map_err(|cause| self.error(Phase::Respond, cause))
+    }
+
+    /// Serves calls until the client closes the connection. A message that is no call is answered before the error
+    /// is returned.
+    pub fn serve(&mut self, service: &Service) -> Result<(), Error> {
+        loop {
+            match self.receive() {
+                Ok(Some(call)) => self.reply(&service.process(&call))?,
+                Ok(None) => return Ok(()),
+                Err(error) if error.cause() == Cause::Malformed => {
+                    self.reply(&Response::to_unparsable())?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn error(&self, phase: Phase, cause: Cause) -> Error {
+        Error::new(phase, &self.path, cause)
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn owned_call(message: &[u8]) -> Result<Call, Cause> {
+    let CallRef { module, method, sequence, body } = CallRef::decode(message)?;
+    Ok(Call { module, method, sequence, body: body.to_vec() })
+}

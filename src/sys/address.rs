@@ -1,0 +1,103 @@
+//! Socket addresses: from a path, and back to a name for messages.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::mem;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::errno::{self, KeepErrno};
+use crate::error::{Cause, PathFault};
+
+/// The longest socket path in bytes.
+pub const PATH_MAX: usize = 107;
+
+/// The address for a path. The originals cut a longer one and take "" for an abstract name; both are errors here.
+pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
+    let fault = match path.len() {
+        0 => Some(PathFault::Empty),
+        len if len > PATH_MAX => Some(PathFault::TooLong { len }),
+        _ if path.contains(&0) => Some(PathFault::Nul),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        return Err(Cause::BadPath(fault));
+    }
+    let mut address = unnamed();
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as _;
+    }
+    Ok(address)
+}
+
+/// What the functions that take an address want as its length: always that of the whole structure.
+pub(super) const ADDRESS_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_un>() as libc::socklen_t;
+
+fn unnamed() -> libc::sockaddr_un {
+    libc::sockaddr_un { sun_family: libc::AF_UNIX as _, sun_path: [0; 108] }
+}
+
+/// Who is at the other end of a connection, for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its process, as seen when the connection was made.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer pid {} uid {}", self.pid, self.uid)
+    }
+}
+
+/// The process at the other end of a connection.
+pub fn peer(fd: RawFd) -> Option<Peer> {
+    let _keep = KeepErrno::new();
+    let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut len = mem::size_of::<libc::ucred>() as libc::socklen_t;
+    let into = (&raw mut credentials).cast();
+    // SAFETY: `into` and `len` describe `credentials`, which any bytes make valid.
+    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, into, &mut len) };
+    (rc == 0 && credentials.pid != 0).then_some(Peer { pid: credentials.pid, uid: credentials.uid })
+}
+
+type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+/// Calls `use_path` with the path that the other end of a connection is bound to, if any.
+pub fn peer_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+    with_name(libc::getpeername, fd, use_path)
+}
+
+/// Calls `use_path` with the path that the socket itself is bound to, if any.
+pub fn own_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+    with_name(libc::getsockname, fd, use_path)
+}
+
+fn with_name<T>(call: NameCall, fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+    let _keep = KeepErrno::new();
+    let mut address = unnamed();
+    let mut len = ADDRESS_LEN;
+    // SAFETY: the pointers describe `address`, which any bytes make valid, and its length.
+    if unsafe { call(fd, (&raw mut address).cast(), &mut len) } != 0 {
+        return None;
+    }
+    let bytes = address.sun_path.map(|byte| byte as u8);
+    let path = bytes.split(|byte| *byte == 0).next().filter(|path| !path.is_empty())?;
+    Some(use_path(Path::new(OsStr::from_bytes(path))))
+}
+
+/// Calls for which an address is given.
+pub(super) fn with_address(
+    call: unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int,
+    fd: RawFd,
+    address: &libc::sockaddr_un,
+) -> Result<(), Cause> {
+    // SAFETY: the pointer and the length describe `address`.
+    match unsafe { call(fd, (&raw const *address).cast(), ADDRESS_LEN) } {
+        0 => Ok(()),
+        _ => Err(errno::last()),
+    }
+}

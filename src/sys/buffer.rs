@@ -1,0 +1,137 @@
+//! One block of memory per thread: the buffer that records are received into, and the text of the last error.
+//!
+//! It is mapped when a thread first needs it, so that only the pages in use cost memory and no allocation shows up
+//! in a caller's heap, and unmapped when the thread ends. A `thread_local` with a destructor would not do:
+//! registering it allocates, and aborts the process when it cannot.
+
+use std::cell::UnsafeCell;
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use once_cell::race::OnceNonZeroUsize;
+
+use super::errno::KeepErrno;
+use crate::error::Cause;
+
+/// The largest record that can be received. More than any release sends with the kernel's default limits.
+pub const RECORD_ROOM: usize = 256 << 10;
+
+/// Room for the text of the last error, its final zero byte included.
+pub const TEXT_ROOM: usize = 512;
+
+/// The block. `taken` guards `record` against a caller that comes back (from a signal handler, say) while it is in
+/// use; only its own thread ever sees a block.
+#[repr(C)]
+struct Block {
+    taken: AtomicBool,
+    text: UnsafeCell<[u8; TEXT_ROOM]>,
+    record: UnsafeCell<[u8; RECORD_ROOM]>,
+}
+
+/// The key under which a thread finds its block, plus one.
+static KEY: OnceNonZeroUsize = OnceNonZeroUsize::new();
+
+fn key() -> Option<libc::pthread_key_t> {
+    let to_key = |stored: NonZeroUsize| (stored.get() - 1) as libc::pthread_key_t;
+    if let Some(stored) = KEY.get() {
+        return Some(to_key(stored));
+    }
+    let mut key = 0;
+    // SAFETY: `key` is valid for writing; `unmap` fits what is stored under the key, see `block`.
+    if unsafe { libc::pthread_key_create(&mut key, Some(unmap)) } != 0 {
+        return None;
+    }
+    if KEY.set(NonZeroUsize::MIN.saturating_add(key as usize)).is_err() {
+        // Another thread was faster.
+        // SAFETY: the key was created above, and nobody else knows it.
+        unsafe { libc::pthread_key_delete(key) };
+    }
+    KEY.get().map(to_key)
+}
+
+/// Maps a new block; fresh pages are zero, which every field takes for a valid value.
+fn map() -> Option<NonNull<Block>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory in use.
+    let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<Block>(), protection, flags, -1, 0) };
+    if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
+}
+
+unsafe extern "C" fn unmap(block: *mut c_void) {
+    // SAFETY: called with what `map` returned, once, when nobody uses it any more.
+    unsafe { libc::munmap(block, size_of::<Block>()) };
+}
+
+/// The calling thread's block.
+#[inline]
+fn block() -> Option<NonNull<Block>> {
+    let key = key()?;
+    // SAFETY: the key exists and is never deleted.
+    if let Some(block) = NonNull::new(unsafe { libc::pthread_getspecific(key) }.cast()) {
+        return Some(block);
+    }
+    let block = map()?;
+    // SAFETY: as above; the destructor of the key knows how to release a block.
+    if unsafe { libc::pthread_setspecific(key, block.as_ptr().cast()) } != 0 {
+        // SAFETY: mapped above and not handed out.
+        unsafe { unmap(block.as_ptr().cast()) };
+        return None;
+    }
+    Some(block)
+}
+
+/// Gives the buffer back, also when its user panics.
+struct Returned<'a>(&'a AtomicBool);
+
+impl Drop for Returned<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Lends the thread's record buffer. Its content is whatever the last record left there.
+///
+/// It must not be held while control is with the caller's code: that code may come back here, and would be served
+/// from a mapping of its own, or may go on in another thread.
+#[inline]
+pub fn with_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
+    let block = block().ok_or(Cause::NoMemory)?;
+    // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
+    let block = unsafe { block.as_ref() };
+    if block.taken.swap(true, Ordering::Relaxed) {
+        return with_mapped_record(work);
+    }
+    let _returned = Returned(&block.taken);
+    // SAFETY: `taken` was false, so nobody else holds a reference into the record until `_returned` is dropped.
+    let record = unsafe { &mut *block.record.get() };
+    work(record)
+}
+
+#[cold]
+fn with_mapped_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
+    struct Mapped(NonNull<Block>);
+    impl Drop for Mapped {
+        fn drop(&mut self) {
+            let _keep = KeepErrno::new();
+            // SAFETY: mapped below, and released only here.
+            unsafe { unmap(self.0.as_ptr().cast()) };
+        }
+    }
+    let mapped = Mapped(map().ok_or(Cause::NoMemory)?);
+    // SAFETY: the mapping is valid, zeroed, known to nobody else, and lives until `mapped` is dropped.
+    let record = unsafe { slice::from_raw_parts_mut((*mapped.0.as_ptr()).record.get().cast(), RECORD_ROOM) };
+    work(record)
+}
+
+/// Lends the text of the thread's last error; `None` when there is no memory for one.
+pub fn with_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
+    let _keep = KeepErrno::new();
+    let block = block()?;
+    // SAFETY: alive and this thread's own, as above; the closures given are ours and do not come back here.
+    Some(work(unsafe { &mut *block.as_ref().text.get() }))
+}

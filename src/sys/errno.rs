@@ -1,0 +1,51 @@
+//! The thread's `errno`.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::fmt::{self, Write};
+
+use crate::error::Cause;
+
+/// The cause that `errno` names.
+pub(super) fn last() -> Cause {
+    // SAFETY: the function has no preconditions, and its result points to the calling thread's errno.
+    Cause::Os(unsafe { *libc::__errno_location() })
+}
+
+/// Sets `errno`.
+pub fn set_errno(errno: c_int) {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Puts `errno` back when dropped: around everything that a caller did not ask for.
+#[derive(Debug)]
+pub struct KeepErrno(c_int);
+
+impl KeepErrno {
+    /// Remembers `errno`.
+    #[expect(clippy::new_without_default, reason = "what it makes depends on when it is made")]
+    pub fn new() -> Self {
+        // SAFETY: as above.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for KeepErrno {
+    fn drop(&mut self) {
+        set_errno(self.0);
+    }
+}
+
+/// Writes the system's text for an `errno`, beginning with a small letter, as the rest of a message does.
+pub fn write_errno(f: &mut fmt::Formatter<'_>, errno: c_int) -> fmt::Result {
+    let mut buffer = [0; 128];
+    let _keep = KeepErrno::new();
+    // SAFETY: the pointer and the length describe `buffer`.
+    unsafe { libc::strerror_r(errno, buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
+    let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
+    let mut chars = text.to_str().unwrap_or("unknown system error").chars();
+    if let Some(first) = chars.next() {
+        f.write_char(first.to_ascii_lowercase())?;
+    }
+    f.write_str(chars.as_str())
+}

@@ -1,0 +1,101 @@
+//! Making sockets.
+
+use std::ffi::c_int;
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+use super::address::{self, with_address};
+use super::errno;
+use crate::error::Cause;
+
+/// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
+pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
+    // SAFETY: the function takes numbers only.
+    let fd = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0) })?;
+    // SAFETY: the descriptor is new, so it has no other owner.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_close_on_exec(fd)?;
+    set_nonblocking(fd, nonblocking)?;
+    if let Some(mode) = mode {
+        // SAFETY: the function takes numbers only.
+        check(unsafe { libc::fchmod(fd, mode) })?;
+    }
+    Ok(socket)
+}
+
+/// Connects the socket. On a signal it goes on: the peer has not seen anything yet.
+pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
+    let address = address::from_path(path)?;
+    loop {
+        match with_address(libc::connect, socket.as_raw_fd(), &address) {
+            Err(Cause::Os(libc::EINTR)) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Gives the socket a name and listens. The mode, where one is given, is that of the socket file whatever the umask:
+/// binding applies the umask, so that what it took away is given back before anybody can connect.
+pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
+    let address = address::from_path(path)?;
+    with_address(libc::bind, socket.as_raw_fd(), &address)?;
+    if let Some(mode) = mode {
+        // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
+        check(unsafe { libc::chmod(address.sun_path.as_ptr(), mode) })?;
+    }
+    // SAFETY: the function takes numbers only.
+    check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) })?;
+    Ok(())
+}
+
+/// Takes the next connection.
+pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
+    let fd = loop {
+        // SAFETY: no address is asked for, which the null pointers say.
+        match check(unsafe { libc::accept(listener, ptr::null_mut(), ptr::null_mut()) }) {
+            Err(Cause::Os(libc::EINTR)) => {}
+            done => break done?,
+        }
+    };
+    // SAFETY: the descriptor is new, so it has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Closes the descriptor in programs that the process starts.
+pub fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
+    // SAFETY: F_SETFD takes a number.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+}
+
+/// Says whether calls on the descriptor wait.
+pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
+    let flags = if nonblocking { libc::O_NONBLOCK } else { 0 };
+    // SAFETY: F_SETFL takes a number.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
+}
+
+/// Limits how long one send or receive may wait; zero takes the limit away.
+pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
+    let time = libc::timeval {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: timeout.subsec_micros().into(),
+    };
+    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        let len = mem::size_of::<libc::timeval>() as libc::socklen_t;
+        // SAFETY: the pointer and the length describe `time`.
+        check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const time).cast(), len) })?;
+    }
+    Ok(())
+}
+
+/// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
+pub fn close(fd: RawFd) -> Result<(), Cause> {
+    // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
+    check(unsafe { libc::close(fd) }).map(drop)
+}
+
+fn check(rc: c_int) -> Result<c_int, Cause> {
+    if rc < 0 { Err(errno::last()) } else { Ok(rc) }
+}

@@ -1,0 +1,156 @@
+//! Moves whole messages over a socket: the framing above, the system calls below.
+//!
+//! The record buffer is lent only for the time of one system call and the copying around it, never while a caller's
+//! code runs.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::RawFd;
+
+use crate::error::Cause;
+use crate::framing::chunked::{Chunks, Progress, Reassembly};
+use crate::framing::{Framing, chunked};
+use crate::sys::{self, Peeked};
+use crate::wire::Encoded;
+
+/// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
+/// where they lie.
+const COPY_MAX: usize = 16 << 10;
+
+/// What happens between the system calls that one message takes.
+pub trait Pace {
+    /// After each record, sent or received.
+    fn after_record(&mut self) {}
+
+    /// When the socket takes no more: wait, or say why not. `begun` says that a part of the message is out, so that
+    /// giving up costs the connection.
+    fn when_full(&mut self, fd: RawFd, begun: bool) -> Result<(), Cause>;
+}
+
+/// Sends a message. It is refused before anything is sent if it is larger than `limit`. Sent in part it cannot be
+/// taken back, so that the connection is shut down when the rest does not go out.
+#[inline]
+pub fn send(
+    fd: RawFd,
+    framing: Framing,
+    message: &Encoded<'_>,
+    limit: usize,
+    pace: &mut impl Pace,
+) -> Result<(), Cause> {
+    let len = message.len();
+    if len > limit {
+        return Err(Cause::TooBig { size: len as u64, limit });
+    }
+    match framing {
+        Framing::Datagram => {
+            // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+            send_record(fd, &[], message, 0..len, false, pace)?;
+            pace.after_record();
+        }
+        Framing::Chunked => {
+            for (header, range) in Chunks::new(len)? {
+                let size = chunked::HEADER_LEN + range.len();
+                let begun = header.index > 0;
+                let sent = send_record(fd, &header.to_bytes(), message, range, begun, pace);
+                let sent = sent.and_then(|sent| if sent < size { Err(Cause::Cut) } else { Ok(()) });
+                if begun && sent.is_err() {
+                    sys::shut_down(fd);
+                }
+                sent?;
+                pace.after_record();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends one record: a header and a part of the message.
+#[inline]
+fn send_record(
+    fd: RawFd,
+    header: &[u8],
+    message: &Encoded<'_>,
+    range: Range<usize>,
+    begun: bool,
+    pace: &mut impl Pace,
+) -> Result<usize, Cause> {
+    loop {
+        let [head, body, unknown] = message.slices(range.clone());
+        let slices = [IoSlice::new(header), head, body, unknown];
+        let sent = if header.len() + range.len() <= COPY_MAX {
+            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(buffer, &slices))]))
+        } else {
+            sys::send(fd, &slices)
+        };
+        match sent {
+            Err(cause) if cause.is_would_block() => pace.when_full(fd, begun)?,
+            done => return done,
+        }
+    }
+}
+
+/// Copies the slices into the buffer, one behind the other.
+#[inline]
+fn gather<'a>(buffer: &'a mut [u8], slices: &[IoSlice<'_>]) -> &'a [u8] {
+    let mut len = 0;
+    for slice in slices {
+        if let Some(to) = buffer.get_mut(len..len + slice.len()) {
+            to.copy_from_slice(slice);
+            len += slice.len();
+        }
+    }
+    buffer.get(..len).unwrap_or_default()
+}
+
+/// Receives one record. Where it completes a message, `decode` makes of it what the caller wants while the bytes
+/// are still in the buffer; `None` means that more records are to come.
+#[inline]
+pub fn receive_record<T>(
+    fd: RawFd,
+    framing: Framing,
+    message: &mut Reassembly,
+    first_buffer: usize,
+    decode: impl FnOnce(&[u8]) -> Result<T, Cause>,
+) -> Result<Option<T>, Cause> {
+    sys::with_record(|buffer| {
+        let record = sys::receive(fd, buffer, first_buffer)?;
+        if record.truncated {
+            return Err(Cause::Truncated { room: buffer.len() });
+        }
+        let bytes = buffer.get(..record.len).unwrap_or_default();
+        match framing {
+            Framing::Datagram if bytes.is_empty() && sys::peek(fd) == Peeked::End => Err(Cause::Closed),
+            Framing::Datagram if bytes.len() > message.limit() => {
+                Err(Cause::TooBig { size: bytes.len() as u64, limit: message.limit() })
+            }
+            Framing::Datagram => decode(bytes).map(Some),
+            Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
+            Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
+            Framing::Chunked => match message.push(bytes)? {
+                Progress::Partial => Ok(None),
+                Progress::Complete(bytes) => decode(bytes).map(Some),
+            },
+        }
+    })
+}
+
+/// Receives one message, however many records it takes. When it fails with `message` partial, the next call goes on
+/// where this one stopped.
+#[inline]
+pub fn receive<T>(
+    fd: RawFd,
+    framing: Framing,
+    message: &mut Reassembly,
+    first_buffer: usize,
+    mut decode: impl FnMut(&[u8]) -> Result<T, Cause>,
+    mut after_record: impl FnMut(),
+) -> Result<T, Cause> {
+    loop {
+        let received = receive_record(fd, framing, message, first_buffer, &mut decode)?;
+        after_record();
+        if let Some(received) = received {
+            return Ok(received);
+        }
+    }
+}
