@@ -678,6 +678,45 @@ the_reply_to_a_call_that_failed_is_discarded(void **state)
 	pair_free(&pair);
 }
 
+/* More of them than the library cares to count. */
+#define MANY 300
+
+static void *
+answer_many(void *arg)
+{
+	int              peer = *(int *)arg;
+	struct peer_call in;
+	int              i;
+
+	for (i = 1; i <= MANY + 1; i++) {
+		if (!peer_recv_call(peer, &in))
+			return arg;
+		free(in.msg);
+	}
+	for (i = 1; i <= MANY + 1; i++)
+		if (!peer_send_response(peer, i, DRPC__STATUS__SUCCESS, NULL, 0))
+			return arg;
+	return NULL;
+}
+
+static void
+many_replies_may_be_owed(void **state)
+{
+	struct pair pair = pair_new();
+	pthread_t   peer;
+	void       *failed;
+	int         i;
+
+	(void)state;
+	assert_int_equal(pthread_create(&peer, NULL, answer_many, &pair.peer), 0);
+	for (i = 1; i <= MANY; i++)
+		expect_response(do_call(pair.ctx, 0, 0), i, DRPC__STATUS__SUBMITTED, 0);
+	expect_response(do_call(pair.ctx, R_SYNC, 0), MANY + 1, DRPC__STATUS__SUCCESS, 0);
+	assert_int_equal(pthread_join(peer, &failed), 0);
+	assert_null(failed);
+	pair_free(&pair);
+}
+
 /* --- arguments ------------------------------------------------------------------------ */
 
 static void
@@ -1075,6 +1114,22 @@ surplus_bytes_of_a_record_are_ignored(void **state)
 	pair_free(&pair);
 }
 
+static void
+a_record_that_the_kernel_cut_is_refused(void **state)
+{
+	static const struct wire_header header = {.total = 4, .size = 4, .chunks = 1};
+	struct pair                     pair   = pair_new();
+	uint8_t                        *data   = calloc(1, 300000);
+	int                             size   = 400000;
+
+	(void)state;
+	assert_int_equal(setsockopt(pair.peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	assert_true(peer_send_chunk(pair.peer, &header, data, 300000));
+	do_call(pair.ctx, R_SYNC, -DER_TRUNC);
+	free(data);
+	pair_free(&pair);
+}
+
 struct fault {
 	struct wire_header header;
 	size_t             data;
@@ -1305,6 +1360,7 @@ main(void)
 	    unit(owed_replies_may_come_late),
 	    unit(a_reply_of_minus_one_is_never_stale),
 	    unit(the_reply_to_a_call_that_failed_is_discarded),
+	    unit(many_replies_may_be_owed),
 	    unit(call_refuses_null),
 	    unit(call_judges_the_body),
 	    unit(call_refuses_other_messages),
@@ -1325,6 +1381,7 @@ main(void)
 #else
 	    unit(a_chunk_without_data_is_an_empty_reply),
 	    unit(surplus_bytes_of_a_record_are_ignored),
+	    unit(a_record_that_the_kernel_cut_is_refused),
 	    unit(every_header_fault_has_its_code),
 	    unit(a_record_without_a_whole_header),
 	    unit(eof_in_the_middle_of_a_reply),

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -978,15 +979,13 @@ read_responses(int peer, size_t len)
 
 /* However large they are: one message at a time goes through a session. */
 static void
-responses_of_two_threads_do_not_mix(void **state)
+two_threads_respond(struct pair pair)
 {
-	size_t        len  = ABI_CHUNKED ? 500000 : 10000;
-	struct pair   pair = pair_new();
-	struct sender one  = {pair.ctx, 1000, len, 0};
-	struct sender two  = {pair.ctx, 2000, len, 0};
+	size_t        len = ABI_CHUNKED ? 500000 : 10000;
+	struct sender one = {pair.ctx, 1000, len, 0};
+	struct sender two = {pair.ctx, 2000, len, 0};
 	pthread_t     threads[2];
 
-	(void)state;
 	assert_int_equal(pthread_create(&threads[0], NULL, send_responses, &one), 0);
 	assert_int_equal(pthread_create(&threads[1], NULL, send_responses, &two), 0);
 	read_responses(pair.peer, len);
@@ -996,6 +995,32 @@ responses_of_two_threads_do_not_mix(void **state)
 	assert_int_equal(two.rc, 0);
 	pair_free(&pair);
 }
+
+static void
+responses_of_two_threads_do_not_mix(void **state)
+{
+	(void)state;
+	two_threads_respond(pair_new());
+}
+
+#ifdef DRPC_ABI_28
+static int
+yield_thread(void)
+{
+	return sched_yield();
+}
+
+/* Who has to wait for his turn lets others run meanwhile. */
+static void
+responses_of_two_yielding_threads_do_not_mix(void **state)
+{
+	struct pair pair = pair_new();
+
+	(void)state;
+	pair.ctx->yield = yield_thread;
+	two_threads_respond(pair);
+}
+#endif
 
 int
 main(void)
@@ -1043,6 +1068,9 @@ main(void)
 	    unit(send_response_to_a_peer_that_is_gone),
 	    unit(too_large_a_response_is_not_sent),
 	    unit(responses_of_two_threads_do_not_mix),
+#ifdef DRPC_ABI_28
+	    unit(responses_of_two_yielding_threads_do_not_mix),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("server " ABI_NAME, tests, NULL, NULL);
