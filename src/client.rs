@@ -10,7 +10,7 @@ use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
 use crate::message::{Response, Status};
 use crate::sys;
-use crate::transport::{self, Pace};
+use crate::transport::{self, Aftermath, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// The numbering of calls, and what it says about the replies.
@@ -195,22 +195,16 @@ impl Client {
         }
     }
 
-    /// A reply that has not come yet is dropped when it comes; one that was broken leaves no way to tell where the
-    /// next begins.
     fn after_failed_receive(&mut self, message: Reassembly, cause: Cause) -> Cause {
-        match cause {
-            Cause::Closed => Cause::NoReply,
-            Cause::Malformed => cause,
-            Cause::TimedOut | Cause::Os(_) => {
+        match Aftermath::of(cause, self.framing, &message) {
+            Aftermath::InStep => {}
+            Aftermath::ReplyOwed => {
                 self.owed += 1;
                 self.partial = message.is_partial().then_some(message);
-                cause
             }
-            _ => {
-                sys::shut_down(self.socket.as_raw_fd());
-                cause
-            }
+            Aftermath::Lost => sys::shut_down(self.socket.as_raw_fd()),
         }
+        if cause == Cause::Closed { Cause::NoReply } else { cause }
     }
 }
 
@@ -220,8 +214,8 @@ impl AsFd for Client {
     }
 }
 
-fn owned_response(message: &[u8]) -> Result<Response, Cause> {
-    let ResponseRef { sequence, status, body } = ResponseRef::decode(message)?;
+fn owned_response(message: Received<'_>) -> Result<Response, Cause> {
+    let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
     Ok(Response { sequence, status, body: body.to_vec() })
 }
 
