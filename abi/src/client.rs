@@ -13,7 +13,7 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
 use crate::memory::Owned;
 use crate::message::{self, Message};
-use crate::pace;
+use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 
@@ -164,7 +164,13 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
         (*call).sequence = number.number().into();
         let encoded = Drpc__Call::encode(call, &unknown)?;
         let _turn = Turn::wait(context);
-        transport::send(context.fd(), A::FRAMING, &encoded, context.limits().send, &mut pace::Pace(context))?;
+        transport::send(
+            context.fd(),
+            A::FRAMING,
+            &encoded,
+            context.limits().send,
+            &mut Pace { context, waits: false },
+        )?;
         Ok(number)
     }
 }
