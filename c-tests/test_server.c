@@ -979,13 +979,14 @@ read_responses(int peer, size_t len)
 
 /* However large they are: one message at a time goes through a session. */
 static void
-two_threads_respond(struct pair pair)
+two_threads_respond(struct pair pair, int flags)
 {
 	size_t        len = ABI_CHUNKED ? 500000 : 10000;
 	struct sender one = {pair.ctx, 1000, len, 0};
 	struct sender two = {pair.ctx, 2000, len, 0};
 	pthread_t     threads[2];
 
+	assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, flags), 0);
 	assert_int_equal(pthread_create(&threads[0], NULL, send_responses, &one), 0);
 	assert_int_equal(pthread_create(&threads[1], NULL, send_responses, &two), 0);
 	read_responses(pair.peer, len);
@@ -1000,7 +1001,8 @@ static void
 responses_of_two_threads_do_not_mix(void **state)
 {
 	(void)state;
-	two_threads_respond(pair_new());
+	two_threads_respond(pair_new(), 0);
+	two_threads_respond(pair_new(), O_NONBLOCK);
 }
 
 #ifdef DRPC_ABI_28
@@ -1018,7 +1020,10 @@ responses_of_two_yielding_threads_do_not_mix(void **state)
 
 	(void)state;
 	pair.ctx->yield = yield_thread;
-	two_threads_respond(pair);
+	two_threads_respond(pair, 0);
+	pair            = pair_new();
+	pair.ctx->yield = yield_thread;
+	two_threads_respond(pair, O_NONBLOCK);
 }
 #endif
 
