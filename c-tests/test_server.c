@@ -183,6 +183,9 @@ the_socket_file_has_the_mode_chosen(void **state)
 	assert_int_equal(mode_under(0), 0777);
 	assert_int_equal(drpc_set_socket_mode(0), 0);
 	assert_int_equal(mode_under(0), 0);
+	/* The umask takes nothing away from it. */
+	assert_int_equal(drpc_set_socket_mode(0666), 0);
+	assert_int_equal(mode_under(077), 0666);
 	assert_int_equal(drpc_set_socket_mode(0600), 0);
 	assert_int_equal(mode_under(022), 0600);
 	/* What is no mode changes nothing. */
