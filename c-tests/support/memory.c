@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 _Thread_local bool memory_watched;
 
@@ -14,12 +15,16 @@ void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *old, size_t size);
 int   __real_posix_memalign(void **out, size_t align, size_t size);
 void  __real_free(void *block);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int   __real_munmap(void *block, size_t size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 int   __wrap_posix_memalign(void **out, size_t align, size_t size);
 void  __wrap_free(void *block);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int   __wrap_munmap(void *block, size_t size);
 
 static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
 static enum memory_plan plan;
@@ -27,6 +32,8 @@ static int              nth;
 static int              asked;
 static int              denied;
 static int              denied_before;
+static int              maps;
+static int              denied_maps;
 
 /* The library's blocks. It never holds many. */
 static void *blocks[4096];
@@ -41,6 +48,8 @@ memory_begin(enum memory_plan new_plan, int new_nth)
 	asked         = 0;
 	denied        = 0;
 	denied_before = 0;
+	maps          = 0;
+	denied_maps   = 0;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -57,7 +66,7 @@ memory_relieve(void)
 int
 memory_asked(void)
 {
-	return asked;
+	return asked - maps;
 }
 
 int
@@ -70,6 +79,12 @@ int
 memory_denied_ever(void)
 {
 	return denied + denied_before;
+}
+
+int
+memory_denied_maps(void)
+{
+	return denied_maps;
 }
 
 int
@@ -179,4 +194,28 @@ __wrap_free(void *block)
 	if (block != NULL)
 		forget(block);
 	__real_free(block);
+}
+
+/* Memory mapped is memory, too. */
+void *
+__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	void *block;
+
+	if (!memory_watched)
+		return __real_mmap(at, size, protection, flags, fd, offset);
+	maps++;
+	if (is_denied()) {
+		denied_maps++;
+		return MAP_FAILED;
+	}
+	block = __real_mmap(at, size, protection, flags, fd, offset);
+	return block == MAP_FAILED ? block : keep(block);
+}
+
+int
+__wrap_munmap(void *block, size_t size)
+{
+	forget(block);
+	return __real_munmap(block, size);
 }

@@ -18,10 +18,12 @@ enum memory_plan {
 void memory_begin(enum memory_plan plan, int nth);
 /* From now on nothing fails. */
 void memory_relieve(void);
-/* Allocations of the library since memory_begin, and how many of them were denied. */
+/* Allocations of the library since memory_begin, those of mapped memory aside. */
 int memory_asked(void);
+/* How many allocations were denied since then, and how many of mapped memory alone. */
 int memory_denied_ever(void);
-/* The same since memory_begin or memory_relieve, whichever was later. */
+int memory_denied_maps(void);
+/* How many since memory_begin or memory_relieve, whichever was later. */
 int memory_denied(void);
 /* Blocks that the library allocated and nobody has freed. */
 int memory_left(void);
