@@ -89,7 +89,7 @@ expect_response(Drpc__Response *resp, int64_t sequence, int status, size_t len)
 {
 	assert_ptr_equal(resp->base.descriptor, &drpc__response__descriptor);
 	assert_int_equal(resp->sequence, sequence);
-	assert_int_equal(resp->status, status);
+	assert_int_equal((int)resp->status, status);
 	assert_int_equal(resp->body.len, len);
 	if (len == 0)
 		assert_null(resp->body.data);
@@ -678,6 +678,45 @@ the_reply_to_a_call_that_failed_is_discarded(void **state)
 	pair_free(&pair);
 }
 
+/* More of them than the library cares to count. */
+#define MANY 300
+
+static void *
+answer_many(void *arg)
+{
+	int              peer = *(int *)arg;
+	struct peer_call in;
+	int              i;
+
+	for (i = 1; i <= MANY + 1; i++) {
+		if (!peer_recv_call(peer, &in))
+			return arg;
+		free(in.msg);
+	}
+	for (i = 1; i <= MANY + 1; i++)
+		if (!peer_send_response(peer, i, DRPC__STATUS__SUCCESS, NULL, 0))
+			return arg;
+	return NULL;
+}
+
+static void
+many_replies_may_be_owed(void **state)
+{
+	struct pair pair = pair_new();
+	pthread_t   peer;
+	void       *failed;
+	int         i;
+
+	(void)state;
+	assert_int_equal(pthread_create(&peer, NULL, answer_many, &pair.peer), 0);
+	for (i = 1; i <= MANY; i++)
+		expect_response(do_call(pair.ctx, 0, 0), i, DRPC__STATUS__SUBMITTED, 0);
+	expect_response(do_call(pair.ctx, R_SYNC, 0), MANY + 1, DRPC__STATUS__SUCCESS, 0);
+	assert_int_equal(pthread_join(peer, &failed), 0);
+	assert_null(failed);
+	pair_free(&pair);
+}
+
 /* --- arguments ------------------------------------------------------------------------ */
 
 static void
@@ -907,11 +946,15 @@ static bool
 send_packed(struct drpc *ctx, size_t size)
 {
 	size_t          len  = size - (packed_call(size, 1) - size);
-	Drpc__Call     *call = call_new(ctx, 2, 206, len);
+	Drpc__Call     *call;
 	Drpc__Response *resp = NULL;
 	int             rc;
 
+	/* A little less body may need a byte less for its length. */
+	while (packed_call(len, 1) < size)
+		len++;
 	assert_int_equal(packed_call(len, 1), size);
+	call          = call_new(ctx, 2, 206, len);
 	ctx->sequence = 1;
 	rc            = drpc_call(ctx, 0, call, &resp);
 	drpc_call_free(call);
@@ -954,7 +997,7 @@ too_large_a_call_is_not_sent(void **state)
 	pair_free(&pair);
 }
 
-/* 128 MiB is the most either dialect ever sends; lengths past any int too. */
+/* 128 MiB is the most that either dialect sends; what no memory could hold is too much as well. */
 static void
 the_default_limit_stops_a_call(void **state)
 {
@@ -965,12 +1008,17 @@ the_default_limit_stops_a_call(void **state)
 
 	(void)state;
 	call.body.data = &byte;
-	for (call.body.len = 128 << 20; call.body.len != 0; call.body.len <<= 1) {
+	for (call.body.len = 128 << 20; call.body.len <= PTRDIFF_MAX; call.body.len <<= 1) {
 		assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_OVERFLOW);
 		assert_null(resp);
 	}
+	call.body.len = PTRDIFF_MAX;
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_OVERFLOW);
+	call.body.len = (size_t)PTRDIFF_MAX + 1;
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_OVERFLOW);
 	call.body.len = SIZE_MAX;
 	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_OVERFLOW);
+	assert_null(resp);
 	assert_true(peer_is_quiet(pair.peer));
 	pair_free(&pair);
 }
@@ -1063,6 +1111,22 @@ surplus_bytes_of_a_record_are_ignored(void **state)
 	(void)state;
 	assert_true(peer_send_chunk(pair.peer, &header, "\x08\x01\x10\x02 and more", 13));
 	expect_response(do_call(pair.ctx, R_SYNC, 0), 1, DRPC__STATUS__FAILURE, 0);
+	pair_free(&pair);
+}
+
+static void
+a_record_that_the_kernel_cut_is_refused(void **state)
+{
+	static const struct wire_header header = {.total = 4, .size = 4, .chunks = 1};
+	struct pair                     pair   = pair_new();
+	uint8_t                        *data   = calloc(1, 300000);
+	int                             size   = 400000;
+
+	(void)state;
+	assert_int_equal(setsockopt(pair.peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	assert_true(peer_send_chunk(pair.peer, &header, data, 300000));
+	do_call(pair.ctx, R_SYNC, -DER_TRUNC);
+	free(data);
 	pair_free(&pair);
 }
 
@@ -1296,6 +1360,7 @@ main(void)
 	    unit(owed_replies_may_come_late),
 	    unit(a_reply_of_minus_one_is_never_stale),
 	    unit(the_reply_to_a_call_that_failed_is_discarded),
+	    unit(many_replies_may_be_owed),
 	    unit(call_refuses_null),
 	    unit(call_judges_the_body),
 	    unit(call_refuses_other_messages),
@@ -1316,6 +1381,7 @@ main(void)
 #else
 	    unit(a_chunk_without_data_is_an_empty_reply),
 	    unit(surplus_bytes_of_a_record_are_ignored),
+	    unit(a_record_that_the_kernel_cut_is_refused),
 	    unit(every_header_fault_has_its_code),
 	    unit(a_record_without_a_whole_header),
 	    unit(eof_in_the_middle_of_a_reply),

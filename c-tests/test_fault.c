@@ -625,7 +625,7 @@ send_response_tells_every_failure(void **state)
 	pair_free(&pair);
 }
 
-/* A session that does not wait for room waits in poll. */
+/* A response that finds no room waits in poll, whoever made the socket non-blocking. */
 static void
 send_response_waits_for_room(void **state)
 {
@@ -640,6 +640,7 @@ send_response_waits_for_room(void **state)
 	assert_int_equal(LIBRARY(drpc_send_response(pair.ctx, &resp)), 0);
 	assert_int_equal(calls.count[CALL_SENDMSG], 3);
 	assert_int_equal(calls.count[CALL_POLL], 2);
+	assert_int_equal(calls.polled_count, 1);
 	assert_int_equal(calls.polled[0].fd, pair.ctx->comm->fd);
 	assert_int_equal(calls.polled[0].events, POLLOUT);
 	for (i = 0; i < ERRNOS; i++) {
@@ -653,6 +654,26 @@ send_response_waits_for_room(void **state)
 	syscalls_fail(CALL_POLL, 1, EINTR);
 	assert_int_equal(LIBRARY(drpc_send_response(pair.ctx, &resp)), 0);
 	assert_int_equal(calls.count[CALL_POLL], 2);
+	pair_free(&pair);
+}
+
+/* A call does not: who made the socket non-blocking wants to know. */
+static void
+call_without_room(void **state)
+{
+	struct pair     pair = pair_new(NULL);
+	Drpc__Response *resp;
+
+	(void)state;
+	assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, O_NONBLOCK), 0);
+	syscalls_fail(CALL_SENDMSG, 1, EAGAIN);
+	assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), -DER_AGAIN);
+	assert_null(resp);
+	assert_int_equal(calls.count[CALL_POLL], 0);
+	syscalls_reset();
+	syscalls_fail(CALL_RECVMSG, 1, EAGAIN);
+	assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), -DER_AGAIN);
+	assert_null(resp);
 	pair_free(&pair);
 }
 
@@ -951,7 +972,14 @@ a_session_in_trouble_is_dropped(void **state)
 	static const struct {
 		short events;
 		int   left;
-	} cases[] = {{POLLERR, 1}, {POLLHUP, 1}, {POLLNVAL, 1}, {POLLPRI, 2}};
+		int   closed;
+	} cases[] = {
+	    {POLLERR, 1, 1},
+	    {POLLHUP, 1, 1},
+	    /* Not open: a descriptor of that number would be somebody else's. */
+	    {POLLNVAL, 1, 0},
+	    {POLLPRI, 2, 0},
+	};
 	struct server server;
 	int           peers[2];
 	int           i;
@@ -967,10 +995,12 @@ a_session_in_trouble_is_dropped(void **state)
 		play_fd     = session_at(server.loop, 1)->comm->fd;
 		assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), 0);
 		assert_int_equal(sessions(server.loop), cases[i].left);
-		if (cases[i].left == 1) {
-			assert_int_equal(calls.count[CALL_CLOSE], 1);
+		assert_int_equal(calls.count[CALL_CLOSE], cases[i].closed);
+		if (cases[i].closed == 1) {
 			assert_int_equal(calls.closed_fd, play_fd);
 			assert_true(peer_is_closed(peers[0]));
+		} else if (cases[i].left == 1) {
+			close(play_fd);
 		}
 		assert_true(peer_is_quiet(peers[1]));
 		close(peers[0]);
@@ -1059,6 +1089,35 @@ a_session_without_data_is_kept(void **state)
 	stop(&server);
 }
 
+/* The loop's own sessions do not block; a reply that finds no room waits in poll. */
+static void
+a_reply_waits_for_room(void **state)
+{
+	struct server        server;
+	struct peer_response reply;
+	int                  peer;
+
+	(void)state;
+	serve(&server);
+	peer = join(&server);
+	assert_true(peer_send_call(peer, 1, 1, 1, NULL, 0));
+	syscalls_reset();
+	syscalls_fail(CALL_SENDMSG, 1, EAGAIN);
+	calls.fail_times[CALL_SENDMSG] = 2;
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), 0);
+	assert_int_equal(calls.count[CALL_SENDMSG], 3);
+	assert_int_equal(calls.count[CALL_POLL], 3);
+	assert_int_equal(calls.polled_count, 1);
+	assert_int_equal(calls.polled[0].fd, calls.sent_fd);
+	assert_int_equal(calls.polled[0].events, POLLOUT);
+	assert_true(peer_recv_response(peer, &reply));
+	assert_int_equal(reply.resp.sequence, 1);
+	free(reply.msg);
+
+	close(peer);
+	stop(&server);
+}
+
 /* A reply that cannot be sent is nobody's trouble but the peer's. */
 static void
 a_reply_that_cannot_be_sent(void **state)
@@ -1122,6 +1181,7 @@ main(void)
 	    unit(recv_call_tells_every_failure),
 	    unit(send_response_tells_every_failure),
 	    unit(send_response_waits_for_room),
+	    unit(call_without_room),
 #if ABI_CHUNKED
 	    unit(half_a_message_ends_the_connection),
 #endif
@@ -1135,6 +1195,7 @@ main(void)
 	    unit(a_listener_in_trouble_is_an_error),
 	    unit(a_session_that_cannot_be_read_is_dropped),
 	    unit(a_session_without_data_is_kept),
+	    unit(a_reply_waits_for_room),
 	    unit(a_reply_that_cannot_be_sent),
 	    unit(an_unparsable_call_is_answered_in_one_cycle),
 	};

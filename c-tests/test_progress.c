@@ -666,10 +666,10 @@ a_call_over_the_limit_is_answered_and_the_session_closed(void **state)
 	peer = join(&server);
 	send_call(peer, 3, 1000);
 	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_set_max_message(0), 0);
 	expect_reply(peer, 3, DRPC__STATUS__FAILURE, 0);
 	assert_true(peer_is_closed(peer));
 	assert_int_equal(sessions(server.loop), 0);
-	assert_int_equal(drpc_set_max_message(0), 0);
 	close(peer);
 	stop(&server);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,9 @@ the_socket_file_has_the_mode_chosen(void **state)
 	assert_int_equal(mode_under(0), 0777);
 	assert_int_equal(drpc_set_socket_mode(0), 0);
 	assert_int_equal(mode_under(0), 0);
+	/* The umask takes nothing away from it. */
+	assert_int_equal(drpc_set_socket_mode(0666), 0);
+	assert_int_equal(mode_under(077), 0666);
 	assert_int_equal(drpc_set_socket_mode(0600), 0);
 	assert_int_equal(mode_under(022), 0600);
 	/* What is no mode changes nothing. */
@@ -924,7 +928,9 @@ too_large_a_response_is_not_sent(void **state)
 	free(out.msg);
 	assert_int_equal(drpc_set_max_message(0), 0);
 	/* Nor is one that no int could count. */
-	resp.body.len = SIZE_MAX - 8;
+	resp.body.len = PTRDIFF_MAX;
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_OVERFLOW);
+	resp.body.len = SIZE_MAX;
 	assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_OVERFLOW);
 	assert_true(peer_is_quiet(pair.peer));
 	free(resp.body.data);
@@ -976,28 +982,53 @@ read_responses(int peer, size_t len)
 
 /* However large they are: one message at a time goes through a session. */
 static void
-responses_of_two_threads_do_not_mix(void **state)
+two_threads_respond(struct pair pair, int flags)
 {
-	size_t        len  = ABI_CHUNKED ? 500000 : 10000;
-	struct pair   pair = pair_new();
-	struct sender one  = {pair.ctx, 1000, len, 0};
-	struct sender two  = {pair.ctx, 2000, len, 0};
+	size_t        len = ABI_CHUNKED ? 500000 : 10000;
+	struct sender one = {pair.ctx, 1000, len, 0};
+	struct sender two = {pair.ctx, 2000, len, 0};
 	pthread_t     threads[2];
-	int           flags;
 
-	(void)state;
-	for (flags = 0; flags <= O_NONBLOCK; flags += O_NONBLOCK) {
-		assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, flags), 0);
-		assert_int_equal(pthread_create(&threads[0], NULL, send_responses, &one), 0);
-		assert_int_equal(pthread_create(&threads[1], NULL, send_responses, &two), 0);
-		read_responses(pair.peer, len);
-		assert_int_equal(pthread_join(threads[0], NULL), 0);
-		assert_int_equal(pthread_join(threads[1], NULL), 0);
-		assert_int_equal(one.rc, 0);
-		assert_int_equal(two.rc, 0);
-	}
+	assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, flags), 0);
+	assert_int_equal(pthread_create(&threads[0], NULL, send_responses, &one), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, send_responses, &two), 0);
+	read_responses(pair.peer, len);
+	assert_int_equal(pthread_join(threads[0], NULL), 0);
+	assert_int_equal(pthread_join(threads[1], NULL), 0);
+	assert_int_equal(one.rc, 0);
+	assert_int_equal(two.rc, 0);
 	pair_free(&pair);
 }
+
+static void
+responses_of_two_threads_do_not_mix(void **state)
+{
+	(void)state;
+	two_threads_respond(pair_new(), 0);
+	two_threads_respond(pair_new(), O_NONBLOCK);
+}
+
+#ifdef DRPC_ABI_28
+static int
+yield_thread(void)
+{
+	return sched_yield();
+}
+
+/* Who has to wait for his turn lets others run meanwhile. */
+static void
+responses_of_two_yielding_threads_do_not_mix(void **state)
+{
+	struct pair pair = pair_new();
+
+	(void)state;
+	pair.ctx->yield = yield_thread;
+	two_threads_respond(pair, 0);
+	pair            = pair_new();
+	pair.ctx->yield = yield_thread;
+	two_threads_respond(pair, O_NONBLOCK);
+}
+#endif
 
 int
 main(void)
@@ -1045,6 +1076,9 @@ main(void)
 	    unit(send_response_to_a_peer_that_is_gone),
 	    unit(too_large_a_response_is_not_sent),
 	    unit(responses_of_two_threads_do_not_mix),
+#ifdef DRPC_ABI_28
+	    unit(responses_of_two_yielding_threads_do_not_mix),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("server " ABI_NAME, tests, NULL, NULL);

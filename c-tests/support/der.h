@@ -1,4 +1,4 @@
-/* daos/drpc_errno.h: IS(name, value). The first list is DAOS 0.8.0's, and stands unchanged in 2.8.0. */
+/* daos/drpc_errno.h: IS(name, value) for every error. The first list is that of DAOS 0.8.0, unchanged in 2.8.0. */
 
 IS(DER_SUCCESS, 0)
 IS(DER_NO_PERM, 1001)
@@ -103,5 +103,4 @@ IS(DER_NOT_RESUME, 2049)
 IS(DER_CONT_NONEXIST, 2050)
 IS(DER_CONT_DESTROYING, 2051)
 IS(DER_IGNORE, 2052)
-IS(DER_LAST_VALID, 2053)
 #endif
