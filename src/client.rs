@@ -10,7 +10,7 @@ use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
 use crate::message::{Response, Status};
 use crate::sys;
-use crate::transport::{self, Pace};
+use crate::transport::{self, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// The numbering of calls, and what it says about the replies.
@@ -220,8 +220,8 @@ impl AsFd for Client {
     }
 }
 
-fn owned_response(message: &[u8]) -> Result<Response, Cause> {
-    let ResponseRef { sequence, status, body } = ResponseRef::decode(message)?;
+fn owned_response(message: Received<'_>) -> Result<Response, Cause> {
+    let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
     Ok(Response { sequence, status, body: body.to_vec() })
 }
 

@@ -11,7 +11,7 @@ use crate::framing::{Framing, Limits};
 use crate::message::{Call, Response};
 use crate::service::Service;
 use crate::sys;
-use crate::transport;
+use crate::transport::{self, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// A connection that calls arrive on.
@@ -89,7 +89,7 @@ impl AsFd for Session {
     }
 }
 
-fn owned_call(message: &[u8]) -> Result<Call, Cause> {
-    let CallRef { module, method, sequence, body } = CallRef::decode(message)?;
+fn owned_call(message: Received<'_>) -> Result<Call, Cause> {
+    let CallRef { module, method, sequence, body } = CallRef::decode(message.within_limit()?)?;
     Ok(Call { module, method, sequence, body: body.to_vec() })
 }

@@ -4,8 +4,9 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
 use ::drpc::framing::chunked::Reassembly;
+use ::drpc::transport::{self, Received};
 use ::drpc::wire::ResponseRef;
-use ::drpc::{Cause, Phase, Status, sys, transport};
+use ::drpc::{Cause, Phase, Status, sys};
 
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -173,7 +174,8 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
     loop {
         let owed = context.flags().owes_replies();
         let mut partial = context.take_partial();
-        let keep = |bytes: &[u8]| {
+        let keep = |message: Received<'_>| {
+            let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
                 return Ok(false);
             }

@@ -2,7 +2,8 @@
 
 use std::ffi::{c_char, c_int};
 
-use ::drpc::{Cause, Phase, sys, transport};
+use ::drpc::transport::{self, Received};
+use ::drpc::{Cause, Phase, sys};
 
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
@@ -101,7 +102,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial();
-        let unpack = |bytes: &[u8]| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes);
+        let unpack = |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?);
         let yielding = || pace::run_yield(session);
         let received = transport::receive(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
