@@ -197,7 +197,7 @@ only_the_archive() {
 		"$prefix/lib/libdrpc-$1.a" $(pkg-config --static --libs "drpc-$1" |
 		tr ' ' '\n' | grep -v -e '-ldrpc' -e '-lprotobuf-c') || return 1
 	! ldd "$work/version-$1" | grep -e drpc -e protobuf || return 1
-	same drpc_version "libdrpc-$1 $(pkg-config --modversion "drpc-$1")" "$("$work/version-$1")"
+	same drpc_version "$(pkg-config --modversion "drpc-$1")" "$("$work/version-$1")"
 }
 for abi in $abis; do
 	check "$abi: a program of the archive alone, its version that of pkg-config" \
