@@ -16,12 +16,16 @@ use crate::wire::{CallRef, ResponseRef};
 
 /// A connection that calls arrive on.
 ///
-/// ```no_run
-/// # fn serve(listener: drpc::Listener, service: drpc::Service) -> Result<(), drpc::Error> {
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let listener = drpc::Listener::bind(&path)?;
+/// # let client = std::thread::spawn(move || drpc::Client::connect(path)?.call(7, 701, b""));
 /// let mut session = listener.accept()?;
-/// session.serve(&service)?; // until the client closes the connection
-/// # Ok(())
-/// # }
+/// session.serve(&drpc::Service::new())?; // until the client closes the connection
+/// # let response = client.join().unwrap()?;
+/// # assert_eq!(response.status(), drpc::Status::UnknownModule);
+/// # Ok::<(), drpc::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Session {

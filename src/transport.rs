@@ -176,3 +176,27 @@ pub fn receive<T>(
         }
     }
 }
+
+/// What a connection is good for after waiting for a reply failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// The reply has been read to its end, so that the next one follows.
+    InStep,
+    /// The reply, or the rest of it, is still to come.
+    ReplyOwed,
+    /// There is no telling where the next reply begins, if one comes at all.
+    Lost,
+}
+
+impl Aftermath {
+    /// What `cause` left behind, with `message` as far as it has come.
+    pub fn of(cause: Cause, framing: Framing, message: &Reassembly) -> Self {
+        match cause {
+            Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
+            Cause::NoMemory if message.is_partial() => Self::ReplyOwed,
+            Cause::Malformed | Cause::NoMemory => Self::InStep,
+            Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InStep,
+            _ => Self::Lost,
+        }
+    }
+}

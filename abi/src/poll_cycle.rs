@@ -252,7 +252,8 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
-        if let Err(cause) = Context::<A>::new(session).and_then(session::make_polled) {
+        // So that a peer that sends half a message, or does not read, delays nobody else.
+        if let Err(cause) = Context::<A>::new(session).and_then(|new| sys::set_nonblocking(new.fd(), true)) {
             session::close::<A>(session);
             return Err(cause);
         }
