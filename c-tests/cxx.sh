@@ -2,7 +2,7 @@
 # A C++17 program that is client and server, for each ABI.
 . "$(dirname "$0")/shell/tap.sh"
 
-need "$CXX" timeout
+need "${CXX%% *}" timeout
 
 for abi in $abis; do
 	compiled() {

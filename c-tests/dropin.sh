@@ -5,6 +5,7 @@
 . "$(dirname "$0")/shell/tap.sh"
 . "$(dirname "$0")/shell/converse.sh"
 
+need valgrind
 install_into "$work/prefix"
 
 # compiled ABI PROGRAM: in the language mode that is the default of the compiler.
@@ -19,6 +20,8 @@ for abi in $abis; do
 		[ -x "$work/$abi-$program" ] || continue
 		check "a v$abi.0 $program speaks the recorded bytes" converse "$abi" "$program" \
 			env LD_LIBRARY_PATH="$work/prefix/lib" "$work/$abi-$program"
+		check "memcheck finds nothing in a v$abi.0 $program" converse "$abi" "$program" \
+			env LD_LIBRARY_PATH="$work/prefix/lib" $memcheck "$work/$abi-$program"
 	done
 done
 finish

@@ -4,7 +4,7 @@
 # DAOS's own headers; and drpc.pb-c.h as protoc-c makes it.
 . "$(dirname "$0")/shell/tap.sh"
 
-need "$CC" "$CXX" protoc-c
+need "${CC%% *}" "${CXX%% *}" protoc-c
 
 # The last C standard has two names; a compiler that knows neither is too old
 # for the promise to mean anything, and fails here.

@@ -7,7 +7,15 @@
 need nm readelf ldd timeout
 prefix=$work/prefix
 stage=$work/stage
+archives=$work/archives
 install_into "$prefix"
+
+# The same without the shared libraries: there is nothing but the archives to link with.
+install_with install "$archives" '' >"$work/install.log" 2>&1 || {
+	sed 's/^/# /' "$work/install.log"
+	exit 1
+}
+rm "$archives"/lib/libdrpc-*.so*
 
 # A copy: the examples may lean on nothing that lies around them in the tree.
 cp -R "$root/examples" "$work/examples"
@@ -98,6 +106,7 @@ for abi in $abis; do
 	check "$abi: the archive defines the list and nothing else" archive_holds_the_list
 
 	stripped() {
+		[ -s "$lib.so" ] || return 1
 		! readelf -SW "$lib.so" | grep -e '\.symtab' -e '\.debug'
 	}
 	check "$abi: stripped" stripped
@@ -108,22 +117,28 @@ done
 
 # ---- The examples, with pkg-config's flags alone
 
+# flags ABI LINKAGE: what pkg-config says, where only the one kind of library is.
+flags() {
+	case $2 in
+	shared) pkg-config --cflags --libs "drpc-$1" libprotobuf-c ;;
+	static) PKG_CONFIG_PATH=$archives/lib/pkgconfig \
+		pkg-config --static --cflags --libs "drpc-$1" libprotobuf-c ;;
+	esac
+}
+
 # example ABI LINKAGE NAME SOURCE
 example() {
-	case $2 in
-	shared) static= ;;
-	static) static=-static ;;
-	esac
 	(
 		cd "$work/examples" &&
-			$CC $static -Wall -Wextra -Werror -I. -o "$work/$3-$1-$2" "$4" hello.pb-c.c \
-				$(pkg-config ${static:+--static} --cflags --libs "drpc-$1" libprotobuf-c)
+			$CC -Wall -Wextra -Werror -I. -o "$work/$3-$1-$2" "$4" hello.pb-c.c \
+				$(flags "$1" "$2")
 	)
 }
 
 linked_as_told() {
+	[ -x "$work/$3-$1-$2" ] || return 1
 	if [ "$2" = static ]; then
-		! readelf -dW "$work/$3-$1-$2" | grep NEEDED
+		! readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc"
 	else
 		readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc-$1.so"
 	fi
@@ -136,6 +151,7 @@ greets() {
 		export LD_LIBRARY_PATH
 	}
 	sock=$work/hello-$1-$2.sock
+	: >"$work/server.log"
 	timeout 60 "$work/hello_server-$1-$2" "$sock" >"$work/server.log" 2>&1 &
 	server=$!
 	started "$server"
@@ -191,16 +207,19 @@ main(void)
 	return puts(drpc_version()) < 0;
 }
 C
-only_the_archive() {
-	$CC -o "$work/version-$1" $(pkg-config --cflags "drpc-$1") "$work/version.c" \
-		"$prefix/lib/libdrpc-$1.a" $(pkg-config --static --libs "drpc-$1" |
-		tr ' ' '\n' | grep -v -e '-ldrpc' -e '-lprotobuf-c') || return 1
-	! ldd "$work/version-$1" | grep -e drpc -e protobuf || return 1
-	same drpc_version "$(pkg-config --modversion "drpc-$1")" "$("$work/version-$1")"
+# archive_alone ABI FLAG…: the library does not need libprotobuf-c, so neither does a program
+# that has no messages of its own.
+archive_alone() {
+	abi=$1
+	shift
+	$CC "$@" -o "$work/version-$abi" "$work/version.c" $(flags "$abi" static |
+		tr ' ' '\n' | grep -v -e '-lprotobuf-c') || return 1
+	! readelf -dW "$work/version-$abi" | grep -e 'NEEDED.*drpc' -e 'NEEDED.*protobuf' || return 1
+	same drpc_version "$(pkg-config --modversion "drpc-$abi")" "$("$work/version-$abi")"
 }
 for abi in $abis; do
-	check "$abi: a program of the archive alone, its version that of pkg-config" \
-		only_the_archive "$abi"
+	check "$abi: a program of the archive, its version that of pkg-config" archive_alone "$abi"
+	check "$abi: a program that is static altogether" archive_alone "$abi" -static
 done
 
 # ---- Uninstalling

@@ -4,7 +4,7 @@
 # shared library and with the archive.
 . "$(dirname "$0")/shell/tap.sh"
 
-need protoc-c readelf timeout
+need protoc-c readelf timeout valgrind
 install_into "$work/prefix"
 
 sed 's/^package drpc;/package peer;/' "$root/proto/drpc.proto" >"$work/peer.proto"
@@ -43,6 +43,10 @@ for abi in $abis; do
 			fi
 			tap_program "$abi $kind $linkage" \
 				env CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 "$program"
+			if [ "$kind-$linkage" = pie-shared ]; then
+				tap_program "$abi under memcheck" env CMOCKA_MESSAGE_OUTPUT=TAP \
+					timeout 300 $memcheck "$program"
+			fi
 		done
 	done
 done

@@ -419,6 +419,10 @@ test_cancelled_in_call(void **test_state)
 
 /* ---- Fork and SIGPIPE, in a child whose end is looked at ---- */
 
+/*
+ * The child ends as another program: memcheck would hold it responsible for
+ * everything that it shares with its parent.
+ */
 static void
 assert_child_succeeds(int (*body)(void *), void *arg)
 {
@@ -426,8 +430,10 @@ assert_child_succeeds(int (*body)(void *), void *arg)
 	pid_t child = fork();
 
 	assert_true(child >= 0);
-	if (child == 0)
-		_exit(body(arg));
+	if (child == 0) {
+		execl("/bin/sh", "sh", "-c", body(arg) == 0 ? "exit 0" : "exit 1", (char *)NULL);
+		_exit(2);
+	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);

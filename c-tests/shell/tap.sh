@@ -87,6 +87,10 @@ note() {
 	echo "# $*"
 }
 
+# Put before a program: memcheck, to which a leak is an error too.
+memcheck='valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=all
+--errors-for-leak-kinds=all'
+
 # started PID, over PID: what is still running when the script ends is killed.
 started() {
 	jobs_started="$jobs_started $1"

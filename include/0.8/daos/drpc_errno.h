@@ -2,7 +2,7 @@
  * The error numbers of DAOS, from its own header where that is installed. Functions return them
  * negated.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DAOS_DRPC_ERRNO_H
 #define LIBDRPC_DAOS_DRPC_ERRNO_H

@@ -1,7 +1,7 @@
 /*
  * Errors in words, log lines, and limits: what this library has beyond DAOS's.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DRPC_LIBRARY_H
 #define LIBDRPC_DRPC_LIBRARY_H
