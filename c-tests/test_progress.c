@@ -452,6 +452,76 @@ many_sessions_are_served_in_one_cycle(void **state)
 	stop(&server);
 }
 
+/* Clients of the library itself, several at a time, with bodies of all sizes. */
+#define CLIENTS 4
+
+static int clients_left;
+
+static const char *
+call_often(const char *path)
+{
+	static const size_t sizes[] = {0, 5, 1000, 16000, ABI_CHUNKED ? 65535 : 100, ABI_CHUNKED ? 131071 : 8000,
+				       ABI_CHUNKED ? 500000 : 16368};
+	Drpc__Response     *resp    = NULL;
+	Drpc__Call         *call;
+	struct drpc        *ctx;
+	int                 i;
+
+	if (abi_connect(path, &ctx) != 0)
+		return "connect";
+	for (i = 0; i < 70; i++) {
+		if (abi_call_create(ctx, 2, 206, &call) != 0)
+			return "create";
+		call->body.len  = sizes[i % 7];
+		call->body.data = body_new(call->body.len);
+		if (drpc_call(ctx, R_SYNC, call, &resp) != 0)
+			return "call";
+		if (resp->sequence != i + 1 || resp->status != DRPC__STATUS__SUCCESS ||
+		    resp->body.len != call->body.len || !body_is(resp->body.data, resp->body.len))
+			return "response";
+		drpc_call_free(call);
+		drpc_response_free(resp);
+	}
+	return drpc_close(ctx) == 0 ? NULL : "close";
+}
+
+static void *
+client_thread(void *arg)
+{
+	const char *problem = call_often(arg);
+
+	__atomic_sub_fetch(&clients_left, 1, __ATOMIC_RELEASE);
+	return (void *)problem;
+}
+
+static void
+clients_of_the_library_are_served(void **state)
+{
+	struct server server;
+	pthread_t     clients[CLIENTS];
+	void         *problem;
+	int           rc;
+	int           i;
+
+	(void)state;
+	serve(&server, echo);
+	clients_left = CLIENTS;
+	for (i = 0; i < CLIENTS; i++)
+		assert_int_equal(pthread_create(&clients[i], NULL, client_thread, server.dir.sock), 0);
+	while (__atomic_load_n(&clients_left, __ATOMIC_ACQUIRE) > 0) {
+		rc = drpc_progress(server.loop, 100);
+		assert_true(rc == 0 || rc == -DER_TIMEDOUT || rc == -DER_AGAIN);
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		assert_int_equal(pthread_join(clients[i], &problem), 0);
+		if (problem != NULL)
+			fail_msg("%s", (char *)problem);
+	}
+	settle(server.loop);
+	assert_int_equal(sessions(server.loop), 0);
+	stop(&server);
+}
+
 static void
 fail_call(Drpc__Call *call, Drpc__Response *resp)
 {
@@ -1145,6 +1215,7 @@ main(void)
 	    unit(calls_are_answered),
 	    unit(calls_sent_ahead_are_answered_in_turn),
 	    unit(many_sessions_are_served_in_one_cycle),
+	    unit(clients_of_the_library_are_served),
 	    unit(the_handler_decides),
 	    unit(a_reply_that_is_too_large_says_so),
 	    unit(a_session_ends_with_its_peer),
