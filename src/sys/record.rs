@@ -104,7 +104,6 @@ fn header() -> libc::msghdr {
 fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     let _uncancelled = UncancelledCall::new();
     let mut interrupted = None;
-    let mut reset = false;
     loop {
         if let Ok(len) = usize::try_from(call()) {
             return Ok(len);
@@ -113,7 +112,7 @@ fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> 
             Cause::Os(libc::EINTR) => wait_again(fd, direction, *interrupted.get_or_insert_with(Instant::now))?,
             Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, direction.timeout)),
             // Told once, before the records that came earlier: a reply may be among them.
-            Cause::Os(libc::ECONNRESET) if !reset && direction.events == libc::POLLIN => reset = true,
+            Cause::Os(libc::ECONNRESET) if direction.events == libc::POLLIN && peek(fd) == Peeked::Data => {}
             cause => return Err(cause),
         }
     }
