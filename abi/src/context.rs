@@ -241,9 +241,10 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial());
         self.rest();
         let fd = self.fd();
-        if let Err(cause) = sys::close(fd) {
+        match if fd < 0 { Ok(()) } else { sys::close(fd) } {
+            Ok(()) => {}
             // The context is gone all the same, and so is the descriptor.
-            log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
+            Err(cause) => log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}")),
         }
         // SAFETY: that was the last reference, and both blocks come from malloc, ours or the caller's.
         unsafe {
