@@ -1047,6 +1047,9 @@ a_session_that_cannot_be_read_is_dropped(void **state)
 
 	(void)state;
 	for (i = 0; i < ERRNOS; i++) {
+		/* Told once, before what came earlier can be read: see below. */
+		if (errnos[i].error == ECONNRESET)
+			continue;
 		serve(&server);
 		peers[0] = join(&server);
 		peers[1] = join(&server);
@@ -1067,6 +1070,35 @@ a_session_that_cannot_be_read_is_dropped(void **state)
 		close(third);
 		stop(&server);
 	}
+}
+
+/* A peer that leaves with records unread resets the connection, which hides what it said before. */
+static void
+what_came_before_a_reset_is_read(void **state)
+{
+	struct pair     pair = pair_new(NULL);
+	struct server   server;
+	Drpc__Response *resp;
+	int             peer;
+
+	(void)state;
+	assert_true(peer_send_response(pair.peer, 1, DRPC__STATUS__FAILURE, NULL, 0));
+	syscalls_fail(CALL_RECVMSG, 1, ECONNRESET);
+	assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), 0);
+	assert_int_equal(calls.count[CALL_RECVMSG], 2);
+	assert_int_equal(resp->status, DRPC__STATUS__FAILURE);
+	drpc_response_free(resp);
+	pair_free(&pair);
+
+	serve(&server);
+	peer = join(&server);
+	assert_true(peer_send_call(peer, 1, 1, 1, NULL, 0));
+	syscalls_reset();
+	syscalls_fail(CALL_RECVMSG, 1, ECONNRESET);
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), 0);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	close(peer);
+	stop(&server);
 }
 
 static void
@@ -1194,6 +1226,7 @@ main(void)
 	    unit(a_session_in_trouble_is_dropped),
 	    unit(a_listener_in_trouble_is_an_error),
 	    unit(a_session_that_cannot_be_read_is_dropped),
+	    unit(what_came_before_a_reset_is_read),
 	    unit(a_session_without_data_is_kept),
 	    unit(a_reply_waits_for_room),
 	    unit(a_reply_that_cannot_be_sent),
