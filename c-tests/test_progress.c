@@ -702,6 +702,82 @@ an_unparsable_call_is_answered_and_the_session_closed(void **state)
 	stop(&server);
 }
 
+/* Sends a peer that does not read as much as it takes. */
+static void
+fill_up(struct drpc *session)
+{
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	int            rc   = 0;
+	int            i;
+
+	resp.sequence  = 1;
+	resp.body.len  = 8000;
+	resp.body.data = body_new(resp.body.len);
+	assert_int_equal(drpc_set_timeout(session, 20), 0);
+	for (i = 0; i < 1000 && rc == 0; i++)
+		rc = drpc_send_response(session, &resp);
+	assert_int_equal(rc, -DER_TIMEDOUT);
+	/* Small ones find no room either. */
+	free(resp.body.data);
+	resp.body.len  = 0;
+	resp.body.data = NULL;
+	for (i = 0, rc = 0; i < 10000 && rc == 0; i++)
+		rc = drpc_send_response(session, &resp);
+	assert_int_equal(rc, -DER_TIMEDOUT);
+	assert_int_equal(drpc_set_timeout(session, 0), 0);
+}
+
+static void
+an_answer_that_finds_no_room_delays_nobody(void **state)
+{
+	struct server server;
+	int           peer;
+	int           other;
+
+	(void)state;
+	serve(&server, echo);
+	other = join(&server);
+	peer  = join(&server);
+	fill_up(session_at(server.loop, 0));
+	assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff\xff", 3));
+	send_call(other, 1, 4);
+	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(sessions(server.loop), 1);
+	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
+	close(peer);
+	close(other);
+	stop(&server);
+}
+
+static void
+a_reply_waits_no_longer_than_the_listener_allows(void **state)
+{
+	struct server   server;
+	struct timespec start;
+	int             peer;
+	int             other;
+	int             i;
+
+	(void)state;
+	serve(&server, echo);
+	assert_int_equal(drpc_set_timeout(server.loop->listener_ctx, 50), 0);
+	other = join(&server);
+	peer  = join(&server);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	/* More answers than a socket holds, and nobody reads them. */
+	for (i = 1; i <= 40; i++) {
+		send_call(peer, i, 8000);
+		settle(server.loop);
+	}
+	assert_true(ms_since(&start) >= 45);
+	send_call(other, 1, 4);
+	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
+	close(peer);
+	close(other);
+	stop(&server);
+}
+
 #if !ABI_CHUNKED
 
 static void
@@ -1223,6 +1299,8 @@ main(void)
 	    unit(a_descriptor_that_is_none_drops_the_session),
 	    unit(a_listener_that_hangs_up_is_an_error),
 	    unit(an_unparsable_call_is_answered_and_the_session_closed),
+	    unit(an_answer_that_finds_no_room_delays_nobody),
+	    unit(a_reply_waits_no_longer_than_the_listener_allows),
 #if !ABI_CHUNKED
 	    unit(a_cut_call_is_answered_and_the_session_closed),
 	    unit(a_call_over_the_limit_is_answered_and_the_session_closed),

@@ -556,6 +556,31 @@ too_large_a_call_is_refused(void **state)
 	pair_free(&pair);
 }
 
+/* Two bytes on the wire, a block and an entry of a table in memory. */
+static void
+unknown_fields_count_towards_the_limit(void **state)
+{
+	struct pair pair = pair_new();
+	Drpc__Call *call = NULL;
+	uint8_t     message[800];
+	size_t      i;
+
+	(void)state;
+	for (i = 0; i < sizeof(message); i += 2)
+		memcpy(message + i, "\x78\x05", 2);
+	assert_true(peer_send_message(pair.peer, message, sizeof(message)));
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+	assert_int_equal(call->base.n_unknown_fields, 400);
+	drpc_call_free(call);
+	assert_int_equal(drpc_set_max_message(1000), 0);
+	assert_true(peer_send_message(pair.peer, message, sizeof(message)));
+	no_call(pair.ctx, -DER_OVERFLOW);
+	assert_int_equal(drpc_set_max_message(0), 0);
+	send_call(pair.peer, 1, 2, 3, 4);
+	expect_call(pair.ctx, 1, 2, 3, 4);
+	pair_free(&pair);
+}
+
 #if !ABI_CHUNKED
 
 static void
@@ -1058,6 +1083,7 @@ main(void)
 	    unit(malformed_calls_are_named_and_passed_over),
 	    unit(recv_call_as_protobuf_allows_it),
 	    unit(too_large_a_call_is_refused),
+	    unit(unknown_fields_count_towards_the_limit),
 #if !ABI_CHUNKED
 	    unit(a_cut_record_is_no_call),
 	    unit(an_empty_record_is_an_empty_call),
