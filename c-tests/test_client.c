@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -828,6 +829,41 @@ call_to_a_peer_that_is_gone(void **state)
 	assert_int_equal(drpc_close(pair.ctx), 0);
 }
 
+/* Answers without having read, and closes: that resets the connection. */
+static void *
+answer_unread(void *arg)
+{
+	int           peer  = *(int *)arg;
+	struct pollfd ready = {.fd = peer, .events = POLLIN};
+	bool          ok    = poll(&ready, 1, 20000) == 1 && peer_send_response(peer, 1, 0, (const uint8_t *)"yes", 3);
+
+	close(peer);
+	return ok ? NULL : arg;
+}
+
+/* Whether the reset or the reply is there first when the client wakes up is chance; test_fault.c leaves none. */
+static void
+a_reply_before_a_reset_is_read(void **state)
+{
+	struct pair     pair;
+	Drpc__Response *resp;
+	pthread_t       peer;
+	void           *failed;
+	int             i;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		pair = pair_new();
+		assert_int_equal(pthread_create(&peer, NULL, answer_unread, &pair.peer), 0);
+		resp = do_call(pair.ctx, R_SYNC, 0);
+		assert_int_equal(resp->body.len, 3);
+		drpc_response_free(resp);
+		assert_int_equal(pthread_join(peer, &failed), 0);
+		assert_null(failed);
+		assert_int_equal(drpc_close(pair.ctx), 0);
+	}
+}
+
 static void
 an_unparsable_reply_spoils_one_call_only(void **state)
 {
@@ -1367,6 +1403,7 @@ main(void)
 	    unit(call_on_a_bad_descriptor),
 	    unit(eof_before_the_reply),
 	    unit(call_to_a_peer_that_is_gone),
+	    unit(a_reply_before_a_reset_is_read),
 	    unit(an_unparsable_reply_spoils_one_call_only),
 	    unit(reply_as_protobuf_allows_it),
 	    unit(unknown_fields_of_a_call_are_sent),

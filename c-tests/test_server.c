@@ -477,6 +477,24 @@ recv_call_at_the_end(void **state)
 	assert_int_equal(drpc_close(pair.ctx), 0);
 }
 
+/* The peer leaves with a response unread, which resets the connection. */
+static void
+a_call_before_a_reset_is_read(void **state)
+{
+	struct pair    pair = pair_new();
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+
+	(void)state;
+	send_call(pair.peer, 1, 2, 3, 4);
+	send_call(pair.peer, 1, 2, 4, 5);
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), 0);
+	close(pair.peer);
+	expect_call(pair.ctx, 1, 2, 3, 4);
+	expect_call(pair.ctx, 1, 2, 4, 5);
+	no_call(pair.ctx, -DER_TRUNC);
+	assert_int_equal(drpc_close(pair.ctx), 0);
+}
+
 static void
 recv_call_on_a_bad_descriptor(void **state)
 {
@@ -1079,6 +1097,7 @@ main(void)
 	    unit(recv_call_refuses_null),
 	    unit(recv_call_when_there_is_none),
 	    unit(recv_call_at_the_end),
+	    unit(a_call_before_a_reset_is_read),
 	    unit(recv_call_on_a_bad_descriptor),
 	    unit(malformed_calls_are_named_and_passed_over),
 	    unit(recv_call_as_protobuf_allows_it),
