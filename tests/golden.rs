@@ -21,6 +21,7 @@ use drpc::{Call, Cause, Failure, HeaderFault, Module, Response, Service, Status}
 use peer::{Peer, pattern};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use socket2::{Domain, Socket, Type};
 
 const GOLDEN: &str = include_str!("golden/wire.json");
 
@@ -145,9 +146,15 @@ impl Pace for Blocking {
     }
 }
 
+/// Two ends that are connected.
+fn pair() -> (Peer, Peer) {
+    let (one, other) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    (Peer::new(one), Peer::new(other))
+}
+
 /// The records that go out for a message.
 fn sent(framing: Framing, message: &Encoded<'_>, limit: usize) -> Result<Vec<Vec<u8>>, Cause> {
-    let (ours, theirs) = Peer::pair();
+    let (ours, theirs) = pair();
     let count = match framing {
         Framing::Chunked => Chunks::new(message.len()).unwrap().count(),
         _ => 1,
@@ -177,7 +184,7 @@ fn received<T>(
     records: &[Vec<u8>],
     decode: impl FnMut(&[u8]) -> Result<T, Cause>,
 ) -> Result<T, Cause> {
-    let (ours, theirs) = Peer::pair();
+    let (ours, theirs) = pair();
     thread::scope(|scope| {
         // The writer's end stays open until the message has been read: an empty datagram is not the end.
         let theirs = &theirs;
@@ -199,7 +206,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -397,7 +404,7 @@ impl Module for Recorded {
             (0, 1 | 3) | (3, 302 | 304) => Err(Failure::other()),
             (0, 4) | (3, 305) => Err(Failure::unmarshaling_payload()),
             (2, 206) => Ok(pattern(1024)),
-            (3, 306) => Ok(pattern(str::from_utf8(body).unwrap().parse().unwrap())),
+            (3, 306) => Ok(pattern(std::str::from_utf8(body).unwrap().parse().unwrap())),
             _ => Err(Failure::unknown_method()),
         }
     }
@@ -438,7 +445,7 @@ fn check_go_server(met: &Met, service: &Service, record: &Value) {
             None => received(framing, &originals(recorded, &[]), owned_call),
         };
         if let Some(judgement) = met.judged_otherwise(id) {
-            assert_eq!(call.as_ref().map(drop), judgement.as_ref().map(|()| ()), "{id}");
+            assert_eq!(call.as_ref().map(drop), judgement.as_ref().copied(), "{id}");
             assert_eq!(judgement.is_ok(), unparsable, "{id}: judged as the recorded server does");
             check_reply(met, id, framing, None, reply);
             executed.by_ref().for_each(drop);

@@ -15,6 +15,7 @@ use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
 use drpc::{Cause, Client, HeaderFault, PathFault, Phase};
 use heap::Heap;
 use peer::{Peer, pattern};
+use socket2::{Domain, Socket, Type};
 
 /// A call whose record is put together in the record buffer, and one that is sent from where it lies.
 const SIZES: [usize; 3] = [0, 1000, 100_000];
@@ -33,6 +34,12 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = Heap::made();
     let done = Heap::failing(0, usize::MAX, work);
     (done, Heap::made() - before)
+}
+
+/// Two ends that are connected.
+fn pair() -> (Peer, Peer) {
+    let (one, other) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    (Peer::new(one), Peer::new(other))
 }
 
 fn cut(message: &[u8]) -> Vec<Vec<u8>> {
@@ -105,7 +112,7 @@ fn transport_does_not_allocate() {
     for framing in [Framing::Datagram, Framing::Chunked] {
         for size in SIZES {
             let body = pattern(size);
-            let (client, server) = Peer::pair();
+            let (client, server) = pair();
             let (client_fd, server_fd) = (client.0.as_raw_fd(), server.0.as_raw_fd());
             let ((), made) = allocations(|| {
                 let call = CallRef { module: 2, method: 207, sequence: 1, body: &body };
@@ -166,7 +173,7 @@ fn the_connection_stays_in_step() {
     let body = pattern(MAX_DATA);
     let long = CallRef { module: 1, method: 2, sequence: 3, body: &body };
     let short = CallRef { sequence: 4, ..CallRef::default() };
-    let (ours, theirs) = Peer::pair();
+    let (ours, theirs) = pair();
     let fd = ours.0.as_raw_fd();
     let mut message = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
     let mut receive = |call: CallRef<'_>, heap: (usize, usize)| {

@@ -3,7 +3,7 @@
 //!
 //! The decoder follows protobuf-c, not prost, where the two differ; [`Difference`] lists where, and each has a test
 //! of its own.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
 
 use drpc::wire::{CallRef, Encoded, Field, Fields, ResponseRef, VARINT_MAX, key};
 use drpc::{Call, Cause, Response};
@@ -311,7 +311,8 @@ proptest! {
 #[test]
 fn differences_from_prost() {
     let call = |module, method, sequence| Ok(Call { module, method, sequence, body: Vec::new() });
-    let cases: [(&[u8], Difference, bool, Result<Call, Cause>); 10] = [
+    type Case<'a> = (&'a [u8], Difference, bool, Result<Call, Cause>);
+    let cases: [Case<'_>; 10] = [
         (&[0x2b, 0x08, 0x01, 0x2c], Difference::Group, true, Err(Cause::Malformed)),
         (&[0x2c], Difference::Group, false, Err(Cause::Malformed)),
         (&[0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 0x01], Difference::LongKey, true, Err(Cause::Malformed)),

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
 /// No test waits longer than this for the other side.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,12 +19,6 @@ impl Peer {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
-    }
-
-    /// Two ends that are connected.
-    pub(crate) fn pair() -> (Self, Self) {
-        let (one, other) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        (Self::new(one), Self::new(other))
     }
 
     /// Sends one record, which may be empty.
