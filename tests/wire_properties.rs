@@ -84,6 +84,7 @@ fn whole(message: &Encoded<'_>) -> Vec<u8> {
     message.pieces().concat()
 }
 
+/// A field that has been decoded, encoded again.
 fn again(known: Field<'_>) -> Vec<u8> {
     field(known.number, known.wire_type, known.value)
 }
@@ -235,12 +236,12 @@ proptest! {
         prop_assert_eq!(CallRef::decode_counting(&mixed), Ok((call, unknown.len())));
         // Packed again they follow the known ones.
         let tail = unknown.iter().map(|(field, _)| &field[..]).collect::<Vec<_>>().concat();
-        let again = whole(&call.encode(&tail));
-        prop_assert_eq!(&again, &[whole(&call.encode(&[])), tail.clone()].concat());
-        prop_assert_eq!(CallRef::decode_counting(&again), Ok((call, unknown.len())));
+        let packed = whole(&call.encode(&tail));
+        prop_assert_eq!(&packed, &[whole(&call.encode(&[])), tail.clone()].concat());
+        prop_assert_eq!(CallRef::decode_counting(&packed), Ok((call, unknown.len())));
         let response = ResponseRef { sequence, status: method, body: &body };
-        let again = whole(&response.encode(&tail));
-        prop_assert_eq!(ResponseRef::decode_counting(&again), Ok((response, unknown.len())));
+        let packed = whole(&response.encode(&tail));
+        prop_assert_eq!(ResponseRef::decode_counting(&packed), Ok((response, unknown.len())));
     }
 
     #[test]
