@@ -70,7 +70,7 @@ setup-build setup-demo setup-check: setup-%:
 # --- Libraries
 
 # Cargo alone knows what has changed, so it is always asked; when it leaves an archive as it was, so do the rules below.
-cargo: | setup-build
+cargo: setup-build
 	$(CARGO) build --release $(foreach abi,$(ABIS),-p drpc-$(subst .,-,$(abi)))
 
 $(ARCHIVES): cargo
@@ -106,7 +106,7 @@ $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/expo
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/obj/drpc-$*.o
 
-headers: | setup-build
+headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- write
 
 # --- Examples
@@ -126,7 +126,7 @@ $(BUILD)/examples/%/hello_server: examples/hello_server.c $(EXAMPLE_SOURCES) $(L
 $(BUILD)/examples/%/hello_client: examples/%/hello_client.c $(EXAMPLE_SOURCES) $(LIB)/libdrpc-%.so | setup-demo
 	$(link_example)
 
-examples: $(EXAMPLES)
+examples: setup-demo $(EXAMPLES)
 
 demo: examples
 	@scripts/demo.sh $(BUILD)/examples $(ABIS)
@@ -136,36 +136,36 @@ demo: examples
 check: setup-check
 	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check $(CHECKS)
 
-fmt: | setup-check
+fmt: setup-check
 	$(CARGO) fmt --all --check
 	@echo 'ok - formatted as rustfmt does'
 
-clippy: | setup-check
+clippy: setup-check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
-doc: | setup-build
+doc: setup-build
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	@echo 'ok - documentation builds without warnings'
 
-test-rust: | setup-build
+test-rust: setup-build
 	$(CARGO) test --workspace --no-fail-fast
 
-check-headers: | setup-build
+check-headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- check
 	@echo 'ok - headers are what the Rust sources give'
 
-check-exports: all | setup-demo
+check-exports: setup-demo all
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
 
 # The C tests build by the Makefile in their folder, against what lies in $(BUILD)/lib and include/.
-test-c: all | setup-check
+test-c: setup-check all
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)
 
-test-valgrind: all | setup-check
+test-valgrind: setup-check all
 	@$(MAKE) --no-print-directory -C c-tests check-valgrind BUILD=$(BUILD)
 
-$(SCRIPT_TESTS): test-%: all | setup-check
+$(SCRIPT_TESTS): test-%: setup-check all
 	@MAKE="$(MAKE)" sh c-tests/$*.sh
 
 # --- Installation

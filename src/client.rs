@@ -10,7 +10,7 @@ use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
 use crate::message::{Response, Status};
 use crate::sys;
-use crate::transport::{self, Pace};
+use crate::transport::{self, Aftermath, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// The numbering of calls, and what it says about the replies.
@@ -49,15 +49,19 @@ impl Sequence {
 
 /// A connection to a server, for one caller at a time.
 ///
-/// ```no_run
-/// # fn main() -> Result<(), drpc::Error> {
+/// ```
 /// use drpc::modules::mgmt;
 ///
-/// let mut client = drpc::Client::connect("/run/daos_agent/daos_agent.sock")?;
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// # let listener = drpc::Listener::bind(&path)?;
+/// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
+/// let mut client = drpc::Client::connect(&path)?;
 /// let response = client.call(mgmt::MODULE, mgmt::GET_ATTACH_INFO, b"")?;
-/// println!("{:?}, {} bytes", response.status(), response.body.len());
-/// # Ok(())
-/// # }
+/// assert_eq!(response.status(), drpc::Status::UnknownModule); // this agent serves nothing
+/// # drop(client);
+/// # agent.join().unwrap()?;
+/// # Ok::<(), drpc::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Client {
@@ -72,16 +76,17 @@ pub struct Client {
 
 /// Settings of a [`Client`] before it is connected.
 ///
-/// ```no_run
-/// # fn main() -> Result<(), drpc::Error> {
+/// ```
 /// use std::time::Duration;
 ///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// # let listener = drpc::Listener::builder().framing(drpc::Framing::Datagram).bind(&path)?;
 /// let client = drpc::Client::builder()
 ///     .framing(drpc::Framing::Datagram)
 ///     .timeout(Duration::from_secs(5))
-///     .connect("/run/daos_agent/agent.sock")?;
-/// # Ok(())
-/// # }
+///     .connect(&path)?;
+/// # Ok::<(), drpc::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
@@ -195,22 +200,16 @@ impl Client {
         }
     }
 
-    /// A reply that has not come yet is dropped when it comes; one that was broken leaves no way to tell where the
-    /// next begins.
     fn after_failed_receive(&mut self, message: Reassembly, cause: Cause) -> Cause {
-        match cause {
-            Cause::Closed => Cause::NoReply,
-            Cause::Malformed => cause,
-            Cause::TimedOut | Cause::Os(_) => {
+        match Aftermath::of(cause, self.framing, &message) {
+            Aftermath::InStep => {}
+            Aftermath::ReplyOwed => {
                 self.owed += 1;
                 self.partial = message.is_partial().then_some(message);
-                cause
             }
-            _ => {
-                sys::shut_down(self.socket.as_raw_fd());
-                cause
-            }
+            Aftermath::Lost => sys::shut_down(self.socket.as_raw_fd()),
         }
+        if cause == Cause::Closed { Cause::NoReply } else { cause }
     }
 }
 
@@ -220,8 +219,8 @@ impl AsFd for Client {
     }
 }
 
-fn owned_response(message: &[u8]) -> Result<Response, Cause> {
-    let ResponseRef { sequence, status, body } = ResponseRef::decode(message)?;
+fn owned_response(message: Received<'_>) -> Result<Response, Cause> {
+    let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
     Ok(Response { sequence, status, body: body.to_vec() })
 }
 

@@ -7,6 +7,8 @@ use std::ffi::CStr;
 
 /// Success.
 pub const DER_SUCCESS: i32 = 0;
+/// What the general numbers begin after.
+pub const DER_ERR_GURT_BASE: i32 = 1000;
 /// Permission denied.
 pub const DER_NO_PERM: i32 = 1001;
 /// Invalid handle or descriptor.
@@ -71,6 +73,8 @@ pub const DER_NOTATTACH: i32 = 1030;
 pub const DER_MISMATCH: i32 = 1031;
 /// Excluded from the system (evicted).
 pub const DER_EXCLUDED: i32 = 1032;
+/// The name of DER_EXCLUDED up to 1.2.
+pub const DER_EVICTED: i32 = 1032;
 /// No reply from the peer.
 pub const DER_NOREPLY: i32 = 1033;
 /// Denial of service: too many requests.
@@ -99,6 +103,8 @@ pub const DER_SHMEM_PERMS: i32 = 1044;
 pub const DER_HG_FATAL: i32 = 1045;
 /// Quota exceeded.
 pub const DER_QUOTA_LIMIT: i32 = 1046;
+/// What the numbers of storage begin after.
+pub const DER_ERR_DAOS_BASE: i32 = 2000;
 /// I/O error.
 pub const DER_IO: i32 = 2001;
 /// Memory could not be freed.
@@ -203,6 +209,8 @@ pub const DER_CONT_NONEXIST: i32 = 2050;
 pub const DER_CONT_DESTROYING: i32 = 2051;
 /// Entry to be ignored.
 pub const DER_IGNORE: i32 = 2052;
+/// One more than the last number of storage.
+pub const DER_LAST_VALID: i32 = 2053;
 /// Unknown error.
 pub const DER_UNKNOWN: i32 = 501000;
 

@@ -29,10 +29,13 @@
 //! `transport` moves whole messages over a socket. [`Client`], [`Listener`], [`Session`] and [`Service`] are what
 //! programs use. The C libraries in `abi/` stand on the same layers.
 
+#![deny(unsafe_code)]
+
 pub mod der;
 pub mod framing;
 pub mod modules;
 #[doc(hidden)]
+#[expect(unsafe_code, reason = "system calls")]
 pub mod sys;
 #[doc(hidden)]
 pub mod transport;

@@ -11,17 +11,21 @@ use crate::framing::{Framing, Limits};
 use crate::message::{Call, Response};
 use crate::service::Service;
 use crate::sys;
-use crate::transport;
+use crate::transport::{self, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// A connection that calls arrive on.
 ///
-/// ```no_run
-/// # fn serve(listener: drpc::Listener, service: drpc::Service) -> Result<(), drpc::Error> {
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let listener = drpc::Listener::bind(&path)?;
+/// # let client = std::thread::spawn(move || drpc::Client::connect(path)?.call(7, 701, b""));
 /// let mut session = listener.accept()?;
-/// session.serve(&service)?; // until the client closes the connection
-/// # Ok(())
-/// # }
+/// session.serve(&drpc::Service::new())?; // until the client closes the connection
+/// # let response = client.join().unwrap()?;
+/// # assert_eq!(response.status(), drpc::Status::UnknownModule);
+/// # Ok::<(), drpc::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Session {
@@ -89,7 +93,7 @@ impl AsFd for Session {
     }
 }
 
-fn owned_call(message: &[u8]) -> Result<Call, Cause> {
-    let CallRef { module, method, sequence, body } = CallRef::decode(message)?;
+fn owned_call(message: Received<'_>) -> Result<Call, Cause> {
+    let CallRef { module, method, sequence, body } = CallRef::decode(message.within_limit()?)?;
     Ok(Call { module, method, sequence, body: body.to_vec() })
 }

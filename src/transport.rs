@@ -103,6 +103,30 @@ fn gather<'a>(buffer: &'a mut [u8], slices: &[IoSlice<'_>]) -> &'a [u8] {
     buffer.get(..len).unwrap_or_default()
 }
 
+/// A message as it came, still in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    bytes: &'a [u8],
+    limit: usize,
+}
+
+impl<'a> Received<'a> {
+    /// The message, if it is not too large. (One in chunks has been measured before it was stored.)
+    #[inline]
+    pub fn within_limit(self) -> Result<&'a [u8], Cause> {
+        match self.bytes.len() {
+            size if size > self.limit => Err(Cause::TooBig { size: size as u64, limit: self.limit }),
+            _ => Ok(self.bytes),
+        }
+    }
+
+    /// The message, however large.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
 /// Receives one record. Where it completes a message, `decode` makes of it what the caller wants while the bytes
 /// are still in the buffer; `None` means that more records are to come.
 #[inline]
@@ -111,7 +135,7 @@ pub fn receive_record<T>(
     framing: Framing,
     message: &mut Reassembly,
     first_buffer: usize,
-    decode: impl FnOnce(&[u8]) -> Result<T, Cause>,
+    decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
     sys::with_record(|buffer| {
         let record = sys::receive(fd, buffer, first_buffer)?;
@@ -119,17 +143,15 @@ pub fn receive_record<T>(
             return Err(Cause::Truncated { room: buffer.len() });
         }
         let bytes = buffer.get(..record.len).unwrap_or_default();
+        let limit = message.limit();
         match framing {
             Framing::Datagram if bytes.is_empty() && sys::peek(fd) == Peeked::End => Err(Cause::Closed),
-            Framing::Datagram if bytes.len() > message.limit() => {
-                Err(Cause::TooBig { size: bytes.len() as u64, limit: message.limit() })
-            }
-            Framing::Datagram => decode(bytes).map(Some),
+            Framing::Datagram => decode(Received { bytes, limit }).map(Some),
             Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
             Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
             Framing::Chunked => match message.push(bytes)? {
                 Progress::Partial => Ok(None),
-                Progress::Complete(bytes) => decode(bytes).map(Some),
+                Progress::Complete(bytes) => decode(Received { bytes, limit }).map(Some),
             },
         }
     })
@@ -143,7 +165,7 @@ pub fn receive<T>(
     framing: Framing,
     message: &mut Reassembly,
     first_buffer: usize,
-    mut decode: impl FnMut(&[u8]) -> Result<T, Cause>,
+    mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     mut after_record: impl FnMut(),
 ) -> Result<T, Cause> {
     loop {
@@ -151,6 +173,30 @@ pub fn receive<T>(
         after_record();
         if let Some(received) = received {
             return Ok(received);
+        }
+    }
+}
+
+/// What a connection is good for after waiting for a reply failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// The reply has been read to its end, so that the next one follows.
+    InStep,
+    /// The reply, or the rest of it, is still to come.
+    ReplyOwed,
+    /// There is no telling where the next reply begins, if one comes at all.
+    Lost,
+}
+
+impl Aftermath {
+    /// What `cause` left behind, with `message` as far as it has come.
+    pub fn of(cause: Cause, framing: Framing, message: &Reassembly) -> Self {
+        match cause {
+            Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
+            Cause::NoMemory if message.is_partial() => Self::ReplyOwed,
+            Cause::Malformed | Cause::NoMemory => Self::InStep,
+            Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InStep,
+            _ => Self::Lost,
         }
     }
 }

@@ -4,15 +4,16 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
 use ::drpc::framing::chunked::Reassembly;
+use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::ResponseRef;
-use ::drpc::{Cause, Phase, Status, sys, transport};
+use ::drpc::{Cause, Phase, Status, sys};
 
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
 use crate::memory::Owned;
 use crate::message::{self, Message};
-use crate::pace;
+use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 
@@ -163,7 +164,13 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
         (*call).sequence = number.number().into();
         let encoded = Drpc__Call::encode(call, &unknown)?;
         let _turn = Turn::wait(context);
-        transport::send(context.fd(), A::FRAMING, &encoded, context.limits().send, &mut pace::Pace(context))?;
+        transport::send(
+            context.fd(),
+            A::FRAMING,
+            &encoded,
+            context.limits().send,
+            &mut Pace { context, waits: false },
+        )?;
         Ok(number)
     }
 }
@@ -173,7 +180,8 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
     loop {
         let owed = context.flags().owes_replies();
         let mut partial = context.take_partial();
-        let keep = |bytes: &[u8]| {
+        let keep = |message: Received<'_>| {
+            let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
                 return Ok(false);
             }
@@ -190,17 +198,14 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
     }
 }
 
-/// A reply still on its way is dropped when it comes. One that broke off, or whose chunks do not fit, leaves no way
-/// to tell where the next begins: the connection is of no use any more.
 fn after_failed_receive<A: Abi>(context: Context<A>, partial: Reassembly, cause: Cause) -> Cause {
-    match cause {
-        Cause::Closed => return Cause::NoReply,
-        Cause::Malformed | Cause::NoMemory if !partial.is_partial() => {}
-        Cause::TimedOut | Cause::NoMemory | Cause::Os(_) => {
+    match Aftermath::of(cause, A::FRAMING, &partial) {
+        Aftermath::InStep => {}
+        Aftermath::ReplyOwed => {
             context.flags().owe_reply();
             context.keep_partial(partial);
         }
-        _ => sys::shut_down(context.fd()),
+        Aftermath::Lost => sys::shut_down(context.fd()),
     }
-    cause
+    if cause == Cause::Closed { Cause::NoReply } else { cause }
 }

@@ -11,18 +11,16 @@ pub(crate) const PARTIAL: u32 = 1 << 16;
 pub(crate) const SENDING: u32 = 1 << 17;
 /// Somebody waits until that is over.
 pub(crate) const SEND_AWAITED: u32 = 1 << 18;
-/// The progress loop accepted the connection and made it non-blocking.
-pub(crate) const POLLED: u32 = 1 << 19;
 /// Of a listener: `drpc_progress` is at work on it.
-pub(crate) const IN_PROGRESS: u32 = 1 << 20;
+pub(crate) const IN_PROGRESS: u32 = 1 << 19;
 /// Of a listener: its progress context is to be closed when that is over.
-pub(crate) const CLOSE_ASKED: u32 = 1 << 21;
+pub(crate) const CLOSE_ASKED: u32 = 1 << 20;
 /// Of a listener: accepting rests, until when is in the side table.
-pub(crate) const RESTING: u32 = 1 << 22;
+pub(crate) const RESTING: u32 = 1 << 21;
 
 /// Replies still to come that nobody waits for, in 8 bits. At the top the count stands still: "many".
 const OWED: u32 = 0xff << OWED_SHIFT;
-const OWED_SHIFT: u32 = 23;
+const OWED_SHIFT: u32 = 22;
 const OWED_ONE: u32 = 1 << OWED_SHIFT;
 
 /// The flags of one connection.
@@ -87,6 +85,6 @@ mod tests {
             flags.reply_came();
         }
         assert!(flags.owes_replies());
-        assert!(!flags.has(PARTIAL | SENDING | SEND_AWAITED | POLLED | IN_PROGRESS | CLOSE_ASKED | RESTING));
+        assert!(!flags.has(PARTIAL | SENDING | SEND_AWAITED | IN_PROGRESS | CLOSE_ASKED | RESTING));
     }
 }

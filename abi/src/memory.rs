@@ -60,7 +60,7 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
     match len {
         0 => Ok(&[]),
         _ if data.is_null() => Err(Cause::Invalid("the body has a length but no data")),
-        _ if isize::try_from(len).is_err() => Err(Cause::Invalid("the body is longer than memory")),
+        _ if isize::try_from(len).is_err() => Err(Cause::TooBig { size: len as u64, limit: isize::MAX as usize }),
         // SAFETY: not null, and the caller's promise.
         _ => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
     }

@@ -5,7 +5,6 @@ use std::os::fd::RawFd;
 use ::drpc::{Cause, sys, transport};
 
 use crate::context::{Abi, Context};
-use crate::flags::POLLED;
 
 /// Lets the program's other threads of execution run, if it has said how.
 pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
@@ -16,20 +15,24 @@ pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
 }
 
 /// The pace at which a context's messages are sent.
-pub(crate) struct Pace<A: Abi>(pub(crate) Context<A>);
+pub(crate) struct Pace<A: Abi> {
+    pub(crate) context: Context<A>,
+    /// Whether to wait for room where the socket itself does not. A response has to go out; who calls on a socket
+    /// made non-blocking wants to know.
+    pub(crate) waits: bool,
+}
 
 impl<A: Abi> transport::Pace for Pace<A> {
     fn after_record(&mut self) {
-        run_yield(self.0);
+        run_yield(self.context);
     }
 
     fn when_full(&mut self, fd: RawFd, begun: bool) -> Result<(), Cause> {
-        if !begun && !self.0.flags().has(POLLED) {
-            // The program made the socket non-blocking, and wants to know.
+        if !begun && !self.waits {
             return Err(Cause::Os(libc::EAGAIN));
         }
-        match self.0.yielder() {
-            Some(_) => sys::wait_writable(fd, Some(&mut || run_yield(self.0))),
+        match self.context.yielder() {
+            Some(_) => sys::wait_writable(fd, Some(&mut || run_yield(self.context))),
             None => sys::wait_writable(fd, None),
         }
     }

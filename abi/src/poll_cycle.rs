@@ -4,8 +4,9 @@ use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
 use ::drpc::sys::{self, Peeked, PollFd};
+use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
-use ::drpc::{Cause, Framing, Phase, Status, der, transport};
+use ::drpc::{Cause, Framing, Phase, Status, der};
 
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Call;
@@ -162,9 +163,9 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 fn receive<A: Abi>(session: Context<A>) -> Fate {
     let mut partial = session.take_partial();
     let mut sequence = -1;
-    let unpack = |bytes: &[u8]| {
-        message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes)
-            .inspect_err(|_| sequence = CallRef::decode(bytes).map_or(-1, |call| call.sequence))
+    let unpack = |message: Received<'_>| {
+        let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes));
+        call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(-1, |call| call.sequence))
     };
     let received = transport::receive_record(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
@@ -195,7 +196,7 @@ fn receive<A: Abi>(session: Context<A>) -> Fate {
 fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
     let datagram = A::FRAMING == Framing::Datagram;
     match cause {
-        Cause::NoMemory => answer_refused(session, sequence),
+        Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
         _ if datagram || cause.code(A::RELEASE) == -der::DER_PROTO => {
             drpc_progress::answer(session, -1, Status::FailedUnmarshalCall);
@@ -251,7 +252,8 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
-        if let Err(cause) = Context::<A>::new(session).and_then(session::make_polled) {
+        // So that a peer that sends half a message, or does not read, delays nobody else.
+        if let Err(cause) = Context::<A>::new(session).and_then(|new| sys::set_nonblocking(new.fd(), true)) {
             session::close::<A>(session);
             return Err(cause);
         }

@@ -2,13 +2,13 @@
 
 use std::ffi::{c_char, c_int};
 
-use ::drpc::{Cause, Phase, sys, transport};
+use ::drpc::transport::{self, Received};
+use ::drpc::{Cause, Phase, sys};
 
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
-use crate::flags::POLLED;
 use crate::message::{self, Message};
 use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
@@ -101,7 +101,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial();
-        let unpack = |bytes: &[u8]| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes);
+        let unpack = |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?);
         let yielding = || pace::run_yield(session);
         let received = transport::receive(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
@@ -142,15 +142,14 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
         let unknown = message::encoded_unknown(response)?;
         let encoded = Drpc__Response::encode(response, &unknown)?;
         let _turn = Turn::wait(session);
-        transport::send(session.fd(), A::FRAMING, &encoded, session.limits().send, &mut Pace(session))
+        transport::send(
+            session.fd(),
+            A::FRAMING,
+            &encoded,
+            session.limits().send,
+            &mut Pace { context: session, waits: true },
+        )
     }
-}
-
-/// Makes a session one that the progress loop may look at without waiting.
-pub(crate) fn make_polled<A: Abi>(session: Context<A>) -> Result<(), Cause> {
-    sys::set_nonblocking(session.fd(), true)?;
-    session.flags().set(POLLED);
-    Ok(())
 }
 
 /// Gives a reference back.

@@ -3,7 +3,6 @@
 #![expect(non_camel_case_types, reason = "the names of C")]
 
 pub mod connection;
-pub mod drpc_modules;
 pub mod drpc_progress;
 pub mod drpc_types;
 pub mod library;

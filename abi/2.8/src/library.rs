@@ -7,10 +7,10 @@ use drpc_abi::library;
 use crate::V2_8;
 use crate::connection::drpc;
 
-/// Version of the library and the DAOS line it is for, as in "libdrpc-2.8 0.1.0". The text is constant.
+/// Version of the library, as pkg-config has it: "0.1.0". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_version() -> *const c_char {
-    concat!("libdrpc-2.8 ", env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
 /// Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes

@@ -1,7 +1,7 @@
 /*
  * dRPC: connections, calls and responses. As in DAOS 0.8 to 1.0.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DAOS_DRPC_H
 #define LIBDRPC_DAOS_DRPC_H

@@ -2,7 +2,7 @@
  * The error numbers of DAOS, from its own header where that is installed. Functions return them
  * negated.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DAOS_DRPC_ERRNO_H
 #define LIBDRPC_DAOS_DRPC_ERRNO_H
@@ -18,6 +18,9 @@
 
 /** Success. */
 #define DER_SUCCESS 0
+
+/** What the general numbers begin after. */
+#define DER_ERR_GURT_BASE 1000
 
 /** Permission denied. */
 #define DER_NO_PERM 1001
@@ -115,6 +118,9 @@
 /** Excluded from the system (evicted). */
 #define DER_EXCLUDED 1032
 
+/** The name of DER_EXCLUDED up to 1.2. */
+#define DER_EVICTED 1032
+
 /** No reply from the peer. */
 #define DER_NOREPLY 1033
 
@@ -156,6 +162,9 @@
 
 /** Quota exceeded. */
 #define DER_QUOTA_LIMIT 1046
+
+/** What the numbers of storage begin after. */
+#define DER_ERR_DAOS_BASE 2000
 
 /** I/O error. */
 #define DER_IO 2001
@@ -312,6 +321,9 @@
 
 /** Entry to be ignored. */
 #define DER_IGNORE 2052
+
+/** One more than the last number of storage. */
+#define DER_LAST_VALID 2053
 
 /** Unknown error. */
 #define DER_UNKNOWN 501000

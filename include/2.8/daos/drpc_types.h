@@ -1,7 +1,7 @@
 /*
  * What messages are cut into on the way. As in DAOS 2.6 and 2.8.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DAOS_DRPC_TYPES_H
 #define LIBDRPC_DAOS_DRPC_TYPES_H

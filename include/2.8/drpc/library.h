@@ -1,7 +1,7 @@
 /*
  * Errors in words, log lines, and limits: what this library has beyond DAOS's.
  *
- * Generated from the Rust sources: see abi/headers.
+ * Generated from the Rust sources: see headers/.
  */
 #ifndef LIBDRPC_DRPC_LIBRARY_H
 #define LIBDRPC_DRPC_LIBRARY_H
@@ -75,7 +75,7 @@ int drpc_set_socket_mode(mode_t mode);
  */
 int drpc_set_max_message(size_t bytes);
 
-/** Version of the library and the DAOS line it is for, as in "libdrpc-2.8 0.1.0". The text is constant. */
+/** Version of the library, as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);
 
 /**

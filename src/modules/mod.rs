@@ -3,6 +3,9 @@
 //! They are the same in every release that has the name, but for the four in [`mgmt::before_1_2`]: DAOS 1.2 put
 //! `DEV_REPLACE` in their place and moved them up by one. (DAOS: `daos/drpc_modules.h`.)
 
+pub mod v0_8;
+pub mod v2_8;
+
 /// Tests and the greeting of the examples.
 pub const TEST: i32 = 0;
 
@@ -182,4 +185,44 @@ pub mod sec {
 
     /// Validate credentials.
     pub const VALIDATE_CREDS: i32 = 401;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::v0_8::drpc_mgmt_method as mgmt_0_8;
+    use super::v0_8::drpc_mgmt_method_1_0 as mgmt_1_0;
+    use super::v2_8::drpc_mgmt_method as mgmt_2_8;
+    use super::*;
+
+    #[test]
+    fn the_tables_agree_where_the_releases_do() {
+        assert_eq!(mgmt::KILL_RANK, mgmt_0_8::DRPC_METHOD_MGMT_KILL_RANK as i32);
+        assert_eq!(mgmt::KILL_RANK, mgmt_2_8::DRPC_METHOD_MGMT_KILL_RANK as i32);
+        assert_eq!(mgmt::PREP_SHUTDOWN, mgmt_0_8::DRPC_METHOD_MGMT_PREP_SHUTDOWN as i32);
+        assert_eq!(mgmt::POOL_SELF_HEAL_EVAL, mgmt_2_8::DRPC_METHOD_MGMT_POOL_SELF_HEAL_EVAL as i32);
+        assert_eq!(sec::MODULE, v0_8::drpc_module::DRPC_MODULE_SEC as i32);
+    }
+
+    #[test]
+    fn four_numbers_moved_in_1_2() {
+        use mgmt::before_1_2;
+        let before = [
+            (before_1_2::LIST_CONTAINERS, mgmt_1_0::DRPC_METHOD_MGMT_LIST_CONTAINERS as i32),
+            (before_1_2::POOL_QUERY, mgmt_1_0::DRPC_METHOD_MGMT_POOL_QUERY as i32),
+            (before_1_2::POOL_SET_PROP, mgmt_1_0::DRPC_METHOD_MGMT_POOL_SET_PROP as i32),
+            (before_1_2::PING_RANK, mgmt_1_0::DRPC_METHOD_MGMT_PING_RANK as i32),
+        ];
+        let since = [
+            (mgmt::LIST_CONTAINERS, mgmt_2_8::DRPC_METHOD_MGMT_LIST_CONTAINERS as i32),
+            (mgmt::POOL_QUERY, mgmt_2_8::DRPC_METHOD_MGMT_POOL_QUERY as i32),
+            (mgmt::POOL_SET_PROP, mgmt_2_8::DRPC_METHOD_MGMT_POOL_SET_PROP as i32),
+            (mgmt::PING_RANK, mgmt_2_8::DRPC_METHOD_MGMT_PING_RANK as i32),
+        ];
+        for ((rust, c), (later, _)) in before.iter().zip(&since) {
+            assert_eq!(rust, c);
+            assert_eq!(*later, rust + 1);
+        }
+        assert!(since.iter().all(|(rust, c)| rust == c));
+        assert_eq!(mgmt::DEV_REPLACE, before_1_2::LIST_CONTAINERS);
+    }
 }

@@ -31,7 +31,10 @@ fn line_headers(line: &str) -> Vec<Header> {
     let header = |name: &str, about: &str, sources: &[&str]| Header {
         path: format!("include/{line}/{name}"),
         about: format!("{about} {}.", if newer { "As in DAOS 2.6 and 2.8" } else { "As in DAOS 0.8 to 1.0" }),
-        sources: sources.iter().map(|source| source.replace("{line}", line)).collect(),
+        sources: sources
+            .iter()
+            .map(|source| source.replace("{line}", line).replace("{module}", &line.replace('.', "_")))
+            .collect(),
         items: &[],
         left_out: &[],
         before: String::new(),
@@ -70,7 +73,7 @@ fn line_headers(line: &str) -> Vec<Header> {
                     "drpc_mgmt_method_1_0",
                 ]
             },
-            ..header("daos/drpc_modules.h", "Numbers of modules and methods.", &["abi/{line}/src/drpc_modules.rs"])
+            ..header("daos/drpc_modules.h", "Numbers of modules and methods.", &["src/modules/v{module}.rs"])
         },
         Header {
             items: &["dss_drpc_handler"],

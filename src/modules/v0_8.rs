@@ -1,6 +1,5 @@
-//! `daos/drpc_modules.h` as in DAOS 0.8.0, with what 0.9 and 1.0 added.
-
-#![expect(missing_docs, reason = "the names are all there is to say")]
+//! The names and numbers of DAOS 0.8.0, with what 0.9 and 1.0 added: `daos/drpc_modules.h` is made from this.
+#![expect(missing_docs, non_camel_case_types, reason = "the names are those of C, and all there is to say")]
 
 /// Modules.
 #[repr(C)]

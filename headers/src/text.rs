@@ -9,7 +9,7 @@ pub(crate) fn finish(header: &Header, declarations: &str) -> String {
     let declarations = declarations.trim();
     let before = if header.before.is_empty() { String::new() } else { format!("{}\n", header.before) };
     format!(
-        "/*\n * {}\n *\n * Generated from the Rust sources: see abi/headers.\n */\n#ifndef {guard}\n#define {guard}\n\n\
+        "/*\n * {}\n *\n * Generated from the Rust sources: see headers/.\n */\n#ifndef {guard}\n#define {guard}\n\n\
          {before}{declarations}\n{}\n#endif /* {guard} */\n",
         header.about, header.after
     )

@@ -1,6 +1,5 @@
-//! `daos/drpc_modules.h` as in DAOS 2.8.0, with the names that 1.2 to 2.6 had.
-
-#![expect(missing_docs, reason = "the names are all there is to say")]
+//! The names and numbers of DAOS 2.8.0, with the names that 1.2 to 2.6 had: `daos/drpc_modules.h` is made from this.
+#![expect(missing_docs, non_camel_case_types, reason = "the names are those of C, and all there is to say")]
 
 /// Modules.
 #[repr(C)]

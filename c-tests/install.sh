@@ -1,0 +1,241 @@
+#!/bin/sh
+# The installed library: what `make install` puts where, programs compiled with
+# nothing but pkg-config's flags, shared and static, and what is left after
+# `make uninstall`.
+. "$(dirname "$0")/shell/tap.sh"
+
+need nm readelf ldd timeout
+prefix=$work/prefix
+stage=$work/stage
+archives=$work/archives
+install_into "$prefix"
+
+# The same without the shared libraries: there is nothing but the archives to link with.
+install_with install "$archives" '' >"$work/install.log" 2>&1 || {
+	sed 's/^/# /' "$work/install.log"
+	exit 1
+}
+rm "$archives"/lib/libdrpc-*.so*
+
+# A copy: the examples may lean on nothing that lies around them in the tree.
+cp -R "$root/examples" "$work/examples"
+chmod -R u+w "$work/examples"
+
+files_in() {
+	(cd "$1" && find . ! -type d | sort)
+}
+
+# ---- What is installed
+
+stages_the_same() {
+	install_with install "$prefix" "$stage" >"$work/install.log" 2>&1 || {
+		cat "$work/install.log"
+		return 1
+	}
+	files_in "$prefix" >"$work/installed"
+	files_in "$stage$prefix" >"$work/staged"
+	diff "$work/installed" "$work/staged" || return 1
+	same 'files outside the prefix' "$(wc -l <"$work/staged")" "$(files_in "$stage" | wc -l)" ||
+		return 1
+	# What is staged is meant for the prefix, and may not name the stage.
+	! grep -r "$stage" "$stage$prefix"
+}
+check 'DESTDIR stages the same files' stages_the_same
+
+for abi in $abis; do
+	lib=$prefix/lib/libdrpc-$abi
+	version=$(pkg-config --modversion "drpc-$abi")
+	headers_installed() {
+		(cd "$root/include/$abi" && find . -name '*.h' | sort) >"$work/headers"
+		[ -s "$work/headers" ] || fail 'no headers' || return 1
+		files_in "$prefix/include/drpc-$abi" >"$work/installed"
+		diff "$work/headers" "$work/installed" || return 1
+		while read -r header; do
+			cmp "$root/include/$abi/$header" "$prefix/include/drpc-$abi/$header" || return 1
+		done <"$work/headers"
+	}
+	check "$abi: the headers are installed" headers_installed
+
+	links_lead_to_the_file() {
+		[ -f "$lib.so.$version" ] && [ ! -L "$lib.so.$version" ] ||
+			fail "no file $lib.so.$version" || return 1
+		[ -L "$lib.so" ] && [ -L "$lib.so.${version%%.*}" ] || fail 'no links' || return 1
+		cmp "$lib.so" "$lib.so.$version" && cmp "$lib.so.${version%%.*}" "$lib.so.$version"
+	}
+	check "$abi: SONAME and development links lead to the file" links_lead_to_the_file
+
+	# ---- How the library is made
+
+	dynamic() {
+		readelf -dW "$lib.so" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"
+	}
+	right_soname() {
+		same SONAME "libdrpc-$abi.so.${version%%.*}" "$(dynamic SONAME)"
+	}
+	check "$abi: SONAME" right_soname
+
+	needs_little() {
+		dynamic NEEDED | grep -v '^ld-linux' | sort | tr '\n' ' ' >"$work/needed"
+		same NEEDED 'libc.so.6 libgcc_s.so.1 ' "$(cat "$work/needed")"
+	}
+	check "$abi: needs libc, libgcc_s and the loader" needs_little
+
+	loads_little() {
+		ldd "$lib.so" | sed 's/^[[:space:]]*//; s/[[:space:]].*//; s|.*/||' |
+			grep -v -e '^linux-vdso' -e '^ld-linux' | sort | tr '\n' ' ' >"$work/loaded"
+		same 'libraries loaded' 'libc.so.6 libgcc_s.so.1 ' "$(cat "$work/loaded")"
+	}
+	check "$abi: ldd shows libc and libgcc_s only" loads_little
+
+	sed -n 's/^[[:space:]]*\([A-Za-z_][A-Za-z0-9_]*\);.*/\1/p' "$root/abi/$abi/exports.map" |
+		sort >"$work/list"
+	exports_the_list() {
+		[ "$(wc -l <"$work/list")" -gt 40 ] || fail 'the export list is too short' || return 1
+		sed "s/\$/@@DRPC_$abi/" "$work/list" >"$work/expected"
+		# Beside the symbols stands the version itself, as an absolute one.
+		nm -D --defined-only "$lib.so" | awk -v node="DRPC_$abi" \
+			'!($2 == "A" && $3 == node) { print $3 }' | sort >"$work/found"
+		diff "$work/expected" "$work/found"
+	}
+	check "$abi: exports the list, each symbol with its version" exports_the_list
+
+	archive_holds_the_list() {
+		nm -g --defined-only "$lib.a" | awk 'NF == 3 { print $3 }' | sort >"$work/found"
+		diff "$work/list" "$work/found"
+	}
+	check "$abi: the archive defines the list and nothing else" archive_holds_the_list
+
+	stripped() {
+		[ -s "$lib.so" ] || return 1
+		! readelf -SW "$lib.so" | grep -e '\.symtab' -e '\.debug'
+	}
+	check "$abi: stripped" stripped
+	check "$abi: the shared library is under 600 KB" test "$(wc -c <"$lib.so")" -lt 600000
+	check "$abi: the archive is under 2 MB" test "$(wc -c <"$lib.a")" -lt 2000000
+	note "$abi: shared $(wc -c <"$lib.so") bytes, archive $(wc -c <"$lib.a") bytes"
+done
+
+# ---- The examples, with pkg-config's flags alone
+
+# flags ABI LINKAGE: what pkg-config says, where only the one kind of library is.
+flags() {
+	case $2 in
+	shared) pkg-config --cflags --libs "drpc-$1" libprotobuf-c ;;
+	static) PKG_CONFIG_PATH=$archives/lib/pkgconfig \
+		pkg-config --static --cflags --libs "drpc-$1" libprotobuf-c ;;
+	esac
+}
+
+# example ABI LINKAGE NAME SOURCE
+example() {
+	(
+		cd "$work/examples" &&
+			$CC -Wall -Wextra -Werror -I. -o "$work/$3-$1-$2" "$4" hello.pb-c.c \
+				$(flags "$1" "$2")
+	)
+}
+
+linked_as_told() {
+	[ -x "$work/$3-$1-$2" ] || return 1
+	if [ "$2" = static ]; then
+		! readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc"
+	else
+		readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc-$1.so"
+	fi
+}
+
+# greets ABI LINKAGE: client and server, then the server is told to end.
+greets() {
+	[ "$2" = static ] || {
+		LD_LIBRARY_PATH=$prefix/lib
+		export LD_LIBRARY_PATH
+	}
+	sock=$work/hello-$1-$2.sock
+	: >"$work/server.log"
+	timeout 60 "$work/hello_server-$1-$2" "$sock" >"$work/server.log" 2>&1 &
+	server=$!
+	started "$server"
+	tries=0
+	until grep -q listening "$work/server.log"; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 1000 ] || fail 'the server does not start' || return 1
+		sleep 0.01
+	done
+	client_rc=0
+	timeout 60 "$work/hello_client-$1-$2" "$sock" world >"$work/client.log" 2>&1 || client_rc=$?
+	kill "$server"
+	server_rc=0
+	wait "$server" || server_rc=$?
+	over "$server"
+	unset LD_LIBRARY_PATH
+	cat "$work/server.log" "$work/client.log"
+	same 'exit code of the client' 0 "$client_rc" &&
+		same 'exit code of the server' 0 "$server_rc" &&
+		grep 'Hello, world!' "$work/client.log" &&
+		grep 'SUCCESS' "$work/client.log" &&
+		[ ! -e "$sock" ]
+}
+
+for abi in $abis; do
+	for linkage in shared static; do
+		check "$abi $linkage: hello_server compiles" \
+			example "$abi" "$linkage" hello_server hello_server.c
+		check "$abi $linkage: hello_client compiles" \
+			example "$abi" "$linkage" hello_client "$abi/hello_client.c"
+		check "$abi $linkage: hello_server is linked as told" \
+			linked_as_told "$abi" "$linkage" hello_server
+		check "$abi $linkage: hello_client is linked as told" \
+			linked_as_told "$abi" "$linkage" hello_client
+		check "$abi $linkage: the client is greeted" greets "$abi" "$linkage"
+	done
+done
+
+# ---- The archive without libprotobuf-c, and the version of everything
+
+cat >"$work/version.c" <<'C'
+#include <daos/drpc.h>
+#include <stdio.h>
+int
+main(void)
+{
+	Drpc__Call	call = DRPC__CALL__INIT;
+	Drpc__Response *resp = drpc_response_create(&call);
+
+	if (resp == NULL || drpc__response__get_packed_size(resp) != 0)
+		return 1;
+	drpc_response_free(resp);
+	return puts(drpc_version()) < 0;
+}
+C
+# archive_alone ABI FLAG…: the library does not need libprotobuf-c, so neither does a program
+# that has no messages of its own.
+archive_alone() {
+	abi=$1
+	shift
+	$CC "$@" -o "$work/version-$abi" "$work/version.c" $(flags "$abi" static |
+		tr ' ' '\n' | grep -v -e '-lprotobuf-c') || return 1
+	! readelf -dW "$work/version-$abi" | grep -e 'NEEDED.*drpc' -e 'NEEDED.*protobuf' || return 1
+	same drpc_version "$(pkg-config --modversion "drpc-$abi")" "$("$work/version-$abi")"
+}
+for abi in $abis; do
+	check "$abi: a program of the archive, its version that of pkg-config" archive_alone "$abi"
+	check "$abi: a program that is static altogether" archive_alone "$abi" -static
+done
+
+# ---- Uninstalling
+
+leaves_nothing() {
+	touch "$prefix/lib/of_somebody_else" "$prefix/include/of_somebody_else"
+	install_with uninstall "$prefix" '' || return 1
+	files_in "$prefix" >"$work/left"
+	printf './include/of_somebody_else\n./lib/of_somebody_else\n' | diff - "$work/left" || return 1
+	! ls -d "$prefix"/include/drpc-*
+}
+check 'uninstall leaves nothing of ours' leaves_nothing
+
+leaves_an_empty_stage() {
+	install_with uninstall "$prefix" "$stage" || return 1
+	same 'files left' '' "$(files_in "$stage")"
+}
+check 'uninstall under DESTDIR leaves nothing of ours' leaves_an_empty_stage
+finish

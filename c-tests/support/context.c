@@ -1,0 +1,40 @@
+#include "context.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct drpc *
+context_by_hand(int fd, drpc_handler_t handler)
+{
+	struct drpc *ctx = calloc(1, sizeof(*ctx));
+
+	if (ctx == NULL)
+		abort();
+	ctx->comm = calloc(1, sizeof(*ctx->comm));
+	if (ctx->comm == NULL)
+		abort();
+	ctx->comm->fd    = fd;
+	ctx->comm->flags = R_SYNC;
+	ctx->sequence    = 1;
+	ctx->ref_count   = 1;
+	ctx->handler     = handler;
+	return ctx;
+}
+
+void
+context_free_parts(struct drpc *ctx)
+{
+	close(ctx->comm->fd);
+	free(ctx->comm);
+	free(ctx);
+}
+
+void
+context_no_handler(Drpc__Call *call, Drpc__Response *resp)
+{
+	(void)call;
+	(void)resp;
+	fputs("a handler ran that nobody should call\n", stderr);
+	abort();
+}

@@ -1,0 +1,14 @@
+/* Contexts made by hand, as DAOS's own code and tests make them. */
+#ifndef C_TESTS_CONTEXT_H
+#define C_TESTS_CONTEXT_H
+
+#include "../abi.h"
+
+/* ctx and comm in two malloc'ed blocks; flags R_SYNC, sequence 1, ref_count 1. */
+struct drpc *context_by_hand(int fd, drpc_handler_t handler);
+/* Frees both blocks as a caller may, and closes the descriptor. */
+void context_free_parts(struct drpc *ctx);
+/* A handler that is never meant to run. */
+void context_no_handler(Drpc__Call *call, Drpc__Response *resp);
+
+#endif

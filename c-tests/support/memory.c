@@ -1,0 +1,182 @@
+#include "memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Thread_local bool memory_watched;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+int   __real_posix_memalign(void **out, size_t align, size_t size);
+void  __real_free(void *block);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+int   __wrap_posix_memalign(void **out, size_t align, size_t size);
+void  __wrap_free(void *block);
+
+static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
+static enum memory_plan plan;
+static int              nth;
+static int              asked;
+static int              denied;
+static int              denied_before;
+
+/* The library's blocks. It never holds many. */
+static void *blocks[4096];
+static int   block_count;
+
+void
+memory_begin(enum memory_plan new_plan, int new_nth)
+{
+	pthread_mutex_lock(&lock);
+	plan          = new_plan;
+	nth           = new_nth;
+	asked         = 0;
+	denied        = 0;
+	denied_before = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+memory_relieve(void)
+{
+	pthread_mutex_lock(&lock);
+	plan = MEMORY_PLENTY;
+	denied_before += denied;
+	denied = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+int
+memory_asked(void)
+{
+	return asked;
+}
+
+int
+memory_denied(void)
+{
+	return denied;
+}
+
+int
+memory_denied_ever(void)
+{
+	return denied + denied_before;
+}
+
+int
+memory_left(void)
+{
+	return block_count;
+}
+
+static bool
+is_denied(void)
+{
+	bool deny;
+
+	pthread_mutex_lock(&lock);
+	asked++;
+	deny = (plan == MEMORY_ONE && asked == nth) || (plan == MEMORY_FROM && asked >= nth);
+	denied += deny;
+	pthread_mutex_unlock(&lock);
+	if (deny)
+		errno = ENOMEM;
+	return deny;
+}
+
+static void *
+keep(void *block)
+{
+	if (block == NULL)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	if (block_count == (int)(sizeof(blocks) / sizeof(*blocks))) {
+		fputs("more blocks than the test can remember\n", stderr);
+		abort();
+	}
+	blocks[block_count++] = block;
+	pthread_mutex_unlock(&lock);
+	return block;
+}
+
+static void
+forget(void *block)
+{
+	int i;
+
+	pthread_mutex_lock(&lock);
+	for (i = block_count - 1; i >= 0; i--) {
+		if (blocks[i] == block) {
+			blocks[i] = blocks[--block_count];
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	if (!memory_watched)
+		return __real_malloc(size);
+	return is_denied() ? NULL : keep(__real_malloc(size));
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	if (!memory_watched)
+		return __real_calloc(n, size);
+	return is_denied() ? NULL : keep(__real_calloc(n, size));
+}
+
+void *
+__wrap_realloc(void *old, size_t size)
+{
+	uintptr_t was = (uintptr_t)old;
+	void     *block;
+
+	if (!memory_watched)
+		return __real_realloc(old, size);
+	if (is_denied())
+		return NULL;
+	block = __real_realloc(old, size);
+	if (block != NULL) {
+		forget((void *)was);
+		keep(block);
+	}
+	return block;
+}
+
+int
+__wrap_posix_memalign(void **out, size_t align, size_t size)
+{
+	int rc;
+
+	if (!memory_watched)
+		return __real_posix_memalign(out, align, size);
+	if (is_denied())
+		return ENOMEM;
+	rc = __real_posix_memalign(out, align, size);
+	if (rc == 0)
+		keep(*out);
+	return rc;
+}
+
+/* Whoever frees it: the library's blocks are the caller's to free, and the other way round. */
+void
+__wrap_free(void *block)
+{
+	if (block != NULL)
+		forget(block);
+	__real_free(block);
+}

@@ -1,0 +1,47 @@
+/*
+ * Stands between the library and the allocator in a program linked with
+ * -Wl,--wrap: counts the library's allocations, keeps track of what is not
+ * freed, and makes chosen ones fail.
+ */
+#ifndef C_TESTS_MEMORY_H
+#define C_TESTS_MEMORY_H
+
+#include <stdbool.h>
+
+enum memory_plan {
+	MEMORY_PLENTY,  /* nothing fails */
+	MEMORY_ONE,     /* the nth allocation fails */
+	MEMORY_FROM,    /* the nth and all later ones fail */
+};
+
+/* Begins to count anew and sets what fails. */
+void memory_begin(enum memory_plan plan, int nth);
+/* From now on nothing fails. */
+void memory_relieve(void);
+/* Allocations of the library since memory_begin, and how many of them were denied. */
+int memory_asked(void);
+int memory_denied_ever(void);
+/* The same since memory_begin or memory_relieve, whichever was later. */
+int memory_denied(void);
+/* Blocks that the library allocated and nobody has freed. */
+int memory_left(void);
+
+/* Whether the calling thread is inside the library; see LIBRARY. */
+extern _Thread_local bool memory_watched;
+
+/* Evaluates an expression with its allocations watched. */
+#define LIBRARY(expression)                                                                        \
+	__extension__({                                                                            \
+		memory_watched                  = true;                                            \
+		__typeof__(expression) result__ = (expression);                                    \
+		memory_watched                  = false;                                           \
+		result__;                                                                          \
+	})
+#define LIBRARY_VOID(statement)                                                                    \
+	do {                                                                                       \
+		memory_watched = true;                                                             \
+		statement;                                                                         \
+		memory_watched = false;                                                            \
+	} while (0)
+
+#endif

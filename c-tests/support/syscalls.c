@@ -1,0 +1,224 @@
+#include "syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct syscalls calls;
+
+int     __real_socket(int domain, int type, int protocol);
+int     __real_fcntl(int fd, int cmd, long arg);
+int     __real_fchmod(int fd, mode_t mode);
+int     __real_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int     __real_listen(int fd, int backlog);
+int     __real_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int     __real_accept(int fd, struct sockaddr *addr, socklen_t *len);
+ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
+int     __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int     __real_close(int fd);
+
+int     __wrap_socket(int domain, int type, int protocol);
+int     __wrap_fcntl(int fd, int cmd, ...);
+int     __wrap_fchmod(int fd, mode_t mode);
+int     __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int     __wrap_listen(int fd, int backlog);
+int     __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int     __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+int     __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int     __wrap_close(int fd);
+
+void
+syscalls_reset(void)
+{
+	memset(&calls, 0, sizeof(calls));
+}
+
+void
+syscalls_fail(enum call call, int nth, int error)
+{
+	calls.fail_at[call]    = nth;
+	calls.fail_times[call] = 1;
+	calls.fail_errno[call] = error;
+}
+
+/* Counts a call; true when it has to fail, with errno set. */
+static bool
+fails(enum call call)
+{
+	int nth = ++calls.count[call];
+
+	if (calls.fail_at[call] == 0 || nth < calls.fail_at[call] ||
+	    nth - calls.fail_at[call] >= calls.fail_times[call])
+		return false;
+	errno = calls.fail_errno[call];
+	return true;
+}
+
+int
+__wrap_socket(int domain, int type, int protocol)
+{
+	if (!calls.armed)
+		return __real_socket(domain, type, protocol);
+	calls.domain   = domain;
+	calls.type     = type;
+	calls.protocol = protocol;
+	if (fails(CALL_SOCKET))
+		return -1;
+	return calls.pretend_fd != 0 ? calls.pretend_fd : __real_socket(domain, type, protocol);
+}
+
+int
+__wrap_fcntl(int fd, int cmd, ...)
+{
+	va_list args;
+	long    arg;
+
+	/* As the C library does: a command without argument does not look at what it gets. */
+	va_start(args, cmd);
+	arg = va_arg(args, long);
+	va_end(args);
+	if (!calls.armed)
+		return __real_fcntl(fd, cmd, arg);
+	calls.fcntl_fd  = fd;
+	calls.fcntl_cmd = cmd;
+	calls.fcntl_arg = (int)arg;
+	if (fails(CALL_FCNTL))
+		return -1;
+	return calls.pretend_fd != 0 ? 0 : __real_fcntl(fd, cmd, arg);
+}
+
+int
+__wrap_fchmod(int fd, mode_t mode)
+{
+	if (!calls.armed)
+		return __real_fchmod(fd, mode);
+	calls.fchmod_fd   = fd;
+	calls.fchmod_mode = mode;
+	if (fails(CALL_FCHMOD))
+		return -1;
+	return calls.pretend_fd != 0 ? 0 : __real_fchmod(fd, mode);
+}
+
+static void
+keep_address(const struct sockaddr *addr, socklen_t len)
+{
+	calls.address_len = len;
+	memcpy(&calls.address, addr, len < sizeof(calls.address) ? len : sizeof(calls.address));
+}
+
+int
+__wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (!calls.armed)
+		return __real_bind(fd, addr, len);
+	calls.bound_fd = fd;
+	keep_address(addr, len);
+	if (fails(CALL_BIND))
+		return -1;
+	return calls.pretend_fd != 0 ? 0 : __real_bind(fd, addr, len);
+}
+
+int
+__wrap_listen(int fd, int backlog)
+{
+	if (!calls.armed)
+		return __real_listen(fd, backlog);
+	calls.listening_fd = fd;
+	calls.backlog      = backlog;
+	if (fails(CALL_LISTEN))
+		return -1;
+	return calls.pretend_fd != 0 ? 0 : __real_listen(fd, backlog);
+}
+
+int
+__wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (!calls.armed)
+		return __real_connect(fd, addr, len);
+	calls.connected_fd = fd;
+	keep_address(addr, len);
+	if (fails(CALL_CONNECT))
+		return -1;
+	return calls.pretend_fd != 0 ? 0 : __real_connect(fd, addr, len);
+}
+
+int
+__wrap_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	if (!calls.armed)
+		return __real_accept(fd, addr, len);
+	calls.accept_fd    = fd;
+	calls.accept_named = addr != NULL || len != NULL;
+	if (fails(CALL_ACCEPT))
+		return -1;
+	return calls.pretend_fd != 0 ? calls.pretend_fd : __real_accept(fd, addr, len);
+}
+
+ssize_t
+__wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	size_t i;
+
+	if (!calls.armed)
+		return __real_sendmsg(fd, msg, flags);
+	calls.sent_fd    = fd;
+	calls.sent_flags = flags;
+	calls.sent_parts = msg->msg_iovlen;
+	calls.sent_first = msg->msg_iov[0].iov_len;
+	calls.sent_named = msg->msg_name != NULL || msg->msg_namelen != 0 || msg->msg_control != NULL ||
+			   msg->msg_controllen != 0;
+	calls.sent_all   = 0;
+	for (i = 0; i < msg->msg_iovlen; i++)
+		calls.sent_all += msg->msg_iov[i].iov_len;
+	memcpy(calls.sent, msg->msg_iov[0].iov_base,
+	       calls.sent_first < sizeof(calls.sent) ? calls.sent_first : sizeof(calls.sent));
+	if (fails(CALL_SENDMSG))
+		return -1;
+	return calls.sendmsg != NULL ? calls.sendmsg(fd, msg, flags) : __real_sendmsg(fd, msg, flags);
+}
+
+ssize_t
+__wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	if (!calls.armed)
+		return __real_recvmsg(fd, msg, flags);
+	calls.received_fd    = fd;
+	calls.received_flags = flags;
+	calls.received_first = msg->msg_iov[0].iov_len;
+	calls.received_named = msg->msg_name != NULL || msg->msg_control != NULL;
+	if (fails(CALL_RECVMSG))
+		return -1;
+	return calls.recvmsg != NULL ? calls.recvmsg(fd, msg, flags) : __real_recvmsg(fd, msg, flags);
+}
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	nfds_t i;
+
+	if (!calls.armed)
+		return __real_poll(fds, n, timeout);
+	calls.polled_count   = n;
+	calls.polled_timeout = timeout;
+	for (i = 0; i < n && i < sizeof(calls.polled) / sizeof(*calls.polled); i++)
+		calls.polled[i] = fds[i];
+	if (fails(CALL_POLL))
+		return -1;
+	return calls.poll != NULL ? calls.poll(fds, n, timeout) : __real_poll(fds, n, timeout);
+}
+
+int
+__wrap_close(int fd)
+{
+	if (!calls.armed)
+		return __real_close(fd);
+	calls.closed_fd = fd;
+	if (calls.pretend_fd == 0)
+		__real_close(fd);
+	/* The descriptor is gone also when close fails. */
+	return fails(CALL_CLOSE) ? -1 : 0;
+}

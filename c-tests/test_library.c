@@ -1,0 +1,527 @@
+/* Our own additions: errors as text, logging, timeouts, limits. */
+#include "abi.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <daos/drpc_progress.h>
+
+#include "support/body.h"
+#include "support/context.h"
+#include "support/descriptors.h"
+#include "support/dir.h"
+#include "support/peer.h"
+
+/* --- errors as text ---------------------------------------------------------------- */
+
+static void *
+last_error_of_a_new_thread(void *arg)
+{
+	(void)arg;
+	return (void *)(drpc_last_error()[0] == '\0' ? "empty" : "full");
+}
+
+static void
+last_error_tells_what_to_do(void **state)
+{
+	struct dir   dir;
+	struct drpc *ctx;
+	char         text[256];
+
+	(void)state;
+	dir_make(&dir);
+	close(peer_listen(dir.sock));
+	assert_true(abi_connect(dir.sock, &ctx) < 0);
+	snprintf(text, sizeof(text), "connect %s: connection refused: the socket exists but nobody listens", dir.sock);
+	assert_string_equal(drpc_last_error(), text);
+	dir_remove(&dir);
+	assert_true(abi_connect(dir.sock, &ctx) < 0);
+	assert_non_null(strstr(drpc_last_error(), dir.sock));
+	assert_string_not_equal(drpc_last_error(), text);
+}
+
+static void
+each_thread_has_its_last_error(void **state)
+{
+	pthread_t thread;
+	void     *found;
+	char      mine[512];
+
+	(void)state;
+	assert_int_equal(drpc_close(NULL), -DER_INVAL);
+	assert_string_not_equal(drpc_last_error(), "");
+	snprintf(mine, sizeof(mine), "%s", drpc_last_error());
+	assert_int_equal(pthread_create(&thread, NULL, last_error_of_a_new_thread, NULL), 0);
+	assert_int_equal(pthread_join(thread, &found), 0);
+	assert_string_equal(found, "empty");
+	assert_string_equal(drpc_last_error(), mine);
+}
+
+static void
+last_error_keeps_errno(void **state)
+{
+	(void)state;
+	errno = 4711;
+	drpc_last_error();
+	drpc_strerror(-DER_NOMEM);
+	assert_int_equal(errno, 4711);
+}
+
+static void
+long_paths_fit_the_last_error(void **state)
+{
+	char         path[8192];
+	struct drpc *ctx;
+
+	(void)state;
+	memset(path, 'x', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(abi_connect(path, &ctx), abi_failed(DER_BADPATH));
+	assert_in_range(strlen(drpc_last_error()), 1, 511);
+	/* A path need not be text. */
+	memset(path, 0xff, 100);
+	path[100] = '\0';
+	assert_int_equal(abi_connect(path, &ctx), abi_failed(DER_NONEXIST));
+	assert_string_not_equal(drpc_last_error(), "");
+}
+
+static void
+strerror_knows_every_code(void **state)
+{
+	static const int codes[] = {
+#define IS(name, value) -(value),
+#include "support/der.h"
+#undef IS
+	};
+	char   unknown[512];
+	size_t i;
+
+	(void)state;
+	snprintf(unknown, sizeof(unknown), "%s", drpc_strerror(-999999));
+	assert_string_not_equal(unknown, "");
+	for (i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+		assert_non_null(drpc_strerror(codes[i]));
+		assert_string_not_equal(drpc_strerror(codes[i]), "");
+	}
+	/* Those that the library itself returns have words of their own. */
+	assert_string_not_equal(drpc_strerror(-DER_INVAL), unknown);
+	assert_string_not_equal(drpc_strerror(-DER_NOMEM), unknown);
+	assert_string_not_equal(drpc_strerror(-DER_NOREPLY), unknown);
+	assert_string_not_equal(drpc_strerror(-DER_MISC), unknown);
+	assert_string_not_equal(drpc_strerror(-DER_INVAL), drpc_strerror(-DER_NOMEM));
+	assert_string_not_equal(drpc_strerror(0), unknown);
+	assert_non_null(drpc_strerror(1));
+	assert_non_null(drpc_strerror(INT32_MIN));
+	assert_non_null(drpc_strerror(INT32_MAX));
+}
+
+static void
+version_is_three_numbers(void **state)
+{
+	int major;
+	int minor;
+	int patch;
+	int end = 1;
+
+	(void)state;
+	assert_int_equal(sscanf(drpc_version(), "%d.%d.%d%n", &major, &minor, &patch, &end), 3);
+	assert_int_equal(drpc_version()[end], '\0');
+}
+
+/* --- logging --------------------------------------------------------------------------- */
+
+struct lines {
+	int  count;
+	int  last_level;
+	char last[1024];
+};
+
+static void
+take_line(int level, const char *line, void *arg)
+{
+	struct lines *lines = arg;
+
+	lines->count++;
+	lines->last_level = level;
+	snprintf(lines->last, sizeof(lines->last), "%s", line);
+}
+
+static void
+the_log_callback_gets_lines(void **state)
+{
+	struct lines lines = {0};
+	struct drpc *ctx;
+
+	(void)state;
+	drpc_set_log(take_line, &lines);
+	assert_true(abi_connect("/nonexistent/drpc.sock", &ctx) < 0);
+	drpc_set_log(NULL, NULL);
+	assert_true(lines.count >= 1);
+	assert_in_range(lines.last_level, DRPC_LOG_ERROR, DRPC_LOG_DEBUG);
+	assert_non_null(strstr(lines.last, "/nonexistent/drpc.sock"));
+	assert_null(strchr(lines.last, '\n'));
+	/* Silence again. */
+	lines.count = 0;
+	assert_true(abi_connect("/nonexistent/drpc.sock", &ctx) < 0);
+	assert_int_equal(lines.count, 0);
+}
+
+static void
+call_again(int level, const char *line, void *arg)
+{
+	struct drpc *ctx;
+	int         *depth = arg;
+
+	(void)level;
+	(void)line;
+	if ((*depth)++ == 0)
+		abi_connect("/nonexistent/drpc.sock", &ctx);
+	errno = 4711;
+}
+
+static void
+the_log_callback_may_call_the_library(void **state)
+{
+	struct drpc *ctx;
+	int          depth = 0;
+
+	(void)state;
+	drpc_set_log(call_again, &depth);
+	assert_int_equal(abi_connect("/nonexistent/drpc.sock", &ctx), abi_failed(DER_NONEXIST));
+#ifdef DRPC_ABI_08
+	assert_int_equal(errno, ENOENT);
+#endif
+	assert_true(depth >= 1);
+	drpc_set_log(NULL, NULL);
+}
+
+static void
+a_peer_cannot_flood_the_log(void **state)
+{
+	struct lines                  lines = {0};
+	struct drpc_progress_context *loop;
+	struct dir                    dir;
+	int                           peer;
+	int                           i;
+
+	(void)state;
+	dir_make(&dir);
+	loop = drpc_progress_context_create(abi_listen(dir.sock, context_no_handler));
+	assert_non_null(loop);
+	drpc_set_log(take_line, &lines);
+	for (i = 0; i < 500; i++) {
+		peer = peer_connect(dir.sock);
+		assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff", 2));
+		drpc_progress(loop, 1000);
+		drpc_progress(loop, 1000);
+		close(peer);
+	}
+	drpc_set_log(NULL, NULL);
+	drpc_progress_context_close(loop);
+	dir_remove(&dir);
+	assert_in_range(lines.count, 1, 100);
+}
+
+/* What a fresh process with this DRPC_LOG writes to stderr while a connect fails. */
+static size_t
+stderr_of_child(const char *level, char *text, size_t size)
+{
+	char    self[512] = "";
+	int     fds[2];
+	size_t  len = 0;
+	ssize_t n;
+	int     status;
+	pid_t   child;
+
+	/* By its name: under valgrind the link itself leads to valgrind. */
+	assert_in_range(readlink("/proc/self/exe", self, sizeof(self) - 1), 1, sizeof(self) - 2);
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		if (level == NULL)
+			unsetenv("DRPC_LOG");
+		else
+			setenv("DRPC_LOG", level, 1);
+		execl(self, "test_library", "fail", (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return len;
+}
+
+static void
+drpc_log_turns_the_log_on(void **state)
+{
+	static const char *const loud[]  = {"error", "warn", "info", "debug"};
+	static const char *const quiet[] = {"", "none", "ERRORS"};
+	char                     text[4096];
+	size_t                   i;
+
+	(void)state;
+	assert_int_equal(stderr_of_child(NULL, text, sizeof(text)), 0);
+	for (i = 0; i < 4; i++) {
+		assert_true(stderr_of_child(loud[i], text, sizeof(text)) > 0);
+		assert_non_null(strstr(text, "/nonexistent/drpc.sock"));
+		assert_int_equal(text[strlen(text) - 1], '\n');
+	}
+	for (i = 0; i < 3; i++)
+		assert_int_equal(stderr_of_child(quiet[i], text, sizeof(text)), 0);
+}
+
+/* --- timeouts ---------------------------------------------------------------------------- */
+
+struct pair {
+	struct drpc *ctx;
+	int          peer;
+};
+
+static struct pair
+pair_new(drpc_handler_t handler)
+{
+	struct pair pair;
+	int         fds[2];
+
+	peer_pair(fds);
+	pair.ctx  = context_by_hand(fds[0], handler);
+	pair.peer = fds[1];
+	return pair;
+}
+
+static void
+pair_free(struct pair *pair)
+{
+	assert_int_equal(drpc_close(pair->ctx), 0);
+	close(pair->peer);
+}
+
+static long
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+set_timeout_refuses_nonsense(void **state)
+{
+	struct drpc naked = {.comm = NULL, .ref_count = 1};
+	struct pair pair  = pair_new(NULL);
+
+	(void)state;
+	assert_int_equal(drpc_set_timeout(NULL, 10), -DER_INVAL);
+	assert_int_equal(drpc_set_timeout(&naked, 10), -DER_INVAL);
+	assert_int_equal(drpc_set_timeout(pair.ctx, -1), -DER_INVAL);
+	assert_int_equal(drpc_set_timeout(pair.ctx, INT32_MIN), -DER_INVAL);
+	assert_int_equal(drpc_set_timeout(pair.ctx, INT32_MAX), 0);
+	assert_int_equal(drpc_set_timeout(pair.ctx, 0), 0);
+	pair_free(&pair);
+}
+
+static void
+a_call_times_out(void **state)
+{
+	struct pair     pair = pair_new(NULL);
+	Drpc__Call      call = DRPC__CALL__INIT;
+	Drpc__Response *resp = NULL;
+	long            start;
+
+	(void)state;
+	assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+	start = now_ms();
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	assert_in_range(now_ms() - start, 40, 15000);
+	assert_null(resp);
+	assert_string_not_equal(drpc_last_error(), "");
+	/* Its reply comes late, and is not mistaken for the next one's. */
+	assert_true(peer_send_response(pair.peer, 1, DRPC__STATUS__FAILURE, NULL, 0));
+	assert_true(peer_send_response(pair.peer, 2, DRPC__STATUS__SUCCESS, NULL, 0));
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), 0);
+	assert_int_equal(resp->sequence, 2);
+	drpc_response_free(resp);
+	pair_free(&pair);
+}
+
+static void
+receiving_a_call_times_out(void **state)
+{
+	struct pair pair = pair_new(context_no_handler);
+	Drpc__Call *call = NULL;
+
+	(void)state;
+	assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), -DER_TIMEDOUT);
+	assert_null(call);
+	assert_true(peer_send_call(pair.peer, 1, 2, 3, NULL, 0));
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+	drpc_call_free(call);
+	pair_free(&pair);
+}
+
+/* Nobody reads: the socket fills up and sending must end all the same. */
+static void
+sending_times_out(void **state)
+{
+	struct pair     pair = pair_new(context_no_handler);
+	Drpc__Response  resp = DRPC__RESPONSE__INIT;
+	int             rc   = 0;
+	int             i;
+
+	(void)state;
+	resp.body.len  = 10000;
+	resp.body.data = body_new(resp.body.len);
+	assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+	for (i = 0; i < 10000 && rc == 0; i++)
+		rc = drpc_send_response(pair.ctx, &resp);
+	assert_int_equal(rc, -DER_TIMEDOUT);
+	/* Also for a session that does not block, which waits by itself. */
+	assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_TIMEDOUT);
+	free(resp.body.data);
+	pair_free(&pair);
+}
+
+#if ABI_CHUNKED
+/* The time runs out in the middle of a reply; its rest is passed over like any late reply. */
+static void
+half_a_reply_may_come_late(void **state)
+{
+	static const struct wire_header one  = {WIRE_CHUNK_MAX + 5, WIRE_CHUNK_MAX, 0, 2};
+	static const struct wire_header two  = {WIRE_CHUNK_MAX + 5, 5, 1, 2};
+	struct pair                     pair = pair_new(NULL);
+	struct wire_response            late = {.sequence = 1, .len = WIRE_CHUNK_MAX + 5 - 6};
+	Drpc__Call                      call = DRPC__CALL__INIT;
+	Drpc__Response                 *resp = NULL;
+	uint8_t                        *msg;
+	size_t                          len;
+
+	(void)state;
+	late.body = calloc(1, late.len);
+	msg       = wire_pack_response(&late, &len);
+	assert_int_equal(len, WIRE_CHUNK_MAX + 5);
+	assert_true(peer_send_chunk(pair.peer, &one, msg, WIRE_CHUNK_MAX));
+	assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	assert_null(resp);
+	assert_true(peer_send_chunk(pair.peer, &two, msg + WIRE_CHUNK_MAX, 5));
+	assert_true(peer_send_response(pair.peer, 2, DRPC__STATUS__FAILURE, NULL, 0));
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), 0);
+	assert_int_equal(resp->sequence, 2);
+	assert_int_equal(resp->status, DRPC__STATUS__FAILURE);
+	drpc_response_free(resp);
+	/* What is half there when the context is closed goes with it. */
+	assert_true(peer_send_chunk(pair.peer, &one, msg, WIRE_CHUNK_MAX));
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	free(msg);
+	free((void *)late.body);
+	pair_free(&pair);
+}
+
+static void
+half_a_message_sent_ends_the_connection(void **state)
+{
+	struct pair     pair = pair_new(NULL);
+	Drpc__Call      call = DRPC__CALL__INIT;
+	Drpc__Response *resp = NULL;
+
+	(void)state;
+	call.body.len  = 1 << 20;
+	call.body.data = body_new(call.body.len);
+	assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	free(call.body.data);
+	call.body.len  = 0;
+	call.body.data = NULL;
+	assert_true(drpc_call(pair.ctx, R_SYNC, &call, &resp) < 0);
+	assert_null(resp);
+	pair_free(&pair);
+}
+#endif
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+static void
+the_limit_is_for_both_directions(void **state)
+{
+	struct pair    pair = pair_new(context_no_handler);
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	Drpc__Call    *call = NULL;
+	uint8_t       *body = body_new(100);
+	size_t         len;
+
+	(void)state;
+	assert_int_equal(drpc_set_max_message(50), 0);
+	resp.body.data = body;
+	resp.body.len  = 100;
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_OVERFLOW);
+	assert_true(peer_send_call(pair.peer, 1, 2, 3, body, 100));
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), -DER_OVERFLOW);
+	assert_null(call);
+	pair_free(&pair);
+
+	/* It may also be raised, in the datagram dialect too. */
+	assert_int_equal(drpc_set_max_message(150000), 0);
+	pair = pair_new(context_no_handler);
+	free(body);
+	body           = body_new(100000);
+	resp.body.data = body;
+	resp.body.len  = 100000;
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), 0);
+	free(peer_recv_message(pair.peer, &len));
+	assert_int_equal(len, 100004);
+	assert_int_equal(drpc_set_max_message(0), 0);
+	if (!ABI_CHUNKED)
+		assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_OVERFLOW);
+	free(body);
+	pair_free(&pair);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    unit(last_error_tells_what_to_do),
+	    unit(each_thread_has_its_last_error),
+	    unit(last_error_keeps_errno),
+	    unit(long_paths_fit_the_last_error),
+	    unit(strerror_knows_every_code),
+	    unit(version_is_three_numbers),
+	    unit(the_log_callback_gets_lines),
+	    unit(the_log_callback_may_call_the_library),
+	    unit(a_peer_cannot_flood_the_log),
+	    unit(drpc_log_turns_the_log_on),
+	    unit(set_timeout_refuses_nonsense),
+	    unit(a_call_times_out),
+	    unit(receiving_a_call_times_out),
+	    unit(sending_times_out),
+#if ABI_CHUNKED
+	    unit(half_a_reply_may_come_late),
+	    unit(half_a_message_sent_ends_the_connection),
+#endif
+	    unit(the_limit_is_for_both_directions),
+	};
+	struct drpc *ctx;
+
+	/* The child of stderr_of_child: something fails, nothing is printed by us. */
+	if (argc == 2 && strcmp(argv[1], "fail") == 0)
+		return abi_connect("/nonexistent/drpc.sock", &ctx) == abi_failed(DER_NONEXIST) ? 0 : 1;
+	return cmocka_run_group_tests_name("library " ABI_NAME, tests, NULL, NULL);
+}
