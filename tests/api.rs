@@ -468,6 +468,32 @@ fn a_cut_datagram_is_no_message() {
     server.0.set_send_buffer_size(2 * ROOM).unwrap();
     server.send(&success(1, &pattern(ROOM)));
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, truncated));
+    // It is gone as a whole, and the next reply follows.
+    server.send(&success(2, b"good"));
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"good");
+}
+
+/// Too large a datagram has been read; of a message in chunks the rest is still to come, and nobody wants it.
+#[test]
+fn too_large_a_reply_ends_the_connection_only_in_chunks() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let listener = raw_listener(&path);
+        let mut client =
+            Client::builder().framing(framing).message_limit(100).timeout(PATIENCE).connect(&path).unwrap();
+        let server = Peer::new(listener.accept().unwrap().0);
+        let reply = success(1, &pattern(97));
+        server.send_message(framing, &reply);
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TooBig { size: 101, limit: 100 }));
+        if framing == Framing::Datagram {
+            server.send(&success(2, &pattern(96)));
+            assert_eq!(client.call(7, 1, b"").unwrap().body, pattern(96));
+        } else {
+            assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+            server.receive_call(framing);
+            server.assert_end();
+        }
+    }
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn sent(framing: Framing, message: &Encoded<'_>, limit: usize) -> Result<Vec<Vec
 fn received<T>(
     framing: Framing,
     records: &[Vec<u8>],
-    decode: impl FnMut(&[u8]) -> Result<T, Cause>,
+    mut decode: impl FnMut(&[u8]) -> Result<T, Cause>,
 ) -> Result<T, Cause> {
     let (ours, theirs) = pair();
     thread::scope(|scope| {
@@ -191,7 +191,14 @@ fn received<T>(
         let writer = scope.spawn(move || records.iter().for_each(|record| theirs.send(record)));
         let mut message = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
         let fd = ours.0.as_raw_fd();
-        let received = transport::receive(fd, framing, &mut message, chunked::MAX_RECORD, decode, || {});
+        let received = transport::receive(
+            fd,
+            framing,
+            &mut message,
+            chunked::MAX_RECORD,
+            |got| decode(got.within_limit()?),
+            || {},
+        );
         writer.join().unwrap();
         received
     })

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
-use drpc::transport::{self, Pace};
+use drpc::transport::{self, Aftermath, Pace, Received};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
 use drpc::{Cause, Client, HeaderFault, PathFault, Phase};
 use heap::Heap;
@@ -118,11 +118,11 @@ fn transport_does_not_allocate() {
                 let call = CallRef { module: 2, method: 207, sequence: 1, body: &body };
                 transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced).unwrap();
                 let mut message = Reassembly::new(1 << 20);
-                let same = |bytes: &[u8]| Ok(CallRef::decode(bytes)? == call);
+                let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
                 let received = transport::receive(server_fd, framing, &mut message, chunked::MAX_RECORD, same, || {});
                 assert_eq!(received, Ok(true));
                 drop(server);
-                let nothing = |_: &[u8]| Ok(());
+                let nothing = |_: Received<'_>| Ok(());
                 let end = transport::receive(client_fd, framing, &mut message, chunked::MAX_RECORD, nothing, || {});
                 assert_eq!(end, Err(Cause::Closed));
                 let sent = transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced);
@@ -178,12 +178,14 @@ fn the_connection_stays_in_step() {
     let mut message = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
     let mut receive = |call: CallRef<'_>, heap: (usize, usize)| {
         cut(&bytes(&call.encode(&[]))).iter().for_each(|record| theirs.send(record));
-        let same = |bytes: &[u8]| Ok(CallRef::decode(bytes)? == call);
+        let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
         Heap::failing(heap.0, heap.1, || {
             transport::receive(fd, Framing::Chunked, &mut message, chunked::MAX_RECORD, same, || {})
         })
     };
     assert_eq!(receive(long, (0, usize::MAX)), Err(Cause::NoMemory));
+    let idle = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
+    assert_eq!(Aftermath::of(Cause::NoMemory, Framing::Chunked, &idle), Aftermath::InStep);
     assert_eq!(receive(short, (0, 0)), Ok(true));
     assert_eq!(receive(long, (0, 0)), Ok(true));
     transport::send(fd, Framing::Chunked, &short.encode(&[]), 100, &mut Unpaced).unwrap();
