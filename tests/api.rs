@@ -347,12 +347,20 @@ fn a_garbled_reply_spoils_one_call_only() {
 fn a_broken_header_ends_the_connection() {
     use HeaderFault::*;
     let two = pattern(MAX_DATA + 1);
-    let broken: [(Vec<Vec<u8>>, HeaderFault); 5] = [
+    let first = records(Framing::Chunked, &two)[0].clone();
+    let (data, total) = (MAX_DATA as u64 + 1, two.len() as u64);
+    let broken: [(Vec<Vec<u8>>, HeaderFault); 11] = [
         (vec![b"no header".to_vec()], Missing { len: 9 }),
+        (vec![chunk(two.len(), 0, 2, &two)], Oversize { data }),
         (vec![chunk(2, 0, 0, b"no")], NoChunks),
         (vec![chunk(1, 0, 1, b"no")], Surplus { data: 2, missing: 1 }),
         (vec![chunk(9, 0, 1, b"no")], Short { data: 2, due: 9 }),
-        (vec![records(Framing::Chunked, &two)[0].clone(), chunk(3, 0, 1, b"two")], Surplus { data: 3, missing: 1 }),
+        (vec![chunk(2, 0, 2, b"no")], Inconsistent { total: 2, count: 2 }),
+        (vec![chunk(2, 1, 1, b"no")], IndexOutOfRange { index: 1, count: 1 }),
+        (vec![chunk(two.len(), 1, 2, &two[1..])], OutOfOrder { index: 1, expected: 0 }),
+        (vec![chunk(2, 0, 1, b"no")[..25].to_vec()], Stub { len: 25, announced: 26 }),
+        (vec![first.clone(), chunk(3, 0, 1, b"two")], Surplus { data: 3, missing: 1 }),
+        (vec![first, chunk(two.len() + 1, 1, 2, b"2")], Inconsistent { total: total + 1, count: 2 }),
     ];
     for (records, fault) in broken {
         let (mut client, server, _dir) = with_raw_server(Framing::Chunked, PATIENCE);
