@@ -31,6 +31,9 @@ has cargo && has rustc || fail "no Rust: install version 1.85 or later, see http
 minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
 [ "${minor:-0}" -ge 85 ] || fail "$(rustc --version) is too old: install version 1.85 or later, see https://rustup.rs"
 
+# A program can be linked with nothing shared, which one of the tests does.
+links_static() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -static -x c -o /dev/null - 2>/dev/null; }
+
 # One line per need: the first level that has it, how to see that it is there, its packages for apt, dnf and zypper.
 needs() {
 	cat <<-'END'
@@ -41,6 +44,7 @@ needs() {
 	3 runs        valgrind       valgrind,libc6-dbg  valgrind            valgrind
 	3 has_cxx     c++            g++                 gcc-c++             gcc-c++
 	3 has         strace         strace              strace              strace
+	3 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
 	END
 }
 

@@ -201,7 +201,7 @@ impl Client {
     }
 
     fn after_failed_receive(&mut self, message: Reassembly, cause: Cause) -> Cause {
-        match Aftermath::of(cause, self.framing, &message) {
+        match Aftermath::of(cause, self.framing) {
             Aftermath::InStep => {}
             Aftermath::ReplyOwed => {
                 self.owed += 1;

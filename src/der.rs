@@ -103,6 +103,8 @@ pub const DER_SHMEM_PERMS: i32 = 1044;
 pub const DER_HG_FATAL: i32 = 1045;
 /// Quota exceeded.
 pub const DER_QUOTA_LIMIT: i32 = 1046;
+/// Unknown error.
+pub const DER_UNKNOWN: i32 = 501000;
 /// What the numbers of storage begin after.
 pub const DER_ERR_DAOS_BASE: i32 = 2000;
 /// I/O error.
@@ -211,8 +213,6 @@ pub const DER_CONT_DESTROYING: i32 = 2051;
 pub const DER_IGNORE: i32 = 2052;
 /// One more than the last number of storage.
 pub const DER_LAST_VALID: i32 = 2053;
-/// Unknown error.
-pub const DER_UNKNOWN: i32 = 501000;
 
 /// Name and meaning of every number above.
 const TEXTS: &[(i32, &CStr)] = &[

@@ -63,6 +63,13 @@ pub enum Cause {
     },
     /// A chunk's header is wrong, or does not go with those before.
     Header(HeaderFault),
+    /// The socket took only a part of a record.
+    SentShort {
+        /// Bytes it took.
+        sent: usize,
+        /// Bytes of the record.
+        size: usize,
+    },
     /// The bytes are no call or response.
     Malformed,
     /// The message is larger than allowed.
@@ -164,7 +171,7 @@ impl Cause {
             Self::Os(errno) => release.from_errno(errno),
             Self::TimedOut => der::DER_TIMEDOUT,
             Self::NoReply => der::DER_NOREPLY,
-            Self::Closed | Self::Cut | Self::Truncated { .. } => der::DER_TRUNC,
+            Self::Closed | Self::Cut | Self::Truncated { .. } | Self::SentShort { .. } => der::DER_TRUNC,
             Self::Header(fault) => match fault {
                 HeaderFault::Missing { .. }
                 | HeaderFault::Oversize { .. }
@@ -191,7 +198,7 @@ impl Cause {
             Self::Os(errno) => errno,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Closed | Self::NoReply | Self::Cut => libc::ECONNRESET,
-            Self::Truncated { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
+            Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
             Self::Header(_) | Self::Malformed => libc::EPROTO,
             Self::NoMemory => libc::ENOMEM,
             Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
@@ -218,6 +225,7 @@ impl Cause {
             (Phase::Listen, Self::Os(libc::ENOENT)) => "the directory does not exist",
             (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
             (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
+            (_, Self::Os(libc::EMSGSIZE)) => "larger than the send buffer of the socket (net.core.wmem_default)",
             (_, Self::NoReply) => "the peer crashed, refused the call, or speaks another release's wire format",
             (Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
                 "the peer may speak another release's wire format"
@@ -238,6 +246,7 @@ impl fmt::Display for Cause {
             Self::Cut => f.write_str("the peer closed the connection in the middle of a message"),
             Self::Truncated { room } => write!(f, "datagram larger than the {room} bytes that can be received"),
             Self::Header(fault) => fault.fmt(f),
+            Self::SentShort { sent, size } => write!(f, "the socket took {sent} of {size} bytes"),
             Self::Malformed => f.write_str("the bytes received are not a dRPC message"),
             Self::TooBig { size, limit } => write!(f, "message of {size} bytes, the limit is {limit}"),
             Self::NoMemory => f.write_str("out of memory"),

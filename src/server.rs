@@ -9,7 +9,7 @@ use crate::framing::{Framing, Limits};
 use crate::session::Session;
 use crate::sys;
 
-/// The mode of the socket file unless another is chosen: its owner's only.
+/// The mode of the socket file unless another is chosen: for its owner only.
 const DEFAULT_MODE: u32 = 0o600;
 
 /// A listening socket. The socket file stays when it is dropped, as with the originals.
@@ -34,13 +34,13 @@ pub struct Listener {
 #[derive(Clone, Debug)]
 pub struct ListenerBuilder {
     framing: Framing,
-    mode: u32,
+    mode: Option<u32>,
     limit: Option<usize>,
 }
 
 impl Default for ListenerBuilder {
     fn default() -> Self {
-        Self { framing: Framing::Chunked, mode: DEFAULT_MODE, limit: None }
+        Self { framing: Framing::Chunked, mode: None, limit: None }
     }
 }
 
@@ -52,10 +52,10 @@ impl ListenerBuilder {
         self
     }
 
-    /// The mode of the socket file, whatever the umask; 0600 unless set.
+    /// The mode of the socket file, whatever the umask; unless set, 0600 without what the umask takes away.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -70,8 +70,8 @@ impl ListenerBuilder {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         let path = path.as_ref();
         let error = |cause| Error::new(Phase::Listen, path, cause);
-        let socket = sys::open(false, Some(self.mode)).map_err(error)?;
-        sys::listen(&socket, path.as_os_str().as_bytes(), Some(self.mode)).map_err(error)?;
+        let socket = sys::open(false, self.mode.or(Some(DEFAULT_MODE))).map_err(error)?;
+        sys::listen(&socket, path.as_os_str().as_bytes(), self.mode).map_err(error)?;
         Ok(Listener {
             socket,
             path: path.to_owned(),

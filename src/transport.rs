@@ -53,7 +53,8 @@ pub fn send(
                 let size = chunked::HEADER_LEN + range.len();
                 let begun = header.index > 0;
                 let sent = send_record(fd, &header.to_bytes(), message, range, begun, pace);
-                let sent = sent.and_then(|sent| if sent < size { Err(Cause::Cut) } else { Ok(()) });
+                let sent =
+                    sent.and_then(|sent| if sent < size { Err(Cause::SentShort { sent, size }) } else { Ok(()) });
                 if begun && sent.is_err() {
                     sys::shut_down(fd);
                 }
@@ -189,12 +190,12 @@ pub enum Aftermath {
 }
 
 impl Aftermath {
-    /// What `cause` left behind, with `message` as far as it has come.
-    pub fn of(cause: Cause, framing: Framing, message: &Reassembly) -> Self {
+    /// What `cause` left behind.
+    pub fn of(cause: Cause, framing: Framing) -> Self {
         match cause {
             Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
-            Cause::NoMemory if message.is_partial() => Self::ReplyOwed,
-            Cause::Malformed | Cause::NoMemory => Self::InStep,
+            // Read to its end, or, where the peer has closed its side, none left to read.
+            Cause::Malformed | Cause::NoMemory | Cause::Closed => Self::InStep,
             Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InStep,
             _ => Self::Lost,
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::transport::{self, Aftermath, Received};
@@ -11,7 +12,7 @@ use ::drpc::{Cause, Phase, Status, sys};
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
-use crate::memory::Owned;
+use crate::memory::{self, Owned};
 use crate::message::{self, Message};
 use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
@@ -42,9 +43,7 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
 /// `path` is null or a C string, `context` is null or valid for writing.
 pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Context) -> c_int {
     if context.is_null() {
-        return entry::code::<A>(Phase::Connect, Subject::Nothing, |_| {
-            Err(Cause::Invalid("the place for the context is NULL"))
-        });
+        return entry::no_place::<A>(Phase::Connect);
     }
     // SAFETY: the caller's promise.
     let connected = unsafe { connect::<A>(path) };
@@ -78,7 +77,8 @@ pub unsafe fn call_create<A: Abi>(
             return Err(Cause::Invalid("the context is NULL"));
         }
         // SAFETY: every context begins with a `Head`, and the caller's promise.
-        let sequence = unsafe { (*context.cast::<Head>()).sequence };
+        let sequence = unsafe { AtomicI32::from_ptr(&raw mut (*context.cast::<Head>()).sequence) };
+        let sequence = sequence.load(Ordering::Relaxed);
         let call = Drpc__Call { module, method, sequence: sequence.into(), ..Drpc__Call::empty() };
         Ok(Owned::new(call)?.keep())
     })
@@ -95,9 +95,7 @@ pub unsafe fn call_create_into<A: Abi>(
     call: *mut *mut Drpc__Call,
 ) -> c_int {
     if call.is_null() {
-        return entry::code::<A>(Phase::Call, Subject::Nothing, |_| {
-            Err(Cause::Invalid("the place for the call is NULL"))
-        });
+        return entry::no_place::<A>(Phase::Call);
     }
     // SAFETY: the caller's promise.
     let created = unsafe { call_create::<A>(context, module, method) };
@@ -158,8 +156,8 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
     // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller.
     unsafe {
         let unknown = message::encoded_unknown(call)?;
-        // Checks the body before a number is taken.
-        Drpc__Call::encode(call, &unknown)?;
+        // A call that cannot be sent takes no number.
+        memory::bytes((*call).body.data, (*call).body.len)?;
         let number = context.take_sequence();
         (*call).sequence = number.number().into();
         let encoded = Drpc__Call::encode(call, &unknown)?;
@@ -180,13 +178,14 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
     loop {
         let owed = context.flags().owes_replies();
         let mut partial = context.take_partial();
+        let limit = context.limits().receive;
         let keep = |message: Received<'_>| {
             let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
                 return Ok(false);
             }
             // SAFETY: the block holds an empty response, which owns nothing.
-            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes) }.map(|()| true)
+            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, limit) }.map(|()| true)
         };
         let received =
             transport::receive(context.fd(), A::FRAMING, &mut partial, A::RECORD, keep, || pace::run_yield(context));
@@ -199,7 +198,7 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
 }
 
 fn after_failed_receive<A: Abi>(context: Context<A>, partial: Reassembly, cause: Cause) -> Cause {
-    match Aftermath::of(cause, A::FRAMING, &partial) {
+    match Aftermath::of(cause, A::FRAMING) {
         Aftermath::InStep => {}
         Aftermath::ReplyOwed => {
             context.flags().owe_reply();

@@ -13,6 +13,7 @@ use ::drpc::{Cause, Sequence, sys};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
+use crate::log::{self, Level};
 use crate::{flags, memory, settings, side_table};
 
 /// The socket of a context. A block of its own: callers may free it apart from the context.
@@ -220,12 +221,17 @@ impl<A: Abi> Context<A> {
         unsafe { add_ref(self.head()) }
     }
 
-    /// Gives a reference back. The last one frees the context, and closes the socket if `close_socket` says so; what
-    /// closing the socket came to is told.
+    /// Forgets the socket, which is not closed then.
+    pub(crate) fn forget_socket(self) {
+        // SAFETY: context and comm are alive.
+        unsafe { (*self.comm()).fd = -1 };
+    }
+
+    /// Gives a reference back. The last one closes the socket and frees the context.
     ///
     /// # Safety
     /// The reference is the caller's, who does not use it any more.
-    pub(crate) unsafe fn release(self, close_socket: bool) -> Result<(), Cause> {
+    pub(crate) unsafe fn release(self) -> Result<(), Cause> {
         let subtract = |count: u32| count.checked_sub(1);
         match self.ref_count().fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract) {
             Err(_) => return Err(Cause::Invalid("the context has no references left")),
@@ -234,14 +240,18 @@ impl<A: Abi> Context<A> {
         }
         drop(self.take_partial());
         self.rest();
-        let closed = if close_socket { sys::close(self.fd()) } else { Ok(()) };
+        let fd = self.fd();
+        match if fd < 0 { Ok(()) } else { sys::close(fd) } {
+            Ok(()) => {}
+            // The context is gone all the same, and so is the descriptor.
+            Err(cause) => log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}")),
+        }
         // SAFETY: that was the last reference, and both blocks come from malloc, ours or the caller's.
         unsafe {
             memory::free(self.comm());
             memory::free(self.as_ptr());
         }
-        // The context is gone whatever the system says.
-        closed.or(Ok(()))
+        Ok(())
     }
 }
 

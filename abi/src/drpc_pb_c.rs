@@ -250,7 +250,8 @@ unsafe fn pack_to_buffer<M: Message>(message: *const M, buffer: *mut ProtobufCBu
 
 unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, data: *const u8) -> *mut M {
     // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
-    let message = unsafe { memory::bytes(data, len).and_then(|bytes| message::unpack(Heap::new(allocator), bytes)) };
+    let message =
+        unsafe { memory::bytes(data, len).and_then(|bytes| message::unpack(Heap::new(allocator), bytes, usize::MAX)) };
     message.unwrap_or(ptr::null_mut())
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ::drpc::{Cause, Phase, Status};
+use ::drpc::{Cause, Phase, Status, sys};
 
 use crate::context::{Abi, Context, Head as drpc};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -73,10 +73,11 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
     entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |_| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
-        let links = d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() };
-        let context =
-            Owned::new(drpc_progress_context { listener_ctx: listener.as_ptr().cast(), session_ctx_list: links })?
-                .keep();
+        let context = Owned::new(drpc_progress_context {
+            listener_ctx: listener.as_ptr().cast(),
+            session_ctx_list: list::UNLINKED,
+        })?
+        .keep();
         // SAFETY: the block is new.
         unsafe { list::init(&raw mut (*context).session_ctx_list) };
         Ok(context)
@@ -96,13 +97,10 @@ pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
         }
         // SAFETY: not null, and the caller's promise.
         unsafe {
-            if let Ok(listener) = Context::<A>::new((*context).listener_ctx.cast()) {
-                listener.flags().set(CLOSE_ASKED);
-                if listener.flags().has(IN_PROGRESS) {
-                    return Ok(());
-                }
+            let listener = Context::<A>::new((*context).listener_ctx.cast());
+            if !listener.is_ok_and(|listener| listener.flags().ask_to_close()) {
+                close_now::<A>(context);
             }
-            close_now::<A>(context);
         }
         Ok(())
     });
@@ -138,14 +136,23 @@ pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: 
             if listener.flags().set(IN_PROGRESS) {
                 return Err(Cause::Busy);
             }
-            let done = poll_cycle::run(site, context, listener, timeout_ms);
-            if listener.flags().clear(IN_PROGRESS) & CLOSE_ASKED != 0 {
-                close_now::<A>(context);
-            }
-            done
+            let _at_work = AtWork(context, listener);
+            poll_cycle::run(site, context, listener, timeout_ms)
         }
     });
     done.unwrap_or_else(|code| code)
+}
+
+/// drpc_progress is at work on a context; when that is over, it is closed if that has been asked for meanwhile.
+struct AtWork<A: Abi>(*mut drpc_progress_context, Context<A>);
+
+impl<A: Abi> Drop for AtWork<A> {
+    fn drop(&mut self) {
+        if self.1.flags().clear(IN_PROGRESS | CLOSE_ASKED) & CLOSE_ASKED != 0 {
+            // SAFETY: the context is alive, and who asked for the end does not use it any more.
+            unsafe { close_now::<A>(self.0) };
+        }
+    }
 }
 
 /// Serves a call with the session's handler: in the program's spawner if it has one, else here. The call is freed in
@@ -156,8 +163,8 @@ pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: 
 pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call) -> Result<(), Cause> {
     // SAFETY: the call is alive until it is freed below, and each block is given away once.
     unsafe {
-        let call = Call(call);
-        let resp = Response(message::response_to(call.0)?.keep());
+        let call = Freed(call);
+        let resp = Freed(message::response_to(call.0)?.keep());
         let Some(spawn) = spawner() else {
             serve::<A>(session, &call, &resp);
             return Ok(());
@@ -166,7 +173,7 @@ pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call
         session.add_ref()?;
         if spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0 {
             // The session's own reference is still there, so that this one is not the last.
-            session.release(true)?;
+            session.release()?;
             return Err(Cause::Busy);
         }
         mem::forget((context, call, resp));
@@ -174,22 +181,12 @@ pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call
     }
 }
 
-/// A call, freed when dropped.
-struct Call(*mut Drpc__Call);
+/// A message from malloc, freed when dropped.
+struct Freed<M: Message>(*mut M);
 
-impl Drop for Call {
+impl<M: Message> Drop for Freed<M> {
     fn drop(&mut self) {
-        // SAFETY: the call came from malloc, and nobody else has it.
-        unsafe { message::free(self.0, Heap::SYSTEM) };
-    }
-}
-
-/// A response, freed when dropped.
-struct Response(*mut Drpc__Response);
-
-impl Drop for Response {
-    fn drop(&mut self) {
-        // SAFETY: the response came from malloc, like what a handler puts into it, and nobody else has it.
+        // SAFETY: the message came from malloc, like what a handler puts into it, and nobody else has it.
         unsafe { message::free(self.0, Heap::SYSTEM) };
     }
 }
@@ -202,12 +199,12 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
         unsafe {
             let drpc_call_ctx { session, call, resp } = context.read();
             memory::free(context);
-            let (call, resp) = (Call(call), Response(resp));
+            let (call, resp) = (Freed(call), Freed(resp));
             if let Ok(session) = Context::<A>::new(session.cast()) {
                 serve::<A>(session, &call, &resp);
                 drop((call, resp));
                 // Whether it was the last reference is nothing to tell anybody.
-                let _ = session.release(true);
+                let _ = session.release();
             }
         }
     });
@@ -215,27 +212,25 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
 
 /// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
 /// caller waits for something.
-fn serve<A: Abi>(session: Context<A>, call: &Call, resp: &Response) {
+fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>) {
+    // A program that gave a yield function does other work in this thread meanwhile; whether that may be cancelled is
+    // not for us to say.
+    let _uncancelled = session.yielder().is_none().then(sys::UncancelledCall::new);
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {
             handler(call.0, resp.0);
         }
         let subject = Subject::Socket(session.fd());
-        if let Err(cause) = session::respond(session, resp.0) {
-            entry::report(Phase::Respond, subject, cause);
-            if let Cause::TooBig { .. } | Cause::Invalid(_) | Cause::NoMemory = cause {
-                answer(session, (*call.0).sequence, Status::FailedMarshal);
+        let Err(cause) = session::respond(session, resp.0) else { return };
+        entry::report(Phase::Respond, subject, cause);
+        if let Cause::TooBig { .. } | Cause::Invalid(_) | Cause::NoMemory = cause {
+            let sequence = (*call.0).sequence;
+            let status = Status::FailedMarshal as c_int;
+            let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
+            if let Err(cause) = session::respond(session, &raw const instead) {
+                entry::report(Phase::Respond, subject, cause);
             }
         }
-    }
-}
-
-/// Sends a response without a body.
-pub(crate) fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
-    let response = Drpc__Response { sequence, status: status as c_int, ..Drpc__Response::empty() };
-    // SAFETY: the response is initialised.
-    if let Err(cause) = unsafe { session::respond(session, &raw const response) } {
-        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
     }
 }

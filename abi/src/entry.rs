@@ -73,7 +73,6 @@ pub(crate) fn run<'a, A: Abi, T>(
     subject: Subject<'a>,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
-    let _uncancelled = sys::UncancelledCall::new();
     let site = Site { phase: Cell::new(phase), subject: Cell::new(subject) };
     match catch_unwind(AssertUnwindSafe(|| body(&site))) {
         Ok(Ok(value)) => Ok(value),
@@ -83,7 +82,9 @@ pub(crate) fn run<'a, A: Abi, T>(
             Err(cause.code(A::RELEASE))
         }
         Err(_) => {
-            publish(Level::Error, &BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc")));
+            let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
+            log::line(Level::Error, &text);
+            keep(&text);
             Err(-der::DER_MISC)
         }
     }
@@ -109,6 +110,11 @@ pub(crate) fn pointer<'a, A: Abi, T>(
     run::<A, *mut T>(phase, subject, body).unwrap_or(std::ptr::null_mut())
 }
 
+/// Reports that the caller gave no place for a result.
+pub(crate) fn no_place<A: Abi>(phase: Phase) -> c_int {
+    code::<A>(phase, Subject::Nothing, |_| Err(Cause::Invalid("the place for the result is NULL")))
+}
+
 /// Runs what cannot fail but for a bug.
 #[inline]
 pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
@@ -131,16 +137,12 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
         Some(hint) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
         None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
     };
-    keep(&text);
     match phase {
         Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::provoked(level, &text),
         _ => log::line(level, &text),
     }
-}
-
-fn publish(level: Level, text: &BoundedText) {
-    keep(text);
-    log::line(level, text);
+    // Last, as the program's log function may have called something that failed.
+    keep(&text);
 }
 
 fn keep(text: &BoundedText) {

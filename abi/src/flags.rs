@@ -37,6 +37,12 @@ impl Flags<'_> {
         self.0.fetch_or(flag, Ordering::AcqRel) & flag != 0
     }
 
+    /// Asks whoever is at work on a listener to close it; false if nobody is.
+    pub(crate) fn ask_to_close(self) -> bool {
+        let ask = |flags: u32| (flags & IN_PROGRESS != 0).then_some(flags | CLOSE_ASKED);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, ask).is_ok()
+    }
+
     /// Clears the flag and says what all flags were before.
     pub(crate) fn clear(self, flag: u32) -> u32 {
         self.0.fetch_and(!flag, Ordering::AcqRel)

@@ -22,7 +22,8 @@ pub enum drpc_log_level {
     DRPC_LOG_DEBUG = 4,
 }
 
-/// Takes a log line, which has no line break at its end and is valid during the call only. Any thread may call it.
+/// Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
+/// that uses the library, from inside its functions.
 pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
 
 /// What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
@@ -70,8 +71,8 @@ pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
 }
 
 /// Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
-/// back to the default: 128 MiB, but for a message sent as one datagram, UNIXCOMM_MAXMSGSIZE. A larger one to be
-/// sent gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
+/// back to the default: 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8 to 2.6. A larger one to be sent
+/// gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]

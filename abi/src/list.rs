@@ -14,6 +14,9 @@ pub struct d_list_t {
     pub prev: *mut d_list_t,
 }
 
+/// A link that is in no list.
+pub(crate) const UNLINKED: d_list_t = d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() };
+
 /// Makes `head` an empty list.
 ///
 /// # Safety
@@ -46,7 +49,7 @@ pub(crate) unsafe fn remove(link: *mut d_list_t) {
     unsafe {
         (*(*link).next).prev = (*link).prev;
         (*(*link).prev).next = (*link).next;
-        link.write(d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() });
+        link.write(UNLINKED);
     }
 }
 

@@ -12,16 +12,16 @@ use ::drpc::sys;
 use once_cell::race::OnceNonZeroUsize;
 
 use crate::bounded_text::BoundedText;
-use crate::library::drpc_log_fn;
+use crate::library::{drpc_log_fn, drpc_log_level};
 
-/// How much a line matters; the numbers are those of `enum drpc_log_level`.
+/// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub(crate) enum Level {
-    Error = 1,
-    Warn = 2,
-    Info = 3,
-    Debug = 4,
+    Error = drpc_log_level::DRPC_LOG_ERROR as i32,
+    Warn = drpc_log_level::DRPC_LOG_WARN as i32,
+    Info = drpc_log_level::DRPC_LOG_INFO as i32,
+    Debug = drpc_log_level::DRPC_LOG_DEBUG as i32,
 }
 
 /// Lines that peers can provoke, at most this many a second.
@@ -66,7 +66,7 @@ pub(crate) fn line(level: Level, text: &BoundedText) {
         (sink.log, sink.arg)
     };
     if let Some(log) = log {
-        let _keep = sys::KeepErrno::new();
+        let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::UncancelledCall::new());
         // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
         unsafe { log(level as c_int, text.as_c_str().as_ptr(), arg) };
     } else if stderr_level() >= level as usize {

@@ -1,7 +1,7 @@
 //! Memory that C owns.
 
 use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use ::drpc::Cause;
 
@@ -63,16 +63,5 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
         _ if isize::try_from(len).is_err() => Err(Cause::TooBig { size: len as u64, limit: isize::MAX as usize }),
         // SAFETY: not null, and the caller's promise.
         _ => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
-    }
-}
-
-/// Sets `*to`, if there is a place for it.
-///
-/// # Safety
-/// `to` is null or valid for writing.
-pub(crate) unsafe fn set<T>(to: *mut *mut T, value: *mut T) {
-    if !to.is_null() {
-        // SAFETY: not null, and the caller's promise.
-        unsafe { ptr::write(to, value) };
     }
 }

@@ -122,15 +122,18 @@ pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
     !message.is_null() && unsafe { (*message.cast::<ProtobufCMessage>()).descriptor } == M::descriptor()
 }
 
-/// Reads an encoded message into a new one.
-pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8]) -> Result<*mut M, Cause> {
+/// What an unknown field costs beside its bytes: its entry, and a block of its own.
+const UNKNOWN_COST: usize = size_of::<ProtobufCMessageUnknownField>() + 32;
+
+/// Reads an encoded message into a new one that takes no more than `limit` bytes.
+pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8], limit: usize) -> Result<*mut M, Cause> {
     let message = heap.alloc(size_of::<M>()).cast::<M>();
     if message.is_null() {
         return Err(Cause::NoMemory);
     }
     // SAFETY: the block is new, of the right size, and from `heap`.
     unsafe {
-        match fill(message, heap, bytes) {
+        match fill(message, heap, bytes, limit) {
             Ok(()) => Ok(message),
             Err(cause) => {
                 heap.free(message.cast());
@@ -144,8 +147,12 @@ pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8]) -> Result<*mut M, Cau
 ///
 /// # Safety
 /// `message` is valid for writing, and owns nothing that would have to be freed.
-pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8]) -> Result<(), Cause> {
+pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8], limit: usize) -> Result<(), Cause> {
     let (mut filled, body, unknown) = M::decode(bytes)?;
+    let size = unknown.saturating_mul(UNKNOWN_COST).saturating_add(bytes.len());
+    if unknown > 0 && size > limit {
+        return Err(Cause::TooBig { size: size as u64, limit });
+    }
     // SAFETY: `filled` is initialised.
     let to = unsafe { M::body(&mut filled) };
     // SAFETY: `to` points into `filled`.

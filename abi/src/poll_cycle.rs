@@ -12,6 +12,7 @@ use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Call;
 use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
 use crate::entry::{self, Site, Subject};
+use crate::flags::CLOSE_ASKED;
 use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
@@ -73,6 +74,10 @@ pub(crate) unsafe fn run<A: Abi>(
     for (node, slot) in sessions().zip(slots) {
         // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
         keep_first(unsafe { serve_session::<A>(node, slot.revents) });
+        if listener.flags().has(CLOSE_ASKED) {
+            // By the handler: its program is about to end, and wants no more calls.
+            return Ok(first);
+        }
     }
     // SAFETY: the list is as it was but for sessions that are gone.
     keep_first(unsafe {
@@ -89,32 +94,30 @@ enum Waited {
 
 /// Polls. While the listener rests it is left out, but not for longer than it rests.
 fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> Result<Waited, Cause> {
-    let deadline = u64::try_from(timeout_ms).ok().map(|ms| Instant::now() + Duration::from_millis(ms));
-    let mut timeout = timeout_ms;
-    loop {
-        let rest = listener.rest();
-        let pause = rest.map(Rest::left).filter(|left| !left.is_zero());
-        let (Some(rest), Some(pause)) = (rest, pause) else {
-            return Ok(match sys::poll(fds, timeout)? {
-                0 => Waited::TimedOut,
-                _ => Waited::Ready(rest),
-            });
-        };
-        listener.set_rest(rest);
-        let Some((listener_slot, slots)) = fds.split_last_mut() else { return Ok(Waited::TimedOut) };
+    let mut rest = listener.rest();
+    let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+    let began = rest.map(|_| Instant::now());
+    let left = || match (limit, began) {
+        (Some(limit), Some(began)) => sys::whole_ms(limit.saturating_sub(began.elapsed())),
+        _ => timeout_ms,
+    };
+    while let Some(resting) = rest.filter(|rest| !rest.left().is_zero()) {
+        let Some((listener_slot, slots)) = fds.split_last_mut() else { break };
         listener_slot.revents = 0;
-        let pause = c_int::try_from(pause.as_millis()).unwrap_or(c_int::MAX).saturating_add(1);
-        if sys::poll(slots, if timeout < 0 { pause } else { pause.min(timeout) })? > 0 {
+        listener.set_rest(resting);
+        let pause = sys::whole_ms(resting.left());
+        if sys::poll(slots, if timeout_ms < 0 { pause } else { pause.min(left()) })? > 0 {
             return Ok(Waited::Ready(None));
         }
-        if let Some(deadline) = deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(Waited::TimedOut);
-            }
-            timeout = c_int::try_from(left.as_millis()).unwrap_or(c_int::MAX).saturating_add(1);
+        if timeout_ms >= 0 && left() == 0 {
+            return Ok(Waited::TimedOut);
         }
+        rest = listener.rest();
     }
+    Ok(match sys::poll(fds, left())? {
+        0 => Waited::TimedOut,
+        _ => Waited::Ready(rest),
+    })
 }
 
 /// What becomes of a session.
@@ -123,8 +126,6 @@ enum Fate {
     Stays(c_int),
     /// It is closed.
     Ends,
-    /// Its descriptor is not open, so that closing it could hit another's.
-    EndsUnclosed,
 }
 
 /// # Safety
@@ -135,7 +136,9 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
     let fate = if revents & libc::POLLNVAL != 0 {
         note(session, Level::Error, "its descriptor is not open");
-        Fate::EndsUnclosed
+        // The number may be another's by the time the session is closed.
+        session.forget_socket();
+        Fate::Ends
     } else if hung_up && sys::peek(session.fd()) != Peeked::Data {
         note(session, Level::Info, "the peer has closed the connection");
         Fate::Ends
@@ -144,17 +147,15 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
     } else {
         Fate::Stays(0)
     };
-    let close_socket = match fate {
-        Fate::Stays(code) => return code,
-        Fate::Ends => true,
-        Fate::EndsUnclosed => false,
-    };
+    if let Fate::Stays(code) = fate {
+        return code;
+    }
     // SAFETY: the node's reference to the session is given back, and the node is not used any more.
     unsafe {
         list::remove(&raw mut (*node).link);
         memory::free(node);
         // A handler may still hold a reference; there is nothing to tell.
-        let _ = session.release(close_socket);
+        let _ = session.release();
     }
     0
 }
@@ -163,13 +164,16 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 fn receive<A: Abi>(session: Context<A>) -> Fate {
     let mut partial = session.take_partial();
     let mut sequence = -1;
+    let limit = session.limits().receive;
     let unpack = |message: Received<'_>| {
-        let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes));
+        let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(-1, |call| call.sequence))
     };
     let received = transport::receive_record(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
-    pace::run_yield(session);
+    if received.is_ok() {
+        pace::run_yield(session);
+    }
     let call = match received {
         Ok(Some(call)) => call,
         Ok(None) => return Fate::Stays(0),
@@ -199,7 +203,7 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
         _ if datagram || cause.code(A::RELEASE) == -der::DER_PROTO => {
-            drpc_progress::answer(session, -1, Status::FailedUnmarshalCall);
+            answer(session, -1, Status::FailedUnmarshalCall);
         }
         _ => {}
     }
@@ -208,7 +212,14 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
 /// Answers a call that is not going to be served.
 fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
     if A::FRAMING == Framing::Datagram {
-        drpc_progress::answer(session, sequence, Status::Failure);
+        answer(session, sequence, Status::Failure);
+    }
+}
+
+/// Answers a session that is going to be closed, if that can be done at once: it must not delay the others.
+fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
+    if let Err(cause) = session::respond_at_once(session, sequence, status) {
+        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
     }
 }
 
@@ -247,13 +258,11 @@ unsafe fn serve_listener<A: Abi>(
 /// # Safety
 /// As for `serve_listener`.
 unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
-    let links = d_list_t { next: std::ptr::null_mut(), prev: std::ptr::null_mut() };
-    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: links })?;
+    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: list::UNLINKED })?;
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
-        // So that a peer that sends half a message, or does not read, delays nobody else.
-        if let Err(cause) = Context::<A>::new(session).and_then(|new| sys::set_nonblocking(new.fd(), true)) {
+        if let Err(cause) = Context::<A>::new(session).and_then(|new| prepare(new, listener)) {
             session::close::<A>(session);
             return Err(cause);
         }
@@ -261,6 +270,14 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
         list::add(&raw mut (*node.keep()).link, sessions);
     }
     Ok(())
+}
+
+/// A session of the loop does not wait for its peer, and for room to answer no longer than the listener's timeout.
+fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Cause> {
+    if let Some(timeout) = sys::send_timeout(listener.fd()) {
+        sys::set_timeout(session.fd(), timeout)?;
+    }
+    sys::set_nonblocking(session.fd(), true)
 }
 
 fn note<A: Abi>(context: Context<A>, level: Level, what: &str) {

@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_int};
 
 use ::drpc::transport::{self, Received};
-use ::drpc::{Cause, Phase, sys};
+use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::{Cause, Phase, Status, sys};
 
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
@@ -13,7 +14,7 @@ use crate::message::{self, Message};
 use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
-use crate::{context, memory, settings};
+use crate::{context, settings};
 
 /// Creates a socket at `path` and listens.
 ///
@@ -79,9 +80,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
     if session.is_null() {
         // SAFETY: the session is new and nobody else has it.
         unsafe { close::<A>(accepted) };
-        return entry::code::<A>(Phase::Accept, Subject::Nothing, |_| {
-            Err(Cause::Invalid("the place for the session is NULL"))
-        });
+        return entry::no_place::<A>(Phase::Accept);
     }
     // SAFETY: not null, and the caller's promise.
     unsafe { *session = accepted };
@@ -101,16 +100,18 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial();
-        let unpack = |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?);
+        let limit = session.limits().receive;
+        let unpack =
+            |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, limit);
         let yielding = || pace::run_yield(session);
         let received = transport::receive(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         if let Err(Cause::Malformed | Cause::NoMemory) = received {
             // SAFETY: not null, and the caller's promise.
-            unsafe { memory::set(call, std::ptr::null_mut()) };
+            unsafe { *call = std::ptr::null_mut() };
         }
         // SAFETY: as above.
-        received.map(|received| unsafe { memory::set(call, received) })
+        received.map(|received| unsafe { *call = received })
     })
 }
 
@@ -132,7 +133,7 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
     })
 }
 
-/// Sends a response.
+/// Sends a response, and waits for its turn and for room.
 ///
 /// # Safety
 /// `response` points to an initialised response.
@@ -142,14 +143,20 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
         let unknown = message::encoded_unknown(response)?;
         let encoded = Drpc__Response::encode(response, &unknown)?;
         let _turn = Turn::wait(session);
-        transport::send(
-            session.fd(),
-            A::FRAMING,
-            &encoded,
-            session.limits().send,
-            &mut Pace { context: session, waits: true },
-        )
+        send(session, &encoded, true)
     }
+}
+
+/// Sends a response without a body, if that can be done at once.
+pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
+    let response = ResponseRef { sequence, status: status as i32, body: &[] };
+    let _turn = Turn::now(session).ok_or(Cause::Busy)?;
+    send(session, &response.encode(&[]), false)
+}
+
+fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+    let pace = &mut Pace { context: session, waits };
+    transport::send(session.fd(), A::FRAMING, message, session.limits().send, pace)
 }
 
 /// Gives a reference back.
@@ -159,7 +166,7 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
 pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
     entry::code::<A>(Phase::Configure, Subject::Nothing, |_| {
         // SAFETY: the caller's promise.
-        unsafe { Context::<A>::new(context)?.release(true) }
+        unsafe { Context::<A>::new(context)?.release() }
     })
 }
 

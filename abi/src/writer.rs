@@ -23,6 +23,11 @@ impl<A: Abi> Turn<A> {
         }
         Self(context)
     }
+
+    /// The right to send, unless somebody has it.
+    pub(crate) fn now(context: Context<A>) -> Option<Self> {
+        (!context.flags().set(SENDING)).then_some(Self(context))
+    }
 }
 
 impl<A: Abi> Drop for Turn<A> {

@@ -14,6 +14,8 @@ pub(crate) struct Header {
     pub(crate) left_out: &'static [&'static str],
     /// What stands before the declarations: includes.
     pub(crate) before: String,
+    /// What stands between them: before the comment of the item named.
+    pub(crate) between: Option<(&'static str, &'static str)>,
     /// What stands behind them: macros.
     pub(crate) after: &'static str,
 }
@@ -38,6 +40,7 @@ fn line_headers(line: &str) -> Vec<Header> {
         items: &[],
         left_out: &[],
         before: String::new(),
+        between: None,
         after: "",
     };
     let mut headers = vec![
@@ -92,10 +95,12 @@ fn line_headers(line: &str) -> Vec<Header> {
         },
         Header {
             before: ERRNO_BEFORE.into(),
+            between: Some(ERRNO_BETWEEN),
             after: "\n#endif /* DRPC_HAVE_DAOS_ERRNO_H */\n",
-            about: "The error numbers of DAOS, from its own header where that is installed. Functions return them\n * \
+            about:
+                "The error numbers of DAOS, from its own headers where those are installed. Functions return them\n * \
                     negated."
-                .into(),
+                    .into(),
             ..header("daos/drpc_errno.h", "", &["src/der.rs"])
         },
         Header {
@@ -153,12 +158,26 @@ const ERRNO_BEFORE: &str = "\
 #if defined(__has_include)
 #if __has_include(<daos_errno.h>)
 #include <daos_errno.h>
+#define DRPC_HAVE_GURT_ERRNO_H
 #define DRPC_HAVE_DAOS_ERRNO_H
+#elif __has_include(<gurt/errno.h>)
+#include <gurt/errno.h>
+#define DRPC_HAVE_GURT_ERRNO_H
 #endif
 #endif
 
-#ifndef DRPC_HAVE_DAOS_ERRNO_H
+#ifndef DRPC_HAVE_GURT_ERRNO_H
 ";
+
+/// Up to 1.0 the general numbers were in a header of their own, from another package.
+const ERRNO_BETWEEN: (&str, &str) = (
+    "DER_ERR_DAOS_BASE",
+    "\
+#endif /* DRPC_HAVE_GURT_ERRNO_H */
+
+#ifndef DRPC_HAVE_DAOS_ERRNO_H
+",
+);
 
 const ALLOCATOR_MACRO: &str = "
 /* Initialiser of a struct drpc_alloc named `self`. */

@@ -6,7 +6,11 @@ use crate::table::Header;
 pub(crate) fn finish(header: &Header, declarations: &str) -> String {
     let guard = guard(&header.path);
     let declarations = with_struct_tags(&on_one_line(&without_safety_notes(declarations)));
-    let declarations = declarations.trim();
+    let mut declarations = declarations.trim().to_owned();
+    if let Some((item, text)) = header.between {
+        let before = declarations.find(&format!("#define {item} ")).and_then(|at| declarations.get(..at)?.rfind("/**"));
+        declarations.insert_str(before.unwrap_or_default(), &format!("{text}\n"));
+    }
     let before = if header.before.is_empty() { String::new() } else { format!("{}\n", header.before) };
     format!(
         "/*\n * {}\n *\n * Generated from the Rust sources: see headers/.\n */\n#ifndef {guard}\n#define {guard}\n\n\

@@ -176,8 +176,8 @@ impl Reassembly {
         self.store(header, data)
     }
 
-    /// Verifies a record against its own header and the chunks before. The order of the checks decides which
-    /// error a record with several faults gives, and follows the original.
+    /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
+    /// which decides what error a record with several faults gives.
     #[inline]
     fn check<'a>(&self, record: &'a [u8]) -> Result<(Header, &'a [u8]), Cause> {
         let fault = |fault| Err(Cause::Header(fault));
@@ -189,11 +189,11 @@ impl Reassembly {
             0 => total,
             done => self.total.saturating_sub(u64::from(done) * MAX_DATA as u64),
         };
-        if size > MAX_DATA as u64 {
-            return fault(HeaderFault::Oversize { data: size });
-        }
         if count == 0 {
             return fault(HeaderFault::NoChunks);
+        }
+        if size > MAX_DATA as u64 {
+            return fault(HeaderFault::Oversize { data: size });
         }
         if size > missing {
             return fault(HeaderFault::Surplus { data: size, missing });

@@ -22,6 +22,10 @@ pub const RECORD_ROOM: usize = 256 << 10;
 /// Room for the text of the last error, its final zero byte included.
 pub const TEXT_ROOM: usize = 512;
 
+/// There is no memory for a buffer, so that nothing has been sent or received. (`Cause::NoMemory` is for a message
+/// that has been, and could not be stored.)
+const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
+
 /// The block. `taken` guards `record` against a caller that comes back (from a signal handler, say) while it is in
 /// use; only its own thread ever sees a block.
 #[repr(C)]
@@ -100,7 +104,7 @@ impl Drop for Returned<'_> {
 /// from a mapping of its own, or may go on in another thread.
 #[inline]
 pub fn with_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
-    let block = block().ok_or(Cause::NoMemory)?;
+    let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let block = unsafe { block.as_ref() };
     if block.taken.swap(true, Ordering::Relaxed) {
@@ -122,7 +126,7 @@ fn with_mapped_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Re
             unsafe { unmap(self.0.as_ptr().cast()) };
         }
     }
-    let mapped = Mapped(map().ok_or(Cause::NoMemory)?);
+    let mapped = Mapped(map().ok_or(NO_BUFFER)?);
     // SAFETY: the mapping is valid, zeroed, known to nobody else, and lives until `mapped` is dropped.
     let record = unsafe { slice::from_raw_parts_mut((*mapped.0.as_ptr()).record.get().cast(), RECORD_ROOM) };
     work(record)

@@ -17,7 +17,7 @@ pub use address::{PATH_MAX, Peer, own_path, peer, peer_path};
 pub use buffer::{RECORD_ROOM, TEXT_ROOM, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use poll::{PollFd, poll, wait_writable};
+pub use poll::{PollFd, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, peek, receive, send, shut_down};
 pub use socket::{accept, close, connect, listen, open, set_close_on_exec, set_nonblocking, set_timeout};
 pub use thread::UncancelledCall;

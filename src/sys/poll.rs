@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::errno;
+use super::thread::UncancelledCall;
 use crate::error::Cause;
 
 /// A descriptor to wait for.
@@ -13,6 +14,7 @@ pub type PollFd = libc::pollfd;
 
 /// `poll`, as it is: 0 when the time is over, an error when a signal came.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
+    let _uncancelled = UncancelledCall::new();
     // SAFETY: pointer and length describe `fds`.
     let rc = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
     usize::try_from(rc).map_err(|_| errno::last())
@@ -21,22 +23,22 @@ pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
 /// Waits until a socket that said EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the
 /// thread is not put to sleep for long, and what is given is run again and again.
 pub fn wait_writable(fd: RawFd, mut meanwhile: Option<&mut dyn FnMut()>) -> Result<(), Cause> {
+    let limit = timeout(fd, libc::SO_SNDTIMEO);
     if !is_nonblocking(fd) {
-        // A socket that waits says EAGAIN only when its timeout has run out.
-        return Err(Cause::TimedOut);
+        // A socket that waits by itself says so only when its timeout has run out.
+        return Err(if limit.is_some() { Cause::TimedOut } else { Cause::Os(libc::EAGAIN) });
     }
     let began = Instant::now();
-    let limit = timeout_ms(fd, libc::SO_SNDTIMEO).map(|ms| Duration::from_millis(ms.unsigned_abs().into()));
     let mut fds = [PollFd { fd, events: libc::POLLOUT, revents: 0 }];
     loop {
         let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-        let timeout = match (&meanwhile, left) {
+        let pause = match (&meanwhile, left) {
             (_, Some(Duration::ZERO)) => return Err(Cause::TimedOut),
             (Some(_), _) => 1,
-            (None, Some(left)) => c_int::try_from(left.as_millis()).unwrap_or(c_int::MAX).saturating_add(1),
+            (None, Some(left)) => whole_ms(left),
             (None, None) => -1,
         };
-        match poll(&mut fds, timeout) {
+        match poll(&mut fds, pause) {
             Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
             done => return done.map(drop),
         }
@@ -48,7 +50,7 @@ pub fn wait_writable(fd: RawFd, mut meanwhile: Option<&mut dyn FnMut()>) -> Resu
 
 /// What EAGAIN meant: that the socket's timeout ran out, if it has one and waits.
 pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
-    match timeout_ms(fd, option) {
+    match timeout(fd, option) {
         Some(_) if !is_nonblocking(fd) => Cause::TimedOut,
         _ => Cause::Os(libc::EAGAIN),
     }
@@ -60,12 +62,23 @@ fn is_nonblocking(fd: RawFd) -> bool {
     flags >= 0 && flags & libc::O_NONBLOCK != 0
 }
 
-/// A timeout of a socket in milliseconds; `None` when it has none.
-pub(super) fn timeout_ms(fd: RawFd, option: c_int) -> Option<c_int> {
+/// A duration as the timeout of `poll`, rounded up.
+pub fn whole_ms(duration: Duration) -> c_int {
+    c_int::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX)
+}
+
+/// The send timeout of a socket, if it has one.
+pub fn send_timeout(fd: RawFd) -> Option<Duration> {
+    timeout(fd, libc::SO_SNDTIMEO)
+}
+
+/// One of the timeouts of a socket; `None` when it has none.
+pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut len = mem::size_of::<libc::timeval>() as libc::socklen_t;
     // SAFETY: the pointers describe `time`, which any bytes make valid, and its length.
     let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut time).cast(), &mut len) };
-    let ms = time.tv_sec.saturating_mul(1000).saturating_add((time.tv_usec + 999) / 1000);
-    (rc == 0 && ms > 0).then_some(c_int::try_from(ms).unwrap_or(c_int::MAX))
+    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+    let timeout = seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0));
+    (rc == 0 && !timeout.is_zero()).then_some(timeout)
 }

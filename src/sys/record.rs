@@ -1,13 +1,14 @@
 //! Sending and receiving one record.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_short};
 use std::io::IoSlice;
 use std::mem;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::errno::{self, KeepErrno};
-use super::poll;
+use super::poll::{self, PollFd};
+use super::thread::UncancelledCall;
 use crate::error::Cause;
 
 /// A record that has been received.
@@ -30,6 +31,16 @@ pub enum Peeked {
     Nothing,
 }
 
+/// What belongs to one direction of a socket.
+#[derive(Clone, Copy)]
+struct Direction {
+    timeout: c_int,
+    events: c_short,
+}
+
+const SENDING: Direction = Direction { timeout: libc::SO_SNDTIMEO, events: libc::POLLOUT };
+const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: libc::POLLIN };
+
 /// Sends the slices as one record and says how many bytes the kernel took.
 #[inline]
 pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
@@ -37,7 +48,7 @@ pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
     // SAFETY: IoSlice has the layout of iovec, and sendmsg reads the memory that `slices` borrows, no more.
-    retried(fd, libc::SO_SNDTIMEO, || unsafe { libc::sendmsg(fd, &message, 0) })
+    retried(fd, SENDING, || unsafe { libc::sendmsg(fd, &message, 0) })
 }
 
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
@@ -51,7 +62,7 @@ pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cau
     message.msg_iov = parts.as_mut_ptr();
     message.msg_iovlen = parts.len() as _;
     // SAFETY: recvmsg writes to `message` and to the two halves of `buffer`, which is borrowed exclusively.
-    let len = retried(fd, libc::SO_RCVTIMEO, || unsafe { libc::recvmsg(fd, &mut message, 0) })?;
+    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd, &mut message, 0) })?;
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
 
@@ -87,25 +98,39 @@ fn header() -> libc::msghdr {
     unsafe { mem::zeroed() }
 }
 
-/// Repeats a call that a signal interrupted, but not beyond the timeout of the socket: the kernel begins a new one
-/// each time, and a timer of the program may be faster.
+/// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
+/// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
 #[inline]
-fn retried(fd: RawFd, timeout: c_int, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
-    let mut interrupted_at = None;
+fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+    let _uncancelled = UncancelledCall::new();
+    let mut interrupted = None;
     loop {
         if let Ok(len) = usize::try_from(call()) {
             return Ok(len);
         }
         match errno::last() {
-            Cause::Os(libc::EINTR) => {
-                let since = *interrupted_at.get_or_insert_with(Instant::now);
-                let limit = poll::timeout_ms(fd, timeout);
-                if limit.is_some_and(|ms| since.elapsed() >= Duration::from_millis(ms.unsigned_abs().into())) {
-                    return Err(Cause::TimedOut);
-                }
-            }
-            Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, timeout)),
+            Cause::Os(libc::EINTR) => wait_again(fd, direction, *interrupted.get_or_insert_with(Instant::now))?,
+            Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, direction.timeout)),
+            // Told once, before the records that came earlier: a reply may be among them.
+            Cause::Os(libc::ECONNRESET) if direction.events == libc::POLLIN && peek(fd) == Peeked::Data => {}
             cause => return Err(cause),
+        }
+    }
+}
+
+/// After a signal: waits for as long as the socket's timeout, if it has one, leaves since `began`.
+#[cold]
+fn wait_again(fd: RawFd, direction: Direction, began: Instant) -> Result<(), Cause> {
+    let Some(timeout) = poll::timeout(fd, direction.timeout) else { return Ok(()) };
+    loop {
+        let left = timeout.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(Cause::TimedOut);
+        }
+        let mut fds = [PollFd { fd, events: direction.events, revents: 0 }];
+        match poll::poll(&mut fds, poll::whole_ms(left)) {
+            Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
+            _ => return Ok(()),
         }
     }
 }

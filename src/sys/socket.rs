@@ -7,7 +7,9 @@ use std::ptr;
 use std::time::Duration;
 
 use super::address::{self, with_address};
-use super::errno;
+use super::errno::{self, KeepErrno};
+use super::poll;
+use super::thread::UncancelledCall;
 use crate::error::Cause;
 
 /// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
@@ -27,31 +29,45 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
 
 /// Connects the socket. On a signal it goes on: the peer has not seen anything yet.
 pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
+    let _uncancelled = UncancelledCall::new();
     let address = address::from_path(path)?;
     loop {
         match with_address(libc::connect, socket.as_raw_fd(), &address) {
             Err(Cause::Os(libc::EINTR)) => {}
+            Err(Cause::Os(libc::EAGAIN)) => return Err(poll::would_block(socket.as_raw_fd(), libc::SO_SNDTIMEO)),
             done => return done,
         }
     }
 }
 
 /// Gives the socket a name and listens. The mode, where one is given, is that of the socket file whatever the umask:
-/// binding applies the umask, so that what it took away is given back before anybody can connect.
+/// binding applies the umask, so that what it took away is given back before anybody can connect. When it fails, no
+/// file is left behind.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
-    if let Some(mode) = mode {
+    let listening = mode.map_or(Ok(()), |mode| change_mode(&address, mode)).and_then(|()| {
+        // SAFETY: the function takes numbers only.
+        check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) })
+    });
+    if listening.is_err() {
+        let _keep = KeepErrno::new();
         // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
-        check(unsafe { libc::chmod(address.sun_path.as_ptr(), mode) })?;
+        unsafe { libc::unlink(address.sun_path.as_ptr()) };
     }
-    // SAFETY: the function takes numbers only.
-    check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) })?;
-    Ok(())
+    listening.map(drop)
+}
+
+/// Changes the mode of a socket file, but not of what a symbolic link put in its place points to.
+fn change_mode(address: &libc::sockaddr_un, mode: libc::mode_t) -> Result<(), Cause> {
+    let path = address.sun_path.as_ptr();
+    // SAFETY: `path` is a string that ends with a zero byte, as above.
+    check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }).map(drop)
 }
 
 /// Takes the next connection.
 pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
+    let _uncancelled = UncancelledCall::new();
     let fd = loop {
         // SAFETY: no address is asked for, which the null pointers say.
         match check(unsafe { libc::accept(listener, ptr::null_mut(), ptr::null_mut()) }) {
@@ -80,7 +96,8 @@ pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
     let time = libc::timeval {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_usec: timeout.subsec_micros().into(),
+        // No time at all would mean no limit.
+        tv_usec: timeout.subsec_nanos().div_ceil(1000).min(999_999).into(),
     };
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
         let len = mem::size_of::<libc::timeval>() as libc::socklen_t;
@@ -92,6 +109,7 @@ pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
 
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
 pub fn close(fd: RawFd) -> Result<(), Cause> {
+    let _uncancelled = UncancelledCall::new();
     // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
     check(unsafe { libc::close(fd) }).map(drop)
 }

@@ -3,7 +3,10 @@
 use std::ffi::c_int;
 
 /// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
-/// the process when it meets Rust code.
+/// the process when it meets Rust code, so that everything that waits is done under this.
+///
+/// The state belongs to the thread: it must not be held while the program's yield function may go on with other work
+/// there.
 #[derive(Debug)]
 pub struct UncancelledCall(c_int);
 

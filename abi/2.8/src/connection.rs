@@ -143,10 +143,15 @@ pub unsafe extern "C" fn drpc_response_free(resp: *mut Drpc__Response) {
 /// dropped when it comes. One call at a time on a context.
 ///
 /// Returns 0 and the response in `*resp`, to be freed with drpc_response_free; `msg` stays the caller's. On an error
-/// `*resp` is left as it was: -DER_INVAL for an argument that is NULL or a body with a length but no data,
-/// -DER_OVERFLOW if the message is too large, neither of which sends anything; -DER_NOMEM; -DER_NOREPLY if the peer
-/// closed the connection instead of replying; -DER_TIMEDOUT (drpc_set_timeout); -DER_PROTO, -DER_TRUNC or
-/// -DER_MISMATCH if what came is no response; else what the error of the socket translates to.
+/// `*resp` is left as it was.
+/// * Nothing is sent: -DER_INVAL, an argument is NULL or a body has a length but no data; -DER_OVERFLOW, the call is
+///   too large.
+/// * No reply came in time, and is dropped by the next call should it come: -DER_TIMEDOUT (drpc_set_timeout),
+///   -DER_AGAIN (a socket made non-blocking).
+/// * The peer closed the connection instead of replying: -DER_NOREPLY.
+/// * What came is no response: -DER_PROTO, -DER_TRUNC, -DER_MISMATCH; or it is too large: -DER_OVERFLOW. If records
+///   are missing or do not fit together, the connection is ended, and later calls fail.
+/// * -DER_NOMEM, or what the error of the socket translates to.
 ///
 /// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
 ///
@@ -163,7 +168,7 @@ pub unsafe extern "C" fn drpc_call(
     unsafe { client::call::<V2_8>(ctx, flags, msg, resp) }
 }
 
-/// Connects to the server that listens at the path `sockaddr`.
+/// Connects to the server that listens at the path `sockaddr`. The socket waits.
 ///
 /// Returns 0 and the context in `*drpcp`, to be given back with drpc_close; or close its descriptor and free its two
 /// parts. On an error `*drpcp` is NULL: -DER_INVAL for an argument that is NULL, -DER_BADPATH for a path that is
@@ -227,11 +232,13 @@ pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc, drpc: *mut *mut dr
 
 /// Waits for the next call of a session.
 ///
-/// Returns 0 and the call in `*call`, to be freed with drpc_call_free. Otherwise -DER_INVAL if `call` is NULL or
-/// `ctx` is no session, -DER_NOMEM, -DER_AGAIN if the socket does not wait and no whole call is there yet,
-/// -DER_TIMEDOUT (drpc_set_timeout), -DER_TRUNC if the peer has closed the connection or a record is cut short,
-/// -DER_PROTO or -DER_MISMATCH if what came is no call, -DER_OVERFLOW if it is too large, else what the error of the
-/// socket translates to.
+/// Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+/// * -DER_INVAL: `call` is NULL or `ctx` is no session.
+/// * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+///   (drpc_set_timeout).
+/// * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
+/// * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.
+/// * -DER_NOMEM, or what the error of the socket translates to.
 ///
 /// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
 ///
@@ -243,7 +250,8 @@ pub unsafe extern "C" fn drpc_recv_call(ctx: *mut drpc, call: *mut *mut Drpc__Ca
     unsafe { session::recv_call::<V2_8>(ctx, call) }
 }
 
-/// Sends the response to a call. Several threads may do so on one session: the messages do not mix.
+/// Sends the response to a call. Several threads may do so on one session: the messages do not mix. Where the socket
+/// has no room, this waits for it, also on a socket made non-blocking.
 ///
 /// Returns 0; `resp` stays the caller's. Otherwise -DER_INVAL if `resp` is NULL, `ctx` is no session, or the body has
 /// a length but no data; -DER_OVERFLOW if the message is too large, and nothing is sent; -DER_NOMEM; -DER_TIMEDOUT

@@ -23,8 +23,8 @@ pub unsafe extern "C" fn drpc_progress_context_create(listener: *mut drpc) -> *m
 }
 
 /// Closes the sessions and the listener of a progress context and frees it. A handler that still runs keeps its
-/// session until it has answered. From within a handler that drpc_progress runs, this is carried out when that
-/// returns.
+/// session until it has answered. From within a handler that drpc_progress runs, this is carried out before that
+/// returns, which serves no further session; the context must not be used after that.
 ///
 /// (DAOS: src/engine/drpc_progress.c.)
 ///
@@ -40,10 +40,13 @@ pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_con
 /// every session and for the listener: receives, runs handlers, sends their responses, accepts, closes. One thread at
 /// a time for each context. A session whose peer sends only part of a message does not delay the others.
 ///
-/// Returns 0 when something was done; -DER_TIMEDOUT when there was nothing to do; -DER_INVAL if `ctx` or something in
-/// it is NULL; -DER_BUSY if it is called from a handler that it runs; -DER_AGAIN when a session was ready and had
-/// nothing after all; -DER_MISC if the listener is broken, the error of accepting a connection if that fails; else what the
-/// error of poll translates to, also -DER_MISC after a signal. Whatever a session does only ends that session.
+/// Returns 0 when something was done. A session in trouble is closed, and nothing else happens.
+/// * -DER_TIMEDOUT: there was nothing to do.
+/// * -DER_INVAL: `ctx` or something in it is NULL. -DER_BUSY: called from a handler that it runs.
+/// * -DER_AGAIN: a session was ready and had nothing after all.
+/// * -DER_MISC: the listener is broken; or a signal came. If accepting a connection fails, what that error translates
+///   to.
+/// * -DER_NOMEM, or what the error of poll translates to.
 ///
 /// (DAOS: src/engine/drpc_progress.c.)
 ///

@@ -14,8 +14,10 @@ pub extern "C" fn drpc_version() -> *const c_char {
 }
 
 /// Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes
-/// longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records
-/// may take that long for each.
+/// longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records may
+/// take that long for each, and twice as long while signals arrive. On a listener it is how long drpc_progress, or the
+/// function that it gave to the spawner, may wait for a client to take its response, for the sessions accepted from
+/// then on.
 ///
 /// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
 /// translates to.

@@ -105,10 +105,15 @@ void drpc_response_free(Drpc__Response *resp);
  * dropped when it comes. One call at a time on a context.
  *
  * Returns 0 and the response in `*resp`, to be freed with drpc_response_free; `msg` stays the caller's. On an error
- * `*resp` is left as it was: -DER_INVAL for an argument that is NULL or a body with a length but no data,
- * -DER_OVERFLOW if the message is too large, neither of which sends anything; -DER_NOMEM; -DER_NOREPLY if the peer
- * closed the connection instead of replying; -DER_TIMEDOUT (drpc_set_timeout); -DER_PROTO, -DER_TRUNC or
- * -DER_MISMATCH if what came is no response; else what the error of the socket translates to.
+ * `*resp` is left as it was.
+ * * Nothing is sent: -DER_INVAL, an argument is NULL or a body has a length but no data; -DER_OVERFLOW, the call is
+ *   too large.
+ * * No reply came in time, and is dropped by the next call should it come: -DER_TIMEDOUT (drpc_set_timeout),
+ *   -DER_AGAIN (a socket made non-blocking).
+ * * The peer closed the connection instead of replying: -DER_NOREPLY.
+ * * What came is no response: -DER_PROTO, -DER_TRUNC, -DER_MISMATCH; or it is too large: -DER_OVERFLOW. If records
+ *   are missing or do not fit together, the connection is ended, and later calls fail.
+ * * -DER_NOMEM, or what the error of the socket translates to.
  *
  * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
  */
@@ -118,7 +123,7 @@ int drpc_call(struct drpc *ctx,
               Drpc__Response **resp);
 
 /**
- * Connects to the server that listens at the path `sockaddr`.
+ * Connects to the server that listens at the path `sockaddr`. The socket waits.
  *
  * Returns the context, to be given back with drpc_close; or close its descriptor and free its two parts. NULL if
  * that fails: errno and drpc_last_error say why.
@@ -159,11 +164,13 @@ struct drpc *drpc_accept(struct drpc *listener_ctx);
 /**
  * Waits for the next call of a session.
  *
- * Returns 0 and the call in `*call`, to be freed with drpc_call_free. Otherwise -DER_INVAL if `call` is NULL or
- * `ctx` is no session, -DER_NOMEM, -DER_AGAIN if the socket does not wait and no whole call is there yet,
- * -DER_TIMEDOUT (drpc_set_timeout), -DER_TRUNC if the peer has closed the connection or a record is cut short,
- * -DER_PROTO or -DER_MISMATCH if what came is no call, -DER_OVERFLOW if it is too large, else what the error of the
- * socket translates to.
+ * Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+ * * -DER_INVAL: `call` is NULL or `ctx` is no session.
+ * * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+ *   (drpc_set_timeout).
+ * * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
+ * * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.
+ * * -DER_NOMEM, or what the error of the socket translates to.
  *
  * (DAOS: src/common/drpc.c, 0.8 to 1.0.)
  */
@@ -171,7 +178,8 @@ int drpc_recv_call(struct drpc *ctx,
                    Drpc__Call **call);
 
 /**
- * Sends the response to a call. Several threads may do so on one session: the messages do not mix.
+ * Sends the response to a call. Several threads may do so on one session: the messages do not mix. Where the socket
+ * has no room, this waits for it, also on a socket made non-blocking.
  *
  * Returns 0; `resp` stays the caller's. Otherwise -DER_INVAL if `resp` is NULL, `ctx` is no session, or the body has
  * a length but no data; -DER_OVERFLOW if the message is too large, and nothing is sent; -DER_NOMEM; -DER_TIMEDOUT

@@ -1,5 +1,5 @@
 /*
- * The error numbers of DAOS, from its own header where that is installed. Functions return them
+ * The error numbers of DAOS, from its own headers where those are installed. Functions return them
  * negated.
  *
  * Generated from the Rust sources: see headers/.
@@ -10,11 +10,15 @@
 #if defined(__has_include)
 #if __has_include(<daos_errno.h>)
 #include <daos_errno.h>
+#define DRPC_HAVE_GURT_ERRNO_H
 #define DRPC_HAVE_DAOS_ERRNO_H
+#elif __has_include(<gurt/errno.h>)
+#include <gurt/errno.h>
+#define DRPC_HAVE_GURT_ERRNO_H
 #endif
 #endif
 
-#ifndef DRPC_HAVE_DAOS_ERRNO_H
+#ifndef DRPC_HAVE_GURT_ERRNO_H
 
 /** Success. */
 #define DER_SUCCESS 0
@@ -162,6 +166,13 @@
 
 /** Quota exceeded. */
 #define DER_QUOTA_LIMIT 1046
+
+/** Unknown error. */
+#define DER_UNKNOWN 501000
+
+#endif /* DRPC_HAVE_GURT_ERRNO_H */
+
+#ifndef DRPC_HAVE_DAOS_ERRNO_H
 
 /** What the numbers of storage begin after. */
 #define DER_ERR_DAOS_BASE 2000
@@ -324,9 +335,6 @@
 
 /** One more than the last number of storage. */
 #define DER_LAST_VALID 2053
-
-/** Unknown error. */
-#define DER_UNKNOWN 501000
 
 #endif /* DRPC_HAVE_DAOS_ERRNO_H */
 

@@ -23,7 +23,10 @@ enum drpc_log_level {
         DRPC_LOG_DEBUG = 4,
 };
 
-/** Takes a log line, which has no line break at its end and is valid during the call only. Any thread may call it. */
+/**
+ * Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
+ * that uses the library, from inside its functions.
+ */
 typedef void (*drpc_log_fn)(int level, const char *line, void *arg);
 
 #ifdef __cplusplus
@@ -68,8 +71,8 @@ int drpc_set_socket_mode(mode_t mode);
 
 /**
  * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
- * back to the default: 128 MiB, but for a message sent as one datagram, UNIXCOMM_MAXMSGSIZE. A larger one to be
- * sent gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
+ * back to the default: 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8 to 2.6. A larger one to be sent
+ * gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
  *
  * Returns 0.
  */
@@ -80,8 +83,10 @@ const char *drpc_version(void);
 
 /**
  * Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes
- * longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records
- * may take that long for each.
+ * longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records may
+ * take that long for each, and twice as long while signals arrive. On a listener it is how long drpc_progress, or the
+ * function that it gave to the spawner, may wait for a client to take its response, for the sessions accepted from
+ * then on.
  *
  * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
  * translates to.
