@@ -289,6 +289,19 @@ fn a_reply_cut_by_the_clock_is_taken_later() {
     assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
 }
 
+/// Zero takes a timeout away; the shortest time there is does not.
+#[test]
+fn a_tiny_timeout_is_one() {
+    for framing in FRAMINGS {
+        let tiny = Duration::from_nanos(1);
+        let (mut client, _server, _dir) = with_raw_server(framing, tiny);
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        let (mut session, _client, _dir) = with_raw_client(framing, None);
+        session.set_timeout(tiny).unwrap();
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));
+    }
+}
+
 /// A call that goes out in part costs the connection: the server could not tell where the next one begins.
 #[test]
 fn half_a_call_ends_the_connection() {
@@ -329,6 +342,22 @@ fn a_server_that_closes_gives_no_reply() {
             assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::NoReply));
         });
         assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+    }
+}
+
+/// Who closes with something unread resets the connection, which is told before the records sent earlier.
+#[test]
+fn calls_before_a_reset_are_received() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, None);
+        session.reply(&Response::to_unparsable()).unwrap();
+        client.send_message(framing, &[0x18, 1]);
+        client.send_message(framing, &[0x18, 2]);
+        drop(client);
+        for sequence in 1..=2 {
+            assert_eq!(session.receive(), Ok(Some(Call { sequence, ..Call::default() })));
+        }
+        assert_eq!(session.receive(), Ok(None));
     }
 }
 

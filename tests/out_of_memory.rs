@@ -184,8 +184,7 @@ fn the_connection_stays_in_step() {
         })
     };
     assert_eq!(receive(long, (0, usize::MAX)), Err(Cause::NoMemory));
-    let idle = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
-    assert_eq!(Aftermath::of(Cause::NoMemory, Framing::Chunked, &idle), Aftermath::InStep);
+    assert_eq!(Aftermath::of(Cause::NoMemory, Framing::Chunked), Aftermath::InStep);
     assert_eq!(receive(short, (0, 0)), Ok(true));
     assert_eq!(receive(long, (0, 0)), Ok(true));
     transport::send(fd, Framing::Chunked, &short.encode(&[]), 100, &mut Unpaced).unwrap();
