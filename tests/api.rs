@@ -1,0 +1,853 @@
+//! The Rust API over real sockets: clients, listeners, sessions and services, with each other and with peers that
+//! write and read raw records.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
+
+mod peer;
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{fs, iter};
+
+use drpc::der::{self, Release};
+use drpc::framing::chunked::{HEADER_LEN, MAX_DATA, MAX_RECORD};
+use drpc::modules::mgmt;
+use drpc::{
+    Call, Cause, Client, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener, Module, PathFault, Phase,
+    Response, Sequence, Service, Session, Status,
+};
+use peer::{Peer, pattern};
+use prost::Message;
+use socket2::{Domain, SockAddr, Socket, Type};
+use tempfile::TempDir;
+
+const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
+
+/// Long enough for what has to happen, so that a test which hangs fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a test waits for when nothing is to happen.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// What a record can hold that is received.
+const ROOM: usize = 256 << 10;
+
+/// A path for a socket, in a directory that lives as long as the first half.
+fn place() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drpc.sock");
+    (dir, path)
+}
+
+/// A listener whose connections are raw.
+fn raw_listener(path: &Path) -> Socket {
+    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+    socket.listen(8).unwrap();
+    socket
+}
+
+/// A raw connection to a listener.
+fn raw_client(path: &Path) -> Peer {
+    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    socket.connect(&SockAddr::unix(path).unwrap()).unwrap();
+    Peer::new(socket)
+}
+
+/// A client and the raw server at the other end.
+fn with_raw_server(framing: Framing, timeout: Duration) -> (Client, Peer, TempDir) {
+    let (dir, path) = place();
+    let listener = raw_listener(&path);
+    let client = Client::builder().framing(framing).timeout(timeout).connect(&path).unwrap();
+    (client, Peer::new(listener.accept().unwrap().0), dir)
+}
+
+/// A session and the raw client at the other end.
+fn with_raw_client(framing: Framing, limit: Option<usize>) -> (Session, Peer, TempDir) {
+    let (dir, path) = place();
+    let mut builder = Listener::builder().framing(framing);
+    if let Some(limit) = limit {
+        builder = builder.message_limit(limit);
+    }
+    let listener = builder.bind(&path).unwrap();
+    let peer = raw_client(&path);
+    let session = listener.accept().unwrap();
+    session.set_timeout(PATIENCE).unwrap();
+    (session, peer, dir)
+}
+
+/// A chunk of a message.
+fn chunk(total: usize, index: u32, count: u32, data: &[u8]) -> Vec<u8> {
+    let sizes = [total as u64, data.len() as u64].map(u64::to_ne_bytes).concat();
+    let place = [index, count].map(u32::to_ne_bytes).concat();
+    [&sizes, &place, data].concat()
+}
+
+/// The records of a message.
+fn records(framing: Framing, message: &[u8]) -> Vec<Vec<u8>> {
+    match framing {
+        Framing::Datagram => vec![message.to_vec()],
+        _ if message.is_empty() => vec![chunk(0, 0, 1, b"")],
+        _ => {
+            let pieces = message.chunks(MAX_DATA);
+            let count = pieces.len() as u32;
+            (0..count).zip(pieces).map(|(index, piece)| chunk(message.len(), index, count, piece)).collect()
+        }
+    }
+}
+
+fn response(sequence: i64, status: Status, body: &[u8]) -> Vec<u8> {
+    Response { sequence, status: status.into(), body: body.to_vec() }.encode_to_vec()
+}
+
+fn success(sequence: i64, body: &[u8]) -> Vec<u8> {
+    response(sequence, Status::Success, body)
+}
+
+impl Peer {
+    fn send_message(&self, framing: Framing, message: &[u8]) {
+        records(framing, message).iter().for_each(|record| self.send(record));
+    }
+
+    /// The next message; it has one record only.
+    fn receive_message(&self, framing: Framing) -> Vec<u8> {
+        let record = self.receive();
+        if framing == Framing::Datagram {
+            return record;
+        }
+        let message = record.get(HEADER_LEN..).unwrap_or_default().to_vec();
+        assert_eq!(record, chunk(message.len(), 0, 1, &message));
+        message
+    }
+
+    fn receive_call(&self, framing: Framing) -> Call {
+        Call::decode(&self.receive_message(framing)[..]).unwrap()
+    }
+
+    fn receive_response(&self, framing: Framing) -> Response {
+        Response::decode(&self.receive_message(framing)[..]).unwrap()
+    }
+
+    /// The other side has closed or shut down the connection.
+    fn assert_end(&self) {
+        assert_eq!(self.receive(), b"");
+        assert_eq!(self.receive(), b"", "an empty record, not the end");
+    }
+}
+
+/// Method 1 gives the body back, the others fail, each in its way.
+struct Echo(i32);
+
+impl Module for Echo {
+    fn id(&self) -> i32 {
+        self.0
+    }
+
+    fn handle(&self, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        match method {
+            1 => Ok(body.to_vec()),
+            2 => Err(Failure::other().with_text("no such pool")),
+            3 => Err(Failure::unmarshaling_payload()),
+            4 => Err(Failure::marshaling_response()),
+            _ => Err(Failure::unknown_method()),
+        }
+    }
+}
+
+fn echo() -> Service {
+    let mut service = Service::new();
+    service.register(Echo(7)).unwrap();
+    service
+}
+
+/// Serves one client in a thread.
+fn serve(listener: Listener) -> JoinHandle<Result<(), Error>> {
+    thread::spawn(move || {
+        let mut session = listener.accept()?;
+        session.set_timeout(PATIENCE)?;
+        session.serve(&echo())
+    })
+}
+
+fn describe(result: Result<impl Sized, Error>) -> (Phase, Cause) {
+    let Err(error) = result else { panic!("that was to fail") };
+    (error.phase(), error.cause())
+}
+
+#[test]
+fn bodies_of_every_size_come_back() {
+    let around_a_chunk = 131_036..=131_061;
+    let sizes = [0, 1, 16_374, 16_375].into_iter().chain(around_a_chunk);
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let listener = Listener::builder().framing(framing).message_limit(64 << 20).bind(&path).unwrap();
+        let server = serve(listener);
+        let mut client =
+            Client::builder().framing(framing).message_limit(64 << 20).timeout(PATIENCE).connect(&path).unwrap();
+        let long = if framing == Framing::Chunked { vec![1 << 20, 16 << 20] } else { vec![] };
+        for (sequence, size) in (1..).zip(sizes.clone().chain(long)) {
+            let body = pattern(size);
+            let response = client.call(7, 1, &body).unwrap();
+            assert_eq!((response.sequence, response.status()), (sequence, Status::Success), "{framing:?} {size}");
+            assert!(response.body == body, "{framing:?}: another body of {size} bytes");
+        }
+        drop(client);
+        assert_eq!(server.join().unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn calls_are_sent_as_they_are_recorded() {
+    for framing in FRAMINGS {
+        let (mut client, server, _dir) = with_raw_server(framing, PATIENCE);
+        for sequence in 1..=3 {
+            server.send_message(framing, &success(sequence, b""));
+            client.call(-1, 207, b"body").unwrap();
+            let expected = Call { module: -1, method: 207, sequence, body: b"body".to_vec() };
+            assert_eq!(server.receive_message(framing), expected.encode_to_vec());
+        }
+    }
+}
+
+#[test]
+fn sequences() {
+    let next = |counter| Sequence::at(counter).next_counter();
+    assert_eq!(
+        [i32::MIN, -1, 0, 1, 2, i32::MAX].map(|counter| Sequence::at(counter).number()),
+        [1, 1, 1, 1, 2, i32::MAX]
+    );
+    assert_eq!([-1, 0, 1, i32::MAX - 1, i32::MAX].map(next), [2, 2, 2, i32::MAX, 1]);
+    let fifth = Sequence::at(5);
+    assert_eq!(
+        [-1, 0, 4, 5, 6, i64::MAX].map(|reply| fifth.is_stale(reply, true)),
+        [false, true, true, false, false, false]
+    );
+    assert_eq!([-1, 0, 4, 5].map(|reply| fifth.is_stale(reply, false)), [false; 4]);
+}
+
+#[test]
+fn replies_to_submitted_calls_are_dropped() {
+    for framing in FRAMINGS {
+        let (mut client, server, _dir) = with_raw_server(framing, PATIENCE);
+        for sequence in 1..=2 {
+            let submitted = client.submit(7, 1, b"later").unwrap();
+            assert_eq!((submitted.sequence, submitted.status()), (sequence, Status::Submitted));
+            assert_eq!(submitted.body, b"");
+            assert_eq!(server.receive_call(framing).sequence, sequence);
+        }
+        server.send_message(framing, &success(1, b"first"));
+        server.send_message(framing, &success(2, b"second"));
+        server.send_message(framing, &success(3, b"third"));
+        assert_eq!(client.call(7, 1, b"now").unwrap().body, b"third");
+        // Nothing is owed any more: numbers are not looked at, there are servers that send any.
+        server.send_message(framing, &success(1, b"fourth"));
+        assert_eq!(client.call(7, 1, b"now").unwrap().body, b"fourth");
+    }
+}
+
+/// "That was no call" has sequence -1: it answers the call that waits, whatever is owed.
+#[test]
+fn an_answer_to_no_call_is_delivered() {
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, PATIENCE);
+    client.submit(7, 1, b"").unwrap();
+    server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
+    let response = client.call(7, 1, b"").unwrap();
+    assert_eq!((response.sequence, response.status()), (-1, Status::FailedUnmarshalCall));
+}
+
+#[test]
+fn a_late_reply_is_dropped() {
+    for framing in FRAMINGS {
+        let (mut client, server, _dir) = with_raw_server(framing, MOMENT);
+        let began = Instant::now();
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        assert!(began.elapsed() >= MOMENT && began.elapsed() < PATIENCE);
+        server.send_message(framing, &success(1, b"late"));
+        server.send_message(framing, &success(2, b"in time"));
+        assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
+        assert_eq!([1, 2].map(|_| server.receive_call(framing).sequence), [1, 2]);
+    }
+}
+
+#[test]
+fn a_reply_cut_by_the_clock_is_taken_later() {
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, MOMENT);
+    let late = records(Framing::Chunked, &success(1, &pattern(2 * MAX_DATA)));
+    assert_eq!(late.len(), 3);
+    for record in &late[..2] {
+        thread::scope(|scope| {
+            scope.spawn(|| server.send(record));
+            assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        });
+    }
+    server.send(&late[2]);
+    server.send_message(Framing::Chunked, &success(2, b"late, too"));
+    server.send_message(Framing::Chunked, &success(3, b"in time"));
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
+}
+
+/// Zero takes a timeout away; the shortest time there is does not.
+#[test]
+fn a_tiny_timeout_is_one() {
+    for framing in FRAMINGS {
+        let tiny = Duration::from_nanos(1);
+        let (mut client, _server, _dir) = with_raw_server(framing, tiny);
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        let (mut session, _client, _dir) = with_raw_client(framing, None);
+        session.set_timeout(tiny).unwrap();
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));
+    }
+}
+
+/// A call that goes out in part costs the connection: the server could not tell where the next one begins.
+#[test]
+fn half_a_call_ends_the_connection() {
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, MOMENT);
+    let body = pattern(4 << 20);
+    assert_eq!(describe(client.call(7, 1, &body)), (Phase::Call, Cause::TimedOut));
+    assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+    let got = iter::repeat_with(|| server.receive()).take_while(|record| !record.is_empty()).count();
+    assert!((1..40).contains(&got), "{got} records of a call cut short");
+    server.assert_end();
+}
+
+/// While nothing of it is out, a call that times out leaves the connection as it was.
+#[test]
+fn a_call_not_sent_leaves_the_connection() {
+    let (mut client, server, _dir) = with_raw_server(Framing::Datagram, MOMENT);
+    let body = pattern(16_000);
+    let submitted = iter::repeat_with(|| client.submit(7, 1, &body)).take_while(Result::is_ok).count();
+    assert!((1..1000).contains(&submitted));
+    assert_eq!(describe(client.submit(7, 1, &body)), (Phase::Call, Cause::TimedOut));
+    for sequence in 1..=submitted {
+        assert_eq!(server.receive_call(Framing::Datagram).sequence, sequence as i64);
+    }
+    server.send_message(Framing::Datagram, &success(submitted as i64 + 3, b"now"));
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"now");
+    assert_eq!(server.receive_call(Framing::Datagram).sequence, submitted as i64 + 3);
+}
+
+#[test]
+fn a_server_that_closes_gives_no_reply() {
+    for framing in FRAMINGS {
+        let (mut client, server, _dir) = with_raw_server(framing, PATIENCE);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                server.receive_call(framing);
+                drop(server);
+            });
+            assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::NoReply));
+        });
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+    }
+}
+
+/// Who closes with something unread resets the connection, which is told before the records sent earlier.
+#[test]
+fn calls_before_a_reset_are_received() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, None);
+        session.reply(&Response::to_unparsable()).unwrap();
+        client.send_message(framing, &[0x18, 1]);
+        client.send_message(framing, &[0x18, 2]);
+        drop(client);
+        for sequence in 1..=2 {
+            assert_eq!(session.receive(), Ok(Some(Call { sequence, ..Call::default() })));
+        }
+        assert_eq!(session.receive(), Ok(None));
+    }
+}
+
+#[test]
+fn a_garbled_reply_spoils_one_call_only() {
+    for framing in FRAMINGS {
+        let (mut client, server, _dir) = with_raw_server(framing, PATIENCE);
+        server.send_message(framing, b"\x08");
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::Malformed));
+        server.send_message(framing, &success(2, b"good"));
+        assert_eq!(client.call(7, 1, b"").unwrap().body, b"good");
+    }
+}
+
+#[test]
+fn a_broken_header_ends_the_connection() {
+    use HeaderFault::*;
+    let two = pattern(MAX_DATA + 1);
+    let first = records(Framing::Chunked, &two)[0].clone();
+    let (data, total) = (MAX_DATA as u64 + 1, two.len() as u64);
+    let broken: [(Vec<Vec<u8>>, HeaderFault); 11] = [
+        (vec![b"no header".to_vec()], Missing { len: 9 }),
+        (vec![chunk(two.len(), 0, 2, &two)], Oversize { data }),
+        (vec![chunk(2, 0, 0, b"no")], NoChunks),
+        (vec![chunk(1, 0, 1, b"no")], Surplus { data: 2, missing: 1 }),
+        (vec![chunk(9, 0, 1, b"no")], Short { data: 2, due: 9 }),
+        (vec![chunk(2, 0, 2, b"no")], Inconsistent { total: 2, count: 2 }),
+        (vec![chunk(2, 1, 1, b"no")], IndexOutOfRange { index: 1, count: 1 }),
+        (vec![chunk(two.len(), 1, 2, &two[1..])], OutOfOrder { index: 1, expected: 0 }),
+        (vec![chunk(2, 0, 1, b"no")[..25].to_vec()], Stub { len: 25, announced: 26 }),
+        (vec![first.clone(), chunk(3, 0, 1, b"two")], Surplus { data: 3, missing: 1 }),
+        (vec![first, chunk(two.len() + 1, 1, 2, b"2")], Inconsistent { total: total + 1, count: 2 }),
+    ];
+    for (records, fault) in broken {
+        let (mut client, server, _dir) = with_raw_server(Framing::Chunked, PATIENCE);
+        records.iter().for_each(|record| server.send(record));
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::Header(fault)));
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+        server.receive_call(Framing::Chunked);
+        server.assert_end();
+
+        // A session only says so; what becomes of it is the program's business.
+        let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+        records.iter().for_each(|record| client.send(record));
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::Header(fault)));
+    }
+}
+
+#[test]
+fn half_a_message_is_told_from_the_end() {
+    let half = &records(Framing::Chunked, &pattern(MAX_DATA + 1))[0];
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, PATIENCE);
+    server.send(half);
+    // Reading the call first: a server that closes with a call unread resets the connection.
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            server.receive_call(Framing::Chunked);
+            drop(server);
+        });
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::Cut));
+    });
+
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    client.send(half);
+    drop(client);
+    assert_eq!(describe(session.receive()), (Phase::Receive, Cause::Cut));
+}
+
+#[test]
+fn too_large_a_call_is_not_sent() {
+    // Ten bytes go before the body.
+    let cases =
+        [(Framing::Datagram, None, 16 << 10), (Framing::Datagram, Some(500), 500), (Framing::Chunked, Some(500), 500)];
+    for (framing, chosen, limit) in cases {
+        let (_dir, path) = place();
+        let listener = raw_listener(&path);
+        let mut builder = Client::builder().framing(framing).timeout(PATIENCE);
+        if let Some(chosen) = chosen {
+            builder = builder.message_limit(chosen);
+        }
+        let mut client = builder.connect(&path).unwrap();
+        let server = Peer::new(listener.accept().unwrap().0);
+        let head = Call { module: 2, method: mgmt::GET_ATTACH_INFO, sequence: 1, body: pattern(limit - 20) };
+        let head = head.encoded_len() - (limit - 20);
+        let too_big = Cause::TooBig { size: limit as u64 + 1, limit };
+        let body = pattern(limit + 1 - head);
+        assert_eq!(describe(client.call(2, mgmt::GET_ATTACH_INFO, &body)), (Phase::Call, too_big));
+        assert_eq!(describe(client.submit(2, mgmt::GET_ATTACH_INFO, &body)), (Phase::Call, too_big));
+        server.send_message(framing, &success(3, b""));
+        client.call(2, mgmt::GET_ATTACH_INFO, &body[1..]).unwrap();
+        let call = server.receive_call(framing);
+        assert_eq!((call.sequence, call.encoded_len()), (3, limit), "the first that was sent");
+    }
+}
+
+#[test]
+fn too_large_a_response_is_not_sent() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, Some(100));
+        let reply = |len| Response { sequence: 1, status: 0, body: pattern(len) };
+        assert_eq!(reply(96).encoded_len(), 100);
+        let too_big = Cause::TooBig { size: 101, limit: 100 };
+        assert_eq!(describe(session.reply(&reply(97))), (Phase::Respond, too_big));
+        session.reply(&reply(96)).unwrap();
+        assert_eq!(client.receive_response(framing), reply(96));
+    }
+}
+
+#[test]
+fn too_large_a_message_is_not_accepted() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, Some(100));
+        let call = |len| Call { body: pattern(len), ..Call::default() };
+        assert_eq!(call(98).encoded_len(), 100);
+        client.send_message(framing, &call(99).encode_to_vec());
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TooBig { size: 101, limit: 100 }));
+        client.send_message(framing, &call(98).encode_to_vec());
+        assert_eq!(session.receive(), Ok(Some(call(98))));
+    }
+    // Without a limit of the program's own. The claim is enough.
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    let (total, limit) = ((128 << 20) + 1, 128 << 20);
+    client.send(&chunk(total, 0, total.div_ceil(MAX_DATA) as u32, &pattern(MAX_DATA)));
+    let too_big = Cause::TooBig { size: total as u64, limit };
+    assert_eq!(describe(session.receive()), (Phase::Receive, too_big));
+}
+
+/// The kernel cuts a datagram that is too large, which only a raised send buffer makes possible.
+#[test]
+fn a_cut_datagram_is_no_message() {
+    let call = |len: usize| {
+        let call = Call { method: 1, body: pattern(len - 6), ..Call::default() };
+        assert_eq!(call.encoded_len(), len);
+        call
+    };
+    let (mut session, client, _dir) = with_raw_client(Framing::Datagram, None);
+    client.0.set_send_buffer_size(2 * ROOM).unwrap();
+    client.send(&call(ROOM + 1).encode_to_vec());
+    let truncated = Cause::Truncated { room: ROOM };
+    assert_eq!(describe(session.receive()), (Phase::Receive, truncated));
+    client.send(&call(ROOM).encode_to_vec());
+    assert_eq!(session.receive(), Ok(Some(call(ROOM))));
+
+    let (mut client, server, _dir) = with_raw_server(Framing::Datagram, PATIENCE);
+    server.0.set_send_buffer_size(2 * ROOM).unwrap();
+    server.send(&success(1, &pattern(ROOM)));
+    assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, truncated));
+    // It is gone as a whole, and the next reply follows.
+    server.send(&success(2, b"good"));
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"good");
+}
+
+/// Too large a datagram has been read; of a message in chunks the rest is still to come, and nobody wants it.
+#[test]
+fn too_large_a_reply_ends_the_connection_only_in_chunks() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let listener = raw_listener(&path);
+        let mut client =
+            Client::builder().framing(framing).message_limit(100).timeout(PATIENCE).connect(&path).unwrap();
+        let server = Peer::new(listener.accept().unwrap().0);
+        let reply = success(1, &pattern(97));
+        server.send_message(framing, &reply);
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TooBig { size: 101, limit: 100 }));
+        if framing == Framing::Datagram {
+            server.send(&success(2, &pattern(96)));
+            assert_eq!(client.call(7, 1, b"").unwrap().body, pattern(96));
+        } else {
+            assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::Os(libc::EPIPE)));
+            server.receive_call(framing);
+            server.assert_end();
+        }
+    }
+}
+
+#[test]
+fn an_empty_datagram_is_told_from_the_end() {
+    let (mut session, client, _dir) = with_raw_client(Framing::Datagram, None);
+    let full = Call { sequence: 1, ..Call::default() };
+    client.send(b"");
+    assert_eq!(session.receive(), Ok(Some(Call::default())));
+    client.send(b"");
+    client.send(&full.encode_to_vec());
+    assert_eq!([session.receive(), session.receive()], [Ok(Some(Call::default())), Ok(Some(full))]);
+    drop(client);
+    assert_eq!([session.receive(), session.receive()], [Ok(None), Ok(None)]);
+
+    let (mut client, server, _dir) = with_raw_server(Framing::Datagram, PATIENCE);
+    server.send(b"");
+    assert_eq!(client.call(7, 1, b""), Ok(Response::default()));
+
+    // In chunks, an empty message has a header.
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    client.send(&chunk(0, 0, 1, b""));
+    assert_eq!(session.receive(), Ok(Some(Call::default())));
+    drop(client);
+    assert_eq!(session.receive(), Ok(None));
+}
+
+#[test]
+fn surplus_bytes_of_a_record_are_ignored() {
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    let mut record = chunk(2, 0, 1, &[0x18, 5]);
+    record.resize(MAX_RECORD, 0xff);
+    client.send(&record);
+    assert_eq!(session.receive(), Ok(Some(Call { sequence: 5, ..Call::default() })));
+}
+
+#[test]
+fn a_session_goes_on_after_a_timeout() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, None);
+        session.set_timeout(MOMENT).unwrap();
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));
+        let size = if framing == Framing::Chunked { MAX_DATA + 1 } else { 100 };
+        let call = Call { body: pattern(size), ..Call::default() };
+        let records = records(framing, &call.encode_to_vec());
+        for record in &records[..records.len() - 1] {
+            client.send(record);
+            assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));
+        }
+        client.send(records.last().unwrap());
+        assert_eq!(session.receive(), Ok(Some(call)));
+        // Zero is no timeout at all.
+        session.set_timeout(Duration::ZERO).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(2 * MOMENT);
+                client.send_message(framing, &[0x18, 1]);
+            });
+            assert_eq!(session.receive(), Ok(Some(Call { sequence: 1, ..Call::default() })));
+        });
+    }
+}
+
+#[test]
+fn a_service_answers_every_call() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let server = serve(Listener::builder().framing(framing).bind(&path).unwrap());
+        let mut client = Client::builder().framing(framing).timeout(PATIENCE).connect(&path).unwrap();
+        let cases = [
+            (7, 1, Status::Success),
+            (7, 2, Status::Failure),
+            (7, 3, Status::FailedUnmarshalPayload),
+            (7, 4, Status::FailedMarshal),
+            (7, 5, Status::UnknownMethod),
+            (7, -1, Status::UnknownMethod),
+            (8, 1, Status::UnknownModule),
+            (-7, 1, Status::UnknownModule),
+        ];
+        for (sequence, (module, method, status)) in (1..).zip(cases) {
+            let body = if status == Status::Success { &b"body"[..] } else { b"" };
+            let expected = Response { sequence, status: status.into(), body: body.to_vec() };
+            assert_eq!(client.call(module, method, b"body"), Ok(expected));
+        }
+        drop(client);
+        assert_eq!(server.join().unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn what_is_no_call_is_answered() {
+    for framing in FRAMINGS {
+        let (mut session, client, _dir) = with_raw_client(framing, None);
+        client.send_message(framing, b"\xff\xff");
+        assert_eq!(describe(session.serve(&echo())), (Phase::Receive, Cause::Malformed));
+        let unparsable = Response { sequence: -1, status: Status::FailedUnmarshalCall.into(), body: Vec::new() };
+        assert_eq!(client.receive_response(framing), unparsable);
+        // The session has not lost its place.
+        client.send_message(framing, &Call { module: 7, method: 1, ..Call::default() }.encode_to_vec());
+        client.0.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(session.serve(&echo()), Ok(()));
+        assert_eq!(client.receive_message(framing), b"");
+    }
+}
+
+#[test]
+fn a_client_that_left_is_an_error_only_when_it_is_answered() {
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    client.send_message(Framing::Chunked, &[0x18, 1]);
+    drop(client);
+    let call = session.receive().unwrap().unwrap();
+    assert_eq!(
+        describe(session.reply(&Response::success(&call, Vec::new()))),
+        (Phase::Respond, Cause::Os(libc::EPIPE))
+    );
+    assert_eq!(session.receive(), Ok(None));
+}
+
+#[test]
+fn modules_are_registered_once() {
+    let mut service = echo();
+    assert_eq!(service.register(Echo(7)), Err(DuplicateModule(7)));
+    assert_eq!(DuplicateModule(7).to_string(), "module 7 is registered already");
+    assert_eq!(service.register(Echo(-7)), Ok(()));
+    assert_eq!(service.module(7).map(|module| module.id()), Some(7));
+    assert!(service.module(8).is_none());
+    assert!(format!("{service:?}").contains("-7"));
+}
+
+#[test]
+fn responses_name_their_call() {
+    let call = Call { sequence: 9, ..Call::default() };
+    assert_eq!(Response::success(&call, b"body".to_vec()).encode_to_vec(), success(9, b"body"));
+    assert_eq!(Response::of_status(&call, Status::Failure).encode_to_vec(), response(9, Status::Failure, b""));
+    assert_eq!(Response::to_unparsable().encode_to_vec(), response(-1, Status::FailedUnmarshalCall, b""));
+    // A status of a later release counts as none of ours; what the message says is kept.
+    assert_eq!(Response { status: 100, ..Response::default() }.status(), Status::Success);
+}
+
+#[test]
+fn failures_have_a_status_and_a_text() {
+    let cases = [
+        (Failure::other(), Status::Failure, "an unknown error occurred"),
+        (Failure::unknown_module(), Status::UnknownModule, "the client requested a module that nobody serves"),
+        (
+            Failure::unknown_method(),
+            Status::UnknownMethod,
+            "the client requested a method that the module does not have",
+        ),
+        (Failure::unmarshaling_call(), Status::FailedUnmarshalCall, "the call could not be decoded"),
+        (Failure::unmarshaling_payload(), Status::FailedUnmarshalPayload, "the body of the call could not be decoded"),
+        (Failure::marshaling_response(), Status::FailedMarshal, "the response could not be encoded"),
+        (Failure::new(Status::Success), Status::Success, ""),
+        (Failure::new(Status::Failure).with_text(String::from("no such pool")), Status::Failure, "no such pool"),
+    ];
+    for (failure, status, text) in cases {
+        assert_eq!((failure.status(), failure.to_string().as_str()), (status, text));
+    }
+}
+
+#[test]
+fn paths_that_cannot_be_sockets() {
+    let long = "x".repeat(108);
+    let cases = [
+        ("", PathFault::Empty, "the socket path is empty"),
+        (long.as_str(), PathFault::TooLong { len: 108 }, "socket path of 108 bytes, the longest possible is 107"),
+        ("a\0b", PathFault::Nul, "the socket path contains a zero byte"),
+    ];
+    for (path, fault, text) in cases {
+        let connected = Client::connect(path).unwrap_err();
+        assert_eq!((connected.phase(), connected.cause()), (Phase::Connect, Cause::BadPath(fault)));
+        assert_eq!(connected.to_string(), format!("connect {path}: {text}"));
+        let bound = Listener::bind(path).unwrap_err();
+        assert_eq!((bound.phase(), bound.cause()), (Phase::Listen, Cause::BadPath(fault)));
+        assert_eq!(bound.to_string(), format!("listen {path}: {text}"));
+    }
+}
+
+#[test]
+fn the_longest_path_works() {
+    let (dir, _) = place();
+    let prefix = dir.path().as_os_str().len() + 1;
+    let path = dir.path().join("x".repeat(107 - prefix));
+    assert_eq!(path.as_os_str().len(), 107);
+    let listener = Listener::bind(&path).unwrap();
+    let client = Client::connect(&path).unwrap();
+    assert!(fs::exists(&path).unwrap());
+    assert_eq!((listener.path(), client.path()), (&*path, &*path));
+}
+
+#[test]
+fn modes_of_the_socket_file() {
+    for (mode, expected) in [(None, 0o600), (Some(0o666), 0o666), (Some(0o777), 0o777), (Some(0), 0)] {
+        let (_dir, path) = place();
+        let mut builder = Listener::builder();
+        if let Some(mode) = mode {
+            builder = builder.mode(mode);
+        }
+        let listener = builder.bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, expected);
+        drop(listener);
+        assert!(fs::exists(&path).unwrap(), "the file stays, as with the originals");
+    }
+}
+
+/// Descriptors are not inherited by programs that the process starts.
+#[test]
+fn descriptors_are_closed_at_exec() {
+    let (_dir, path) = place();
+    let listener = Listener::bind(&path).unwrap();
+    let client = Client::connect(&path).unwrap();
+    let session = listener.accept().unwrap();
+    for fd in [listener.as_fd(), client.as_fd(), session.as_fd()] {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+        let flags = i32::from_str_radix(flags, 8).unwrap();
+        assert_ne!(flags & libc::O_CLOEXEC, 0, "{info}");
+        assert_eq!(flags & libc::O_NONBLOCK, 0, "{info}");
+    }
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let (dir, path) = place();
+    let shown = path.display();
+    let connect = || Client::connect(&path).unwrap_err().to_string();
+    let listen = || Listener::bind(&path).unwrap_err().to_string();
+
+    let missing = "no such file or directory: the server is not running, or uses another path";
+    assert_eq!(connect(), format!("connect {shown}: {missing}"));
+    drop(raw_listener(&path));
+    let refused = "connection refused: the socket exists but nobody listens";
+    assert_eq!(connect(), format!("connect {shown}: {refused}"));
+    let in_use = "address already in use: remove the file if no server uses it any more";
+    assert_eq!(listen(), format!("listen {shown}: {in_use}"));
+    fs::remove_file(&path).unwrap();
+    let stream = UnixListener::bind(&path).unwrap();
+    let wrong_type = "protocol wrong type for socket: the socket is not of type SOCK_SEQPACKET";
+    assert_eq!(connect(), format!("connect {shown}: {wrong_type}"));
+    drop(stream);
+
+    let nowhere = dir.path().join("nowhere/drpc.sock");
+    let error = Listener::bind(&nowhere).unwrap_err();
+    let no_directory = "no such file or directory: the directory does not exist";
+    assert_eq!(error.to_string(), format!("listen {}: {no_directory}", nowhere.display()));
+    assert_eq!(error.socket(), nowhere);
+    assert_eq!((error.phase(), error.cause()), (Phase::Listen, Cause::Os(libc::ENOENT)));
+    assert!(std::error::Error::source(&error).is_none());
+}
+
+#[test]
+fn errors_of_a_connection_say_what_to_do() {
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, MOMENT);
+    let shown = client.path().display().to_string();
+    let mut call = |body: &[u8]| client.call(7, 1, body).unwrap_err().to_string();
+    assert_eq!(call(b""), format!("reply {shown}: timed out"));
+    server.send_message(Framing::Chunked, b"?");
+    let other = "the peer may speak another release's wire format";
+    assert_eq!(call(b""), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));
+    (0..2).for_each(|_| drop(server.receive()));
+    server.0.shutdown(std::net::Shutdown::Write).unwrap();
+    let none = "the peer closed the connection without a reply";
+    let crashed = "the peer crashed, refused the call, or speaks another release's wire format";
+    assert_eq!(call(b""), format!("reply {shown}: {none}: {crashed}"));
+    // With a call unread the connection would be reset.
+    drop(server.receive());
+    drop(server);
+    assert_eq!(call(b""), format!("call {shown}: broken pipe: the peer has closed the connection"));
+
+    let (mut client, server, _dir) = with_raw_server(Framing::Datagram, PATIENCE);
+    let shown = client.path().display().to_string();
+    let too_big = client.call(7, 1, &pattern(16 << 10)).unwrap_err().to_string();
+    let limit = "the limit can be changed with drpc_set_max_message";
+    assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384: {limit}"));
+    drop(server);
+
+    let (mut client, server, _dir) = with_raw_server(Framing::Chunked, PATIENCE);
+    let shown = client.path().display().to_string();
+    server.send(b"hello");
+    let short = "record of 5 bytes, too short for a chunk header";
+    assert_eq!(client.call(7, 1, b"").unwrap_err().to_string(), format!("reply {shown}: {short}: {other}"));
+}
+
+/// What C callers get for each cause.
+#[test]
+fn every_cause_has_its_number() {
+    use HeaderFault::*;
+    let cases = [
+        (Cause::Os(libc::ENOENT), der::DER_NONEXIST, libc::ENOENT),
+        (Cause::Os(libc::EPIPE), der::DER_MISC, libc::EPIPE),
+        (Cause::TimedOut, der::DER_TIMEDOUT, libc::ETIMEDOUT),
+        (Cause::Closed, der::DER_TRUNC, libc::ECONNRESET),
+        (Cause::NoReply, der::DER_NOREPLY, libc::ECONNRESET),
+        (Cause::Cut, der::DER_TRUNC, libc::ECONNRESET),
+        (Cause::Truncated { room: 1 }, der::DER_TRUNC, libc::EMSGSIZE),
+        (Cause::Header(Missing { len: 1 }), der::DER_TRUNC, libc::EPROTO),
+        (Cause::Header(Oversize { data: 1 }), der::DER_TRUNC, libc::EPROTO),
+        (Cause::Header(NoChunks), der::DER_PROTO, libc::EPROTO),
+        (Cause::Header(Surplus { data: 1, missing: 1 }), der::DER_TRUNC, libc::EPROTO),
+        (Cause::Header(Short { data: 1, due: 1 }), der::DER_PROTO, libc::EPROTO),
+        (Cause::Header(Inconsistent { total: 1, count: 1 }), der::DER_PROTO, libc::EPROTO),
+        (Cause::Header(IndexOutOfRange { index: 1, count: 1 }), der::DER_PROTO, libc::EPROTO),
+        (Cause::Header(OutOfOrder { index: 1, expected: 1 }), der::DER_MISMATCH, libc::EPROTO),
+        (Cause::Header(Stub { len: 1, announced: 1 }), der::DER_TRUNC, libc::EPROTO),
+        (Cause::Malformed, der::DER_PROTO, libc::EPROTO),
+        (Cause::TooBig { size: 1, limit: 1 }, der::DER_OVERFLOW, libc::EMSGSIZE),
+        (Cause::NoMemory, der::DER_NOMEM, libc::ENOMEM),
+        (Cause::BadPath(PathFault::Empty), der::DER_BADPATH, libc::EINVAL),
+        (Cause::BadPath(PathFault::TooLong { len: 1 }), der::DER_BADPATH, libc::ENAMETOOLONG),
+        (Cause::BadPath(PathFault::Nul), der::DER_BADPATH, libc::EINVAL),
+        (Cause::Invalid("?"), der::DER_INVAL, libc::EINVAL),
+        (Cause::Busy, der::DER_BUSY, libc::EBUSY),
+    ];
+    for (cause, number, errno) in cases {
+        for release in [Release::V0_8, Release::V2_8] {
+            assert_eq!((cause.code(release), cause.errno()), (-number, errno), "{cause:?}");
+        }
+        assert!(!cause.is_would_block(), "{cause:?}");
+    }
+    assert!(Cause::Os(libc::EAGAIN).is_would_block());
+}

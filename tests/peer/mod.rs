@@ -1,0 +1,41 @@
+//! The other end of a connection, which writes and reads raw records. It shares no code with the library.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use socket2::Socket;
+
+/// No test waits longer than this for the other side.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// More than the largest record of any test.
+const ROOM: usize = 1 << 20;
+
+/// One end of a connection.
+pub(crate) struct Peer(pub(crate) Socket);
+
+impl Peer {
+    pub(crate) fn new(socket: Socket) -> Self {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    /// Sends one record, which may be empty.
+    pub(crate) fn send(&self, record: &[u8]) {
+        assert_eq!((&self.0).write(record).unwrap(), record.len());
+    }
+
+    /// Takes the next record; no bytes at the end of the connection, too.
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        let mut record = vec![0; ROOM];
+        let len = (&self.0).read(&mut record).unwrap();
+        record.truncate(len);
+        record
+    }
+}
+
+/// What the recordings and the tests use as a body.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 + 7) as u8).collect()
+}
