@@ -6,6 +6,7 @@ use std::ptr;
 
 use ::drpc::Cause;
 
+use crate::entry;
 use crate::memory;
 use crate::message::{self, Message};
 use crate::protobuf_c::{
@@ -198,61 +199,62 @@ unsafe fn init<M: Message>(message: *mut M) {
     }
 }
 
-/// Size of the encoded message; 0 for what is no message of the type.
-unsafe fn packed_size<M: Message>(message: *const M) -> usize {
+/// Hands the pieces of the encoded message to `put`, in order, and returns their size; 0 for what is no message of
+/// the type.
+unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(usize, &[u8])) -> usize {
     let mut size = 0;
+    let mut put_next = |piece: &[u8]| {
+        put(size, piece);
+        size += piece.len();
+        Ok::<(), Cause>(())
+    };
     // SAFETY: the caller of the C function has a message there, or null.
-    let packed = unsafe { pack_pieces(message, |piece| size += piece.len()) };
-    packed.map_or(0, |()| size)
-}
-
-/// Hands the pieces of the encoded message to `put`, in order.
-unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(&[u8])) -> Result<(), Cause> {
-    // SAFETY: the caller of the C function has a message there, or null.
-    unsafe {
+    let packed = entry::infallible(Err(Cause::Malformed), || unsafe {
         if !message::is_a(message) {
             return Err(Cause::Invalid("not a message of this type"));
         }
-        M::encode(message, &[])?.pieces().into_iter().for_each(&mut put);
-        message::each_unknown(message, |piece| {
-            put(piece);
-            Ok(())
-        })
-    }
+        M::encode(message, &[])?.pieces().into_iter().try_for_each(&mut put_next)?;
+        message::each_unknown(message, &mut put_next)
+    });
+    packed.map_or(0, |()| size)
+}
+
+unsafe fn packed_size<M: Message>(message: *const M) -> usize {
+    // SAFETY: the caller of the C function has a message there, or null.
+    unsafe { pack_pieces(message, |_, _| {}) }
 }
 
 unsafe fn pack<M: Message>(message: *const M, out: *mut u8) -> usize {
-    let mut size = 0;
-    let put = |piece: &[u8]| {
+    if out.is_null() {
+        return 0;
+    }
+    let put = |at: usize, piece: &[u8]| {
         // SAFETY: `out` has room for the encoded message, as the C function asks for.
-        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), out.add(size), piece.len()) };
-        size += piece.len();
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), out.add(at), piece.len()) };
     };
     // SAFETY: the caller of the C function has a message there, or null.
-    let packed = unsafe { pack_pieces(message, put) };
-    packed.map_or(0, |()| size)
+    unsafe { pack_pieces(message, put) }
 }
 
 unsafe fn pack_to_buffer<M: Message>(message: *const M, buffer: *mut ProtobufCBuffer) -> usize {
-    let mut size = 0;
-    let put = |piece: &[u8]| {
-        // SAFETY: `buffer` points to a buffer, as the C function asks for.
-        if let Some(append) = unsafe { (*buffer).append }.filter(|_| !piece.is_empty()) {
+    // SAFETY: `buffer` is null or points to a buffer, as the C function asks for.
+    let Some(append) = unsafe { buffer.as_ref() }.and_then(|buffer| buffer.append) else { return 0 };
+    let put = |_, piece: &[u8]| {
+        if !piece.is_empty() {
             // SAFETY: the buffer's own function.
             unsafe { append(buffer, piece.len(), piece.as_ptr()) };
         }
-        size += piece.len();
     };
     // SAFETY: the caller of the C function has a message there, or null.
-    let packed = unsafe { pack_pieces(message, put) };
-    packed.map_or(0, |()| size)
+    unsafe { pack_pieces(message, put) }
 }
 
 unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, data: *const u8) -> *mut M {
-    // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
-    let message =
-        unsafe { memory::bytes(data, len).and_then(|bytes| message::unpack(Heap::new(allocator), bytes, usize::MAX)) };
-    message.unwrap_or(ptr::null_mut())
+    entry::infallible(ptr::null_mut(), || {
+        // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
+        let (bytes, heap) = unsafe { (memory::bytes(data, len), Heap::new(allocator)) };
+        bytes.and_then(|bytes| message::unpack(heap, bytes, usize::MAX)).unwrap_or(ptr::null_mut())
+    })
 }
 
 /// Sets every field of `message` to its default.
