@@ -56,7 +56,7 @@ INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`, in this order.
-CHECKS := fmt check-headers clippy doc test-rust check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+CHECKS := fmt check-headers check-abi-size clippy doc test-rust check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 
 .PHONY: all demo check install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
 .DELETE_ON_ERROR:
@@ -154,6 +154,13 @@ test-rust: setup-build
 check-headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- check
 	@echo 'ok - headers are what the Rust sources give'
+
+# What is unsafe has to stay small enough to be read in one sitting.
+ABI_LINES := 2500
+check-abi-size:
+	@lines=$$(cat abi/src/*.rs abi/*/src/*.rs | grep -cvE '^[[:space:]]*(//|$$)'); \
+	echo "# abi/ has $$lines lines of code, comments not counted"; \
+	test $$lines -lt $(ABI_LINES) && echo 'ok - abi/ is small'
 
 check-exports: setup-demo all
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)

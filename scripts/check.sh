@@ -11,13 +11,16 @@ logs=$1
 shift
 mkdir -p "$logs"
 
+# Seconds that one part may take; a hang is a failure.
+limit=900
+
 passed=0
 failed=0
 for part; do
 	log=$logs/$part.log
 	begin=$(date +%s)
 	# The parts need not look for packages again: `make check` has done so.
-	"${MAKE:-make}" --no-print-directory "$part" SETUP=: >"$log" 2>&1 </dev/null
+	timeout "$limit" "${MAKE:-make}" --no-print-directory "$part" SETUP=: >"$log" 2>&1 </dev/null
 	status=$?
 	counts=$(awk -v status=$status -f "$(dirname "$0")/count.awk" "$log") || counts="0 1"
 	part_passed=${counts% *}

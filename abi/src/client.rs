@@ -12,6 +12,7 @@ use ::drpc::{Cause, Phase, Status, sys};
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
+use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
 use crate::pace::{self, Pace};
@@ -191,7 +192,13 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
             transport::receive(context.fd(), A::FRAMING, &mut partial, A::RECORD, keep, || pace::run_yield(context));
         match received {
             Ok(true) => return Ok(()),
-            Ok(false) => context.flags().reply_came(),
+            Ok(false) => {
+                context.flags().reply_came();
+                log::note(
+                    Level::Debug,
+                    format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())),
+                );
+            }
             Err(cause) => return Err(after_failed_receive(context, partial, cause)),
         }
     }

@@ -47,10 +47,15 @@ fn clear() {
     }
 }
 
+/// Does some work on the registry, if there is one.
+fn with_registry(work: impl FnOnce() -> c_int) -> c_int {
+    entry::infallible(-der::DER_MISC, || match INITIALISED.load(Ordering::Acquire) {
+        true => work(),
+        false => -der::DER_UNINIT,
+    })
+}
+
 fn register(module: c_int, handler: drpc_handler_t) -> c_int {
-    if !INITIALISED.load(Ordering::Acquire) {
-        return -der::DER_UNINIT;
-    }
     let Some(slot) = slot(module).filter(|_| handler.is_some()) else {
         return -der::DER_INVAL;
     };
@@ -60,9 +65,6 @@ fn register(module: c_int, handler: drpc_handler_t) -> c_int {
 }
 
 fn unregister(module: c_int) -> c_int {
-    if !INITIALISED.load(Ordering::Acquire) {
-        return -der::DER_UNINIT;
-    }
     match slot(module) {
         Some(slot) => {
             slot.store(ptr::null_mut(), Ordering::Release);
@@ -116,7 +118,7 @@ pub extern "C" fn drpc_hdlr_fini() -> c_int {
 /// is NULL; -DER_EXIST if the module has a handler, which it keeps.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_register(module_id: c_int, handler: drpc_handler_t) -> c_int {
-    entry::infallible(-der::DER_MISC, || register(module_id, handler))
+    with_registry(|| register(module_id, handler))
 }
 
 /// Registers the handlers of an array that ends with an entry whose handler is NULL. NULL is an empty array. The
@@ -128,10 +130,7 @@ pub extern "C" fn drpc_hdlr_register(module_id: c_int, handler: drpc_handler_t) 
 /// `handlers` is null or an array that ends with an entry without a handler.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler) -> c_int {
-    entry::infallible(-der::DER_MISC, || {
-        if !INITIALISED.load(Ordering::Acquire) {
-            return -der::DER_UNINIT;
-        }
+    with_registry(|| {
         let mut last = 0;
         // SAFETY: the caller's promise.
         unsafe {
@@ -155,7 +154,7 @@ pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
 /// Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_...
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_unregister(module_id: c_int) -> c_int {
-    entry::infallible(-der::DER_MISC, || unregister(module_id))
+    with_registry(|| unregister(module_id))
 }
 
 /// Takes the modules of an array out of the registry; the array is as for drpc_hdlr_register_all.
@@ -166,10 +165,7 @@ pub extern "C" fn drpc_hdlr_unregister(module_id: c_int) -> c_int {
 /// `handlers` is null or an array that ends with an entry without a handler.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_hdlr_unregister_all(handlers: *mut dss_drpc_handler) -> c_int {
-    entry::infallible(-der::DER_MISC, || {
-        if !INITIALISED.load(Ordering::Acquire) {
-            return -der::DER_UNINIT;
-        }
+    with_registry(|| {
         let unregister_entry = |entry: &dss_drpc_handler| {
             // The original passes over entries that are wrong.
             let _ = unregister(entry.module_id);

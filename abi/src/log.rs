@@ -1,6 +1,6 @@
 //! Log lines: none, unless the program or the environment asks for them.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
@@ -23,6 +23,9 @@ pub(crate) enum Level {
     Info = drpc_log_level::DRPC_LOG_INFO as i32,
     Debug = drpc_log_level::DRPC_LOG_DEBUG as i32,
 }
+
+/// The levels by name, from the first.
+const NAMES: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// Lines that peers can provoke, at most this many a second.
 const PROVOKED_PER_SECOND: u32 = 10;
@@ -47,14 +50,9 @@ static STDERR_LEVEL: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 fn stderr_level() -> usize {
     let read = || {
-        let level = sys::secure_variable(c"DRPC_LOG", |value| match value.to_bytes() {
-            b"error" => Level::Error as usize,
-            b"warn" => Level::Warn as usize,
-            b"info" => Level::Info as usize,
-            b"debug" => Level::Debug as usize,
-            _ => 0,
-        });
-        NonZeroUsize::MIN.saturating_add(level.unwrap_or(0))
+        let named = |value: &CStr| NAMES.iter().position(|name| name.as_bytes() == value.to_bytes());
+        let level = sys::secure_variable(c"DRPC_LOG", named).flatten();
+        NonZeroUsize::MIN.saturating_add(level.map_or(0, |index| index + 1))
     };
     STDERR_LEVEL.get_or_init(read).get() - 1
 }
@@ -70,14 +68,8 @@ pub(crate) fn line(level: Level, text: &BoundedText) {
         // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
         unsafe { log(level as c_int, text.as_c_str().as_ptr(), arg) };
     } else if stderr_level() >= level as usize {
-        let name = match level {
-            Level::Error => "error",
-            Level::Warn => "warning",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        };
-        let parts = ["libdrpc: ", name, ": "].map(|part| IoSlice::new(part.as_bytes()));
-        let [library, name, colon] = parts;
+        let name = NAMES.get(level as usize - 1).copied().unwrap_or_default();
+        let [library, name, colon] = ["libdrpc: ", name, ": "].map(|part| IoSlice::new(part.as_bytes()));
         sys::write_stderr(&[library, name, colon, IoSlice::new(text.as_bytes()), IoSlice::new(b"\n")]);
     }
 }

@@ -120,34 +120,28 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> 
     })
 }
 
-/// What becomes of a session.
-enum Fate {
-    /// It stays; the number is what drpc_progress is to return.
-    Stays(c_int),
-    /// It is closed.
-    Ends,
-}
-
+/// Serves a session that has something, and closes it when it comes to its end.
+///
 /// # Safety
 /// `node` is in the list of a progress context.
 unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
-    let fate = if revents & libc::POLLNVAL != 0 {
+    let stays = if revents & libc::POLLNVAL != 0 {
         note(session, Level::Error, "its descriptor is not open");
         // The number may be another's by the time the session is closed.
         session.forget_socket();
-        Fate::Ends
+        None
     } else if hung_up && sys::peek(session.fd()) != Peeked::Data {
         note(session, Level::Info, "the peer has closed the connection");
-        Fate::Ends
+        None
     } else if hung_up || revents & libc::POLLIN != 0 {
         receive(session)
     } else {
-        Fate::Stays(0)
+        Some(0)
     };
-    if let Fate::Stays(code) = fate {
+    if let Some(code) = stays {
         return code;
     }
     // SAFETY: the node's reference to the session is given back, and the node is not used any more.
@@ -160,8 +154,9 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
     0
 }
 
-/// Receives one record of a session, and serves the call that it completes.
-fn receive<A: Abi>(session: Context<A>) -> Fate {
+/// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
+/// else what drpc_progress is to return.
+fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     let mut partial = session.take_partial();
     let mut sequence = -1;
     let limit = session.limits().receive;
@@ -176,12 +171,12 @@ fn receive<A: Abi>(session: Context<A>) -> Fate {
     }
     let call = match received {
         Ok(Some(call)) => call,
-        Ok(None) => return Fate::Stays(0),
-        Err(cause) if cause.is_would_block() => return Fate::Stays(cause.code(A::RELEASE)),
+        Ok(None) => return Some(0),
+        Err(cause) if cause.is_would_block() => return Some(cause.code(A::RELEASE)),
         Err(cause) => {
             entry::report(Phase::Receive, Subject::Socket(session.fd()), cause);
             answer_unreadable(session, sequence, cause);
-            return Fate::Ends;
+            return None;
         }
     };
     // SAFETY: the call has just been made.
@@ -190,9 +185,9 @@ fn receive<A: Abi>(session: Context<A>) -> Fate {
     if let Err(cause) = unsafe { drpc_progress::dispatch(session, call) } {
         entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
-        return Fate::Ends;
+        return None;
     }
-    Fate::Stays(0)
+    Some(0)
 }
 
 /// Answers what could not be read as a call. A datagram client is never left without an answer: up to 2.6 it takes
@@ -241,18 +236,14 @@ unsafe fn serve_listener<A: Abi>(
     // SAFETY: the caller's promise.
     let Err(cause) = (unsafe { accept(sessions, listener) }) else { return 0 };
     entry::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
-    match cause {
-        Cause::NoMemory => {
-            listener.set_rest(Rest::after(rested));
-            return cause.code(A::RELEASE);
-        }
+    if let Cause::NoMemory | Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) = cause {
         // The connection stays in the queue, and poll would return at once for ever.
-        Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-            listener.set_rest(Rest::after(rested));
-        }
-        _ => {}
+        listener.set_rest(Rest::after(rested));
     }
-    A::ACCEPT_FAILED.map_or(cause.code(A::RELEASE), |code| -code)
+    match A::ACCEPT_FAILED {
+        Some(code) if cause != Cause::NoMemory => -code,
+        _ => cause.code(A::RELEASE),
+    }
 }
 
 /// # Safety
@@ -265,6 +256,9 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
         if let Err(cause) = Context::<A>::new(session).and_then(|new| prepare(new, listener)) {
             session::close::<A>(session);
             return Err(cause);
+        }
+        if let Ok(session) = Context::<A>::new(session) {
+            note(session, Level::Info, "accepted");
         }
         (*node.as_ptr()).ctx = session.cast();
         list::add(&raw mut (*node.keep()).link, sessions);
