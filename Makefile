@@ -20,6 +20,14 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DESTDIR ?=
 
+# make cannot handle names with spaces.
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this folder contains a space: $(CURDIR))
+endif
+ifneq ($(words $(PREFIX))-$(filter /%,$(PREFIX)),1-$(PREFIX))
+$(error PREFIX must be an absolute path without spaces: $(PREFIX))
+endif
+
 # Not from the environment, where such a name may mean anything: clean removes it.
 BUILD := build
 override BUILD := $(abspath $(BUILD))
@@ -158,8 +166,9 @@ check-headers: setup-build
 # What is unsafe has to stay small enough to be read in one sitting.
 ABI_LINES := 2500
 check-abi-size:
-	@lines=$$(cat abi/src/*.rs abi/*/src/*.rs | grep -cvE '^[[:space:]]*(//|$$)'); \
-	echo "# abi/ has $$lines lines of code, comments not counted"; \
+	@lines=$$(awk 'FNR == 1 { test = 0 } /^#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' \
+		abi/src/*.rs abi/*/src/*.rs | wc -l); \
+	echo "# abi/ has $$lines lines of code, comments and unit tests not counted"; \
 	test $$lines -lt $(ABI_LINES) && echo 'ok - abi/ is small'
 
 check-exports: setup-demo all

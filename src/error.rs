@@ -23,8 +23,14 @@ pub enum Phase {
     Receive,
     /// Sending a response.
     Respond,
+    /// Registering handlers.
+    Register,
+    /// Running the progress loop.
+    Progress,
     /// Setting an option.
     Configure,
+    /// Closing a connection, or counting its references.
+    Close,
 }
 
 impl fmt::Display for Phase {
@@ -37,7 +43,10 @@ impl fmt::Display for Phase {
             Self::Reply => "reply",
             Self::Receive => "receive",
             Self::Respond => "respond",
+            Self::Register => "register",
+            Self::Progress => "progress",
             Self::Configure => "configure",
+            Self::Close => "close",
         })
     }
 }
@@ -87,6 +96,10 @@ pub enum Cause {
     Invalid(&'static str),
     /// It is being done already.
     Busy,
+    /// Nothing can be registered yet.
+    Uninitialised,
+    /// The module has a handler already.
+    Exists,
 }
 
 /// What is wrong with a socket path.
@@ -189,6 +202,8 @@ impl Cause {
             Self::BadPath(_) => der::DER_BADPATH,
             Self::Invalid(_) => der::DER_INVAL,
             Self::Busy => der::DER_BUSY,
+            Self::Uninitialised => der::DER_UNINIT,
+            Self::Exists => der::DER_EXIST,
         }
     }
 
@@ -204,6 +219,8 @@ impl Cause {
             Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
             Self::BadPath(_) | Self::Invalid(_) => libc::EINVAL,
             Self::Busy => libc::EBUSY,
+            Self::Uninitialised => libc::EINVAL,
+            Self::Exists => libc::EEXIST,
         }
     }
 
@@ -221,7 +238,10 @@ impl Cause {
                 "check the modes of the socket and of the directories above it"
             }
             (Phase::Connect, Self::Os(libc::EPROTOTYPE)) => "the socket is not of type SOCK_SEQPACKET",
-            (Phase::Listen, Self::Os(libc::EADDRINUSE)) => "remove the file if no server uses it any more",
+            (Phase::Listen, Self::Os(libc::EADDRINUSE)) => "remove the socket file if no server uses it any more",
+            (Phase::Call | Phase::Reply, Self::TimedOut) => {
+                "the server did not answer within the time that this program allows"
+            }
             (Phase::Listen, Self::Os(libc::ENOENT)) => "the directory does not exist",
             (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
             (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
@@ -257,6 +277,8 @@ impl fmt::Display for Cause {
             Self::BadPath(PathFault::Nul) => f.write_str("the socket path contains a zero byte"),
             Self::Invalid(what) => f.write_str(what),
             Self::Busy => f.write_str("already in progress"),
+            Self::Uninitialised => f.write_str("drpc_hdlr_init has not been called"),
+            Self::Exists => f.write_str("the module has a handler already"),
         }
     }
 }

@@ -101,7 +101,6 @@ impl Listener {
     pub fn accept(&self) -> Result<Session, Error> {
         let error = |cause| Error::new(Phase::Accept, &self.path, cause);
         let socket = sys::accept(self.socket.as_raw_fd()).map_err(error)?;
-        sys::set_close_on_exec(socket.as_raw_fd()).map_err(error)?;
         Ok(Session::new(socket, &self.path, self.framing, self.limits))
     }
 }

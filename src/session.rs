@@ -8,7 +8,7 @@ use crate::client::Blocking;
 use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
-use crate::message::{Call, Response};
+use crate::message::{Call, Response, Status};
 use crate::service::Service;
 use crate::sys;
 use crate::transport::{self, Received};
@@ -52,7 +52,11 @@ impl Session {
         let fd = self.socket.as_raw_fd();
         let received = transport::receive(fd, self.framing, &mut self.message, chunked::MAX_RECORD, owned_call, || {});
         match received {
-            Ok(call) => Ok(Some(call)),
+            Ok(call) => {
+                // Whatever memory a large call took.
+                self.message.reset();
+                Ok(Some(call))
+            }
             Err(Cause::Closed) => Ok(None),
             Err(cause) => Err(self.error(Phase::Receive, cause)),
         }
@@ -66,18 +70,25 @@ impl Session {
             .map_err(|cause| self.error(Phase::Respond, cause))
     }
 
-    /// Serves calls until the client closes the connection. A message that is no call is answered before the error
-    /// is returned.
+    /// Serves calls until the client closes the connection. A message that is no call, or a datagram that is too
+    /// large, is answered before the error is returned; a response that is too large is replaced by one that says so.
     pub fn serve(&mut self, service: &Service) -> Result<(), Error> {
         loop {
             match self.receive() {
-                Ok(Some(call)) => self.reply(&service.process(&call))?,
+                Ok(Some(call)) => match self.reply(&service.process(&call)) {
+                    Err(error) if matches!(error.cause(), Cause::TooBig { .. }) => {
+                        self.reply(&Response::of_status(&call, Status::FailedMarshal))?;
+                    }
+                    done => done?,
+                },
                 Ok(None) => return Ok(()),
-                Err(error) if error.cause() == Cause::Malformed => {
-                    self.reply(&Response::to_unparsable())?;
+                Err(error) => {
+                    let cut = matches!(error.cause(), Cause::TooBig { .. } | Cause::Truncated { .. });
+                    if error.cause() == Cause::Malformed || cut && self.framing == Framing::Datagram {
+                        self.reply(&Response::to_unparsable())?;
+                    }
                     return Err(error);
                 }
-                Err(error) => return Err(error),
             }
         }
     }

@@ -20,7 +20,7 @@ const COPY_MAX: usize = 16 << 10;
 
 /// What happens between the system calls that one message takes.
 pub trait Pace {
-    /// After each record, sent or received.
+    /// After each record sent.
     fn after_record(&mut self) {}
 
     /// When the socket takes no more: wait, or say why not. `begun` says that a part of the message is out, so that

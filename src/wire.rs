@@ -125,7 +125,7 @@ pub struct Encoded<'a> {
     unknown: &'a [u8],
 }
 
-impl<'a> Encoded<'a> {
+impl Encoded<'_> {
     /// Length of the message in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty message is nothing special here")]
     pub fn len(&self) -> usize {
@@ -197,7 +197,7 @@ impl Head {
 pub fn key(number: u32, wire_type: u8) -> ([u8; VARINT_MAX], usize) {
     let mut bytes = [0; VARINT_MAX];
     let mut free = &mut bytes[..];
-    encode_varint(u64::from(number) << 3 | u64::from(wire_type), &mut free);
+    encode_varint((u64::from(number) << 3) | u64::from(wire_type), &mut free);
     let len = VARINT_MAX - free.len();
     (bytes, len)
 }

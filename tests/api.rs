@@ -763,7 +763,7 @@ fn errors_say_what_to_do() {
     drop(raw_listener(&path));
     let refused = "connection refused: the socket exists but nobody listens";
     assert_eq!(connect(), format!("connect {shown}: {refused}"));
-    let in_use = "address already in use: remove the file if no server uses it any more";
+    let in_use = "address already in use: remove the socket file if no server uses it any more";
     assert_eq!(listen(), format!("listen {shown}: {in_use}"));
     fs::remove_file(&path).unwrap();
     let stream = UnixListener::bind(&path).unwrap();
@@ -785,7 +785,8 @@ fn errors_of_a_connection_say_what_to_do() {
     let (mut client, server, _dir) = with_raw_server(Framing::Chunked, MOMENT);
     let shown = client.path().display().to_string();
     let mut call = |body: &[u8]| client.call(7, 1, body).unwrap_err().to_string();
-    assert_eq!(call(b""), format!("reply {shown}: timed out"));
+    let late = "the server did not answer within the time that this program allows";
+    assert_eq!(call(b""), format!("reply {shown}: timed out: {late}"));
     server.send_message(Framing::Chunked, b"?");
     let other = "the peer may speak another release's wire format";
     assert_eq!(call(b""), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));

@@ -199,7 +199,8 @@ proptest! {
             0..HEADER_LEN => HeaderFault::Missing { len },
             _ => HeaderFault::Stub { len, announced },
         };
-        prop_assert_eq!(outcome.errors.first(), Some(&Cause::Header(fault)));
+        let expected = Cause::Header(fault);
+        prop_assert_eq!(outcome.errors.first(), Some(&expected));
     }
 
     /// Another value in any one field of any one header: either it was the old one, or it is an error.

@@ -33,7 +33,7 @@ enum Difference {
 /// A varint at the beginning of `input`: its value with all its bits, and its length.
 fn varint(input: &[u8]) -> Option<(u128, usize)> {
     let len = input.iter().take(VARINT_MAX).position(|byte| byte & 0x80 == 0)? + 1;
-    let value = input[..len].iter().rev().fold(0, |value, byte| value << 7 | u128::from(byte & 0x7f));
+    let value = input[..len].iter().rev().fold(0, |value, byte| (value << 7) | u128::from(byte & 0x7f));
     Some((value, len))
 }
 

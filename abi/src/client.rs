@@ -28,6 +28,7 @@ const R_SYNC: c_int = 1;
 /// `path` is null or a C string.
 pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_int> {
     entry::run::<A, _>(Phase::Connect, Subject::Nothing, |site| {
+        let _uncancelled = sys::UncancelledCall::new();
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -157,7 +158,7 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
     // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller.
     unsafe {
         let unknown = message::encoded_unknown(call)?;
-        // A call that cannot be sent takes no number.
+        // A body without its data takes no number.
         memory::bytes((*call).body.data, (*call).body.len)?;
         let number = context.take_sequence();
         (*call).sequence = number.number().into();

@@ -21,7 +21,7 @@ use crate::{flags, memory, settings, side_table};
 pub struct unixcomm {
     /// Descriptor of the socket.
     pub fd: c_int,
-    /// Flags set on the socket. The high half belongs to the library: 0 in a struct made by hand.
+    /// Flags set on the socket. The highest 9 bits belong to the library: 0 in a struct made by hand.
     pub flags: c_int,
 }
 
@@ -113,7 +113,7 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// A new context for a socket not yet opened, in blocks that are given back unless it is [finished](Unopened).
+    /// A new context for a socket not yet opened, in blocks that are given back unless it is [opened](Unopened::opened).
     pub(crate) fn unopened(handler: drpc_handler_t, yielder: Yielder) -> Result<Unopened<A>, Cause> {
         let comm = memory::Owned::new(unixcomm { fd: -1, flags: 0 })?;
         let context = memory::Owned::new(A::context(comm.as_ptr(), handler, yielder))?;
@@ -133,9 +133,13 @@ impl<A: Abi> Context<A> {
         unsafe { (*self.head()).comm }
     }
 
-    pub(crate) fn fd(self) -> RawFd {
+    fn descriptor(&self) -> &AtomicI32 {
         // SAFETY: context and comm are alive, and `new` made sure that there is one.
-        unsafe { (*self.comm()).fd }
+        unsafe { AtomicI32::from_ptr(&raw mut (*self.comm()).fd) }
+    }
+
+    pub(crate) fn fd(self) -> RawFd {
+        self.descriptor().load(Ordering::Relaxed)
     }
 
     pub(crate) fn handler(self) -> drpc_handler_t {
@@ -223,8 +227,7 @@ impl<A: Abi> Context<A> {
 
     /// Forgets the socket, which is not closed then.
     pub(crate) fn forget_socket(self) {
-        // SAFETY: context and comm are alive.
-        unsafe { (*self.comm()).fd = -1 };
+        self.descriptor().store(-1, Ordering::Relaxed);
     }
 
     /// Gives a reference back. The last one closes the socket and frees the context.
@@ -241,10 +244,9 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial());
         self.rest();
         let fd = self.fd();
-        match if fd < 0 { Ok(()) } else { sys::close(fd) } {
-            Ok(()) => {}
-            // The context is gone all the same, and so is the descriptor.
-            Err(cause) => log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}")),
+        // One that has been forgotten is not closed; one that cannot be is gone all the same.
+        if let Some(cause) = (fd >= 0).then(|| sys::close(fd)).and_then(Result::err) {
+            log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
         }
         // SAFETY: that was the last reference, and both blocks come from malloc, ours or the caller's.
         unsafe {

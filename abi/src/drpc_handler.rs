@@ -5,7 +5,7 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use ::drpc::{Status, der};
+use ::drpc::{Cause, Phase, Status, der};
 
 use crate::context::drpc_handler_t;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -28,8 +28,9 @@ pub struct dss_drpc_handler {
     pub handler: drpc_handler_t,
 }
 
-fn slot(module: c_int) -> Option<&'static AtomicPtr<()>> {
-    HANDLERS.get(usize::try_from(module).ok()?)
+fn slot(module: c_int) -> Result<&'static AtomicPtr<()>, Cause> {
+    let slot = usize::try_from(module).ok().and_then(|module| HANDLERS.get(module));
+    slot.ok_or(Cause::Invalid("the module is none of DRPC_MODULE_..."))
 }
 
 fn to_handler(stored: *mut ()) -> drpc_handler_t {
@@ -48,30 +49,26 @@ fn clear() {
 }
 
 /// Does some work on the registry, if there is one.
-fn with_registry(work: impl FnOnce() -> c_int) -> c_int {
-    entry::infallible(-der::DER_MISC, || match INITIALISED.load(Ordering::Acquire) {
+fn with_registry(work: impl FnOnce() -> Result<(), Cause>) -> c_int {
+    entry::common(Phase::Register, || match INITIALISED.load(Ordering::Acquire) {
         true => work(),
-        false => -der::DER_UNINIT,
+        false => Err(Cause::Uninitialised),
     })
 }
 
-fn register(module: c_int, handler: drpc_handler_t) -> c_int {
-    let Some(slot) = slot(module).filter(|_| handler.is_some()) else {
-        return -der::DER_INVAL;
-    };
-    let taken =
-        slot.compare_exchange(ptr::null_mut(), from_handler(handler), Ordering::AcqRel, Ordering::Acquire).is_err();
-    if taken { -der::DER_EXIST } else { 0 }
+fn register(module: c_int, handler: drpc_handler_t) -> Result<(), Cause> {
+    let slot = slot(module)?;
+    if handler.is_none() {
+        return Err(Cause::Invalid("the handler is NULL"));
+    }
+    let old = ptr::null_mut();
+    let registered = slot.compare_exchange(old, from_handler(handler), Ordering::AcqRel, Ordering::Acquire);
+    registered.map(drop).map_err(|_| Cause::Exists)
 }
 
-fn unregister(module: c_int) -> c_int {
-    match slot(module) {
-        Some(slot) => {
-            slot.store(ptr::null_mut(), Ordering::Release);
-            0
-        }
-        None => -der::DER_INVAL,
-    }
+fn unregister(module: c_int) -> Result<(), Cause> {
+    slot(module)?.store(ptr::null_mut(), Ordering::Release);
+    Ok(())
 }
 
 /// # Safety
@@ -131,14 +128,9 @@ pub extern "C" fn drpc_hdlr_register(module_id: c_int, handler: drpc_handler_t) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler) -> c_int {
     with_registry(|| {
-        let mut last = 0;
+        let mut last = Ok(());
         // SAFETY: the caller's promise.
-        unsafe {
-            each(handlers, |entry| match register(entry.module_id, entry.handler) {
-                0 => {}
-                failed => last = failed,
-            });
-        }
+        unsafe { each(handlers, |entry| last = register(entry.module_id, entry.handler).and(last)) };
         last
     })
 }
@@ -146,7 +138,7 @@ pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler)
 /// The handler of a module; NULL if it has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
-    entry::infallible(None, || slot(module_id).and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
+    entry::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
 }
 
 /// Takes a module's handler out of the registry, if it has one.
@@ -172,7 +164,7 @@ pub unsafe extern "C" fn drpc_hdlr_unregister_all(handlers: *mut dss_drpc_handle
         };
         // SAFETY: the caller's promise.
         unsafe { each(handlers, unregister_entry) };
-        0
+        Ok(())
     })
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ::drpc::{Cause, Phase, Status, sys};
+use ::drpc::{Cause, Framing, Phase, Status, sys};
 
 use crate::context::{Abi, Context, Head as drpc};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -70,7 +70,7 @@ pub fn set_spawner(spawner: Spawner) {
 /// # Safety
 /// `listener` is null or points to a context.
 pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_context {
-    entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |_| {
+    entry::pointer::<A, _>(Phase::Progress, Subject::Nothing, |_| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
         let context = Owned::new(drpc_progress_context {
@@ -91,7 +91,7 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
 /// `context` is null or a progress context that is not used any more.
 pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
     // What can fail here fails in the session's or listener's own close, which has reported it.
-    let _ = entry::run::<A, ()>(Phase::Configure, Subject::Nothing, |_| {
+    let _ = entry::run::<A, ()>(Phase::Close, Subject::Nothing, |_| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -126,7 +126,7 @@ unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
 /// # Safety
 /// `context` is null or points to a progress context.
 pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: c_int) -> c_int {
-    let done = entry::run::<A, c_int>(Phase::Receive, Subject::Nothing, |site| {
+    let done = entry::run::<A, c_int>(Phase::Progress, Subject::Nothing, |site| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -171,7 +171,10 @@ pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call
         };
         let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
         session.add_ref()?;
-        if spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0 {
+        let uncancelled = session.yielder().is_none().then(sys::UncancelledCall::new);
+        let refused = spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0;
+        drop(uncancelled);
+        if refused {
             // The session's own reference is still there, so that this one is not the last.
             session.release()?;
             return Err(Cause::Busy);
@@ -224,13 +227,21 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
         let subject = Subject::Socket(session.fd());
         let Err(cause) = session::respond(session, resp.0) else { return };
         entry::report(Phase::Respond, subject, cause);
-        if let Cause::TooBig { .. } | Cause::Invalid(_) | Cause::NoMemory = cause {
-            let sequence = (*call.0).sequence;
-            let status = Status::FailedMarshal as c_int;
-            let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
-            if let Err(cause) = session::respond(session, &raw const instead) {
-                entry::report(Phase::Respond, subject, cause);
+        let sent = match cause {
+            Cause::TooBig { .. }
+            | Cause::Invalid(_)
+            | Cause::NoMemory
+            | Cause::Os(libc::EMSGSIZE | libc::ENOMEM | libc::ENOBUFS) => {
+                let (sequence, status) = ((*call.0).sequence, Status::FailedMarshal as c_int);
+                let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
+                session::respond(session, &raw const instead)
+                    .inspect_err(|cause| entry::report(Phase::Respond, subject, *cause))
             }
+            _ => Err(cause),
+        };
+        if sent.is_err() && A::FRAMING != Framing::Datagram {
+            // The caller waits for something: the end of the connection, then. (Up to 2.6 that would mean success.)
+            sys::shut_down(session.fd());
         }
     }
 }

@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use ::drpc::{Cause, Phase, der, sys};
+use ::drpc::der::{self, Release};
+use ::drpc::{Cause, Phase, sys};
 
 use crate::bounded_text::BoundedText;
 use crate::context::Abi;
@@ -30,6 +31,8 @@ impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Nothing => Ok(()),
+            // The message says that it is empty.
+            Self::Path(path) if path.is_empty() => Ok(()),
             Self::Path(path) => {
                 write!(f, " {}", Path::new(OsStr::from_bytes(path.to_bytes())).display())
             }
@@ -73,13 +76,28 @@ pub(crate) fn run<'a, A: Abi, T>(
     subject: Subject<'a>,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
+    run_for(A::RELEASE, phase, subject, body)
+}
+
+/// The same for a function that does not depend on the line: neither do the numbers of the errors it has.
+pub(crate) fn common(phase: Phase, body: impl FnOnce() -> Result<(), Cause>) -> c_int {
+    run_for(Release::V2_8, phase, Subject::Nothing, |_| body()).err().unwrap_or(0)
+}
+
+#[inline]
+fn run_for<'a, T>(
+    release: Release,
+    phase: Phase,
+    subject: Subject<'a>,
+    body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+) -> Result<T, c_int> {
     let site = Site { phase: Cell::new(phase), subject: Cell::new(subject) };
     match catch_unwind(AssertUnwindSafe(|| body(&site))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(cause)) => {
             report(site.phase.get(), site.subject.get(), cause);
             sys::set_errno(cause.errno());
-            Err(cause.code(A::RELEASE))
+            Err(cause.code(release))
         }
         Err(_) => {
             let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
@@ -125,8 +143,10 @@ pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
 #[cold]
 pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
     let level = match cause {
-        // Nothing has happened yet; not worth finding out who has not sent anything.
-        Cause::Os(libc::EAGAIN) => {
+        // Nothing has happened; not worth a line, nor finding out who has not sent anything.
+        Cause::Os(libc::EAGAIN | libc::EINTR) | Cause::TimedOut
+            if cause.is_would_block() || phase == Phase::Progress =>
+        {
             keep(&BoundedText::new(format_args!("{phase}: {cause}")));
             return;
         }

@@ -1,26 +1,28 @@
 //! What the library remembers about a connection, in the high bits of `comm->flags`.
 //!
-//! The struct is the caller's, who may make and free one without us, so that there is no other place for it. The low
-//! half is left to the caller.
+//! The struct is the caller's, who may make and free one without us, so that there is no other place for it. The bits
+//! below are left to the caller: O_NONBLOCK, SOCK_CLOEXEC and whatever else has a place there.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A message received in part waits in the side table.
-pub(crate) const PARTIAL: u32 = 1 << 16;
+pub(crate) const PARTIAL: u32 = 1 << 23;
 /// Somebody is sending.
-pub(crate) const SENDING: u32 = 1 << 17;
+pub(crate) const SENDING: u32 = 1 << 24;
 /// Somebody waits until that is over.
-pub(crate) const SEND_AWAITED: u32 = 1 << 18;
-/// Of a listener: `drpc_progress` is at work on it.
-pub(crate) const IN_PROGRESS: u32 = 1 << 19;
-/// Of a listener: its progress context is to be closed when that is over.
-pub(crate) const CLOSE_ASKED: u32 = 1 << 20;
-/// Of a listener: accepting rests, until when is in the side table.
-pub(crate) const RESTING: u32 = 1 << 21;
+pub(crate) const SEND_AWAITED: u32 = 1 << 25;
+// A listener neither sends nor receives, so that its flags have the same bits.
 
-/// Replies still to come that nobody waits for, in 8 bits. At the top the count stands still: "many".
-const OWED: u32 = 0xff << OWED_SHIFT;
-const OWED_SHIFT: u32 = 22;
+/// Of a listener: `drpc_progress` is at work on it.
+pub(crate) const IN_PROGRESS: u32 = 1 << 23;
+/// Of a listener: its progress context is to be closed when that is over.
+pub(crate) const CLOSE_ASKED: u32 = 1 << 24;
+/// Of a listener: accepting rests, until when is in the side table.
+pub(crate) const RESTING: u32 = 1 << 25;
+
+/// Replies still to come that nobody waits for, in 5 bits. At the top the count stands still: "many".
+const OWED: u32 = 0x1f << OWED_SHIFT;
+const OWED_SHIFT: u32 = 26;
 const OWED_ONE: u32 = 1 << OWED_SHIFT;
 
 /// The flags of one connection.

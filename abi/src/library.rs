@@ -16,7 +16,7 @@ pub enum drpc_log_level {
     DRPC_LOG_ERROR = 1,
     /// Something is not as it should be.
     DRPC_LOG_WARN = 2,
-    /// Connections that come and go.
+    /// Sessions of the progress loop that come and go.
     DRPC_LOG_INFO = 3,
     /// Everything else.
     DRPC_LOG_DEBUG = 4,
@@ -63,16 +63,19 @@ pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
 /// Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
-    if mode != settings::DEFAULT_MODE && mode & !0o777 != 0 {
-        return -der::DER_INVAL;
-    }
-    settings::set_socket_mode(mode);
-    0
+    entry::common(Phase::Configure, || match mode {
+        settings::DEFAULT_MODE | 0..=0o777 => {
+            settings::set_socket_mode(mode);
+            Ok(())
+        }
+        _ => Err(Cause::Invalid("the mode has bits beyond 0777")),
+    })
 }
 
 /// Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
 /// back to the default: 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8 to 2.6. A larger one to be sent
-/// gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored.
+/// gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored. In that wire
+/// format more than 256 KiB cannot be received whatever the limit: -DER_TRUNC.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]

@@ -5,15 +5,6 @@ use std::ptr::NonNull;
 
 use ::drpc::Cause;
 
-/// A value in a `malloc` block of its own.
-pub(crate) fn new<T>(value: T) -> Result<NonNull<T>, Cause> {
-    // SAFETY: malloc has no preconditions. Its alignment serves every C type.
-    let block = NonNull::new(unsafe { libc::malloc(size_of::<T>()) }.cast::<T>()).ok_or(Cause::NoMemory)?;
-    // SAFETY: the block is new and large enough.
-    unsafe { block.write(value) };
-    Ok(block)
-}
-
 /// Gives a block back.
 ///
 /// # Safety
@@ -29,7 +20,11 @@ pub(crate) struct Owned<T>(NonNull<T>);
 impl<T> Owned<T> {
     /// A value in a `malloc` block of its own.
     pub(crate) fn new(value: T) -> Result<Self, Cause> {
-        new(value).map(Self)
+        // SAFETY: malloc has no preconditions. Its alignment serves every C type.
+        let block = NonNull::new(unsafe { libc::malloc(size_of::<T>()) }.cast::<T>()).ok_or(Cause::NoMemory)?;
+        // SAFETY: the block is new and large enough.
+        unsafe { block.write(value) };
+        Ok(Self(block))
     }
 
     /// The block, which stays owned.

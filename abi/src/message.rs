@@ -41,7 +41,7 @@ pub(crate) unsafe trait Message: Sized {
     ///
     /// # Safety
     /// `message` points to an initialised message, which, like its body, stays as it is while the result is used.
-    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause>;
+    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause>;
 }
 
 fn empty_base(descriptor: *const ProtobufCMessageDescriptor) -> ProtobufCMessage {
@@ -71,7 +71,7 @@ unsafe impl Message for Drpc__Call {
         unsafe { &raw mut (*message).body }
     }
 
-    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause> {
+    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
         // SAFETY: the caller's promise; the fields are copied out.
         let (module, method, sequence, body) =
             unsafe { ((*message).module, (*message).method, (*message).sequence, (*message).body) };
@@ -104,7 +104,7 @@ unsafe impl Message for Drpc__Response {
         unsafe { &raw mut (*message).body }
     }
 
-    unsafe fn encode<'a>(message: *const Self, unknown: &'a [u8]) -> Result<Encoded<'a>, Cause> {
+    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
         // SAFETY: the caller's promise; the fields are copied out.
         let (sequence, status, body) = unsafe { ((*message).sequence, (*message).status, (*message).body) };
         // SAFETY: a message's body has as many bytes as it says, the caller's promise.

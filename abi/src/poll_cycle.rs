@@ -25,7 +25,7 @@ const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// Runs one cycle: the first error met, or 0, or -DER_TIMEDOUT when nothing came.
+/// Runs one cycle: the first error met, or 0.
 ///
 /// # Safety
 /// `context` points to a progress context, `listener` is its listener.
@@ -61,12 +61,9 @@ pub(crate) unsafe fn run<A: Abi>(
         last.fd = listener.fd();
     }
     site.subject(Subject::Socket(listener.fd()));
-    let rested = match wait(fds, listener, timeout_ms) {
-        Ok(Waited::TimedOut) => return Ok(-der::DER_TIMEDOUT),
-        Ok(Waited::Ready(rested)) => rested,
-        // A signal: the program's loop decides whether to go on.
-        Err(cause @ Cause::Os(libc::EINTR)) => return Ok(cause.code(A::RELEASE)),
-        Err(cause) => return Err(cause),
+    let rested = match wait(fds, listener, timeout_ms)? {
+        Waited::TimedOut => return Err(Cause::TimedOut),
+        Waited::Ready(rested) => rested,
     };
     let Some((listener_slot, slots)) = fds.split_last() else { return Ok(0) };
     let mut first = 0;

@@ -22,6 +22,7 @@ use crate::{context, settings};
 /// `path` is null or a C string.
 pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *mut A::Context {
     entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |site| {
+        let _uncancelled = sys::UncancelledCall::new();
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -60,9 +61,9 @@ pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Contex
 
 /// Takes the next connection of a listener. Its session has the listener's handler and yield function.
 pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Context, Cause> {
+    let _uncancelled = sys::UncancelledCall::new();
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
-    sys::set_close_on_exec(std::os::fd::AsRawFd::as_raw_fd(&socket))?;
     Ok(session.opened(socket, 0))
 }
 
@@ -164,7 +165,7 @@ fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Resu
 /// # Safety
 /// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
 pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Configure, Subject::Nothing, |_| {
+    entry::code::<A>(Phase::Close, Subject::Nothing, |_| {
         // SAFETY: the caller's promise.
         unsafe { Context::<A>::new(context)?.release() }
     })
@@ -175,7 +176,7 @@ pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn add_ref<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Configure, Subject::Nothing, |_| {
+    entry::code::<A>(Phase::Close, Subject::Nothing, |_| {
         // SAFETY: the caller's promise.
         unsafe { context::add_ref(context.cast()) }
     })

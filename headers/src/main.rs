@@ -55,6 +55,17 @@ fn check() -> Result<(), Box<dyn Error>> {
             stale.push(header.path);
         }
     }
+    for line in table::LINES {
+        for directory in ["daos", "drpc"] {
+            for file in fs::read_dir(root().join(format!("include/{line}/{directory}")))? {
+                let path = format!("include/{line}/{directory}/{}", file?.file_name().to_string_lossy());
+                let known = table::headers().iter().any(|header| header.path == path);
+                if !known && !path.ends_with("drpc.pb-c.h") {
+                    return Err(format!("{path} is none of the headers in headers/src/table.rs").into());
+                }
+            }
+        }
+    }
     if stale.is_empty() {
         return Ok(());
     }

@@ -14,14 +14,14 @@ pub(crate) struct Header {
     pub(crate) left_out: &'static [&'static str],
     /// What stands before the declarations: includes.
     pub(crate) before: String,
-    /// What stands between them: before the comment of the item named.
+    /// What stands between them: before the comment of the line that has the first text.
     pub(crate) between: Option<(&'static str, &'static str)>,
     /// What stands behind them: macros.
     pub(crate) after: &'static str,
 }
 
 /// The DAOS lines that there are libraries for.
-const LINES: [&str; 2] = ["0.8", "2.8"];
+pub(crate) const LINES: [&str; 2] = ["0.8", "2.8"];
 
 /// All generated headers. `daos/drpc.pb-c.h` is not among them: protoc-c makes it.
 pub(crate) fn headers() -> Vec<Header> {
@@ -48,7 +48,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             items: &["unixcomm", "drpc_handler_t", "rpcflags", "drpc_alloc", "UNIXCOMM_MAXMSGSIZE"],
             left_out: &["Head", "Yielder"],
             before: format!("{}{DRPC_INCLUDES}", if newer { "#include <daos/drpc_types.h>\n" } else { "" }),
-            after: if newer { ALLOCATOR_MACRO } else { "" },
+            between: newer.then_some(("void *daos_drpc_alloc(", ALLOCATOR_MACRO)),
             ..header(
                 "daos/drpc.h",
                 "dRPC: connections, calls and responses.",
@@ -171,7 +171,7 @@ const ERRNO_BEFORE: &str = "\
 
 /// Up to 1.0 the general numbers were in a header of their own, from another package.
 const ERRNO_BETWEEN: (&str, &str) = (
-    "DER_ERR_DAOS_BASE",
+    "#define DER_ERR_DAOS_BASE ",
     "\
 #endif /* DRPC_HAVE_GURT_ERRNO_H */
 
@@ -179,8 +179,8 @@ const ERRNO_BETWEEN: (&str, &str) = (
 ",
 );
 
-const ALLOCATOR_MACRO: &str = "
-/* Initialiser of a struct drpc_alloc named `self`. */
+const ALLOCATOR_MACRO: &str = "\
+/** Initialiser of a struct drpc_alloc named `self`. */
 #define PROTO_ALLOCATOR_INIT(self)                                                                 \\
 \t{                                                                                          \\
 \t\t.alloc.alloc = daos_drpc_alloc, .alloc.free = daos_drpc_free,                      \\
@@ -189,19 +189,19 @@ const ALLOCATOR_MACRO: &str = "
 ";
 
 const CHUNK_MACROS: &str = "
-/* Size of the header. */
+/** Size of the header. */
 #define DRPC_HEADER_LEN sizeof(struct drpc_header)
 
-/* Size of the next record of a message that lacks `bytes_left` bytes. */
+/** Size of the next record of a message that lacks `bytes_left` bytes. */
 #define DRPC_CHUNK_SIZE(bytes_left)                                                                \\
 \t((bytes_left) > DRPC_MAX_DATA_SIZE ? UNIXCOMM_MAXMSGSIZE : (bytes_left) + DRPC_HEADER_LEN)
 
-/* Data bytes of a record of `bytes` bytes. */
+/** Data bytes of a record of `bytes` bytes. */
 #define DRPC_CHUNK_DATA_SIZE(bytes) ((bytes) - DRPC_HEADER_LEN)
 
-/* Data bytes of the largest record. */
+/** Data bytes of the largest record. */
 #define DRPC_MAX_DATA_SIZE DRPC_CHUNK_DATA_SIZE(UNIXCOMM_MAXMSGSIZE)
 
-/* The data of a record; `ptr` points to bytes. */
+/** The data of a record; `ptr` points to bytes. */
 #define DRPC_CHUNK_DATA_PTR(ptr) ((ptr) + DRPC_HEADER_LEN)
 ";

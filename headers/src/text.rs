@@ -8,7 +8,7 @@ pub(crate) fn finish(header: &Header, declarations: &str) -> String {
     let declarations = with_struct_tags(&on_one_line(&without_safety_notes(declarations)));
     let mut declarations = declarations.trim().to_owned();
     if let Some((item, text)) = header.between {
-        let before = declarations.find(&format!("#define {item} ")).and_then(|at| declarations.get(..at)?.rfind("/**"));
+        let before = declarations.find(item).and_then(|at| declarations.get(..at)?.rfind("/**"));
         declarations.insert_str(before.unwrap_or_default(), &format!("{text}\n"));
     }
     let before = if header.before.is_empty() { String::new() } else { format!("{}\n", header.before) };

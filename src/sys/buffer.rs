@@ -26,7 +26,7 @@ pub const TEXT_ROOM: usize = 512;
 /// that has been, and could not be stored.)
 const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 
-/// The block. `taken` guards `record` against a caller that comes back (from a signal handler, say) while it is in
+/// The block. `taken` guards its content against a caller that comes back (from a signal handler, say) while it is in
 /// use; only its own thread ever sees a block.
 #[repr(C)]
 struct Block {
@@ -132,10 +132,15 @@ fn with_mapped_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Re
     work(record)
 }
 
-/// Lends the text of the thread's last error; `None` when there is no memory for one.
+/// Lends the text of the thread's last error; `None` when there is no memory for one, or the block is in use.
 pub fn with_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
     let _keep = KeepErrno::new();
-    let block = block()?;
-    // SAFETY: alive and this thread's own, as above; the closures given are ours and do not come back here.
-    Some(work(unsafe { &mut *block.as_ref().text.get() }))
+    // SAFETY: alive as long as its thread, and shared by nobody, as above.
+    let block = unsafe { block()?.as_ref() };
+    if block.taken.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let _returned = Returned(&block.taken);
+    // SAFETY: `taken` was false, so nobody else holds a reference into the text until `_returned` is dropped.
+    Some(work(unsafe { &mut *block.text.get() }))
 }

@@ -19,5 +19,5 @@ pub use environment::{secure_variable, write_stderr};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use poll::{PollFd, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, peek, receive, send, shut_down};
-pub use socket::{accept, close, connect, listen, open, set_close_on_exec, set_nonblocking, set_timeout};
+pub use socket::{accept, close, connect, listen, open, set_nonblocking, set_timeout};
 pub use thread::UncancelledCall;

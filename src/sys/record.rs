@@ -68,8 +68,9 @@ pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cau
 
 /// Looks at what lies ahead without taking it and without waiting.
 pub fn peek(fd: RawFd) -> Peeked {
-    let _keep = KeepErrno::new();
+    let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    let mut reset = false;
     loop {
         let mut byte = 0u8;
         // SAFETY: the pointer and the length describe `byte`.
@@ -77,8 +78,9 @@ pub fn peek(fd: RawFd) -> Peeked {
         match (rc, errno::last()) {
             (0, _) => return Peeked::End,
             (1.., _) => return Peeked::Data,
+            (_, Cause::Os(libc::EINTR)) => {}
             // A reset is told once, before the records that came earlier.
-            (_, Cause::Os(libc::EINTR | libc::ECONNRESET)) => {}
+            (_, Cause::Os(libc::ECONNRESET)) if !reset => reset = true,
             _ => return Peeked::Nothing,
         }
     }
@@ -104,6 +106,7 @@ fn header() -> libc::msghdr {
 fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     let _uncancelled = UncancelledCall::new();
     let mut interrupted = None;
+    let mut reset = false;
     loop {
         if let Ok(len) = usize::try_from(call()) {
             return Ok(len);
@@ -112,7 +115,9 @@ fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> 
             Cause::Os(libc::EINTR) => wait_again(fd, direction, *interrupted.get_or_insert_with(Instant::now))?,
             Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, direction.timeout)),
             // Told once, before the records that came earlier: a reply may be among them.
-            Cause::Os(libc::ECONNRESET) if direction.events == libc::POLLIN && peek(fd) == Peeked::Data => {}
+            Cause::Os(libc::ECONNRESET) if !reset && direction.events == libc::POLLIN && peek(fd) == Peeked::Data => {
+                reset = true;
+            }
             cause => return Err(cause),
         }
     }

@@ -62,10 +62,15 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
 fn change_mode(address: &libc::sockaddr_un, mode: libc::mode_t) -> Result<(), Cause> {
     let path = address.sun_path.as_ptr();
     // SAFETY: `path` is a string that ends with a zero byte, as above.
-    check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }).map(drop)
+    match check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }) {
+        // glibc before 2.32 cannot do it, and later ones cannot without /proc.
+        // SAFETY: as before.
+        Err(Cause::Os(libc::EOPNOTSUPP)) => check(unsafe { libc::chmod(path, mode) }).map(drop),
+        done => done.map(drop),
+    }
 }
 
-/// Takes the next connection.
+/// Takes the next connection, which is closed at exec.
 pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
     let _uncancelled = UncancelledCall::new();
     let fd = loop {
@@ -76,11 +81,13 @@ pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
         }
     };
     // SAFETY: the descriptor is new, so it has no other owner.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_close_on_exec(fd)?;
+    Ok(socket)
 }
 
 /// Closes the descriptor in programs that the process starts.
-pub fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
+fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
     // SAFETY: F_SETFD takes a number.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }

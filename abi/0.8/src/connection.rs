@@ -116,7 +116,7 @@ pub unsafe extern "C" fn drpc_call(
     unsafe { client::call::<V0_8>(ctx, flags, msg, resp) }
 }
 
-/// Connects to the server that listens at the path `sockaddr`. The socket waits.
+/// Connects to the server that listens at the path `sockaddr`. The socket is blocking.
 ///
 /// Returns the context, to be given back with drpc_close; or close its descriptor and free its two parts. NULL if
 /// that fails: errno and drpc_last_error say why.
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn drpc_is_valid_listener(ctx: *mut drpc) -> bool {
     unsafe { session::is_valid_listener::<V0_8>(ctx) }
 }
 
-/// Takes the next connection of a listener. The session has the listener's handler; its socket waits.
+/// Takes the next connection of a listener. The session has the listener's handler; its socket is blocking.
 ///
 /// Returns the session, to be given back with drpc_close. NULL if that fails: errno, which is EAGAIN if no connection
 /// is there, and drpc_last_error say why.
@@ -176,9 +176,9 @@ pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc) -> *mut drpc {
 
 /// Waits for the next call of a session.
 ///
-/// Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+/// Returns 0 and the call in `*call`, to be freed with drpc_call_free. On an error `*call` is NULL or as it was.
 /// * -DER_INVAL: `call` is NULL or `ctx` is no session.
-/// * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+/// * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
 ///   (drpc_set_timeout).
 /// * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
 /// * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.

@@ -168,7 +168,7 @@ pub unsafe extern "C" fn drpc_call(
     unsafe { client::call::<V2_8>(ctx, flags, msg, resp) }
 }
 
-/// Connects to the server that listens at the path `sockaddr`. The socket waits.
+/// Connects to the server that listens at the path `sockaddr`. The socket is blocking.
 ///
 /// Returns 0 and the context in `*drpcp`, to be given back with drpc_close; or close its descriptor and free its two
 /// parts. On an error `*drpcp` is NULL: -DER_INVAL for an argument that is NULL, -DER_BADPATH for a path that is
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn drpc_is_valid_listener(ctx: *mut drpc) -> bool {
 }
 
 /// Takes the next connection of a listener. The session has the listener's handler and yield function; its socket
-/// waits.
+/// is blocking.
 ///
 /// Returns 0 and the session in `*drpc`, to be given back with drpc_close. On an error `*drpc` is left as it was:
 /// -DER_INVAL if `listener_ctx` is no listener or `drpc` is NULL, -DER_NOMEM, -DER_AGAIN if no connection is there,
@@ -232,9 +232,9 @@ pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc, drpc: *mut *mut dr
 
 /// Waits for the next call of a session.
 ///
-/// Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+/// Returns 0 and the call in `*call`, to be freed with drpc_call_free. On an error `*call` is NULL or as it was.
 /// * -DER_INVAL: `call` is NULL or `ctx` is no session.
-/// * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+/// * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
 ///   (drpc_set_timeout).
 /// * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
 /// * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.

@@ -34,7 +34,7 @@ enum rpcflags {
 struct unixcomm {
         /** Descriptor of the socket. */
         int fd;
-        /** Flags set on the socket. The high half belongs to the library: 0 in a struct made by hand. */
+        /** Flags set on the socket. The highest 9 bits belong to the library: 0 in a struct made by hand. */
         int flags;
 };
 
@@ -123,7 +123,7 @@ int drpc_call(struct drpc *ctx,
               Drpc__Response **resp);
 
 /**
- * Connects to the server that listens at the path `sockaddr`. The socket waits.
+ * Connects to the server that listens at the path `sockaddr`. The socket is blocking.
  *
  * Returns the context, to be given back with drpc_close; or close its descriptor and free its two parts. NULL if
  * that fails: errno and drpc_last_error say why.
@@ -152,7 +152,7 @@ struct drpc *drpc_listen(char *sockaddr,
 bool drpc_is_valid_listener(struct drpc *ctx);
 
 /**
- * Takes the next connection of a listener. The session has the listener's handler; its socket waits.
+ * Takes the next connection of a listener. The session has the listener's handler; its socket is blocking.
  *
  * Returns the session, to be given back with drpc_close. NULL if that fails: errno, which is EAGAIN if no connection
  * is there, and drpc_last_error say why.
@@ -164,9 +164,9 @@ struct drpc *drpc_accept(struct drpc *listener_ctx);
 /**
  * Waits for the next call of a session.
  *
- * Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+ * Returns 0 and the call in `*call`, to be freed with drpc_call_free. On an error `*call` is NULL or as it was.
  * * -DER_INVAL: `call` is NULL or `ctx` is no session.
- * * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+ * * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
  *   (drpc_set_timeout).
  * * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
  * * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.

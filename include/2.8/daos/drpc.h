@@ -32,7 +32,7 @@ enum rpcflags {
 struct unixcomm {
         /** Descriptor of the socket. */
         int fd;
-        /** Flags set on the socket. The high half belongs to the library: 0 in a struct made by hand. */
+        /** Flags set on the socket. The highest 9 bits belong to the library: 0 in a struct made by hand. */
         int flags;
 };
 
@@ -76,6 +76,13 @@ struct drpc_alloc {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/** Initialiser of a struct drpc_alloc named `self`. */
+#define PROTO_ALLOCATOR_INIT(self)                                                                 \
+	{                                                                                          \
+		.alloc.alloc = daos_drpc_alloc, .alloc.free = daos_drpc_free,                      \
+		.alloc.allocator_data = &self                                                      \
+	}
 
 /**
  * Allocates zeroed memory with calloc, for a protobuf-c allocator whose data is a struct drpc_alloc.
@@ -157,7 +164,7 @@ int drpc_call(struct drpc *ctx,
               Drpc__Response **resp);
 
 /**
- * Connects to the server that listens at the path `sockaddr`. The socket waits.
+ * Connects to the server that listens at the path `sockaddr`. The socket is blocking.
  *
  * Returns 0 and the context in `*drpcp`, to be given back with drpc_close; or close its descriptor and free its two
  * parts. On an error `*drpcp` is NULL: -DER_INVAL for an argument that is NULL, -DER_BADPATH for a path that is
@@ -190,7 +197,7 @@ bool drpc_is_valid_listener(struct drpc *ctx);
 
 /**
  * Takes the next connection of a listener. The session has the listener's handler and yield function; its socket
- * waits.
+ * is blocking.
  *
  * Returns 0 and the session in `*drpc`, to be given back with drpc_close. On an error `*drpc` is left as it was:
  * -DER_INVAL if `listener_ctx` is no listener or `drpc` is NULL, -DER_NOMEM, -DER_AGAIN if no connection is there,
@@ -204,9 +211,9 @@ int drpc_accept(struct drpc *listener_ctx,
 /**
  * Waits for the next call of a session.
  *
- * Returns 0 and the call in `*call`, to be freed with drpc_call_free.
+ * Returns 0 and the call in `*call`, to be freed with drpc_call_free. On an error `*call` is NULL or as it was.
  * * -DER_INVAL: `call` is NULL or `ctx` is no session.
- * * -DER_AGAIN: the socket does not wait, and no whole call is there yet. -DER_TIMEDOUT: none came in time
+ * * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
  *   (drpc_set_timeout).
  * * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
  * * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.
@@ -252,12 +259,5 @@ int drpc_add_ref(struct drpc *ctx);
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
-
-/* Initialiser of a struct drpc_alloc named `self`. */
-#define PROTO_ALLOCATOR_INIT(self)                                                                 \
-	{                                                                                          \
-		.alloc.alloc = daos_drpc_alloc, .alloc.free = daos_drpc_free,                      \
-		.alloc.allocator_data = &self                                                      \
-	}
 
 #endif /* LIBDRPC_DAOS_DRPC_H */

@@ -56,16 +56,17 @@ extern "C" {
  * Makes a progress context for a listener, which belongs to it from then on.
  *
  * Returns the context, to be given back with drpc_progress_context_close; NULL if `listener` is no listener or
- * memory is out.
+ * memory is out: the listener stays the caller's then.
  *
  * (DAOS: src/engine/drpc_progress.c.)
  */
 struct drpc_progress_context *drpc_progress_context_create(struct drpc *listener);
 
 /**
- * Closes the sessions and the listener of a progress context and frees it. A handler that still runs keeps its
+ * Closes the sessions and the listener of a progress context and frees it; NULL has no effect. A handler that still runs keeps its
  * session until it has answered. From within a handler that drpc_progress runs, this is carried out before that
- * returns, which serves no further session; the context must not be used after that.
+ * returns, which serves no further session; the context must not be used after that. Another thread must not close a
+ * context while drpc_progress may be at work on it: end the loop first.
  *
  * (DAOS: src/engine/drpc_progress.c.)
  */

@@ -24,20 +24,20 @@ struct drpc_header {
         uint32_t total_chunks;
 };
 
-/* Size of the header. */
+/** Size of the header. */
 #define DRPC_HEADER_LEN sizeof(struct drpc_header)
 
-/* Size of the next record of a message that lacks `bytes_left` bytes. */
+/** Size of the next record of a message that lacks `bytes_left` bytes. */
 #define DRPC_CHUNK_SIZE(bytes_left)                                                                \
 	((bytes_left) > DRPC_MAX_DATA_SIZE ? UNIXCOMM_MAXMSGSIZE : (bytes_left) + DRPC_HEADER_LEN)
 
-/* Data bytes of a record of `bytes` bytes. */
+/** Data bytes of a record of `bytes` bytes. */
 #define DRPC_CHUNK_DATA_SIZE(bytes) ((bytes) - DRPC_HEADER_LEN)
 
-/* Data bytes of the largest record. */
+/** Data bytes of the largest record. */
 #define DRPC_MAX_DATA_SIZE DRPC_CHUNK_DATA_SIZE(UNIXCOMM_MAXMSGSIZE)
 
-/* The data of a record; `ptr` points to bytes. */
+/** The data of a record; `ptr` points to bytes. */
 #define DRPC_CHUNK_DATA_PTR(ptr) ((ptr) + DRPC_HEADER_LEN)
 
 #endif /* LIBDRPC_DAOS_DRPC_TYPES_H */
