@@ -4,6 +4,9 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <drpc/library.h>
 
 #include <daos/drpc_handler.h>
 #include <daos/drpc_modules.h>
@@ -53,6 +56,23 @@ status_of(int module)
 	call.module = module;
 	drpc_hdlr_process_msg(&call, &resp);
 	return resp.status;
+}
+
+/* Every failure says in words what is wrong. */
+static void
+failures_are_explained(void **state)
+{
+	(void)state;
+	assert_int_equal(drpc_hdlr_register(1, NULL), -DER_INVAL);
+	assert_string_equal(drpc_last_error(), "register: the handler is NULL");
+	assert_int_equal(drpc_hdlr_register(5, remember), -DER_INVAL);
+	assert_non_null(strstr(drpc_last_error(), "DRPC_MODULE_"));
+	assert_int_equal(drpc_hdlr_register(1, remember), 0);
+	assert_int_equal(drpc_hdlr_register(1, remember), -DER_EXIST);
+	assert_string_equal(drpc_last_error(), "register: the module has a handler already");
+	assert_int_equal(drpc_hdlr_fini(), 0);
+	assert_int_equal(drpc_hdlr_unregister(1), -DER_UNINIT);
+	assert_string_equal(drpc_last_error(), "register: drpc_hdlr_init has not been called");
 }
 
 static void
@@ -269,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(nothing_works_before_init),
 	    unit(init_and_fini_empty_the_table),
+	    in_table(failures_are_explained),
 	    in_table(a_handler_gets_its_calls),
 	    in_table(a_module_has_one_handler),
 	    in_table(register_refuses_null),

@@ -417,6 +417,41 @@ test_cancelled_in_call(void **test_state)
 	close(fds[1]);
 }
 
+static void *
+fail_while_cancelled(void *arg)
+{
+	struct cancelled *cancelled = arg;
+	const char	 *nowhere = "/nonexistent/drpc.sock";
+	int		  state;
+
+	/* From here on every cancellation point would end the thread. */
+	pthread_cancel(pthread_self());
+	cancelled->rc = abi_connect(nowhere, &cancelled->ctx) != 0 && abi_listen(nowhere, context_no_handler) == NULL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	cancelled->was_enabled = state == PTHREAD_CANCEL_ENABLE;
+	pthread_setcancelstate(state, &state);
+	while (pause() != 0)
+		pthread_testcancel();
+	return NULL;
+}
+
+/* What fails closes what it has opened, which is a cancellation point. */
+static void
+test_cancelled_in_failure(void **test_state)
+{
+	struct cancelled cancelled = {0};
+	pthread_t	 thread;
+	void		*result = NULL;
+
+	(void)test_state;
+	assert_int_equal(pthread_create(&thread, NULL, fail_while_cancelled, &cancelled), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_null(cancelled.ctx);
+	assert_int_equal(cancelled.rc, 1);
+	assert_true(cancelled.was_enabled);
+}
+
 /* ---- Fork and SIGPIPE, in a child whose end is looked at ---- */
 
 /*
@@ -558,6 +593,7 @@ main(void)
 		cmocka_unit_test(test_signal_during_accept),
 		cmocka_unit_test(test_signal_during_connect),
 		cmocka_unit_test(test_cancelled_in_call),
+		cmocka_unit_test(test_cancelled_in_failure),
 		cmocka_unit_test(test_sigpipe_does_not_kill),
 		cmocka_unit_test(test_fork_then_call),
 		cmocka_unit_test(test_errno_is_left_alone),

@@ -852,3 +852,49 @@ fn every_cause_has_its_number() {
     }
     assert!(Cause::Os(libc::EAGAIN).is_would_block());
 }
+
+#[test]
+fn a_served_client_is_told_what_was_too_large() {
+    let (_dir, path) = place();
+    let server = serve(Listener::builder().framing(Framing::Datagram).message_limit(1000).bind(&path).unwrap());
+    let mut client =
+        Client::builder().framing(Framing::Datagram).message_limit(2000).timeout(PATIENCE).connect(&path).unwrap();
+
+    assert_eq!(client.call(7, 1, &[7; 900]).unwrap().status(), Status::Success);
+    // A call that is too large is answered, too, before the connection ends: a client of DAOS 0.8 takes an end
+    // without an answer for success.
+    let response = client.call(7, 1, &[7; 1500]).unwrap();
+    assert_eq!((response.sequence, response.status()), (-1, Status::FailedUnmarshalCall));
+    assert_eq!(describe(server.join().unwrap()), (Phase::Receive, Cause::TooBig { size: 1509, limit: 1000 }));
+}
+
+/// Answers with more than it was asked with.
+struct Verbose;
+
+impl Module for Verbose {
+    fn id(&self) -> i32 {
+        7
+    }
+
+    fn handle(&self, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+        Ok(vec![7; if method == 1 { 1000 } else { 10 }])
+    }
+}
+
+#[test]
+fn a_response_that_is_too_large_says_so() {
+    for framing in [Framing::Datagram, Framing::Chunked] {
+        let (_dir, path) = place();
+        let listener = Listener::builder().framing(framing).message_limit(1000).bind(&path).unwrap();
+        let server = thread::spawn(move || {
+            let mut service = Service::new();
+            service.register(Verbose).unwrap();
+            listener.accept()?.serve(&service)
+        });
+        let mut client = Client::builder().framing(framing).timeout(PATIENCE).connect(&path).unwrap();
+        assert_eq!(client.call(7, 1, b"").unwrap().status(), Status::FailedMarshal);
+        assert_eq!(client.call(7, 2, b"").unwrap().body, [7; 10]);
+        drop(client);
+        server.join().unwrap().unwrap();
+    }
+}

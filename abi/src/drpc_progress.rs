@@ -227,20 +227,21 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
         let subject = Subject::Socket(session.fd());
         let Err(cause) = session::respond(session, resp.0) else { return };
         entry::report(Phase::Respond, subject, cause);
-        let sent = match cause {
+        let lost = match cause {
+            // The caller waits for something.
             Cause::TooBig { .. }
             | Cause::Invalid(_)
             | Cause::NoMemory
             | Cause::Os(libc::EMSGSIZE | libc::ENOMEM | libc::ENOBUFS) => {
                 let (sequence, status) = ((*call.0).sequence, Status::FailedMarshal as c_int);
                 let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
-                session::respond(session, &raw const instead)
-                    .inspect_err(|cause| entry::report(Phase::Respond, subject, *cause))
+                let sent = session::respond(session, &raw const instead);
+                sent.inspect_err(|cause| entry::report(Phase::Respond, subject, *cause)).is_err()
             }
-            _ => Err(cause),
+            _ => cause == Cause::TimedOut,
         };
-        if sent.is_err() && A::FRAMING != Framing::Datagram {
-            // The caller waits for something: the end of the connection, then. (Up to 2.6 that would mean success.)
+        if lost && A::FRAMING != Framing::Datagram {
+            // The end of the connection, then. (Up to 2.6 a caller would take that for success.)
             sys::shut_down(session.fd());
         }
     }
