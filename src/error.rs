@@ -304,6 +304,17 @@ impl fmt::Display for HeaderFault {
 }
 
 /// An error of the Rust API: what was being done, on which socket, and what went wrong.
+///
+/// ```
+/// use drpc::{Cause, Client, Phase};
+///
+/// let error = Client::connect("/nonexistent/agent.sock").unwrap_err();
+/// assert_eq!((error.phase(), error.cause()), (Phase::Connect, Cause::Os(2)));
+/// assert_eq!(
+///     error.to_string(),
+///     "connect /nonexistent/agent.sock: no such file or directory: the server is not running, or uses another path"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     phase: Phase,

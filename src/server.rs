@@ -14,7 +14,18 @@ const DEFAULT_MODE: u32 = 0o600;
 
 /// A listening socket. The socket file stays when it is dropped, as with the originals.
 ///
-/// See the [crate](crate) for an example.
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let listener = drpc::Listener::bind(&path)?;
+/// # let client = std::thread::spawn(move || drpc::Client::connect(path)?.call(7, 701, b"?"));
+/// let mut session = listener.accept()?;
+/// if let Some(call) = session.receive()? {
+///     session.reply(&drpc::Response::success(&call, b"!".to_vec()))?;
+/// }
+/// # assert_eq!(client.join().unwrap()?.body, b"!");
+/// # Ok::<(), drpc::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,

@@ -7,6 +7,14 @@ pub mod chunked;
 pub mod datagram;
 
 /// The way messages are laid into records.
+///
+/// ```
+/// // A server for clients of DAOS 0.8.
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let listener = drpc::Listener::builder().framing(drpc::Framing::Datagram).bind(path)?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
