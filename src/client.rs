@@ -193,9 +193,7 @@ impl Client {
             match received {
                 Ok(reply) if sequence.is_stale(reply.sequence, self.owed > 0) => self.owed -= 1,
                 Ok(reply) => return Ok(reply),
-                Err(cause) => {
-                    return Err(self.after_failed_receive(message, cause));
-                }
+                Err(cause) => return Err(self.after_failed_receive(message, cause)),
             }
         }
     }

@@ -70,7 +70,7 @@ pub fn set_spawner(spawner: Spawner) {
 /// # Safety
 /// `listener` is null or points to a context.
 pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_context {
-    entry::pointer::<A, _>(Phase::Progress, Subject::Nothing, |_| {
+    entry::pointer::<A, _>(Phase::Progress, |_| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
         let context = Owned::new(drpc_progress_context {
@@ -91,7 +91,7 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
 /// `context` is null or a progress context that is not used any more.
 pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
     // What can fail here fails in the session's or listener's own close, which has reported it.
-    let _ = entry::run::<A, ()>(Phase::Close, Subject::Nothing, |_| {
+    let _ = entry::run::<A, ()>(Phase::Close, |_| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -126,7 +126,7 @@ unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
 /// # Safety
 /// `context` is null or points to a progress context.
 pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: c_int) -> c_int {
-    let done = entry::run::<A, c_int>(Phase::Progress, Subject::Nothing, |site| {
+    let done = entry::run::<A, c_int>(Phase::Progress, |site| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }

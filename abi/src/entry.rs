@@ -71,27 +71,22 @@ impl<'a> Site<'a> {
 /// Runs the body of an exported function. An error is logged, kept for drpc_last_error, put into errno, and turned
 /// into the release's (negative) number.
 #[inline]
-pub(crate) fn run<'a, A: Abi, T>(
-    phase: Phase,
-    subject: Subject<'a>,
-    body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
-) -> Result<T, c_int> {
-    run_for(A::RELEASE, phase, subject, body)
+pub(crate) fn run<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<T, Cause>) -> Result<T, c_int> {
+    run_for(A::RELEASE, phase, body)
 }
 
 /// The same for a function that does not depend on the line: neither do the numbers of the errors it has.
 pub(crate) fn common(phase: Phase, body: impl FnOnce() -> Result<(), Cause>) -> c_int {
-    run_for(Release::V2_8, phase, Subject::Nothing, |_| body()).err().unwrap_or(0)
+    run_for(Release::V2_8, phase, |_| body()).err().unwrap_or(0)
 }
 
 #[inline]
 fn run_for<'a, T>(
     release: Release,
     phase: Phase,
-    subject: Subject<'a>,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
-    let site = Site { phase: Cell::new(phase), subject: Cell::new(subject) };
+    let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
     match catch_unwind(AssertUnwindSafe(|| body(&site))) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(cause)) => {
@@ -110,27 +105,19 @@ fn run_for<'a, T>(
 
 /// The same for a function that returns nothing but the number.
 #[inline]
-pub(crate) fn code<'a, A: Abi>(
-    phase: Phase,
-    subject: Subject<'a>,
-    body: impl FnOnce(&Site<'a>) -> Result<(), Cause>,
-) -> c_int {
-    run::<A, ()>(phase, subject, body).err().unwrap_or(0)
+pub(crate) fn code<'a, A: Abi>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<(), Cause>) -> c_int {
+    run::<A, ()>(phase, body).err().unwrap_or(0)
 }
 
 /// The same for a function that returns a pointer, or NULL.
 #[inline]
-pub(crate) fn pointer<'a, A: Abi, T>(
-    phase: Phase,
-    subject: Subject<'a>,
-    body: impl FnOnce(&Site<'a>) -> Result<*mut T, Cause>,
-) -> *mut T {
-    run::<A, *mut T>(phase, subject, body).unwrap_or(std::ptr::null_mut())
+pub(crate) fn pointer<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<*mut T, Cause>) -> *mut T {
+    run::<A, *mut T>(phase, body).unwrap_or(std::ptr::null_mut())
 }
 
 /// Reports that the caller gave no place for a result.
 pub(crate) fn no_place<A: Abi>(phase: Phase) -> c_int {
-    code::<A>(phase, Subject::Nothing, |_| Err(Cause::Invalid("the place for the result is NULL")))
+    code::<A>(phase, |_| Err(Cause::Invalid("the place for the result is NULL")))
 }
 
 /// Runs what cannot fail but for a bug.

@@ -89,7 +89,7 @@ pub extern "C" fn drpc_set_max_message(bytes: usize) -> c_int {
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int {
-    entry::code::<A>(Phase::Configure, Subject::Nothing, |site| {
+    entry::code::<A>(Phase::Configure, |site| {
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;

@@ -8,7 +8,7 @@ use ::drpc::{Cause, Phase};
 
 use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response, drpc__call__descriptor, drpc__response__descriptor};
-use crate::entry::{self, Subject};
+use crate::entry;
 use crate::memory::{self, Owned};
 use crate::protobuf_c::{
     Heap, ProtobufCBinaryData, ProtobufCMessage, ProtobufCMessageDescriptor, ProtobufCMessageUnknownField,
@@ -311,7 +311,7 @@ pub unsafe fn response_free(response: *mut Drpc__Response) {
 /// # Safety
 /// `call` is null or points to a call.
 pub unsafe fn response_create<A: Abi>(call: *const Drpc__Call) -> *mut Drpc__Response {
-    entry::pointer::<A, _>(Phase::Respond, Subject::Nothing, |_| {
+    entry::pointer::<A, _>(Phase::Respond, |_| {
         // SAFETY: the caller's promise.
         Ok(unsafe { response_to(call) }?.keep())
     })

@@ -21,7 +21,7 @@ use crate::{context, settings};
 /// # Safety
 /// `path` is null or a C string.
 pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *mut A::Context {
-    entry::pointer::<A, _>(Phase::Listen, Subject::Nothing, |site| {
+    entry::pointer::<A, _>(Phase::Listen, |site| {
         let _uncancelled = sys::UncancelledCall::new();
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
@@ -51,7 +51,7 @@ pub unsafe fn is_valid_listener<A: Abi>(context: *mut A::Context) -> bool {
 /// # Safety
 /// `listener` is null or points to a context.
 pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Context, c_int> {
-    entry::run::<A, _>(Phase::Accept, Subject::Nothing, |site| {
+    entry::run::<A, _>(Phase::Accept, |site| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
         site.subject(Subject::Socket(listener.fd()));
@@ -93,7 +93,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
 /// # Safety
 /// `session` is null or points to a context, `call` is null or valid for writing.
 pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__Call) -> c_int {
-    entry::code::<A>(Phase::Receive, Subject::Nothing, |site| {
+    entry::code::<A>(Phase::Receive, |site| {
         if call.is_null() {
             return Err(Cause::Invalid("the place for the call is NULL"));
         }
@@ -121,7 +121,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
 /// # Safety
 /// `session` is null or points to a context, `response` is null or points to a response.
 pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const Drpc__Response) -> c_int {
-    entry::code::<A>(Phase::Respond, Subject::Nothing, |site| {
+    entry::code::<A>(Phase::Respond, |site| {
         // SAFETY: the caller's promise.
         if !unsafe { message::is_a(response) } {
             return Err(Cause::Invalid("the response is NULL or not initialised"));
@@ -165,7 +165,7 @@ fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Resu
 /// # Safety
 /// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
 pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Close, Subject::Nothing, |_| {
+    entry::code::<A>(Phase::Close, |_| {
         // SAFETY: the caller's promise.
         unsafe { Context::<A>::new(context)?.release() }
     })
@@ -176,7 +176,7 @@ pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn add_ref<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Close, Subject::Nothing, |_| {
+    entry::code::<A>(Phase::Close, |_| {
         // SAFETY: the caller's promise.
         unsafe { context::add_ref(context.cast()) }
     })
