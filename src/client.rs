@@ -9,43 +9,10 @@ use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
 use crate::message::{Response, Status};
+use crate::sequence::Sequence;
 use crate::sys;
 use crate::transport::{self, Aftermath, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
-
-/// The numbering of calls, and what it says about the replies.
-///
-/// Calls are numbered from 1 and after `i32::MAX` from 1 again. Number 0, which the original C client begins with,
-/// is left out: the empty reply to it has no bytes at all and cannot be told from the end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sequence(i32);
-
-impl Sequence {
-    /// The number that the next call gets where a counter stands at `counter`.
-    #[inline]
-    pub fn at(counter: i32) -> Self {
-        Self(counter.max(1))
-    }
-
-    /// The number.
-    #[inline]
-    pub fn number(self) -> i32 {
-        self.0
-    }
-
-    /// Where the counter stands after this call.
-    #[inline]
-    pub fn next_counter(self) -> i32 {
-        self.0.checked_add(1).unwrap_or(1)
-    }
-
-    /// A reply answers an earlier call. Only while such replies are owed is a number looked at: there are servers
-    /// that do not send the right one, and -1 answers whatever could not be decoded.
-    #[inline]
-    pub fn is_stale(self, reply: i64, owed: bool) -> bool {
-        owed && (0..i64::from(self.0)).contains(&reply)
-    }
-}
 
 /// A connection to a server, for one caller at a time.
 ///

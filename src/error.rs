@@ -31,6 +31,10 @@ pub enum Phase {
     Configure,
     /// Closing a connection, or counting its references.
     Close,
+    /// Running a server.
+    Serve,
+    /// Shutting a server down.
+    Shutdown,
 }
 
 impl fmt::Display for Phase {
@@ -47,6 +51,8 @@ impl fmt::Display for Phase {
             Self::Progress => "progress",
             Self::Configure => "configure",
             Self::Close => "close",
+            Self::Serve => "serve",
+            Self::Shutdown => "shut down",
         })
     }
 }
@@ -100,6 +106,27 @@ pub enum Cause {
     Uninitialised,
     /// The module has a handler already.
     Exists,
+    /// It has been cancelled.
+    Cancelled,
+    /// The client has not been connected, or has been closed.
+    NotConnected,
+    /// The client was made before the process forked, in the other process.
+    Forked,
+    /// The server could not decode one of several calls, and did not say which.
+    Unattributable,
+    /// The reply answers no call of this connection.
+    UnexpectedReply {
+        /// The sequence in the reply.
+        sequence: i64,
+    },
+    /// The session that a call came on has ended, or the call has been answered for it.
+    SessionEnded,
+    /// The server has been shut down.
+    Stopped,
+    /// Another server has the lock file of the socket.
+    Locked,
+    /// What is at the path is no socket.
+    NotASocket,
 }
 
 /// What is wrong with a socket path.
@@ -203,7 +230,14 @@ impl Cause {
             Self::Invalid(_) => der::DER_INVAL,
             Self::Busy => der::DER_BUSY,
             Self::Uninitialised => der::DER_UNINIT,
-            Self::Exists => der::DER_EXIST,
+            Self::Exists | Self::NotASocket => der::DER_EXIST,
+            Self::Cancelled => der::DER_CANCELED,
+            Self::NotConnected | Self::SessionEnded => der::DER_UNREACH,
+            Self::Forked => der::DER_NO_HDL,
+            Self::Unattributable => der::DER_PROTO,
+            Self::UnexpectedReply { .. } => der::DER_MISMATCH,
+            Self::Stopped => der::DER_SHUTDOWN,
+            Self::Locked => der::DER_BUSY,
         }
     }
 
@@ -214,13 +248,20 @@ impl Cause {
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Closed | Self::NoReply | Self::Cut => libc::ECONNRESET,
             Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
-            Self::Header(_) | Self::Malformed => libc::EPROTO,
+            Self::Header(_) | Self::Malformed | Self::Unattributable | Self::UnexpectedReply { .. } => libc::EPROTO,
             Self::NoMemory => libc::ENOMEM,
             Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
             Self::BadPath(_) | Self::Invalid(_) => libc::EINVAL,
             Self::Busy => libc::EBUSY,
             Self::Uninitialised => libc::EINVAL,
             Self::Exists => libc::EEXIST,
+            Self::Cancelled => libc::ECANCELED,
+            Self::NotConnected => libc::ENOTCONN,
+            Self::Forked => libc::EBADFD,
+            Self::SessionEnded => libc::EPIPE,
+            Self::Stopped => libc::ESHUTDOWN,
+            Self::Locked => libc::EADDRINUSE,
+            Self::NotASocket => libc::ENOTSOCK,
         }
     }
 
@@ -279,6 +320,15 @@ impl fmt::Display for Cause {
             Self::Busy => f.write_str("already in progress"),
             Self::Uninitialised => f.write_str("drpc_hdlr_init has not been called"),
             Self::Exists => f.write_str("the module has a handler already"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::Forked => f.write_str("the client belongs to the process that this one was forked from"),
+            Self::Unattributable => f.write_str("the server could not decode one of several calls"),
+            Self::UnexpectedReply { sequence } => write!(f, "reply {sequence} answers no call of this connection"),
+            Self::SessionEnded => f.write_str("the session has ended, or the call has been answered"),
+            Self::Stopped => f.write_str("the server has been shut down"),
+            Self::Locked => f.write_str("another server has the lock file"),
+            Self::NotASocket => f.write_str("what is at the path is no socket"),
         }
     }
 }

@@ -7,9 +7,9 @@
 //! # let path = dir.path().join("greeter.sock");
 //! let listener = drpc::Listener::bind(&path)?;
 //! let server = std::thread::spawn(move || -> Result<(), drpc::Error> {
-//!     let mut session = listener.accept()?;
-//!     while let Some(call) = session.receive()? {
-//!         session.reply(&drpc::Response::success(&call, b"hello".to_vec()))?;
+//!     let mut connection = listener.accept()?;
+//!     while let Some(call) = connection.receive()? {
+//!         connection.reply(&drpc::Response::success(&call, b"hello".to_vec()))?;
 //!     }
 //!     Ok(())
 //! });
@@ -41,19 +41,31 @@ pub mod sys;
 pub mod transport;
 pub mod wire;
 
+mod cancel;
 mod client;
+mod connection;
 mod error;
 mod failure;
+mod listener;
+mod log;
 mod message;
-mod server;
+mod outbox;
+mod request;
+mod sequence;
 mod service;
 mod session;
+mod sync;
 
-pub use client::{Client, ClientBuilder, Sequence};
+pub use cancel::{Cancel, CancelHook};
+pub use client::{Client, ClientBuilder};
+pub use connection::Connection;
 pub use error::{Cause, Error, HeaderFault, PathFault, Phase};
 pub use failure::Failure;
 pub use framing::Framing;
+pub use listener::{Listener, ListenerBuilder};
+pub use log::{Level, Log};
 pub use message::{Call, Response, Status};
-pub use server::{Listener, ListenerBuilder};
+pub use request::Request;
+pub use sequence::Sequence;
 pub use service::{DuplicateModule, Module, Service};
-pub use session::Session;
+pub use session::{Credentials, Session};

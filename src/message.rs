@@ -1,5 +1,7 @@
 //! The two messages as owned values, for the Rust API.
 
+use crate::wire::CallRef;
+
 include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 
 /// The sequence of a response to something that was no call.
@@ -19,5 +21,13 @@ impl Response {
     /// The answer to a message that could not be decoded.
     pub fn to_unparsable() -> Self {
         Self { sequence: NO_SEQUENCE, status: Status::FailedUnmarshalCall.into(), body: Vec::new() }
+    }
+}
+
+impl CallRef<'_> {
+    /// The same call with a body of its own.
+    pub(crate) fn to_owned(self) -> Call {
+        let Self { module, method, sequence, body } = self;
+        Call { module, method, sequence, body: body.to_vec() }
     }
 }

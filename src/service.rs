@@ -2,23 +2,53 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 
+use prost::Message;
+
+use crate::error::Cause;
 use crate::failure::Failure;
 use crate::message::{Call, Response, Status};
+use crate::request::{Answers, Request};
+use crate::session::Session;
+use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::wire::{CallRef, ResponseRef};
 
 /// Something that serves the methods of one module.
-pub trait Module {
+///
+/// Most modules have [`handle`](Module::handle), and are done. One that wants to answer later has
+/// [`serve`](Module::serve) instead.
+pub trait Module: Send + Sync {
     /// Number of the module.
     fn id(&self) -> i32;
 
     /// Runs a method and returns the body of the response, or why there is none.
-    fn handle(&self, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure>;
+    fn handle(&self, session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let (_, _, _) = (session, method, body);
+        Err(Failure::unknown_method())
+    }
+
+    /// Takes over a call, to answer it now or later. Unless there is another one, it answers with what
+    /// [`handle`](Module::handle) returns.
+    fn serve(&self, request: Request) {
+        let Call { method, body, .. } = request.call();
+        let result = self.handle(request.session(), *method, body);
+        // It fails only when the session has ended, which the server has told already.
+        let _ = request.reply(result);
+    }
+
+    /// Calls of one session may be served at the same time, and answered in any order. Otherwise the next one waits
+    /// until the answer to the one before has been sent.
+    fn concurrent(&self) -> bool {
+        false
+    }
 }
 
 /// The modules that a server serves, and the dispatch of calls to them.
 ///
 /// ```
-/// use drpc::{Call, Failure, Module, Service, Status};
+/// use drpc::{Failure, Module, Service, Session};
 ///
 /// struct Echo;
 ///
@@ -27,7 +57,7 @@ pub trait Module {
 ///         0
 ///     }
 ///
-///     fn handle(&self, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+///     fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
 ///         match method {
 ///             0 => Ok(body.to_vec()),
 ///             _ => Err(Failure::unknown_method()),
@@ -37,15 +67,13 @@ pub trait Module {
 ///
 /// let mut service = Service::new();
 /// service.register(Echo)?;
-/// let call = Call { body: b"hello".to_vec(), ..Call::default() };
-/// assert_eq!(service.process(&call).body, b"hello");
-/// let call = Call { module: 7, ..Call::default() };
-/// assert_eq!(service.process(&call).status(), Status::UnknownModule);
+/// assert!(service.module(0).is_some());
+/// assert!(service.register(Echo).is_err());
 /// # Ok::<(), drpc::DuplicateModule>(())
 /// ```
 #[derive(Default)]
 pub struct Service {
-    modules: HashMap<i32, Box<dyn Module + Send + Sync>>,
+    modules: HashMap<i32, Box<dyn Module>>,
 }
 
 /// A module with this number is registered already.
@@ -70,7 +98,7 @@ impl Service {
     }
 
     /// Adds a module.
-    pub fn register(&mut self, module: impl Module + Send + Sync + 'static) -> Result<(), DuplicateModule> {
+    pub fn register(&mut self, module: impl Module + 'static) -> Result<(), DuplicateModule> {
         let id = module.id();
         if self.modules.contains_key(&id) {
             return Err(DuplicateModule(id));
@@ -80,19 +108,63 @@ impl Service {
     }
 
     /// The module with this number.
-    pub fn module(&self, id: i32) -> Option<&(dyn Module + Send + Sync)> {
+    pub fn module(&self, id: i32) -> Option<&dyn Module> {
         self.modules.get(&id).map(|module| &**module)
     }
 
-    /// Serves a call. The response has a body only if the call succeeded.
-    pub fn process(&self, call: &Call) -> Response {
+    /// Serves a call, and waits for the answer if the module gives it later. The response has a body only if the call
+    /// succeeded.
+    pub fn process(&self, session: &Session, call: Call) -> Response {
         let Some(module) = self.module(call.module) else {
-            return Response::of_status(call, Status::UnknownModule);
+            return Response::of_status(&call, Status::UnknownModule);
         };
-        match module.handle(call.method, &call.body) {
-            Ok(body) => Response::success(call, body),
-            Err(failure) => Response::of_status(call, failure.status()),
+        let slot = Arc::new(Slot::default());
+        run(module, Request::new(session.clone(), call, Arc::clone(&slot) as Arc<dyn Answers>, 0));
+        slot.wait()
+    }
+
+    /// Serves an encoded call, and returns the encoded response. What is no call is answered with
+    /// [`Status::FailedUnmarshalCall`] and the sequence -1.
+    pub fn process_message(&self, session: &Session, message: &[u8]) -> Vec<u8> {
+        let response = match CallRef::decode(message) {
+            Ok(call) => self.process(session, call.to_owned()),
+            Err(_) => Response::to_unparsable(),
+        };
+        response.encode_to_vec()
+    }
+}
+
+/// Has a module serve a request. One that panics has dropped the request, which answers it.
+pub(crate) fn run(module: &dyn Module, request: Request) {
+    // Whatever state a panic leaves behind is the module's own.
+    let _ = catch_unwind(AssertUnwindSafe(|| module.serve(request)));
+}
+
+/// Where a single answer is waited for.
+#[derive(Default)]
+struct Slot {
+    response: Mutex<Option<Response>>,
+    answered: Condvar,
+}
+
+impl Slot {
+    fn wait(&self) -> Response {
+        let mut response = lock(&self.response);
+        loop {
+            match response.take() {
+                Some(response) => return response,
+                None => response = self.answered.wait(response).unwrap_or_else(PoisonError::into_inner),
+            }
         }
+    }
+}
+
+impl Answers for Slot {
+    fn answer(&self, _tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
+        let ResponseRef { sequence, status, body } = *response;
+        *lock(&self.response) = Some(Response { sequence, status, body: body.to_vec() });
+        self.answered.notify_all();
+        Ok(())
     }
 }
 

@@ -1,110 +1,81 @@
-//! One client's connection, seen from the server.
+//! Who is connected.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::client::Blocking;
-use crate::error::{Cause, Error, Phase};
-use crate::framing::chunked::{self, Reassembly};
-use crate::framing::{Framing, Limits};
-use crate::message::{Call, Response, Status};
-use crate::service::Service;
+use crate::error::Cause;
+use crate::sync::Arc;
 use crate::sys;
-use crate::transport::{self, Received};
-use crate::wire::{CallRef, ResponseRef};
+pub use crate::sys::Credentials;
 
-/// A connection that calls arrive on.
+/// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive it; the
+/// descriptor is closed when the last one is dropped.
 ///
 /// ```
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("agent.sock");
-/// let listener = drpc::Listener::bind(&path)?;
-/// # let client = std::thread::spawn(move || drpc::Client::connect(path)?.call(7, 701, b""));
-/// let mut session = listener.accept()?;
-/// session.serve(&drpc::Service::new())?; // until the client closes the connection
-/// # let response = client.join().unwrap()?;
-/// # assert_eq!(response.status(), drpc::Status::UnknownModule);
-/// # Ok::<(), drpc::Error>(())
+/// use drpc::{Failure, Module, Session, modules::mgmt};
+///
+/// /// Serves root alone.
+/// struct Management;
+///
+/// impl Module for Management {
+///     fn id(&self) -> i32 {
+///         mgmt::MODULE
+///     }
+///
+///     fn handle(&self, session: &Session, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+///         match method {
+///             mgmt::PREP_SHUTDOWN if session.peer().uid == 0 => Ok(Vec::new()),
+///             mgmt::PREP_SHUTDOWN => Err(Failure::other().with_text("not root")),
+///             _ => Err(Failure::unknown_method()),
+///         }
+///     }
+/// }
 /// ```
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct Session {
+struct Shared {
+    id: u64,
     socket: OwnedFd,
-    path: PathBuf,
-    framing: Framing,
-    send_limit: usize,
-    message: Reassembly,
+    path: Arc<Path>,
+    peer: Credentials,
 }
 
+/// The number of the next session in this process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 impl Session {
-    pub(crate) fn new(socket: OwnedFd, path: &Path, framing: Framing, limits: Limits) -> Self {
-        let message = Reassembly::new(limits.receive);
-        Self { socket, path: path.to_owned(), framing, send_limit: limits.send, message }
+    /// The session of a connection that has been accepted on the socket at `path`.
+    pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+        let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
+        Ok(Self(Arc::new(Shared { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), socket, path, peer })))
     }
 
-    /// Limits how long one send or receive may wait; zero takes the limit away.
-    pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        sys::set_timeout(self.socket.as_raw_fd(), timeout).map_err(|cause| self.error(Phase::Configure, cause))
+    /// A number that no other session of this process has, or has had.
+    pub fn id(&self) -> u64 {
+        self.0.id
     }
 
-    /// Waits for the next call; `None` when the client has closed the connection.
-    pub fn receive(&mut self) -> Result<Option<Call>, Error> {
-        let fd = self.socket.as_raw_fd();
-        let received = transport::receive(fd, self.framing, &mut self.message, chunked::MAX_RECORD, owned_call, || {});
-        match received {
-            Ok(call) => {
-                // Whatever memory a large call took.
-                self.message.reset();
-                Ok(Some(call))
-            }
-            Err(Cause::Closed) => Ok(None),
-            Err(cause) => Err(self.error(Phase::Receive, cause)),
-        }
+    /// Who is at the other end, as of when the connection was made.
+    pub fn peer(&self) -> Credentials {
+        self.0.peer
     }
 
-    /// Sends a response.
-    pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
-        let Response { sequence, status, body } = response;
-        let response = ResponseRef { sequence: *sequence, status: *status, body };
-        transport::send(self.socket.as_raw_fd(), self.framing, &response.encode(&[]), self.send_limit, &mut Blocking)
-            .map_err(|cause| self.error(Phase::Respond, cause))
+    /// The path of the server's socket.
+    pub fn path(&self) -> &Path {
+        &self.0.path
     }
 
-    /// Serves calls until the client closes the connection. A message that is no call, or a datagram that is too
-    /// large, is answered before the error is returned; a response that is too large is replaced by one that says so.
-    pub fn serve(&mut self, service: &Service) -> Result<(), Error> {
-        loop {
-            match self.receive() {
-                Ok(Some(call)) => match self.reply(&service.process(&call)) {
-                    Err(error) if matches!(error.cause(), Cause::TooBig { .. }) => {
-                        self.reply(&Response::of_status(&call, Status::FailedMarshal))?;
-                    }
-                    done => done?,
-                },
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    let cut = matches!(error.cause(), Cause::TooBig { .. } | Cause::Truncated { .. });
-                    if error.cause() == Cause::Malformed || cut && self.framing == Framing::Datagram {
-                        self.reply(&Response::to_unparsable())?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    fn error(&self, phase: Phase, cause: Cause) -> Error {
-        Error::new(phase, &self.path, cause)
+    /// Ends the connection: what has not been sent is lost, and the client sees the end.
+    pub fn close(&self) {
+        sys::shut_down(self.0.socket.as_raw_fd());
     }
 }
 
 impl AsFd for Session {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.socket.as_fd()
     }
-}
-
-fn owned_call(message: Received<'_>) -> Result<Call, Cause> {
-    let CallRef { module, method, sequence, body } = CallRef::decode(message.within_limit()?)?;
-    Ok(Call { module, method, sequence, body: body.to_vec() })
 }

@@ -66,6 +66,40 @@ pub fn send(
     Ok(())
 }
 
+/// Gives up where others wait.
+struct Unwaiting;
+
+impl Pace for Unwaiting {
+    fn when_full(&mut self, _fd: RawFd, _begun: bool) -> Result<(), Cause> {
+        Err(Cause::Os(libc::EAGAIN))
+    }
+}
+
+/// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
+/// more. Returns the index of the record to go on with; `None` when the message is out.
+pub fn send_some(fd: RawFd, framing: Framing, message: &Encoded<'_>, first: u32) -> Result<Option<u32>, Cause> {
+    let send = |header: &[u8], range: Range<usize>| {
+        let size = header.len() + range.len();
+        match send_record(fd, header, message, range, false, &mut Unwaiting) {
+            Ok(sent) if sent < size => Err(Cause::SentShort { sent, size }),
+            Ok(_) => Ok(true),
+            Err(cause) if cause.is_would_block() => Ok(false),
+            Err(cause) => Err(cause),
+        }
+    };
+    match framing {
+        Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
+        Framing::Chunked => {
+            for (header, range) in Chunks::new(message.len())?.from(first) {
+                if !send(&header.to_bytes(), range)? {
+                    return Ok(Some(header.index));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
 /// Sends one record: a header and a part of the message.
 #[inline]
 fn send_record(

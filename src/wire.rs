@@ -125,7 +125,12 @@ pub struct Encoded<'a> {
     unknown: &'a [u8],
 }
 
-impl Encoded<'_> {
+impl<'a> Encoded<'a> {
+    /// A message that has been encoded before.
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
+        Self { head: Head::new(), body: bytes, unknown: &[] }
+    }
+
     /// Length of the message in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty message is nothing special here")]
     pub fn len(&self) -> usize {

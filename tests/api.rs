@@ -16,8 +16,8 @@ use drpc::der::{self, Release};
 use drpc::framing::chunked::{HEADER_LEN, MAX_DATA, MAX_RECORD};
 use drpc::modules::mgmt;
 use drpc::{
-    Call, Cause, Client, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener, Module, PathFault, Phase,
-    Response, Sequence, Service, Session, Status,
+    Call, Cause, Client, Connection, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener, Module,
+    PathFault, Phase, Response, Sequence, Service, Session, Status,
 };
 use peer::{Peer, pattern};
 use prost::Message;
@@ -66,7 +66,7 @@ fn with_raw_server(framing: Framing, timeout: Duration) -> (Client, Peer, TempDi
 }
 
 /// A session and the raw client at the other end.
-fn with_raw_client(framing: Framing, limit: Option<usize>) -> (Session, Peer, TempDir) {
+fn with_raw_client(framing: Framing, limit: Option<usize>) -> (Connection, Peer, TempDir) {
     let (dir, path) = place();
     let mut builder = Listener::builder().framing(framing);
     if let Some(limit) = limit {
@@ -146,7 +146,7 @@ impl Module for Echo {
         self.0
     }
 
-    fn handle(&self, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
         match method {
             1 => Ok(body.to_vec()),
             2 => Err(Failure::other().with_text("no such pool")),
@@ -876,7 +876,7 @@ impl Module for Verbose {
         7
     }
 
-    fn handle(&self, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn handle(&self, _session: &Session, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
         Ok(vec![7; if method == 1 { 1000 } else { 10 }])
     }
 }

@@ -17,7 +17,9 @@ use drpc::framing::chunked::{self, Chunks, Reassembly};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits, datagram};
 use drpc::transport::{self, Pace};
 use drpc::wire::{CallRef, Encoded, ResponseRef};
-use drpc::{Call, Cause, Failure, HeaderFault, Module, Response, Service, Status};
+use drpc::{
+    Call, Cause, Client, Connection, Failure, HeaderFault, Listener, Module, Response, Service, Session, Status,
+};
 use peer::{Peer, pattern};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -405,7 +407,7 @@ impl Module for Recorded {
         self.0
     }
 
-    fn handle(&self, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
         match (self.0, method) {
             (0, 0) | (3, 301) => Ok(body.to_vec()),
             (0, 1 | 3) | (3, 302 | 304) => Err(Failure::other()),
@@ -425,6 +427,15 @@ fn recorded_service() -> Service {
     service
 }
 
+/// A connection for handlers to look at, and the client that it is with.
+fn connection() -> (Connection, Client) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drpc.sock");
+    let listener = Listener::bind(&path).unwrap();
+    let client = Client::connect(&path).unwrap();
+    (listener.accept().unwrap(), client)
+}
+
 /// Records grouped into messages. Only one recording has more than one message, each in one record.
 fn messages<'a>(id: &str, records: &'a [Value]) -> Vec<&'a [Value]> {
     match id.ends_with("two-calls-pipelined") {
@@ -433,7 +444,7 @@ fn messages<'a>(id: &str, records: &'a [Value]) -> Vec<&'a [Value]> {
     }
 }
 
-fn check_go_server(met: &Met, service: &Service, record: &Value) {
+fn check_go_server(met: &Met, service: &Service, session: &Session, record: &Value) {
     let id = text(record, "id");
     let framing = framing(record);
     let replies = messages(id, list(record, "reply"));
@@ -466,7 +477,7 @@ fn check_go_server(met: &Met, service: &Service, record: &Value) {
         if !id.contains("/pb-") {
             assert_call(met, id, framing, &borrowed(&call), recorded);
         }
-        let response = service.process(&call);
+        let response = service.process(session, call.clone());
         // A failure that says "unknown method" may come from the handler.
         if !matches!(response.status(), Status::UnknownModule | Status::UnknownMethod) || matches!(call.method, 2 | 303)
         {
@@ -515,6 +526,7 @@ fn every_recording() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
     let met = Met::default();
     let service = recorded_service();
+    let (connection, _client) = connection();
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for record in list(&golden, "records") {
@@ -528,7 +540,7 @@ fn every_recording() {
             "Go" => {
                 match side {
                     "client" => check_go_client(&met, record),
-                    _ => check_go_server(&met, &service, record),
+                    _ => check_go_server(&met, &service, connection.session(), record),
                 }
                 format!("Go {} {side}", text(record, "release"))
             }

@@ -93,6 +93,12 @@ impl Chunks {
         let too_big = |_| Cause::TooBig { size: total as u64, limit: u32::MAX as usize * MAX_DATA };
         Ok(Self { total, next: 0, count: u32::try_from(chunk_count(total as u64)).map_err(too_big)? })
     }
+
+    /// The same chunks from the one with this index on.
+    #[inline]
+    pub fn from(self, index: u32) -> Self {
+        Self { next: index.min(self.count), ..self }
+    }
 }
 
 impl Iterator for Chunks {
@@ -151,6 +157,11 @@ impl Reassembly {
     #[inline]
     pub fn is_partial(&self) -> bool {
         self.next != 0
+    }
+
+    /// What has come of a message begun; memory for this much is held.
+    pub fn partial(&self) -> &[u8] {
+        if self.is_partial() { &self.data } else { &[] }
     }
 
     /// Forgets a message begun.

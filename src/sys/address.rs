@@ -38,30 +38,34 @@ fn unnamed() -> libc::sockaddr_un {
     libc::sockaddr_un { sun_family: libc::AF_UNIX as _, sun_path: [0; 108] }
 }
 
-/// Who is at the other end of a connection, for messages.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// Its process, as seen when the connection was made.
+/// Who is at the other end of a connection, as the kernel saw it when the connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its process; 0 if that is in no process namespace of ours.
     pub pid: i32,
     /// Its user.
     pub uid: u32,
+    /// Its group.
+    pub gid: u32,
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "peer pid {} uid {}", self.pid, self.uid)
     }
 }
 
-/// The process at the other end of a connection.
-pub fn peer(fd: RawFd) -> Option<Peer> {
+/// Who is at the other end of a connection.
+pub fn peer(fd: RawFd) -> Option<Credentials> {
     let _keep = KeepErrno::new();
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut len = mem::size_of::<libc::ucred>() as libc::socklen_t;
     let into = (&raw mut credentials).cast();
     // SAFETY: `into` and `len` describe `credentials`, which any bytes make valid.
     let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, into, &mut len) };
-    (rc == 0 && credentials.pid != 0).then_some(Peer { pid: credentials.pid, uid: credentials.uid })
+    let libc::ucred { pid, uid, gid } = credentials;
+    // Where nobody is connected the kernel gives no user.
+    (rc == 0 && uid != u32::MAX).then_some(Credentials { pid, uid, gid })
 }
 
 type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;

@@ -7,17 +7,25 @@
 mod address;
 mod buffer;
 mod environment;
+mod epoll;
 mod errno;
+mod file;
+mod fork;
 mod poll;
 mod record;
 mod socket;
 mod thread;
+mod wake;
 
-pub use address::{PATH_MAX, Peer, own_path, peer, peer_path};
+pub use address::{Credentials, PATH_MAX, own_path, peer, peer_path};
 pub use buffer::{RECORD_ROOM, TEXT_ROOM, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
+pub use epoll::{Epoll, Event, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
+pub use file::{FileId, FileLock, adopt_listener, file_at, set_owner, unlink};
+pub use fork::fork_generation;
 pub use poll::{PollFd, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, peek, receive, send, shut_down};
 pub use socket::{accept, close, connect, listen, open, set_nonblocking, set_timeout};
 pub use thread::UncancelledCall;
+pub use wake::{Signal, Timer};

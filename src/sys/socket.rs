@@ -87,7 +87,7 @@ pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
 }
 
 /// Closes the descriptor in programs that the process starts.
-fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
+pub(super) fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
     // SAFETY: F_SETFD takes a number.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }
@@ -121,6 +121,6 @@ pub fn close(fd: RawFd) -> Result<(), Cause> {
     check(unsafe { libc::close(fd) }).map(drop)
 }
 
-fn check(rc: c_int) -> Result<c_int, Cause> {
+pub(super) fn check(rc: c_int) -> Result<c_int, Cause> {
     if rc < 0 { Err(errno::last()) } else { Ok(rc) }
 }

@@ -2,11 +2,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::connection::Connection;
 use crate::error::{Error, Phase};
 use crate::framing::{Framing, Limits};
 use crate::session::Session;
+use crate::sync::Arc;
 use crate::sys;
 
 /// The mode of the socket file unless another is chosen: for its owner only.
@@ -19,9 +21,9 @@ const DEFAULT_MODE: u32 = 0o600;
 /// # let path = dir.path().join("agent.sock");
 /// let listener = drpc::Listener::bind(&path)?;
 /// # let client = std::thread::spawn(move || drpc::Client::connect(path)?.call(7, 701, b"?"));
-/// let mut session = listener.accept()?;
-/// if let Some(call) = session.receive()? {
-///     session.reply(&drpc::Response::success(&call, b"!".to_vec()))?;
+/// let mut connection = listener.accept()?;
+/// if let Some(call) = connection.receive()? {
+///     connection.reply(&drpc::Response::success(&call, b"!".to_vec()))?;
 /// }
 /// # assert_eq!(client.join().unwrap()?.body, b"!");
 /// # Ok::<(), drpc::Error>(())
@@ -29,7 +31,7 @@ const DEFAULT_MODE: u32 = 0o600;
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
-    path: PathBuf,
+    path: Arc<Path>,
     framing: Framing,
     limits: Limits,
 }
@@ -85,7 +87,7 @@ impl ListenerBuilder {
         sys::listen(&socket, path.as_os_str().as_bytes(), self.mode).map_err(error)?;
         Ok(Listener {
             socket,
-            path: path.to_owned(),
+            path: Arc::from(path),
             framing: self.framing,
             limits: Limits::new(self.framing, self.limit),
         })
@@ -109,10 +111,11 @@ impl Listener {
     }
 
     /// Waits for the next client.
-    pub fn accept(&self) -> Result<Session, Error> {
-        let error = |cause| Error::new(Phase::Accept, &self.path, cause);
-        let socket = sys::accept(self.socket.as_raw_fd()).map_err(error)?;
-        Ok(Session::new(socket, &self.path, self.framing, self.limits))
+    pub fn accept(&self) -> Result<Connection, Error> {
+        let accepted = sys::accept(self.socket.as_raw_fd());
+        let session = accepted.and_then(|socket| Session::new(socket, Arc::clone(&self.path)));
+        let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
+        Ok(Connection::new(session, self.framing, self.limits))
     }
 }
 

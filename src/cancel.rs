@@ -1,0 +1,103 @@
+//! Telling others to stop.
+
+use std::fmt;
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+
+/// A token that says once, to everybody who looks, that it is time to stop. It can be given to any number of calls of
+/// a [`Client`](crate::Client), and to a [`Server`](crate::Server), which shuts down then; a clone is the same token.
+/// (The context of the Go package.)
+///
+/// ```
+/// let cancel = drpc::Cancel::new();
+/// let token = cancel.clone();
+/// cancel.cancel();
+/// assert!(token.is_cancelled());
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    hooks: Mutex<Hooks>,
+}
+
+#[derive(Default)]
+struct Hooks {
+    next: u64,
+    waiting: Vec<(u64, Arc<dyn Fn() + Send + Sync>)>,
+}
+
+impl Cancel {
+    /// A token that has not been cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that it is time to stop. Once said it stays so.
+    pub fn cancel(&self) {
+        if self.0.cancelled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let hooks = std::mem::take(&mut lock(&self.0.hooks).waiting);
+        hooks.iter().for_each(|(_, hook)| hook());
+    }
+
+    /// It has been said.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Has `hook` run when it is said, by the thread that says it; at once if it has been said. It must not wait for
+    /// anything. Nothing happens any more once the result is dropped, but for a hook that runs at that moment.
+    pub fn on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> CancelHook {
+        let hook: Arc<dyn Fn() + Send + Sync> = Arc::new(hook);
+        let id = {
+            let mut hooks = lock(&self.0.hooks);
+            hooks.next += 1;
+            let id = hooks.next;
+            hooks.waiting.push((id, Arc::clone(&hook)));
+            id
+        };
+        // Said in the meantime: whoever said it may have looked for hooks before this one was there.
+        if self.is_cancelled() && lock(&self.0.hooks).remove(id) {
+            hook();
+        }
+        CancelHook { shared: Arc::clone(&self.0), id }
+    }
+}
+
+impl Hooks {
+    fn remove(&mut self, id: u64) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|(other, _)| *other != id);
+        self.waiting.len() < before
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+    }
+}
+
+/// Keeps a hook of a [`Cancel`] in place until it is dropped.
+#[must_use = "the hook is gone when this is dropped"]
+pub struct CancelHook {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for CancelHook {
+    fn drop(&mut self) {
+        lock(&self.shared.hooks).remove(self.id);
+    }
+}
+
+impl fmt::Debug for CancelHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelHook").finish_non_exhaustive()
+    }
+}

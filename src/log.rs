@@ -1,0 +1,122 @@
+//! Log lines, for a program that wants them.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::sync::{Arc, Mutex, lock};
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// Sessions that come and go.
+    Info,
+}
+
+/// Lines that peers can provoke, at most this many a second.
+const PROVOKED_PER_SECOND: u32 = 10;
+
+type Sink = dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync;
+
+/// Where log lines go: nowhere, or to a function of the program, which any thread may run.
+///
+/// ```
+/// let log = drpc::Log::to(|level, line| eprintln!("{level:?}: {line}"));
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let server = drpc::Server::builder().log(log).bind(path)?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Log(Option<Arc<Limited>>);
+
+struct Limited {
+    sink: Box<Sink>,
+    start: Instant,
+    rate: Mutex<Rate>,
+}
+
+/// The lines of the current second.
+#[derive(Default)]
+struct Rate {
+    second: u64,
+    lines: u32,
+}
+
+impl Rate {
+    /// Counts a line: whether it may be written, and how many of an earlier second were left out.
+    fn count(&mut self, second: u64) -> (bool, u32) {
+        let mut left_out = 0;
+        if self.second != second {
+            left_out = self.lines.saturating_sub(PROVOKED_PER_SECOND);
+            *self = Self { second, lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        (self.lines <= PROVOKED_PER_SECOND, left_out)
+    }
+}
+
+impl Log {
+    /// Gives every line to a function. It must not call the server or client that the line comes from.
+    pub fn to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Self {
+        let sink = Box::new(sink);
+        Self(Some(Arc::new(Limited { sink, start: Instant::now(), rate: Mutex::new(Rate::default()) })))
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&self, level: Level, line: fmt::Arguments<'_>) {
+        if let Some(limited) = &self.0 {
+            (limited.sink)(level, line);
+        }
+    }
+
+    /// Writes a line that a peer can provoke; beyond some a second they are counted and left out.
+    pub(crate) fn provoked(&self, level: Level, line: fmt::Arguments<'_>) {
+        let Some(limited) = &self.0 else { return };
+        let (written, left_out) = lock(&limited.rate).count(limited.start.elapsed().as_secs());
+        if left_out > 0 {
+            (limited.sink)(Level::Warn, format_args!("{left_out} lines about peers were left out"));
+        }
+        if written {
+            (limited.sink)(level, line);
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Log").field(&self.0.is_some()).finish()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_beyond_some_a_second_are_counted() {
+        let mut rate = Rate::default();
+        for _ in 0..PROVOKED_PER_SECOND {
+            assert_eq!(rate.count(0), (true, 0));
+        }
+        assert_eq!(rate.count(0), (false, 0));
+        assert_eq!(rate.count(0), (false, 0));
+        assert_eq!(rate.count(1), (true, 2));
+        assert_eq!(rate.count(2), (true, 0));
+    }
+
+    #[test]
+    fn a_line_goes_to_the_function() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let log = Log::to(move |level, line| lock(&sink).push((level, line.to_string())));
+        log.line(Level::Info, format_args!("one"));
+        log.provoked(Level::Error, format_args!("two"));
+        assert_eq!(*lock(&lines), [(Level::Info, "one".to_owned()), (Level::Error, "two".to_owned())]);
+        Log::default().line(Level::Error, format_args!("nowhere"));
+    }
+}

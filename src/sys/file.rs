@@ -1,0 +1,100 @@
+//! Files around a socket: its lock file, and its removal.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::errno;
+use super::socket::check;
+use crate::error::Cause;
+
+/// Which file something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+    /// It is a socket.
+    pub is_socket: bool,
+}
+
+impl FileId {
+    fn of(stat: &libc::stat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino, is_socket: stat.st_mode & libc::S_IFMT == libc::S_IFSOCK }
+    }
+}
+
+/// The file at a path; a symbolic link is not followed. `None` when there is none.
+pub fn file_at(path: &CStr) -> Result<Option<FileId>, Cause> {
+    // SAFETY: stat is plain data, which lstat fills in.
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    // SAFETY: `path` is a C string and `stat` is valid for writing.
+    match check(unsafe { libc::lstat(path.as_ptr(), &mut stat) }) {
+        Ok(_) => Ok(Some(FileId::of(&stat))),
+        Err(Cause::Os(libc::ENOENT)) => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Removes a file.
+pub fn unlink(path: &CStr) -> Result<(), Cause> {
+    // SAFETY: `path` is a C string.
+    check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
+}
+
+/// Gives a file an owner and a group; what is not given stays as it is. A symbolic link is not followed.
+pub fn set_owner(path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<(), Cause> {
+    // SAFETY: `path` is a C string.
+    check(unsafe { libc::lchown(path.as_ptr(), uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX)) }).map(drop)
+}
+
+/// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has it.
+#[derive(Debug)]
+pub struct FileLock(OwnedFd);
+
+impl FileLock {
+    /// Makes the file if there is none, and locks it. The file is never removed: between removing and locking two
+    /// processes could each have a lock on a file of that name.
+    pub fn take(path: &CStr) -> Result<Self, Cause> {
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let mode: libc::c_uint = 0o600;
+        // SAFETY: `path` is a C string, and a mode goes with O_CREAT.
+        let fd = check(unsafe { libc::open(path.as_ptr(), flags, mode) })?;
+        // SAFETY: the descriptor is new, so it has no other owner.
+        let lock = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        loop {
+            // SAFETY: the function takes numbers only.
+            match check(unsafe { libc::flock(lock.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+                Ok(_) => return Ok(lock),
+                Err(Cause::Os(libc::EINTR)) => {}
+                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked),
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+}
+
+/// Takes over a descriptor that was handed to the process, if it is a listening AF_UNIX socket of type SEQPACKET, and
+/// closes it at exec.
+///
+/// The caller's promise is that nobody else in the process owns it.
+pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
+    const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
+    let option = |option| {
+        let mut value: libc::c_int = 0;
+        let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the pointers describe `value` and its length.
+        let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut len) };
+        (rc == 0).then_some(value).ok_or_else(|| match errno::last() {
+            Cause::Os(libc::ENOTSOCK) => NOT_ONE,
+            cause => cause,
+        })
+    };
+    let fits = option(libc::SO_DOMAIN)? == libc::AF_UNIX
+        && option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET
+        && option(libc::SO_ACCEPTCONN)? == 1;
+    if !fits {
+        return Err(NOT_ONE);
+    }
+    super::socket::set_close_on_exec(fd)?;
+    // SAFETY: it is open, as the calls above succeeded, and the caller's promise.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,88 @@
+//! Descriptors that wake a thread which waits for others: an eventfd and a timerfd.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::time::Duration;
+
+use super::errno::KeepErrno;
+use super::socket::check;
+use crate::error::Cause;
+
+/// A descriptor that becomes readable when somebody says so, from any thread or signal handler.
+#[derive(Debug)]
+pub struct Signal(OwnedFd);
+
+impl Signal {
+    /// Nothing said yet.
+    pub fn new() -> Result<Self, Cause> {
+        // SAFETY: the function takes numbers only.
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        // SAFETY: the descriptor is new, so it has no other owner.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes the descriptor readable. Async-signal-safe.
+    pub fn raise(&self) {
+        let _keep = KeepErrno::new();
+        let one = 1u64;
+        // SAFETY: the pointer and the length describe `one`. That it is raised already is no failure.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+    }
+
+    /// Makes the descriptor unreadable.
+    pub fn clear(&self) {
+        drain(&self.0);
+    }
+}
+
+impl AsFd for Signal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Takes the count of an eventfd or a timerfd, which does not wait.
+fn drain(fd: &OwnedFd) {
+    let _keep = KeepErrno::new();
+    let mut count = 0u64;
+    // SAFETY: the pointer and the length describe `count`.
+    unsafe { libc::read(fd.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+}
+
+/// A descriptor that becomes readable at a point in time.
+#[derive(Debug)]
+pub struct Timer(OwnedFd);
+
+impl Timer {
+    /// A timer that is not set.
+    pub fn new() -> Result<Self, Cause> {
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: the function takes numbers only.
+        let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+        // SAFETY: the descriptor is new, so it has no other owner.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Sets the time from now, or stops the timer.
+    pub fn set(&self, after: Option<Duration>) -> Result<(), Cause> {
+        let time = after.map_or(libc::timespec { tv_sec: 0, tv_nsec: 0 }, |after| libc::timespec {
+            tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
+            // Zero would stop it.
+            tv_nsec: libc::c_long::from(after.subsec_nanos().max(1) as i32),
+        });
+        let spec = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: time };
+        // SAFETY: the pointer is to `spec`; what was set before is not asked for.
+        check(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &spec, ptr::null_mut()) }).map(drop)
+    }
+
+    /// Makes the descriptor unreadable until the next time set.
+    pub fn clear(&self) {
+        drain(&self.0);
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
