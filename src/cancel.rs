@@ -101,3 +101,53 @@ impl fmt::Debug for CancelHook {
         f.debug_struct("CancelHook").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::AtomicUsize;
+    use crate::sync::thread;
+
+    /// A token and a hook that counts how often it is run.
+    fn counted() -> (Cancel, Arc<AtomicUsize>, impl Fn() + Send + Sync + 'static) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let hook = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        };
+        (Cancel::new(), count, hook)
+    }
+
+    fn a_hook_runs_once_whoever_is_first() {
+        let (cancel, count, hook) = counted();
+        let token = cancel.clone();
+        let canceller = thread::spawn(move || token.cancel());
+        let hook = cancel.on_cancel(hook);
+        canceller.join().unwrap();
+        cancel.cancel();
+        assert!(cancel.is_cancelled());
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        drop(hook);
+    }
+
+    #[cfg(not(shuttle))]
+    #[test]
+    fn a_hook_runs_once() {
+        a_hook_runs_once_whoever_is_first();
+    }
+
+    #[cfg(not(shuttle))]
+    #[test]
+    fn a_hook_that_is_gone_does_not_run() {
+        let (cancel, count, hook) = counted();
+        drop(cancel.on_cancel(hook));
+        cancel.cancel();
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+    }
+
+    #[cfg(shuttle)]
+    #[test]
+    fn shuttle_a_hook_runs_once() {
+        shuttle::check_random(a_hook_runs_once_whoever_is_first, 10_000);
+    }
+}

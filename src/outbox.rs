@@ -109,3 +109,85 @@ impl Outbox {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::framing::chunked::{MAX_DATA, Progress, Reassembly};
+
+    fn pair() -> (Socket, Socket) {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (ours, theirs)
+    }
+
+    /// Whole messages that lie in the socket.
+    fn messages(socket: &Socket, reassembly: &mut Reassembly) -> Vec<Vec<u8>> {
+        let mut record = vec![0; 1 << 18];
+        let mut messages = Vec::new();
+        while let Ok(len) = (&*socket).read(&mut record) {
+            if let Progress::Complete(message) = reassembly.push(&record[..len]).unwrap() {
+                messages.push(message.to_vec());
+            }
+        }
+        messages
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_is_kept_in_order() {
+        let (ours, theirs) = pair();
+        let fd = ours.as_raw_fd();
+        let mut outbox = Outbox::default();
+        let sent: Vec<Vec<u8>> = (0..5).map(|i| vec![i; 3 * MAX_DATA + usize::from(i)]).collect();
+        let mut out: Vec<u64> = Vec::new();
+        for (tag, message) in (0..).zip(&sent) {
+            if outbox.send(fd, Framing::Chunked, &Encoded::whole(message), usize::MAX, tag).unwrap() {
+                out.push(tag);
+            }
+        }
+        assert!(!outbox.is_empty() && outbox.since().is_some());
+        assert_eq!(out.len() + outbox.tags().count(), sent.len());
+        assert_eq!(outbox.bytes(), sent.iter().skip(out.len()).map(Vec::len).sum::<usize>());
+        let mut received = Vec::new();
+        let mut reassembly = Reassembly::new(1 << 24);
+        while received.len() < sent.len() {
+            received.extend(messages(&theirs, &mut reassembly));
+            outbox.flush(fd, |tag| out.push(tag)).unwrap();
+        }
+        assert_eq!(received, sent);
+        assert_eq!(out, [0, 1, 2, 3, 4]);
+        assert_eq!((outbox.bytes(), outbox.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn a_message_sent_in_part_is_told_from_one_not_begun() {
+        let (ours, theirs) = pair();
+        let fd = ours.as_raw_fd();
+        let mut outbox = Outbox::default();
+        while outbox.send(fd, Framing::Datagram, &Encoded::whole(&[1; 1 << 16]), usize::MAX, 1).unwrap() {}
+        assert!(!outbox.is_in_the_middle());
+        drop(theirs);
+        assert!(outbox.flush(fd, |_| ()).is_err());
+        let (ours, _theirs) = pair();
+        let mut outbox = Outbox::default();
+        let large = vec![1; 64 * MAX_DATA];
+        assert_eq!(outbox.send(ours.as_raw_fd(), Framing::Chunked, &Encoded::whole(&large), usize::MAX, 1), Ok(false));
+        assert!(outbox.is_in_the_middle());
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_not_begun() {
+        let (ours, theirs) = pair();
+        let mut outbox = Outbox::default();
+        let sent = outbox.send(ours.as_raw_fd(), Framing::Chunked, &Encoded::whole(&[1; 101]), 100, 1);
+        assert_eq!(sent, Err(Cause::TooBig { size: 101, limit: 100 }));
+        assert!(outbox.is_empty());
+        assert!(messages(&theirs, &mut Reassembly::new(1000)).is_empty());
+    }
+}

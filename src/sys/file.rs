@@ -98,3 +98,67 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     // SAFETY: it is open, as the calls above succeeded, and the caller's promise.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::ffi::CString;
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+
+    fn c_path(path: &Path) -> CString {
+        CString::new(path.as_os_str().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_lock_is_held_once_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = c_path(&dir.path().join("lock"));
+        let lock = FileLock::take(&path).unwrap();
+        assert_eq!(FileLock::take(&path).map(drop), Err(Cause::Locked));
+        drop(lock);
+        FileLock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_is_and_not_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let [socket, other] = ["socket", "other"].map(|name| dir.path().join(name));
+        assert_eq!(file_at(&c_path(&socket)), Ok(None));
+        let bound = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        bound.bind(&SockAddr::unix(&socket).unwrap()).unwrap();
+        let id = file_at(&c_path(&socket)).unwrap().unwrap();
+        assert!(id.is_socket);
+        std::fs::rename(&socket, &other).unwrap();
+        assert_eq!(file_at(&c_path(&other)), Ok(Some(id)));
+        std::fs::write(&socket, "").unwrap();
+        assert_ne!(file_at(&c_path(&socket)).unwrap(), Some(id));
+        unlink(&c_path(&socket)).unwrap();
+        std::os::unix::fs::symlink(&other, &socket).unwrap();
+        assert!(!file_at(&c_path(&socket)).unwrap().unwrap().is_socket);
+    }
+
+    #[test]
+    fn only_a_listening_socket_is_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let adopted = |kind: Type, listens: bool| {
+            let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
+            socket.bind(&SockAddr::unix(dir.path().join(format!("{kind:?}{listens}"))).unwrap()).unwrap();
+            if listens {
+                socket.listen(1).unwrap();
+            }
+            socket.set_cloexec(false).unwrap();
+            adopt_listener(socket.into_raw_fd())
+        };
+        assert!(adopted(Type::SEQPACKET, false).is_err());
+        assert!(adopted(Type::STREAM, true).is_err());
+        assert!(adopt_listener(std::fs::File::open("/dev/null").unwrap().into_raw_fd()).is_err());
+        let socket = adopted(Type::SEQPACKET, true).unwrap();
+        // SAFETY: F_GETFD takes no argument and changes nothing.
+        assert_eq!(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
+    }
+}

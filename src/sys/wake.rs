@@ -86,3 +86,53 @@ impl AsFd for Timer {
         self.0.as_fd()
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::super::{Epoll, Interest, Watch};
+    use super::*;
+
+    /// What the set has to tell, without waiting.
+    fn now(epoll: &Epoll) -> Option<u64> {
+        epoll.wait(0).unwrap().map(|event| event.token)
+    }
+
+    #[test]
+    fn a_signal_is_raised_until_it_is_cleared() {
+        let (epoll, signal) = (Epoll::new().unwrap(), Signal::new().unwrap());
+        epoll.add(signal.as_fd(), 7, Watch::Always(Interest::READ)).unwrap();
+        assert_eq!(now(&epoll), None);
+        signal.raise();
+        signal.raise();
+        assert_eq!((now(&epoll), now(&epoll)), (Some(7), Some(7)));
+        signal.clear();
+        assert_eq!(now(&epoll), None);
+    }
+
+    #[test]
+    fn a_timer_fires_when_it_is_due_and_not_when_it_is_stopped() {
+        let (epoll, timer) = (Epoll::new().unwrap(), Timer::new().unwrap());
+        epoll.add(timer.as_fd(), 3, Watch::Always(Interest::READ)).unwrap();
+        timer.set(Some(Duration::from_secs(1000))).unwrap();
+        assert_eq!(now(&epoll), None);
+        timer.set(Some(Duration::ZERO)).unwrap();
+        assert_eq!(epoll.wait(-1).unwrap().map(|event| event.token), Some(3));
+        timer.clear();
+        assert_eq!(now(&epoll), None);
+        timer.set(Some(Duration::from_nanos(1))).unwrap();
+        timer.set(None).unwrap();
+        assert_eq!(now(&epoll), None);
+    }
+
+    #[test]
+    fn once_means_until_the_next_event() {
+        let (epoll, signal) = (Epoll::new().unwrap(), Signal::new().unwrap());
+        epoll.add(signal.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
+        signal.raise();
+        assert_eq!((now(&epoll), now(&epoll)), (Some(1), None));
+        epoll.set(signal.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
+        assert_eq!(now(&epoll), Some(1));
+        epoll.remove(signal.as_fd()).unwrap();
+        assert_eq!(now(&epoll), None);
+    }
+}
