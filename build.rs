@@ -10,7 +10,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The comments of the file become those of the types; whoever looks messages up at run time has no use for them.
     let commented = compiler.include_source_info(true).file_descriptor_set();
     let plain = compiler.include_source_info(false).encode_file_descriptor_set();
-    prost_build::Config::new().enum_attribute(".drpc.Status", STATUS_EXAMPLE).compile_fds(commented)?;
+    prost_build::Config::new()
+        .enum_attribute(".drpc.Status", STATUS_EXAMPLE)
+        // Written by hand, for the sake of its status().
+        .extern_path(".drpc.Response", "crate::Response")
+        .compile_fds(commented)?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("drpc.binpb"), plain)?;
     Ok(())
 }

@@ -13,7 +13,27 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 /// The sequence of a response to something that was no call.
 const NO_SEQUENCE: i64 = -1;
 
+/// The answer to a call.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct Response {
+    /// Sequence of the call this answers.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// How the call ended: the number of a [`Status`], or one that this version does not know.
+    #[prost(int32, tag = "2")]
+    pub status: i32,
+    /// Result of the method; empty unless the status is `SUCCESS`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub body: Vec<u8>,
+}
+
 impl Response {
+    /// How the call ended. A number that this version does not know is a failure; prost would take it for the first
+    /// status, which is `SUCCESS`.
+    pub fn status(&self) -> Status {
+        Status::try_from(self.status).unwrap_or(Status::Failure)
+    }
+
     /// The answer to a call that succeeded with this result.
     pub fn success(call: &Call, body: Vec<u8>) -> Self {
         Self { sequence: call.sequence, status: Status::Success.into(), body }
