@@ -1,7 +1,8 @@
 #!/bin/sh
 # Interplay with libprotobuf-c in both directions, in a position-independent
 # program and one that is not (it holds copies of the descriptors), with the
-# shared library and with the archive.
+# shared library and with the archive. And protoc-c reads messages by the set of
+# descriptors that the library gives.
 . "$(dirname "$0")/shell/tap.sh"
 
 need protoc-c readelf timeout valgrind
@@ -21,6 +22,27 @@ has_copies() {
 	readelf -rW "$1" | grep -c 'R_.*_COPY.*drpc__.*__descriptor' >"$work/copies"
 	[ "$(cat "$work/copies")" -ge 2 ] || fail "no copy relocations in $1"
 }
+
+# reads_by_descriptors SET TYPE BYTES LINES: what protoc-c makes of a message.
+reads_by_descriptors() {
+	printf "$3" | protoc-c --descriptor_set_in="$1" --decode="$2" >"$work/message" || return
+	same "$2" "$4" "$(cat "$work/message")"
+}
+
+for abi in $abis; do
+	build $CC -std=gnu11 $strict $(cflags "$abi") -o "$work/descriptor_set-$abi" \
+		"$here/protobuf_c/descriptor_set.c" $(libs "$abi")
+	"$work/descriptor_set-$abi" >"$work/set-$abi" || exit
+	check "$abi: descriptors of calls" reads_by_descriptors "$work/set-$abi" drpc.Call \
+		'\010\002\020\311\001\030\005\042\002hi' 'module: 2
+method: 201
+sequence: 5
+body: "hi"'
+	check "$abi: descriptors of responses and statuses" \
+		reads_by_descriptors "$work/set-$abi" drpc.Response '\010\005\020\003\032\002hi' 'sequence: 5
+status: UNKNOWN_MODULE
+body: "hi"'
+done
 
 for abi in $abis; do
 	for kind in pie no-pie; do

@@ -188,6 +188,9 @@ static void (*const p_spawner)(int (*)(void (*)(void *), void *)) = drpc_progres
 
 static const char *(*const p_last_error)(void) = drpc_last_error;
 static const char *(*const p_strerror)(int) = drpc_strerror;
+static const char *(*const p_status_name)(int) = drpc_status_name;
+static int (*const p_status_value)(const char *) = drpc_status_value;
+static const uint8_t *(*const p_descriptor_set)(size_t *) = drpc_file_descriptor_set;
 static const char *(*const p_version)(void) = drpc_version;
 static void (*log_type)(int, const char *, void *);
 static drpc_log_fn *const p_log = &log_type;
@@ -247,6 +250,9 @@ every_symbol_is_there(void **state)
 	HERE(p_spawner);
 	HERE(p_last_error);
 	HERE(p_strerror);
+	HERE(p_status_name);
+	HERE(p_status_value);
+	HERE(p_descriptor_set);
 	HERE(p_version);
 	HERE(p_log);
 	HERE(p_set_log);

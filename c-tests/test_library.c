@@ -1,4 +1,4 @@
-/* Our own additions: errors as text, logging, timeouts, limits. */
+/* Our own additions: errors as text, statuses and descriptors, logging, timeouts, limits. */
 #include "abi.h"
 
 #include <fcntl.h>
@@ -132,6 +132,63 @@ version_is_three_numbers(void **state)
 	(void)state;
 	assert_int_equal(sscanf(drpc_version(), "%d.%d.%d%n", &major, &minor, &patch, &end), 3);
 	assert_int_equal(drpc_version()[end], '\0');
+}
+
+/* --- statuses and descriptors -------------------------------------------------------- */
+
+static void
+statuses_have_names(void **state)
+{
+	static const char *const names[] = {
+	    [DRPC__STATUS__SUCCESS] = "SUCCESS",
+	    [DRPC__STATUS__SUBMITTED] = "SUBMITTED",
+	    [DRPC__STATUS__FAILURE] = "FAILURE",
+	    [DRPC__STATUS__UNKNOWN_MODULE] = "UNKNOWN_MODULE",
+	    [DRPC__STATUS__UNKNOWN_METHOD] = "UNKNOWN_METHOD",
+	    [DRPC__STATUS__FAILED_UNMARSHAL_CALL] = "FAILED_UNMARSHAL_CALL",
+	    [DRPC__STATUS__FAILED_UNMARSHAL_PAYLOAD] = "FAILED_UNMARSHAL_PAYLOAD",
+	    [DRPC__STATUS__FAILED_MARSHAL] = "FAILED_MARSHAL",
+	};
+	int status;
+
+	(void)state;
+	for (status = 0; status < 8; status++) {
+		assert_string_equal(drpc_status_name(status), names[status]);
+		assert_int_equal(drpc_status_value(names[status]), status);
+	}
+}
+
+/* A status may be any number that a peer sends, a name whatever a user types. */
+static void
+other_statuses_have_none(void **state)
+{
+	static const int         numbers[] = {-1, 8, INT32_MIN, INT32_MAX};
+	static const char *const names[]   = {"", "success", "SUCCES", "SUCCESS ", "unknown status", "\xff"};
+	size_t                   i;
+
+	(void)state;
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		assert_string_equal(drpc_status_name(numbers[i]), "unknown status");
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		assert_int_equal(drpc_status_value(names[i]), -DER_NONEXIST);
+	assert_int_equal(drpc_status_value(NULL), -DER_INVAL);
+}
+
+/* What is in it is read by protobuf_c.sh. */
+static void
+the_descriptor_set_has_a_size(void **state)
+{
+	size_t         len = 0;
+	const uint8_t *set = drpc_file_descriptor_set(&len);
+	uint8_t        copy[4096];
+
+	(void)state;
+	assert_non_null(set);
+	assert_in_range(len, 1, sizeof(copy));
+	memcpy(copy, set, len);
+	assert_ptr_equal(drpc_file_descriptor_set(&len), set);
+	assert_memory_equal(copy, set, len);
+	assert_null(drpc_file_descriptor_set(NULL));
 }
 
 /* --- logging --------------------------------------------------------------------------- */
@@ -504,6 +561,9 @@ main(int argc, char **argv)
 	    unit(long_paths_fit_the_last_error),
 	    unit(strerror_knows_every_code),
 	    unit(version_is_three_numbers),
+	    unit(statuses_have_names),
+	    unit(other_statuses_have_none),
+	    unit(the_descriptor_set_has_a_size),
 	    unit(the_log_callback_gets_lines),
 	    unit(the_log_callback_may_call_the_library),
 	    unit(a_peer_cannot_flood_the_log),

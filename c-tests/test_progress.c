@@ -522,13 +522,16 @@ clients_of_the_library_are_served(void **state)
 	stop(&server);
 }
 
+/* What fail_call answers with. */
+static int decision;
+
 static void
 fail_call(Drpc__Call *call, Drpc__Response *resp)
 {
 	assert_int_equal(resp->sequence, call->sequence);
 	assert_int_equal(resp->status, DRPC__STATUS__SUCCESS);
 	assert_int_equal(resp->body.len, 0);
-	resp->status    = DRPC__STATUS__UNKNOWN_METHOD;
+	resp->status    = decision;
 	resp->body.data = body_new(9);
 	resp->body.len  = 9;
 }
@@ -542,9 +545,11 @@ the_handler_decides(void **state)
 	(void)state;
 	serve(&server, fail_call);
 	peer = join(&server);
-	send_call(peer, INT64_MAX, 0);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
-	expect_reply(peer, INT64_MAX, DRPC__STATUS__UNKNOWN_METHOD, 9);
+	for (decision = DRPC__STATUS__SUCCESS; decision <= DRPC__STATUS__FAILED_MARSHAL; decision++) {
+		send_call(peer, INT64_MAX, 0);
+		assert_int_equal(drpc_progress(server.loop, 1000), 0);
+		expect_reply(peer, INT64_MAX, decision, 9);
+	}
 	close(peer);
 	stop(&server);
 }

@@ -1,7 +1,8 @@
 //! How a handler says that a call failed.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::error::Error;
+use std::{fmt, iter};
 
 use crate::message::Status;
 
@@ -66,6 +67,26 @@ impl Failure {
     pub fn status(&self) -> Status {
         self.status
     }
+
+    /// The status that tells of this error: that of the first failure among it and its sources, `FAILURE` if there
+    /// is none; without an error, `SUCCESS`.
+    ///
+    /// ```
+    /// use drpc::{Failure, Status};
+    ///
+    /// let error: Box<dyn std::error::Error> = "no such pool".into();
+    /// assert_eq!(Failure::status_of(Some(&*error)), Status::Failure);
+    /// assert_eq!(Failure::status_of(Some(&Failure::unknown_method())), Status::UnknownMethod);
+    /// assert_eq!(Failure::status_of(None), Status::Success);
+    /// ```
+    pub fn status_of(error: Option<&(dyn Error + 'static)>) -> Status {
+        if error.is_none() {
+            return Status::Success;
+        }
+        iter::successors(error, |&error| error.source())
+            .find_map(|error| error.downcast_ref::<Self>())
+            .map_or(Status::Failure, Self::status)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -74,7 +95,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
 
 fn text(status: Status) -> &'static str {
     match status {
@@ -85,5 +106,36 @@ fn text(status: Status) -> &'static str {
         Status::FailedUnmarshalPayload => "the body of the call could not be decoded",
         Status::FailedMarshal => "the response could not be encoded",
         Status::Failure => "an unknown error occurred",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error that says why it came about.
+    #[derive(Debug)]
+    struct Because<E>(E);
+
+    impl<E> fmt::Display for Because<E> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the pool cannot be created")
+        }
+    }
+
+    impl<E: Error + 'static> Error for Because<E> {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn errors_have_a_status() {
+        let failure = Failure::unmarshaling_payload();
+        assert_eq!(Failure::status_of(None), Status::Success);
+        assert_eq!(Failure::status_of(Some(&failure)), Status::FailedUnmarshalPayload);
+        assert_eq!(Failure::status_of(Some(&Because(Because(failure)))), Status::FailedUnmarshalPayload);
+        assert_eq!(Failure::status_of(Some(&fmt::Error)), Status::Failure);
+        assert_eq!(Failure::status_of(Some(&Because(fmt::Error))), Status::Failure);
     }
 }

@@ -64,7 +64,7 @@ pub use failure::Failure;
 pub use framing::Framing;
 pub use listener::{Listener, ListenerBuilder};
 pub use log::{Level, Log};
-pub use message::{Call, Response, Status};
+pub use message::{Call, FILE_DESCRIPTOR_SET, Response, Status};
 pub use request::Request;
 pub use sequence::Sequence;
 pub use service::{DuplicateModule, Module, Service};

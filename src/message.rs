@@ -1,13 +1,39 @@
 //! The two messages as owned values, for the Rust API.
 
+use std::fmt;
+
 use crate::wire::CallRef;
 
 include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 
+/// The messages and [`Status`] described in terms of Protocol Buffers, for tools that work by reflection: an encoded
+/// `google.protobuf.FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drpc.binpb"));
+
 /// The sequence of a response to something that was no call.
 const NO_SEQUENCE: i64 = -1;
 
+/// The answer to a call.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct Response {
+    /// Sequence of the call this answers.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// How the call ended: the number of a [`Status`], or one that this version does not know.
+    #[prost(int32, tag = "2")]
+    pub status: i32,
+    /// Result of the method; empty unless the status is `SUCCESS`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub body: Vec<u8>,
+}
+
 impl Response {
+    /// How the call ended. A number that this version does not know is a failure; prost would take it for the first
+    /// status, which is `SUCCESS`.
+    pub fn status(&self) -> Status {
+        Status::try_from(self.status).unwrap_or(Status::Failure)
+    }
+
     /// The answer to a call that succeeded with this result.
     pub fn success(call: &Call, body: Vec<u8>) -> Self {
         Self { sequence: call.sequence, status: Status::Success.into(), body }
@@ -29,5 +55,68 @@ impl CallRef<'_> {
     pub(crate) fn to_owned(self) -> Call {
         let Self { module, method, sequence, body } = self;
         Call { module, method, sequence, body: body.to_vec() }
+    }
+}
+
+/// The name, as in `UNKNOWN_MODULE`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str_name())
+    }
+}
+
+/// One line in the text format of Protocol Buffers: `module:2 method:201 sequence:1 body:"\x08\x01"`.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { module, method, sequence, body } = self;
+        write_fields(
+            f,
+            &[
+                ("module", *module != 0, module),
+                ("method", *method != 0, method),
+                ("sequence", *sequence != 0, sequence),
+                ("body", !body.is_empty(), &Quoted(body)),
+            ],
+        )
+    }
+}
+
+/// One line in the text format of Protocol Buffers: `sequence:1 status:UNKNOWN_MODULE`. A status without a name is a
+/// number.
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sequence, status, body } = self;
+        let known = Status::try_from(*status);
+        let status_text: &dyn fmt::Display = match &known {
+            Ok(known) => known,
+            Err(_) => status,
+        };
+        write_fields(
+            f,
+            &[
+                ("sequence", *sequence != 0, sequence),
+                ("status", *status != 0, status_text),
+                ("body", !body.is_empty(), &Quoted(body)),
+            ],
+        )
+    }
+}
+
+/// Writes the fields that are set, each given as name, whether it is set, and value.
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[(&str, bool, &dyn fmt::Display)]) -> fmt::Result {
+    let mut separator = "";
+    for (name, _, value) in fields.iter().filter(|(_, set, _)| *set) {
+        write!(f, "{separator}{name}:{value}")?;
+        separator = " ";
+    }
+    Ok(())
+}
+
+/// Bytes as a quoted string.
+struct Quoted<'a>(&'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }

@@ -82,7 +82,7 @@ const fn one_range(start: i32, len: c_uint) -> [ProtobufCIntRange; 2] {
     [ProtobufCIntRange { start_value: start, orig_index: 0 }, ProtobufCIntRange { start_value: 0, orig_index: len }]
 }
 
-static STATUS_VALUES: [ProtobufCEnumValue; 8] = [
+pub(crate) static STATUS_VALUES: [ProtobufCEnumValue; 8] = [
     value(c"SUCCESS".as_ptr(), c"DRPC__STATUS__SUCCESS".as_ptr(), 0),
     value(c"SUBMITTED".as_ptr(), c"DRPC__STATUS__SUBMITTED".as_ptr(), 1),
     value(c"FAILURE".as_ptr(), c"DRPC__STATUS__FAILURE".as_ptr(), 2),

@@ -1,11 +1,13 @@
 //! `drpc/library.h`: what these libraries offer beyond the originals'.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
 use std::time::Duration;
 
-use ::drpc::{Cause, Phase, der, sys};
+use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Phase, Status, der, sys};
 
 use crate::context::{Abi, Context};
+use crate::drpc_pb_c::STATUS_VALUES;
 use crate::entry::{self, Subject};
 use crate::{log, settings};
 
@@ -44,6 +46,46 @@ pub extern "C" fn drpc_last_error() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_strerror(rc: c_int) -> *const c_char {
     der::text(rc).as_ptr()
+}
+
+/// The name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+///
+/// The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_status_name(status: c_int) -> *const c_char {
+    let known = STATUS_VALUES.iter().find(|known| known.value == status);
+    known.map_or(c"unknown status".as_ptr(), |known| known.name)
+}
+
+/// The number of the status with this name.
+///
+/// Returns it; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
+///
+/// # Safety
+/// `name` is null or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_status_value(name: *const c_char) -> c_int {
+    if name.is_null() {
+        return -der::DER_INVAL;
+    }
+    // SAFETY: the caller's promise.
+    let name = unsafe { CStr::from_ptr(name) };
+    name.to_str().ok().and_then(Status::from_str_name).map_or(-der::DER_NONEXIST, i32::from)
+}
+
+/// Describes calls, responses and statuses in terms of Protocol Buffers, for tools that work by reflection: an encoded
+/// google.protobuf.FileDescriptorSet. Its size in bytes goes to `*len`.
+///
+/// The bytes are constant. NULL if `len` is NULL.
+///
+/// # Safety
+/// `len` is null or points to a size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_file_descriptor_set(len: *mut usize) -> *const u8 {
+    // SAFETY: the caller's promise.
+    let Some(len) = (unsafe { len.as_mut() }) else { return ptr::null() };
+    *len = FILE_DESCRIPTOR_SET.len();
+    FILE_DESCRIPTOR_SET.as_ptr()
 }
 
 /// Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers

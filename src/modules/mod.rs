@@ -194,6 +194,43 @@ mod tests {
     use super::v2_8::drpc_mgmt_method as mgmt_2_8;
     use super::*;
 
+    /// The names are Go's.
+    #[test]
+    fn the_numbers_of_the_go_package() {
+        let numbers = [
+            ("ModuleSecurityAgent", sec_agent::MODULE, 1),
+            ("ModuleMgmt", mgmt::MODULE, 2),
+            ("ModuleSrv", srv::MODULE, 3),
+            ("ModuleSecurity", sec::MODULE, 4),
+            ("the test module", TEST, 0),
+            ("MethodRequestCredentials", sec_agent::REQUEST_CREDS, 101),
+            ("MethodKillRank", mgmt::KILL_RANK, 201),
+            ("MethodSetRank", mgmt::SET_RANK, 202),
+            ("MethodCreateMS", mgmt::CREATE_MS, 203),
+            ("MethodStartMS", mgmt::START_MS, 204),
+            ("MethodJoin", mgmt::JOIN, 205),
+            ("MethodGetAttachInfo", mgmt::GET_ATTACH_INFO, 206),
+            ("MethodPoolCreate", mgmt::POOL_CREATE, 207),
+            ("MethodPoolDestroy", mgmt::POOL_DESTROY, 208),
+            ("MethodSetUp", mgmt::SET_UP, 209),
+            ("MethodBioHealth", mgmt::BIO_HEALTH_QUERY, 210),
+            ("MethodSmdDevs", mgmt::SMD_LIST_DEVS, 211),
+            ("MethodSmdPools", mgmt::SMD_LIST_POOLS, 212),
+            ("MethodPoolGetACL", mgmt::POOL_GET_ACL, 213),
+            ("MethodListPools", mgmt::LIST_POOLS, 214),
+            ("MethodPoolOverwriteACL", mgmt::POOL_OVERWRITE_ACL, 215),
+            ("MethodPoolUpdateACL", mgmt::POOL_UPDATE_ACL, 216),
+            ("MethodPoolDeleteACL", mgmt::POOL_DELETE_ACL, 217),
+            ("MethodPrepShutdown", mgmt::PREP_SHUTDOWN, 218),
+            ("MethodNotifyReady", srv::NOTIFY_READY, 301),
+            ("MethodBIOError", srv::BIO_ERR, 302),
+            ("MethodValidateCredentials", sec::VALIDATE_CREDS, 401),
+        ];
+        for (name, number, expected) in numbers {
+            assert_eq!(number, expected, "{name}");
+        }
+    }
+
     #[test]
     fn the_tables_agree_where_the_releases_do() {
         assert_eq!(mgmt::KILL_RANK, mgmt_0_8::DRPC_METHOD_MGMT_KILL_RANK as i32);

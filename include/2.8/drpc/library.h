@@ -1,5 +1,5 @@
 /*
- * Errors in words, log lines, and limits: what this library has beyond DAOS's.
+ * Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.
  *
  * Generated from the Rust sources: see headers/.
  */
@@ -7,6 +7,7 @@
 #define LIBDRPC_DRPC_LIBRARY_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct drpc;
@@ -49,6 +50,28 @@ const char *drpc_last_error(void);
  * The text is constant.
  */
 const char *drpc_strerror(int rc);
+
+/**
+ * The name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+ *
+ * The text is constant.
+ */
+const char *drpc_status_name(int status);
+
+/**
+ * The number of the status with this name.
+ *
+ * Returns it; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
+ */
+int drpc_status_value(const char *name);
+
+/**
+ * Describes calls, responses and statuses in terms of Protocol Buffers, for tools that work by reflection: an encoded
+ * google.protobuf.FileDescriptorSet. Its size in bytes goes to `*len`.
+ *
+ * The bytes are constant. NULL if `len` is NULL.
+ */
+const uint8_t *drpc_file_descriptor_set(size_t *len);
 
 /**
  * Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers

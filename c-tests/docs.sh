@@ -1,0 +1,55 @@
+#!/bin/sh
+# The tables in docs/ whose last column is `test`: each row names files and
+# functions in them, as in "test_a.c: one, two; tests/b.rs: three", and all are
+# there. Files without a directory are in c-tests/.
+. "$(dirname "$0")/shell/tap.sh"
+
+# rows FILE: of each row the first and the last cell, a tab between them.
+rows() {
+	awk '
+		!/^\|/ { row = 0; next }
+		{ row++; sub(/ *\|$/, ""); cells = split($0, cell, / *\| */) }
+		row == 1 { named = cell[cells] == "test" }
+		row > 2 && named { print cell[2] "\t" cell[cells] }
+	' "$1"
+}
+
+# in_file FILE FUNCTION: it is defined there.
+in_file() {
+	grep -Eqs "^ *(fn )?$2\(" "$1" || echo "no $2 in $1"
+}
+
+# find_named ROW WORDS…: the words of its last cell; prints what is not there.
+find_named() {
+	row=$1
+	file=
+	shift
+	for word in "$@"; do
+		word=${word%[:;,]}
+		case $word in
+		*.c | *.sh | *.rs)
+			case $word in
+			src/* | tests/*) file=$root/$word ;;
+			*) file=$here/$word ;;
+			esac
+			[ -f "$file" ] || echo "no $file"
+			;;
+		*_*) in_file "$file" "$word" ;;
+		esac
+	done
+	[ -n "$file" ] || echo "no test of: $row"
+}
+
+names_its_tests() {
+	rows "$root/$1" >"$work/rows"
+	[ -s "$work/rows" ] || fail "$1 has no rows" || return
+	while IFS='	' read -r row named; do
+		find_named "$row" $named
+	done <"$work/rows" >"$work/missing"
+	[ ! -s "$work/missing" ] || fail "$(cat "$work/missing")"
+}
+
+for page in docs/compat.md docs/go-parity.md; do
+	check "$page names a test in every row" names_its_tests "$page"
+done
+finish
