@@ -81,7 +81,7 @@ pub(crate) fn common(phase: Phase, body: impl FnOnce() -> Result<(), Cause>) -> 
 }
 
 #[inline]
-fn run_for<'a, T>(
+pub(crate) fn run_for<'a, T>(
     release: Release,
     phase: Phase,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,

@@ -109,6 +109,34 @@ fn line_headers(line: &str) -> Vec<Header> {
             about: "Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.".into(),
             ..header("drpc/library.h", "", &["abi/src/library.rs", "abi/{line}/src/library.rs"])
         },
+        Header {
+            items: &["drpc_server_flags", "drpc_server_option", "drpc_server_stats"],
+            before: MANAGED_INCLUDES.into(),
+            about: "The managed server: it accepts, reads, dispatches and answers, in threads or in a loop of the\n * \
+                    program's."
+                .into(),
+            ..header(
+                "drpc/server.h",
+                "",
+                &[
+                    "abi/{line}/src/server.rs",
+                    "abi/src/managed/server.rs",
+                    "abi/src/managed/session.rs",
+                    "abi/src/managed/request.rs",
+                    "abi/src/managed/stats.rs",
+                ],
+            )
+        },
+        Header {
+            items: &["drpc_client_option"],
+            before: MANAGED_INCLUDES.into(),
+            about: "The shared client: one connection, any number of threads.".into(),
+            ..header(
+                "drpc/client.h",
+                "",
+                &["abi/{line}/src/client.rs", "abi/src/managed/client.rs", "abi/src/managed/cancel.rs"],
+            )
+        },
     ];
     if newer {
         headers.push(Header {
@@ -136,6 +164,15 @@ const DRPC_INCLUDES: &str = "\
 #include <daos/common.h>
 #endif
 #endif
+";
+
+const MANAGED_INCLUDES: &str = "\
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <daos/drpc.h>
 ";
 
 const LIST_INCLUDE: &str = "

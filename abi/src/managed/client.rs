@@ -1,0 +1,389 @@
+//! `drpc/client.h`: the shared client.
+
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ::drpc::der::Release;
+use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response};
+
+use super::cancel::drpc_cancel;
+use super::object;
+use crate::client::socket_path;
+use crate::context::Abi;
+use crate::drpc_pb_c::Drpc__Response;
+use crate::entry::{self, Subject};
+use crate::log;
+use crate::memory;
+use crate::message::{self, Message};
+
+/// A client, for any number of threads.
+pub struct drpc_client {
+    path: CString,
+    release: Release,
+    builder: Mutex<ClientBuilder>,
+    /// The client, from its first use on.
+    client: OnceLock<Client>,
+}
+
+/// What can be set with drpc_client_set.
+#[repr(C)]
+pub enum drpc_client_option {
+    /// Time for a call, from connecting to the reply, in milliseconds; 0 is for ever. Unless set 0.
+    DRPC_CLIENT_TIMEOUT = 1,
+    /// 1 sends calls without waiting for the replies to others. Not for engines of DAOS 2.8, which may mix the records
+    /// of two large replies. Unless set 0: one call is out at a time.
+    DRPC_CLIENT_PIPELINING = 2,
+    /// How often a call may connect anew when the server has gone. Unless set 3.
+    DRPC_CLIENT_RETRIES = 3,
+    /// Size of a message in bytes, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of
+    /// DAOS 0.8.
+    DRPC_CLIENT_MAX_MESSAGE = 4,
+    /// 1 starts a thread that does what drpc_client_dispatch does. Unless set 0: the library has no thread.
+    DRPC_CLIENT_THREAD = 5,
+}
+
+/// Options of one call. Set `size` to sizeof(struct drpc_call_options) and what is not used to 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drpc_call_options {
+    /// Size of the struct.
+    pub size: usize,
+    /// Time for the call in milliseconds; 0 stands for that of the client, -1 is for ever.
+    pub timeout_ms: c_int,
+    /// Not 0: the call may be executed twice, so that it is sent again when the server goes after it was sent.
+    pub idempotent: c_int,
+    /// Gives the call up, or NULL.
+    pub cancel: *const drpc_cancel,
+}
+
+/// Takes the result of a call: `rc` is 0 and `resp` the response, which is the function's to free, or `rc` says what
+/// went wrong and `resp` is NULL. It may submit calls and must not wait for any.
+pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void)>;
+
+/// Makes a client for the server at `path`, for the functions of the lines.
+///
+/// # Safety
+/// `path` is null or a C string, `client` is null or valid for writing.
+pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
+    if client.is_null() {
+        return entry::no_place::<A>(Phase::Configure);
+    }
+    // SAFETY: not null, and the caller's promise.
+    unsafe { *client = std::ptr::null_mut() };
+    entry::code::<A>(Phase::Configure, |site| {
+        // SAFETY: the caller's promise.
+        let path = unsafe { socket_path(path) }?;
+        site.subject(Subject::Path(path));
+        let builder = Client::builder().framing(A::FRAMING).log(::drpc::Log::to(log::from_core));
+        let (path, builder) = (path.to_owned(), Mutex::new(builder));
+        let made = object::give(drpc_client { path, release: A::RELEASE, builder, client: OnceLock::new() })?;
+        // SAFETY: as above.
+        unsafe { *client = made };
+        Ok(())
+    })
+}
+
+/// Runs the body of a function, with the error numbers of the line that the client was made for.
+///
+/// # Safety
+/// `client` is null or a client that is not destroyed meanwhile.
+unsafe fn run<T>(
+    client: *const drpc_client,
+    phase: Phase,
+    body: impl FnOnce(&drpc_client) -> Result<T, Cause>,
+) -> Result<T, c_int> {
+    // SAFETY: the caller's promise.
+    let client = unsafe { client.as_ref() };
+    let release = client.map_or(Release::V2_8, |client| client.release);
+    entry::run_for(release, phase, |site| {
+        let client = client.ok_or(Cause::Invalid("the client is NULL"))?;
+        site.subject(Subject::Path(&client.path));
+        body(client)
+    })
+}
+
+/// The same for what uses the connection.
+///
+/// # Safety
+/// As for [`run`].
+unsafe fn with_client<T>(
+    client: *const drpc_client,
+    phase: Phase,
+    body: impl FnOnce(&Client) -> Result<T, ::drpc::Error>,
+) -> Result<T, c_int> {
+    // SAFETY: the caller's promise.
+    unsafe { run(client, phase, |client| body(client.client()?).map_err(|error| error.cause())) }
+}
+
+fn code(done: Result<(), c_int>) -> c_int {
+    done.err().unwrap_or(0)
+}
+
+impl drpc_client {
+    /// The client, which cannot be configured any more.
+    fn client(&self) -> Result<&Client, Cause> {
+        let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = builder.build(OsStr::from_bytes(self.path.to_bytes())).map_err(|error| error.cause())?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// Sets an option, one of enum drpc_client_option, before the client is used.
+///
+/// Returns 0; -DER_INVAL if the client is NULL, the option unknown or the value impossible; -DER_BUSY once the client
+/// has been used.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int, value: u64) -> c_int {
+    todo!()
+}
+
+/// Connects, unless the client is connected. Calls do that too when the connection has been lost, but not before the
+/// first drpc_client_connect nor after drpc_client_close.
+///
+/// Returns 0; -DER_INVAL if the client is NULL; -DER_BADPATH if the path cannot be one; -DER_NO_HDL in the child of a
+/// fork, like all functions here; else what the error of the socket translates to.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_connect(client: *mut drpc_client) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Connect, Client::open) })
+}
+
+/// Connects to a server that may still be starting: tries again and again, at most for so many milliseconds; -1 is
+/// for ever.
+///
+/// Returns 0; -DER_TIMEDOUT; else as drpc_client_connect.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_wait_ready(client: *mut drpc_client, timeout_ms: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Connect, |client| client.wait_ready(timeout(timeout_ms))) })
+}
+
+fn timeout(ms: c_int) -> Duration {
+    u64::try_from(ms).map_or(Duration::MAX, Duration::from_millis)
+}
+
+/// Whether the client is connected, as far as it knows. False for NULL.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_is_connected(client: *const drpc_client) -> bool {
+    // SAFETY: the caller's promise.
+    let client = unsafe { client.as_ref() }.and_then(|client| client.client.get());
+    entry::infallible(false, || client.is_some_and(Client::is_connected))
+}
+
+/// Closes the connection. Calls that wait for a reply end with -DER_CANCELED. The client can be connected again.
+///
+/// Returns 0, also if it is not connected; -DER_INVAL if the client is NULL.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Close, Client::close) })
+}
+
+/// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_CANCELED before this
+/// returns. NULL is ignored.
+///
+/// # Safety
+/// `client` is null or a client that no thread uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
+    // SAFETY: the caller's promise.
+    entry::infallible((), || drop(unsafe { object::take_back(client) }));
+}
+
+/// Keeps calls of other threads waiting, until drpc_client_unlock is called by the same thread: for several calls that
+/// belong together.
+///
+/// Returns 0; -DER_TIMEDOUT after the client's timeout; -DER_BUSY if this thread has locked the client; -DER_INVAL if
+/// the client is NULL.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Call, |client| Caller::lock(client)) })
+}
+
+/// Lets other threads call again.
+///
+/// Returns 0; -DER_INVAL if the client is NULL, or this thread has not locked it.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_unlock(client: *mut drpc_client) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Call, |client| Caller::unlock(client)) })
+}
+
+/// Calls a method and waits for the response, which is put into `*resp` and is the caller's, to be freed with
+/// drpc_response_free. `body` stays the caller's. `options` may be NULL. Any number of threads may call at once.
+///
+/// Returns 0 when there is a response: see its status. Otherwise `*resp` is NULL and the result -DER_INVAL for a wrong
+/// argument; -DER_TIMEDOUT; -DER_CANCELED; -DER_UNREACH if the client has not been connected; -DER_NOREPLY if the
+/// server has gone after the call was sent, which may have been executed; -DER_OVERFLOW if a message is too large;
+/// -DER_PROTO if the server could not decode one of several calls that were out; -DER_NOMEM; else what the error of
+/// the socket translates to.
+///
+/// # Safety
+/// `client` is null or a client, `body` points to `len` bytes, `options` is null or points to options, `resp` is null
+/// or valid for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_call(
+    client: *mut drpc_client,
+    module: i32,
+    method: i32,
+    body: *const c_void,
+    len: usize,
+    options: *const drpc_call_options,
+    resp: *mut *mut Drpc__Response,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let done = unsafe {
+        if !resp.is_null() {
+            *resp = std::ptr::null_mut();
+        }
+        run(client, Phase::Call, |client| {
+            if resp.is_null() {
+                return Err(Cause::Invalid("the place for the response is NULL"));
+            }
+            let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
+            let response = client.client()?.call_with(&options, module, method, body).map_err(|error| error.cause())?;
+            *resp = to_c(&response)?;
+            Ok(())
+        })
+    };
+    code(done)
+}
+
+/// Sends a call and returns at once; `body` can be reused then. `done` is called once with the result, by
+/// drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
+///
+/// Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_UNREACH if the client
+/// has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
+///
+/// # Safety
+/// As for drpc_client_call; `arg` is what `done` expects.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_submit(
+    client: *mut drpc_client,
+    module: i32,
+    method: i32,
+    body: *const c_void,
+    len: usize,
+    options: *const drpc_call_options,
+    done: drpc_client_done_t,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe {
+        run(client, Phase::Call, |client| {
+            let function = done.ok_or(Cause::Invalid("the function for the result is NULL"))?;
+            let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
+            let done = Done { function, arg, release: client.release };
+            let submitted = client.client()?.submit(&options, module, method, body, move |result| done.run(result));
+            submitted.map_err(|error| error.cause())
+        })
+    })
+}
+
+/// Does what is to be done for submitted calls: sends, receives, lets deadlines pass, calls back. If there is nothing
+/// to do it waits, at most so many milliseconds; -1 is for ever.
+///
+/// Returns 0; -DER_INVAL if the client is NULL.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_ms: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    code(unsafe { with_client(client, Phase::Call, |client| client.dispatch(timeout(timeout_ms))) })
+}
+
+/// The descriptor to wait for in an event loop: when it is readable, call drpc_client_dispatch(client, 0). It stays
+/// the library's, and is the same as long as the client is there, whatever becomes of the connection.
+///
+/// Returns the descriptor; -DER_INVAL if the client is NULL; else what the error of the system translates to.
+///
+/// # Safety
+/// `client` is null or a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { run(client, Phase::Configure, |client| Ok(client.client()?.as_fd().as_raw_fd())) }.unwrap_or_else(|code| code)
+}
+
+/// # Safety
+/// `options` is null or points to as many bytes as its first field says.
+unsafe fn call_options(options: *const drpc_call_options) -> Result<CallOptions, Cause> {
+    let mut wanted = CallOptions::new();
+    if options.is_null() {
+        return Ok(wanted);
+    }
+    // SAFETY: the caller's promise.
+    if unsafe { (*options).size } < size_of::<drpc_call_options>() {
+        return Err(Cause::Invalid("the size of the options is not set"));
+    }
+    // SAFETY: as large as that, as it says.
+    let options = unsafe { *options };
+    if options.timeout_ms != 0 {
+        wanted = wanted.timeout(timeout(options.timeout_ms));
+    }
+    if options.idempotent != 0 {
+        wanted = wanted.idempotent();
+    }
+    // SAFETY: null or a token, the caller's promise.
+    if let Some(cancel) = unsafe { options.cancel.as_ref() } {
+        wanted = wanted.cancelled_by(&cancel.0);
+    }
+    Ok(wanted)
+}
+
+fn to_c(response: &Response) -> Result<*mut Drpc__Response, Cause> {
+    let Response { sequence, status, body } = response;
+    message::with_body(Drpc__Response { sequence: *sequence, status: *status, ..Drpc__Response::empty() }, body)
+}
+
+/// Where the result of a submitted call goes.
+struct Done {
+    function: unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void),
+    arg: *mut c_void,
+    release: Release,
+}
+
+// SAFETY: `arg` is only ever passed back to the program, which has promised that the thread that dispatches may run the
+// function.
+unsafe impl Send for Done {}
+
+impl Done {
+    fn run(self, result: Result<Response, ::drpc::Error>) {
+        let result = result.map_err(|error| error.cause()).and_then(|response| to_c(&response));
+        let (rc, response) = match result {
+            Ok(response) => (0, response),
+            Err(cause) => (cause.code(self.release), std::ptr::null_mut()),
+        };
+        // SAFETY: the program gave the function for this purpose, with this argument; the response is its own.
+        unsafe { (self.function)(rc, response, self.arg) };
+    }
+}

@@ -1,0 +1,80 @@
+//! Handlers written in C, as modules of the Rust server.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+use ::drpc::der::Release;
+use ::drpc::{Cause, Module, Phase, Request};
+
+use super::object;
+use super::request::Turn;
+use super::session::drpc_session;
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::entry::{self, Subject};
+use crate::message;
+use crate::protobuf_c::Heap;
+
+/// The function that serves a module.
+pub(crate) type Function =
+    unsafe extern "C" fn(session: *mut drpc_session, call: *mut Drpc__Call, resp: *mut Drpc__Response, arg: *mut c_void);
+
+/// A module served by a function of the program.
+pub(crate) struct Handler {
+    pub(crate) module: i32,
+    pub(crate) function: Function,
+    pub(crate) arg: *mut c_void,
+    pub(crate) concurrent: bool,
+    pub(crate) release: Release,
+}
+
+// SAFETY: `arg` is only ever passed back to the program, which has promised that any thread may run the function.
+unsafe impl Send for Handler {}
+// SAFETY: as above.
+unsafe impl Sync for Handler {}
+
+impl Module for Handler {
+    fn id(&self) -> i32 {
+        self.module
+    }
+
+    fn concurrent(&self) -> bool {
+        self.concurrent
+    }
+
+    fn serve(&self, request: Request) {
+        if let Err(cause) = self.run(request) {
+            entry::report(Phase::Serve, Subject::Nothing, cause);
+        }
+    }
+}
+
+impl Handler {
+    /// Runs the function; what it leaves in the response is the answer, unless it has taken the request.
+    fn run(&self, request: Request) -> Result<(), Cause> {
+        let taken = Cell::new(false);
+        let turn = Turn::give(request, self.release, &taken)?;
+        // SAFETY: the turn is new.
+        let call = unsafe { (*turn).call() };
+        // SAFETY: the call belongs to the turn.
+        let response = match unsafe { message::response_to(call) } {
+            Ok(response) => response.keep(),
+            Err(cause) => {
+                // SAFETY: nobody else has the turn.
+                drop(unsafe { object::take_back(turn) });
+                return Err(cause);
+            }
+        };
+        // SAFETY: the program gave the function for this purpose, with this argument. The session is the first field
+        // of the turn. Both messages stay until the function has returned: one that takes the request promises not
+        // to use the call once it has answered.
+        unsafe { (self.function)(turn.cast(), call, response, self.arg) };
+        if !taken.get() {
+            // SAFETY: nobody has taken the request, and the response is still ours.
+            // An error says that the session has ended, which the server tells where it happens.
+            let _ = unsafe { object::take_back(turn).map(|turn| turn.answer(response)) };
+        }
+        // SAFETY: made above; a function does not keep it.
+        unsafe { message::free(response, Heap::SYSTEM) };
+        Ok(())
+    }
+}

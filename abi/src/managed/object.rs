@@ -1,0 +1,37 @@
+//! Opaque objects: blocks that C holds a pointer to and gives back.
+
+use std::ptr;
+
+use ::drpc::Cause;
+
+use crate::memory::{self, Owned};
+
+/// Moves a value to a block of its own.
+pub(crate) fn give<T>(value: T) -> Result<*mut T, Cause> {
+    Owned::new(value).map(Owned::keep)
+}
+
+/// The object at a pointer.
+///
+/// # Safety
+/// `object` is null or came from [`give`] and stays while the result is used.
+pub(crate) unsafe fn look<'a, T>(object: *const T, missing: &'static str) -> Result<&'a T, Cause> {
+    // SAFETY: the caller's promise.
+    unsafe { object.as_ref() }.ok_or(Cause::Invalid(missing))
+}
+
+/// Takes the value back; `None` for a null pointer.
+///
+/// # Safety
+/// `object` is null or came from [`give`], and is not used any more.
+pub(crate) unsafe fn take_back<T>(object: *mut T) -> Option<T> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and the caller's promise; the block is given back without dropping what was moved out.
+    unsafe {
+        let value = ptr::read(object);
+        memory::free(object);
+        Some(value)
+    }
+}

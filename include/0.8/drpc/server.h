@@ -1,0 +1,329 @@
+/*
+ * The managed server: it accepts, reads, dispatches and answers, in threads or in a loop of the
+ * program's.
+ *
+ * Generated from the Rust sources: see headers/.
+ */
+#ifndef LIBDRPC_DRPC_SERVER_H
+#define LIBDRPC_DRPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <daos/drpc.h>
+
+/** For drpc_server_register. */
+enum drpc_server_flags {
+        /**
+         * Calls of one session may be served at the same time, and answered in any order. Otherwise the next one waits
+         * until the answer to the one before has been sent.
+         */
+        DRPC_SERVER_CONCURRENT = 1,
+};
+
+/** What can be set with drpc_server_set. Times are in milliseconds, sizes in bytes. Of the limits 0 means no limit. */
+enum drpc_server_option {
+        /** Threads. Unless set as many as there are CPUs, but two at least. */
+        DRPC_SERVER_THREADS = 1,
+        /**
+         * What to do when there is a file at the path: 0 fails, 1 removes a socket that no server listens on any more.
+         * That is found out under a lock on the file `<path>.lock`, which is held as long as the server is there, and
+         * stays. A file that is no socket is never removed. Unless set 0.
+         */
+        DRPC_SERVER_REPLACE_STALE = 2,
+        /**
+         * 1 takes over the listening socket that the service manager hands to the process (LISTEN_FDS), if there is one.
+         * Unless set 0.
+         */
+        DRPC_SERVER_INHERIT = 3,
+        /** Mode of the socket file, whatever the umask. Unless set 0600. */
+        DRPC_SERVER_MODE = 4,
+        /** Owner of the socket file. */
+        DRPC_SERVER_OWNER = 5,
+        /** Group of the socket file. */
+        DRPC_SERVER_GROUP = 6,
+        /** Sessions at once; more are accepted when others have ended. Unless set 4096. */
+        DRPC_SERVER_MAX_SESSIONS = 7,
+        /** Sessions at once of one user other than root; the call of another one is refused. Unless set 256. */
+        DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
+        /** Size of a message, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8. */
+        DRPC_SERVER_MAX_MESSAGE = 9,
+        /** Memory for messages of which only a part has come, all sessions together. Unless set 256 MiB. */
+        DRPC_SERVER_MAX_PARTIAL = 10,
+        /** Time for a message to arrive whole once it has begun. Unless set 30 s. */
+        DRPC_SERVER_MESSAGE_TIME = 11,
+        /** Time for a client to take a reply. Unless set 30 s. */
+        DRPC_SERVER_REPLY_TIME = 12,
+        /** Calls of one session being served at once. Unless set 64. */
+        DRPC_SERVER_MAX_CALLS = 13,
+        /** Memory for replies that clients have not taken yet, all sessions together. Unless set 256 MiB. */
+        DRPC_SERVER_MAX_UNSENT = 14,
+        /** Time without a call after which a session is closed. Unless set there is none. */
+        DRPC_SERVER_IDLE_TIME = 15,
+};
+
+/** A call that its handler has taken, to answer it later. */
+struct drpc_request;
+
+/** A server: its socket, its modules, its sessions. */
+struct drpc_server;
+
+/** The session that a call came on. */
+struct drpc_session;
+
+/**
+ * Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
+ * is the library's then; the body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until it
+ * returns, `call` longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
+ * once for different sessions.
+ */
+typedef void (*drpc_server_handler_t)(struct drpc_session *session,
+                                      Drpc__Call *call,
+                                      Drpc__Response *resp,
+                                      void *arg);
+
+/** Says whether a client may call at all. Run for each session, before its first call. */
+typedef bool (*drpc_server_authorise_t)(struct drpc_session *session, void *arg);
+
+/** Who is at the other end of a session, as of when the connection was made. */
+struct drpc_peer {
+        /** Its process; 0 if that cannot be seen from here. */
+        pid_t pid;
+        /** Its user. */
+        uid_t uid;
+        /** Its group. */
+        gid_t gid;
+};
+
+/** Counters of a server since it was made. */
+struct drpc_server_stats {
+        /** Size of the struct: to be set to sizeof(struct drpc_server_stats) before drpc_server_get_stats is called. */
+        size_t size;
+        /** Sessions that there are. */
+        uint64_t sessions;
+        /** Sessions that there have been. */
+        uint64_t accepted;
+        /** Calls received. */
+        uint64_t calls;
+        /** Calls answered, by the number of the status; the last place is for numbers that have no name. */
+        uint64_t answered[9];
+        /** Calls refused because of who called. */
+        uint64_t refused;
+        /** Bytes received, without the headers of records. */
+        uint64_t bytes_received;
+        /** Bytes sent, without the headers of records. */
+        uint64_t bytes_sent;
+        /** Messages that were no calls. */
+        uint64_t malformed;
+        /** Sessions that ended with an error of the connection. */
+        uint64_t broken;
+        /** Handlers that did not answer their call. */
+        uint64_t unanswered;
+        /** Requests that had to wait because all threads were busy. */
+        uint64_t waited;
+        /** How often accepting was put off because descriptors or memory had run out. */
+        uint64_t accept_backoffs;
+        /** How often DRPC_SERVER_MAX_SESSIONS was reached. */
+        uint64_t limit_sessions;
+        /** How often DRPC_SERVER_MAX_SESSIONS_PER_UID was reached. */
+        uint64_t limit_sessions_per_uid;
+        /** How often DRPC_SERVER_MAX_MESSAGE was reached. */
+        uint64_t limit_message;
+        /** How often DRPC_SERVER_MAX_PARTIAL was reached. */
+        uint64_t limit_partial;
+        /** How often DRPC_SERVER_MESSAGE_TIME was reached. */
+        uint64_t limit_message_time;
+        /** How often DRPC_SERVER_REPLY_TIME was reached. */
+        uint64_t limit_reply_time;
+        /** How often DRPC_SERVER_MAX_CALLS was reached. */
+        uint64_t limit_calls;
+        /** How often DRPC_SERVER_MAX_UNSENT was reached. */
+        uint64_t limit_unsent;
+        /** How often DRPC_SERVER_IDLE_TIME was reached. */
+        uint64_t limit_idle_time;
+        /** Handlers that have been run. */
+        uint64_t handlers;
+        /** Time spent in handlers, in nanoseconds. */
+        uint64_t handler_ns;
+        /** The longest time spent in one, in nanoseconds. */
+        uint64_t handler_ns_max;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes a server that is to listen at `path`, which is copied. Nothing happens yet: register modules, then call
+ * drpc_server_run, drpc_server_start or drpc_server_dispatch. The functions of this header may be called by any
+ * thread.
+ *
+ * Returns 0 and the server in `*server`, to be freed with drpc_server_destroy. Otherwise `*server` is NULL and the
+ * result -DER_INVAL if an argument is NULL, or -DER_NOMEM.
+ */
+int drpc_server_create(const char *path,
+                       struct drpc_server **server);
+
+/**
+ * Sets an option, one of enum drpc_server_option, before the server listens.
+ *
+ * Returns 0; -DER_INVAL if the server is NULL, the option unknown or the value impossible; -DER_BUSY once it listens.
+ */
+int drpc_server_set(struct drpc_server *server,
+                    int option,
+                    uint64_t value);
+
+/**
+ * Registers what serves the calls of a module, before the server listens. `arg` is passed to each call; `flags` is 0
+ * or DRPC_SERVER_CONCURRENT.
+ *
+ * Returns 0; -DER_INVAL if the server or the handler is NULL or a flag unknown; -DER_EXIST if the module has a
+ * handler, which it keeps; -DER_BUSY once the server listens.
+ */
+int drpc_server_register(struct drpc_server *server,
+                         int32_t module,
+                         drpc_server_handler_t handler,
+                         void *arg,
+                         unsigned int flags);
+
+/**
+ * Lets only some users call a module, before the server listens. Others get DRPC__STATUS__FAILURE. Nobody is allowed
+ * if `count` is 0; root is allowed only if it is listed.
+ *
+ * Returns 0; -DER_INVAL if the server is NULL, or `uids` is while `count` is not 0; -DER_BUSY once the server listens.
+ */
+int drpc_server_allow(struct drpc_server *server,
+                      int32_t module,
+                      const uid_t *uids,
+                      size_t count);
+
+/**
+ * Has a function decide for each session whether it may call at all, before the server listens. A session that may
+ * not gets DRPC__STATUS__FAILURE for its first call, and is closed.
+ *
+ * Returns 0; -DER_INVAL if the server or the function is NULL; -DER_BUSY once the server listens.
+ */
+int drpc_server_authorise(struct drpc_server *server,
+                          drpc_server_authorise_t authorise,
+                          void *arg);
+
+/**
+ * Makes the socket and listens. Clients can connect from now on; they are served once drpc_server_start,
+ * drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
+ *
+ * Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
+ * -DER_EXIST if what is at the path is no socket and must not be replaced; -DER_BUSY if another server has the lock
+ * file; -DER_SHUTDOWN after a shutdown; else what the error of the socket translates to.
+ */
+int drpc_server_listen(struct drpc_server *server);
+
+/**
+ * Serves in threads of the library's from now on, and returns at once.
+ *
+ * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it is being served already; else as drpc_server_listen.
+ */
+int drpc_server_start(struct drpc_server *server);
+
+/**
+ * Serves in threads of the library's until the server has been shut down. The calling thread only waits.
+ *
+ * Returns 0, else as drpc_server_start.
+ */
+int drpc_server_run(struct drpc_server *server);
+
+/**
+ * Serves what has come, in the calling thread: for a program with an event loop of its own, or with a thread library
+ * such as Argobots. If nothing has come it waits, at most so many milliseconds; -1 is for ever. Handlers are run
+ * from here; they may call it again.
+ *
+ * Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; -DER_BUSY if threads of
+ * the library's serve; else as drpc_server_listen.
+ */
+int drpc_server_dispatch(struct drpc_server *server,
+                         int timeout_ms);
+
+/**
+ * The descriptor to wait for in an event loop: when it is readable, call drpc_server_dispatch(server, 0). It stays the
+ * library's, and is the same as long as the server is there.
+ *
+ * Returns the descriptor, or a negative number as drpc_server_listen does.
+ */
+int drpc_server_get_fd(struct drpc_server *server);
+
+/**
+ * Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
+ * Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. NULL is ignored, and so is
+ * a server that does not listen yet.
+ */
+void drpc_server_stop(struct drpc_server *server);
+
+/**
+ * Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
+ * until so many milliseconds have passed, then everything is closed. Calls that are not answered by then are answered
+ * with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
+ *
+ * May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
+ * loop of its own, this serves meanwhile.
+ *
+ * Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL.
+ */
+int drpc_server_shutdown(struct drpc_server *server,
+                         int timeout_ms);
+
+/**
+ * Frees a server, which is shut down at once if that has not been done. Returns when no thread runs a handler any
+ * more, so that what the handlers use can be freed; not to be called from a handler. Requests that have been taken
+ * stay valid, and have to be answered or dropped. NULL is ignored.
+ */
+void drpc_server_destroy(struct drpc_server *server);
+
+/** A number that no other session of this process has, or has had. 0 for NULL. */
+uint64_t drpc_session_id(const struct drpc_session *session);
+
+/** Who is at the other end. For NULL the user and the group are those that nobody has, -1. */
+struct drpc_peer drpc_session_peer(const struct drpc_session *session);
+
+/**
+ * The descriptor of the connection, to look at: it stays the library's, which alone reads, writes and closes it. -1
+ * for NULL.
+ */
+int drpc_session_get_fd(const struct drpc_session *session);
+
+/** Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored. */
+void drpc_session_close(const struct drpc_session *session);
+
+/**
+ * Takes the call that a handler is being run for: what the handler leaves in its response is not sent, and the call
+ * and its body stay until drpc_request_respond or drpc_request_drop is called, by any thread.
+ *
+ * Returns NULL if the call has been taken, or if there is none because the session is being authorised.
+ */
+struct drpc_request *drpc_session_defer(struct drpc_session *session);
+
+/** The session that the call came on; valid as long as the request. NULL for NULL. */
+struct drpc_session *drpc_request_session(struct drpc_request *request);
+
+/** The call, which is the request's. NULL for NULL. */
+const Drpc__Call *drpc_request_call(const struct drpc_request *request);
+
+/**
+ * Answers a call with the status and, if that is DRPC__STATUS__SUCCESS, the body of a response, which stays the
+ * caller's. Nobody is waited for: what the client does not take at once is copied. The request is gone, whatever is
+ * returned.
+ *
+ * Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_INVAL if an argument is NULL, and
+ * if it is the response the call is answered with DRPC__STATUS__FAILURE.
+ */
+int drpc_request_respond(struct drpc_request *request,
+                         const Drpc__Response *response);
+
+/** Answers a call with DRPC__STATUS__FAILURE, if its session is still there. NULL is ignored. */
+void drpc_request_drop(struct drpc_request *request);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif /* LIBDRPC_DRPC_SERVER_H */
