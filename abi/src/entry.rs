@@ -80,6 +80,12 @@ pub(crate) fn common(phase: Phase, body: impl FnOnce() -> Result<(), Cause>) -> 
     run_for(Release::V2_8, phase, |_| body()).err().unwrap_or(0)
 }
 
+/// The same for a function that returns a pointer, or NULL.
+pub(crate) fn common_pointer<T>(phase: Phase, body: impl FnOnce() -> Result<*mut T, Cause>) -> *mut T {
+    run_for(Release::V2_8, phase, |_| body()).unwrap_or(std::ptr::null_mut())
+}
+
+/// The same with the numbers of a release.
 #[inline]
 pub(crate) fn run_for<'a, T>(
     release: Release,

@@ -74,6 +74,18 @@ pub(crate) fn line(level: Level, text: &BoundedText) {
     }
 }
 
+/// A line of the managed server or the shared client, which has been counted there if a peer can provoke it.
+pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
+    let level = match level {
+        ::drpc::Level::Error => Level::Error,
+        ::drpc::Level::Warn => Level::Warn,
+        _ => Level::Info,
+    };
+    if wanted(level) {
+        line(level, &BoundedText::new(text));
+    }
+}
+
 /// A line that a peer can provoke; beyond some a second they are counted and left out.
 pub(crate) fn provoked(level: Level, text: &BoundedText) {
     static SECOND: AtomicU64 = AtomicU64::new(u64::MAX);

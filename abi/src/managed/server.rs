@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct drpc_server {
     builder: Mutex<Option<ServerBuilder>>,
     /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
     server: OnceLock<Server>,
+    /// It is to stop, or never to begin.
+    stopped: AtomicBool,
 }
 
 /// Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
@@ -56,6 +59,7 @@ pub enum drpc_server_flags {
 
 /// What can be set with drpc_server_set. Times are in milliseconds, sizes in bytes. Of the limits 0 means no limit.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub enum drpc_server_option {
     /// Threads. Unless set as many as there are CPUs, but two at least.
     DRPC_SERVER_THREADS = 1,
@@ -113,6 +117,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
             release: A::RELEASE,
             builder: Mutex::new(Some(builder)),
             server: OnceLock::new(),
+            stopped: AtomicBool::new(false),
         })?;
         // SAFETY: as above.
         unsafe { *server = made };
@@ -170,6 +175,62 @@ unsafe fn with_server(
     // SAFETY: the caller's promise.
     unsafe { drpc_server::run(server, phase, body) }.err().unwrap_or(0)
 }
+
+use drpc_server_option::*;
+
+/// Every option.
+const OPTIONS: [drpc_server_option; 15] = [
+    DRPC_SERVER_THREADS,
+    DRPC_SERVER_REPLACE_STALE,
+    DRPC_SERVER_INHERIT,
+    DRPC_SERVER_MODE,
+    DRPC_SERVER_OWNER,
+    DRPC_SERVER_GROUP,
+    DRPC_SERVER_MAX_SESSIONS,
+    DRPC_SERVER_MAX_SESSIONS_PER_UID,
+    DRPC_SERVER_MAX_MESSAGE,
+    DRPC_SERVER_MAX_PARTIAL,
+    DRPC_SERVER_MESSAGE_TIME,
+    DRPC_SERVER_REPLY_TIME,
+    DRPC_SERVER_MAX_CALLS,
+    DRPC_SERVER_MAX_UNSENT,
+    DRPC_SERVER_IDLE_TIME,
+];
+
+fn set(builder: ServerBuilder, option: c_int, value: u64) -> Result<ServerBuilder, Cause> {
+    let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
+    let option = option.ok_or(Cause::Invalid("the option is none of DRPC_SERVER_..."))?;
+    let number = || u32::try_from(value).map_err(|_| IMPOSSIBLE);
+    let switch = || if value <= 1 { Ok(value == 1) } else { Err(IMPOSSIBLE) };
+    let most = usize::try_from(value).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+    let time = Some(value).filter(|ms| *ms > 0).map(Duration::from_millis);
+    let limit = |change: &dyn Fn(&mut ServerLimits)| {
+        let mut limits = builder.limits_set();
+        change(&mut limits);
+        builder.limits(limits)
+    };
+    Ok(match option {
+        DRPC_SERVER_THREADS if value == 0 => return Err(IMPOSSIBLE),
+        DRPC_SERVER_THREADS => builder.threads(most),
+        DRPC_SERVER_REPLACE_STALE => builder.replace_stale(switch()?),
+        DRPC_SERVER_INHERIT => builder.inherit(switch()?),
+        DRPC_SERVER_MODE if value > 0o777 => return Err(IMPOSSIBLE),
+        DRPC_SERVER_MODE => builder.mode(number()?),
+        DRPC_SERVER_OWNER => builder.owner(number()?),
+        DRPC_SERVER_GROUP => builder.group(number()?),
+        DRPC_SERVER_MAX_SESSIONS => limit(&|limits| limits.sessions = most),
+        DRPC_SERVER_MAX_SESSIONS_PER_UID => limit(&|limits| limits.sessions_per_uid = most),
+        DRPC_SERVER_MAX_MESSAGE => limit(&|limits| limits.message = most),
+        DRPC_SERVER_MAX_PARTIAL => limit(&|limits| limits.partial_memory = most),
+        DRPC_SERVER_MESSAGE_TIME => limit(&|limits| limits.message_time = time),
+        DRPC_SERVER_REPLY_TIME => limit(&|limits| limits.reply_time = time),
+        DRPC_SERVER_MAX_CALLS => limit(&|limits| limits.calls_per_session = most),
+        DRPC_SERVER_MAX_UNSENT => limit(&|limits| limits.unsent = most),
+        DRPC_SERVER_IDLE_TIME => limit(&|limits| limits.idle_time = time),
+    })
+}
+
+const IMPOSSIBLE: Cause = Cause::Invalid("the option cannot have this value");
 
 /// Sets an option, one of enum drpc_server_option, before the server listens.
 ///
@@ -360,15 +421,17 @@ pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
 }
 
 /// Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
-/// Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. NULL is ignored, and so is
-/// a server that does not listen yet.
+/// Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. A server that does not listen
+/// yet never will. NULL is ignored.
 ///
 /// # Safety
 /// `server` is null or a server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
     // SAFETY: the caller's promise.
-    if let Some(server) = unsafe { server.as_ref() }.and_then(|server| server.server.get()) {
+    let Some(server) = (unsafe { server.as_ref() }) else { return };
+    server.stopped.store(true, Ordering::SeqCst);
+    if let Some(server) = server.server.get() {
         server.stop();
     }
 }
