@@ -163,13 +163,14 @@ check-headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- check
 	@echo 'ok - headers are what the Rust sources give'
 
-# What is unsafe has to stay small enough to be read in one sitting.
+# What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.
 ABI_LINES := 2500
+MANAGED_LINES := 1200
+code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
 check-abi-size:
-	@lines=$$(awk 'FNR == 1 { test = 0 } /^#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' \
-		abi/src/*.rs abi/*/src/*.rs | wc -l); \
-	echo "# abi/ has $$lines lines of code, comments and unit tests not counted"; \
-	test $$lines -lt $(ABI_LINES) && echo 'ok - abi/ is small'
+	@abi=$$($(call code_lines,abi/src/*.rs abi/*/src/*.rs)); managed=$$($(call code_lines,abi/src/managed/*.rs)); \
+	echo "# abi/ has $$abi lines of code and $$managed in managed/, comments and unit tests not counted"; \
+	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) && echo 'ok - abi/ is small'
 
 check-exports: setup-demo all
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)

@@ -2,32 +2,25 @@
 # The programs of README.md: taken out of it, compiled and run as they stand.
 . "$(dirname "$0")/shell/tap.sh"
 
-# Every fence of C goes to a file of its own: program-1.c and on.
-awk -v out="$work/program-" '
-	/^```c$/ { inside = 1; count++; next }
-	/^```/ { inside = 0 }
-	inside { print > (out count ".c") }
+# Every fence of C goes to the file that its first line names.
+awk -v work="$work/" '
+	/^```c$/ { fence = 1; next }
+	/^```/ { fence = 0; next }
+	fence == 1 { match($0, /[a-z0-9.-]+\.c/); out = work substr($0, RSTART, RLENGTH); fence = 2 }
+	fence { print > out }
 ' "$root/README.md"
 
-# program-N.c is for these ABIs.
-server=1
-client_of() {
-	case $1 in
-	0.8) echo 2 ;;
-	2.8) echo 3 ;;
-	esac
-}
-
+# greet ABI SERVER CLIENT: what the client prints when it calls the server.
 greet() {
 	rm -f "$work/sock"
-	"$work/server-$1" "$work/sock" &
+	"$work/$2-$1" "$work/sock" &
 	running=$!
 	started "$running"
 	await "$work/sock"
 	# Between bind and listen the server still refuses.
 	client_rc=1
 	for attempt in 1 2 3 4 5 6 7 8 9 10; do
-		"$work/client-$1" "$work/sock" >"$work/answer" 2>&1
+		"$work/$3-$1" "$work/sock" >"$work/answer" 2>&1
 		client_rc=$?
 		grep -q refused "$work/answer" || break
 		sleep 0.1
@@ -45,15 +38,20 @@ complain() {
 }
 
 for abi in $abis; do
-	for side in server client; do
-		number=$server
-		[ "$side" = server ] || number=$(client_of "$abi")
-		check "$abi: the README's $side compiles" \
-			$CC -std=c11 -D_DEFAULT_SOURCE $strict $(cflags "$abi") -o "$work/$side-$abi" "$work/program-$number.c" $(libs "$abi")
+	for program in server client daemon shared; do
+		source=$work/$program.c
+		[ "$program" = client ] && source=$work/client-$abi.c
+		check "$abi: the README's $program compiles" \
+			$CC -std=c11 -D_DEFAULT_SOURCE $strict $(cflags "$abi") -o "$work/$program-$abi" "$source" $(libs "$abi")
 	done
-	check "$abi: the README's client and server talk" greet "$abi"
+	for server in server daemon; do
+		for client in client shared; do
+			check "$abi: the README's $client and $server talk" greet "$abi" "$server" "$client"
+		done
+	done
 	check "$abi: the README's client says what is wrong" complain "$abi"
 done
-check 'no program of the README is left out' test ! -e "$work/program-4.c" -a -e "$work/program-3.c"
+check 'no program of the README is left out' same 'the programs' \
+	'client-0.8.c client-2.8.c daemon.c server.c shared.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
 
 finish
