@@ -119,7 +119,7 @@ fn line_headers(line: &str) -> Vec<Header> {
                 "drpc/server.h",
                 "",
                 &[
-                    "abi/{line}/src/server.rs",
+                    "abi/{line}/src/managed/server.rs",
                     "abi/src/managed/server.rs",
                     "abi/src/managed/session.rs",
                     "abi/src/managed/request.rs",
@@ -134,7 +134,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             ..header(
                 "drpc/client.h",
                 "",
-                &["abi/{line}/src/client.rs", "abi/src/managed/client.rs", "abi/src/managed/cancel.rs"],
+                &["abi/{line}/src/managed/client.rs", "abi/src/managed/client.rs", "abi/src/managed/cancel.rs"],
             )
         },
     ];

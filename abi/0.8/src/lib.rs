@@ -2,11 +2,10 @@
 //! that line, and what makes it differ from others. The functions common to all lines come from `drpc_abi`.
 #![expect(non_camel_case_types, reason = "the names of C")]
 
-pub mod client;
 pub mod connection;
 pub mod drpc_progress;
 pub mod library;
-pub mod server;
+pub mod managed;
 
 use std::mem::offset_of;
 

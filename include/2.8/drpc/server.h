@@ -254,8 +254,8 @@ int drpc_server_get_fd(struct drpc_server *server);
 
 /**
  * Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
- * Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. NULL is ignored, and so is
- * a server that does not listen yet.
+ * Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. A server that does not listen
+ * yet never will. NULL is ignored.
  */
 void drpc_server_stop(struct drpc_server *server);
 
