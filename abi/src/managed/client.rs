@@ -201,7 +201,7 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
 }
 
 /// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_CANCELED before this
-/// returns. NULL is ignored.
+/// returns. NULL is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
 ///
 /// # Safety
 /// `client` is null or a client that no thread uses any more.
@@ -277,8 +277,9 @@ pub unsafe extern "C" fn drpc_client_call(
     code(done)
 }
 
-/// Sends a call and returns at once; `body` can be reused then. `done` is called once with the result, by
-/// drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
+/// Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
+/// `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD),
+/// also if the call has been given up by its token before.
 ///
 /// Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_UNREACH if the client
 /// has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.

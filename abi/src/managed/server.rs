@@ -32,9 +32,10 @@ pub struct drpc_server {
     stopped: AtomicBool,
 }
 
-/// Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
-/// is the library's then; the body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until it
-/// returns, `call` longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
+/// Serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body; the function sets the status and, if
+/// there is a result, the body, whose data comes from `malloc` and is the library's then (that of `call->body` does,
+/// if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
+/// the function returns, longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
 /// once for different sessions.
 pub type drpc_server_handler_t = Option<
     unsafe extern "C" fn(
@@ -155,13 +156,22 @@ impl drpc_server {
 
     /// The server, which listens from now on.
     fn listening(&self) -> Result<&Server, Cause> {
-        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(builder) = builder.take() {
-            let path = OsStr::from_bytes(self.path.to_bytes());
-            let server = builder.bind(path).map_err(|error| error.cause())?;
-            return Ok(self.server.get_or_init(|| server));
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(Cause::Stopped);
         }
-        self.server.get().ok_or(Cause::Stopped)
+        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = self.server.get() {
+            return Ok(server);
+        }
+        let ready = builder.as_ref().ok_or(Cause::Stopped)?;
+        let server = ready.bind(OsStr::from_bytes(self.path.to_bytes())).map_err(cause)?;
+        *builder = None;
+        let server = self.server.get_or_init(|| server);
+        // Somebody may have asked for it while there was no server to tell.
+        if self.stopped.load(Ordering::SeqCst) {
+            server.stop();
+        }
+        Ok(server)
     }
 }
 
@@ -277,8 +287,9 @@ pub unsafe extern "C" fn drpc_server_register(
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
 
-/// Lets only some users call a module, before the server listens. Others get DRPC__STATUS__FAILURE. Nobody is allowed
-/// if `count` is 0; root is allowed only if it is listed.
+/// Lets only some users call a module, which may be registered later, before the server listens. Others get
+/// DRPC__STATUS__FAILURE. Nobody is allowed if `count` is 0; root is allowed only if it is listed. The last list given
+/// for a module counts.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL, or `uids` is while `count` is not 0; -DER_BUSY once the server listens.
 ///
@@ -349,8 +360,10 @@ impl Authorise {
 /// drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
 ///
 /// Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
-/// -DER_EXIST if what is at the path is no socket and must not be replaced; -DER_BUSY if another server has the lock
-/// file; -DER_SHUTDOWN after a shutdown; else what the error of the socket translates to.
+/// with DRPC_SERVER_REPLACE_STALE -DER_EXIST if what is at the path is no socket, -DER_BUSY if another server has the
+/// lock file; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
+/// translates to: that of EADDRINUSE if there is a file at the path, or a live server. After an error it may be tried
+/// again.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -437,7 +450,7 @@ pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
 }
 
 /// Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
-/// until so many milliseconds have passed, then everything is closed. Calls that are not answered by then are answered
+/// until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by then are answered
 /// with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
 ///
 /// May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
@@ -452,12 +465,9 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
     // SAFETY: the caller's promise.
     unsafe {
         with_server(server, Phase::Shutdown, |server| {
-            let timeout = u64::try_from(timeout_ms).map_err(|_| Cause::Invalid("the time is negative"))?;
-            drop(server.builder.lock().unwrap_or_else(PoisonError::into_inner).take());
-            match server.server.get() {
-                Some(server) => server.shutdown(Duration::from_millis(timeout)).map_err(cause),
-                None => Ok(()),
-            }
+            server.stopped.store(true, Ordering::SeqCst);
+            let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
+            server.server.get().map_or(Ok(()), |server| server.shutdown(timeout).map_err(cause))
         })
     }
 }
