@@ -11,7 +11,7 @@ use std::time::Duration;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, Server, ServerBuilder, Session, sys};
 
-use super::handler::Handler;
+use super::handler::{Function, Handler};
 use super::object;
 use super::session::drpc_session;
 use crate::client::socket_path;
@@ -26,6 +26,7 @@ pub struct drpc_server {
     release: Release,
     /// What has been set before the server listens.
     builder: Mutex<Option<ServerBuilder>>,
+    handlers: Mutex<Vec<(i32, Function)>>,
     /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
     server: OnceLock<Server>,
     /// It is to stop, or never to begin.
@@ -117,6 +118,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
             path: path.to_owned(),
             release: A::RELEASE,
             builder: Mutex::new(Some(builder)),
+            handlers: Mutex::new(Vec::new()),
             server: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })?;
@@ -280,9 +282,30 @@ pub unsafe extern "C" fn drpc_server_register(
                 _ => return Err(Cause::Invalid("a flag is none of DRPC_SERVER_...")),
             };
             let release = server.release;
-            server.configure(|builder| builder.module(Handler { module, function, arg, concurrent, release }))
+            let mut handlers = server.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+            if handlers.iter().any(|(registered, _)| *registered == module) {
+                return Err(Cause::Exists);
+            }
+            handlers.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+            server.configure(|builder| {
+                Ok(builder.module(Handler { module, function, arg, concurrent, release }))
+            })?;
+            handlers.extend_from_slice(&[(module, function)]);
+            Ok(())
         })
     }
+}
+
+/// The handler registered for a module; NULL if it has none, or the server is NULL.
+///
+/// # Safety
+/// `server` is null or a server.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, module: i32) -> drpc_server_handler_t {
+    // SAFETY: the caller's promise.
+    let server = unsafe { server.as_ref() }?;
+    let handlers = server.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+    handlers.iter().find(|(registered, _)| *registered == module).map(|(_, function)| *function)
 }
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
@@ -385,7 +408,8 @@ pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
     unsafe { with_server(server, Phase::Serve, |server| server.listening()?.start().map_err(cause)) }
 }
 
-/// Serves in threads of the library's until the server has been shut down. The calling thread only waits.
+/// Serves in threads of the library's until the server has been shut down, at once if it has been. The calling thread
+/// only waits.
 ///
 /// Returns 0, else as drpc_server_start.
 ///
@@ -394,7 +418,13 @@ pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { with_server(server, Phase::Serve, |server| server.listening()?.run().map_err(cause)) }
+    unsafe {
+        with_server(server, Phase::Serve, |server| match server.listening() {
+            // Somebody was faster.
+            Err(Cause::Stopped) => Ok(()),
+            listening => listening?.run().map_err(cause),
+        })
+    }
 }
 
 /// Serves what has come, in the calling thread: for a program with an event loop of its own, or with a thread library
