@@ -1,5 +1,6 @@
 //! The two messages as owned values, for the Rust API.
 
+use crate::error::Cause;
 use crate::wire::CallRef;
 
 include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
@@ -29,5 +30,14 @@ impl CallRef<'_> {
     pub(crate) fn to_owned(self) -> Call {
         let Self { module, method, sequence, body } = self;
         Call { module, method, sequence, body: body.to_vec() }
+    }
+
+    /// The same, if there is memory for it.
+    pub(crate) fn try_to_owned(self) -> Result<Call, Cause> {
+        let mut body = Vec::new();
+        body.try_reserve_exact(self.body.len()).map_err(|_| Cause::NoMemory)?;
+        body.extend_from_slice(self.body);
+        let Self { module, method, sequence, .. } = self;
+        Ok(Call { module, method, sequence, body })
     }
 }
