@@ -14,7 +14,7 @@
 //!     Ok(())
 //! });
 //!
-//! let mut client = drpc::Client::connect(&path)?;
+//! let client = drpc::Client::connect(&path)?;
 //! let response = client.call(0, 0, b"who is there?")?;
 //! assert_eq!(response.status(), drpc::Status::Success);
 //! assert_eq!(response.body, b"hello");
@@ -58,7 +58,7 @@ mod session;
 mod sync;
 
 pub use cancel::{Cancel, CancelHook};
-pub use client::{Client, ClientBuilder};
+pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
 pub use connection::Connection;
 pub use error::{Cause, Error, HeaderFault, PathFault, Phase};
 pub use failure::Failure;

@@ -103,6 +103,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// Takes a message back, if nothing of it has been sent.
+    pub(crate) fn withdraw(&mut self, tag: u64) -> bool {
+        let at = self.waiting.iter().position(|waiting| waiting.tag == tag && waiting.next == 0);
+        let withdrawn = at.and_then(|at| self.waiting.remove(at));
+        self.bytes -= withdrawn.as_ref().map_or(0, |waiting| waiting.message.len());
+        withdrawn.is_some()
+    }
+
     /// Goes on sending until the socket takes no more, and tells of each message that is out. After an error the
     /// connection is of no use.
     pub(crate) fn flush(&mut self, fd: RawFd, mut out: impl FnMut(u64)) -> Result<(), Cause> {

@@ -24,7 +24,7 @@ pub use epoll::{Epoll, Event, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{FileId, FileLock, adopt_listener, file_at, set_owner, unlink};
 pub use fork::fork_generation;
-pub use poll::{PollFd, poll, send_timeout, wait_writable, whole_ms};
+pub use poll::{PollFd, ms_until, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
 pub use socket::{accept, close, connect, listen, listen_after, open, set_nonblocking, set_timeout};
 pub use thread::{BlockedSignals, UncancelledCall};
