@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::client::Blocking;
 use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::{Framing, Limits};
@@ -11,7 +10,7 @@ use crate::message::{Call, Response, Status};
 use crate::service::Service;
 use crate::session::Session;
 use crate::sys;
-use crate::transport::{self, Received};
+use crate::transport::{self, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
 
 /// An accepted connection, for one thread: each function waits for the client. ([`Server`](crate::Server) serves any
@@ -124,4 +123,13 @@ impl AsFd for Connection {
 
 fn owned_call(message: Received<'_>) -> Result<Call, Cause> {
     Ok(CallRef::decode(message.within_limit()?)?.to_owned())
+}
+
+/// Waits in the kernel.
+struct Blocking;
+
+impl Pace for Blocking {
+    fn when_full(&mut self, fd: RawFd, _begun: bool) -> Result<(), Cause> {
+        sys::wait_writable(fd, None)
+    }
 }

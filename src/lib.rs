@@ -14,7 +14,7 @@
 //!     Ok(())
 //! });
 //!
-//! let mut client = drpc::Client::connect(&path)?;
+//! let client = drpc::Client::connect(&path)?;
 //! let response = client.call(0, 0, b"who is there?")?;
 //! assert_eq!(response.status(), drpc::Status::Success);
 //! assert_eq!(response.body, b"hello");
@@ -52,12 +52,13 @@ mod message;
 mod outbox;
 mod request;
 mod sequence;
+mod server;
 mod service;
 mod session;
 mod sync;
 
 pub use cancel::{Cancel, CancelHook};
-pub use client::{Client, ClientBuilder};
+pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
 pub use connection::Connection;
 pub use error::{Cause, Error, HeaderFault, PathFault, Phase};
 pub use failure::Failure;
@@ -67,5 +68,6 @@ pub use log::{Level, Log};
 pub use message::{Call, FILE_DESCRIPTOR_SET, Response, Status};
 pub use request::Request;
 pub use sequence::Sequence;
+pub use server::{ErrorStats, Existing, LimitStats, ModuleStats, Server, ServerBuilder, ServerLimits, Stats};
 pub use service::{DuplicateModule, Module, Service};
 pub use session::{Credentials, Session};

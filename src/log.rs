@@ -13,7 +13,7 @@ pub enum Level {
     Error,
     /// Something is not as it should be.
     Warn,
-    /// Sessions that come and go.
+    /// A server begins to serve, or ends.
     Info,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Cause;
 use crate::wire::CallRef;
 
 include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
@@ -55,6 +56,15 @@ impl CallRef<'_> {
     pub(crate) fn to_owned(self) -> Call {
         let Self { module, method, sequence, body } = self;
         Call { module, method, sequence, body: body.to_vec() }
+    }
+
+    /// The same, if there is memory for it.
+    pub(crate) fn try_to_owned(self) -> Result<Call, Cause> {
+        let mut body = Vec::new();
+        body.try_reserve_exact(self.body.len()).map_err(|_| Cause::NoMemory)?;
+        body.extend_from_slice(self.body);
+        let Self { module, method, sequence, .. } = self;
+        Ok(Call { module, method, sequence, body })
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use crate::error::Cause;
 use crate::framing::Framing;
+use crate::framing::chunked::MAX_DATA;
 use crate::transport;
 use crate::wire::Encoded;
 
-/// The messages still to be sent on a connection, in order. A message is sent from where it lies as far as the socket
-/// takes it; the rest is copied, so that nobody has to wait.
+/// The messages still to be sent on a connection, in order. A small message is sent from where it lies if the socket
+/// takes it; others are copied, so that nobody has to wait.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: VecDeque<Waiting>,
@@ -65,32 +66,49 @@ impl Outbox {
         limit: usize,
         tag: u64,
     ) -> Result<bool, Cause> {
+        let sent = self.send_now(fd, framing, message, limit)?;
+        if !sent {
+            self.keep(framing, message, tag)?;
+            self.flush(fd, |_| {})?;
+        }
+        Ok(self.is_empty())
+    }
+
+    /// Sends a message that fits into one record, if the socket takes it at once and nothing waits; true when it is
+    /// out. A message larger than `limit` is refused.
+    pub(crate) fn send_now(
+        &mut self,
+        fd: RawFd,
+        framing: Framing,
+        message: &Encoded<'_>,
+        limit: usize,
+    ) -> Result<bool, Cause> {
         let len = message.len();
         if len > limit {
             return Err(Cause::TooBig { size: len as u64, limit });
         }
-        let mut next = 0;
-        if self.waiting.is_empty() {
-            match transport::send_some(fd, framing, message, 0)? {
-                None => return Ok(true),
-                Some(stopped) => next = stopped,
-            }
-        }
-        match self.keep(framing, message, next, tag) {
-            Err(_) if next > 0 => Err(Cause::Cut),
-            kept => kept.map(|()| false),
-        }
+        let whole = framing == Framing::Datagram || len <= MAX_DATA;
+        Ok(whole && self.is_empty() && transport::send_some(fd, framing, message, 0)?.is_none())
     }
 
-    fn keep(&mut self, framing: Framing, message: &Encoded<'_>, next: u32, tag: u64) -> Result<(), Cause> {
+    /// Copies a message behind those that wait, to be flushed.
+    pub(crate) fn keep(&mut self, framing: Framing, message: &Encoded<'_>, tag: u64) -> Result<(), Cause> {
         let no_memory = |_| Cause::NoMemory;
         let mut copy = Vec::new();
         self.waiting.try_reserve(1).map_err(no_memory)?;
         copy.try_reserve_exact(message.len()).map_err(no_memory)?;
         message.pieces().iter().for_each(|piece| copy.extend_from_slice(piece));
         self.bytes += copy.len();
-        self.waiting.push_back(Waiting { tag, framing, message: copy, next, since: Instant::now() });
+        self.waiting.push_back(Waiting { tag, framing, message: copy, next: 0, since: Instant::now() });
         Ok(())
+    }
+
+    /// Takes a message back, if nothing of it has been sent.
+    pub(crate) fn withdraw(&mut self, tag: u64) -> bool {
+        let at = self.waiting.iter().position(|waiting| waiting.tag == tag && waiting.next == 0);
+        let withdrawn = at.and_then(|at| self.waiting.remove(at));
+        self.bytes -= withdrawn.as_ref().map_or(0, |waiting| waiting.message.len());
+        withdrawn.is_some()
     }
 
     /// Goes on sending until the socket takes no more, and tells of each message that is out. After an error the

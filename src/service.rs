@@ -112,6 +112,11 @@ impl Service {
         self.modules.get(&id).map(|module| &**module)
     }
 
+    /// The numbers of the modules.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i32> {
+        self.modules.keys().copied()
+    }
+
     /// Serves a call, and waits for the answer if the module gives it later. The response has a body only if the call
     /// succeeded.
     pub fn process(&self, session: &Session, call: Call) -> Response {
@@ -134,10 +139,10 @@ impl Service {
     }
 }
 
-/// Has a module serve a request. One that panics has dropped the request, which answers it.
-pub(crate) fn run(module: &dyn Module, request: Request) {
+/// Has a module serve a request; false when it panicked. Then it has dropped the request, which answers it.
+pub(crate) fn run(module: &dyn Module, request: Request) -> bool {
     // Whatever state a panic leaves behind is the module's own.
-    let _ = catch_unwind(AssertUnwindSafe(|| module.serve(request)));
+    catch_unwind(AssertUnwindSafe(|| module.serve(request))).is_ok()
 }
 
 /// Where a single answer is waited for.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::Cause;
 use crate::sync::Arc;
@@ -41,6 +41,7 @@ struct Shared {
     socket: OwnedFd,
     path: Arc<Path>,
     peer: Credentials,
+    closed: AtomicBool,
 }
 
 /// The number of the next session in this process.
@@ -50,7 +51,13 @@ impl Session {
     /// The session of a connection that has been accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
-        Ok(Self(Arc::new(Shared { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), socket, path, peer })))
+        Ok(Self(Arc::new(Shared {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            socket,
+            path,
+            peer,
+            closed: AtomicBool::new(false),
+        })))
     }
 
     /// A number that no other session of this process has, or has had.
@@ -70,7 +77,13 @@ impl Session {
 
     /// Ends the connection: what has not been sent is lost, and the client sees the end.
     pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
         sys::shut_down(self.0.socket.as_raw_fd());
+    }
+
+    /// It has been closed on this side.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
     }
 }
 

@@ -4,13 +4,13 @@
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, Weak, atomic},
-    thread,
+    thread, thread_local,
 };
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::{
     sync::{Arc, Condvar, Mutex, MutexGuard, Weak, atomic},
-    thread,
+    thread, thread_local,
 };
 
 use std::sync::PoisonError;

@@ -21,6 +21,9 @@ pub const VARINT_MAX: usize = 10;
 /// Keys and lengths have at most this many.
 const VARINT32_MAX: usize = 5;
 
+/// The key of a call's body.
+const BODY_OF_CALL: u8 = 4 << 3 | WireType::LengthDelimited as u8;
+
 /// A call, its body borrowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallRef<'a> {
@@ -70,6 +73,22 @@ impl<'a> CallRef<'a> {
             }
         }
         Ok((call, unknown))
+    }
+
+    /// The sequence of a call of which only the beginning has come; `None` when it cannot be told.
+    pub(crate) fn sequence_in(part: &[u8]) -> Option<i64> {
+        let mut fields = Fields::new(part);
+        let mut sequence = None;
+        let mut rest = part;
+        while let Some(Ok(field)) = fields.next() {
+            rest = fields.rest;
+            if field.number == 3 {
+                sequence = field.int().ok();
+            }
+        }
+        // Everybody writes the fields in order, and leaves out a sequence of 0.
+        let body_follows = rest.first() == Some(&BODY_OF_CALL);
+        sequence.or_else(|| body_follows.then_some(0))
     }
 
     /// Encodes the call; `unknown` are encoded fields that follow the known ones.

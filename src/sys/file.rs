@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::errno;
 use super::socket::check;
@@ -72,10 +73,13 @@ impl FileLock {
     }
 }
 
-/// Takes over a descriptor that was handed to the process, if it is a listening AF_UNIX socket of type SEQPACKET, and
-/// closes it at exec.
+/// The descriptors below 64 that have been adopted, each as a bit.
+static ADOPTED: AtomicU64 = AtomicU64::new(0);
+
+/// Takes over a descriptor that was handed to the process, once, if it is a listening AF_UNIX socket of type SEQPACKET,
+/// and closes it at exec.
 ///
-/// The caller's promise is that nobody else in the process owns it.
+/// The caller's promise is that nothing but this function takes it over.
 pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
     let option = |option| {
@@ -95,7 +99,12 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
         return Err(NOT_ONE);
     }
     super::socket::set_close_on_exec(fd)?;
-    // SAFETY: it is open, as the calls above succeeded, and the caller's promise.
+    let bit = u32::try_from(fd).ok().and_then(|fd| 1u64.checked_shl(fd)).ok_or(NOT_ONE)?;
+    if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return Err(Cause::Busy);
+    }
+    // SAFETY: it is open, as the calls above succeeded; it has no other owner, as it was not adopted before, and by the
+    // caller's promise.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -67,6 +67,11 @@ pub fn whole_ms(duration: Duration) -> c_int {
     c_int::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX)
 }
 
+/// The timeout of `poll` until a point in time, or for ever.
+pub fn ms_until(end: Option<Instant>) -> c_int {
+    end.map_or(-1, |end| whole_ms(end.saturating_duration_since(Instant::now())))
+}
+
 /// The send timeout of a socket, if it has one.
 pub fn send_timeout(fd: RawFd) -> Option<Duration> {
     timeout(fd, libc::SO_SNDTIMEO)

@@ -94,6 +94,14 @@ pub fn shut_down(fd: RawFd) {
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
 }
 
+/// Takes no more records: the peer cannot send any from now on, and those that it has sent can still be received. The
+/// end follows them.
+pub fn end_receiving(fd: RawFd) {
+    let _keep = KeepErrno::new();
+    // SAFETY: the function takes numbers only.
+    unsafe { libc::shutdown(fd, libc::SHUT_RD) };
+}
+
 #[inline]
 fn header() -> libc::msghdr {
     // SAFETY: msghdr is plain data for which zero means "none".

@@ -1,6 +1,6 @@
 //! Making sockets.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -44,24 +44,36 @@ pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
 /// binding applies the umask, so that what it took away is given back before anybody can connect. When it fails, no
 /// file is left behind.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
+    listen_after(socket, path, mode, |_| Ok(()))
+}
+
+/// The same, and lets `prepare` see to the socket file before anybody can connect.
+pub fn listen_after(
+    socket: &OwnedFd,
+    path: &[u8],
+    mode: Option<libc::mode_t>,
+    prepare: impl FnOnce(&CStr) -> Result<(), Cause>,
+) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
-    let listening = mode.map_or(Ok(()), |mode| change_mode(&address, mode)).and_then(|()| {
+    // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
+    let file = unsafe { CStr::from_ptr(address.sun_path.as_ptr()) };
+    let listening = mode.map_or(Ok(()), |mode| change_mode(file, mode)).and_then(|()| prepare(file)).and_then(|()| {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) })
     });
     if listening.is_err() {
         let _keep = KeepErrno::new();
-        // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
-        unsafe { libc::unlink(address.sun_path.as_ptr()) };
+        // SAFETY: `file` is a C string.
+        unsafe { libc::unlink(file.as_ptr()) };
     }
     listening.map(drop)
 }
 
 /// Changes the mode of a socket file, but not of what a symbolic link put in its place points to.
-fn change_mode(address: &libc::sockaddr_un, mode: libc::mode_t) -> Result<(), Cause> {
-    let path = address.sun_path.as_ptr();
-    // SAFETY: `path` is a string that ends with a zero byte, as above.
+fn change_mode(file: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
+    let path = file.as_ptr();
+    // SAFETY: `path` is a C string.
     match check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }) {
         // glibc before 2.32 cannot do it, and later ones cannot without /proc.
         // SAFETY: as before.

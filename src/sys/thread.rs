@@ -1,6 +1,7 @@
-//! Cancellation.
+//! What a thread does not want to be disturbed by: cancellation, and signals.
 
 use std::ffi::c_int;
+use std::{mem, ptr};
 
 /// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
 /// the process when it meets Rust code, so that everything that waits is done under this.
@@ -34,5 +35,30 @@ impl Drop for UncancelledCall {
         let mut disabled = 0;
         // SAFETY: the state is what the same function reported, `disabled` is valid for writing.
         unsafe { pthread_setcancelstate(self.0, &mut disabled) };
+    }
+}
+
+/// No signal is handled by the thread while this exists, nor ever by the threads that it starts in the meantime:
+/// those of a library leave the program's signals to the program's threads.
+pub struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    /// Blocks them all.
+    #[expect(clippy::new_without_default, reason = "it is an action, not a value")]
+    pub fn new() -> Self {
+        // SAFETY: sigset_t is plain data, which the functions fill in; the pointers are to live values.
+        unsafe {
+            let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is what the same function reported.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 }

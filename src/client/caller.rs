@@ -1,0 +1,86 @@
+//! What a program needs of a client.
+
+use super::Client;
+use crate::error::Error;
+use crate::message::Response;
+
+/// What a program needs of a [`Client`], so that a test can put something else in its place. (The interface
+/// `DomainSocketClient` of the Go package.)
+///
+/// ```
+/// use drpc::{Caller, Error, Response};
+///
+/// fn version(agent: &dyn Caller) -> Result<String, Error> {
+///     let response = agent.call(7, 701, b"")?;
+///     Ok(String::from_utf8_lossy(&response.body).into_owned())
+/// }
+///
+/// struct Fake;
+///
+/// impl Caller for Fake {
+///     fn open(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn close(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn is_connected(&self) -> bool {
+///         true
+///     }
+///     fn call(&self, _module: i32, _method: i32, _body: &[u8]) -> Result<Response, Error> {
+///         Ok(Response { body: b"0.8".to_vec(), ..Response::default() })
+///     }
+///     fn lock(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn unlock(&self) {}
+/// }
+///
+/// assert_eq!(version(&Fake)?, "0.8");
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Caller: Send + Sync {
+    /// See [`Client::open`].
+    fn open(&self) -> Result<(), Error>;
+
+    /// See [`Client::close`].
+    fn close(&self) -> Result<(), Error>;
+
+    /// See [`Client::is_connected`].
+    fn is_connected(&self) -> bool;
+
+    /// See [`Client::call`].
+    fn call(&self, module: i32, method: i32, body: &[u8]) -> Result<Response, Error>;
+
+    /// Has the calls of other threads wait until [`unlock`](Caller::unlock). See [`Client::lock`].
+    fn lock(&self) -> Result<(), Error>;
+
+    /// Lets other threads call again. Does nothing unless the thread holds the lock.
+    fn unlock(&self);
+}
+
+impl Caller for Client {
+    fn open(&self) -> Result<(), Error> {
+        Client::open(self)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Client::close(self)
+    }
+
+    fn is_connected(&self) -> bool {
+        Client::is_connected(self)
+    }
+
+    fn call(&self, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
+        Client::call(self, module, method, body)
+    }
+
+    fn lock(&self) -> Result<(), Error> {
+        Client::lock(self).map(std::mem::forget)
+    }
+
+    fn unlock(&self) {
+        Client::unlock(self);
+    }
+}

@@ -1,0 +1,340 @@
+//! The calls of a client, free of I/O: whose turn it is, which reply answers which call, and what becomes of each when
+//! the connection is lost.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
+use crate::error::{Cause, Phase};
+use crate::message::Response;
+use crate::sequence::Sequence;
+use crate::sync::thread::{self, ThreadId};
+
+/// The sequence of a reply to something that was no call.
+const NO_SEQUENCE: i64 = -1;
+
+/// A connection that owes more replies than this to nobody is not worth keeping.
+const MAX_OWED: usize = 1024;
+
+/// The calls that have not ended, and those whose result nobody has taken yet.
+///
+/// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
+/// connection was lost may have to wait again. Its ticket stays the same, so that it is first in line then.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pipelining: bool,
+    entries: BTreeMap<Ticket, Entry>,
+    last: Ticket,
+    /// Calls and locks that wait for their turn.
+    line: BTreeSet<Ticket>,
+    /// Who waits for nothing but a connection.
+    connecting: BTreeSet<Ticket>,
+    /// Calls that have their turn and of which nothing has been sent.
+    granted: usize,
+    /// Calls that are being sent or have been, by sequence.
+    out: BTreeMap<i32, Ticket>,
+    /// Replies that are still to come, and that nobody waits for.
+    owed: usize,
+    counter: i32,
+    wrapped: bool,
+    /// Who holds the lock.
+    holder: Option<ThreadId>,
+    /// When submitted calls are over.
+    deadlines: BTreeSet<(Instant, Ticket)>,
+    /// Submitted calls that have ended, whose completions are to be run.
+    completions: VecDeque<(Submission, Outcome)>,
+    /// Blocked callers to be woken.
+    woken: Vec<Ticket>,
+}
+
+impl Calls {
+    pub(super) fn new(pipelining: bool) -> Self {
+        Self {
+            pipelining,
+            entries: BTreeMap::new(),
+            last: 0,
+            line: BTreeSet::new(),
+            connecting: BTreeSet::new(),
+            granted: 0,
+            out: BTreeMap::new(),
+            owed: 0,
+            counter: 1,
+            wrapped: false,
+            holder: None,
+            deadlines: BTreeSet::new(),
+            completions: VecDeque::new(),
+            woken: Vec::new(),
+        }
+    }
+
+    /// Puts somebody in line who may be tried again so many times.
+    pub(super) fn add(&mut self, wish: Wish, tries: u32, owner: Owner) -> Ticket {
+        self.last += 1;
+        let ticket = self.last;
+        if let Owner::Submitted(Submission { end: Some(end), .. }) = &owner {
+            self.deadlines.insert((*end, ticket));
+        }
+        match wish {
+            Wish::Connection { .. } => self.connecting.insert(ticket),
+            Wish::Call { .. } | Wish::Lock(_) => self.line.insert(ticket),
+        };
+        self.entries.insert(ticket, Entry::new(wish, tries, self.holds_lock(), owner));
+        ticket
+    }
+
+    pub(super) fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
+        self.entries.get_mut(&ticket)
+    }
+
+    /// The calling thread holds the lock.
+    pub(super) fn holds_lock(&self) -> bool {
+        self.holder.is_some_and(|holder| holder == thread::current().id())
+    }
+
+    /// Gives the lock back.
+    pub(super) fn unlock(&mut self) {
+        self.holder = None;
+    }
+
+    /// Who is next, if it is somebody's turn.
+    pub(super) fn next(&self) -> Option<(Ticket, Wish)> {
+        let mut line = self.line.iter().filter_map(|ticket| Some((*ticket, self.entries.get(ticket)?)));
+        let (ticket, entry) = match self.holder {
+            None => line.next()?,
+            Some(_) => line.find(|(_, entry)| entry.of_holder)?,
+        };
+        let alone = self.out.is_empty() && self.granted == 0;
+        let together = self.pipelining && matches!(entry.wish, Wish::Call { .. });
+        (alone || together).then_some((ticket, entry.wish))
+    }
+
+    /// Somebody waits for a connection, and cannot go on without.
+    pub(super) fn want_connection(&self) -> bool {
+        self.is_connecting() || matches!(self.next(), Some((_, Wish::Call { .. })))
+    }
+
+    /// Somebody waits for nothing but a connection.
+    pub(super) fn is_connecting(&self) -> bool {
+        !self.connecting.is_empty()
+    }
+
+    /// It is a call's turn to be sent.
+    pub(super) fn grant(&mut self, ticket: Ticket) {
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            self.line.remove(&ticket);
+            entry.stage = Stage::Granted;
+            self.granted += 1;
+            self.woken.push(ticket);
+        }
+    }
+
+    /// Gives the lock to a thread that waits for it.
+    pub(super) fn grant_lock(&mut self, ticket: Ticket, holder: ThreadId) {
+        self.holder = Some(holder);
+        self.end(ticket, Ok(Response::default()));
+    }
+
+    /// It is being sent now, under this sequence.
+    pub(super) fn begin(&mut self, ticket: Ticket) -> i32 {
+        let sequence = self.number();
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            entry.stage = Stage::Sending(sequence);
+            self.granted -= 1;
+            self.out.insert(sequence, ticket);
+        }
+        sequence
+    }
+
+    /// A number that no call has which is out.
+    fn number(&mut self) -> i32 {
+        loop {
+            let sequence = Sequence::at(self.counter);
+            self.counter = sequence.next_counter();
+            self.wrapped |= sequence.number() == i32::MAX;
+            if !self.out.contains_key(&sequence.number()) {
+                return sequence.number();
+            }
+        }
+    }
+
+    /// It has been sent to its end.
+    pub(super) fn sent(&mut self, ticket: Ticket) {
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
+            if let Stage::Sending(sequence) = *stage {
+                *stage = Stage::Sent(sequence);
+            }
+        }
+    }
+
+    /// It had its turn, but there was no connection.
+    pub(super) fn step_back(&mut self, ticket: Ticket) {
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            self.granted -= 1;
+            entry.stage = Stage::Waiting;
+            self.line.insert(ticket);
+        }
+    }
+
+    /// Calls are out.
+    pub(super) fn are_out(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
+    pub(super) fn owe_too_much(&self) -> bool {
+        self.owed > MAX_OWED && self.out.is_empty()
+    }
+
+    /// Hands a reply to the call that it answers. An error means that the connection is of no use.
+    pub(super) fn reply(&mut self, sequence: i64, result: Result<Response, Cause>) -> Result<(), Cause> {
+        let number = i32::try_from(sequence).unwrap_or(0);
+        if let Some(ticket) = self.out.get(&number) {
+            self.end(*ticket, result.map_err(|cause| (Phase::Reply, cause)));
+        } else if sequence == NO_SEQUENCE {
+            self.unattributed(result, Cause::Unattributable);
+        } else if number >= 1 && (self.wrapped || number < self.counter) {
+            self.owed = self.owed.saturating_sub(1);
+        } else {
+            return Err(Cause::UnexpectedReply { sequence });
+        }
+        Ok(())
+    }
+
+    /// A reply has been read to its end, but cannot be understood, or stored.
+    pub(super) fn spoilt(&mut self, cause: Cause) {
+        self.unattributed(Err(cause), cause);
+    }
+
+    /// A reply that does not say what it answers. If that can be one call only, it is for that one. Otherwise all fail,
+    /// for none can know whether its own is still to come.
+    fn unattributed(&mut self, result: Result<Response, Cause>, otherwise: Cause) {
+        let mut out = self.out.values().copied();
+        match (out.next(), self.owed + self.out.len()) {
+            (Some(only), 1) => self.end(only, result.map_err(|cause| (Phase::Reply, cause))),
+            (_, answers) => {
+                let all: Vec<Ticket> = self.out.values().copied().collect();
+                all.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Reply, otherwise))));
+                self.owed = answers.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Gives up on somebody. A call that is out leaves a reply behind that is still to come, unless it was `withdrawn`
+    /// before anything of it had been sent.
+    pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
+        let Some(entry) = self.entries.get(&ticket) else { return };
+        if matches!(entry.stage, Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
+            self.owed += 1;
+        }
+        self.end(ticket, Err((phase, cause)));
+    }
+
+    /// The connection is gone. Calls that had not been sent to their end have not been executed and wait for another
+    /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
+    /// tried often enough fail.
+    pub(super) fn lost(&mut self, cause: Cause) {
+        let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
+        let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
+        self.owed = 0;
+        for ticket in std::mem::take(&mut self.out).into_values() {
+            let Some(entry) = self.entries.get_mut(&ticket) else { continue };
+            let unsent = matches!(entry.stage, Stage::Sending(_));
+            let again = unsent || ended && matches!(entry.wish, Wish::Call { idempotent: true });
+            if again && entry.tries > 0 {
+                entry.tries -= 1;
+                entry.stage = Stage::Waiting;
+                self.line.insert(ticket);
+            } else {
+                let failure = if unsent { (Phase::Call, cause) } else { (Phase::Reply, no_reply) };
+                self.end(ticket, Err(failure));
+            }
+        }
+    }
+
+    /// There is a connection.
+    pub(super) fn connected(&mut self) {
+        let connecting = std::mem::take(&mut self.connecting);
+        connecting.iter().for_each(|ticket| self.end(*ticket, Ok(Response::default())));
+    }
+
+    /// There is none for this reason. Whoever cannot wait any longer fails.
+    pub(super) fn unreachable(&mut self, cause: Cause) {
+        let waiting: Vec<Ticket> = self.line.union(&self.connecting).copied().collect();
+        for ticket in waiting {
+            let failed = self.entries.get_mut(&ticket).is_some_and(|entry| !entry.can_wait_out(cause));
+            if failed {
+                self.end(ticket, Err((Phase::Connect, cause)));
+            }
+        }
+    }
+
+    /// The client has been closed: every call fails.
+    pub(super) fn close(&mut self) {
+        self.owed = 0;
+        let all: Vec<Ticket> =
+            self.entries.iter().filter(|(_, entry)| entry.needs_connection()).map(|(t, _)| *t).collect();
+        all.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Call, Cause::NotConnected))));
+    }
+
+    /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
+    pub(super) fn end(&mut self, ticket: Ticket, outcome: Outcome) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        match std::mem::replace(&mut entry.stage, Stage::Waiting) {
+            ended @ Stage::Ended(_) => {
+                entry.stage = ended;
+                return;
+            }
+            Stage::Waiting => drop((self.line.remove(&ticket), self.connecting.remove(&ticket))),
+            Stage::Granted => self.granted -= 1,
+            Stage::Sending(sequence) | Stage::Sent(sequence) => drop(self.out.remove(&sequence)),
+        }
+        match &entry.owner {
+            Owner::Blocked { .. } => {
+                entry.stage = Stage::Ended(outcome);
+                self.woken.push(ticket);
+            }
+            Owner::Submitted(Submission { end, .. }) => {
+                if let Some(end) = end {
+                    self.deadlines.remove(&(*end, ticket));
+                }
+                if let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.entries.remove(&ticket) {
+                    self.completions.push_back((submission, outcome));
+                }
+            }
+        }
+    }
+
+    /// What came of it, if it has ended; it is forgotten then.
+    pub(super) fn take(&mut self, ticket: Ticket) -> Option<Outcome> {
+        let Stage::Ended(_) = self.entries.get(&ticket)?.stage else { return None };
+        match self.entries.remove(&ticket)?.stage {
+            Stage::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The next blocked caller to be woken because something happened to its call.
+    pub(super) fn next_woken(&mut self) -> Option<Ticket> {
+        self.woken.pop()
+    }
+
+    /// A blocked caller that sleeps.
+    pub(super) fn sleeper(&self) -> Option<Ticket> {
+        self.entries.iter().find(|(_, entry)| entry.is_asleep()).map(|(ticket, _)| *ticket)
+    }
+
+    /// When the first submitted call is over.
+    pub(super) fn first_deadline(&self) -> Option<(Instant, Ticket)> {
+        self.deadlines.first().copied()
+    }
+
+    /// Completions are to be run.
+    pub(super) fn completions(&self) -> usize {
+        self.completions.len()
+    }
+
+    /// Takes the next completion that is to be run.
+    pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
+        self.completions.pop_front()
+    }
+}

@@ -1,0 +1,184 @@
+//! A connection to the server: sends and receives without waiting.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
+
+use super::entry::Ticket;
+use super::settings::Settings;
+use crate::error::Cause;
+use crate::framing::chunked::{self, Reassembly};
+use crate::framing::{Framing, Limits};
+use crate::message::Response;
+use crate::outbox::Outbox;
+use crate::sync::Arc;
+use crate::sys::{self, PollFd, Signal};
+use crate::transport::{self, Aftermath, Received};
+use crate::wire::{CallRef, ResponseRef};
+
+/// What one thread waits on while others use the connection.
+#[derive(Debug)]
+pub(super) struct Wire {
+    socket: OwnedFd,
+    signal: Signal,
+}
+
+/// What waiting was good for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ready {
+    /// There is something to receive, if only the end.
+    pub(super) readable: bool,
+    /// The socket takes more.
+    pub(super) writable: bool,
+}
+
+impl Wire {
+    /// Waits for something to receive, if wanted for room to send, or for somebody who calls [`wake`](Wire::wake).
+    pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
+        let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+        let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
+        let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
+        match sys::poll(&mut fds, sys::ms_until(until)) {
+            Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
+            Err(cause) => return Err(cause),
+        }
+        let [socket, signal] = fds.map(|fd| fd.revents);
+        if signal != 0 {
+            self.signal.clear();
+        }
+        Ok(Ready { readable: socket & !libc::POLLOUT != 0, writable: socket & libc::POLLOUT != 0 })
+    }
+
+    /// Wakes the thread that waits, or the next one.
+    pub(super) fn wake(&self) {
+        self.signal.raise();
+    }
+
+    /// The descriptors, for a process that has inherited them.
+    pub(super) fn descriptors(&self) -> [RawFd; 2] {
+        [self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd()]
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Why a call has not been sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    /// It cannot be; the connection is as it was.
+    Call(Cause),
+    /// The connection is of no use any more.
+    Connection(Cause),
+}
+
+/// A message that has been received to its end.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// A response, by sequence; or why it could not be stored.
+    Response(i64, Result<Response, Cause>),
+    /// Something else.
+    Spoilt(Cause),
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    wire: Arc<Wire>,
+    framing: Framing,
+    limits: Limits,
+    outbox: Outbox,
+    message: Reassembly,
+    /// The server has answered something.
+    pub(super) has_answered: bool,
+}
+
+impl Connection {
+    /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy.
+    pub(super) fn open(settings: &Settings) -> Result<Self, Cause> {
+        let Settings { path, framing, limits, .. } = settings;
+        let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
+        sys::connect(&socket, path.as_os_str().as_bytes())?;
+        Ok(Self {
+            wire: Arc::new(Wire { socket, signal }),
+            framing: *framing,
+            limits: *limits,
+            outbox: Outbox::default(),
+            message: Reassembly::new(limits.receive),
+            has_answered: false,
+        })
+    }
+
+    pub(super) fn wire(&self) -> &Arc<Wire> {
+        &self.wire
+    }
+
+    fn fd(&self) -> RawFd {
+        self.wire.socket.as_raw_fd()
+    }
+
+    /// Something waits for the socket to take more.
+    pub(super) fn wants_to_send(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Sends a call as far as the socket takes it, and keeps the rest; true when it is out.
+    pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket) -> Result<bool, Refusal> {
+        let message = call.encode(&[]);
+        let one_record = self.framing == Framing::Datagram || message.len() <= chunked::MAX_DATA;
+        self.outbox.send(self.wire.socket.as_raw_fd(), self.framing, &message, self.limits.send, ticket).map_err(
+            |cause| match cause {
+                Cause::TooBig { .. } | Cause::NoMemory => Refusal::Call(cause),
+                Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) => Refusal::Connection(cause),
+                // The socket takes a record as a whole or not at all.
+                Cause::Os(_) if one_record => Refusal::Call(cause),
+                _ => Refusal::Connection(cause),
+            },
+        )
+    }
+
+    /// Takes a call back of which nothing has been sent.
+    pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {
+        self.outbox.withdraw(ticket)
+    }
+
+    /// Goes on sending, and tells of each call that is out. After an error the connection is of no use.
+    pub(super) fn flush(&mut self, out: impl FnMut(Ticket)) -> Result<(), Cause> {
+        self.outbox.flush(self.wire.socket.as_raw_fd(), out)
+    }
+
+    /// The next reply, if it is there as a whole. After an error the connection is of no use.
+    pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
+        loop {
+            let (fd, framing) = (self.fd(), self.framing);
+            match transport::receive_record(fd, framing, &mut self.message, chunked::MAX_RECORD, decode) {
+                Ok(None) => {}
+                Ok(Some(reply)) => {
+                    // Whatever memory a large reply took.
+                    self.message.reset();
+                    self.has_answered = true;
+                    return Ok(Some(reply));
+                }
+                Err(cause) if cause.is_would_block() => return Ok(None),
+                Err(Cause::Closed) => return Err(Cause::Closed),
+                Err(cause) if Aftermath::of(cause, framing) == Aftermath::InStep => {
+                    return Ok(Some(Reply::Spoilt(cause)));
+                }
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+}
+
+fn decode(message: Received<'_>) -> Result<Reply, Cause> {
+    let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
+    let mut copy = Vec::new();
+    let stored = copy.try_reserve_exact(body.len()).map_err(|_| Cause::NoMemory).map(|()| {
+        copy.extend_from_slice(body);
+        Response { sequence, status, body: copy }
+    });
+    Ok(Reply::Response(sequence, stored))
+}

@@ -1,0 +1,102 @@
+//! Running the client from an event loop, or from a thread of ours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use crate::error::{Cause, Error, Phase};
+use crate::log::Level;
+use crate::sync::Arc;
+use crate::sys;
+
+/// A thread dispatches, until this is dropped.
+struct Dispatching<'a>(&'a Shared);
+
+impl<'a> Dispatching<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.with(|state| state.watched.dispatching += 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Dispatching<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| state.watched.dispatching -= 1);
+    }
+}
+
+impl Shared {
+    /// Waits for the next event, does what can be done, and runs the completions of the calls that have ended. Says
+    /// how many those were.
+    pub(super) fn dispatch(&self, timeout: Option<Duration>) -> Result<usize, Error> {
+        let events = self.events()?;
+        let event = events.wait(timeout.map_or(-1, sys::whole_ms));
+        let event = event.map_err(|cause| self.error((Phase::Progress, cause)))?;
+        let _dispatching = Dispatching::new(self);
+        let now = Instant::now();
+        let ended = self.with(|state| {
+            if let Some(event) = event {
+                events.handle(event, state, now);
+            }
+            state.expire(now);
+            state.advance(now);
+            state.calls.completions()
+        });
+        // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
+        Ok((0..ended).take_while(|_| self.complete_one()).count())
+    }
+
+    /// Runs a completion, if one is to be run.
+    pub(super) fn complete_one(&self) -> bool {
+        let Some((submission, outcome)) = self.with(|state| state.calls.next_completion()) else { return false };
+        (submission.done)(outcome.map_err(|failure| self.error(failure)));
+        true
+    }
+}
+
+/// A thread that dispatches until it is told to stop.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Dispatcher {
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        shared.events()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, client) = (Arc::clone(&stop), Arc::clone(shared));
+        let thread = thread::Builder::new().name("drpc-client".to_owned()).spawn(move || run(&client, &stopped));
+        let cause = |error: std::io::Error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN));
+        let thread = thread.map_err(|error| shared.error((Phase::Connect, cause(error))))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops the thread and waits for its end, unless this is the thread itself.
+    pub(super) fn stop(self, shared: &Shared) {
+        self.stop.store(true, Ordering::Release);
+        if let Ok(events) = shared.events() {
+            events.raise();
+        }
+        if self.thread.thread().id() != thread::current().id() {
+            // Its panics have been caught.
+            let _ = self.thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, stop: &AtomicBool) {
+    while !stop.load(Ordering::Acquire) {
+        let log = |line: std::fmt::Arguments<'_>| shared.settings.log.provoked(Level::Error, line);
+        match catch_unwind(AssertUnwindSafe(|| shared.dispatch(None))) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                log(format_args!("{error}"));
+                thread::sleep(Duration::from_millis(100));
+            }
+            Err(_) => log(format_args!("a completion panicked")),
+        }
+    }
+}

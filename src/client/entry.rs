@@ -1,0 +1,138 @@
+//! One call, or somebody else who waits for the connection.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::cancel::CancelHook;
+use crate::error::{Cause, Error, Phase};
+use crate::message::Response;
+use crate::sync::thread::ThreadId;
+use crate::sync::{Arc, Condvar};
+
+/// The place in line, which no other call of the client has, or has had.
+pub(super) type Ticket = u64;
+
+/// How it ended.
+pub(super) type Outcome = Result<Response, (Phase, Cause)>;
+
+/// What to do with the result of a submitted call.
+pub(super) type Completion = Box<dyn FnOnce(Result<Response, Error>) + Send>;
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// A reply.
+    Call {
+        /// The server may execute it twice.
+        idempotent: bool,
+    },
+    /// That no other thread than this one calls.
+    Lock(ThreadId),
+    /// A connection.
+    Connection {
+        /// Also if it takes the server some time to begin to listen.
+        patient: bool,
+    },
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It is not its turn yet.
+    Waiting,
+    /// It can be sent.
+    Granted,
+    /// It has been handed to the connection, which has not sent all of it.
+    Sending(i32),
+    /// It has been sent to its end.
+    Sent(i32),
+    /// Its owner has not taken the result yet.
+    Ended(Outcome),
+}
+
+/// Who is told of the end.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// A thread that waits for it.
+    Blocked {
+        /// Where it sleeps, once it has to.
+        bed: Option<Arc<Condvar>>,
+        /// It sleeps there now.
+        asleep: bool,
+    },
+    /// A function.
+    Submitted(Submission),
+}
+
+/// A call with everything that it takes to make it without its caller.
+pub(super) struct Submission {
+    pub(super) module: i32,
+    pub(super) method: i32,
+    pub(super) body: Vec<u8>,
+    pub(super) end: Option<Instant>,
+    pub(super) hook: Option<CancelHook>,
+    pub(super) done: Completion,
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission").field("module", &self.module).field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// One call, or somebody else who waits for the connection.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) wish: Wish,
+    pub(super) stage: Stage,
+    /// How often it may be tried again.
+    pub(super) tries: u32,
+    /// It comes from the thread that holds the lock.
+    pub(super) of_holder: bool,
+    pub(super) owner: Owner,
+}
+
+impl Entry {
+    pub(super) fn new(wish: Wish, tries: u32, of_holder: bool, owner: Owner) -> Self {
+        Self { wish, stage: Stage::Waiting, tries, of_holder, owner }
+    }
+
+    /// It is nothing without a connection.
+    pub(super) fn needs_connection(&self) -> bool {
+        !matches!(self.wish, Wish::Lock(_))
+    }
+
+    /// It goes on waiting although connecting failed.
+    pub(super) fn can_wait_out(&mut self, cause: Cause) -> bool {
+        match (self.wish, cause) {
+            // The server is there, and busy.
+            (Wish::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
+            (Wish::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => true,
+            (Wish::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) if self.tries > 0 => {
+                self.tries -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What is being done for it, for messages.
+    pub(super) fn phase(&self, connected: bool) -> Phase {
+        match self.stage {
+            Stage::Sent(_) => Phase::Reply,
+            Stage::Waiting if !connected && self.needs_connection() => Phase::Connect,
+            _ => Phase::Call,
+        }
+    }
+
+    pub(super) fn is_asleep(&self) -> bool {
+        matches!(self.owner, Owner::Blocked { asleep: true, .. })
+    }
+
+    /// Wakes its owner if that sleeps.
+    pub(super) fn wake(&self) {
+        if let Owner::Blocked { bed: Some(bed), asleep: true, .. } = &self.owner {
+            bed.notify_one();
+        }
+    }
+}

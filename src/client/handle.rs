@@ -1,0 +1,66 @@
+//! The end of a client.
+
+use std::sync::TryLockError;
+
+use super::dispatch::Dispatcher;
+use super::settings::Settings;
+use super::shared::Shared;
+use crate::error::Error;
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys;
+
+/// What the clones of a client have in common with each other, but not with its thread.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+    thread: Mutex<Option<Dispatcher>>,
+}
+
+impl Handle {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { shared: Arc::new(Shared::new(settings)), thread: Mutex::new(None) }
+    }
+
+    /// Starts the thread, if the client is to have one.
+    pub(super) fn start(&self) -> Result<(), Error> {
+        if self.shared.settings.thread && self.shared.is_ours() {
+            let mut thread = lock(&self.thread);
+            if thread.is_none() {
+                *thread = Some(Dispatcher::start(&self.shared)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Handle {
+    /// Ends the thread, and the calls that nobody waits for.
+    fn drop(&mut self) {
+        if !self.shared.is_ours() {
+            return abandon(&self.shared);
+        }
+        if let Some(thread) = lock(&self.thread).take() {
+            thread.stop(&self.shared);
+        }
+        self.shared.with(|state| state.close());
+        while self.shared.complete_one() {}
+    }
+}
+
+/// In the child of a fork: closes the descriptors and forgets the rest. Locks may be held by threads that the child does
+/// not have, and the connection is the parent's, who goes on using it.
+fn abandon(shared: &Arc<Shared>) {
+    std::mem::forget(Arc::clone(shared));
+    let state = match shared.state.try_lock() {
+        Ok(state) => state,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Just then another thread used it. The descriptors end with the process, or when it runs another program.
+        Err(TryLockError::WouldBlock) => return,
+    };
+    let socket = state.connection.as_ref().map(|connection| connection.wire().descriptors());
+    let events = shared.events.get().map(|events| events.descriptors());
+    for fd in socket.into_iter().flatten().chain(events.into_iter().flatten()) {
+        // It fails for no descriptor that is open.
+        let _ = sys::close(fd);
+    }
+}

@@ -1,0 +1,24 @@
+//! What a client has been told before it was made.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::framing::{Framing, Limits};
+use crate::log::Log;
+
+/// What a client has been told before it was made.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) path: PathBuf,
+    pub(super) framing: Framing,
+    pub(super) limits: Limits,
+    /// How long a call may take.
+    pub(super) timeout: Option<Duration>,
+    /// Calls do not wait for one another.
+    pub(super) pipelining: bool,
+    /// How often a call may be tried again.
+    pub(super) retries: u32,
+    /// A thread of ours runs the completions.
+    pub(super) thread: bool,
+    pub(super) log: Log,
+}

@@ -1,0 +1,206 @@
+//! The state behind its lock, and the threads that wait for their calls.
+//!
+//! Of the callers that wait one is the leader: it waits for the socket, reads what comes, and hands each reply to its
+//! owner. The others sleep, each on a condition variable of its own. Nobody waits for anything with the lock held, so
+//! that whoever comes can send, receive and give up at any time.
+
+use std::sync::{OnceLock, PoisonError};
+use std::time::Instant;
+
+use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
+use super::events::Events;
+use super::settings::Settings;
+use super::state::{Note, State, Watch};
+use crate::cancel::{Cancel, CancelHook};
+use crate::error::{Cause, Error, Phase};
+use crate::log::Level;
+use crate::message::Response;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use crate::sys;
+use crate::wire::CallRef;
+
+/// What the clones of a client share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) state: Mutex<State>,
+    /// The epoll set, once somebody has asked for it.
+    pub(super) events: OnceLock<Events>,
+    /// The process that made the client.
+    generation: u64,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        let state = Mutex::new(State::new(Arc::clone(&settings)));
+        Self { settings, state, events: OnceLock::new(), generation: sys::fork_generation() }
+    }
+
+    /// This is the process that made the client, and not one forked from it, where any lock may be held for ever.
+    pub(super) fn is_ours(&self) -> bool {
+        sys::fork_generation() == self.generation
+    }
+
+    /// An error for what the program wanted.
+    pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
+        Error::new(phase, &self.settings.path, cause)
+    }
+
+    /// Does something with the state, and then what follows from it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.state);
+        let result = work(&mut state);
+        self.release(state);
+        result
+    }
+
+    /// What follows from a change: others are woken, and the epoll set is told.
+    fn settle(&self, state: &mut State) {
+        if let Some(events) = self.events.get() {
+            events.follow(state);
+        }
+        state.wake();
+    }
+
+    /// Gives the lock back, and tells the log what happened.
+    fn release(&self, mut state: MutexGuard<'_, State>) {
+        self.settle(&mut state);
+        let notes = state.take_notes();
+        drop(state);
+        for note in notes {
+            let path = self.settings.path.display();
+            match note {
+                Note::Lost(cause) => {
+                    self.settings.log.provoked(Level::Warn, format_args!("lost the connection to {path}: {cause}"));
+                }
+                Note::Connected => {
+                    self.settings.log.provoked(Level::Info, format_args!("connected to {path} again"));
+                }
+            }
+        }
+    }
+
+    /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        wish: Wish,
+        call: CallRef<'_>,
+        end: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Response, Error> {
+        self.wait_for(wish, call, end, cancel).map_err(|failure| self.error(failure))
+    }
+
+    fn wait_for(
+        self: &Arc<Self>,
+        wish: Wish,
+        call: CallRef<'_>,
+        end: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Outcome {
+        let phase = if matches!(wish, Wish::Connection { .. }) { Phase::Connect } else { Phase::Call };
+        if !self.is_ours() {
+            return Err((phase, Cause::Forked));
+        }
+        let mut state = lock(&self.state);
+        if matches!(wish, Wish::Call { .. }) && !state.wanted {
+            return Err((phase, Cause::NotConnected));
+        }
+        if matches!(wish, Wish::Lock(_)) && state.calls.holds_lock() {
+            return Err((phase, Cause::Busy));
+        }
+        let ticket = state.add(wish, Owner::Blocked { bed: None, asleep: false });
+        let mut hook = None;
+        if let Some(cancel) = cancel {
+            drop(state);
+            hook = Some(self.on_cancel(cancel, ticket));
+            state = lock(&self.state);
+        }
+        let outcome = loop {
+            let now = Instant::now();
+            state.advance(now);
+            if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
+                state.send(ticket, call, now);
+            } else if let Some(outcome) = state.calls.take(ticket) {
+                break outcome;
+            } else if end.is_some_and(|end| end <= now) {
+                state.abandon(ticket, Cause::TimedOut);
+            } else {
+                state = self.rest(state, ticket, end);
+                continue;
+            }
+        };
+        state.leave(ticket);
+        self.release(state);
+        drop(hook);
+        outcome
+    }
+
+    /// Has a token end a call.
+    pub(super) fn on_cancel(self: &Arc<Self>, cancel: &Cancel, ticket: Ticket) -> CancelHook {
+        let shared = Arc::downgrade(self);
+        cancel.on_cancel(move || {
+            if let Some(shared) = shared.upgrade().filter(|shared| shared.is_ours()) {
+                shared.with(|state| {
+                    state.abandon(ticket, Cause::Cancelled);
+                    state.advance(Instant::now());
+                });
+            }
+        })
+    }
+
+    /// Waits until something has happened that may concern the caller.
+    fn rest<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        end: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        match state.lead(ticket) {
+            Watch::Socket(wire, writable) => {
+                self.release(state);
+                let ready = wire.wait(writable, end);
+                state = lock(&self.state);
+                state.awake(ticket);
+                let now = Instant::now();
+                match ready {
+                    Err(cause) => state.abandon(ticket, cause),
+                    // Whoever else has read it, or closed the connection, does no harm: nothing here waits.
+                    Ok(ready) => {
+                        if ready.writable {
+                            state.flush(now);
+                        }
+                        if ready.readable {
+                            state.receive(now);
+                        }
+                    }
+                }
+                state
+            }
+            Watch::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
+            Watch::Nothing => self.sleep(state, ticket, end),
+        }
+    }
+
+    fn sleep<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        let Some(Entry { owner: Owner::Blocked { bed, asleep }, .. }) = state.calls.entry(ticket) else { return state };
+        let bed = Arc::clone(bed.get_or_insert_with(|| Arc::new(Condvar::new())));
+        *asleep = true;
+        self.settle(&mut state);
+        let mut state = match until {
+            None => bed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                bed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        state.awake(ticket);
+        state
+    }
+}

@@ -1,0 +1,327 @@
+//! What the threads that use a client share: the calls, the connection, and who waits for it.
+
+use std::time::Instant;
+
+use super::calls::Calls;
+use super::connection::{Connection, Refusal, Reply, Wire};
+use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
+use super::events::Watched;
+use super::retry::Retry;
+use super::settings::Settings;
+use crate::error::{Cause, Phase};
+use crate::sync::Arc;
+use crate::wire::CallRef;
+
+/// Replies taken in a row before others may use the connection.
+const IN_A_ROW: usize = 64;
+
+/// What is told to the log, once nobody holds the lock.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Note {
+    /// The connection has ended, or is of no use.
+    Lost(Cause),
+    /// There is a connection again.
+    Connected,
+}
+
+/// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
+/// one takes over.
+#[derive(Debug)]
+pub(super) struct Leader {
+    ticket: Ticket,
+    watch: Watch,
+}
+
+/// What the leader waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Watch {
+    /// Nothing: it is awake, or has been woken.
+    Nothing,
+    /// That it may connect again.
+    Clock(Option<Instant>),
+    /// A reply, and room to send if that is wanted.
+    Socket(Arc<Wire>, bool),
+}
+
+impl Watch {
+    /// A leader with this watch does not see what one with the other one would.
+    fn misses(&self, wanted: &Watch) -> bool {
+        match (self, wanted) {
+            (Self::Nothing, _) | (_, Self::Nothing) => false,
+            (Self::Clock(at), Self::Clock(wanted)) => at != wanted,
+            (Self::Socket(wire, writable), Self::Socket(wanted, to_write)) => {
+                !Arc::ptr_eq(wire, wanted) || *to_write && !*writable
+            }
+            _ => true,
+        }
+    }
+}
+
+/// What the threads that use a client share. Nothing here waits.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) calls: Calls,
+    pub(super) connection: Option<Connection>,
+    /// The program has connected the client, and has not closed it.
+    pub(super) wanted: bool,
+    retry: Retry,
+    leader: Option<Leader>,
+    /// What the epoll set knows of all this.
+    pub(super) watched: Watched,
+    notes: Vec<Note>,
+    settings: Arc<Settings>,
+}
+
+impl State {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            calls: Calls::new(settings.pipelining),
+            connection: None,
+            wanted: false,
+            retry: Retry::default(),
+            leader: None,
+            watched: Watched::default(),
+            notes: Vec::new(),
+            settings,
+        }
+    }
+
+    /// Puts somebody in line. Who asks for a connection does not wait for the end of a pause.
+    pub(super) fn add(&mut self, wish: Wish, owner: Owner) -> Ticket {
+        if matches!(wish, Wish::Connection { .. }) {
+            self.retry.at_once();
+        }
+        self.calls.add(wish, self.settings.retries, owner)
+    }
+
+    /// Does everything that can be done now: connects if somebody needs that, gives calls their turn and sends those
+    /// whose callers do not wait.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if self.connection.is_some() && self.calls.owe_too_much() {
+            self.connection = None;
+            self.calls.lost(Cause::Closed);
+        }
+        if self.calls.is_connecting() {
+            self.connect(now);
+        }
+        while let Some((ticket, wish)) = self.calls.next() {
+            match wish {
+                Wish::Lock(holder) => self.calls.grant_lock(ticket, holder),
+                Wish::Call { .. } if !self.connect(now) => return,
+                _ => {
+                    self.calls.grant(ticket);
+                    self.send_submitted(ticket, now);
+                }
+            }
+        }
+    }
+
+    /// Whether there is a connection; makes one if it is time to.
+    fn connect(&mut self, now: Instant) -> bool {
+        if self.connection.is_none() {
+            if !self.retry.is_due(now) {
+                return false;
+            }
+            match Connection::open(&self.settings) {
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    self.retry.at_once();
+                    if self.wanted {
+                        self.notes.push(Note::Connected);
+                    }
+                    self.wanted = true;
+                }
+                Err(cause) => {
+                    self.retry.failed(now);
+                    self.calls.unreachable(cause);
+                    return false;
+                }
+            }
+        }
+        self.calls.connected();
+        true
+    }
+
+    /// Sends a call whose turn it is, or as much of it as the socket takes.
+    pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
+        let Some(connection) = &mut self.connection else { return self.calls.step_back(ticket) };
+        let sequence = self.calls.begin(ticket).into();
+        match connection.send(&CallRef { sequence, ..call }, ticket) {
+            Ok(true) => self.calls.sent(ticket),
+            Ok(false) => {}
+            Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
+            Err(Refusal::Connection(cause)) => self.lose(cause, now),
+        }
+    }
+
+    fn send_submitted(&mut self, ticket: Ticket, now: Instant) {
+        let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) else { return };
+        let Submission { module, method, .. } = *submission;
+        let body = std::mem::take(&mut submission.body);
+        self.send(ticket, CallRef { module, method, sequence: 0, body: &body }, now);
+        if let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) {
+            submission.body = body;
+        }
+    }
+
+    /// Goes on sending what the socket did not take at once.
+    pub(super) fn flush(&mut self, now: Instant) {
+        let Some(connection) = &mut self.connection else { return };
+        if let Err(cause) = connection.flush(|ticket| self.calls.sent(ticket)) {
+            self.lose(cause, now);
+        }
+    }
+
+    /// Takes the replies that are there, and hands them to their calls.
+    pub(super) fn receive(&mut self, now: Instant) {
+        for _ in 0..IN_A_ROW {
+            match self.receive_one() {
+                Ok(true) if self.calls.are_out() => {}
+                Ok(_) => return,
+                Err(cause) => return self.fail(cause, now),
+            }
+        }
+    }
+
+    /// Takes the next reply; false when there is none.
+    fn receive_one(&mut self) -> Result<bool, Cause> {
+        let Some(connection) = &mut self.connection else { return Ok(false) };
+        match connection.receive()? {
+            None => return Ok(false),
+            Some(Reply::Response(sequence, result)) => self.calls.reply(sequence, result)?,
+            Some(Reply::Spoilt(cause)) => self.calls.spoilt(cause),
+        }
+        self.retry.worked();
+        Ok(true)
+    }
+
+    /// The connection takes no more; replies that have come before that count.
+    fn lose(&mut self, cause: Cause, now: Instant) {
+        while let Ok(true) = self.receive_one() {}
+        self.fail(cause, now);
+    }
+
+    /// The connection is of no use any more.
+    pub(super) fn fail(&mut self, cause: Cause, now: Instant) {
+        let Some(connection) = self.connection.take() else { return };
+        if !connection.has_answered {
+            self.retry.failed(now);
+        }
+        self.notes.push(Note::Lost(cause));
+        self.calls.lost(cause);
+    }
+
+    /// Closes the connection; calls fail until the program connects again.
+    pub(super) fn close(&mut self) {
+        self.wanted = false;
+        self.connection = None;
+        self.retry.worked();
+        self.calls.close();
+    }
+
+    /// Gives up on somebody.
+    pub(super) fn abandon(&mut self, ticket: Ticket, cause: Cause) {
+        let Some(entry) = self.calls.entry(ticket) else { return };
+        let phase = entry.phase(self.connection.is_some());
+        let sending = matches!(entry.stage, Stage::Sending(_));
+        let withdrawn = sending && self.connection.as_mut().is_some_and(|connection| connection.withdraw(ticket));
+        self.calls.abandon(ticket, phase, cause, withdrawn);
+    }
+
+    /// Gives up on the submitted calls that are over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((end, ticket)) = self.calls.first_deadline() {
+            if end > now {
+                return;
+            }
+            self.abandon(ticket, Cause::TimedOut);
+        }
+    }
+
+    /// When the pause before the next attempt to connect is over, if anybody waits for it.
+    pub(super) fn next_attempt(&self) -> Option<Instant> {
+        let waits = self.connection.is_none() && self.calls.want_connection();
+        self.retry.at().filter(|_| waits)
+    }
+
+    /// What the leader should wait for; nothing when nobody needs one.
+    fn watch(&self) -> Watch {
+        match &self.connection {
+            Some(connection) if self.calls.are_out() => {
+                Watch::Socket(Arc::clone(connection.wire()), connection.wants_to_send())
+            }
+            None if self.calls.want_connection() => Watch::Clock(self.retry.at()),
+            _ => Watch::Nothing,
+        }
+    }
+
+    /// Makes a caller the leader, if there is no other one, and says what to wait for.
+    pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
+        if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
+            return Watch::Nothing;
+        }
+        let watch = self.watch();
+        self.leader = match watch {
+            Watch::Nothing => None,
+            _ => Some(Leader { ticket, watch: watch.clone() }),
+        };
+        watch
+    }
+
+    /// A caller is awake again.
+    pub(super) fn awake(&mut self, ticket: Ticket) {
+        if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
+            leader.watch = Watch::Nothing;
+        }
+        if let Some(Entry { owner: Owner::Blocked { asleep, .. }, .. }) = self.calls.entry(ticket) {
+            *asleep = false;
+        }
+    }
+
+    /// A caller waits no longer.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.leader.take_if(|leader| leader.ticket == ticket);
+    }
+
+    /// Wakes the callers that something has happened to, and sees to it that somebody leads.
+    pub(super) fn wake(&mut self) {
+        while let Some(ticket) = self.calls.next_woken() {
+            match &mut self.leader {
+                Some(leader) if leader.ticket == ticket => wake_leader(leader, &mut self.calls),
+                _ => wake_sleeper(ticket, &mut self.calls),
+            }
+        }
+        if self.leader.is_none() && self.calls.sleeper().is_none() {
+            return;
+        }
+        let wanted = self.watch();
+        match &mut self.leader {
+            Some(leader) if leader.watch.misses(&wanted) => wake_leader(leader, &mut self.calls),
+            None if !matches!(wanted, Watch::Nothing) => {
+                if let Some(ticket) = self.calls.sleeper() {
+                    self.leader = Some(Leader { ticket, watch: Watch::Nothing });
+                    wake_sleeper(ticket, &mut self.calls);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes what is to be told to the log.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+fn wake_leader(leader: &mut Leader, calls: &mut Calls) {
+    match std::mem::replace(&mut leader.watch, Watch::Nothing) {
+        Watch::Socket(wire, _) => wire.wake(),
+        Watch::Clock(_) | Watch::Nothing => wake_sleeper(leader.ticket, calls),
+    }
+}
+
+fn wake_sleeper(ticket: Ticket, calls: &mut Calls) {
+    if let Some(entry) = calls.entry(ticket) {
+        entry.wake();
+    }
+}

@@ -1,0 +1,47 @@
+//! Calls whose callers do not wait.
+
+use std::time::Instant;
+
+use super::entry::{Completion, Entry, Owner, Submission, Wish};
+use super::options::CallOptions;
+use super::shared::Shared;
+use crate::error::{Cause, Error, Phase};
+use crate::sync::Arc;
+
+impl Shared {
+    /// Makes a call without waiting for the reply.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        options: &CallOptions,
+        (module, method, body): (i32, i32, Vec<u8>),
+        done: Completion,
+    ) -> Result<(), Error> {
+        let refuse = |cause| Err(self.error((Phase::Call, cause)));
+        if !self.is_ours() {
+            return refuse(Cause::Forked);
+        }
+        if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
+            return refuse(Cause::Cancelled);
+        }
+        let end = options.end(self.settings.timeout);
+        let submission = Submission { module, method, body, end, hook: None, done };
+        let wish = Wish::Call { idempotent: options.is_idempotent() };
+        let ticket = self.with(|state| {
+            state.wanted.then(|| {
+                let ticket = state.add(wish, Owner::Submitted(submission));
+                state.advance(Instant::now());
+                ticket
+            })
+        });
+        let Some(ticket) = ticket else { return refuse(Cause::NotConnected) };
+        if let Some(cancel) = options.token() {
+            let hook = self.on_cancel(cancel, ticket);
+            // A call that has ended needs none any more.
+            let _unneeded = self.with(|state| match state.calls.entry(ticket) {
+                Some(Entry { owner: Owner::Submitted(submission), .. }) => submission.hook.replace(hook),
+                _ => Some(hook),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The socket that a server listens on, and its file.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Cause, PathFault};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sys::{self, FileId, FileLock};
+
+/// What a server does when there is something at the path of its socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Existing {
+    /// It fails, whatever it is.
+    #[default]
+    Fail,
+    /// It removes a socket on which nobody listens any more, and fails otherwise. Two servers that do so at once are
+    /// kept apart by a lock file, the path with `.lock` behind it, which is locked while the server listens, and never
+    /// removed.
+    ReplaceStale,
+}
+
+/// What becomes of the socket file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FilePolicy {
+    pub(super) existing: Existing,
+    pub(super) mode: Option<u32>,
+    pub(super) owner: Option<u32>,
+    pub(super) group: Option<u32>,
+}
+
+/// The mode of the socket file unless another is chosen: for its owner only.
+const DEFAULT_MODE: u32 = 0o600;
+
+/// The first descriptor that a service manager hands to a process.
+const FIRST_INHERITED: RawFd = 3;
+
+/// A listening socket that does not wait.
+#[derive(Debug)]
+pub(super) struct Bound {
+    socket: OwnedFd,
+    path: Arc<Path>,
+    file: Option<File>,
+}
+
+/// The socket file that this server has made.
+#[derive(Debug)]
+struct File {
+    path: CString,
+    id: FileId,
+    removed: AtomicBool,
+    _lock: Option<FileLock>,
+}
+
+impl Bound {
+    /// Makes the socket file and listens.
+    pub(super) fn new(path: &Path, policy: &FilePolicy) -> Result<Self, Cause> {
+        let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
+        let lock = match policy.existing {
+            Existing::Fail => None,
+            Existing::ReplaceStale => Some(remove_stale(&name)?),
+        };
+        let mode = policy.mode.unwrap_or(DEFAULT_MODE);
+        let socket = sys::open(true, Some(mode))?;
+        let mut id = None;
+        sys::listen_after(&socket, name.as_bytes(), Some(mode), |file| {
+            if policy.owner.is_some() || policy.group.is_some() {
+                sys::set_owner(file, policy.owner, policy.group)?;
+            }
+            id = sys::file_at(file)?;
+            Ok(())
+        })?;
+        let file = id.map(|id| File { path: name, id, removed: AtomicBool::new(false), _lock: lock });
+        Ok(Self { socket, path: Arc::from(path), file })
+    }
+
+    /// Takes over the socket that the service manager handed to this process: the one bound to `path`, or without a
+    /// path the first.
+    pub(super) fn inherited(path: Option<&Path>) -> Result<Self, Cause> {
+        let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
+        let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+        let end = FIRST_INHERITED.saturating_add(RawFd::try_from(count).unwrap_or(0));
+        let is_it = |fd: &RawFd| path.is_none_or(|path| sys::own_path(*fd, |own| own == path) == Some(true));
+        let fd =
+            (FIRST_INHERITED..end).find(is_it).ok_or(Cause::Invalid("no such socket was handed to the process"))?;
+        let socket = sys::adopt_listener(fd)?;
+        sys::set_nonblocking(fd, true)?;
+        let path = sys::own_path(fd, Path::to_owned).map_or_else(|| Arc::from(Path::new("(inherited)")), Arc::from);
+        Ok(Self { socket, path, file: None })
+    }
+
+    pub(super) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
+    /// Removes the socket file, if it is still the one that this server has made.
+    pub(super) fn remove_file(&self) {
+        let Some(file) = &self.file else { return };
+        let first = !file.removed.swap(true, Ordering::Relaxed);
+        if first && sys::file_at(&file.path) == Ok(Some(file.id)) {
+            // When it cannot be removed it stays, as a dead socket.
+            let _ = sys::unlink(&file.path);
+        }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.remove_file();
+    }
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Makes room for a socket file under the lock that is returned.
+fn remove_stale(path: &CString) -> Result<FileLock, Cause> {
+    let lock = CString::new([path.as_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
+    let lock = FileLock::take(&lock)?;
+    match sys::file_at(path)? {
+        None => {}
+        Some(file) if !file.is_socket => return Err(Cause::NotASocket),
+        Some(_) => {
+            let probe = sys::open(true, None)?;
+            match sys::connect(&probe, path.as_bytes()) {
+                Err(Cause::Os(libc::ECONNREFUSED)) => sys::unlink(path)?,
+                // Somebody listens, or it cannot be told that nobody does.
+                _ => return Err(Cause::Os(libc::EADDRINUSE)),
+            }
+        }
+    }
+    Ok(lock)
+}
+
+/// The number in an environment variable.
+fn number(name: &CStr) -> Option<u64> {
+    sys::secure_variable(name, |value| value.to_str().ok()?.parse().ok()).flatten()
+}

@@ -1,0 +1,243 @@
+//! Settings of a server.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Server;
+use super::accept::Door;
+use super::bind::{Bound, Existing, FilePolicy};
+use super::hub::{Authorise, Hub, token};
+use super::limits::ServerLimits;
+use super::pool::Pool;
+use super::roll::Roll;
+use super::shutdown::Course;
+use super::stats::Counters;
+use super::timers::Timers;
+use crate::cancel::Cancel;
+use crate::error::{Cause, Error, Phase};
+use crate::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits};
+use crate::log::{Level, Log};
+use crate::service::{DuplicateModule, Module, Service};
+use crate::session::Session;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::{Arc, Mutex};
+use crate::sys::{Epoll, Interest, Signal, Watch};
+
+/// The fewest threads of a server that is not told how many.
+const THREADS: usize = 2;
+
+/// The time that a server has to end when nobody says.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Settings of a [`Server`] before it is bound.
+///
+/// ```
+/// # use drpc::{Module, Server, modules::mgmt};
+/// # struct Management;
+/// # impl Module for Management { fn id(&self) -> i32 { mgmt::MODULE } }
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let server = Server::builder()
+///     .module(Management)
+///     .allow(mgmt::MODULE, [0]) // root alone
+///     .existing(drpc::Existing::ReplaceStale)
+///     .mode(0o666)
+///     .bind(path)?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[must_use = "nothing listens until it is bound"]
+pub struct ServerBuilder {
+    service: Service,
+    duplicate: Option<DuplicateModule>,
+    allowed: HashMap<i32, HashSet<u32>>,
+    authorise: Option<Box<Authorise>>,
+    threads: Option<usize>,
+    framing: Framing,
+    limits: ServerLimits,
+    grace: Duration,
+    log: Log,
+    cancel: Option<Cancel>,
+    file: FilePolicy,
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self {
+            service: Service::new(),
+            duplicate: None,
+            allowed: HashMap::new(),
+            authorise: None,
+            threads: None,
+            framing: Framing::Chunked,
+            limits: ServerLimits::default(),
+            grace: GRACE,
+            log: Log::default(),
+            cancel: None,
+            file: FilePolicy::default(),
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// Adds a module. A second one with the same number is an error when the server is bound.
+    pub fn module(mut self, module: impl Module + 'static) -> Self {
+        if let Err(duplicate) = self.service.register(module) {
+            self.duplicate = Some(duplicate);
+        }
+        self
+    }
+
+    /// Lets only these users call a module; a call of anybody else is answered with a failure. Said again, it adds
+    /// users.
+    pub fn allow(mut self, module: i32, uids: impl IntoIterator<Item = u32>) -> Self {
+        self.allowed.entry(module).or_default().extend(uids);
+        self
+    }
+
+    /// Asks about each client that connects. If the answer is no, its first call is answered with a failure, and the
+    /// session closed. The function must not wait for anything: meanwhile no other client is taken in.
+    pub fn authorise(mut self, authorise: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
+        self.authorise = Some(Box::new(authorise));
+        self
+    }
+
+    /// How many threads there are, and so handlers that run at the same time; unless set, one for each CPU, and at
+    /// least two.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// How the clients send messages; chunked unless set.
+    pub fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// What clients are granted.
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How much time there is for what is going on when the server is stopped by [`Server::stop`] or a [`Cancel`];
+    /// 30 s unless set.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
+    /// Where log lines go; nowhere unless set.
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Stops the server when this is cancelled.
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// What to do when there is something at the path already; fail unless set.
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.file.existing = existing;
+        self
+    }
+
+    /// The mode of the socket file, whatever the umask; 0600 unless set.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.file.mode = Some(mode);
+        self
+    }
+
+    /// The owner of the socket file.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.file.owner = Some(uid);
+        self
+    }
+
+    /// The group of the socket file.
+    pub fn group(mut self, gid: u32) -> Self {
+        self.file.group = Some(gid);
+        self
+    }
+
+    /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started,
+    /// or dispatched.
+    pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
+        let path = path.as_ref();
+        let bound = Bound::new(path, &self.file).map_err(|cause| Error::new(Phase::Listen, path, cause))?;
+        self.serve_on(bound)
+    }
+
+    /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`): the one that is
+    /// bound to `path`, or without a path the first. Its file is never removed.
+    pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
+        let error = |cause| Error::new(Phase::Listen, path.unwrap_or(Path::new("(inherited)")), cause);
+        let bound = Bound::inherited(path).map_err(error)?;
+        self.serve_on(bound)
+    }
+
+    fn serve_on(self, bound: Bound) -> Result<Server, Error> {
+        let path = Arc::clone(bound.path());
+        let error = |phase| move |cause| Error::new(phase, &path, cause);
+        if self.duplicate.is_some() {
+            return Err(error(Phase::Register)(Cause::Exists));
+        }
+        let cancel = self.cancel.clone();
+        let hub = Arc::new(self.hub(bound).map_err(error(Phase::Listen))?);
+        if let Some(cancel) = cancel {
+            let stopped = Arc::downgrade(&hub);
+            let hook = cancel.on_cancel(move || {
+                if let Some(hub) = stopped.upgrade() {
+                    hub.wake.raise();
+                }
+            });
+            *crate::sync::lock(&hub.cancelled) = Some(hook);
+        }
+        hub.log.line(Level::Info, format_args!("{}: listening", hub.door.path().display()));
+        Ok(Server::new(hub))
+    }
+
+    fn hub(self, bound: Bound) -> Result<Hub, Cause> {
+        let (epoll, wake, timers) = (Epoll::new()?, Signal::new()?, Timers::new()?);
+        epoll.add(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ))?;
+        epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
+        epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
+        let cpus = || std::thread::available_parallelism().map_or(THREADS, |cpus| cpus.get().max(THREADS));
+        let chosen = Some(self.limits.message).filter(|limit| *limit != DEFAULT_MESSAGE_LIMIT);
+        Ok(Hub {
+            counters: Counters::new(self.service.ids()),
+            service: self.service,
+            allowed: self.allowed,
+            authorise: self.authorise,
+            framing: self.framing,
+            reply_limit: Limits::new(self.framing, chosen).send,
+            limits: self.limits,
+            log: self.log,
+            epoll,
+            wake,
+            timers,
+            door: Door::new(bound),
+            roll: Roll::default(),
+            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1)),
+            course: Course::new(self.grace),
+            partial: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            cancelled: Mutex::new(None),
+        })
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("modules", &self.service)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

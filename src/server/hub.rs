@@ -1,0 +1,160 @@
+//! What the threads of a server share, and what becomes of an event.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::accept::Door;
+use super::limits::ServerLimits;
+use super::link::{Job, Link};
+use super::pool::Pool;
+use super::remark::{Fault, Remark};
+use super::roll::Roll;
+use super::shutdown::Course;
+use super::stats::Counters;
+use super::timers::Timers;
+use crate::cancel::CancelHook;
+use crate::error::{Cause, Error, Phase};
+use crate::framing::Framing;
+use crate::log::Log;
+use crate::request::{Answers, Request};
+use crate::service::{self, Service};
+use crate::session::Session;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::{Arc, Mutex};
+use crate::sys::{self, Epoll, Event, Signal};
+
+/// What is watched under which number; every other number is that of a session.
+pub(super) mod token {
+    /// The listening socket.
+    pub(in crate::server) const DOOR: u64 = u64::MAX;
+    /// The timer.
+    pub(in crate::server) const TIMER: u64 = u64::MAX - 1;
+    /// That somebody wants the server to end, and then that it has ended.
+    pub(in crate::server) const WAKE: u64 = u64::MAX - 2;
+}
+
+/// Whose time has come; every other number is that of a session.
+pub(super) mod alarm {
+    /// Clients can be accepted again.
+    pub(in crate::server) const ACCEPT: u64 = u64::MAX;
+    /// What is still going on is to be cut off.
+    pub(in crate::server) const DEADLINE: u64 = u64::MAX - 1;
+}
+
+/// The program's say about who may connect.
+pub(super) type Authorise = dyn Fn(&Session) -> bool + Send + Sync;
+
+/// A server without its handle. Its threads and its sessions' requests know it, the latter only as long as it is there.
+pub(super) struct Hub {
+    pub(super) service: Service,
+    /// The users that may call a module, where not everybody may.
+    pub(super) allowed: HashMap<i32, HashSet<u32>>,
+    pub(super) authorise: Option<Box<Authorise>>,
+    pub(super) framing: Framing,
+    /// The largest response.
+    pub(super) reply_limit: usize,
+    pub(super) limits: ServerLimits,
+    pub(super) log: Log,
+    pub(super) epoll: Epoll,
+    pub(super) wake: Signal,
+    pub(super) timers: Timers,
+    pub(super) door: Door,
+    pub(super) roll: Roll,
+    pub(super) pool: Pool,
+    pub(super) course: Course,
+    pub(super) counters: Counters,
+    /// Bytes of calls of which only a part has come.
+    pub(super) partial: AtomicUsize,
+    /// Bytes of responses that have not been taken.
+    pub(super) unsent: AtomicUsize,
+    /// Stops the server when the program says so.
+    pub(super) cancelled: Mutex<Option<CancelHook>>,
+}
+
+impl Hub {
+    /// Waits for the next event; `None` when there is none for so long, or a signal came.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<Option<Event>, Cause> {
+        // shuttle runs all threads in one, which must not wait.
+        if cfg!(all(test, shuttle)) {
+            crate::sync::thread::yield_now();
+            return self.epoll.wait(0);
+        }
+        self.epoll.wait(timeout.map_or(-1, sys::whole_ms))
+    }
+
+    /// Does what an event asks for.
+    pub(super) fn handle(self: &Arc<Self>, event: Event) {
+        match event.token {
+            token::DOOR => self.accept(),
+            token::TIMER => self.ring(),
+            token::WAKE => self.wake_up(),
+            // One that has ended in the meantime is not found.
+            id => {
+                if let Some(link) = self.roll.get(id) {
+                    if let Some(job) = link.serve(self) {
+                        self.run(link, job);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has the module handle a call.
+    fn run(&self, link: Arc<Link>, Job { tag, call }: Job) {
+        let session = link.session().clone();
+        let Some(module) = self.service.module(call.module) else { return };
+        let request = Request::new(session.clone(), call, link as Arc<dyn Answers>, tag);
+        let _serving = self.pool.serving();
+        let began = Instant::now();
+        if !service::run(module, request) {
+            Remark::Fault(Fault::Panic, None).tell_about(&self.counters, &self.log, &session);
+        }
+        self.counters.handled(began.elapsed());
+    }
+
+    /// Does what it is time for.
+    fn ring(self: &Arc<Self>) {
+        let now = Instant::now();
+        while let Some(id) = self.timers.due(now) {
+            match id {
+                alarm::ACCEPT => self.watch_door(),
+                alarm::DEADLINE => self.cut_if_due(now),
+                id => {
+                    if let Some(link) = self.roll.get(id) {
+                        link.expire(self, now);
+                    }
+                }
+            }
+        }
+        // It cannot fail for a descriptor that has been added.
+        let _ = self.epoll.set(self.timers.as_fd(), token::TIMER, sys::Watch::Once(sys::Interest::READ));
+    }
+
+    /// Adds to one of the sums of bytes, or takes away: what a session had, and what it has.
+    pub(super) fn account(sum: &AtomicUsize, counted: &mut usize, now: usize) {
+        use crate::sync::atomic::Ordering::Relaxed;
+        if now > *counted {
+            sum.fetch_add(now - *counted, Relaxed);
+        } else if now < *counted {
+            sum.fetch_sub(*counted - now, Relaxed);
+        }
+        *counted = now;
+    }
+
+    /// Tells something about the server itself.
+    pub(super) fn tell(&self, remark: Remark) {
+        remark.tell(&self.counters, &self.log, format_args!("{}", self.door.path().display()));
+    }
+
+    pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {
+        Error::new(phase, self.door.path(), cause)
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("path", self.door.path()).field("modules", &self.service).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! What one record that a client sent amounts to.
+
+use std::os::fd::RawFd;
+
+use crate::error::Cause;
+use crate::framing::Framing;
+use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Progress, Reassembly};
+use crate::message::Call;
+use crate::sys::{self, Peeked};
+use crate::wire::CallRef;
+
+/// What there was to read.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// Nothing yet.
+    Nothing,
+    /// A part of a call.
+    Part,
+    /// A call.
+    Call(Call),
+    /// A message that is no call. The next one can be read.
+    Unparsable(Cause),
+    /// A call that cannot be taken. Of one in chunks the rest is to come, so that none can be read after it.
+    Refused {
+        /// Its sequence, if that can be told.
+        sequence: Option<i64>,
+        /// What is in the way.
+        cause: Cause,
+    },
+    /// A record that makes no sense. There is no telling where the next message begins.
+    OutOfStep(Cause),
+    /// No more will come.
+    End,
+}
+
+/// Reads one record, if there is one; says how many bytes of messages it held.
+pub(super) fn receive(fd: RawFd, framing: Framing, message: &mut Reassembly) -> (Incoming, usize) {
+    let received = sys::with_record(|buffer| {
+        let record = sys::receive(fd, buffer, MAX_RECORD)?;
+        let bytes = buffer.get(..record.len).unwrap_or_default();
+        Ok(match framing {
+            Framing::Datagram if bytes.is_empty() && sys::peek(fd) == Peeked::End => (Incoming::End, 0),
+            Framing::Datagram if record.truncated => {
+                (Incoming::Unparsable(Cause::Truncated { room: buffer.len() }), record.len)
+            }
+            Framing::Datagram => (datagram(bytes, message.limit()), record.len),
+            Framing::Chunked if bytes.is_empty() => (Incoming::End, 0),
+            Framing::Chunked => (chunk(bytes, message), record.len.saturating_sub(HEADER_LEN)),
+        })
+    });
+    match received {
+        Ok(received) => received,
+        Err(cause) if cause.is_would_block() => (Incoming::Nothing, 0),
+        // Whatever it is, it will not go away.
+        Err(_) => (Incoming::End, 0),
+    }
+}
+
+fn datagram(bytes: &[u8], limit: usize) -> Incoming {
+    match bytes.len() {
+        size if size > limit => {
+            let cause = Cause::TooBig { size: size as u64, limit };
+            Incoming::Refused { sequence: CallRef::sequence_in(bytes), cause }
+        }
+        _ => whole(bytes),
+    }
+}
+
+fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
+    match message.push(record) {
+        Ok(Progress::Partial) => Incoming::Part,
+        Ok(Progress::Complete(bytes)) => {
+            let call = whole(bytes);
+            // Whatever memory a large call took.
+            message.reset();
+            call
+        }
+        Err(cause @ Cause::TooBig { .. }) => {
+            let beginning = Header::split(record).map(|(_, data)| data).unwrap_or_default();
+            Incoming::Refused { sequence: CallRef::sequence_in(beginning), cause }
+        }
+        Err(cause @ Cause::NoMemory) => Incoming::Refused { sequence: None, cause },
+        Err(cause) => Incoming::OutOfStep(cause),
+    }
+}
+
+fn whole(bytes: &[u8]) -> Incoming {
+    let Ok(call) = CallRef::decode(bytes) else { return Incoming::Unparsable(Cause::Malformed) };
+    match call.try_to_owned() {
+        Ok(call) => Incoming::Call(call),
+        Err(cause) => Incoming::Refused { sequence: Some(call.sequence), cause },
+    }
+}

@@ -1,0 +1,54 @@
+//! What a server grants its clients.
+
+use std::time::Duration;
+
+use crate::framing::DEFAULT_MESSAGE_LIMIT;
+
+/// How much clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
+///
+/// ```
+/// use drpc::ServerLimits;
+///
+/// let limits = ServerLimits { sessions: 100, ..ServerLimits::default() };
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("agent.sock");
+/// let server = drpc::Server::builder().limits(limits).bind(path)?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Sessions in total; further clients are not accepted until one ends. 4096.
+    pub sessions: usize,
+    /// Sessions of one user other than root; the first call of a further one is answered with a failure. 256.
+    pub sessions_per_uid: usize,
+    /// Bytes of a call; also of a response, if set, and otherwise 16 KiB of one sent as a datagram. 128 MiB.
+    pub message: usize,
+    /// Bytes of calls of which only a part has come, over all sessions. 256 MiB.
+    pub partial_memory: usize,
+    /// From the beginning of a call to its end. 30 s.
+    pub message_time: Duration,
+    /// From the end of a call's handling until its response has been taken. 30 s.
+    pub reply_time: Duration,
+    /// Calls of one session to concurrent modules that are being handled. 64.
+    pub calls_per_session: usize,
+    /// Bytes of responses that have not been taken, over all sessions. 256 MiB.
+    pub unsent: usize,
+    /// How long a session may go without a call; for ever unless set.
+    pub idle_time: Option<Duration>,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            sessions: 4096,
+            sessions_per_uid: 256,
+            message: DEFAULT_MESSAGE_LIMIT,
+            partial_memory: 256 << 20,
+            message_time: Duration::from_secs(30),
+            reply_time: Duration::from_secs(30),
+            calls_per_session: 64,
+            unsent: 256 << 20,
+            idle_time: None,
+        }
+    }
+}

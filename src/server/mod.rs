@@ -1,0 +1,202 @@
+//! Serves any number of clients, with threads of its own or from the program's event loop.
+
+mod accept;
+mod bind;
+mod builder;
+mod hub;
+mod incoming;
+mod lane;
+mod limits;
+mod link;
+mod pool;
+mod remark;
+mod roll;
+mod shutdown;
+mod stats;
+mod timers;
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+pub use bind::Existing;
+pub use builder::ServerBuilder;
+pub use limits::ServerLimits;
+pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
+
+use crate::error::{Cause, Error, Phase};
+use crate::sync::Arc;
+use hub::Hub;
+
+/// Events that one [`Server::dispatch`] deals with at most.
+const EVENTS: usize = 64;
+
+/// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. No client delays
+/// another one, whatever it sends or does not take.
+///
+/// It serves with threads of its own ([`run`](Server::run), [`start`](Server::start)), or from the program's event loop
+/// ([`dispatch`](Server::dispatch)). A clone is the same server. When the last one is dropped, what is going on is cut
+/// off, and the threads are waited for: a handler that never returns is waited for without end, unless a
+/// [`shutdown`](Server::shutdown) has given up on it.
+///
+/// ```
+/// use std::time::Duration;
+/// use drpc::{Failure, Module, Server, Session};
+///
+/// struct Echo;
+///
+/// impl Module for Echo {
+///     fn id(&self) -> i32 {
+///         0
+///     }
+///
+///     fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+///         match method {
+///             0 => Ok(body.to_vec()),
+///             _ => Err(Failure::unknown_method()),
+///         }
+///     }
+/// }
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("echo.sock");
+/// let server = Server::builder().module(Echo).bind(&path)?;
+/// server.start()?;
+/// # let mut client = drpc::Client::connect(&path)?;
+/// # assert_eq!(client.call(0, 0, b"?")?.body, b"?");
+/// // …
+/// server.shutdown(Duration::from_secs(5))?;
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Server(Arc<Handle>);
+
+/// What the clones of a server share. The threads do not, so that the last one can be told.
+struct Handle(Arc<Hub>);
+
+impl Server {
+    fn new(hub: Arc<Hub>) -> Self {
+        Self(Arc::new(Handle(hub)))
+    }
+
+    fn hub(&self) -> &Arc<Hub> {
+        &self.0.0
+    }
+
+    /// Settings for a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// The path of the socket file.
+    pub fn path(&self) -> &Path {
+        self.hub().door.path()
+    }
+
+    /// Starts the threads that serve the clients. They handle no signals. When one cannot be started, the server is
+    /// shut down.
+    pub fn start(&self) -> Result<(), Error> {
+        let hub = self.hub();
+        if hub.is_draining() {
+            return Err(hub.error(Phase::Serve, Cause::Stopped));
+        }
+        hub.start().map_err(|cause| {
+            if cause != Cause::Busy {
+                hub.begin_shutdown(Duration::ZERO);
+            }
+            hub.error(Phase::Serve, cause)
+        })
+    }
+
+    /// Serves with threads until the server has been shut down.
+    pub fn run(&self) -> Result<(), Error> {
+        self.start()?;
+        self.wait()
+    }
+
+    /// Waits until the server has been shut down. The result is that of [`shutdown`](Server::shutdown). A handler
+    /// cannot wait for its own server.
+    pub fn wait(&self) -> Result<(), Error> {
+        let hub = self.hub();
+        if hub.pool.is_own_thread() {
+            return Err(hub.error(Phase::Serve, Cause::Busy));
+        }
+        hub.wait_for_wake()?;
+        hub.wake_up();
+        hub.finish(false)
+    }
+
+    /// Serves from this thread: waits for something to happen, at most for `timeout`, and deals with what has. False
+    /// when the server has been shut down. Handlers run in this thread. Any number of threads may do this, also
+    /// beside those that [`start`](Server::start) has started.
+    ///
+    /// There is something to do whenever the server's descriptor is readable.
+    pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
+        let hub = self.hub();
+        let mut timeout = timeout;
+        for _ in 0..EVENTS {
+            if hub.has_ended() {
+                return Ok(false);
+            }
+            match hub.wait(timeout).map_err(|cause| hub.error(Phase::Serve, cause))? {
+                Some(event) => hub.handle(event),
+                None => break,
+            }
+            timeout = Some(Duration::ZERO);
+        }
+        Ok(!hub.has_ended())
+    }
+
+    /// Begins to shut the server down, and returns at once: as [`shutdown`](Server::shutdown), within the time that
+    /// [`ServerBuilder::grace`] has set. It is async-signal-safe.
+    pub fn stop(&self) {
+        self.hub().wake.raise();
+    }
+
+    /// Shuts the server down: it stops listening and removes the socket file; handlers that run may finish until the
+    /// time is over, and their responses go out; then the sessions are closed. Calls that have come and are not being
+    /// handled are answered with a failure, and so are those that are still being handled when the time is over:
+    /// [`Cause::TimedOut`].
+    ///
+    /// It may be called by several threads: of several deadlines the earliest holds. In a handler, which the server
+    /// would wait for, it begins to shut down and returns.
+    pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
+        let hub = self.hub();
+        hub.begin_shutdown(time);
+        if hub.pool.is_own_thread() {
+            return Ok(());
+        }
+        hub.finish(false)
+    }
+
+    /// What the server has done so far.
+    pub fn stats(&self) -> Stats {
+        let hub = self.hub();
+        hub.counters.snapshot(hub.roll.len())
+    }
+}
+
+/// The set of descriptors that the server waits for; readable when there is something to [`dispatch`](Server::dispatch).
+impl AsFd for Server {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.hub().epoll.as_fd()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hub().fmt(f)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let hub = &self.0;
+        hub.begin_shutdown(Duration::ZERO);
+        if !hub.pool.is_own_thread() {
+            // What is cut off has been wanted so.
+            let _ = hub.finish(true);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The threads of a server.
+
+use std::cell::Cell;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use super::hub::Hub;
+use crate::error::Cause;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Condvar, Mutex, lock, thread_local};
+use crate::sys::{BlockedSignals, Event};
+
+/// The number of the next server in this process; 0 is none.
+static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+thread_local! {
+    /// The server for which this thread runs a handler, or whose thread it is.
+    static SERVING: Cell<u64> = Cell::new(0);
+}
+
+/// The threads of a server: none until it is started.
+#[derive(Debug)]
+pub(super) struct Pool {
+    server: u64,
+    size: usize,
+    threads: Mutex<Threads>,
+    /// A thread has ended.
+    ended: Condvar,
+    /// Handlers that run.
+    busy: AtomicUsize,
+    /// They have been as many as there are threads.
+    was_full: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Threads {
+    started: bool,
+    alive: usize,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            server: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            size,
+            threads: Mutex::default(),
+            ended: Condvar::new(),
+            busy: AtomicUsize::new(0),
+            was_full: AtomicBool::new(false),
+        }
+    }
+
+    /// This thread runs a handler of the server, or is one of its threads, so that it cannot wait for it.
+    pub(super) fn is_own_thread(&self) -> bool {
+        SERVING.with(Cell::get) == self.server
+    }
+
+    /// A handler runs until the result is dropped.
+    pub(super) fn serving(&self) -> Serving<'_> {
+        if self.busy.fetch_add(1, Ordering::AcqRel) + 1 >= self.size {
+            self.was_full.store(true, Ordering::Release);
+        }
+        Serving { pool: self, before: SERVING.with(|serving| serving.replace(self.server)) }
+    }
+
+    /// Waits until all threads have ended; false when time is up before.
+    pub(super) fn wait(&self, until: Option<Instant>) -> bool {
+        let mut threads = lock(&self.threads);
+        while threads.alive > 0 {
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => threads = self.ended.wait(threads).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return false,
+                Some(left) => {
+                    let waited = self.ended.wait_timeout(threads, left);
+                    threads = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+        let handles = std::mem::take(&mut threads.handles);
+        drop(threads);
+        // They have nothing left to do but to end.
+        handles.into_iter().for_each(|handle| drop(handle.join()));
+        true
+    }
+}
+
+/// See [`Pool::serving`].
+pub(super) struct Serving<'a> {
+    pool: &'a Pool,
+    before: u64,
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        SERVING.with(|serving| serving.set(self.before));
+        self.pool.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Hub {
+    /// Starts the threads, once.
+    pub(super) fn start(self: &Arc<Self>) -> Result<(), Cause> {
+        let pool = &self.pool;
+        let mut threads = lock(&pool.threads);
+        if std::mem::replace(&mut threads.started, true) {
+            return Err(Cause::Busy);
+        }
+        let _blocked = BlockedSignals::new();
+        for number in 1..=pool.size {
+            let hub = Arc::clone(self);
+            let thread = thread::Builder::new().name(format!("drpc-{number}"));
+            let spawned = thread.spawn(move || hub.work());
+            let spawned = spawned.map_err(|error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN)));
+            threads.handles.push(spawned?);
+            threads.alive += 1;
+        }
+        Ok(())
+    }
+
+    /// What a thread does: waits for one event and deals with it, while another one waits for the next.
+    fn work(self: Arc<Self>) {
+        SERVING.with(|serving| serving.set(self.pool.server));
+        while !self.has_ended() {
+            match self.next() {
+                Ok(Some(event)) => self.handle(event),
+                Ok(None) => {}
+                // The set of descriptors is there as long as the server is.
+                Err(_) => break,
+            }
+        }
+        lock(&self.pool.threads).alive -= 1;
+        self.pool.ended.notify_all();
+    }
+
+    /// Waits for the next event. One that is there already has had to wait, if until now no thread was free.
+    fn next(&self) -> Result<Option<Event>, Cause> {
+        if !self.pool.was_full.load(Ordering::Acquire) {
+            return self.wait(None);
+        }
+        let event = self.epoll.wait(0)?;
+        match event {
+            Some(_) => self.counters.saturated.add(1),
+            None => self.pool.was_full.store(false, Ordering::Release),
+        }
+        Ok(event)
+    }
+}

@@ -1,0 +1,109 @@
+//! What is worth a line in the log and a counter.
+
+use std::fmt;
+
+use super::stats::Counters;
+use crate::error::Cause;
+use crate::log::{Level, Log};
+use crate::session::Session;
+
+/// One of [`ServerLimits`](crate::ServerLimits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    Sessions,
+    SessionsPerUid,
+    Message,
+    PartialMemory,
+    MessageTime,
+    ReplyTime,
+    CallsPerSession,
+    Unsent,
+    IdleTime,
+}
+
+impl Limit {
+    pub(super) const COUNT: usize = Self::IdleTime as usize + 1;
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Sessions => "no further client is accepted until a session ends",
+            Self::SessionsPerUid => "refused, the user has too many sessions",
+            Self::Message => "closed, the call is too large",
+            Self::PartialMemory => "closed, incomplete calls take too much memory",
+            Self::MessageTime => "closed, the rest of a call did not come in time",
+            Self::ReplyTime => "closed, a response was not taken in time",
+            Self::CallsPerSession => "closed, too many calls at once",
+            Self::Unsent => "closed, responses not taken use too much memory",
+            Self::IdleTime => "closed, nothing was called for too long",
+        }
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Accept,
+    Refused,
+    Unparsable,
+    OutOfStep,
+    Cut,
+    Unsendable,
+    Forbidden,
+    NoMemory,
+    Panic,
+}
+
+impl Fault {
+    pub(super) const COUNT: usize = Self::Panic as usize + 1;
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Accept => "no client can be accepted for now",
+            Self::Refused => "refused",
+            Self::Unparsable => "a message is no call",
+            Self::OutOfStep => "closed, a record makes no sense",
+            Self::Cut => "ended in the middle of a call",
+            Self::Unsendable => "a response cannot be sent",
+            Self::Forbidden => "the user may not call the module",
+            Self::NoMemory => "no memory for a call or its response",
+            Self::Panic => "a handler panicked",
+        }
+    }
+}
+
+/// Something to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remark {
+    /// A limit was met.
+    Limit(Limit),
+    /// Something went wrong, and why, if there is more to say.
+    Fault(Fault, Option<Cause>),
+}
+
+impl Remark {
+    /// Counts it and writes a line. No lock may be held: the program's sink runs here.
+    pub(super) fn tell(self, counters: &Counters, log: &Log, about: fmt::Arguments<'_>) {
+        let level = match self {
+            Self::Fault(Fault::Accept | Fault::Panic, _) => Level::Error,
+            _ => Level::Warn,
+        };
+        match self {
+            Self::Limit(limit) => {
+                counters.limit(limit);
+                log.provoked(level, format_args!("{about}: {}", limit.text()));
+            }
+            Self::Fault(fault, cause) => {
+                counters.fault(fault);
+                match cause {
+                    Some(cause) => log.provoked(level, format_args!("{about}: {}: {cause}", fault.text())),
+                    None => log.provoked(level, format_args!("{about}: {}", fault.text())),
+                }
+            }
+        }
+    }
+
+    /// The same about a session.
+    pub(super) fn tell_about(self, counters: &Counters, log: &Log, session: &Session) {
+        self.tell(counters, log, format_args!("{}: {}", session.path().display(), session.peer()));
+    }
+}

@@ -1,0 +1,160 @@
+//! How a server ends.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use super::hub::{Hub, alarm, token};
+use crate::error::{Cause, Error, Phase};
+use crate::log::Level;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys::{self, Interest, Watch};
+
+/// How far a server has come on its way to its end.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// Until when calls may be answered, once the server is shutting down.
+    deadline: Mutex<Option<Instant>>,
+    /// The time that there is when the program does not say.
+    grace: Duration,
+    draining: AtomicBool,
+    ended: AtomicBool,
+    /// The deadline has passed before all was done.
+    overdue: AtomicBool,
+    /// Something was cut off.
+    lossy: AtomicBool,
+    /// The program has been told so.
+    given_up: AtomicBool,
+}
+
+impl Course {
+    pub(super) fn new(grace: Duration) -> Self {
+        Self {
+            deadline: Mutex::new(None),
+            grace,
+            draining: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
+            lossy: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *lock(&self.deadline)
+    }
+}
+
+/// A point in time, however far away.
+fn after(time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    let now = Instant::now();
+    now.checked_add(time.min(FAR)).unwrap_or(now)
+}
+
+impl Hub {
+    /// Takes in no more clients and no more calls.
+    pub(super) fn is_draining(&self) -> bool {
+        self.course.draining.load(Ordering::Acquire)
+    }
+
+    /// All sessions have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.course.ended.load(Ordering::Acquire)
+    }
+
+    /// Shuts down, with so much time for what is going on. Of several deadlines the earliest holds.
+    pub(super) fn begin_shutdown(&self, time: Duration) {
+        let at = after(time);
+        let first = {
+            let mut deadline = lock(&self.course.deadline);
+            let first = deadline.is_none();
+            *deadline = Some(deadline.map_or(at, |before| before.min(at)));
+            self.course.draining.store(true, Ordering::Release);
+            first
+        };
+        self.timers.set(at, alarm::DEADLINE);
+        if first {
+            self.log.line(Level::Info, format_args!("{}: shutting down", self.door.path().display()));
+            self.close_door();
+            // A session that is not on the roll yet sees that the server is shutting down.
+            self.roll.all().iter().for_each(|link| link.close(self));
+            self.wake.raise();
+            self.end_if_empty();
+        }
+    }
+
+    /// Somebody has said that the server is to end.
+    pub(super) fn wake_up(&self) {
+        if !self.is_draining() {
+            self.begin_shutdown(self.course.grace);
+        }
+    }
+
+    /// Ends when the last session has ended.
+    pub(super) fn end_if_empty(&self) {
+        if self.is_draining() && self.roll.close_if_empty() {
+            self.course.ended.store(true, Ordering::Release);
+            // From now on every thread that waits is woken. It cannot fail for a descriptor that has been added.
+            let _ = self.epoll.set(self.wake.as_fd(), token::WAKE, Watch::Always(Interest::READ));
+            self.wake.raise();
+        }
+    }
+
+    /// An alarm says that the deadline has passed; it may have been set to another one.
+    pub(super) fn cut_if_due(&self, now: Instant) {
+        if self.course.deadline().is_some_and(|deadline| deadline <= now) {
+            self.cut();
+        }
+    }
+
+    /// The deadline has passed, so that sessions are to be cut off.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.course.overdue.load(Ordering::Acquire)
+    }
+
+    fn cut(&self) {
+        self.course.overdue.store(true, Ordering::Release);
+        for link in self.roll.all() {
+            if link.cut(self) {
+                self.course.lossy.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
+    /// Then waits for the threads: until the deadline, or, unless the program knows that something was cut off, without
+    /// end.
+    pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
+        while !self.has_ended() {
+            let left = self.course.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) && !self.is_overdue() {
+                self.cut();
+                continue;
+            }
+            let event = self.wait(left.filter(|left| !left.is_zero()));
+            if let Some(event) = event.map_err(|cause| self.error(Phase::Shutdown, cause))? {
+                self.handle(event);
+            }
+        }
+        let patient = patient && !self.course.given_up.load(Ordering::Acquire);
+        let idle = self.pool.wait(self.course.deadline().filter(|_| !patient));
+        if idle && !self.course.lossy.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.course.given_up.store(true, Ordering::Release);
+        Err(self.error(Phase::Shutdown, Cause::TimedOut))
+    }
+
+    /// Waits until somebody has the server end.
+    pub(super) fn wait_for_wake(&self) -> Result<(), Error> {
+        let mut fds = [sys::PollFd { fd: self.wake.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        loop {
+            match sys::poll(&mut fds, -1) {
+                Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
+                Ok(_) => return Ok(()),
+                Err(cause) => return Err(self.error(Phase::Serve, cause)),
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What a server counts.
+
+// Not what the threads agree by, so that shuttle need not try it.
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::remark::{Fault, Limit};
+use crate::message::Status;
+
+/// Numbers of [`Status`], and one more for all that it does not know.
+const STATUSES: usize = 9;
+
+/// What a [`Server`](crate::Server) has done so far. Each number is right; they are not all of the same instant.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// let server = drpc::Server::builder().bind(dir.path().join("agent.sock"))?;
+/// assert_eq!(server.stats().accepted, 0);
+/// # Ok::<(), drpc::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Sessions that have not ended.
+    pub sessions: u64,
+    /// Clients accepted.
+    pub accepted: u64,
+    /// Clients refused by the program.
+    pub refused: u64,
+    /// Calls answered, by module in ascending order; those to unknown modules at the end.
+    pub calls: Vec<ModuleStats>,
+    /// Bytes of calls received.
+    pub bytes_in: u64,
+    /// Bytes of responses sent, or to be sent.
+    pub bytes_out: u64,
+    /// What went wrong.
+    pub errors: ErrorStats,
+    /// How often a limit was met.
+    pub limits: LimitStats,
+    /// Requests that had to wait because all threads were running handlers.
+    pub saturated: u64,
+    /// Calls handled by modules.
+    pub handled: u64,
+    /// For how long handlers ran, all of them together.
+    pub handling: Duration,
+    /// For how long a handler ran at most.
+    pub longest: Duration,
+}
+
+/// The calls of one module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModuleStats {
+    /// The module; `None` for all that nobody serves.
+    pub module: Option<i32>,
+    by_status: [u64; STATUSES],
+}
+
+impl ModuleStats {
+    /// Calls answered with a status.
+    pub fn with(&self, status: Status) -> u64 {
+        self.by_status.get(place(status.into())).copied().unwrap_or_default()
+    }
+
+    /// Calls answered with a status that [`Status`] does not know.
+    pub fn with_unknown_status(&self) -> u64 {
+        self.by_status.last().copied().unwrap_or_default()
+    }
+
+    /// Calls answered.
+    pub fn total(&self) -> u64 {
+        self.by_status.iter().sum()
+    }
+}
+
+fn place(status: i32) -> usize {
+    Status::try_from(status).map_or(STATUSES - 1, |status| status as usize)
+}
+
+/// What went wrong, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorStats {
+    /// Clients could not be accepted; it was tried again later.
+    pub accept: u64,
+    /// Messages that are no calls.
+    pub unparsable: u64,
+    /// Sessions whose records made no sense.
+    pub out_of_step: u64,
+    /// Sessions that ended in the middle of a call.
+    pub cut: u64,
+    /// Responses that could not be sent.
+    pub unsendable: u64,
+    /// Calls of users that may not call the module.
+    pub forbidden: u64,
+    /// Calls for which there was no memory.
+    pub no_memory: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+}
+
+/// How often each of [`ServerLimits`](crate::ServerLimits) was met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "they are those of ServerLimits")]
+pub struct LimitStats {
+    pub sessions: u64,
+    pub sessions_per_uid: u64,
+    pub message: u64,
+    pub partial_memory: u64,
+    pub message_time: u64,
+    pub reply_time: u64,
+    pub calls_per_session: u64,
+    pub unsent: u64,
+    pub idle_time: u64,
+}
+
+/// The counters, always on.
+#[derive(Debug)]
+pub(super) struct Counters {
+    /// In ascending order.
+    modules: Vec<i32>,
+    /// One for each module, and one more.
+    calls: Vec<[AtomicU64; STATUSES]>,
+    pub(super) accepted: Counter,
+    pub(super) bytes_in: Counter,
+    pub(super) bytes_out: Counter,
+    pub(super) saturated: Counter,
+    faults: [Counter; Fault::COUNT],
+    limits: [Counter; Limit::COUNT],
+    handled: Counter,
+    handling_ns: Counter,
+    longest_ns: AtomicU64,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, more: usize) {
+        self.0.fetch_add(more as u64, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Counters {
+    pub(super) fn new(modules: impl Iterator<Item = i32>) -> Self {
+        let mut modules: Vec<i32> = modules.collect();
+        modules.sort_unstable();
+        Self {
+            calls: (0..=modules.len()).map(|_| Default::default()).collect(),
+            modules,
+            accepted: Counter::default(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            saturated: Counter::default(),
+            faults: Default::default(),
+            limits: Default::default(),
+            handled: Counter::default(),
+            handling_ns: Counter::default(),
+            longest_ns: AtomicU64::default(),
+        }
+    }
+
+    /// Where the calls of a module are counted.
+    pub(super) fn slot(&self, module: i32) -> usize {
+        self.modules.binary_search(&module).unwrap_or(self.modules.len())
+    }
+
+    pub(super) fn answered(&self, slot: usize, status: i32) {
+        if let Some(counter) = self.calls.get(slot).and_then(|calls| calls.get(place(status))) {
+            counter.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn fault(&self, fault: Fault) {
+        if let Some(counter) = self.faults.get(fault as usize) {
+            counter.add(1);
+        }
+    }
+
+    pub(super) fn limit(&self, limit: Limit) {
+        if let Some(counter) = self.limits.get(limit as usize) {
+            counter.add(1);
+        }
+    }
+
+    pub(super) fn handled(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.handled.add(1);
+        self.handling_ns.0.fetch_add(ns, Relaxed);
+        self.longest_ns.fetch_max(ns, Relaxed);
+    }
+
+    pub(super) fn snapshot(&self, sessions: usize) -> Stats {
+        let modules = self.modules.iter().copied().map(Some).chain([None]);
+        let calls = modules.zip(&self.calls).map(|(module, calls)| {
+            let mut by_status = [0; STATUSES];
+            by_status.iter_mut().zip(calls).for_each(|(to, from)| *to = from.load(Relaxed));
+            ModuleStats { module, by_status }
+        });
+        let fault = |fault: Fault| self.faults.get(fault as usize).map_or(0, Counter::get);
+        let limit = |limit: Limit| self.limits.get(limit as usize).map_or(0, Counter::get);
+        Stats {
+            sessions: sessions as u64,
+            accepted: self.accepted.get(),
+            refused: fault(Fault::Refused),
+            calls: calls.collect(),
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out.get(),
+            errors: ErrorStats {
+                accept: fault(Fault::Accept),
+                unparsable: fault(Fault::Unparsable),
+                out_of_step: fault(Fault::OutOfStep),
+                cut: fault(Fault::Cut),
+                unsendable: fault(Fault::Unsendable),
+                forbidden: fault(Fault::Forbidden),
+                no_memory: fault(Fault::NoMemory),
+                panics: fault(Fault::Panic),
+            },
+            limits: LimitStats {
+                sessions: limit(Limit::Sessions),
+                sessions_per_uid: limit(Limit::SessionsPerUid),
+                message: limit(Limit::Message),
+                partial_memory: limit(Limit::PartialMemory),
+                message_time: limit(Limit::MessageTime),
+                reply_time: limit(Limit::ReplyTime),
+                calls_per_session: limit(Limit::CallsPerSession),
+                unsent: limit(Limit::Unsent),
+                idle_time: limit(Limit::IdleTime),
+            },
+            saturated: self.saturated.get(),
+            handled: self.handled.get(),
+            handling: Duration::from_nanos(self.handling_ns.get()),
+            longest: Duration::from_nanos(self.longest_ns.load(Relaxed)),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Calls and their responses: threads, order, deferred answers, the program's own loop.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::mpsc::TryRecvError;
+use std::thread;
+use std::time::Duration;
+
+use drpc::framing::chunked::MAX_DATA;
+use drpc::{Cause, Failure, Framing, Server, Status};
+
+use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
+use crate::place;
+use crate::raw::{FRAMINGS, Raw, call, pattern};
+
+#[test]
+fn calls_are_served() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let server = Server::builder().module(Echo).framing(framing).bind(&path).unwrap();
+        server.start().unwrap();
+        let clients: Vec<Raw> = (0..10).map(|_| Raw::connect(&path, framing)).collect();
+        for sequence in 1..=3 {
+            for client in &clients {
+                let body = pattern(sequence as usize * 5000);
+                let response = client.call(ECHO, 1, sequence, &body);
+                assert_eq!((response.sequence, response.status()), (sequence, Status::Success));
+                assert!(response.body == body, "another body");
+            }
+        }
+        assert_eq!(clients[0].call(ECHO, 3, 4, b"").status(), Status::UnknownMethod);
+        assert_eq!(clients[0].call(77, 1, 5, b"").status(), Status::UnknownModule);
+        assert_eq!(clients[0].call(ECHO, 1, 6, b"still").body, b"still");
+        drop(clients);
+        assert_eq!(server.shutdown(PATIENCE), Ok(()));
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn large_calls_and_responses() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    for len in [MAX_DATA, MAX_DATA + 1, 3 * MAX_DATA, 16 << 20] {
+        let body = pattern(len);
+        assert!(client.call(ECHO, 1, 1, &body).body == body, "another body of {len} bytes");
+    }
+}
+
+/// Until the answer to one call is out, the next call of the session is not begun.
+#[test]
+fn calls_of_one_session_are_handled_in_order() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (later, taken) = Later::new(false);
+        let server = Server::builder().module(later).module(Echo).framing(framing).threads(4).bind(&path).unwrap();
+        server.start().unwrap();
+        let (client, other) = (Raw::connect(&path, framing), Raw::connect(&path, framing));
+        for sequence in 1..=3 {
+            client.send(&call(LATER, 1, sequence, b"?"));
+        }
+        for sequence in 1..=3 {
+            let request = taken.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(request.call().sequence, sequence);
+            // Time enough for whoever would begin the next one.
+            for _ in 0..50 {
+                assert_eq!(other.call(ECHO, 1, 9, b"").status(), Status::Success);
+            }
+            assert_eq!(taken.try_recv().map(drop), Err(TryRecvError::Empty));
+            request.reply(Ok(b"!".to_vec())).unwrap();
+            client.assert_reply(sequence, Status::Success);
+        }
+    }
+}
+
+/// Also the response of a call that has been answered is to be taken first.
+#[test]
+fn the_next_call_waits_until_the_response_is_out() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(later).module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let (client, other) = (Raw::connect(&path, Framing::Chunked), Raw::connect(&path, Framing::Chunked));
+    client.send(&call(LATER, 1, 1, b""));
+    client.send(&call(LATER, 1, 2, b""));
+    let large = pattern(4 << 20);
+    taken.recv_timeout(PATIENCE).unwrap().reply(Ok(large.clone())).unwrap();
+    for _ in 0..50 {
+        other.call(ECHO, 1, 9, b"");
+    }
+    assert_eq!(taken.try_recv().map(drop), Err(TryRecvError::Empty));
+    assert!(client.reply().body == large, "another body");
+    taken.recv_timeout(PATIENCE).unwrap().reply(Ok(Vec::new())).unwrap();
+    client.assert_reply(2, Status::Success);
+}
+
+#[test]
+fn calls_to_a_concurrent_module_are_answered_in_any_order() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (later, taken) = Later::new(true);
+        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        for sequence in 1..=5 {
+            client.send(&call(LATER, 1, sequence, b""));
+        }
+        let mut requests: Vec<_> = (0..5).map(|_| taken.recv_timeout(PATIENCE).unwrap()).collect();
+        requests.sort_by_key(|request| request.call().sequence);
+        for request in requests.into_iter().rev() {
+            let sequence = request.call().sequence;
+            request.reply(Ok(Vec::new())).unwrap();
+            client.assert_reply(sequence, Status::Success);
+        }
+    }
+}
+
+/// Large responses of several threads to one client do not mix.
+#[test]
+fn responses_do_not_interleave() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(true);
+    let server = Server::builder().module(later).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    for sequence in 1..=8 {
+        client.send(&call(LATER, 1, sequence, b""));
+    }
+    let requests: Vec<_> = (0..8).map(|_| taken.recv_timeout(PATIENCE).unwrap()).collect();
+    thread::scope(|scope| {
+        for request in requests {
+            let body = pattern(MAX_DATA * 5 + request.call().sequence as usize);
+            scope.spawn(move || request.reply(Ok(body)).unwrap());
+        }
+        let mut sequences: Vec<i64> = (0..8)
+            .map(|_| {
+                let response = client.reply();
+                assert!(response.body == pattern(MAX_DATA * 5 + response.sequence as usize), "another body");
+                response.sequence
+            })
+            .collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, [1, 2, 3, 4, 5, 6, 7, 8]);
+    });
+}
+
+#[test]
+fn a_request_dropped_is_answered() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(later).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(LATER, 1, 5, b""));
+    drop(taken.recv_timeout(PATIENCE).unwrap());
+    client.assert_reply(5, Status::Failure);
+    client.send(&call(LATER, 1, 6, b""));
+    taken.recv_timeout(PATIENCE).unwrap().reply(Err(Failure::marshaling_response())).unwrap();
+    client.assert_reply(6, Status::FailedMarshal);
+}
+
+/// The session's descriptor may live on in the request, but nobody is there.
+#[test]
+fn a_request_outlives_its_session_and_its_server() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (later, taken) = Later::new(true);
+        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        client.send(&call(LATER, 1, 1, b""));
+        client.send(&call(LATER, 1, 2, b""));
+        let [first, second] = [(); 2].map(|()| taken.recv_timeout(PATIENCE).unwrap());
+        drop(client);
+        let error = first.reply(Ok(b"!".to_vec())).unwrap_err();
+        assert!(matches!(error.cause(), Cause::Os(libc::EPIPE) | Cause::SessionEnded), "{error}");
+        drop(server);
+        assert_eq!(second.reply(Ok(b"!".to_vec())).unwrap_err().cause(), Cause::SessionEnded);
+    }
+}
+
+/// A client that sends and goes at once is served all the same.
+#[test]
+fn calls_of_a_client_that_has_gone_are_handled() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (later, taken) = Later::new(false);
+        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        let client = Raw::connect(&path, framing);
+        for sequence in 1..=3 {
+            client.send(&call(LATER, 1, sequence, b""));
+        }
+        drop(client);
+        server.start().unwrap();
+        for sequence in 1..=3 {
+            let request = taken.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(request.call().sequence, sequence);
+            assert!(request.reply(Ok(b"!".to_vec())).is_err());
+        }
+        assert_eq!(server.shutdown(PATIENCE), Ok(()));
+    }
+}
+
+#[test]
+fn a_handler_that_panics_answers() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).threads(1).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    for sequence in 1..=3 {
+        assert_eq!(client.call(ECHO, 2, sequence, b"").status(), Status::Failure);
+    }
+    assert_eq!(client.call(ECHO, 1, 4, b"alive").body, b"alive");
+    assert_eq!(server.stats().errors.panics, 3);
+}
+
+/// The message is answered, and the session goes on.
+#[test]
+fn what_is_no_call_is_answered() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let server = Server::builder().module(Echo).framing(framing).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        client.send_message(b"\xff\xff");
+        client.assert_reply(-1, Status::FailedUnmarshalCall);
+        assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
+        server.shutdown(PATIENCE).unwrap();
+        assert_eq!(server.stats().errors.unparsable, 1);
+    }
+}
+
+/// Threads − 1 handlers that take their time, and any number of clients that send half a message or take no response,
+/// keep nobody waiting.
+#[test]
+fn slow_handlers_and_slow_clients_stop_nobody_else() {
+    let (_dir, path) = place();
+    let gate = Gate::default();
+    let server = Server::builder().module(Echo).module(gate.clone()).threads(4).bind(&path).unwrap();
+    server.start().unwrap();
+    let connect = || Raw::connect(&path, Framing::Chunked);
+    let large = call(ECHO, 1, 1, &pattern(3 * MAX_DATA));
+    let halves: Vec<Raw> = (0..100).map(|_| connect()).collect();
+    halves.iter().for_each(|client| client.send_part(&large));
+    let unread: Vec<Raw> = (0..20).map(|_| connect()).collect();
+    unread.iter().for_each(|client| client.send(&large));
+    let sleepers: Vec<Raw> = (0..3).map(|_| connect()).collect();
+    sleepers.iter().for_each(|client| client.send(&call(GATE, 1, 1, b"awake")));
+    gate.await_waiting(3);
+
+    let client = connect();
+    for sequence in 1..=1000 {
+        assert_eq!(client.call(ECHO, 1, sequence, b"quick").body, b"quick");
+    }
+    assert_eq!(gate.entered(), 3);
+    gate.open(3);
+    sleepers.iter().for_each(|client| assert_eq!(client.reply().body, b"awake"));
+    unread.iter().for_each(|client| assert_eq!(client.reply().body.len(), 3 * MAX_DATA));
+}
+
+/// One more slow handler than that, and requests wait, and are counted.
+#[test]
+fn requests_that_wait_for_a_thread_are_counted() {
+    let (_dir, path) = place();
+    let gate = Gate::default();
+    let server = Server::builder().module(Echo).module(gate.clone()).threads(2).bind(&path).unwrap();
+    server.start().unwrap();
+    let clients: Vec<Raw> = (0..5).map(|_| Raw::connect(&path, Framing::Chunked)).collect();
+    clients[..2].iter().for_each(|client| client.send(&call(GATE, 1, 1, b"")));
+    gate.await_waiting(2);
+    assert_eq!(server.stats().saturated, 0);
+    clients[2..].iter().for_each(|client| client.send(&call(ECHO, 1, 1, b"")));
+    gate.open(1);
+    clients[2..].iter().for_each(|client| client.assert_reply(1, Status::Success));
+    assert!(server.stats().saturated >= 3, "{} requests waited", server.stats().saturated);
+    gate.open(1);
+    clients[..2].iter().for_each(|client| client.assert_reply(1, Status::Success));
+}
+
+/// Everything is done by the thread that dispatches, and only by it.
+#[test]
+fn an_own_loop_serves() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(Echo).module(later).bind(&path).unwrap();
+    assert!(!readable(&server), "readable without a client");
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(ECHO, 1, 1, b"one"));
+    client.send(&call(LATER, 1, 2, b""));
+    assert!(readable(&server));
+    while readable(&server) {
+        assert_eq!(server.dispatch(Some(Duration::ZERO)), Ok(true));
+    }
+    assert_eq!(client.reply().body, b"one");
+    taken.try_recv().unwrap().reply(Ok(b"two".to_vec())).unwrap();
+    assert_eq!(client.reply().body, b"two");
+    let server = &server;
+    thread::scope(|scope| {
+        scope.spawn(move || while server.dispatch(None).unwrap() {});
+        assert_eq!(client.call(ECHO, 1, 3, b"three").body, b"three");
+        server.stop();
+    });
+    client.assert_end();
+    assert_eq!(server.dispatch(None), Ok(false));
+    assert!(!path.exists());
+}
+
+fn readable(server: &Server) -> bool {
+    let mut fds = [libc::pollfd { fd: server.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    drpc::sys::poll(&mut fds, 0).unwrap() == 1
+}
+
+#[test]
+fn starting_again() {
+    let (_dir, path) = place();
+    let server = Server::builder().bind(&path).unwrap();
+    server.start().unwrap();
+    assert_eq!(server.start().unwrap_err().cause(), Cause::Busy);
+    assert_eq!(server.shutdown(PATIENCE), Ok(()));
+    assert_eq!(server.start().unwrap_err().cause(), Cause::Stopped);
+    assert_eq!(server.wait(), Ok(()));
+}
+
+#[test]
+fn what_is_counted() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).module(Gate::default()).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    let body = pattern(1000);
+    for sequence in 1..=3 {
+        client.call(ECHO, 1, sequence, &body);
+    }
+    client.call(ECHO, 3, 4, b"");
+    client.call(77, 1, 5, b"");
+    client.call(78, 1, 6, b"");
+    assert_eq!(server.stats().sessions, 1);
+    // Some numbers grow only when the response is out.
+    server.shutdown(PATIENCE).unwrap();
+    let stats = server.stats();
+    assert_eq!((stats.sessions, stats.accepted, stats.refused), (0, 1, 0));
+    assert_eq!(stats.calls.iter().map(|calls| calls.module).collect::<Vec<_>>(), [Some(ECHO), Some(GATE), None]);
+    assert_eq!(stats.calls.iter().map(|calls| calls.total()).collect::<Vec<_>>(), [4, 0, 2]);
+    assert_eq!(stats.calls[0].with(Status::Success), 3);
+    assert_eq!(stats.calls[0].with(Status::UnknownMethod), 1);
+    assert_eq!(stats.calls[2].with(Status::UnknownModule), 2);
+    assert_eq!(stats.calls[0].with_unknown_status(), 0);
+    assert_eq!(stats.handled, 4);
+    assert!(stats.longest <= stats.handling && stats.longest > Duration::ZERO);
+    // Keys, lengths and numbers are 8 to 9 bytes of each.
+    assert!((3000..3100).contains(&stats.bytes_in), "{} bytes", stats.bytes_in);
+    assert!((3000..3100).contains(&stats.bytes_out), "{} bytes", stats.bytes_out);
+}
