@@ -127,6 +127,8 @@ pub enum Cause {
     Locked,
     /// What is at the path is no socket.
     NotASocket,
+    /// The service manager has not handed such a socket to the process.
+    NotHanded,
 }
 
 /// What is wrong with a socket path.
@@ -238,6 +240,7 @@ impl Cause {
             Self::UnexpectedReply { .. } => der::DER_MISMATCH,
             Self::Stopped => der::DER_SHUTDOWN,
             Self::Locked => der::DER_BUSY,
+            Self::NotHanded => der::DER_NONEXIST,
         }
     }
 
@@ -262,6 +265,7 @@ impl Cause {
             Self::Stopped => libc::ESHUTDOWN,
             Self::Locked => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
+            Self::NotHanded => libc::ENOENT,
         }
     }
 
@@ -329,6 +333,7 @@ impl fmt::Display for Cause {
             Self::Stopped => f.write_str("the server has been shut down"),
             Self::Locked => f.write_str("another server has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
+            Self::NotHanded => f.write_str("no such socket was handed to the process"),
         }
     }
 }

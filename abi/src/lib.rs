@@ -17,6 +17,7 @@ pub mod drpc_pb_c;
 pub mod drpc_progress;
 pub mod library;
 pub mod list;
+pub mod managed;
 pub mod message;
 pub mod protobuf_c;
 pub mod session;

@@ -84,8 +84,7 @@ impl Bound {
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
         let end = FIRST_INHERITED.saturating_add(RawFd::try_from(count).unwrap_or(0));
         let is_it = |fd: &RawFd| path.is_none_or(|path| sys::own_path(*fd, |own| own == path) == Some(true));
-        let fd =
-            (FIRST_INHERITED..end).find(is_it).ok_or(Cause::Invalid("no such socket was handed to the process"))?;
+        let fd = (FIRST_INHERITED..end).find(is_it).ok_or(Cause::NotHanded)?;
         let socket = sys::adopt_listener(fd)?;
         sys::set_nonblocking(fd, true)?;
         let path = sys::own_path(fd, Path::to_owned).map_or_else(|| Arc::from(Path::new("(inherited)")), Arc::from);

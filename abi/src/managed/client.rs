@@ -1,7 +1,7 @@
 //! `drpc/client.h`: the shared client.
 
 use std::ffi::{CString, OsStr, c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct drpc_client {
 
 /// What can be set with drpc_client_set.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub enum drpc_client_option {
     /// Time for a call, from connecting to the reply, in milliseconds; 0 is for ever. Unless set 0.
     DRPC_CLIENT_TIMEOUT = 1,
@@ -125,11 +126,12 @@ fn code(done: Result<(), c_int>) -> c_int {
 impl drpc_client {
     /// The client, which cannot be configured any more.
     fn client(&self) -> Result<&Client, Cause> {
-        let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without the lock, which another thread may have held when the process forked.
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = builder.build(OsStr::from_bytes(self.path.to_bytes())).map_err(|error| error.cause())?;
+        let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = builder.build(OsStr::from_bytes(self.path.to_bytes()));
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -143,8 +145,40 @@ impl drpc_client {
 /// `client` is null or a client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int, value: u64) -> c_int {
-    todo!()
+    // SAFETY: the caller's promise.
+    code(unsafe {
+        run(client, Phase::Configure, |client| {
+            let mut builder = client.builder.lock().unwrap_or_else(PoisonError::into_inner);
+            if client.client.get().is_some() {
+                return Err(Cause::Busy);
+            }
+            *builder = set(builder.clone(), option, value)?;
+            Ok(())
+        })
+    })
 }
+
+fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<ClientBuilder, Cause> {
+    const IMPOSSIBLE: Cause = Cause::Invalid("the option cannot have this value");
+    let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
+    Ok(match option.ok_or(Cause::Invalid("the option is none of DRPC_CLIENT_..."))? {
+        DRPC_CLIENT_PIPELINING | DRPC_CLIENT_THREAD if value > 1 => return Err(IMPOSSIBLE),
+        DRPC_CLIENT_TIMEOUT if value == 0 => builder.timeout(Duration::MAX),
+        DRPC_CLIENT_TIMEOUT => builder.timeout(Duration::from_millis(value)),
+        DRPC_CLIENT_PIPELINING => builder.pipelining(value == 1),
+        DRPC_CLIENT_RETRIES => builder.retries(u32::try_from(value).map_err(|_| IMPOSSIBLE)?),
+        DRPC_CLIENT_MAX_MESSAGE if value == 0 => return Err(IMPOSSIBLE),
+        DRPC_CLIENT_MAX_MESSAGE => builder.message_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
+        DRPC_CLIENT_THREAD if value == 1 => builder.thread(),
+        DRPC_CLIENT_THREAD => builder,
+    })
+}
+
+use drpc_client_option::*;
+
+/// Every option.
+const OPTIONS: [drpc_client_option; 5] =
+    [DRPC_CLIENT_TIMEOUT, DRPC_CLIENT_PIPELINING, DRPC_CLIENT_RETRIES, DRPC_CLIENT_MAX_MESSAGE, DRPC_CLIENT_THREAD];
 
 /// Connects, unless the client is connected. Calls do that too when the connection has been lost, but not before the
 /// first drpc_client_connect nor after drpc_client_close.
@@ -188,7 +222,7 @@ pub unsafe extern "C" fn drpc_client_is_connected(client: *const drpc_client) ->
     entry::infallible(false, || client.is_some_and(Client::is_connected))
 }
 
-/// Closes the connection. Calls that wait for a reply end with -DER_CANCELED. The client can be connected again.
+/// Closes the connection. Calls that are not done end with -DER_UNREACH. The client can be connected again.
 ///
 /// Returns 0, also if it is not connected; -DER_INVAL if the client is NULL.
 ///
@@ -200,7 +234,7 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
     code(unsafe { with_client(client, Phase::Close, Client::close) })
 }
 
-/// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_CANCELED before this
+/// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
 /// returns. NULL is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
 ///
 /// # Safety
@@ -227,14 +261,19 @@ pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
 
 /// Lets other threads call again.
 ///
-/// Returns 0; -DER_INVAL if the client is NULL, or this thread has not locked it.
+/// Returns 0, also if this thread has not locked the client; -DER_INVAL if the client is NULL.
 ///
 /// # Safety
 /// `client` is null or a client.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_unlock(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Call, |client| Caller::unlock(client)) })
+    code(unsafe {
+        with_client(client, Phase::Call, |client| {
+            Caller::unlock(client);
+            Ok(())
+        })
+    })
 }
 
 /// Calls a method and waits for the response, which is put into `*resp` and is the caller's, to be freed with
@@ -302,8 +341,11 @@ pub unsafe extern "C" fn drpc_client_submit(
         run(client, Phase::Call, |client| {
             let function = done.ok_or(Cause::Invalid("the function for the result is NULL"))?;
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(body.len()).map_err(|_| Cause::NoMemory)?;
+            copy.extend_from_slice(body);
             let done = Done { function, arg, release: client.release };
-            let submitted = client.client()?.submit(&options, module, method, body, move |result| done.run(result));
+            let submitted = client.client()?.submit(&options, module, method, copy, move |result| done.run(result));
             submitted.map_err(|error| error.cause())
         })
     })
@@ -319,7 +361,11 @@ pub unsafe extern "C" fn drpc_client_submit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_ms: c_int) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Call, |client| client.dispatch(timeout(timeout_ms))) })
+    code(unsafe {
+        with_client(client, Phase::Call, |client| {
+            client.dispatch(u64::try_from(timeout_ms).ok().map(Duration::from_millis)).map(drop)
+        })
+    })
 }
 
 /// The descriptor to wait for in an event loop: when it is readable, call drpc_client_dispatch(client, 0). It stays
@@ -332,7 +378,8 @@ pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { run(client, Phase::Configure, |client| Ok(client.client()?.as_fd().as_raw_fd())) }.unwrap_or_else(|code| code)
+    unsafe { with_client(client, Phase::Configure, |client| Ok(client.event_fd()?.as_raw_fd())) }
+        .unwrap_or_else(|code| code)
 }
 
 /// # Safety
@@ -352,11 +399,11 @@ unsafe fn call_options(options: *const drpc_call_options) -> Result<CallOptions,
         wanted = wanted.timeout(timeout(options.timeout_ms));
     }
     if options.idempotent != 0 {
-        wanted = wanted.idempotent();
+        wanted = wanted.idempotent(true);
     }
     // SAFETY: null or a token, the caller's promise.
     if let Some(cancel) = unsafe { options.cancel.as_ref() } {
-        wanted = wanted.cancelled_by(&cancel.0);
+        wanted = wanted.cancel(&cancel.0);
     }
     Ok(wanted)
 }

@@ -15,10 +15,15 @@ use crate::message;
 use crate::protobuf_c::Heap;
 
 /// The function that serves a module.
-pub(crate) type Function =
-    unsafe extern "C" fn(session: *mut drpc_session, call: *mut Drpc__Call, resp: *mut Drpc__Response, arg: *mut c_void);
+pub(crate) type Function = unsafe extern "C" fn(
+    session: *mut drpc_session,
+    call: *mut Drpc__Call,
+    resp: *mut Drpc__Response,
+    arg: *mut c_void,
+);
 
 /// A module served by a function of the program.
+#[derive(Clone, Copy)]
 pub(crate) struct Handler {
     pub(crate) module: i32,
     pub(crate) function: Function,

@@ -11,3 +11,4 @@ pub mod stats;
 
 mod handler;
 mod object;
+mod settings;

@@ -67,7 +67,8 @@ impl Turn {
     /// `response` points to a response.
     pub(crate) unsafe fn answer(self, response: *const Drpc__Response) -> Result<(), Cause> {
         // SAFETY: the caller's promise; a body has as many bytes as it says.
-        let (status, body) = unsafe { ((*response).status, memory::bytes((*response).body.data, (*response).body.len)) };
+        let (status, body) =
+            unsafe { ((*response).status, memory::bytes((*response).body.data, (*response).body.len)) };
         let answered = match body {
             Ok(body) => self.request.respond(status, body),
             Err(cause) => {

@@ -1,32 +1,33 @@
 //! `drpc/server.h`: the managed server.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CString, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, Server, ServerBuilder, Session, sys};
+use ::drpc::{Cause, Framing, Phase, Server};
 
-use super::handler::{Function, Handler};
+use super::handler::Handler;
 use super::object;
 use super::session::drpc_session;
+use super::settings::{Authorise, Settings};
+use super::stats::{STATUSES, by_status, drpc_server_stats, fill};
 use crate::client::socket_path;
 use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
-use crate::log;
 
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
     path: CString,
     release: Release,
-    /// What has been set before the server listens.
-    builder: Mutex<Option<ServerBuilder>>,
-    handlers: Mutex<Vec<(i32, Function)>>,
+    framing: Framing,
+    settings: Mutex<Settings>,
     /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
     server: OnceLock<Server>,
     /// It is to stop, or never to begin.
@@ -48,8 +49,7 @@ pub type drpc_server_handler_t = Option<
 >;
 
 /// Says whether a client may call at all. Run for each session, before its first call.
-pub type drpc_server_authorise_t =
-    Option<unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool>;
+pub type drpc_server_authorise_t = Option<unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool>;
 
 /// For drpc_server_register.
 #[repr(C)]
@@ -61,7 +61,7 @@ pub enum drpc_server_flags {
 
 /// What can be set with drpc_server_set. Times are in milliseconds, sizes in bytes. Of the limits 0 means no limit.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum drpc_server_option {
     /// Threads. Unless set as many as there are CPUs, but two at least.
     DRPC_SERVER_THREADS = 1,
@@ -96,6 +96,8 @@ pub enum drpc_server_option {
     DRPC_SERVER_MAX_UNSENT = 14,
     /// Time without a call after which a session is closed. Unless set there is none.
     DRPC_SERVER_IDLE_TIME = 15,
+    /// Time for what is going on when drpc_server_stop is called. Unless set 30 s.
+    DRPC_SERVER_GRACE_TIME = 16,
 }
 
 /// Makes a server that is to listen at `path`, for the functions of the lines.
@@ -112,13 +114,11 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
-        let log = ::drpc::Log::to(log::from_core);
-        let builder = Server::builder().framing(A::FRAMING).log(log);
         let made = object::give(drpc_server {
             path: path.to_owned(),
             release: A::RELEASE,
-            builder: Mutex::new(Some(builder)),
-            handlers: Mutex::new(Vec::new()),
+            framing: A::FRAMING,
+            settings: Mutex::default(),
             server: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })?;
@@ -148,12 +148,17 @@ impl drpc_server {
         })
     }
 
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes what can be set before the server listens.
-    fn configure(&self, change: impl FnOnce(ServerBuilder) -> Result<ServerBuilder, Cause>) -> Result<(), Cause> {
-        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(builder.clone().ok_or(Cause::Busy)?)?;
-        *builder = Some(changed);
-        Ok(())
+    fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<(), Cause>) -> Result<(), Cause> {
+        let mut settings = self.settings();
+        match self.server.get() {
+            Some(_) => Err(Cause::Busy),
+            None => change(&mut settings),
+        }
     }
 
     /// The server, which listens from now on.
@@ -161,13 +166,15 @@ impl drpc_server {
         if self.stopped.load(Ordering::SeqCst) {
             return Err(Cause::Stopped);
         }
-        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
-        let ready = builder.as_ref().ok_or(Cause::Stopped)?;
-        let server = ready.bind(OsStr::from_bytes(self.path.to_bytes())).map_err(cause)?;
-        *builder = None;
+        let settings = self.settings();
+        if let Some(server) = self.server.get() {
+            return Ok(server);
+        }
+        let path = Path::new(OsStr::from_bytes(self.path.to_bytes()));
+        let server = settings.listen(self.framing, path).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
         if self.stopped.load(Ordering::SeqCst) {
@@ -188,62 +195,6 @@ unsafe fn with_server(
     unsafe { drpc_server::run(server, phase, body) }.err().unwrap_or(0)
 }
 
-use drpc_server_option::*;
-
-/// Every option.
-const OPTIONS: [drpc_server_option; 15] = [
-    DRPC_SERVER_THREADS,
-    DRPC_SERVER_REPLACE_STALE,
-    DRPC_SERVER_INHERIT,
-    DRPC_SERVER_MODE,
-    DRPC_SERVER_OWNER,
-    DRPC_SERVER_GROUP,
-    DRPC_SERVER_MAX_SESSIONS,
-    DRPC_SERVER_MAX_SESSIONS_PER_UID,
-    DRPC_SERVER_MAX_MESSAGE,
-    DRPC_SERVER_MAX_PARTIAL,
-    DRPC_SERVER_MESSAGE_TIME,
-    DRPC_SERVER_REPLY_TIME,
-    DRPC_SERVER_MAX_CALLS,
-    DRPC_SERVER_MAX_UNSENT,
-    DRPC_SERVER_IDLE_TIME,
-];
-
-fn set(builder: ServerBuilder, option: c_int, value: u64) -> Result<ServerBuilder, Cause> {
-    let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
-    let option = option.ok_or(Cause::Invalid("the option is none of DRPC_SERVER_..."))?;
-    let number = || u32::try_from(value).map_err(|_| IMPOSSIBLE);
-    let switch = || if value <= 1 { Ok(value == 1) } else { Err(IMPOSSIBLE) };
-    let most = usize::try_from(value).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
-    let time = Some(value).filter(|ms| *ms > 0).map(Duration::from_millis);
-    let limit = |change: &dyn Fn(&mut ServerLimits)| {
-        let mut limits = builder.limits_set();
-        change(&mut limits);
-        builder.limits(limits)
-    };
-    Ok(match option {
-        DRPC_SERVER_THREADS if value == 0 => return Err(IMPOSSIBLE),
-        DRPC_SERVER_THREADS => builder.threads(most),
-        DRPC_SERVER_REPLACE_STALE => builder.replace_stale(switch()?),
-        DRPC_SERVER_INHERIT => builder.inherit(switch()?),
-        DRPC_SERVER_MODE if value > 0o777 => return Err(IMPOSSIBLE),
-        DRPC_SERVER_MODE => builder.mode(number()?),
-        DRPC_SERVER_OWNER => builder.owner(number()?),
-        DRPC_SERVER_GROUP => builder.group(number()?),
-        DRPC_SERVER_MAX_SESSIONS => limit(&|limits| limits.sessions = most),
-        DRPC_SERVER_MAX_SESSIONS_PER_UID => limit(&|limits| limits.sessions_per_uid = most),
-        DRPC_SERVER_MAX_MESSAGE => limit(&|limits| limits.message = most),
-        DRPC_SERVER_MAX_PARTIAL => limit(&|limits| limits.partial_memory = most),
-        DRPC_SERVER_MESSAGE_TIME => limit(&|limits| limits.message_time = time),
-        DRPC_SERVER_REPLY_TIME => limit(&|limits| limits.reply_time = time),
-        DRPC_SERVER_MAX_CALLS => limit(&|limits| limits.calls_per_session = most),
-        DRPC_SERVER_MAX_UNSENT => limit(&|limits| limits.unsent = most),
-        DRPC_SERVER_IDLE_TIME => limit(&|limits| limits.idle_time = time),
-    })
-}
-
-const IMPOSSIBLE: Cause = Cause::Invalid("the option cannot have this value");
-
 /// Sets an option, one of enum drpc_server_option, before the server listens.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL, the option unknown or the value impossible; -DER_BUSY once it listens.
@@ -253,7 +204,7 @@ const IMPOSSIBLE: Cause = Cause::Invalid("the option cannot have this value");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_set(server: *mut drpc_server, option: c_int, value: u64) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { with_server(server, Phase::Configure, |server| server.configure(|builder| set(builder, option, value))) }
+    unsafe { with_server(server, Phase::Configure, |server| server.configure(|settings| settings.set(option, value))) }
 }
 
 /// Registers what serves the calls of a module, before the server listens. `arg` is passed to each call; `flags` is 0
@@ -282,16 +233,8 @@ pub unsafe extern "C" fn drpc_server_register(
                 _ => return Err(Cause::Invalid("a flag is none of DRPC_SERVER_...")),
             };
             let release = server.release;
-            let mut handlers = server.handlers.lock().unwrap_or_else(PoisonError::into_inner);
-            if handlers.iter().any(|(registered, _)| *registered == module) {
-                return Err(Cause::Exists);
-            }
-            handlers.try_reserve(1).map_err(|_| Cause::NoMemory)?;
-            server.configure(|builder| {
-                Ok(builder.module(Handler { module, function, arg, concurrent, release }))
-            })?;
-            handlers.extend_from_slice(&[(module, function)]);
-            Ok(())
+            let handler = Handler { module, function, arg, concurrent, release };
+            server.configure(|settings| settings.register(handler))
         })
     }
 }
@@ -304,8 +247,7 @@ pub unsafe extern "C" fn drpc_server_register(
 pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, module: i32) -> drpc_server_handler_t {
     // SAFETY: the caller's promise.
     let server = unsafe { server.as_ref() }?;
-    let handlers = server.handlers.lock().unwrap_or_else(PoisonError::into_inner);
-    handlers.iter().find(|(registered, _)| *registered == module).map(|(_, function)| *function)
+    server.settings().handler(module).map(|handler| handler.function)
 }
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
@@ -333,7 +275,7 @@ pub unsafe extern "C" fn drpc_server_allow(
                 _ if uids.is_null() => return Err(Cause::Invalid("the list of users is NULL")),
                 _ => slice::from_raw_parts(uids, count),
             };
-            server.configure(|builder| Ok(builder.allow(module, uids)))
+            server.configure(|settings| settings.allow(module, uids))
         })
     }
 }
@@ -356,26 +298,11 @@ pub unsafe extern "C" fn drpc_server_authorise(
         with_server(server, Phase::Configure, |server| {
             let function = authorise.ok_or(Cause::Invalid("the function is NULL"))?;
             let authorise = Authorise { function, arg };
-            server.configure(|builder| Ok(builder.authorise(move |session| authorise.allows(session))))
+            server.configure(|settings| {
+                settings.authorise = Some(authorise);
+                Ok(())
+            })
         })
-    }
-}
-
-struct Authorise {
-    function: unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool,
-    arg: *mut c_void,
-}
-
-// SAFETY: `arg` is only ever passed back to the program, which has promised that any thread may run the function.
-unsafe impl Send for Authorise {}
-// SAFETY: as above.
-unsafe impl Sync for Authorise {}
-
-impl Authorise {
-    fn allows(&self, session: &Session) -> bool {
-        let mut session = drpc_session { session: session.clone(), in_turn: false };
-        // SAFETY: the program gave the function for this purpose, with this argument.
-        unsafe { (self.function)(&mut session, self.arg) }
     }
 }
 
@@ -398,7 +325,7 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
 
 /// Serves in threads of the library's from now on, and returns at once.
 ///
-/// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it is being served already; else as drpc_server_listen.
+/// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; else as drpc_server_listen.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -429,10 +356,10 @@ pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
 
 /// Serves what has come, in the calling thread: for a program with an event loop of its own, or with a thread library
 /// such as Argobots. If nothing has come it waits, at most so many milliseconds; -1 is for ever. Handlers are run
-/// from here; they may call it again.
+/// from here; they may call it again. Any number of threads may do this, also beside those of the library.
 ///
-/// Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; -DER_BUSY if threads of
-/// the library's serve; else as drpc_server_listen.
+/// Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; else as
+/// drpc_server_listen.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -442,7 +369,10 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
     unsafe {
         with_server(server, Phase::Serve, |server| {
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-            server.listening()?.dispatch(timeout).map_err(cause)
+            match server.listening()?.dispatch(timeout).map_err(cause)? {
+                true => Ok(()),
+                false => Err(Cause::Stopped),
+            }
         })
     }
 }
@@ -457,9 +387,7 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
-    let fd = unsafe {
-        drpc_server::run(server, Phase::Listen, |server| Ok(server.listening()?.as_fd().as_raw_fd()))
-    };
+    let fd = unsafe { drpc_server::run(server, Phase::Listen, |server| Ok(server.listening()?.as_fd().as_raw_fd())) };
     fd.unwrap_or_else(|code| code)
 }
 
@@ -514,7 +442,56 @@ pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
     entry::infallible((), || drop(unsafe { object::take_back(server) }));
 }
 
+/// Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same
+/// instant.
+///
+/// Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's.
+///
+/// # Safety
+/// `server` is null or a server, `stats` is null or points to as many bytes as its first field says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: *mut drpc_server_stats) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with_server(server, Phase::Configure, |server| {
+            let stats = stats.as_mut().ok_or(Cause::Invalid("the place for the counters is NULL"))?;
+            if stats.size != size_of::<drpc_server_stats>() {
+                return Err(Cause::Invalid("the size of the counters is not set"));
+            }
+            *stats = fill(&server.server.get().map(Server::stats).unwrap_or_default());
+            Ok(())
+        })
+    }
+}
+
+/// Counts the calls of one module that have been answered, by the number of the status; the last of the nine places is
+/// for numbers that have no name.
+///
+/// Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler.
+///
+/// # Safety
+/// `server` is null or a server, `answered` is null or has room for nine numbers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_server_get_module_stats(
+    server: *mut drpc_server,
+    module: i32,
+    answered: *mut u64,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with_server(server, Phase::Configure, |server| {
+            let answered = answered.cast::<[u64; STATUSES]>().as_mut();
+            let answered = answered.ok_or(Cause::Invalid("the place for the counters is NULL"))?;
+            server.settings().handler(module).ok_or(Cause::Os(libc::ENOENT))?;
+            let stats = server.server.get().map(Server::stats).unwrap_or_default();
+            let counted = stats.calls.iter().find(|counted| counted.module == Some(module));
+            *answered = counted.map(by_status).unwrap_or_default();
+            Ok(())
+        })
+    }
+}
+
 /// The cause of an error, whose socket the function knows itself.
-fn cause(error: ::drpc::Error) -> Cause {
+pub(crate) fn cause(error: ::drpc::Error) -> Cause {
     error.cause()
 }

@@ -105,15 +105,15 @@ int drpc_client_wait_ready(struct drpc_client *client,
 bool drpc_client_is_connected(const struct drpc_client *client);
 
 /**
- * Closes the connection. Calls that wait for a reply end with -DER_CANCELED. The client can be connected again.
+ * Closes the connection. Calls that are not done end with -DER_UNREACH. The client can be connected again.
  *
  * Returns 0, also if it is not connected; -DER_INVAL if the client is NULL.
  */
 int drpc_client_close(struct drpc_client *client);
 
 /**
- * Frees a client, and closes its connection. Submitted calls that are not done end with -DER_CANCELED before this
- * returns. NULL is ignored.
+ * Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
+ * returns. NULL is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
  */
 void drpc_client_destroy(struct drpc_client *client);
 
@@ -129,7 +129,7 @@ int drpc_client_lock(struct drpc_client *client);
 /**
  * Lets other threads call again.
  *
- * Returns 0; -DER_INVAL if the client is NULL, or this thread has not locked it.
+ * Returns 0, also if this thread has not locked the client; -DER_INVAL if the client is NULL.
  */
 int drpc_client_unlock(struct drpc_client *client);
 
@@ -152,8 +152,9 @@ int drpc_client_call(struct drpc_client *client,
                      Drpc__Response **resp);
 
 /**
- * Sends a call and returns at once; `body` can be reused then. `done` is called once with the result, by
- * drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
+ * Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
+ * `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD),
+ * also if the call has been given up by its token before.
  *
  * Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_UNREACH if the client
  * has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.

@@ -62,6 +62,8 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_UNSENT = 14,
         /** Time without a call after which a session is closed. Unless set there is none. */
         DRPC_SERVER_IDLE_TIME = 15,
+        /** Time for what is going on when drpc_server_stop is called. Unless set 30 s. */
+        DRPC_SERVER_GRACE_TIME = 16,
 };
 
 /** A call that its handler has taken, to answer it later. */
@@ -74,9 +76,10 @@ struct drpc_server;
 struct drpc_session;
 
 /**
- * Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
- * is the library's then; the body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until it
- * returns, `call` longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
+ * Serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body; the function sets the status and, if
+ * there is a result, the body, whose data comes from `malloc` and is the library's then (that of `call->body` does,
+ * if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
+ * the function returns, longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
  * once for different sessions.
  */
 typedef void (*drpc_server_handler_t)(struct drpc_session *session,
@@ -87,16 +90,6 @@ typedef void (*drpc_server_handler_t)(struct drpc_session *session,
 /** Says whether a client may call at all. Run for each session, before its first call. */
 typedef bool (*drpc_server_authorise_t)(struct drpc_session *session, void *arg);
 
-/** Who is at the other end of a session, as of when the connection was made. */
-struct drpc_peer {
-        /** Its process; 0 if that cannot be seen from here. */
-        pid_t pid;
-        /** Its user. */
-        uid_t uid;
-        /** Its group. */
-        gid_t gid;
-};
-
 /** Counters of a server since it was made. */
 struct drpc_server_stats {
         /** Size of the struct: to be set to sizeof(struct drpc_server_stats) before drpc_server_get_stats is called. */
@@ -105,50 +98,64 @@ struct drpc_server_stats {
         uint64_t sessions;
         /** Sessions that there have been. */
         uint64_t accepted;
-        /** Calls received. */
-        uint64_t calls;
+        /** Sessions refused by the function given to drpc_server_authorise. */
+        uint64_t refused;
         /** Calls answered, by the number of the status; the last place is for numbers that have no name. */
         uint64_t answered[9];
-        /** Calls refused because of who called. */
-        uint64_t refused;
-        /** Bytes received, without the headers of records. */
-        uint64_t bytes_received;
-        /** Bytes sent, without the headers of records. */
-        uint64_t bytes_sent;
+        /** Bytes of calls received. */
+        uint64_t bytes_in;
+        /** Bytes of responses sent, or to be sent. */
+        uint64_t bytes_out;
+        /** How often no client could be accepted, so that it was tried again later. */
+        uint64_t accept_errors;
         /** Messages that were no calls. */
-        uint64_t malformed;
-        /** Sessions that ended with an error of the connection. */
-        uint64_t broken;
-        /** Handlers that did not answer their call. */
-        uint64_t unanswered;
+        uint64_t unparsable;
+        /** Sessions whose records made no sense. */
+        uint64_t out_of_step;
+        /** Sessions that ended in the middle of a call. */
+        uint64_t cut;
+        /** Responses that could not be sent. */
+        uint64_t unsendable;
+        /** Calls of users that may not call the module. */
+        uint64_t forbidden;
+        /** Calls for which there was no memory. */
+        uint64_t no_memory;
         /** Requests that had to wait because all threads were busy. */
-        uint64_t waited;
-        /** How often accepting was put off because descriptors or memory had run out. */
-        uint64_t accept_backoffs;
-        /** How often DRPC_SERVER_MAX_SESSIONS was reached. */
+        uint64_t saturated;
+        /** How often DRPC_SERVER_MAX_SESSIONS was met. */
         uint64_t limit_sessions;
-        /** How often DRPC_SERVER_MAX_SESSIONS_PER_UID was reached. */
+        /** How often DRPC_SERVER_MAX_SESSIONS_PER_UID was met. */
         uint64_t limit_sessions_per_uid;
-        /** How often DRPC_SERVER_MAX_MESSAGE was reached. */
+        /** How often DRPC_SERVER_MAX_MESSAGE was met. */
         uint64_t limit_message;
-        /** How often DRPC_SERVER_MAX_PARTIAL was reached. */
+        /** How often DRPC_SERVER_MAX_PARTIAL was met. */
         uint64_t limit_partial;
-        /** How often DRPC_SERVER_MESSAGE_TIME was reached. */
+        /** How often DRPC_SERVER_MESSAGE_TIME was met. */
         uint64_t limit_message_time;
-        /** How often DRPC_SERVER_REPLY_TIME was reached. */
+        /** How often DRPC_SERVER_REPLY_TIME was met. */
         uint64_t limit_reply_time;
-        /** How often DRPC_SERVER_MAX_CALLS was reached. */
+        /** How often DRPC_SERVER_MAX_CALLS was met. */
         uint64_t limit_calls;
-        /** How often DRPC_SERVER_MAX_UNSENT was reached. */
+        /** How often DRPC_SERVER_MAX_UNSENT was met. */
         uint64_t limit_unsent;
-        /** How often DRPC_SERVER_IDLE_TIME was reached. */
+        /** How often DRPC_SERVER_IDLE_TIME was met. */
         uint64_t limit_idle_time;
-        /** Handlers that have been run. */
-        uint64_t handlers;
+        /** Calls handled by modules. */
+        uint64_t handled;
         /** Time spent in handlers, in nanoseconds. */
-        uint64_t handler_ns;
+        uint64_t handling_ns;
         /** The longest time spent in one, in nanoseconds. */
-        uint64_t handler_ns_max;
+        uint64_t longest_ns;
+};
+
+/** Who is at the other end of a session, as of when the connection was made. */
+struct drpc_peer {
+        /** Its process; 0 if that cannot be seen from here. */
+        pid_t pid;
+        /** Its user. */
+        uid_t uid;
+        /** Its group. */
+        gid_t gid;
 };
 
 #ifdef __cplusplus
@@ -188,9 +195,13 @@ int drpc_server_register(struct drpc_server *server,
                          void *arg,
                          unsigned int flags);
 
+/** The handler registered for a module; NULL if it has none, or the server is NULL. */
+drpc_server_handler_t drpc_server_get_handler(struct drpc_server *server, int32_t module);
+
 /**
- * Lets only some users call a module, before the server listens. Others get DRPC__STATUS__FAILURE. Nobody is allowed
- * if `count` is 0; root is allowed only if it is listed.
+ * Lets only some users call a module, which may be registered later, before the server listens. Others get
+ * DRPC__STATUS__FAILURE. Nobody is allowed if `count` is 0; root is allowed only if it is listed. The last list given
+ * for a module counts.
  *
  * Returns 0; -DER_INVAL if the server is NULL, or `uids` is while `count` is not 0; -DER_BUSY once the server listens.
  */
@@ -214,20 +225,23 @@ int drpc_server_authorise(struct drpc_server *server,
  * drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
  *
  * Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
- * -DER_EXIST if what is at the path is no socket and must not be replaced; -DER_BUSY if another server has the lock
- * file; -DER_SHUTDOWN after a shutdown; else what the error of the socket translates to.
+ * with DRPC_SERVER_REPLACE_STALE -DER_EXIST if what is at the path is no socket, -DER_BUSY if another server has the
+ * lock file; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
+ * translates to: that of EADDRINUSE if there is a file at the path, or a live server. After an error it may be tried
+ * again.
  */
 int drpc_server_listen(struct drpc_server *server);
 
 /**
  * Serves in threads of the library's from now on, and returns at once.
  *
- * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it is being served already; else as drpc_server_listen.
+ * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; else as drpc_server_listen.
  */
 int drpc_server_start(struct drpc_server *server);
 
 /**
- * Serves in threads of the library's until the server has been shut down. The calling thread only waits.
+ * Serves in threads of the library's until the server has been shut down, at once if it has been. The calling thread
+ * only waits.
  *
  * Returns 0, else as drpc_server_start.
  */
@@ -236,10 +250,10 @@ int drpc_server_run(struct drpc_server *server);
 /**
  * Serves what has come, in the calling thread: for a program with an event loop of its own, or with a thread library
  * such as Argobots. If nothing has come it waits, at most so many milliseconds; -1 is for ever. Handlers are run
- * from here; they may call it again.
+ * from here; they may call it again. Any number of threads may do this, also beside those of the library.
  *
- * Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; -DER_BUSY if threads of
- * the library's serve; else as drpc_server_listen.
+ * Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; else as
+ * drpc_server_listen.
  */
 int drpc_server_dispatch(struct drpc_server *server,
                          int timeout_ms);
@@ -261,7 +275,7 @@ void drpc_server_stop(struct drpc_server *server);
 
 /**
  * Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
- * until so many milliseconds have passed, then everything is closed. Calls that are not answered by then are answered
+ * until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by then are answered
  * with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
  *
  * May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
@@ -278,6 +292,25 @@ int drpc_server_shutdown(struct drpc_server *server,
  * stay valid, and have to be answered or dropped. NULL is ignored.
  */
 void drpc_server_destroy(struct drpc_server *server);
+
+/**
+ * Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same
+ * instant.
+ *
+ * Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's.
+ */
+int drpc_server_get_stats(struct drpc_server *server,
+                          struct drpc_server_stats *stats);
+
+/**
+ * Counts the calls of one module that have been answered, by the number of the status; the last of the nine places is
+ * for numbers that have no name.
+ *
+ * Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler.
+ */
+int drpc_server_get_module_stats(struct drpc_server *server,
+                                 int32_t module,
+                                 uint64_t *answered);
 
 /** A number that no other session of this process has, or has had. 0 for NULL. */
 uint64_t drpc_session_id(const struct drpc_session *session);

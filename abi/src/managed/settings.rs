@@ -1,0 +1,172 @@
+//! What is set on a server before it listens.
+
+use std::ffi::{c_int, c_void};
+use std::path::Path;
+use std::time::Duration;
+
+use ::drpc::{Cause, Error, Existing, Framing, Log, Server, ServerBuilder, ServerLimits, Session};
+
+use super::handler::Handler;
+use super::server::drpc_server_option::{self, *};
+use super::session::drpc_session;
+use crate::log;
+
+/// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
+#[derive(Default)]
+pub(crate) struct Settings {
+    handlers: Vec<Handler>,
+    allowed: Vec<(i32, Vec<libc::uid_t>)>,
+    pub(crate) authorise: Option<Authorise>,
+    options: Vec<(drpc_server_option, u64)>,
+}
+
+/// The program's function that decides who may call.
+#[derive(Clone, Copy)]
+pub(crate) struct Authorise {
+    pub(crate) function: unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool,
+    pub(crate) arg: *mut c_void,
+}
+
+// SAFETY: `arg` is only ever passed back to the program, which has promised that any thread may run the function.
+unsafe impl Send for Authorise {}
+// SAFETY: as above.
+unsafe impl Sync for Authorise {}
+
+impl Authorise {
+    fn allows(&self, session: &Session) -> bool {
+        let mut session = drpc_session { session: session.clone(), in_turn: false };
+        // SAFETY: the program gave the function for this purpose, with this argument.
+        unsafe { (self.function)(&mut session, self.arg) }
+    }
+}
+
+/// Puts a value in place of the one with the same key, or behind the others.
+fn put<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: K, value: V) -> Result<(), Cause> {
+    list.retain(|(other, _)| *other != key);
+    list.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+    list.extend([(key, value)]);
+    Ok(())
+}
+
+impl Settings {
+    pub(crate) fn handler(&self, module: i32) -> Option<&Handler> {
+        self.handlers.iter().find(|handler| handler.module == module)
+    }
+
+    pub(crate) fn register(&mut self, handler: Handler) -> Result<(), Cause> {
+        if self.handler(handler.module).is_some() {
+            return Err(Cause::Exists);
+        }
+        self.handlers.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+        self.handlers.extend([handler]);
+        Ok(())
+    }
+
+    pub(crate) fn allow(&mut self, module: i32, uids: &[libc::uid_t]) -> Result<(), Cause> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(uids.len()).map_err(|_| Cause::NoMemory)?;
+        copy.extend_from_slice(uids);
+        put(&mut self.allowed, module, copy)
+    }
+
+    pub(crate) fn set(&mut self, option: c_int, value: u64) -> Result<(), Cause> {
+        let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
+        let option = option.ok_or(Cause::Invalid("the option is none of DRPC_SERVER_..."))?;
+        if !option.can_be(value) {
+            return Err(Cause::Invalid("the option cannot have this value"));
+        }
+        put(&mut self.options, option, value)
+    }
+
+    /// Makes the server.
+    pub(crate) fn listen(&self, framing: Framing, path: &Path) -> Result<Server, Error> {
+        let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
+        if inherits {
+            match self.builder(framing).inherited(Some(path)) {
+                Err(error) if error.cause() == Cause::NotHanded => {}
+                made => return made,
+            }
+        }
+        self.builder(framing).bind(path)
+    }
+
+    fn builder(&self, framing: Framing) -> ServerBuilder {
+        let mut builder = Server::builder().framing(framing).log(Log::to(log::from_core));
+        for handler in &self.handlers {
+            builder = builder.module(*handler);
+        }
+        for (module, uids) in &self.allowed {
+            builder = builder.allow(*module, uids.iter().copied());
+        }
+        if let Some(authorise) = self.authorise {
+            builder = builder.authorise(move |session| authorise.allows(session));
+        }
+        let mut limits = ServerLimits::default();
+        for (option, value) in &self.options {
+            builder = option.apply(*value, builder, &mut limits);
+        }
+        builder.limits(limits)
+    }
+}
+
+/// Every option.
+const OPTIONS: [drpc_server_option; 16] = [
+    DRPC_SERVER_THREADS,
+    DRPC_SERVER_REPLACE_STALE,
+    DRPC_SERVER_INHERIT,
+    DRPC_SERVER_MODE,
+    DRPC_SERVER_OWNER,
+    DRPC_SERVER_GROUP,
+    DRPC_SERVER_MAX_SESSIONS,
+    DRPC_SERVER_MAX_SESSIONS_PER_UID,
+    DRPC_SERVER_MAX_MESSAGE,
+    DRPC_SERVER_MAX_PARTIAL,
+    DRPC_SERVER_MESSAGE_TIME,
+    DRPC_SERVER_REPLY_TIME,
+    DRPC_SERVER_MAX_CALLS,
+    DRPC_SERVER_MAX_UNSENT,
+    DRPC_SERVER_IDLE_TIME,
+    DRPC_SERVER_GRACE_TIME,
+];
+
+/// More threads than this are a mistake.
+const THREADS: u64 = 4096;
+
+impl drpc_server_option {
+    fn can_be(self, value: u64) -> bool {
+        match self {
+            DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
+            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => value <= 1,
+            DRPC_SERVER_MODE => value <= 0o777,
+            DRPC_SERVER_OWNER | DRPC_SERVER_GROUP => value < u32::MAX.into(),
+            _ => true,
+        }
+    }
+
+    /// Puts a possible value into effect.
+    fn apply(self, value: u64, builder: ServerBuilder, limits: &mut ServerLimits) -> ServerBuilder {
+        let number = u32::try_from(value).unwrap_or(u32::MAX);
+        let size = usize::try_from(value).unwrap_or(usize::MAX);
+        let most = if size == 0 { usize::MAX } else { size };
+        let time = if value == 0 { Duration::MAX } else { Duration::from_millis(value) };
+        match self {
+            DRPC_SERVER_THREADS => return builder.threads(size),
+            DRPC_SERVER_REPLACE_STALE if value == 1 => return builder.existing(Existing::ReplaceStale),
+            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => {}
+            DRPC_SERVER_MODE => return builder.mode(number),
+            DRPC_SERVER_OWNER => return builder.owner(number),
+            DRPC_SERVER_GROUP => return builder.group(number),
+            DRPC_SERVER_GRACE_TIME => return builder.grace(time),
+            DRPC_SERVER_MAX_SESSIONS => limits.sessions = most,
+            DRPC_SERVER_MAX_SESSIONS_PER_UID => limits.sessions_per_uid = most,
+            DRPC_SERVER_MAX_MESSAGE => limits.message = most,
+            DRPC_SERVER_MAX_PARTIAL => limits.partial_memory = most,
+            DRPC_SERVER_MESSAGE_TIME => limits.message_time = time,
+            DRPC_SERVER_REPLY_TIME => limits.reply_time = time,
+            DRPC_SERVER_MAX_CALLS => limits.calls_per_session = most,
+            DRPC_SERVER_MAX_UNSENT => limits.unsent = most,
+            DRPC_SERVER_IDLE_TIME => limits.idle_time = Some(time),
+        }
+        builder
+    }
+}
