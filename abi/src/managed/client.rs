@@ -256,7 +256,7 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Call, |client| Caller::lock(client)) })
+    code(unsafe { with_client(client, Phase::Call, Caller::lock) })
 }
 
 /// Lets other threads call again.

@@ -11,15 +11,6 @@ pub(crate) fn give<T>(value: T) -> Result<*mut T, Cause> {
     Owned::new(value).map(Owned::keep)
 }
 
-/// The object at a pointer.
-///
-/// # Safety
-/// `object` is null or came from [`give`] and stays while the result is used.
-pub(crate) unsafe fn look<'a, T>(object: *const T, missing: &'static str) -> Result<&'a T, Cause> {
-    // SAFETY: the caller's promise.
-    unsafe { object.as_ref() }.ok_or(Cause::Invalid(missing))
-}
-
 /// Takes the value back; `None` for a null pointer.
 ///
 /// # Safety
