@@ -24,7 +24,7 @@ use crate::service::{DuplicateModule, Module, Service};
 use crate::session::Session;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Arc, Mutex};
-use crate::sys::{Epoll, Interest, Signal, Watch};
+use crate::sys::{self, Epoll, Interest, Signal, Watch};
 
 /// The fewest threads of a server that is not told how many.
 const THREADS: usize = 2;
@@ -208,7 +208,7 @@ impl ServerBuilder {
         epoll.add(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ))?;
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
-        let cpus = || std::thread::available_parallelism().map_or(THREADS, |cpus| cpus.get().max(THREADS));
+        let cpus = || sys::cpus().max(THREADS);
         let chosen = Some(self.limits.message).filter(|limit| *limit != DEFAULT_MESSAGE_LIMIT);
         Ok(Hub {
             counters: Counters::new(self.service.ids()),

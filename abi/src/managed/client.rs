@@ -1,6 +1,6 @@
 //! `drpc/client.h`: the shared client.
 
-use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,7 +10,8 @@ use ::drpc::der::Release;
 use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response};
 
 use super::cancel::drpc_cancel;
-use super::object;
+use super::object::{self, Endpoint};
+use super::server::cause;
 use crate::client::socket_path;
 use crate::context::Abi;
 use crate::drpc_pb_c::Drpc__Response;
@@ -87,40 +88,29 @@ pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client)
     })
 }
 
-/// Runs the body of a function, with the error numbers of the line that the client was made for.
-///
-/// # Safety
-/// `client` is null or a client that is not destroyed meanwhile.
-unsafe fn run<T>(
-    client: *const drpc_client,
-    phase: Phase,
-    body: impl FnOnce(&drpc_client) -> Result<T, Cause>,
-) -> Result<T, c_int> {
-    // SAFETY: the caller's promise.
-    let client = unsafe { client.as_ref() };
-    let release = client.map_or(Release::V2_8, |client| client.release);
-    entry::run_for(release, phase, |site| {
-        let client = client.ok_or(Cause::Invalid("the client is NULL"))?;
-        site.subject(Subject::Path(&client.path));
-        body(client)
-    })
+impl Endpoint for drpc_client {
+    const MISSING: Cause = Cause::Invalid("the client is NULL");
+
+    fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    fn release(&self) -> Release {
+        self.release
+    }
 }
 
-/// The same for what uses the connection.
+/// Runs the body of a function that uses the connection.
 ///
 /// # Safety
-/// As for [`run`].
-unsafe fn with_client<T>(
+/// As for [`object::run`].
+unsafe fn with_client(
     client: *const drpc_client,
     phase: Phase,
-    body: impl FnOnce(&Client) -> Result<T, ::drpc::Error>,
-) -> Result<T, c_int> {
+    body: impl FnOnce(&Client) -> Result<(), ::drpc::Error>,
+) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { run(client, phase, |client| body(client.client()?).map_err(|error| error.cause())) }
-}
-
-fn code(done: Result<(), c_int>) -> c_int {
-    done.err().unwrap_or(0)
+    unsafe { object::run(client, phase, |client| body(client.client()?).map(|()| 0).map_err(cause)) }
 }
 
 impl drpc_client {
@@ -146,16 +136,16 @@ impl drpc_client {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int, value: u64) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe {
-        run(client, Phase::Configure, |client| {
+    unsafe {
+        object::run(client, Phase::Configure, |client| {
             let mut builder = client.builder.lock().unwrap_or_else(PoisonError::into_inner);
             if client.client.get().is_some() {
                 return Err(Cause::Busy);
             }
             *builder = set(builder.clone(), option, value)?;
-            Ok(())
+            Ok(0)
         })
-    })
+    }
 }
 
 fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<ClientBuilder, Cause> {
@@ -191,7 +181,7 @@ const OPTIONS: [drpc_client_option; 5] =
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_connect(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Connect, Client::open) })
+    unsafe { with_client(client, Phase::Connect, Client::open) }
 }
 
 /// Connects to a server that may still be starting: tries again and again, at most for so many milliseconds; -1 is
@@ -204,7 +194,7 @@ pub unsafe extern "C" fn drpc_client_connect(client: *mut drpc_client) -> c_int 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_wait_ready(client: *mut drpc_client, timeout_ms: c_int) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Connect, |client| client.wait_ready(timeout(timeout_ms))) })
+    unsafe { with_client(client, Phase::Connect, |client| client.wait_ready(timeout(timeout_ms))) }
 }
 
 fn timeout(ms: c_int) -> Duration {
@@ -231,7 +221,7 @@ pub unsafe extern "C" fn drpc_client_is_connected(client: *const drpc_client) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Close, Client::close) })
+    unsafe { with_client(client, Phase::Close, Client::close) }
 }
 
 /// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
@@ -256,7 +246,7 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe { with_client(client, Phase::Call, Caller::lock) })
+    unsafe { with_client(client, Phase::Call, Caller::lock) }
 }
 
 /// Lets other threads call again.
@@ -268,12 +258,12 @@ pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_unlock(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe {
+    unsafe {
         with_client(client, Phase::Call, |client| {
             Caller::unlock(client);
             Ok(())
         })
-    })
+    }
 }
 
 /// Calls a method and waits for the response, which is put into `*resp` and is the caller's, to be freed with
@@ -299,21 +289,20 @@ pub unsafe extern "C" fn drpc_client_call(
     resp: *mut *mut Drpc__Response,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let done = unsafe {
+    unsafe {
         if !resp.is_null() {
             *resp = std::ptr::null_mut();
         }
-        run(client, Phase::Call, |client| {
+        object::run(client, Phase::Call, |client| {
             if resp.is_null() {
                 return Err(Cause::Invalid("the place for the response is NULL"));
             }
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
-            let response = client.client()?.call_with(&options, module, method, body).map_err(|error| error.cause())?;
+            let response = client.client()?.call_with(&options, module, method, body).map_err(cause)?;
             *resp = to_c(&response)?;
-            Ok(())
+            Ok(0)
         })
-    };
-    code(done)
+    }
 }
 
 /// Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
@@ -337,8 +326,8 @@ pub unsafe extern "C" fn drpc_client_submit(
     arg: *mut c_void,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe {
-        run(client, Phase::Call, |client| {
+    unsafe {
+        object::run(client, Phase::Call, |client| {
             let function = done.ok_or(Cause::Invalid("the function for the result is NULL"))?;
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
             let mut copy = Vec::new();
@@ -346,9 +335,9 @@ pub unsafe extern "C" fn drpc_client_submit(
             copy.extend_from_slice(body);
             let done = Done { function, arg, release: client.release };
             let submitted = client.client()?.submit(&options, module, method, copy, move |result| done.run(result));
-            submitted.map_err(|error| error.cause())
+            submitted.map(|()| 0).map_err(cause)
         })
-    })
+    }
 }
 
 /// Does what is to be done for submitted calls: sends, receives, lets deadlines pass, calls back. If there is nothing
@@ -361,11 +350,11 @@ pub unsafe extern "C" fn drpc_client_submit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_ms: c_int) -> c_int {
     // SAFETY: the caller's promise.
-    code(unsafe {
+    unsafe {
         with_client(client, Phase::Call, |client| {
             client.dispatch(u64::try_from(timeout_ms).ok().map(Duration::from_millis)).map(drop)
         })
-    })
+    }
 }
 
 /// The descriptor to wait for in an event loop: when it is readable, call drpc_client_dispatch(client, 0). It stays
@@ -378,8 +367,9 @@ pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { with_client(client, Phase::Configure, |client| Ok(client.event_fd()?.as_raw_fd())) }
-        .unwrap_or_else(|code| code)
+    unsafe {
+        object::run(client, Phase::Configure, |client| Ok(client.client()?.event_fd().map_err(cause)?.as_raw_fd()))
+    }
 }
 
 /// # Safety
@@ -426,7 +416,7 @@ unsafe impl Send for Done {}
 
 impl Done {
     fn run(self, result: Result<Response, ::drpc::Error>) {
-        let result = result.map_err(|error| error.cause()).and_then(|response| to_c(&response));
+        let result = result.map_err(cause).and_then(|response| to_c(&response));
         let (rc, response) = match result {
             Ok(response) => (0, response),
             Err(cause) => (cause.code(self.release), std::ptr::null_mut()),

@@ -1,10 +1,55 @@
 //! Opaque objects: blocks that C holds a pointer to and gives back.
 
+use std::ffi::{CStr, c_int};
 use std::ptr;
 
-use ::drpc::Cause;
+use ::drpc::der::Release;
+use ::drpc::{Cause, Phase};
 
+use crate::entry::{self, Subject};
 use crate::memory::{self, Owned};
+
+/// A server or a client.
+pub(crate) trait Endpoint {
+    /// What to say when there is none.
+    const MISSING: Cause;
+
+    /// The path of its socket.
+    fn path(&self) -> &CStr;
+
+    /// The line that it was made for, whose error numbers it gives.
+    fn release(&self) -> Release;
+}
+
+/// Runs the body of a function of an endpoint.
+///
+/// # Safety
+/// `endpoint` is null or came from [`give`] and stays until this returns.
+pub(crate) unsafe fn run<T: Endpoint>(
+    endpoint: *const T,
+    phase: Phase,
+    body: impl FnOnce(&T) -> Result<c_int, Cause>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let endpoint = unsafe { endpoint.as_ref() };
+    let mut body = Some(body);
+    let run = &mut || match (endpoint, body.take()) {
+        (Some(endpoint), Some(body)) => body(endpoint),
+        _ => Err(T::MISSING),
+    };
+    run_for(endpoint.map(|endpoint| (endpoint.path(), endpoint.release())), phase, run)
+}
+
+/// Once for all functions: here size matters more than speed.
+#[inline(never)]
+fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
+    let (path, release) = at.unwrap_or((c"", Release::V2_8));
+    let done = entry::run_for(release, phase, |site| {
+        site.subject(Subject::Path(path));
+        body()
+    });
+    done.unwrap_or_else(|code| code)
+}
 
 /// Moves a value to a block of its own.
 pub(crate) fn give<T>(value: T) -> Result<*mut T, Cause> {

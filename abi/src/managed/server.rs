@@ -1,6 +1,6 @@
 //! `drpc/server.h`: the managed server.
 
-use std::ffi::{CString, OsStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use ::drpc::der::Release;
 use ::drpc::{Cause, Framing, Phase, Server};
 
 use super::handler::Handler;
-use super::object;
+use super::object::{self, Endpoint};
 use super::session::drpc_session;
 use super::settings::{Authorise, Settings};
 use super::stats::{STATUSES, by_status, drpc_server_stats, fill};
@@ -128,26 +128,19 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
     })
 }
 
-impl drpc_server {
-    /// Runs the body of a function, with the error numbers of the line that the server was made for.
-    ///
-    /// # Safety
-    /// `server` is null or a server that is not destroyed meanwhile.
-    unsafe fn run<T>(
-        server: *const Self,
-        phase: Phase,
-        body: impl FnOnce(&Self) -> Result<T, Cause>,
-    ) -> Result<T, c_int> {
-        // SAFETY: the caller's promise.
-        let server = unsafe { server.as_ref() };
-        let release = server.map_or(Release::V2_8, |server| server.release);
-        entry::run_for(release, phase, |site| {
-            let server = server.ok_or(Cause::Invalid("the server is NULL"))?;
-            site.subject(Subject::Path(&server.path));
-            body(server)
-        })
+impl Endpoint for drpc_server {
+    const MISSING: Cause = Cause::Invalid("the server is NULL");
+
+    fn path(&self) -> &CStr {
+        &self.path
     }
 
+    fn release(&self) -> Release {
+        self.release
+    }
+}
+
+impl drpc_server {
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,15 +177,17 @@ impl drpc_server {
     }
 }
 
+/// Runs the body of a function that returns nothing but whether it worked.
+///
 /// # Safety
-/// As for [`drpc_server::run`].
+/// As for [`object::run`].
 unsafe fn with_server(
     server: *const drpc_server,
     phase: Phase,
     body: impl FnOnce(&drpc_server) -> Result<(), Cause>,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { drpc_server::run(server, phase, body) }.err().unwrap_or(0)
+    unsafe { object::run(server, phase, |server| body(server).map(|()| 0)) }
 }
 
 /// Sets an option, one of enum drpc_server_option, before the server listens.
@@ -387,8 +382,7 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
-    let fd = unsafe { drpc_server::run(server, Phase::Listen, |server| Ok(server.listening()?.as_fd().as_raw_fd())) };
-    fd.unwrap_or_else(|code| code)
+    unsafe { object::run(server, Phase::Listen, |server| Ok(server.listening()?.as_fd().as_raw_fd())) }
 }
 
 /// Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
