@@ -109,7 +109,7 @@ impl Hub {
         let _serving = self.pool.serving();
         let began = Instant::now();
         if !service::run(module, request) {
-            Remark::Fault(Fault::Panic, None).tell_about(&self.counters, &self.log, &session);
+            self.tell_about(Remark::Fault(Fault::Panic, None), &session);
         }
         self.counters.handled(began.elapsed());
     }
@@ -145,7 +145,14 @@ impl Hub {
 
     /// Tells something about the server itself.
     pub(super) fn tell(&self, remark: Remark) {
-        remark.tell(&self.counters, &self.log, format_args!("{}", self.door.path().display()));
+        remark.count(&self.counters);
+        remark.log(&self.log, format_args!("{}", self.door.path().display()));
+    }
+
+    /// Tells something about a session.
+    pub(super) fn tell_about(&self, remark: Remark, session: &Session) {
+        remark.count(&self.counters);
+        remark.log_about(&self.log, session);
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {

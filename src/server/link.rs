@@ -153,7 +153,7 @@ impl Link {
             turn.settle();
             result
         };
-        remarks.iter().for_each(|remark| remark.tell_about(&hub.counters, &hub.log, &self.session));
+        remarks.iter().for_each(|remark| remark.log_about(&hub.log, &self.session));
         result
     }
 }
@@ -174,7 +174,7 @@ struct Turn<'a> {
     link: &'a Link,
     hub: &'a Hub,
     state: &'a mut State,
-    /// Told when the lock has been given up.
+    /// Written when the lock has been given up.
     remarks: &'a mut Vec<Remark>,
 }
 
@@ -184,6 +184,7 @@ impl Turn<'_> {
     }
 
     fn remark(&mut self, remark: Remark) {
+        remark.count(&self.hub.counters);
         self.remarks.push(remark);
     }
 
@@ -426,7 +427,9 @@ impl Turn<'_> {
         let partial = message.is_partial();
         let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
         let reply = outbox.since().and_then(|since| after(since, limits.reply_time, Overdue::Reply));
-        let rest = began.filter(|_| partial).and_then(|began| after(began, limits.message_time, Overdue::Message));
+        let rest = began
+            .filter(|_| partial && !lane.is_closing())
+            .and_then(|began| after(began, limits.message_time, Overdue::Message));
         let refused = Some(*active).filter(|_| lane.is_refused());
         let refused = refused.and_then(|active| after(active, REFUSED_TIME, Overdue::Refused));
         let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, Overdue::Idle));

@@ -16,7 +16,7 @@ static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 
 thread_local! {
     /// The server for which this thread runs a handler, or whose thread it is.
-    static SERVING: Cell<u64> = Cell::new(0);
+    static SERVING: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The threads of a server: none until it is started.
