@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod callers;
+mod chaos;
+mod child;
 mod limits;
 mod modules;
 mod raw;
 mod serving;
 mod shutdown;
+mod socket;
 
 use std::path::PathBuf;
 use std::thread;
