@@ -126,6 +126,15 @@ impl Hub {
 
     /// What a thread does: waits for one event and deals with it, while another one waits for the next.
     fn work(self: Arc<Self>) {
+        /// Also when it ends because the program's log has panicked.
+        struct Alive<'a>(&'a Pool);
+        impl Drop for Alive<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.threads).alive -= 1;
+                self.0.ended.notify_all();
+            }
+        }
+        let _alive = Alive(&self.pool);
         SERVING.with(|serving| serving.set(self.pool.server));
         while !self.has_ended() {
             match self.next() {
@@ -135,8 +144,6 @@ impl Hub {
                 Err(_) => break,
             }
         }
-        lock(&self.pool.threads).alive -= 1;
-        self.pool.ended.notify_all();
     }
 
     /// Waits for the next event. One that is there already has had to wait, if until now no thread was free.

@@ -148,7 +148,7 @@ fn datagrams_have_a_limit_of_their_own() {
 #[test]
 fn incomplete_calls_have_so_much_memory() {
     let (_dir, path) = place();
-    let (lines, limits) = (Lines::default(), ServerLimits { partial_memory: 3 * MAX_DATA, ..ServerLimits::default() });
+    let (lines, limits) = (Lines::default(), ServerLimits { partial_memory: 7 * MAX_DATA, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
     server.start().unwrap();
     let body = pattern(2 * MAX_DATA);
