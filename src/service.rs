@@ -112,9 +112,9 @@ impl Service {
         self.modules.get(&id).map(|module| &**module)
     }
 
-    /// The numbers of the modules.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = i32> {
-        self.modules.keys().copied()
+    /// The modules and their numbers.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = (i32, &dyn Module)> {
+        self.modules.iter().map(|(id, module)| (*id, &**module))
     }
 
     /// Serves a call, and waits for the answer if the module gives it later. The response has a body only if the call

@@ -159,7 +159,12 @@ impl Reassembly {
         self.next != 0
     }
 
-    /// What has come of a message begun; memory for this much is held.
+    /// Memory held, in bytes.
+    pub fn held(&self) -> usize {
+        self.data.capacity()
+    }
+
+    /// What has come of a message begun.
     pub fn partial(&self) -> &[u8] {
         if self.is_partial() { &self.data } else { &[] }
     }

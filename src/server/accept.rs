@@ -145,9 +145,9 @@ impl Hub {
             true => Some(Remark::Limit(Limit::SessionsPerUid)),
         };
         if let Some(remark) = refusal {
-            remark.tell_about(&self.counters, &self.log, &session);
+            self.tell_about(remark, &session);
         }
-        let link = Arc::new(Link::new(session, Arc::downgrade(self), refusal.is_some()));
+        let link = Arc::new(Link::new(session, self, refusal.is_some()));
         match self.roll.enter(link.id(), &link, refusal.is_some()) {
             Ok(None) => {}
             Ok(Some(oldest)) => oldest.close(self),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Server;
 use super::accept::Door;
 use super::bind::{Bound, Existing, FilePolicy};
-use super::hub::{Authorise, Hub, token};
+use super::hub::{Authorise, Hub, Terms, token};
 use super::limits::ServerLimits;
 use super::pool::Pool;
 use super::roll::Roll;
@@ -210,10 +210,17 @@ impl ServerBuilder {
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
         let chosen = Some(self.limits.message).filter(|limit| *limit != DEFAULT_MESSAGE_LIMIT);
+        let mut allowed = self.allowed;
+        let mut modules: Vec<(i32, bool)> = self.service.modules().map(|(id, it)| (id, it.concurrent())).collect();
+        modules.sort_unstable();
+        let terms = modules.iter().enumerate();
+        let terms = terms.map(|(slot, (id, concurrent))| {
+            (*id, Terms { slot, concurrent: *concurrent, allowed: allowed.remove(id) })
+        });
         Ok(Hub {
-            counters: Counters::new(self.service.ids()),
+            terms: terms.collect(),
+            counters: Counters::new(modules.iter().map(|(id, _)| *id).collect()),
             service: self.service,
-            allowed: self.allowed,
             authorise: self.authorise,
             framing: self.framing,
             reply_limit: Limits::new(self.framing, chosen).send,

@@ -21,9 +21,9 @@ use crate::log::Log;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
 use crate::session::Session;
-use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
-use crate::sys::{self, Epoll, Event, Signal};
+use crate::sys::{self, Epoll, Event, Interest, Signal, Watch};
 
 /// What is watched under which number; every other number is that of a session.
 pub(super) mod token {
@@ -43,14 +43,26 @@ pub(super) mod alarm {
     pub(in crate::server) const DEADLINE: u64 = u64::MAX - 1;
 }
 
+/// What holds for the calls of a module. The module itself is not asked, as it is the program's code, and a lock may be
+/// held.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// Where they are counted.
+    pub(super) slot: usize,
+    /// See [`Module::concurrent`](crate::Module::concurrent).
+    pub(super) concurrent: bool,
+    /// The users who may call it, if not everybody may.
+    pub(super) allowed: Option<HashSet<u32>>,
+}
+
 /// The program's say about who may connect.
 pub(super) type Authorise = dyn Fn(&Session) -> bool + Send + Sync;
 
 /// A server without its handle. Its threads and its sessions' requests know it, the latter only as long as it is there.
 pub(super) struct Hub {
     pub(super) service: Service,
-    /// The users that may call a module, where not everybody may.
-    pub(super) allowed: HashMap<i32, HashSet<u32>>,
+    /// What holds for the calls of each module.
+    pub(super) terms: HashMap<i32, Terms>,
     pub(super) authorise: Option<Box<Authorise>>,
     pub(super) framing: Framing,
     /// The largest response.
@@ -103,13 +115,14 @@ impl Hub {
 
     /// Has the module handle a call.
     fn run(&self, link: Arc<Link>, Job { tag, call }: Job) {
-        let session = link.session().clone();
-        let Some(module) = self.service.module(call.module) else { return };
+        let (session, module) = (link.session().clone(), call.module);
         let request = Request::new(session.clone(), call, link as Arc<dyn Answers>, tag);
+        // It is there, or there would be no job.
+        let Some(module) = self.service.module(module) else { return };
         let _serving = self.pool.serving();
         let began = Instant::now();
         if !service::run(module, request) {
-            Remark::Fault(Fault::Panic, None).tell_about(&self.counters, &self.log, &session);
+            self.tell_about(Remark::Fault(Fault::Panic, None), &session);
         }
         self.counters.handled(began.elapsed());
     }
@@ -129,12 +142,11 @@ impl Hub {
             }
         }
         // It cannot fail for a descriptor that has been added.
-        let _ = self.epoll.set(self.timers.as_fd(), token::TIMER, sys::Watch::Once(sys::Interest::READ));
+        let _ = self.epoll.set(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ));
     }
 
     /// Adds to one of the sums of bytes, or takes away: what a session had, and what it has.
     pub(super) fn account(sum: &AtomicUsize, counted: &mut usize, now: usize) {
-        use crate::sync::atomic::Ordering::Relaxed;
         if now > *counted {
             sum.fetch_add(now - *counted, Relaxed);
         } else if now < *counted {
@@ -145,7 +157,14 @@ impl Hub {
 
     /// Tells something about the server itself.
     pub(super) fn tell(&self, remark: Remark) {
-        remark.tell(&self.counters, &self.log, format_args!("{}", self.door.path().display()));
+        remark.count(&self.counters);
+        remark.log(&self.log, format_args!("{}", self.door.path().display()));
+    }
+
+    /// Tells something about a session.
+    pub(super) fn tell_about(&self, remark: Remark, session: &Session) {
+        remark.count(&self.counters);
+        remark.log_about(&self.log, session);
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {

@@ -49,6 +49,11 @@ impl Lane {
         self.phase == Phase::Refused
     }
 
+    /// No more calls can come.
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase == Phase::Closing
+    }
+
     /// No call is being handled.
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty()

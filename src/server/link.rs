@@ -12,10 +12,9 @@ use crate::framing::chunked::Reassembly;
 use crate::message::{Call, Status};
 use crate::outbox::Outbox;
 use crate::request::Answers;
-use crate::service::Module;
 use crate::session::Session;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Mutex, Weak, lock};
+use crate::sync::{Arc, Mutex, Weak, lock};
 use crate::sys::{self, Interest, Peeked, Watch};
 use crate::wire::{CallRef, ResponseRef};
 
@@ -78,11 +77,10 @@ enum Overdue {
 }
 
 impl Link {
-    pub(super) fn new(session: Session, hub: Weak<Hub>, refused: bool) -> Self {
-        let limit = hub.upgrade().map_or(0, |hub| hub.limits.message);
+    pub(super) fn new(session: Session, hub: &Arc<Hub>, refused: bool) -> Self {
         let state = State {
             lane: Lane::new(refused),
-            message: Reassembly::new(limit),
+            message: Reassembly::new(hub.limits.message),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,
@@ -93,7 +91,7 @@ impl Link {
             partial: 0,
             unsent: 0,
         };
-        Self { session, hub, state: Mutex::new(state), claimed: !refused }
+        Self { session, hub: Arc::downgrade(hub), state: Mutex::new(state), claimed: !refused }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -153,7 +151,7 @@ impl Link {
             turn.settle();
             result
         };
-        remarks.iter().for_each(|remark| remark.tell_about(&hub.counters, &hub.log, &self.session));
+        remarks.iter().for_each(|remark| remark.log_about(&hub.log, &self.session));
         result
     }
 }
@@ -174,7 +172,7 @@ struct Turn<'a> {
     link: &'a Link,
     hub: &'a Hub,
     state: &'a mut State,
-    /// Told when the lock has been given up.
+    /// Written when the lock has been given up.
     remarks: &'a mut Vec<Remark>,
 }
 
@@ -184,6 +182,7 @@ impl Turn<'_> {
     }
 
     fn remark(&mut self, remark: Remark) {
+        remark.count(&self.hub.counters);
         self.remarks.push(remark);
     }
 
@@ -254,7 +253,7 @@ impl Turn<'_> {
     /// A part of a call has come.
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
-        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.partial().len());
+        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
         if self.hub.partial.load(Relaxed) > self.hub.limits.partial_memory {
             self.remark(Remark::Limit(Limit::PartialMemory));
             self.fail_partial();
@@ -264,24 +263,24 @@ impl Turn<'_> {
     }
 
     fn call(&mut self, call: Call) -> Option<Job> {
-        let Call { module, sequence, .. } = call;
-        let slot = self.hub.counters.slot(module);
+        let (sequence, terms) = (call.sequence, self.hub.terms.get(&call.module));
+        let slot = terms.map_or(self.hub.terms.len(), |terms| terms.slot);
         if !self.state.lane.is_serving() {
             self.answer_call(slot, sequence, Status::Failure);
             self.close();
             return None;
         }
-        let Some(concurrent) = self.hub.service.module(module).map(Module::concurrent) else {
+        let Some(terms) = terms else {
             self.answer_call(slot, sequence, Status::UnknownModule);
             return None;
         };
         let uid = self.link.session.peer().uid;
-        if self.hub.allowed.get(&module).is_some_and(|uids| !uids.contains(&uid)) {
+        if terms.allowed.as_ref().is_some_and(|uids| !uids.contains(&uid)) {
             self.remark(Remark::Fault(Fault::Forbidden, None));
             self.answer_call(slot, sequence, Status::Failure);
             return None;
         }
-        let tag = self.state.lane.admit(sequence, slot, concurrent, self.hub.limits.calls_per_session);
+        let tag = self.state.lane.admit(sequence, slot, terms.concurrent, self.hub.limits.calls_per_session);
         if tag.is_none() {
             self.remark(Remark::Limit(Limit::CallsPerSession));
             self.answer_call(slot, sequence, Status::Failure);
@@ -426,7 +425,9 @@ impl Turn<'_> {
         let partial = message.is_partial();
         let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
         let reply = outbox.since().and_then(|since| after(since, limits.reply_time, Overdue::Reply));
-        let rest = began.filter(|_| partial).and_then(|began| after(began, limits.message_time, Overdue::Message));
+        let rest = began
+            .filter(|_| partial && !lane.is_closing())
+            .and_then(|began| after(began, limits.message_time, Overdue::Message));
         let refused = Some(*active).filter(|_| lane.is_refused());
         let refused = refused.and_then(|active| after(active, REFUSED_TIME, Overdue::Refused));
         let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, Overdue::Idle));
@@ -461,7 +462,7 @@ impl Turn<'_> {
         if self.state.gone {
             return;
         }
-        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.partial().len());
+        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
         Hub::account(&self.hub.unsent, &mut self.state.unsent, self.state.outbox.bytes());
         if self.state.lane.is_over() && self.state.outbox.is_empty() {
             return self.leave();

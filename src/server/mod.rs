@@ -12,6 +12,8 @@ mod pool;
 mod remark;
 mod roll;
 mod shutdown;
+#[cfg(all(test, shuttle))]
+mod shuttle;
 mod stats;
 mod timers;
 

@@ -16,7 +16,7 @@ static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 
 thread_local! {
     /// The server for which this thread runs a handler, or whose thread it is.
-    static SERVING: Cell<u64> = Cell::new(0);
+    static SERVING: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The threads of a server: none until it is started.
@@ -27,9 +27,9 @@ pub(super) struct Pool {
     threads: Mutex<Threads>,
     /// A thread has ended.
     ended: Condvar,
-    /// Handlers that run.
+    /// Threads of the pool that are in handlers.
     busy: AtomicUsize,
-    /// They have been as many as there are threads.
+    /// They have been all.
     was_full: AtomicBool,
 }
 
@@ -59,23 +59,27 @@ impl Pool {
 
     /// A handler runs until the result is dropped.
     pub(super) fn serving(&self) -> Serving<'_> {
-        if self.busy.fetch_add(1, Ordering::AcqRel) + 1 >= self.size {
+        let before = SERVING.with(|serving| serving.replace(self.server));
+        let in_pool = before == self.server;
+        if in_pool && self.busy.fetch_add(1, Ordering::AcqRel) + 1 >= self.size {
             self.was_full.store(true, Ordering::Release);
         }
-        Serving { pool: self, before: SERVING.with(|serving| serving.replace(self.server)) }
+        Serving { pool: self, before, in_pool }
     }
 
-    /// Waits until all threads have ended; false when time is up before.
+    /// Waits until all threads have ended, which they do unless they are in a handler; false when one still is when
+    /// time is up.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         let mut threads = lock(&self.threads);
         while threads.alive > 0 {
+            let in_handlers = threads.alive <= self.busy.load(Ordering::Acquire);
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => threads = self.ended.wait(threads).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return false,
-                Some(left) => {
+                Some(left) if left.is_zero() && in_handlers => return false,
+                Some(left) if !left.is_zero() => {
                     let waited = self.ended.wait_timeout(threads, left);
                     threads = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
+                _ => threads = self.ended.wait(threads).unwrap_or_else(PoisonError::into_inner),
             }
         }
         let handles = std::mem::take(&mut threads.handles);
@@ -90,12 +94,13 @@ impl Pool {
 pub(super) struct Serving<'a> {
     pool: &'a Pool,
     before: u64,
+    in_pool: bool,
 }
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
         SERVING.with(|serving| serving.set(self.before));
-        self.pool.busy.fetch_sub(1, Ordering::AcqRel);
+        self.pool.busy.fetch_sub(usize::from(self.in_pool), Ordering::AcqRel);
     }
 }
 
@@ -121,6 +126,15 @@ impl Hub {
 
     /// What a thread does: waits for one event and deals with it, while another one waits for the next.
     fn work(self: Arc<Self>) {
+        /// Also when it ends because the program's log has panicked.
+        struct Alive<'a>(&'a Pool);
+        impl Drop for Alive<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.threads).alive -= 1;
+                self.0.ended.notify_all();
+            }
+        }
+        let _alive = Alive(&self.pool);
         SERVING.with(|serving| serving.set(self.pool.server));
         while !self.has_ended() {
             match self.next() {
@@ -130,8 +144,6 @@ impl Hub {
                 Err(_) => break,
             }
         }
-        lock(&self.pool.threads).alive -= 1;
-        self.pool.ended.notify_all();
     }
 
     /// Waits for the next event. One that is there already has had to wait, if until now no thread was free.

@@ -81,19 +81,23 @@ pub(super) enum Remark {
 }
 
 impl Remark {
-    /// Counts it and writes a line. No lock may be held: the program's sink runs here.
-    pub(super) fn tell(self, counters: &Counters, log: &Log, about: fmt::Arguments<'_>) {
-        let level = match self {
-            Self::Fault(Fault::Accept | Fault::Panic, _) => Level::Error,
-            _ => Level::Warn,
-        };
+    /// Counts it.
+    pub(super) fn count(self, counters: &Counters) {
         match self {
-            Self::Limit(limit) => {
-                counters.limit(limit);
-                log.provoked(level, format_args!("{about}: {}", limit.text()));
-            }
+            Self::Limit(limit) => counters.limit(limit),
+            Self::Fault(fault, _) => counters.fault(fault),
+        }
+    }
+
+    /// Writes a line. No lock may be held: the program's sink runs here.
+    pub(super) fn log(self, log: &Log, about: fmt::Arguments<'_>) {
+        match self {
+            Self::Limit(limit) => log.provoked(Level::Warn, format_args!("{about}: {}", limit.text())),
             Self::Fault(fault, cause) => {
-                counters.fault(fault);
+                let level = match fault {
+                    Fault::Accept | Fault::Panic => Level::Error,
+                    _ => Level::Warn,
+                };
                 match cause {
                     Some(cause) => log.provoked(level, format_args!("{about}: {}: {cause}", fault.text())),
                     None => log.provoked(level, format_args!("{about}: {}", fault.text())),
@@ -102,8 +106,8 @@ impl Remark {
         }
     }
 
-    /// The same about a session.
-    pub(super) fn tell_about(self, counters: &Counters, log: &Log, session: &Session) {
-        self.tell(counters, log, format_args!("{}: {}", session.path().display(), session.peer()));
+    /// Writes a line about a session.
+    pub(super) fn log_about(self, log: &Log, session: &Session) {
+        self.log(log, format_args!("{}: {}", session.path().display(), session.peer()));
     }
 }

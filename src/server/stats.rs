@@ -118,7 +118,6 @@ pub struct LimitStats {
 /// The counters, always on.
 #[derive(Debug)]
 pub(super) struct Counters {
-    /// In ascending order.
     modules: Vec<i32>,
     /// One for each module, and one more.
     calls: Vec<[AtomicU64; STATUSES]>,
@@ -148,9 +147,8 @@ impl Counter {
 }
 
 impl Counters {
-    pub(super) fn new(modules: impl Iterator<Item = i32>) -> Self {
-        let mut modules: Vec<i32> = modules.collect();
-        modules.sort_unstable();
+    /// The calls of a module are counted where it stands in `modules`, those of all others at the end.
+    pub(super) fn new(modules: Vec<i32>) -> Self {
         Self {
             calls: (0..=modules.len()).map(|_| Default::default()).collect(),
             modules,
@@ -164,11 +162,6 @@ impl Counters {
             handling_ns: Counter::default(),
             longest_ns: AtomicU64::default(),
         }
-    }
-
-    /// Where the calls of a module are counted.
-    pub(super) fn slot(&self, module: i32) -> usize {
-        self.modules.binary_search(&module).unwrap_or(self.modules.len())
     }
 
     pub(super) fn answered(&self, slot: usize, status: i32) {

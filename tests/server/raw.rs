@@ -51,6 +51,10 @@ impl Raw {
     pub(crate) fn connect(path: &Path, framing: Framing) -> Self {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         socket.connect(&SockAddr::unix(path).unwrap()).unwrap();
+        Self::new(socket, framing)
+    }
+
+    pub(crate) fn new(socket: Socket, framing: Framing) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { socket, framing }

@@ -1,0 +1,171 @@
+//! Who may call.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+use drpc::{Failure, Framing, Module, Server, ServerLimits, Session, Status};
+
+use crate::limits::{Lines, assert_met};
+use crate::modules::{ECHO, Echo, LATER, Later};
+use crate::raw::{FRAMINGS, Raw, call};
+use crate::{await_that, place};
+
+/// A user who is not root.
+const SOMEBODY: u32 = 12_345;
+
+/// Tells who calls.
+struct Mirror;
+
+impl Module for Mirror {
+    fn id(&self) -> i32 {
+        5
+    }
+
+    fn handle(&self, session: &Session, _method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let peer = session.peer();
+        Ok(format!("{} {} {} {}", peer.pid, peer.uid, peer.gid, session.path().display()).into_bytes())
+    }
+}
+
+fn own_ids() -> (u32, u32) {
+    use std::os::unix::fs::MetadataExt;
+    let own = fs::metadata("/proc/self").unwrap();
+    (own.uid(), own.gid())
+}
+
+#[test]
+fn a_handler_is_told_who_calls() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Mirror).bind(&path).unwrap();
+    server.start().unwrap();
+    let (uid, gid) = own_ids();
+    let expected = format!("{} {uid} {gid} {}", std::process::id(), path.display());
+    assert_eq!(Raw::connect(&path, Framing::Chunked).call(5, 1, 1, b"").body, expected.as_bytes());
+}
+
+#[test]
+fn a_client_can_be_refused() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let lines = Lines::default();
+        let builder = Server::builder().module(Echo).framing(framing).log(lines.log());
+        let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        client.send(&call(ECHO, 1, 7, b""));
+        client.assert_reply(7, Status::Failure);
+        client.assert_end();
+        // An unknown module makes no difference, and silence does not help.
+        let client = Raw::connect(&path, framing);
+        client.send(&call(77, 1, 8, b""));
+        client.assert_reply(8, Status::Failure);
+        client.assert_end();
+        Raw::connect(&path, framing).assert_end();
+        lines.await_ending(": refused", 3);
+        assert_eq!((server.stats().refused, server.stats().handled), (3, 0));
+    }
+}
+
+#[test]
+fn one_who_cannot_be_judged_is_refused() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).authorise(|_| panic!("no judgement")).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Failure);
+    client.assert_end();
+}
+
+#[test]
+fn a_module_may_be_for_some_users() {
+    let (_dir, path) = place();
+    let lines = Lines::default();
+    let (later, taken) = Later::new(false);
+    let builder = Server::builder().module(Echo).module(later).log(lines.log());
+    let server =
+        builder.allow(ECHO, [SOMEBODY]).allow(ECHO, [own_ids().0]).allow(LATER, [SOMEBODY]).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success);
+    assert_eq!(client.call(LATER, 1, 2, b"").status(), Status::Failure);
+    assert_eq!(client.call(ECHO, 1, 3, b"").status(), Status::Success);
+    assert!(taken.try_recv().is_err());
+    lines.await_ending("the user may not call the module", 1);
+    assert_eq!(server.stats().errors.forbidden, 1);
+}
+
+/// A session has been closed by a handler: the client sees the end, and nothing of what it has sent is handled.
+#[test]
+fn a_handler_can_close_the_session() {
+    struct Closer;
+    impl Module for Closer {
+        fn id(&self) -> i32 {
+            1
+        }
+        fn handle(&self, session: &Session, _method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+            session.close();
+            Ok(Vec::new())
+        }
+    }
+    let (_dir, path) = place();
+    let server = Server::builder().module(Closer).module(Echo).bind(&path).unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(1, 1, 1, b""));
+    client.send(&call(ECHO, 1, 2, b""));
+    server.start().unwrap();
+    client.assert_end();
+    await_that("the session has ended", || server.stats().sessions == 0);
+    assert_eq!(server.stats().handled, 1);
+}
+
+/// Root is not counted, so that another user has to call; and root alone can become one.
+#[test]
+fn so_many_sessions_of_a_user() {
+    const SOCKET: &str = "DRPC_TEST_SOCKET";
+    if let Some(path) = env::var_os(SOCKET) {
+        return call_as_somebody(&PathBuf::from(path));
+    }
+    let (dir, path) = place();
+    let lines = Lines::default();
+    let limits = ServerLimits { sessions_per_uid: 2, ..ServerLimits::default() };
+    let builder = Server::builder().module(Echo).limits(limits).framing(Framing::Datagram).log(lines.log());
+    let server = builder.mode(0o666).bind(&path).unwrap();
+    server.start().unwrap();
+    if own_ids().0 == 0 {
+        let clients = [(); 4].map(|()| Raw::connect(&path, Framing::Datagram));
+        clients.iter().for_each(|client| assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success));
+        // A copy of the test program where everybody can run it.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = dir.path().join("client");
+        fs::copy(env::current_exe().unwrap(), &program).unwrap();
+        let mut command = Command::new(program);
+        command.args(["--exact", "callers::so_many_sessions_of_a_user"]).env(SOCKET, &path);
+        let output = command.current_dir("/").uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        lines.await_ending("uid 12345: refused, the user has too many sessions", 2);
+    } else {
+        call_as_somebody(&path);
+    }
+    assert_met(&server, |limits| limits.sessions_per_uid = 2);
+}
+
+fn call_as_somebody(path: &std::path::Path) {
+    let connect = || Raw::connect(path, Framing::Datagram);
+    let status = |client: &Raw| client.call(ECHO, 1, 1, b"").status();
+    let mut clients = [connect(), connect()];
+    clients.iter().for_each(|client| assert_eq!(status(client), Status::Success));
+    for _ in 0..2 {
+        let refused = connect();
+        assert_eq!(status(&refused), Status::Failure);
+        refused.assert_end();
+    }
+    assert_eq!(status(&clients[0]), Status::Success);
+    // Its place is free when the server has noticed the end, which the client sees by half-closing first.
+    clients[1].socket().shutdown(std::net::Shutdown::Write).unwrap();
+    clients[1].assert_end();
+    clients[1] = connect();
+    assert_eq!(status(&clients[1]), Status::Success);
+}

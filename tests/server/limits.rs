@@ -1,0 +1,312 @@
+//! What clients are granted, and what happens beyond.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use drpc::framing::chunked::MAX_DATA;
+use drpc::{Framing, LimitStats, Log, Server, ServerBuilder, ServerLimits, Status};
+
+use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
+use crate::raw::{FRAMINGS, Raw, call, pattern};
+use crate::{await_that, place};
+
+/// A time that is over soon.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Lines of a server's log.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub(crate) fn log(&self) -> Log {
+        let lines = self.clone();
+        Log::to(move |_, line| lines.0.lock().unwrap().push(line.to_string()))
+    }
+
+    /// Waits for so many lines that end so.
+    #[track_caller]
+    pub(crate) fn await_ending(&self, text: &str, count: usize) {
+        await_that(text, || self.ending(text) >= count);
+        assert_eq!(self.ending(text), count);
+    }
+
+    /// The lines that end so. Each names the socket and the peer.
+    fn ending(&self, text: &str) -> usize {
+        let lines = self.0.lock().unwrap();
+        let found = lines.iter().filter(|line| line.ends_with(text));
+        found.inspect(|line| assert!(line.contains("drpc.sock: peer pid "), "{line}")).count()
+    }
+}
+
+/// These limits have been met, and no others.
+#[track_caller]
+pub(crate) fn assert_met(server: &Server, set: impl FnOnce(&mut LimitStats)) {
+    let mut expected = LimitStats::default();
+    set(&mut expected);
+    assert_eq!(server.stats().limits, expected);
+}
+
+fn limited(limits: ServerLimits) -> ServerBuilder {
+    Server::builder().module(Echo).limits(limits).threads(4)
+}
+
+#[test]
+fn a_client_beyond_the_sessions_is_accepted_when_one_ends() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let limits = ServerLimits { sessions: 2, ..ServerLimits::default() };
+        let server = limited(limits).framing(framing).bind(&path).unwrap();
+        server.start().unwrap();
+        let mut clients: Vec<Raw> = (0..4).map(|_| Raw::connect(&path, framing)).collect();
+        clients.iter().for_each(|client| client.send(&call(ECHO, 1, 1, b"")));
+        clients[..2].iter().for_each(|client| client.assert_reply(1, Status::Success));
+        await_that("the limit is met", || server.stats().limits.sessions == 1);
+        for _ in 0..50 {
+            clients[0].call(ECHO, 1, 2, b"");
+        }
+        assert_eq!(server.stats().accepted, 2);
+        for _ in 0..2 {
+            clients.remove(0);
+            clients[1].assert_reply(1, Status::Success);
+        }
+        assert_eq!(server.stats().accepted, 4);
+    }
+}
+
+#[test]
+fn a_call_that_is_too_large_is_answered() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
+        let server = limited(limits).framing(framing).log(lines.log()).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        assert_eq!(client.call(ECHO, 1, 1, &pattern(900)).body, pattern(900));
+        client.send(&call(ECHO, 1, 2, &pattern(1000)));
+        client.assert_reply(2, Status::Failure);
+        client.assert_end();
+        assert_met(&server, |limits| limits.message = 1);
+        lines.await_ending("closed, the call is too large", 1);
+    }
+    // The first of several records is enough to tell.
+    let (_dir, path) = place();
+    let limits = ServerLimits { message: 2 * MAX_DATA, ..ServerLimits::default() };
+    let server = limited(limits).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send_part(&call(ECHO, 1, 3, &pattern(2 * MAX_DATA)));
+    client.assert_reply(3, Status::Failure);
+    client.assert_end();
+}
+
+/// What the kernel has cut cannot be read, but the next datagram can.
+#[test]
+fn a_datagram_that_is_cut_is_answered() {
+    let (_dir, path) = place();
+    let server = limited(ServerLimits::default()).framing(Framing::Datagram).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Datagram);
+    client.socket().set_send_buffer_size(2 << 20).unwrap();
+    if client.try_send(&call(ECHO, 1, 1, &pattern(300_000))) {
+        client.assert_reply(-1, Status::FailedUnmarshalCall);
+    }
+    assert_eq!(client.call(ECHO, 1, 2, b"on").body, b"on");
+}
+
+#[test]
+fn a_response_that_is_too_large_is_replaced() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
+        let (later, taken) = Later::new(false);
+        let builder = limited(limits).module(later).framing(framing).log(lines.log());
+        let server = builder.bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, framing);
+        client.send(&call(LATER, 1, 1, b""));
+        let result = taken.recv_timeout(PATIENCE).unwrap().reply(Ok(pattern(1000)));
+        assert!(matches!(result.unwrap_err().cause(), drpc::Cause::TooBig { limit: 1000, .. }));
+        client.assert_reply(1, Status::FailedMarshal);
+        assert_eq!(client.call(ECHO, 1, 2, b"on").body, b"on");
+        assert_eq!(server.stats().errors.unsendable, 1);
+        lines.await_ending("a response cannot be sent: message of 1005 bytes, the limit is 1000", 1);
+    }
+}
+
+/// Without a limit of the program's own a datagram is sent only if every client can take it.
+#[test]
+fn datagrams_have_a_limit_of_their_own() {
+    let (_dir, path) = place();
+    let server = limited(ServerLimits::default()).framing(Framing::Datagram).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Datagram);
+    assert_eq!(client.call(ECHO, 1, 1, &pattern(16_000)).body.len(), 16_000);
+    assert_eq!(client.call(ECHO, 1, 2, &pattern(17_000)).status(), Status::FailedMarshal);
+}
+
+#[test]
+fn incomplete_calls_have_so_much_memory() {
+    let (_dir, path) = place();
+    let (lines, limits) = (Lines::default(), ServerLimits { partial_memory: 7 * MAX_DATA, ..ServerLimits::default() });
+    let server = limited(limits).log(lines.log()).bind(&path).unwrap();
+    server.start().unwrap();
+    let body = pattern(2 * MAX_DATA);
+    let connect = || Raw::connect(&path, Framing::Chunked);
+    // Each that has been taken back leaves room for another one.
+    for _ in 0..5 {
+        connect().send_part(&call(ECHO, 1, 1, &body));
+    }
+    await_that("the memory is free", || server.stats().sessions == 0);
+    let clients = [connect(), connect(), connect()];
+    for client in &clients {
+        client.send_part(&call(ECHO, 1, 1, &body));
+    }
+    await_that("all have begun", || server.stats().bytes_in >= 8 * MAX_DATA as u64);
+    assert_met(&server, |_| {});
+    let last = connect();
+    last.send_part(&call(ECHO, 1, 4, &body));
+    last.assert_reply(4, Status::Failure);
+    last.assert_end();
+    assert_met(&server, |limits| limits.partial_memory = 1);
+    lines.await_ending("closed, incomplete calls take too much memory", 1);
+    drop(clients);
+    assert_eq!(connect().call(ECHO, 1, 5, &body).body.len(), body.len());
+}
+
+/// With threads, and in the program's own loop, where the timer is among the descriptors.
+#[test]
+fn a_call_has_so_much_time_to_come() {
+    for threads in [true, false] {
+        let (_dir, path) = place();
+        let (lines, limits) = (Lines::default(), ServerLimits { message_time: SHORT, ..ServerLimits::default() });
+        let server = limited(limits).log(lines.log()).bind(&path).unwrap();
+        thread::scope(|scope| {
+            match threads {
+                true => server.start().unwrap(),
+                false => drop(scope.spawn(|| while server.dispatch(None).unwrap() {})),
+            }
+            let (client, other) = (Raw::connect(&path, Framing::Chunked), Raw::connect(&path, Framing::Chunked));
+            assert_eq!(other.call(ECHO, 1, 1, b"").status(), Status::Success);
+            client.send_part(&call(ECHO, 1, 6, &pattern(MAX_DATA)));
+            client.assert_reply(6, Status::Failure);
+            client.assert_end();
+            assert_eq!(other.call(ECHO, 1, 2, b"").status(), Status::Success);
+            assert_met(&server, |limits| limits.message_time = 1);
+            lines.await_ending("closed, the rest of a call did not come in time", 1);
+            server.stop();
+        });
+    }
+}
+
+#[test]
+fn a_response_has_so_much_time_to_be_taken() {
+    let (_dir, path) = place();
+    let (lines, limits) = (Lines::default(), ServerLimits { reply_time: SHORT, ..ServerLimits::default() });
+    let server = limited(limits).log(lines.log()).bind(&path).unwrap();
+    server.start().unwrap();
+    let (client, other) = (Raw::connect(&path, Framing::Chunked), Raw::connect(&path, Framing::Chunked));
+    client.send(&call(ECHO, 1, 1, &pattern(4 << 20)));
+    await_that("the session is closed", || server.stats().limits.reply_time == 1);
+    assert_eq!(other.call(ECHO, 1, 2, b"").status(), Status::Success);
+    await_that("the session has ended", || server.stats().sessions == 1);
+    lines.await_ending("closed, a response was not taken in time", 1);
+}
+
+#[test]
+fn so_many_calls_at_once() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (lines, limits) = (Lines::default(), ServerLimits { calls_per_session: 3, ..ServerLimits::default() });
+        let (later, taken) = Later::new(true);
+        let server = limited(limits).module(later).framing(framing).log(lines.log()).bind(&path).unwrap();
+        let client = Raw::connect(&path, framing);
+        for sequence in 1..=5 {
+            client.send(&call(LATER, 1, sequence, b""));
+        }
+        server.start().unwrap();
+        let requests: Vec<_> = (0..3).map(|_| taken.recv_timeout(PATIENCE).unwrap()).collect();
+        client.assert_reply(4, Status::Failure);
+        client.assert_reply(5, Status::Failure);
+        for request in requests {
+            let sequence = request.call().sequence;
+            request.reply(Ok(Vec::new())).unwrap();
+            client.assert_reply(sequence, Status::Success);
+        }
+        client.assert_end();
+        assert!(taken.try_recv().is_err());
+        assert_met(&server, |limits| limits.calls_per_session = 1);
+        lines.await_ending("closed, too many calls at once", 1);
+    }
+}
+
+#[test]
+fn responses_not_taken_have_so_much_memory() {
+    let (_dir, path) = place();
+    let (lines, limits) = (Lines::default(), ServerLimits { unsent: 5 << 20, ..ServerLimits::default() });
+    let server = limited(limits).log(lines.log()).bind(&path).unwrap();
+    server.start().unwrap();
+    let connect = || Raw::connect(&path, Framing::Chunked);
+    let large = call(ECHO, 1, 1, &pattern(3 << 20));
+    // Each that has gone leaves room for another one.
+    for _ in 0..3 {
+        connect().send(&large);
+        await_that("the memory is free", || server.stats().sessions == 0);
+    }
+    let (first, second, small) = (connect(), connect(), connect());
+    first.send(&large);
+    await_that("the first is handled", || server.stats().handled == 4);
+    second.send(&large);
+    second.assert_reply(1, Status::Failure);
+    second.assert_end();
+    // What the socket takes at once needs no memory.
+    assert_eq!(small.call(ECHO, 1, 2, &pattern(50_000)).body.len(), 50_000);
+    assert_eq!(first.reply().body.len(), 3 << 20);
+    assert_met(&server, |limits| limits.unsent = 1);
+    lines.await_ending("closed, responses not taken use too much memory", 1);
+}
+
+#[test]
+fn an_idle_session_is_closed() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let (lines, limits) = (Lines::default(), ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() });
+        let gate = Gate::default();
+        let builder = limited(limits).module(gate.clone()).framing(framing).log(lines.log());
+        let server = builder.bind(&path).unwrap();
+        server.start().unwrap();
+        let busy = Raw::connect(&path, framing);
+        busy.send(&call(GATE, 1, 1, b""));
+        gate.await_waiting(1);
+        for _ in 0..3 {
+            let idle = Raw::connect(&path, framing);
+            assert_eq!(idle.call(ECHO, 1, 1, b"").status(), Status::Success);
+            idle.assert_end();
+        }
+        gate.open(1);
+        busy.assert_reply(1, Status::Success);
+        busy.assert_end();
+        assert_met(&server, |limits| limits.idle_time = 4);
+        lines.await_ending("closed, nothing was called for too long", 4);
+    }
+}
+
+/// A session whose records make no sense is closed, as there is no telling where the next message begins.
+#[test]
+fn a_session_out_of_step_is_closed() {
+    let (_dir, path) = place();
+    let lines = Lines::default();
+    let (later, taken) = Later::new(true);
+    let server = Server::builder().module(later).log(lines.log()).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(LATER, 1, 1, b""));
+    let request = taken.recv_timeout(PATIENCE).unwrap();
+    client.send_record(b"no header");
+    lines.await_ending("closed, a record makes no sense: record of 9 bytes, too short for a chunk header", 1);
+    // What is being handled is answered all the same.
+    request.reply(Ok(Vec::new())).unwrap();
+    client.assert_reply(1, Status::Success);
+    client.assert_end();
+    assert_eq!(server.stats().errors.out_of_step, 1);
+}

@@ -1,0 +1,309 @@
+//! How a server ends.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use drpc::framing::chunked::MAX_DATA;
+use drpc::{Cancel, Cause, Failure, Framing, Module, Phase, Server, Session, Status};
+
+use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
+use crate::raw::{FRAMINGS, Raw, call, pattern};
+use crate::{await_that, place};
+
+/// A deadline that passes.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// What runs is finished, what waits is refused, and nobody new is let in.
+#[test]
+fn a_shutdown_lets_handlers_finish() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let gate = Gate::default();
+        let server =
+            Server::builder().module(gate.clone()).module(Echo).framing(framing).threads(3).bind(&path).unwrap();
+        server.start().unwrap();
+        let (client, idle) = (Raw::connect(&path, framing), Raw::connect(&path, framing));
+        assert_eq!(idle.call(ECHO, 1, 1, b"").status(), Status::Success);
+        for sequence in 1..=3 {
+            client.send(&call(GATE, 1, sequence, b"done"));
+        }
+        gate.await_waiting(1);
+        thread::scope(|scope| {
+            let shutdown = scope.spawn(|| server.shutdown(PATIENCE));
+            idle.assert_end();
+            await_that("the file is gone", || !path.exists());
+            assert!(!client.try_send(&call(GATE, 1, 4, b"")), "a call was taken");
+            assert!(!shutdown.is_finished());
+            gate.open(1);
+            assert_eq!(client.reply().body, b"done");
+            client.assert_reply(2, Status::Failure);
+            client.assert_reply(3, Status::Failure);
+            client.assert_end();
+            assert_eq!(shutdown.join().unwrap(), Ok(()));
+        });
+        assert_eq!(gate.entered(), 1);
+    }
+}
+
+/// A response that a client takes its time for goes out, too.
+#[test]
+fn a_shutdown_waits_for_responses_to_be_taken() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(ECHO, 1, 1, &pattern(4 << 20)));
+    await_that("it is handled", || server.stats().handled == 1);
+    thread::scope(|scope| {
+        let shutdown = scope.spawn(|| server.shutdown(PATIENCE));
+        await_that("the file is gone", || !path.exists());
+        assert!(client.reply().body == pattern(4 << 20), "another body");
+        client.assert_end();
+        assert_eq!(shutdown.join().unwrap(), Ok(()));
+    });
+}
+
+/// Calls that are still being handled at the deadline are answered for their handlers.
+#[test]
+fn a_shutdown_has_a_deadline() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let gate = Gate::default();
+        let (later, taken) = Later::new(false);
+        let server =
+            Server::builder().module(gate.clone()).module(later).framing(framing).threads(2).bind(&path).unwrap();
+        server.start().unwrap();
+        let clients = [(); 3].map(|()| Raw::connect(&path, framing));
+        clients[2].send(&call(LATER, 1, 1, b""));
+        let request = taken.recv_timeout(PATIENCE).unwrap();
+        clients[2].send(&call(LATER, 1, 2, b""));
+        // No thread is left to notice the deadline.
+        clients[..2].iter().for_each(|client| client.send(&call(GATE, 1, 1, b"")));
+        gate.await_waiting(2);
+        let error = server.shutdown(SHORT).unwrap_err();
+        assert_eq!((error.phase(), error.cause()), (Phase::Shutdown, Cause::TimedOut));
+        for client in &clients {
+            client.assert_reply(1, Status::Failure);
+        }
+        clients[2].assert_reply(2, Status::Failure);
+        clients.iter().for_each(Raw::assert_end);
+        assert_eq!(request.reply(Ok(Vec::new())).unwrap_err().cause(), Cause::SessionEnded);
+        assert_eq!(server.stats().sessions, 0);
+        // A handler that never returns has been given up on.
+        drop(server);
+        gate.open(2);
+    }
+}
+
+/// Several that want it to end at once all see it end.
+#[test]
+fn a_shutdown_may_be_asked_for_often() {
+    let (_dir, path) = place();
+    let gate = Gate::default();
+    let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(GATE, 1, 1, b""));
+    gate.await_waiting(1);
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| server.shutdown(PATIENCE))).collect();
+        let runner = scope.spawn(|| server.wait());
+        server.stop();
+        await_that("the file is gone", || !path.exists());
+        gate.open(1);
+        client.assert_reply(1, Status::Success);
+        waiters.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), Ok(())));
+        assert_eq!(runner.join().unwrap(), Ok(()));
+    });
+    assert_eq!(server.shutdown(Duration::ZERO), Ok(()));
+}
+
+/// Ends the server that it is called by.
+#[derive(Clone, Default)]
+struct Ender(Arc<Mutex<Option<Server>>>);
+
+impl Module for Ender {
+    fn id(&self) -> i32 {
+        1
+    }
+
+    fn handle(&self, _session: &Session, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let server = self.0.lock().unwrap().take().unwrap();
+        assert_eq!(server.wait().unwrap_err().cause(), Cause::Busy);
+        match method {
+            1 => assert_eq!(server.shutdown(PATIENCE), Ok(())),
+            2 => server.stop(),
+            // The last handle goes.
+            _ => drop(server),
+        }
+        Ok(b"bye".to_vec())
+    }
+}
+
+#[test]
+fn a_handler_may_shut_its_server_down() {
+    for (method, threads) in [(1, true), (1, false), (2, true), (2, false)] {
+        let (_dir, path) = place();
+        let ender = Ender::default();
+        let server = Server::builder().module(ender.clone()).bind(&path).unwrap();
+        *ender.0.lock().unwrap() = Some(server.clone());
+        thread::scope(|scope| {
+            match threads {
+                true => server.start().unwrap(),
+                false => drop(scope.spawn(|| while server.dispatch(None).unwrap() {})),
+            }
+            let client = Raw::connect(&path, Framing::Chunked);
+            assert_eq!(client.call(1, method, 1, b"").body, b"bye");
+            client.assert_end();
+            assert_eq!(server.wait(), Ok(()));
+        });
+    }
+}
+
+/// A handler that drops the last handle cuts itself off.
+#[test]
+fn a_handler_may_drop_its_server() {
+    let (_dir, path) = place();
+    let ender = Ender::default();
+    let server = Server::builder().module(ender.clone()).bind(&path).unwrap();
+    server.start().unwrap();
+    *ender.0.lock().unwrap() = Some(server);
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(1, 3, 1, b"").sequence, 1);
+    client.assert_end();
+    await_that("the file is gone", || !path.exists());
+}
+
+#[test]
+fn a_token_stops_the_server() {
+    let (_dir, path) = place();
+    let cancel = Cancel::new();
+    let server = Server::builder().module(Echo).cancelled_by(&cancel).bind(&path).unwrap();
+    thread::scope(|scope| {
+        let runner = scope.spawn(|| server.run());
+        let client = Raw::connect(&path, Framing::Chunked);
+        assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success);
+        cancel.cancel();
+        client.assert_end();
+        assert_eq!(runner.join().unwrap(), Ok(()));
+    });
+    // One that has been cancelled before stops it as well, and may outlive it.
+    let server = Server::builder().cancelled_by(&cancel).bind(&path).unwrap();
+    assert_eq!(server.run(), Ok(()));
+    drop(server);
+    assert!(!path.exists());
+}
+
+/// `stop` grants the time that the builder was told.
+#[test]
+fn stopping_has_a_deadline() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(later).grace(SHORT).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(LATER, 1, 1, b""));
+    let request = taken.recv_timeout(PATIENCE).unwrap();
+    server.stop();
+    client.assert_reply(1, Status::Failure);
+    client.assert_end();
+    assert_eq!(server.wait().unwrap_err().cause(), Cause::TimedOut);
+    assert!(request.reply(Ok(Vec::new())).is_err());
+}
+
+/// What is going on is cut off at once, and the threads are waited for.
+#[test]
+fn dropping_the_last_handle_ends_the_server() {
+    let (_dir, path) = place();
+    let gate = Gate::default();
+    let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(GATE, 1, 1, b""));
+    gate.await_waiting(1);
+    drop(server.clone());
+    assert!(path.exists());
+    let dropped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(server);
+            dropped.store(true, Ordering::Release);
+        });
+        client.assert_reply(1, Status::Failure);
+        client.assert_end();
+        assert!(!dropped.load(Ordering::Acquire), "the handler was not waited for");
+        gate.open(1);
+    });
+    assert!(!path.exists());
+}
+
+/// Counts the calls that it finishes.
+struct Tally(Arc<AtomicUsize>);
+
+impl Module for Tally {
+    fn id(&self) -> i32 {
+        1
+    }
+
+    fn handle(&self, _session: &Session, _method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(body.to_vec())
+    }
+}
+
+/// While calls arrive from everywhere: what a handler has finished comes back, and what was sent is answered, or its
+/// client sees the end.
+#[test]
+fn a_shutdown_under_load_loses_nothing() {
+    for round in 0..10 {
+        for framing in FRAMINGS {
+            let (_dir, path) = place();
+            let finished = Arc::new(AtomicUsize::new(0));
+            let server = Server::builder().module(Tally(Arc::clone(&finished))).framing(framing).bind(&path).unwrap();
+            server.start().unwrap();
+            let succeeded = AtomicUsize::new(0);
+            thread::scope(|scope| {
+                for number in 0..6 {
+                    let client = Raw::connect(&path, framing);
+                    let (succeeded, finished) = (&succeeded, &finished);
+                    scope.spawn(move || {
+                        // Some send several calls ahead, some large ones.
+                        let (ahead, len) = ([1, 4][number % 2], [10, 15_000, 2 * MAX_DATA][number % 3]);
+                        let body = pattern(if framing == Framing::Datagram { len.min(15_000) } else { len });
+                        let (mut sent, mut answered) = (0, 0);
+                        let mut open = true;
+                        loop {
+                            while open && sent < answered + ahead {
+                                open = client.try_send(&call(1, 1, sent + 1, &body));
+                                sent += i64::from(open);
+                            }
+                            if answered == sent {
+                                break;
+                            }
+                            answered += 1;
+                            let reply = client.reply();
+                            assert_eq!(reply.sequence, answered, "a call was passed over");
+                            match reply.status() {
+                                Status::Success => {
+                                    succeeded.fetch_add(usize::from(reply.body == body), Ordering::SeqCst)
+                                }
+                                status => {
+                                    assert_eq!(status, Status::Failure);
+                                    assert!(finished.load(Ordering::SeqCst) > 0);
+                                    0
+                                }
+                            };
+                        }
+                        // Half a call may have been left over.
+                        while client.try_reply().is_some() {}
+                    });
+                }
+                await_that("there is some load", || finished.load(Ordering::SeqCst) > 50 * (round + 1));
+                assert_eq!(server.shutdown(PATIENCE), Ok(()));
+            });
+            assert_eq!(succeeded.load(Ordering::SeqCst), finished.load(Ordering::SeqCst));
+        }
+    }
+}
