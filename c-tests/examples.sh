@@ -1,0 +1,132 @@
+#!/bin/sh
+# The examples: those in C compiled with nothing but pkg-config's flags against the installed library, shared and
+# static; those in Rust by cargo. Each server is called by each of its clients and then told to end.
+. "$(dirname "$0")/shell/tap.sh"
+. "$(dirname "$0")/shell/installed.sh"
+
+need readelf seq
+programs=$work/programs
+mkdir "$programs"
+
+# A copy: the examples may lean on nothing that lies around them in the tree.
+cp -R "$root/examples" "$work/examples"
+chmod -R u+w "$work/examples"
+
+# compile ABI LINKAGE NAME SOURCE…
+compile() (
+	abi=$1
+	linkage=$2
+	program=$programs/$3-$1-$2
+	shift 3
+	cd "$work/examples" && $CC $strict -I. -o "$program" "$@" -pthread $(flags "$abi" "$linkage")
+)
+
+linked_as_told() {
+	[ -x "$programs/$3-$1-$2" ] || return 1
+	if [ "$2" = static ]; then
+		! readelf -dW "$programs/$3-$1-$2" | grep "NEEDED.*libdrpc"
+	else
+		readelf -dW "$programs/$3-$1-$2" | grep "NEEDED.*libdrpc-$1.so"
+	fi
+}
+
+# run PROGRAM ARGUMENT…
+run() {
+	LD_LIBRARY_PATH=$prefix/lib timeout 60 "$@"
+}
+
+# served_by SERVER COMMAND…: runs the command while the server listens on $sock, then ends the server. Both have to
+# end well, and the socket has to be gone.
+served_by() {
+	sock=$work/example.sock
+	program=$1
+	shift
+	: >"$work/server.log"
+	run "$programs/$program" "$sock" >"$work/server.log" 2>&1 &
+	server=$!
+	started "$server"
+	tries=0
+	until grep -q listening "$work/server.log"; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 1000 ] || fail 'the server does not start' || return 1
+		sleep 0.01
+	done
+	command_rc=0
+	"$@" || command_rc=$?
+	kill "$server"
+	server_rc=0
+	wait "$server" || server_rc=$?
+	over "$server"
+	cat "$work/server.log"
+	same 'exit code of the client' 0 "$command_rc" && same 'exit code of the server' 0 "$server_rc" &&
+		test ! -e "$sock"
+}
+
+greets() {
+	run "$programs/hello_client-$kind" "$sock" world >"$work/client.log" 2>&1
+	client_rc=$?
+	cat "$work/client.log"
+	[ "$client_rc" -eq 0 ] && grep 'Hello, world!' "$work/client.log" && grep 'SUCCESS' "$work/client.log"
+}
+
+shares() {
+	run "$programs/shared_client-$kind" "$sock" >"$work/client.log" 2>&1
+	client_rc=$?
+	cat "$work/client.log"
+	[ "$client_rc" -eq 0 ] && grep '^4 threads, 4000 calls, 4000 right replies$' "$work/client.log" &&
+		grep '^counter: 1$' "$work/client.log"
+}
+
+# Lines that come back, be it in another order; the last one has no end.
+lines() {
+	seq 500
+	printf last
+}
+returns_lines() {
+	lines | run "$programs/async_client-$kind" "$sock" >"$work/client.log" || return 1
+	{ lines && echo; } | sort >"$work/expected"
+	sort "$work/client.log" | diff "$work/expected" -
+}
+
+# says TEXT COMMAND…: fails, and says why.
+says() {
+	text=$1
+	shift
+	! "$@" >"$work/client.log" 2>&1 </dev/null && cat "$work/client.log" && grep -e "$text" "$work/client.log"
+}
+
+# A second server leaves a live socket alone, and the first goes on.
+stays() {
+	says 'address already in use' run "$programs/$1" "$sock" && returns_lines
+}
+
+sources_of() {
+	case $1 in
+	hello_server) echo hello_server.c hello.pb-c.c ;;
+	hello_client) echo "$2/hello_client.c" hello.pb-c.c ;;
+	*) echo "$1.c" ;;
+	esac
+}
+
+for abi in $abis; do
+	for linkage in shared static; do
+		kind=$abi-$linkage
+		for name in hello_server hello_client managed_server loop_server shared_client async_client; do
+			check "$abi $linkage: $name compiles" \
+				compile "$abi" "$linkage" "$name" $(sources_of "$name" "$abi")
+			check "$abi $linkage: $name is linked as told" linked_as_told "$abi" "$linkage" "$name"
+		done
+		check "$abi $linkage: hello_server greets its client" served_by "hello_server-$kind" greets
+		for server in managed_server loop_server; do
+			check "$abi $linkage: $server serves shared_client" served_by "$server-$kind" shares
+			check "$abi $linkage: $server serves async_client" served_by "$server-$kind" returns_lines
+			check "$abi $linkage: $server leaves a live socket alone" \
+				served_by "$server-$kind" stays "$server-$kind"
+		done
+		for client in shared_client async_client; do
+			check "$abi $linkage: $client says that there is no server" \
+				says 'none.sock: no such file or directory' run "$programs/$client-$kind" "$work/none.sock"
+		done
+	done
+done
+finish
