@@ -35,16 +35,28 @@ run() {
 	LD_LIBRARY_PATH=$prefix/lib timeout 60 "$@"
 }
 
-# served_by SERVER COMMAND…: runs the command while the server listens on $sock, then ends the server. Both have to
+# How servers are told to end: those in C by a signal, the one in Rust by the end of its input.
+by_signal() {
+	kill "$server"
+}
+by_input() {
+	exec 4>&-
+}
+
+# served_by HOW SERVER COMMAND…: runs the command while the server listens on $sock, then ends the server. Both have to
 # end well, and the socket has to be gone.
 served_by() {
+	how=$1
+	program=$2
+	shift 2
 	sock=$work/example.sock
-	program=$1
-	shift
 	: >"$work/server.log"
-	run "$programs/$program" "$sock" >"$work/server.log" 2>&1 &
+	rm -f "$work/input"
+	mkfifo "$work/input"
+	LD_LIBRARY_PATH=$prefix/lib timeout 60 "$program" "$sock" <"$work/input" >"$work/server.log" 2>&1 &
 	server=$!
 	started "$server"
+	exec 4>"$work/input"
 	tries=0
 	until grep -q listening "$work/server.log"; do
 		tries=$((tries + 1))
@@ -53,24 +65,26 @@ served_by() {
 	done
 	command_rc=0
 	"$@" || command_rc=$?
-	kill "$server"
+	"$how"
 	server_rc=0
 	wait "$server" || server_rc=$?
 	over "$server"
+	exec 4>&-
 	cat "$work/server.log"
 	same 'exit code of the client' 0 "$command_rc" && same 'exit code of the server' 0 "$server_rc" &&
 		test ! -e "$sock"
 }
 
+# greets CLIENT, shares CLIENT, returns_lines CLIENT: the client gets what it should.
 greets() {
-	run "$programs/hello_client-$kind" "$sock" world >"$work/client.log" 2>&1
+	run "$1" "$sock" world >"$work/client.log" 2>&1
 	client_rc=$?
 	cat "$work/client.log"
 	[ "$client_rc" -eq 0 ] && grep 'Hello, world!' "$work/client.log" && grep 'SUCCESS' "$work/client.log"
 }
 
 shares() {
-	run "$programs/shared_client-$kind" "$sock" >"$work/client.log" 2>&1
+	run "$1" "$sock" >"$work/client.log" 2>&1
 	client_rc=$?
 	cat "$work/client.log"
 	[ "$client_rc" -eq 0 ] && grep '^4 threads, 4000 calls, 4000 right replies$' "$work/client.log" &&
@@ -83,7 +97,7 @@ lines() {
 	printf last
 }
 returns_lines() {
-	lines | run "$programs/async_client-$kind" "$sock" >"$work/client.log" || return 1
+	lines | run "$1" "$sock" >"$work/client.log" || return 1
 	{ lines && echo; } | sort >"$work/expected"
 	sort "$work/client.log" | diff "$work/expected" -
 }
@@ -95,9 +109,9 @@ says() {
 	! "$@" >"$work/client.log" 2>&1 </dev/null && cat "$work/client.log" && grep -e "$text" "$work/client.log"
 }
 
-# A second server leaves a live socket alone, and the first goes on.
+# stays SERVER CLIENT: a second server leaves a live socket alone, and the first goes on.
 stays() {
-	says 'address already in use' run "$programs/$1" "$sock" && returns_lines
+	says "$sock" run "$1" "$sock" && shares "$2"
 }
 
 sources_of() {
@@ -116,12 +130,16 @@ for abi in $abis; do
 				compile "$abi" "$linkage" "$name" $(sources_of "$name" "$abi")
 			check "$abi $linkage: $name is linked as told" linked_as_told "$abi" "$linkage" "$name"
 		done
-		check "$abi $linkage: hello_server greets its client" served_by "hello_server-$kind" greets
-		for server in managed_server loop_server; do
-			check "$abi $linkage: $server serves shared_client" served_by "$server-$kind" shares
-			check "$abi $linkage: $server serves async_client" served_by "$server-$kind" returns_lines
-			check "$abi $linkage: $server leaves a live socket alone" \
-				served_by "$server-$kind" stays "$server-$kind"
+		check "$abi $linkage: hello_server greets its client" \
+			served_by by_signal "$programs/hello_server-$kind" greets "$programs/hello_client-$kind"
+		for name in managed_server loop_server; do
+			program=$programs/$name-$kind
+			check "$abi $linkage: $name serves shared_client" \
+				served_by by_signal "$program" shares "$programs/shared_client-$kind"
+			check "$abi $linkage: $name serves async_client" \
+				served_by by_signal "$program" returns_lines "$programs/async_client-$kind"
+			check "$abi $linkage: $name leaves a live socket alone" \
+				served_by by_signal "$program" stays "$program" "$programs/shared_client-$kind"
 		done
 		for client in shared_client async_client; do
 			check "$abi $linkage: $client says that there is no server" \
@@ -129,4 +147,17 @@ for abi in $abis; do
 		done
 	done
 done
+
+# ---- Those in Rust, which speak the wire format of 2.8
+
+build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" -p drpc --examples
+rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
+check 'Rust: the server serves the client' served_by by_input "$rust/server" shares "$rust/client"
+check 'Rust: the server serves a client in C' \
+	served_by by_input "$rust/server" shares "$programs/shared_client-2.8-shared"
+check 'Rust: the client is served by a server in C' \
+	served_by by_signal "$programs/managed_server-2.8-shared" shares "$rust/client"
+check 'Rust: the server leaves a live socket alone' served_by by_input "$rust/server" stays "$rust/server" "$rust/client"
+check 'Rust: the client says that there is no server' \
+	says 'none.sock: no such file or directory' run "$rust/client" "$work/none.sock"
 finish
