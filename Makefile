@@ -1,7 +1,7 @@
 # Builds, tests and installs libdrpc. GNU make.
 #
 #   make            the libraries, in build/lib
-#   make demo       the hello examples over both libraries
+#   make demo       examples over both libraries
 #   make check      every test; each part of it is a target of its own, see CHECKS
 #   make install    PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 #   make uninstall  the same variables
@@ -55,7 +55,9 @@ SHARED := $(ABIS:%=$(LIB)/libdrpc-%.so.$(VERSION))
 LINKS := $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)) $(ABIS:%=$(LIB)/libdrpc-%.so)
 STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
 PC := $(ABIS:%=drpc-%.pc)
-EXAMPLES := $(foreach abi,$(ABIS),$(BUILD)/examples/$(abi)/hello_server $(BUILD)/examples/$(abi)/hello_client)
+# Examples that are one source for both ABIs, and all of them as they are built.
+STANDALONE := managed_server loop_server shared_client async_client
+EXAMPLES := $(foreach abi,$(ABIS),$(addprefix $(BUILD)/examples/$(abi)/,hello_server hello_client $(STANDALONE)))
 # Relative to include/: 0.8/daos/drpc.h and so on.
 HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
 # Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
@@ -119,10 +121,11 @@ headers: setup-build
 
 # --- Examples
 
-# libprotobuf-c is for the messages of the example (hello.pb-c.c): the library has no need of it.
+# libprotobuf-c is for the messages of the hello examples (hello.pb-c.c): the library has no need of it. Threads are
+# those of shared_client.
 define link_example
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) -Iexamples -Iinclude/$* -L$(LIB) -ldrpc-$* \
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.c,$^) -Iexamples -Iinclude/$* -L$(LIB) -ldrpc-$* \
 		-Wl,-rpath,$(LIB) $$(pkg-config --cflags --libs libprotobuf-c)
 endef
 
@@ -133,6 +136,13 @@ $(BUILD)/examples/%/hello_server: examples/hello_server.c $(EXAMPLE_SOURCES) $(L
 
 $(BUILD)/examples/%/hello_client: examples/%/hello_client.c $(EXAMPLE_SOURCES) $(LIB)/libdrpc-%.so | setup-demo
 	$(link_example)
+
+# $(1) a name of STANDALONE
+define rule_of_example
+$(BUILD)/examples/%/$(1): examples/$(1).c $(HEADERS:%=include/%) $(LIB)/libdrpc-%.so | setup-demo
+	$$(link_example)
+endef
+$(foreach example,$(STANDALONE),$(eval $(call rule_of_example,$(example))))
 
 examples: setup-demo $(EXAMPLES)
 

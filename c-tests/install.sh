@@ -1,25 +1,11 @@
 #!/bin/sh
-# The installed library: what `make install` puts where, programs compiled with
-# nothing but pkg-config's flags, shared and static, and what is left after
-# `make uninstall`.
+# The installed library: what `make install` puts where, programs of the archive
+# alone, and what is left after `make uninstall`.
 . "$(dirname "$0")/shell/tap.sh"
+. "$(dirname "$0")/shell/installed.sh"
 
-need nm readelf ldd timeout
-prefix=$work/prefix
+need nm readelf ldd
 stage=$work/stage
-archives=$work/archives
-install_into "$prefix"
-
-# The same without the shared libraries: there is nothing but the archives to link with.
-install_with install "$archives" '' >"$work/install.log" 2>&1 || {
-	sed 's/^/# /' "$work/install.log"
-	exit 1
-}
-rm "$archives"/lib/libdrpc-*.so*
-
-# A copy: the examples may lean on nothing that lies around them in the tree.
-cp -R "$root/examples" "$work/examples"
-chmod -R u+w "$work/examples"
 
 files_in() {
 	(cd "$1" && find . ! -type d | sort)
@@ -113,81 +99,6 @@ for abi in $abis; do
 	check "$abi: the shared library is under 600 KB" test "$(wc -c <"$lib.so")" -lt 600000
 	check "$abi: the archive is under 2 MB" test "$(wc -c <"$lib.a")" -lt 2000000
 	note "$abi: shared $(wc -c <"$lib.so") bytes, archive $(wc -c <"$lib.a") bytes"
-done
-
-# ---- The examples, with pkg-config's flags alone
-
-# flags ABI LINKAGE: what pkg-config says, where only the one kind of library is.
-flags() {
-	case $2 in
-	shared) pkg-config --cflags --libs "drpc-$1" libprotobuf-c ;;
-	static) PKG_CONFIG_PATH=$archives/lib/pkgconfig \
-		pkg-config --static --cflags --libs "drpc-$1" libprotobuf-c ;;
-	esac
-}
-
-# example ABI LINKAGE NAME SOURCE
-example() {
-	(
-		cd "$work/examples" &&
-			$CC -Wall -Wextra -Werror -I. -o "$work/$3-$1-$2" "$4" hello.pb-c.c \
-				$(flags "$1" "$2")
-	)
-}
-
-linked_as_told() {
-	[ -x "$work/$3-$1-$2" ] || return 1
-	if [ "$2" = static ]; then
-		! readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc"
-	else
-		readelf -dW "$work/$3-$1-$2" | grep "NEEDED.*libdrpc-$1.so"
-	fi
-}
-
-# greets ABI LINKAGE: client and server, then the server is told to end.
-greets() {
-	[ "$2" = static ] || {
-		LD_LIBRARY_PATH=$prefix/lib
-		export LD_LIBRARY_PATH
-	}
-	sock=$work/hello-$1-$2.sock
-	: >"$work/server.log"
-	timeout 60 "$work/hello_server-$1-$2" "$sock" >"$work/server.log" 2>&1 &
-	server=$!
-	started "$server"
-	tries=0
-	until grep -q listening "$work/server.log"; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 1000 ] || fail 'the server does not start' || return 1
-		sleep 0.01
-	done
-	client_rc=0
-	timeout 60 "$work/hello_client-$1-$2" "$sock" world >"$work/client.log" 2>&1 || client_rc=$?
-	kill "$server"
-	server_rc=0
-	wait "$server" || server_rc=$?
-	over "$server"
-	unset LD_LIBRARY_PATH
-	cat "$work/server.log" "$work/client.log"
-	same 'exit code of the client' 0 "$client_rc" &&
-		same 'exit code of the server' 0 "$server_rc" &&
-		grep 'Hello, world!' "$work/client.log" &&
-		grep 'SUCCESS' "$work/client.log" &&
-		[ ! -e "$sock" ]
-}
-
-for abi in $abis; do
-	for linkage in shared static; do
-		check "$abi $linkage: hello_server compiles" \
-			example "$abi" "$linkage" hello_server hello_server.c
-		check "$abi $linkage: hello_client compiles" \
-			example "$abi" "$linkage" hello_client "$abi/hello_client.c"
-		check "$abi $linkage: hello_server is linked as told" \
-			linked_as_told "$abi" "$linkage" hello_server
-		check "$abi $linkage: hello_client is linked as told" \
-			linked_as_told "$abi" "$linkage" hello_client
-		check "$abi $linkage: the client is greeted" greets "$abi" "$linkage"
-	done
 done
 
 # ---- The archive without libprotobuf-c, and the version of everything

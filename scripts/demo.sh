@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the hello examples: for each ABI a server on a socket in a temporary directory, and a client that calls it.
+# Runs examples: for each ABI a server on a socket in a temporary directory, and a client that calls it; first those of
+# the plain API, then the managed server and the shared client.
 #
 #   scripts/demo.sh EXAMPLES_DIRECTORY ABI...
 #
@@ -17,26 +18,31 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 fail() {
-	echo "not ok - demo of libdrpc-$abi: $*"
+	echo "not ok - demo of libdrpc-$abi: $pair: $*"
 	exit 1
 }
 
-for abi; do
-	echo "libdrpc-$abi"
-	socket=$dir/hello-$abi.sock
+# demo SERVER CLIENT ARGUMENT...: has the client call the server on a socket of its own, and ends the server.
+demo() {
+	pair="$1, $2"
+	server_program=$examples/$abi/$1
+	client_program=$examples/$abi/$2
+	socket=$dir/$1-$abi.sock
+	shift 2
 
 	# The server says when it listens; reading that from a pipe waits exactly as long as it takes, and ends at once
 	# should the server die. The time limits only keep a broken build from waiting for ever.
-	mkfifo "$dir/said-$abi"
-	timeout -k 5 60 "$examples/$abi/hello_server" "$socket" >"$dir/said-$abi" &
+	rm -f "$dir/said"
+	mkfifo "$dir/said"
+	timeout -k 5 60 "$server_program" "$socket" >"$dir/said" &
 	server=$!
-	exec 3<"$dir/said-$abi"
+	exec 3<"$dir/said"
 	read -r said <&3 || fail "the server did not start"
 	echo "server: $said"
 
 	status=0
-	timeout -k 5 30 "$examples/$abi/hello_client" "$socket" world >"$dir/answer-$abi" || status=$?
-	sed 's/^/client: /' "$dir/answer-$abi"
+	timeout -k 5 30 "$client_program" "$socket" "$@" >"$dir/answer" || status=$?
+	sed 's/^/client: /' "$dir/answer"
 	[ "$status" = 0 ] || fail "the client ended with status $status"
 
 	kill "$server"
@@ -47,5 +53,11 @@ for abi; do
 	exec 3<&-
 	[ "$status" = 0 ] || fail "the server ended with status $status"
 	[ ! -e "$socket" ] || fail "the server left its socket behind"
-	echo "ok - demo of libdrpc-$abi"
+	echo "ok - demo of libdrpc-$abi: $pair"
+}
+
+for abi; do
+	echo "libdrpc-$abi"
+	demo hello_server hello_client world
+	demo managed_server shared_client
 done

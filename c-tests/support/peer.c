@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "../abi.h"
-
-/* Long enough for a loaded machine under valgrind, short enough to fail. */
-#define PATIENCE_MS 20000
+#include "patience.h"
 
 static void
 die(const char *what)

@@ -1,0 +1,91 @@
+#define _GNU_SOURCE
+#include "shared.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "body.h"
+#include "patience.h"
+#include "peer.h"
+
+void
+shared_make(struct shared *shared)
+{
+	dir_make(&shared->dir);
+	shared->listener = peer_listen(shared->dir.sock);
+	shared->peer     = -1;
+	assert_int_equal(drpc_client_create(shared->dir.sock, &shared->client), 0);
+	assert_non_null(shared->client);
+}
+
+void
+shared_set(struct shared *shared, int option, uint64_t value)
+{
+	assert_int_equal(drpc_client_set(shared->client, option, value), 0);
+}
+
+void
+shared_connect(struct shared *shared)
+{
+	assert_int_equal(drpc_client_connect(shared->client), 0);
+	shared_accept(shared);
+}
+
+void
+shared_accept(struct shared *shared)
+{
+	struct pollfd ready = {.fd = shared->listener, .events = POLLIN};
+
+	if (shared->peer >= 0)
+		close(shared->peer);
+	assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+	shared->peer = accept4(shared->listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(shared->peer >= 0);
+}
+
+bool
+shared_is_knocking(const struct shared *shared)
+{
+	return !peer_is_quiet(shared->listener);
+}
+
+int64_t
+shared_expect(struct shared *shared, int32_t method)
+{
+	struct peer_call in;
+	int64_t          sequence;
+
+	assert_true(peer_recv_call(shared->peer, &in));
+	assert_int_equal(in.call.module, 100);
+	assert_int_equal(in.call.method, method);
+	assert_int_equal(in.call.len, method);
+	assert_true(body_is(in.call.body, in.call.len));
+	sequence = in.call.sequence;
+	free(in.msg);
+	return sequence;
+}
+
+void
+shared_answer(struct shared *shared, int64_t sequence, size_t len)
+{
+	uint8_t *body = body_new(len);
+
+	assert_true(peer_send_response(shared->peer, sequence, 0, body, len));
+	free(body);
+}
+
+void
+shared_end(struct shared *shared)
+{
+	drpc_client_destroy(shared->client);
+	if (shared->peer >= 0)
+		close(shared->peer);
+	close(shared->listener);
+	dir_remove(&shared->dir);
+}

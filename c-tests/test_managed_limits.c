@@ -1,0 +1,556 @@
+/* The limits of the managed server, each a good deal smaller than its default, and its counters. */
+#include "abi.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/body.h"
+#include "support/descriptors.h"
+#include "support/exchange.h"
+#include "support/gate.h"
+#include "support/managed.h"
+#include "support/patience.h"
+#include "support/peer.h"
+
+static struct drpc_server_stats
+stats(const struct managed *managed)
+{
+	struct drpc_server_stats stats = {.size = sizeof(stats)};
+
+	assert_int_equal(drpc_server_get_stats(managed->server, &stats), 0);
+	return stats;
+}
+
+/* A server with one option set. */
+static void
+make(struct managed *managed, int option, uint64_t value)
+{
+	managed_make(managed);
+	managed_set(managed, option, value);
+	managed_register(managed, ECHO, managed_echo, NULL);
+	managed_start(managed);
+}
+
+/* --- sessions --------------------------------------------------------------------------------- */
+
+/* The second client is accepted when the first has gone, and not before. */
+static void
+sessions_in_total(void **state)
+{
+	struct managed managed;
+	int            peers[2];
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_SESSIONS, 1);
+	peers[0] = peer_connect(managed.dir.sock);
+	exchange_echo(peers[0], ECHO, 1);
+	peers[1] = peer_connect(managed.dir.sock);
+	exchange_send(peers[1], ECHO, 0, 1, 10);
+	exchange_echo(peers[0], ECHO, 2);
+	assert_true(peer_is_quiet(peers[1]));
+	assert_int_equal(stats(&managed).sessions, 1);
+	close(peers[0]);
+	exchange_expect(peers[1], 1, DRPC__STATUS__SUCCESS, 10);
+	assert_true(stats(&managed).limit_sessions > 0);
+	close(peers[1]);
+	managed_end(&managed);
+}
+
+/* Two sessions of a user who may have one: the exit status of a child that is that user. */
+static int
+call_twice(const char *path)
+{
+	struct peer_response out[2];
+	int                  peers[2];
+	int                  i;
+
+	/* From root's identity to another one; whoever is not root stays who he is. */
+	if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+		return 10;
+	for (i = 0; i < 2; i++) {
+		peers[i] = peer_connect(path);
+		if (!peer_send_call(peers[i], ECHO, 0, 1, NULL, 0) || !peer_recv_response(peers[i], &out[i]))
+			return 11;
+		free(out[i].msg);
+	}
+	if (out[0].resp.status != DRPC__STATUS__SUCCESS || out[1].resp.status != DRPC__STATUS__FAILURE)
+		return 12;
+	if (!peer_is_closed(peers[1]) || !peer_is_quiet(peers[0]))
+		return 13;
+	return 0;
+}
+
+static void
+sessions_of_one_user(void **state)
+{
+	struct managed managed;
+	int            status;
+	pid_t          child;
+	int            peers[2];
+	int            i;
+
+	(void)state;
+	managed_make(&managed);
+	assert_int_equal(chmod(managed.dir.path, 0755), 0);
+	managed_set(&managed, DRPC_SERVER_MODE, 0666);
+	managed_set(&managed, DRPC_SERVER_MAX_SESSIONS_PER_UID, 1);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	managed_start(&managed);
+	child = fork();
+	if (child == 0)
+		_exit(call_twice(managed.dir.sock));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(stats(&managed).limit_sessions_per_uid, 1);
+
+	/* Root may have as many as it likes. */
+	for (i = 0; i < 2 && geteuid() == 0; i++) {
+		peers[i] = peer_connect(managed.dir.sock);
+		exchange_echo(peers[i], ECHO, 1);
+	}
+	while (i-- > 0)
+		close(peers[i]);
+	managed_end(&managed);
+}
+
+static void
+time_without_a_call(void **state)
+{
+	struct managed managed;
+	int            peer;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_IDLE_TIME, 50);
+	peer = peer_connect(managed.dir.sock);
+	exchange_echo(peer, ECHO, 1);
+	assert_true(peer_is_closed(peer));
+	assert_int_equal(stats(&managed).limit_idle_time, 1);
+	close(peer);
+	managed_end(&managed);
+}
+
+/* --- messages ------------------------------------------------------------------------------------ */
+
+/* Answers with as many bytes as the method says. */
+static void
+answer_large(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	(void)session;
+	(void)arg;
+	resp->body.len  = (size_t)call->method;
+	resp->body.data = body_new(resp->body.len);
+}
+
+static void
+size_of_a_message(void **state)
+{
+	struct managed managed;
+	int            peer;
+
+	(void)state;
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_MAX_MESSAGE, 1000);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	managed_register(&managed, OTHER, answer_large, NULL);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, ECHO, 0, 1, 900);
+	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 900);
+	/* A reply that is too large is the handler's fault: the session goes on. */
+	exchange_send(peer, OTHER, 1000, 2, 0);
+	exchange_expect(peer, 2, DRPC__STATUS__FAILED_MARSHAL, 0);
+	exchange_echo(peer, ECHO, 3);
+	/* A call that is too large is the client's. */
+	exchange_send(peer, ECHO, 0, 4, 1000);
+	exchange_any(peer, DRPC__STATUS__FAILURE);
+	assert_true(peer_is_closed(peer));
+	assert_int_equal(stats(&managed).limit_message, 2);
+	close(peer);
+	managed_end(&managed);
+}
+
+/* 16 KiB is what receivers of DAOS 0.8 have room for; more can be allowed. */
+static void
+size_of_a_reply_unless_set(void **state)
+{
+	struct managed managed;
+	int            peer;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, OTHER, answer_large, NULL);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, OTHER, 20000, 1, 0);
+	if (ABI_CHUNKED)
+		exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 20000);
+	else
+		exchange_expect(peer, 1, DRPC__STATUS__FAILED_MARSHAL, 0);
+	close(peer);
+	managed_end(&managed);
+
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_MAX_MESSAGE, 30000);
+	managed_register(&managed, OTHER, answer_large, NULL);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, OTHER, 20000, 1, 0);
+	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 20000);
+	close(peer);
+	managed_end(&managed);
+}
+
+#ifdef DRPC_ABI_28
+/* The first of two chunks of a call. */
+static int
+send_half(const struct managed *managed)
+{
+	struct wire_header header = {.total = 2 * WIRE_CHUNK_MAX, .size = WIRE_CHUNK_MAX, .chunks = 2};
+	uint8_t           *part   = calloc(1, WIRE_CHUNK_MAX);
+	int                peer   = peer_connect(managed->dir.sock);
+
+	assert_true(peer_send_chunk(peer, &header, part, WIRE_CHUNK_MAX));
+	free(part);
+	return peer;
+}
+
+static void
+memory_for_partial_messages(void **state)
+{
+	struct managed managed;
+	int            peers[2];
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_PARTIAL, WIRE_CHUNK_MAX * 3 / 2);
+	peers[0] = send_half(&managed);
+	/* The first one has been read, so that the second is one too many. */
+	UNTIL(stats(&managed).sessions == 1);
+	peers[1] = send_half(&managed);
+	/* One of the two; which one, the kernel knows. */
+	UNTIL(stats(&managed).limit_partial == 1);
+	UNTIL(!peer_is_quiet(peers[0]) || !peer_is_quiet(peers[1]));
+	assert_int_not_equal(peer_is_quiet(peers[0]), peer_is_quiet(peers[1]));
+	exchange_any(peer_is_quiet(peers[0]) ? peers[1] : peers[0], DRPC__STATUS__FAILURE);
+	close(peers[0]);
+	close(peers[1]);
+	managed_end(&managed);
+}
+
+static void
+time_for_a_message(void **state)
+{
+	struct managed managed;
+	int            peer;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MESSAGE_TIME, 50);
+	peer = send_half(&managed);
+	exchange_any(peer, DRPC__STATUS__FAILURE);
+	assert_true(peer_is_closed(peer));
+	assert_int_equal(stats(&managed).limit_message_time, 1);
+	close(peer);
+	/* Time between messages does not count. */
+	peer = peer_connect(managed.dir.sock);
+	exchange_echo(peer, ECHO, 1);
+	usleep(100000);
+	exchange_echo(peer, ECHO, 2);
+	close(peer);
+	managed_end(&managed);
+}
+#endif
+
+/* --- replies ------------------------------------------------------------------------------------------ */
+
+/* Calls until the server does not take more: its replies are not read, and so it does not read either. */
+static void
+call_without_reading(int peer)
+{
+	uint8_t *body = body_new(16000);
+	int      i;
+
+	for (i = 0; i < 1000 && peer_send_call(peer, ECHO, 0, i, body, 16000); i++)
+		;
+	free(body);
+}
+
+static void
+time_for_a_reply(void **state)
+{
+	struct managed managed;
+	int            peer;
+	int            other;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_REPLY_TIME, 50);
+	peer = peer_connect(managed.dir.sock);
+	/* Blocks until the server closes. */
+	call_without_reading(peer);
+	UNTIL(stats(&managed).limit_reply_time == 1);
+	UNTIL(stats(&managed).sessions == 0);
+	other = peer_connect(managed.dir.sock);
+	exchange_echo(other, ECHO, 1);
+	close(peer);
+	close(other);
+	managed_end(&managed);
+}
+
+static void
+memory_for_replies(void **state)
+{
+	struct managed managed;
+	int            peer;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_UNSENT, 1000);
+	peer = peer_connect(managed.dir.sock);
+	call_without_reading(peer);
+	UNTIL(stats(&managed).limit_unsent == 1);
+	close(peer);
+	managed_end(&managed);
+}
+
+/* --- calls at once ----------------------------------------------------------------------------------------- */
+
+enum { AT_ONCE = 70 };
+
+struct taken {
+	pthread_mutex_t      lock;
+	int                  count;
+	struct drpc_request *requests[AT_ONCE];
+};
+
+static void
+take(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	struct taken *taken = arg;
+
+	(void)call;
+	(void)resp;
+	pthread_mutex_lock(&taken->lock);
+	taken->requests[taken->count++] = drpc_session_defer(session);
+	pthread_mutex_unlock(&taken->lock);
+}
+
+static int
+taken_count(struct taken *taken)
+{
+	int count;
+
+	pthread_mutex_lock(&taken->lock);
+	count = taken->count;
+	pthread_mutex_unlock(&taken->lock);
+	return count;
+}
+
+/* Sends calls that are all taken, and then one more: it fails, unless there is no limit. */
+static void
+calls_at_once(int limit, int calls, bool fails)
+{
+	Drpc__Response resp  = DRPC__RESPONSE__INIT;
+	struct taken   taken = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct managed managed;
+	int            peer;
+	int            i;
+
+	managed_make(&managed);
+	if (limit >= 0)
+		managed_set(&managed, DRPC_SERVER_MAX_CALLS, (uint64_t)limit);
+	assert_int_equal(drpc_server_register(managed.server, ECHO, take, &taken, DRPC_SERVER_CONCURRENT), 0);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	for (i = 1; i <= calls; i++) {
+		exchange_send(peer, ECHO, 0, i, 0);
+		UNTIL(taken_count(&taken) == i);
+	}
+	if (fails) {
+		exchange_refused(peer, ECHO, 1000, DRPC__STATUS__FAILURE);
+		assert_int_equal(stats(&managed).limit_calls, 1);
+	}
+	/* Those before it are answered nevertheless. */
+	for (i = 1; i <= calls; i++) {
+		assert_int_equal(drpc_request_respond(taken.requests[i - 1], &resp), 0);
+		exchange_expect(peer, i, DRPC__STATUS__SUCCESS, 0);
+	}
+	if (fails)
+		assert_true(peer_is_closed(peer));
+	else
+		assert_true(peer_is_quiet(peer));
+	close(peer);
+	managed_end(&managed);
+}
+
+static void
+calls_of_one_session(void **state)
+{
+	(void)state;
+	calls_at_once(3, 3, true);
+	calls_at_once(-1, 64, true);
+	calls_at_once(0, AT_ONCE, false);
+}
+
+/* --- counters -------------------------------------------------------------------------------------------------- */
+
+static void
+stats_refuse_wrong_arguments(void **state)
+{
+	struct drpc_server_stats stats = {.size = sizeof(stats)};
+	uint64_t                 answered[9];
+	struct managed           managed;
+
+	(void)state;
+	managed_make(&managed);
+	assert_int_equal(drpc_server_get_stats(NULL, &stats), -DER_INVAL);
+	assert_int_equal(drpc_server_get_stats(managed.server, NULL), -DER_INVAL);
+	stats.size = 0;
+	assert_int_equal(drpc_server_get_stats(managed.server, &stats), -DER_INVAL);
+	assert_int_equal(drpc_server_get_module_stats(NULL, ECHO, answered), -DER_INVAL);
+	assert_int_equal(drpc_server_get_module_stats(managed.server, ECHO, NULL), -DER_INVAL);
+	managed_end(&managed);
+}
+
+/* Takes a little, and answers with the method as the status. */
+static void
+answer_method(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	(void)session;
+	(void)arg;
+	usleep(2000);
+	resp->status = (Drpc__Status)call->method;
+}
+
+static void
+stats_count_what_happened(void **state)
+{
+	static const uint8_t     garbage[] = {0xff, 0xff, 0xff, 0xff};
+	struct drpc_server_stats before;
+	struct drpc_server_stats after;
+	uint64_t                 answered[9];
+	struct managed           managed;
+	uid_t                    other = geteuid() + 1;
+	int                      status;
+	int                      peer;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	managed_register(&managed, OTHER, answer_method, NULL);
+	managed_register(&managed, NOBODY, managed_echo, NULL);
+	assert_int_equal(drpc_server_allow(managed.server, NOBODY, &other, 1), 0);
+	managed_start(&managed);
+	before = stats(&managed);
+	assert_int_equal(before.size, sizeof(before));
+	assert_int_equal(before.sessions, 0);
+	assert_int_equal(before.accepted, 0);
+	assert_int_equal(before.calls, 0);
+
+	/* 2 calls of ECHO, 7 of OTHER of which 1 has a number without a name, 1 refused, 1 unknown, 1 that is none. */
+	peer = peer_connect(managed.dir.sock);
+	exchange_echo(peer, ECHO, 1);
+	exchange_echo(peer, ECHO, 2);
+	for (status = DRPC__STATUS__SUCCESS; status <= DRPC__STATUS__FAILED_UNMARSHAL_CALL; status++) {
+		exchange_send(peer, OTHER, status, 3, 0);
+		exchange_expect(peer, 3, status, 0);
+	}
+	exchange_send(peer, OTHER, 77, 4, 0);
+	exchange_expect(peer, 4, 77, 0);
+	exchange_refused(peer, NOBODY, 5, DRPC__STATUS__FAILURE);
+	exchange_refused(peer, 12345, 6, DRPC__STATUS__UNKNOWN_MODULE);
+	assert_true(peer_send_message(peer, garbage, sizeof(garbage)));
+	exchange_expect(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
+
+	after = stats(&managed);
+	assert_int_equal(after.sessions, 1);
+	assert_int_equal(after.accepted, 1);
+	assert_int_equal(after.calls, 11);
+	assert_int_equal(after.answered[DRPC__STATUS__SUCCESS], 3);
+	assert_int_equal(after.answered[DRPC__STATUS__SUBMITTED], 1);
+	assert_int_equal(after.answered[DRPC__STATUS__FAILURE], 2);
+	assert_int_equal(after.answered[DRPC__STATUS__UNKNOWN_MODULE], 2);
+	assert_int_equal(after.answered[DRPC__STATUS__UNKNOWN_METHOD], 1);
+	assert_int_equal(after.answered[DRPC__STATUS__FAILED_MARSHAL], 0);
+	assert_int_equal(after.answered[8], 1);
+	assert_int_equal(after.refused, 1);
+	assert_int_equal(after.malformed, 1);
+	assert_int_equal(after.handlers, 9);
+	assert_true(after.handler_ns >= 7 * 2000000);
+	assert_in_range(after.handler_ns_max, 2000000, after.handler_ns);
+	/* Bodies alone are 40 bytes each way, and no message is larger than its body by more than 40. */
+	assert_in_range(after.bytes_received, 40, 40 + 12 * 40);
+	assert_in_range(after.bytes_sent, 20, 20 + 12 * 40);
+	assert_int_equal(after.broken, 0);
+	assert_int_equal(after.unanswered, 0);
+
+	assert_int_equal(drpc_server_get_module_stats(managed.server, ECHO, answered), 0);
+	assert_int_equal(answered[DRPC__STATUS__SUCCESS], 2);
+	assert_int_equal(answered[DRPC__STATUS__FAILURE], 0);
+	assert_int_equal(drpc_server_get_module_stats(managed.server, OTHER, answered), 0);
+	for (status = DRPC__STATUS__SUCCESS; status <= DRPC__STATUS__FAILED_UNMARSHAL_CALL; status++)
+		assert_int_equal(answered[status], 1);
+	assert_int_equal(answered[8], 1);
+	assert_int_equal(drpc_server_get_module_stats(managed.server, 12345, answered), -DER_NONEXIST);
+
+	close(peer);
+	UNTIL(stats(&managed).sessions == 0);
+	assert_int_equal(stats(&managed).accepted, 1);
+	managed_end(&managed);
+}
+
+static void
+stats_count_who_had_to_wait(void **state)
+{
+	struct gate    gate = GATE_CLOSED;
+	struct managed managed;
+	int            peers[3];
+	int            i;
+
+	(void)state;
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_THREADS, 2);
+	managed_register(&managed, ECHO, managed_wait, &gate);
+	managed_start(&managed);
+	for (i = 0; i < 3; i++) {
+		peers[i] = peer_connect(managed.dir.sock);
+		if (i < 2) {
+			exchange_send(peers[i], ECHO, 0, 1, 10);
+			assert_true(gate_await(&gate, i + 1));
+		}
+	}
+	assert_int_equal(stats(&managed).waited, 0);
+	exchange_send(peers[2], ECHO, 0, 1, 10);
+	gate_open(&gate);
+	for (i = 0; i < 3; i++) {
+		exchange_expect(peers[i], 1, DRPC__STATUS__SUCCESS, 10);
+		close(peers[i]);
+	}
+	assert_true(stats(&managed).waited > 0);
+	managed_end(&managed);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(sessions_in_total),
+		unit(sessions_of_one_user),
+		unit(time_without_a_call),
+		unit(size_of_a_message),
+		unit(size_of_a_reply_unless_set),
+#ifdef DRPC_ABI_28
+		unit(memory_for_partial_messages),
+		unit(time_for_a_message),
+#endif
+		unit(time_for_a_reply),
+		unit(memory_for_replies),
+		unit(calls_of_one_session),
+		unit(stats_refuse_wrong_arguments),
+		unit(stats_count_what_happened),
+		unit(stats_count_who_had_to_wait),
+	};
+
+	return cmocka_run_group_tests_name("managed limits " ABI_NAME, tests, NULL, NULL);
+}

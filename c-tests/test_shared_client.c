@@ -1,0 +1,486 @@
+/* The shared client: arguments, connecting, calls of one and of several threads. */
+#include "abi.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <daos/drpc_progress.h>
+
+#include "support/body.h"
+#include "support/caller.h"
+#include "support/descriptors.h"
+#include "support/managed.h"
+#include "support/patience.h"
+#include "support/peer.h"
+#include "support/shared.h"
+
+static void
+no_result(int rc, Drpc__Response *resp, void *arg)
+{
+	(void)rc;
+	(void)resp;
+	(void)arg;
+	abort();
+}
+
+/* A call without a body. */
+static int
+call(struct drpc_client *client, Drpc__Response **resp)
+{
+	return drpc_client_call(client, ECHO, 0, NULL, 0, NULL, resp);
+}
+
+/* Something that is not NULL. */
+static Drpc__Response *
+rubbish(void)
+{
+	static Drpc__Response response;
+
+	return &response;
+}
+
+static void
+call_fails(struct drpc_client *client, int error)
+{
+	Drpc__Response *resp = rubbish();
+
+	assert_int_equal(call(client, &resp), error);
+	assert_null(resp);
+	assert_string_not_equal(drpc_last_error(), "");
+}
+
+/* --- arguments --------------------------------------------------------------------------------- */
+
+static void
+create_refuses_null(void **state)
+{
+	struct drpc_client *client = (struct drpc_client *)state; /* not NULL */
+
+	assert_int_equal(drpc_client_create(NULL, &client), -DER_INVAL);
+	assert_null(client);
+	assert_int_equal(drpc_client_create("/tmp/drpc.sock", NULL), -DER_INVAL);
+}
+
+static void
+functions_refuse_null(void **state)
+{
+	Drpc__Response *resp = rubbish();
+
+	(void)state;
+	assert_int_equal(drpc_client_set(NULL, DRPC_CLIENT_RETRIES, 1), -DER_INVAL);
+	assert_int_equal(drpc_client_connect(NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_wait_ready(NULL, 0), -DER_INVAL);
+	assert_false(drpc_client_is_connected(NULL));
+	assert_int_equal(drpc_client_close(NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_lock(NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_unlock(NULL), -DER_INVAL);
+	assert_int_equal(call(NULL, &resp), -DER_INVAL);
+	assert_null(resp);
+	assert_int_equal(drpc_client_submit(NULL, ECHO, 0, NULL, 0, NULL, no_result, NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_dispatch(NULL, 0), -DER_INVAL);
+	assert_int_equal(drpc_client_get_fd(NULL), -DER_INVAL);
+	drpc_client_destroy(NULL);
+	drpc_cancel_trigger(NULL);
+	drpc_cancel_destroy(NULL);
+}
+
+static void
+set_refuses_what_it_does_not_know(void **state)
+{
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	assert_int_equal(drpc_client_set(shared.client, 0, 1), -DER_INVAL);
+	assert_int_equal(drpc_client_set(shared.client, -1, 1), -DER_INVAL);
+	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_THREAD + 1, 1), -DER_INVAL);
+	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_PIPELINING, 2), -DER_INVAL);
+	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_THREAD, 2), -DER_INVAL);
+	shared_set(&shared, DRPC_CLIENT_TIMEOUT, PATIENCE_MS);
+	shared_set(&shared, DRPC_CLIENT_PIPELINING, 1);
+	shared_set(&shared, DRPC_CLIENT_RETRIES, 0);
+	shared_set(&shared, DRPC_CLIENT_MAX_MESSAGE, 1000);
+	shared_set(&shared, DRPC_CLIENT_THREAD, 0);
+	/* Nothing of that connects. */
+	assert_false(drpc_client_is_connected(shared.client));
+	assert_false(shared_is_knocking(&shared));
+	shared_connect(&shared);
+	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_TIMEOUT, 1), -DER_BUSY);
+	shared_end(&shared);
+}
+
+static void
+call_and_submit_refuse_wrong_arguments(void **state)
+{
+	struct drpc_call_options options = {.size = 0};
+	Drpc__Response          *resp    = rubbish();
+	struct shared            shared;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	assert_int_equal(drpc_client_call(shared.client, ECHO, 0, NULL, 1, NULL, &resp), -DER_INVAL);
+	assert_null(resp);
+	assert_int_equal(drpc_client_call(shared.client, ECHO, 0, NULL, 0, NULL, NULL), -DER_INVAL);
+	resp = rubbish();
+	assert_int_equal(drpc_client_call(shared.client, ECHO, 0, NULL, 0, &options, &resp), -DER_INVAL);
+	assert_null(resp);
+	assert_int_equal(drpc_client_submit(shared.client, ECHO, 0, NULL, 1, NULL, no_result, NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_submit(shared.client, ECHO, 0, NULL, 0, NULL, NULL, NULL), -DER_INVAL);
+	assert_int_equal(drpc_client_submit(shared.client, ECHO, 0, NULL, 0, &options, no_result, NULL), -DER_INVAL);
+	/* None of them has been sent. */
+	assert_true(peer_is_quiet(shared.peer));
+	shared_end(&shared);
+}
+
+/* --- connecting ---------------------------------------------------------------------------------- */
+
+static void
+connect_says_what_is_wrong(void **state)
+{
+	struct drpc_client *client;
+	struct dir          dir;
+	char                path[109];
+
+	(void)state;
+	dir_make(&dir);
+	assert_int_equal(drpc_client_create(dir.sock, &client), 0);
+	assert_int_equal(drpc_client_connect(client), -DER_NONEXIST);
+	assert_non_null(strstr(drpc_last_error(), dir.sock));
+	close(peer_listen(dir.sock));
+	/* ECONNREFUSED has no number of its own. */
+	assert_int_equal(drpc_client_connect(client), -DER_MISC);
+	assert_false(drpc_client_is_connected(client));
+	drpc_client_destroy(client);
+	dir_remove(&dir);
+
+	memset(path, 'x', 108);
+	path[108] = '\0';
+	assert_int_equal(drpc_client_create(path, &client), 0);
+	assert_int_equal(drpc_client_connect(client), -DER_BADPATH);
+	drpc_client_destroy(client);
+	assert_int_equal(drpc_client_create("", &client), 0);
+	assert_int_equal(drpc_client_connect(client), -DER_BADPATH);
+	drpc_client_destroy(client);
+}
+
+static void
+connect_and_close_are_idle_when_done(void **state)
+{
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	assert_int_equal(drpc_client_close(shared.client), 0);
+	shared_connect(&shared);
+	assert_true(drpc_client_is_connected(shared.client));
+	assert_int_equal(drpc_client_connect(shared.client), 0);
+	assert_false(shared_is_knocking(&shared));
+	assert_int_equal(drpc_client_close(shared.client), 0);
+	assert_false(drpc_client_is_connected(shared.client));
+	assert_true(peer_is_closed(shared.peer));
+	assert_int_equal(drpc_client_close(shared.client), 0);
+	shared_connect(&shared);
+	assert_true(drpc_client_is_connected(shared.client));
+	shared_end(&shared);
+}
+
+static void
+the_path_is_copied(void **state)
+{
+	struct drpc_client *client;
+	struct dir          dir;
+	char                path[sizeof(dir.sock)];
+	int                 listener;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	strcpy(path, dir.sock);
+	assert_int_equal(drpc_client_create(path, &client), 0);
+	memset(path, 'x', sizeof(path) - 1);
+	assert_int_equal(drpc_client_connect(client), 0);
+	drpc_client_destroy(client);
+	close(listener);
+	dir_remove(&dir);
+}
+
+/* Neither before the first connect nor after a close does a call connect. */
+static void
+calls_do_not_connect_by_themselves(void **state)
+{
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	call_fails(shared.client, -DER_UNREACH);
+	assert_int_equal(drpc_client_submit(shared.client, ECHO, 0, NULL, 0, NULL, no_result, NULL), -DER_UNREACH);
+	assert_false(shared_is_knocking(&shared));
+	shared_connect(&shared);
+	assert_int_equal(drpc_client_close(shared.client), 0);
+	call_fails(shared.client, -DER_UNREACH);
+	assert_int_equal(drpc_client_submit(shared.client, ECHO, 0, NULL, 0, NULL, no_result, NULL), -DER_UNREACH);
+	assert_false(shared_is_knocking(&shared));
+	shared_end(&shared);
+}
+
+static void *
+listen_late(void *arg)
+{
+	struct shared *shared = arg;
+
+	usleep(50000);
+	shared->listener = peer_listen(shared->dir.sock);
+	return NULL;
+}
+
+static void
+wait_ready_waits_for_the_server(void **state)
+{
+	struct shared shared;
+	struct caller caller;
+	pthread_t     thread;
+
+	(void)state;
+	shared_make(&shared);
+	close(shared.listener);
+	/* A dead socket, and then none. */
+	assert_int_equal(drpc_client_wait_ready(shared.client, 20), -DER_TIMEDOUT);
+	assert_int_equal(unlink(shared.dir.sock), 0);
+	assert_int_equal(drpc_client_wait_ready(shared.client, 20), -DER_TIMEDOUT);
+	assert_int_equal(pthread_create(&thread, NULL, listen_late, &shared), 0);
+	assert_int_equal(drpc_client_wait_ready(shared.client, -1), 0);
+	pthread_join(thread, NULL);
+	assert_true(drpc_client_is_connected(shared.client));
+	shared_accept(&shared);
+	caller_start(&caller, shared.client, 5, NULL);
+	shared_answer(&shared, shared_expect(&shared, 5), 6);
+	caller_answered(&caller, DRPC__STATUS__SUCCESS, 6);
+	shared_end(&shared);
+}
+
+static void
+wait_ready_does_not_wait_for_a_path_that_cannot_be(void **state)
+{
+	struct drpc_client *client;
+
+	(void)state;
+	assert_int_equal(drpc_client_create("", &client), 0);
+	assert_int_equal(drpc_client_wait_ready(client, PATIENCE_MS), -DER_BADPATH);
+	drpc_client_destroy(client);
+}
+
+/* --- calls ------------------------------------------------------------------------------------------ */
+
+static void
+a_call_gets_its_response(void **state)
+{
+	struct shared shared;
+	struct caller caller;
+	int64_t       first;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	caller_start(&caller, shared.client, 10, NULL);
+	first = shared_expect(&shared, 10);
+	shared_answer(&shared, first, 20);
+	caller_answered(&caller, DRPC__STATUS__SUCCESS, 20);
+	assert_true(first > 0);
+	/* The client counts its calls. */
+	caller_start(&caller, shared.client, 0, NULL);
+	assert_int_equal(shared_expect(&shared, 0), first + 1);
+	assert_true(peer_send_response(shared.peer, first + 1, DRPC__STATUS__UNKNOWN_METHOD, NULL, 0));
+	caller_answered(&caller, DRPC__STATUS__UNKNOWN_METHOD, 0);
+	shared_end(&shared);
+}
+
+enum { THREADS = 4 };
+
+struct worker {
+	pthread_t           thread;
+	struct drpc_client *client;
+	int                 number;
+	int                 calls;
+	int                 right;
+};
+
+/* Calls with a body of its own each, and counts those that come back. */
+static void *
+work(void *arg)
+{
+	struct worker  *worker = arg;
+	Drpc__Response *resp;
+	char            body[32];
+	int             i;
+
+	for (i = 0; i < worker->calls; i++) {
+		snprintf(body, sizeof(body), "thread %d, call %d", worker->number, i);
+		if (drpc_client_call(worker->client, ECHO, i, body, sizeof(body), NULL, &resp) != 0)
+			continue;
+		if (resp->status == DRPC__STATUS__SUCCESS && resp->body.len == sizeof(body) &&
+		    memcmp(resp->body.data, body, sizeof(body)) == 0)
+			worker->right++;
+		drpc_response_free(resp);
+	}
+	return NULL;
+}
+
+static void
+work_in_threads(struct drpc_client *client, int calls)
+{
+	struct worker workers[THREADS];
+	int           i;
+
+	for (i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.client = client, .number = i, .calls = calls};
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		assert_int_equal(workers[i].right, calls);
+	}
+}
+
+/* Has threads call a managed server whose module may be concurrent. */
+static void
+share(int pipelining, unsigned int flags, int thread)
+{
+	struct drpc_client *client;
+	struct managed      managed;
+
+	managed_make(&managed);
+	assert_int_equal(drpc_server_register(managed.server, ECHO, managed_echo, NULL, flags), 0);
+	managed_start(&managed);
+	assert_int_equal(drpc_client_create(managed.dir.sock, &client), 0);
+	assert_int_equal(drpc_client_set(client, DRPC_CLIENT_PIPELINING, pipelining), 0);
+	assert_int_equal(drpc_client_set(client, DRPC_CLIENT_THREAD, thread), 0);
+	assert_int_equal(drpc_client_connect(client), 0);
+	work_in_threads(client, 300);
+	drpc_client_destroy(client);
+	managed_end(&managed);
+}
+
+static void
+every_thread_gets_its_own_replies(void **state)
+{
+	(void)state;
+	share(0, 0, 0);
+	share(1, 0, 0);
+	share(1, DRPC_SERVER_CONCURRENT, 0);
+	share(1, DRPC_SERVER_CONCURRENT, 1);
+}
+
+static void
+plain_echo(Drpc__Call *call, Drpc__Response *resp)
+{
+	resp->body = call->body;
+	call->body = (ProtobufCBinaryData){0};
+}
+
+struct loop {
+	struct drpc_progress_context *context;
+	atomic_bool                   over;
+};
+
+static void *
+progress(void *arg)
+{
+	struct loop *loop = arg;
+
+	while (!loop->over)
+		drpc_progress(loop->context, 20);
+	return NULL;
+}
+
+/* The loop of the plain API serves them, too. */
+static void
+a_progress_loop_serves_threads(void **state)
+{
+	struct drpc_client *client;
+	struct loop         loop = {.over = false};
+	struct drpc        *listener;
+	struct dir          dir;
+	pthread_t           thread;
+
+	(void)state;
+	dir_make(&dir);
+	listener = abi_listen(dir.sock, plain_echo);
+	assert_non_null(listener);
+	loop.context = drpc_progress_context_create(listener);
+	assert_non_null(loop.context);
+	assert_int_equal(pthread_create(&thread, NULL, progress, &loop), 0);
+	assert_int_equal(drpc_client_create(dir.sock, &client), 0);
+	assert_int_equal(drpc_client_connect(client), 0);
+	work_in_threads(client, 100);
+	drpc_client_destroy(client);
+	loop.over = true;
+	pthread_join(thread, NULL);
+	drpc_progress_context_close(loop.context);
+	dir_remove(&dir);
+}
+
+/* Without the option the second call is sent when the first has its reply, with it at once. */
+static void
+pipelining_sends_without_waiting(void **state)
+{
+	struct shared shared;
+	struct caller callers[2];
+	int64_t       sequences[2];
+	int           pipelining;
+
+	(void)state;
+	for (pipelining = 0; pipelining < 2; pipelining++) {
+		shared_make(&shared);
+		shared_set(&shared, DRPC_CLIENT_PIPELINING, (uint64_t)pipelining);
+		shared_connect(&shared);
+		caller_start(&callers[0], shared.client, 10, NULL);
+		sequences[0] = shared_expect(&shared, 10);
+		caller_start(&callers[1], shared.client, 11, NULL);
+		if (pipelining) {
+			/* The replies come in the other order. */
+			sequences[1] = shared_expect(&shared, 11);
+			shared_answer(&shared, sequences[1], 21);
+			caller_answered(&callers[1], DRPC__STATUS__SUCCESS, 21);
+			assert_false(callers[0].over);
+			shared_answer(&shared, sequences[0], 20);
+			caller_answered(&callers[0], DRPC__STATUS__SUCCESS, 20);
+		} else {
+			usleep(20000);
+			assert_true(peer_is_quiet(shared.peer));
+			shared_answer(&shared, sequences[0], 20);
+			caller_answered(&callers[0], DRPC__STATUS__SUCCESS, 20);
+			sequences[1] = shared_expect(&shared, 11);
+			shared_answer(&shared, sequences[1], 21);
+			caller_answered(&callers[1], DRPC__STATUS__SUCCESS, 21);
+		}
+		shared_end(&shared);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(create_refuses_null),
+		unit(functions_refuse_null),
+		unit(set_refuses_what_it_does_not_know),
+		unit(call_and_submit_refuse_wrong_arguments),
+		unit(connect_says_what_is_wrong),
+		unit(connect_and_close_are_idle_when_done),
+		unit(the_path_is_copied),
+		unit(calls_do_not_connect_by_themselves),
+		unit(wait_ready_waits_for_the_server),
+		unit(wait_ready_does_not_wait_for_a_path_that_cannot_be),
+		unit(a_call_gets_its_response),
+		unit(every_thread_gets_its_own_replies),
+		unit(a_progress_loop_serves_threads),
+		unit(pipelining_sends_without_waiting),
+	};
+
+	return cmocka_run_group_tests_name("shared client " ABI_NAME, tests, NULL, NULL);
+}
