@@ -38,13 +38,13 @@ complain() {
 }
 
 for abi in $abis; do
-	for program in server client daemon shared; do
+	for program in server client daemon loop shared; do
 		source=$work/$program.c
 		[ "$program" = client ] && source=$work/client-$abi.c
 		check "$abi: the README's $program compiles" \
 			$CC -std=c11 -D_DEFAULT_SOURCE $strict $(cflags "$abi") -o "$work/$program-$abi" "$source" $(libs "$abi")
 	done
-	for server in server daemon; do
+	for server in server daemon loop; do
 		for client in client shared; do
 			check "$abi: the README's $client and $server talk" greet "$abi" "$server" "$client"
 		done
@@ -52,6 +52,6 @@ for abi in $abis; do
 	check "$abi: the README's client says what is wrong" complain "$abi"
 done
 check 'no program of the README is left out' same 'the programs' \
-	'client-0.8.c client-2.8.c daemon.c server.c shared.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
+	'client-0.8.c client-2.8.c daemon.c loop.c server.c shared.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
 
 finish

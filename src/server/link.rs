@@ -162,7 +162,11 @@ impl Answers for Link {
         self.change(&hub, |turn| {
             let flight = turn.state.lane.finish(tag).ok_or(Cause::SessionEnded)?;
             turn.state.active = Instant::now();
-            turn.reply(flight.slot, response)
+            turn.reply(flight.slot, response).map_err(|cause| match cause {
+                // The server has not noticed yet.
+                Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,
+                cause => cause,
+            })
         })
     }
 }
