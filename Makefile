@@ -66,7 +66,7 @@ INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`, in this order.
-CHECKS := fmt check-headers check-abi-size clippy doc test-rust check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 
 .PHONY: all demo check install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
 .DELETE_ON_ERROR:
@@ -168,6 +168,11 @@ doc: setup-build
 
 test-rust: setup-build
 	$(CARGO) test --workspace --no-fail-fast
+
+# shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
+# it needs a build of its own.
+test-shuttle: setup-build
+	RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/shuttle $(CARGO) test -p drpc --lib shuttle
 
 check-headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- check

@@ -76,7 +76,7 @@ impl<'a> CallRef<'a> {
     }
 
     /// The sequence of a call of which only the beginning has come; `None` when it cannot be told.
-    pub(crate) fn sequence_in(part: &[u8]) -> Option<i64> {
+    pub fn sequence_in(part: &[u8]) -> Option<i64> {
         let mut fields = Fields::new(part);
         let mut sequence = None;
         let mut rest = part;

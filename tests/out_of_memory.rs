@@ -7,15 +7,17 @@ mod peer;
 use std::fmt::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::transport::{self, Aftermath, Pace, Received};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
-use drpc::{Cause, Client, HeaderFault, PathFault, Phase};
+use drpc::{Cause, Client, HeaderFault, Module, PathFault, Phase, Request, Server, Status};
 use heap::Heap;
 use peer::{Peer, pattern};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A call whose record is put together in the record buffer, and one that is sent from where it lies.
 const SIZES: [usize; 3] = [0, 1000, 100_000];
@@ -246,4 +248,111 @@ fn errors_are_told_without_memory() {
         }
     });
     assert_eq!(made, 0);
+}
+
+/// Gives its calls to the test.
+struct Later(&'static Mutex<Vec<Request>>);
+
+impl Module for Later {
+    fn id(&self) -> i32 {
+        7
+    }
+
+    fn serve(&self, request: Request) {
+        self.0.lock().unwrap().push(request);
+    }
+}
+
+/// A server that this thread dispatches, and where its calls go.
+fn server(dir: &Path) -> (Server, &'static Mutex<Vec<Request>>) {
+    let requests: &Mutex<Vec<Request>> = Box::leak(Box::default());
+    (Server::builder().module(Later(requests)).bind(dir.join("drpc.sock")).unwrap(), requests)
+}
+
+fn client(server: &Server) -> Peer {
+    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    socket.connect(&SockAddr::unix(server.path()).unwrap()).unwrap();
+    Peer::new(socket)
+}
+
+fn dispatch(server: &Server) {
+    assert_eq!(server.dispatch(Some(Duration::ZERO)), Ok(true));
+}
+
+fn call(peer: &Peer, sequence: i64, body: &[u8]) {
+    let message = bytes(&CallRef { module: 7, method: 1, sequence, body }.encode(&[]));
+    cut(&message).iter().for_each(|record| peer.send(record));
+}
+
+fn assert_reply(peer: &Peer, sequence: i64, status: Status) {
+    let record = peer.receive();
+    let response = ResponseRef::decode(record.get(chunked::HEADER_LEN..).unwrap()).unwrap();
+    assert_eq!((response.sequence, response.status), (sequence, status.into()));
+}
+
+/// The call is answered, the session closed, and the server lives.
+#[test]
+fn a_server_without_memory_for_a_call_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, requests) = server(dir.path());
+    let (peer, other) = (client(&server), client(&server));
+    dispatch(&server);
+    call(&peer, 5, &pattern(100_000));
+    Heap::failing(0, 1, || dispatch(&server));
+    assert_reply(&peer, 5, Status::Failure);
+    dispatch(&server);
+    assert_eq!(peer.receive(), b"");
+    assert_eq!(server.stats().errors.no_memory, 1);
+    call(&other, 6, b"");
+    dispatch(&server);
+    requests.lock().unwrap().pop().unwrap().reply(Ok(Vec::new())).unwrap();
+    assert_reply(&other, 6, Status::Success);
+}
+
+#[test]
+fn a_server_without_memory_for_a_response_says_so() {
+    // First the place in the queue, then the copy.
+    for failing in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let (server, requests) = server(dir.path());
+        let peer = client(&server);
+        call(&peer, 5, b"");
+        dispatch(&server);
+        let request = requests.lock().unwrap().pop().unwrap();
+        let body = pattern(4 << 20);
+        let result = Heap::failing(failing, 1, || request.respond(Status::Success.into(), &body));
+        assert_eq!(result.unwrap_err().cause(), Cause::NoMemory);
+        assert_reply(&peer, 5, Status::Failure);
+        dispatch(&server);
+        assert_eq!(peer.receive(), b"");
+        assert_eq!(server.stats().errors.no_memory, 1);
+    }
+}
+
+/// What a session holds between two calls, however large they were.
+#[test]
+fn an_idle_session_holds_little_memory() {
+    const SESSIONS: usize = 100;
+    let dir = tempfile::tempdir().unwrap();
+    let (server, requests) = server(dir.path());
+    let peers: Vec<Peer> = (0..SESSIONS).map(|_| client(&server)).collect();
+    let before = Heap::held();
+    let body = pattern(2 * MAX_DATA);
+    for peer in &peers {
+        let records = cut(&bytes(&CallRef { module: 7, method: 1, sequence: 1, body: &body }.encode(&[])));
+        for record in &records {
+            peer.send(record);
+            dispatch(&server);
+        }
+        requests.lock().unwrap().pop().unwrap().reply(Ok(Vec::new())).unwrap();
+        assert_reply(peer, 1, Status::Success);
+        dispatch(&server);
+    }
+    drop(body);
+    let held = (Heap::held() - before) / SESSIONS as isize;
+    assert!((100..1024).contains(&held), "{held} bytes a session");
+    drop(peers);
+    while server.stats().sessions > 0 {
+        dispatch(&server);
+    }
 }

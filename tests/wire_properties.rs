@@ -176,6 +176,18 @@ fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
+    /// Wherever a call is cut, its sequence is told, or nothing; once the body has begun it is told.
+    #[test]
+    fn the_sequence_is_told_by_a_part_of_a_call(module: i32, sequence in integer(), body in body(), cut: prop::sample::Index) {
+        let call = CallRef { module, method: 1, sequence, body: &body };
+        let encoded = whole(&call.encode(&[]));
+        let cut = cut.index(encoded.len());
+        let told = CallRef::sequence_in(&encoded[..cut]);
+        prop_assert!(told.is_none_or(|told| told == sequence));
+        let head = whole(&CallRef { body: &[], ..call }.encode(&[])).len();
+        prop_assert_eq!(told.is_some(), cut > head || cut == head && sequence != 0);
+    }
+
     #[test]
     fn calls_are_encoded_as_prost_does(module: i32, method in integer(), sequence in integer(), body in body()) {
         let method = method as i32;

@@ -28,7 +28,12 @@ pub(super) enum Incoming {
         cause: Cause,
     },
     /// A record that makes no sense. There is no telling where the next message begins.
-    OutOfStep(Cause),
+    OutOfStep {
+        /// What is wrong with it.
+        cause: Cause,
+        /// It is what an older client sends, which takes the end of the connection for a success.
+        older: bool,
+    },
     /// No more will come.
     End,
 }
@@ -67,6 +72,7 @@ fn datagram(bytes: &[u8], limit: usize) -> Incoming {
 }
 
 fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
+    let first = !message.is_partial();
     match message.push(record) {
         Ok(Progress::Partial) => Incoming::Part,
         Ok(Progress::Complete(bytes)) => {
@@ -80,7 +86,7 @@ fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
             Incoming::Refused { sequence: CallRef::sequence_in(beginning), cause }
         }
         Err(cause @ Cause::NoMemory) => Incoming::Refused { sequence: None, cause },
-        Err(cause) => Incoming::OutOfStep(cause),
+        Err(cause) => Incoming::OutOfStep { cause, older: first && CallRef::decode(record).is_ok() },
     }
 }
 

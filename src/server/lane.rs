@@ -107,3 +107,100 @@ impl Lane {
         }
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: usize = 3;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// A call is read, if one may be.
+        Read {
+            concurrent: bool,
+        },
+        /// One of the calls is answered, or one that has been before.
+        Answer(usize),
+        Unsent(bool),
+        Close,
+        End,
+        Cut,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => any::<bool>().prop_map(|concurrent| Step::Read { concurrent }),
+            8 => (0..20_usize).prop_map(Step::Answer),
+            4 => any::<bool>().prop_map(Step::Unsent),
+            1 => Just(Step::Close),
+            1 => Just(Step::End),
+            1 => Just(Step::Cut),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        #[test]
+        fn calls_are_handled_in_order_and_answered_once(steps in prop::collection::vec(step(), 0..60)) {
+            let mut lane = Lane::new(false);
+            let (mut open, mut admitted) = (Vec::new(), 0);
+            let (mut unsent, mut closing, mut ended) = (false, false, false);
+            for step in steps {
+                match step {
+                    Step::Read { concurrent } => {
+                        let reads = lane.interest(unsent) == Interest::READ;
+                        let in_order = open.iter().any(|(_, concurrent)| !concurrent);
+                        prop_assert_eq!(reads, !unsent && !ended && !in_order);
+                        if reads {
+                            let tag = lane.admit(7, 0, concurrent, LIMIT);
+                            prop_assert_eq!(tag.is_some(), !closing && open.len() < LIMIT);
+                            if let Some(tag) = tag {
+                                prop_assert_eq!(tag, admitted);
+                                admitted += 1;
+                                open.push((tag, concurrent));
+                            }
+                        }
+                    }
+                    Step::Answer(which) => {
+                        let tag = which as u64;
+                        let was_open = open.iter().any(|(open, _)| *open == tag);
+                        prop_assert_eq!(lane.finish(tag).is_some(), was_open);
+                        open.retain(|(open, _)| *open != tag);
+                    }
+                    Step::Unsent(now) => unsent = now,
+                    Step::Close => {
+                        prop_assert_eq!(lane.close(), !closing);
+                        closing = true;
+                    }
+                    Step::End => {
+                        lane.end();
+                        ended = true;
+                    }
+                    Step::Cut => {
+                        let cut: Vec<u64> = lane.cut().iter().map(|flight| flight.tag).collect();
+                        let expected: Vec<u64> = open.drain(..).map(|(tag, _)| tag).collect();
+                        prop_assert_eq!(cut, expected);
+                    }
+                }
+                prop_assert_eq!(lane.is_idle(), open.is_empty());
+                prop_assert_eq!(lane.is_over(), ended && open.is_empty());
+                prop_assert_eq!((lane.is_serving(), lane.is_closing()), (!closing, closing));
+                prop_assert_eq!(lane.interest(true), Interest::WRITE);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_session_handles_nothing() {
+        let mut lane = Lane::new(true);
+        assert!(lane.is_refused());
+        assert_eq!(lane.interest(false), Interest::READ);
+        assert_eq!(lane.admit(1, 0, true, LIMIT), None);
+        assert!(lane.close());
+        assert!(!lane.is_refused());
+    }
+}

@@ -8,6 +8,7 @@ use super::incoming::{self, Incoming};
 use super::lane::{Flight, Lane};
 use super::remark::{Fault, Limit, Remark};
 use crate::error::Cause;
+use crate::framing::Framing;
 use crate::framing::chunked::Reassembly;
 use crate::message::{Call, Status};
 use crate::outbox::Outbox;
@@ -235,10 +236,13 @@ impl Turn<'_> {
                 self.fail(sequence);
                 self.close();
             }
-            Incoming::OutOfStep(cause) => {
+            Incoming::OutOfStep { cause, older } => {
                 // The rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
+                }
+                if older {
+                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
                 }
                 self.close();
                 self.state.lane.end();
@@ -306,8 +310,12 @@ impl Turn<'_> {
 
     /// Answers what was no call, or not a whole one.
     fn answer(&mut self, sequence: i64, status: Status) {
+        self.answer_as(self.hub.framing, sequence, status);
+    }
+
+    fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // The client that does not take it is dealt with as with every response.
-        let _ = self.send(&ResponseRef { sequence, status: status.into(), body: &[] });
+        let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
     /// Answers a call that is not handled.
@@ -318,7 +326,7 @@ impl Turn<'_> {
 
     /// Sends the response to a call, or one that says why it cannot be sent.
     fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let sent = self.send(response);
+        let sent = self.send(self.hub.framing, response);
         let (status, remark, fatal) = match sent {
             Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => {
                 (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
@@ -339,21 +347,21 @@ impl Turn<'_> {
         sent
     }
 
-    fn send(&mut self, response: &ResponseRef<'_>) -> Result<(), Cause> {
+    fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
         if self.state.deaf {
             return Err(Cause::SessionEnded);
         }
         let (hub, fd) = (self.hub, self.fd());
         let message = response.encode(&[]);
         let len = message.len();
-        match self.state.outbox.send_now(fd, hub.framing, &message, hub.reply_limit) {
+        match self.state.outbox.send_now(fd, framing, &message, hub.reply_limit) {
             Ok(true) => {}
             Ok(false) => {
                 // Without a body it is too small to matter, and the last one before the session is closed.
                 if !response.body.is_empty() && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
                     return Err(OVER_LIMIT);
                 }
-                self.state.outbox.keep(hub.framing, &message, 0)?;
+                self.state.outbox.keep(framing, &message, 0)?;
                 self.flush();
             }
             Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => return Err(cause),
@@ -511,3 +519,14 @@ impl Turn<'_> {
 
 /// The responses that have not been taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    /// Nothing on the heap belongs to it but the session, of less than 100 bytes.
+    #[test]
+    fn an_idle_session_is_small() {
+        assert!(size_of::<Link>() <= 512, "{} bytes", size_of::<Link>());
+    }
+}

@@ -87,3 +87,53 @@ impl Roll {
 /// The server has ended.
 #[derive(Debug)]
 pub(super) struct Ended;
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::path::Path;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::Server;
+    use crate::session::Session;
+
+    #[test]
+    fn users_have_so_many_sessions() {
+        let roll = Roll::default();
+        assert_eq!([(); 3].map(|()| roll.claim(5, 2)), [true, true, false]);
+        assert_eq!([(); 3].map(|()| roll.claim(ROOT, 2)), [true, true, true]);
+        roll.leave(1, Some(5));
+        assert_eq!([(); 2].map(|()| roll.claim(5, 2)), [true, false]);
+    }
+
+    #[test]
+    fn of_refused_sessions_only_the_last_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let link = || {
+            let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+            let session = Session::new(ours.into(), Arc::from(Path::new("drpc.sock"))).unwrap();
+            Arc::new(Link::new(session, server.hub(), true))
+        };
+        let roll = Roll::default();
+        let links: Vec<Arc<Link>> = (0..REFUSED + 3).map(|_| link()).collect();
+        let enter = |link: &Arc<Link>| roll.enter(link.id(), link, true).unwrap().map(|oldest| oldest.id());
+        for link in &links[..REFUSED] {
+            assert_eq!(enter(link), None);
+        }
+        assert_eq!(enter(&links[REFUSED]), Some(links[0].id()));
+        // Two places are free: that of the one that has to go, and that of one that has gone by itself.
+        roll.leave(links[0].id(), None);
+        roll.leave(links[5].id(), None);
+        assert_eq!(enter(&links[REFUSED + 1]), None);
+        assert_eq!(enter(&links[REFUSED + 2]), Some(links[1].id()));
+    }
+
+    #[test]
+    fn nobody_enters_when_it_is_closed() {
+        let roll = Roll::default();
+        assert!(roll.close_if_empty());
+        assert!(!roll.close_if_empty());
+    }
+}

@@ -64,3 +64,47 @@ impl AsFd for Timers {
         self.timer.as_fd()
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn readable(timers: &Timers, timeout_ms: i32) -> bool {
+        let mut fds = [sys::PollFd { fd: timers.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        sys::poll(&mut fds, timeout_ms).unwrap() == 1
+    }
+
+    #[test]
+    fn alarms_ring_in_order() {
+        let timers = Timers::new().unwrap();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        for (seconds, id) in [(30, 3), (10, 1), (20, 2), (40, 4)] {
+            timers.set(after(seconds), id);
+        }
+        assert_eq!(timers.due(after(9)), None);
+        assert_eq!([timers.due(after(25)), timers.due(after(25)), timers.due(after(25))], [Some(1), Some(2), None]);
+        timers.remove(after(30), 3);
+        assert_eq!([timers.due(after(50)), timers.due(after(50))], [Some(4), None]);
+    }
+
+    /// Whichever alarm is set last, the timer goes by the next one.
+    #[test]
+    fn the_timer_is_set_for_the_next_alarm() {
+        let timers = Timers::new().unwrap();
+        let now = Instant::now();
+        let soon = now + Duration::from_millis(20);
+        timers.set(now + Duration::from_secs(3600), 1);
+        timers.set(soon, 2);
+        timers.set(now + Duration::from_secs(1800), 3);
+        assert!(readable(&timers, 30_000));
+        assert!(Instant::now() >= soon);
+        assert_eq!([timers.due(soon), timers.due(soon)], [Some(2), None]);
+        assert!(!readable(&timers, 50));
+        timers.set(soon, 4);
+        assert!(readable(&timers, 30_000));
+    }
+}
