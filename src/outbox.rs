@@ -128,7 +128,8 @@ impl Outbox {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;

@@ -108,7 +108,8 @@ impl Lane {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use proptest::prelude::*;
 

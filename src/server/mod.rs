@@ -10,12 +10,14 @@ mod limits;
 mod link;
 mod pool;
 mod remark;
+mod reply;
 mod roll;
 mod shutdown;
 #[cfg(all(test, shuttle))]
 mod shuttle;
 mod stats;
 mod timers;
+mod turn;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};

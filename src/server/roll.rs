@@ -88,7 +88,8 @@ impl Roll {
 #[derive(Debug)]
 pub(super) struct Ended;
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::path::Path;
 

@@ -65,7 +65,8 @@ impl AsFd for Timers {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use std::os::fd::AsRawFd;
     use std::time::Duration;

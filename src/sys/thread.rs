@@ -39,18 +39,26 @@ impl Drop for UncancelledCall {
 }
 
 /// No signal is handled by the thread while this exists, nor ever by the threads that it starts in the meantime:
-/// those of a library leave the program's signals to the program's threads.
+/// those of a library leave the program's signals to the program's threads. Those that say what the thread itself has
+/// done wrong stay as they are.
 pub struct BlockedSignals(libc::sigset_t);
 
+/// What a thread causes by itself.
+const OWN_FAULTS: [c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+
 impl BlockedSignals {
-    /// Blocks them all.
+    /// Blocks them.
     #[expect(clippy::new_without_default, reason = "it is an action, not a value")]
     pub fn new() -> Self {
         // SAFETY: sigset_t is plain data, which the functions fill in; the pointers are to live values.
         unsafe {
-            let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+            let (mut blocked, mut before) = (mem::zeroed(), mem::zeroed());
+            libc::sigfillset(&mut blocked);
+            for signal in OWN_FAULTS {
+                libc::sigdelset(&mut blocked, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
             Self(before)
         }
     }

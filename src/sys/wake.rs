@@ -87,7 +87,8 @@ impl AsFd for Timer {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use super::super::{Epoll, Interest, Watch};
     use super::*;

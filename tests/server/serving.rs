@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::TryRecvError;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use drpc::framing::chunked::MAX_DATA;
-use drpc::{Cause, Failure, Framing, Server, Status};
+use drpc::{Cause, Failure, Framing, Module, Server, Session, Status};
 
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
 use crate::place;
@@ -351,4 +351,35 @@ fn what_is_counted() {
     // Keys, lengths and numbers are 8 to 9 bytes of each.
     assert!((3000..3100).contains(&stats.bytes_in), "{} bytes", stats.bytes_in);
     assert!((3000..3100).contains(&stats.bytes_out), "{} bytes", stats.bytes_out);
+}
+
+/// Signals are for the program's own threads, but for those that tell of a fault of the thread itself.
+#[test]
+fn the_threads_handle_no_signals() {
+    struct Mask;
+    impl Module for Mask {
+        fn id(&self) -> i32 {
+            1
+        }
+        fn handle(&self, _session: &Session, _method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+            Ok(blocked_signals().to_ne_bytes().to_vec())
+        }
+    }
+    let before = blocked_signals();
+    let (_dir, path) = place();
+    let server = Server::builder().module(Mask).bind(&path).unwrap();
+    server.start().unwrap();
+    let mask = Raw::connect(&path, Framing::Chunked).call(1, 1, 1, b"").body;
+    let mask = u64::from_ne_bytes(mask.try_into().unwrap());
+    let is_blocked = |signal: i32| mask >> (signal - 1) & 1 == 1;
+    assert!([libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD, libc::SIGUSR1].into_iter().all(is_blocked));
+    assert!(![libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT].into_iter().any(is_blocked));
+    assert_eq!(blocked_signals(), before);
+}
+
+/// Those of the calling thread, the first signal in the lowest bit.
+fn blocked_signals() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap()
 }

@@ -1,0 +1,113 @@
+//! Answers to the calls of a session, and to what is none, on their way to the client.
+
+use super::remark::{Fault, Limit, Remark};
+use super::turn::Turn;
+use crate::error::Cause;
+use crate::framing::Framing;
+use crate::message::Status;
+use crate::outbox::Outbox;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::wire::{CallRef, ResponseRef};
+
+/// The sequence of an answer to nobody knows what.
+pub(super) const NO_SEQUENCE: i64 = -1;
+
+/// The responses that have not been taken use as much memory as they may.
+const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
+
+impl Turn<'_> {
+    /// Answers a message of which a part has come with a failure, and forgets it.
+    pub(super) fn fail_partial(&mut self) {
+        let sequence = CallRef::sequence_in(self.state.message.partial());
+        self.state.message.reset();
+        self.fail(sequence);
+    }
+
+    pub(super) fn fail(&mut self, sequence: Option<i64>) {
+        self.answer(sequence.unwrap_or(NO_SEQUENCE), Status::Failure);
+    }
+
+    /// Answers what was no call, or not a whole one.
+    pub(super) fn answer(&mut self, sequence: i64, status: Status) {
+        self.answer_as(self.hub.framing, sequence, status);
+    }
+
+    pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
+        // The client that does not take it is dealt with as with every response.
+        let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
+    }
+
+    /// Answers a call that is not handled.
+    pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status) {
+        // As above.
+        let _ = self.reply(slot, &ResponseRef { sequence, status: status.into(), body: &[] });
+    }
+
+    /// Sends the response to a call, or one that says why it cannot be sent.
+    pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
+        let sent = self.send(self.hub.framing, response);
+        let (status, remark, fatal) = match sent {
+            Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => {
+                (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
+            }
+            Err(Cause::NoMemory) => (Status::Failure, Remark::Fault(Fault::NoMemory, None), true),
+            Err(OVER_LIMIT) => (Status::Failure, Remark::Limit(Limit::Unsent), true),
+            _ => {
+                self.hub.counters.answered(slot, response.status);
+                return sent;
+            }
+        };
+        self.hub.counters.answered(slot, status.into());
+        self.remark(remark);
+        self.answer(response.sequence, status);
+        if fatal {
+            self.close();
+        }
+        sent
+    }
+
+    fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
+        if self.state.deaf {
+            return Err(Cause::SessionEnded);
+        }
+        let (hub, fd) = (self.hub, self.fd());
+        let message = response.encode(&[]);
+        let len = message.len();
+        match self.state.outbox.send_now(fd, framing, &message, hub.reply_limit) {
+            Ok(true) => {}
+            Ok(false) => {
+                // Without a body it is too small to matter, and the last one before the session is closed.
+                if !response.body.is_empty() && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
+                    return Err(OVER_LIMIT);
+                }
+                self.state.outbox.keep(framing, &message, 0)?;
+                self.flush();
+            }
+            Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => return Err(cause),
+            Err(cause) => {
+                self.broken(cause);
+                return Err(cause);
+            }
+        }
+        hub.counters.bytes_out.add(len);
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) {
+        let fd = self.fd();
+        if let Err(cause) = self.state.outbox.flush(fd, |_| {}) {
+            self.broken(cause);
+        }
+    }
+
+    /// The socket takes nothing more.
+    fn broken(&mut self, cause: Cause) {
+        self.state.deaf = true;
+        self.state.outbox = Outbox::default();
+        // A client that has gone without waiting for responses has its calls handled all the same.
+        if !matches!(cause, Cause::Os(libc::EPIPE | libc::ECONNRESET)) {
+            self.remark(Remark::Fault(Fault::Unsendable, Some(cause)));
+            self.close();
+        }
+    }
+}

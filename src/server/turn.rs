@@ -1,0 +1,282 @@
+//! What is done with a session while its state is locked: reading, closing, and what is to be waited for next.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::hub::Hub;
+use super::incoming::{self, Incoming};
+use super::lane::Flight;
+use super::link::{Job, Link, State};
+use super::remark::{Fault, Limit, Remark};
+use super::reply::NO_SEQUENCE;
+use crate::error::Cause;
+use crate::framing::Framing;
+use crate::message::{Call, Status};
+use crate::outbox::Outbox;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sys::{self, Interest, Peeked, Watch};
+
+/// Records read at a time, before other sessions get their turn.
+const RECORDS: usize = 16;
+
+/// How long a refused client has for the call that tells it so.
+const REFUSED_TIME: Duration = Duration::from_secs(1);
+
+/// What a session has no more time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Overdue {
+    Reply,
+    Message,
+    Refused,
+    Idle,
+}
+
+/// A thread's turn with the state of a session.
+pub(super) struct Turn<'a> {
+    pub(super) link: &'a Link,
+    pub(super) hub: &'a Hub,
+    pub(super) state: &'a mut State,
+    /// Written when the lock has been given up.
+    pub(super) remarks: &'a mut Vec<Remark>,
+}
+
+impl Turn<'_> {
+    pub(super) fn fd(&self) -> RawFd {
+        self.link.session().as_fd().as_raw_fd()
+    }
+
+    pub(super) fn remark(&mut self, remark: Remark) {
+        remark.count(&self.hub.counters);
+        self.remarks.push(remark);
+    }
+
+    pub(super) fn serve(&mut self) -> Option<Job> {
+        for _ in 0..RECORDS {
+            if self.link.session().is_closed() {
+                self.abandon();
+            }
+            if self.hub.is_draining() {
+                self.close();
+            }
+            self.flush();
+            if self.interest() != Interest::READ {
+                break;
+            }
+            let (incoming, bytes) = incoming::receive(self.fd(), self.hub.framing, &mut self.state.message);
+            self.hub.counters.bytes_in.add(bytes);
+            if !self.state.message.is_partial() {
+                self.state.began = None;
+            }
+            if matches!(incoming, Incoming::Nothing) {
+                break;
+            }
+            if let Some(job) = self.take(incoming) {
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// Deals with what has come. Returns a call to be handled.
+    fn take(&mut self, incoming: Incoming) -> Option<Job> {
+        match incoming {
+            Incoming::Nothing => {}
+            Incoming::Part => self.part(),
+            Incoming::Call(call) => return self.call(call),
+            Incoming::Unparsable(cause) => {
+                self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
+                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
+            }
+            Incoming::Refused { sequence, cause } => {
+                self.remark(match cause {
+                    Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
+                    _ => Remark::Limit(Limit::Message),
+                });
+                self.fail(sequence);
+                self.close();
+            }
+            Incoming::OutOfStep { cause, older } => {
+                // The rest of a call that was refused makes no sense either.
+                if self.state.lane.is_serving() {
+                    self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
+                }
+                if older {
+                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
+                }
+                self.close();
+                self.state.lane.end();
+            }
+            Incoming::End => {
+                if self.state.message.is_partial() {
+                    self.remark(Remark::Fault(Fault::Cut, None));
+                    self.fail_partial();
+                }
+                self.state.lane.end();
+            }
+        }
+        None
+    }
+
+    /// A part of a call has come.
+    fn part(&mut self) {
+        self.state.began.get_or_insert_with(Instant::now);
+        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
+        if self.hub.partial.load(Relaxed) > self.hub.limits.partial_memory {
+            self.remark(Remark::Limit(Limit::PartialMemory));
+            self.fail_partial();
+            self.close();
+            self.state.lane.end();
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Option<Job> {
+        let (sequence, terms) = (call.sequence, self.hub.terms.get(&call.module));
+        let slot = terms.map_or(self.hub.terms.len(), |terms| terms.slot);
+        if !self.state.lane.is_serving() {
+            self.answer_call(slot, sequence, Status::Failure);
+            self.close();
+            return None;
+        }
+        let Some(terms) = terms else {
+            self.answer_call(slot, sequence, Status::UnknownModule);
+            return None;
+        };
+        let uid = self.link.session().peer().uid;
+        if terms.allowed.as_ref().is_some_and(|uids| !uids.contains(&uid)) {
+            self.remark(Remark::Fault(Fault::Forbidden, None));
+            self.answer_call(slot, sequence, Status::Failure);
+            return None;
+        }
+        let tag = self.state.lane.admit(sequence, slot, terms.concurrent, self.hub.limits.calls_per_session);
+        if tag.is_none() {
+            self.remark(Remark::Limit(Limit::CallsPerSession));
+            self.answer_call(slot, sequence, Status::Failure);
+            self.close();
+        }
+        tag.map(|tag| Job { tag, call })
+    }
+
+    /// Takes no more calls, but reads those that have come, so that none is lost without an answer.
+    pub(super) fn close(&mut self) {
+        if self.state.lane.close() {
+            sys::end_receiving(self.fd());
+        }
+    }
+
+    /// Ends the connection: nothing is read or sent any more.
+    pub(super) fn abandon(&mut self) {
+        self.state.deaf = true;
+        self.state.outbox = Outbox::default();
+        self.state.message.reset();
+        self.close();
+        self.state.lane.end();
+        sys::shut_down(self.fd());
+    }
+
+    pub(super) fn cut(&mut self) -> bool {
+        let flights = self.state.lane.cut();
+        let busy = !flights.is_empty() || !self.state.outbox.is_empty();
+        for Flight { sequence, slot, .. } in flights {
+            self.answer_call(slot, sequence, Status::Failure);
+        }
+        self.close();
+        // What the socket holds has an end, as no more can come.
+        while self.interest() == Interest::READ {
+            let job = self.serve();
+            debug_assert!(job.is_none(), "a call of a session that is being closed");
+        }
+        self.abandon();
+        busy
+    }
+
+    pub(super) fn interest(&self) -> Interest {
+        self.state.lane.interest(!self.state.outbox.is_empty())
+    }
+
+    /// What the session has no more time for, and when.
+    fn deadline(&self) -> Option<(Instant, Overdue)> {
+        let State { lane, message, outbox, began, active, .. } = &*self.state;
+        let limits = &self.hub.limits;
+        let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
+        let partial = message.is_partial();
+        let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
+        let reply = outbox.since().and_then(|since| after(since, limits.reply_time, Overdue::Reply));
+        let rest = began
+            .filter(|_| partial && !lane.is_closing())
+            .and_then(|began| after(began, limits.message_time, Overdue::Message));
+        let refused = Some(*active).filter(|_| lane.is_refused());
+        let refused = refused.and_then(|active| after(active, REFUSED_TIME, Overdue::Refused));
+        let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, Overdue::Idle));
+        [reply, rest, refused, idle].into_iter().flatten().min()
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        // It may only have been that no thread had the time to send.
+        self.flush();
+        let Some((_, overdue)) = self.deadline().filter(|(at, _)| *at <= now) else { return };
+        match overdue {
+            Overdue::Reply => {
+                self.remark(Remark::Limit(Limit::ReplyTime));
+                self.abandon();
+            }
+            // More has come, and no thread has had the time to read it.
+            Overdue::Message if sys::peek(self.fd()) == Peeked::Data => self.state.began = Some(now),
+            Overdue::Message => {
+                self.remark(Remark::Limit(Limit::MessageTime));
+                self.close();
+            }
+            Overdue::Refused => self.close(),
+            Overdue::Idle => {
+                self.remark(Remark::Limit(Limit::IdleTime));
+                self.close();
+            }
+        }
+    }
+
+    /// Draws the consequences of what has been done.
+    pub(super) fn settle(&mut self) {
+        if self.state.gone {
+            return;
+        }
+        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
+        Hub::account(&self.hub.unsent, &mut self.state.unsent, self.state.outbox.bytes());
+        if self.state.lane.is_over() && self.state.outbox.is_empty() {
+            return self.leave();
+        }
+        let interest = self.interest();
+        if interest != self.state.armed && interest != Interest::NONE {
+            // It cannot fail for a descriptor that has been added.
+            let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), Watch::Once(interest));
+            self.state.armed = interest;
+        }
+        self.set_alarm();
+    }
+
+    /// One alarm is enough: when it rings too early, it is set again.
+    fn set_alarm(&mut self) {
+        let Some((at, _)) = self.deadline() else { return };
+        let id = self.link.id();
+        match self.state.alarm {
+            Some(alarm) if alarm <= at => return,
+            Some(alarm) => self.hub.timers.remove(alarm, id),
+            None => {}
+        }
+        self.hub.timers.set(at, id);
+        self.state.alarm = Some(at);
+    }
+
+    /// The session is over.
+    pub(super) fn leave(&mut self) {
+        let (hub, link) = (self.hub, self.link);
+        self.state.gone = true;
+        if let Some(alarm) = self.state.alarm.take() {
+            hub.timers.remove(alarm, link.id());
+        }
+        // It is not watched if it could not be added.
+        let _ = hub.epoll.remove(link.session().as_fd());
+        sys::shut_down(self.fd());
+        hub.roll.leave(link.id(), link.claimed.then(|| link.session().peer().uid));
+        hub.make_room();
+        hub.end_if_empty();
+    }
+}
