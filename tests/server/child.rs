@@ -19,4 +19,5 @@ pub(crate) fn run_alone(test: &str, prelude: &str, stdin: Stdio) {
     let output = shell.args(["--exact", test, "--nocapture"]).env(ALONE, "1").stdin(stdin).output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    text.lines().filter(|line| line.starts_with("# ")).for_each(|line| println!("{line}"));
 }

@@ -1,6 +1,7 @@
 //! Calls and their responses: threads, order, deferred answers, the program's own loop.
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::process::Stdio;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 use std::{fs, thread};
@@ -8,9 +9,10 @@ use std::{fs, thread};
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cause, Failure, Framing, Module, Server, Session, Status};
 
+use crate::child::{is_alone, run_alone};
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
-use crate::place;
 use crate::raw::{FRAMINGS, Raw, call, pattern};
+use crate::{await_that, place};
 
 #[test]
 fn calls_are_served() {
@@ -314,7 +316,8 @@ fn readable(server: &Server) -> bool {
 #[test]
 fn starting_again() {
     let (_dir, path) = place();
-    let server = Server::builder().bind(&path).unwrap();
+    // All of them are woken at the end.
+    let server = Server::builder().threads(8).bind(&path).unwrap();
     server.start().unwrap();
     assert_eq!(server.start().unwrap_err().cause(), Cause::Busy);
     assert_eq!(server.shutdown(PATIENCE), Ok(()));
@@ -382,4 +385,31 @@ fn blocked_signals() -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
     u64::from_str_radix(mask.trim(), 16).unwrap()
+}
+
+/// As many as there are CPUs, or as have been asked for, and none of them before and after.
+#[test]
+fn there_are_so_many_threads() {
+    if !is_alone() {
+        return run_alone("serving::there_are_so_many_threads", "", Stdio::null());
+    }
+    let count = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+        names.filter(|name| name.starts_with("drpc-")).count()
+    };
+    let cpus = thread::available_parallelism().unwrap().get();
+    for (threads, expected) in [(None, cpus.max(2)), (Some(5), 5), (Some(1), 1)] {
+        let (_dir, path) = place();
+        let builder = Server::builder().module(Echo);
+        let builder = if let Some(threads) = threads { builder.threads(threads) } else { builder };
+        let server = builder.bind(&path).unwrap();
+        assert_eq!(count(), 0);
+        server.start().unwrap();
+        await_that("they have their names", || count() == expected);
+        assert_eq!(Raw::connect(&path, Framing::Chunked).call(ECHO, 1, 1, b"").status(), Status::Success);
+        assert_eq!(count(), expected);
+        server.shutdown(PATIENCE).unwrap();
+        await_that("they have gone", || count() == 0);
+    }
 }

@@ -34,12 +34,12 @@ fn a_shutdown_lets_handlers_finish() {
             let shutdown = scope.spawn(|| server.shutdown(PATIENCE));
             idle.assert_end();
             await_that("the file is gone", || !path.exists());
-            assert!(!client.try_send(&call(GATE, 1, 4, b"")), "a call was taken");
+            // A call may be taken until the server has come to this session.
+            let last = (4..).find(|sequence| !client.try_send(&call(GATE, 1, *sequence, b""))).unwrap();
             assert!(!shutdown.is_finished());
             gate.open(1);
             assert_eq!(client.reply().body, b"done");
-            client.assert_reply(2, Status::Failure);
-            client.assert_reply(3, Status::Failure);
+            (2..last).for_each(|sequence| client.assert_reply(sequence, Status::Failure));
             client.assert_end();
             assert_eq!(shutdown.join().unwrap(), Ok(()));
         });
