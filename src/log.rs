@@ -93,7 +93,7 @@ impl fmt::Debug for Log {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

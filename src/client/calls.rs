@@ -289,7 +289,7 @@ impl Calls {
             Stage::Sending(sequence) | Stage::Sent(sequence) => drop(self.out.remove(&sequence)),
         }
         match &entry.owner {
-            Owner::Blocked { .. } => {
+            Owner::Blocked => {
                 entry.stage = Stage::Ended(outcome);
                 self.woken.push(ticket);
             }
@@ -318,9 +318,9 @@ impl Calls {
         self.woken.pop()
     }
 
-    /// A blocked caller that sleeps.
-    pub(super) fn sleeper(&self) -> Option<Ticket> {
-        self.entries.iter().find(|(_, entry)| entry.is_asleep()).map(|(ticket, _)| *ticket)
+    /// A blocked caller has looked itself.
+    pub(super) fn has_looked(&mut self, ticket: Ticket) {
+        self.woken.retain(|woken| *woken != ticket);
     }
 
     /// When the first submitted call is over.

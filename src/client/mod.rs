@@ -13,6 +13,8 @@ mod options;
 mod retry;
 mod settings;
 mod shared;
+#[cfg(all(test, shuttle))]
+mod shuttle;
 mod state;
 mod submit;
 

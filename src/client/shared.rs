@@ -110,7 +110,7 @@ impl Shared {
         if matches!(wish, Wish::Lock(_)) && state.calls.holds_lock() {
             return Err((phase, Cause::Busy));
         }
-        let ticket = state.add(wish, Owner::Blocked { bed: None, asleep: false });
+        let ticket = state.add(wish, Owner::Blocked);
         let mut hook = None;
         if let Some(cancel) = cancel {
             drop(state);
@@ -189,9 +189,8 @@ impl Shared {
         ticket: Ticket,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        let Some(Entry { owner: Owner::Blocked { bed, asleep }, .. }) = state.calls.entry(ticket) else { return state };
-        let bed = Arc::clone(bed.get_or_insert_with(|| Arc::new(Condvar::new())));
-        *asleep = true;
+        let bed = Arc::new(Condvar::new());
+        state.asleep(ticket, &bed);
         self.settle(&mut state);
         let mut state = match until {
             None => bed.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -1,5 +1,6 @@
 //! What the threads that use a client share: the calls, the connection, and who waits for it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::calls::Calls;
@@ -9,7 +10,7 @@ use super::events::Watched;
 use super::retry::Retry;
 use super::settings::Settings;
 use crate::error::{Cause, Phase};
-use crate::sync::Arc;
+use crate::sync::{Arc, Condvar};
 use crate::wire::CallRef;
 
 /// Replies taken in a row before others may use the connection.
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) wanted: bool,
     retry: Retry,
     leader: Option<Leader>,
+    /// Callers that sleep, and where.
+    sleepers: BTreeMap<Ticket, Arc<Condvar>>,
     /// What the epoll set knows of all this.
     pub(super) watched: Watched,
     notes: Vec<Note>,
@@ -80,6 +83,7 @@ impl State {
             wanted: false,
             retry: Retry::default(),
             leader: None,
+            sleepers: BTreeMap::new(),
             watched: Watched::default(),
             notes: Vec::new(),
             settings,
@@ -146,9 +150,8 @@ impl State {
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
         let Some(connection) = &mut self.connection else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
-        match connection.send(&CallRef { sequence, ..call }, ticket) {
-            Ok(true) => self.calls.sent(ticket),
-            Ok(false) => {}
+        match connection.send(&CallRef { sequence, ..call }, ticket, |ticket| self.calls.sent(ticket)) {
+            Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => self.lose(cause, now),
         }
@@ -257,6 +260,7 @@ impl State {
 
     /// Makes a caller the leader, if there is no other one, and says what to wait for.
     pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
+        self.calls.has_looked(ticket);
         if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
             return Watch::Nothing;
         }
@@ -268,13 +272,16 @@ impl State {
         watch
     }
 
+    /// A caller goes to sleep.
+    pub(super) fn asleep(&mut self, ticket: Ticket, bed: &Arc<Condvar>) {
+        self.sleepers.insert(ticket, Arc::clone(bed));
+    }
+
     /// A caller is awake again.
     pub(super) fn awake(&mut self, ticket: Ticket) {
+        self.sleepers.remove(&ticket);
         if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
             leader.watch = Watch::Nothing;
-        }
-        if let Some(Entry { owner: Owner::Blocked { asleep, .. }, .. }) = self.calls.entry(ticket) {
-            *asleep = false;
         }
     }
 
@@ -286,42 +293,44 @@ impl State {
     /// Wakes the callers that something has happened to, and sees to it that somebody leads.
     pub(super) fn wake(&mut self) {
         while let Some(ticket) = self.calls.next_woken() {
-            match &mut self.leader {
-                Some(leader) if leader.ticket == ticket => wake_leader(leader, &mut self.calls),
-                _ => wake_sleeper(ticket, &mut self.calls),
+            match &self.leader {
+                Some(leader) if leader.ticket == ticket => self.wake_leader(),
+                _ => self.wake_sleeper(ticket),
             }
         }
-        if self.leader.is_none() && self.calls.sleeper().is_none() {
+        if self.leader.is_none() && self.sleepers.is_empty() {
             return;
         }
         let wanted = self.watch();
-        match &mut self.leader {
-            Some(leader) if leader.watch.misses(&wanted) => wake_leader(leader, &mut self.calls),
+        match &self.leader {
+            Some(leader) if leader.watch.misses(&wanted) => self.wake_leader(),
             None if !matches!(wanted, Watch::Nothing) => {
-                if let Some(ticket) = self.calls.sleeper() {
+                if let Some(ticket) = self.sleepers.keys().next().copied() {
                     self.leader = Some(Leader { ticket, watch: Watch::Nothing });
-                    wake_sleeper(ticket, &mut self.calls);
+                    self.wake_sleeper(ticket);
                 }
             }
             _ => {}
         }
     }
 
+    fn wake_leader(&mut self) {
+        let Some(leader) = &mut self.leader else { return };
+        let ticket = leader.ticket;
+        match std::mem::replace(&mut leader.watch, Watch::Nothing) {
+            Watch::Socket(wire, _) => wire.wake(),
+            Watch::Clock(_) | Watch::Nothing => self.wake_sleeper(ticket),
+        }
+    }
+
+    fn wake_sleeper(&self, ticket: Ticket) {
+        if let Some(bed) = self.sleepers.get(&ticket) {
+            bed.notify_one();
+        }
+    }
+
     /// Takes what is to be told to the log.
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
-    }
-}
-
-fn wake_leader(leader: &mut Leader, calls: &mut Calls) {
-    match std::mem::replace(&mut leader.watch, Watch::Nothing) {
-        Watch::Socket(wire, _) => wire.wake(),
-        Watch::Clock(_) | Watch::Nothing => wake_sleeper(leader.ticket, calls),
-    }
-}
-
-fn wake_sleeper(ticket: Ticket, calls: &mut Calls) {
-    if let Some(entry) = calls.entry(ticket) {
-        entry.wake();
     }
 }

@@ -108,7 +108,7 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use std::ffi::CString;
     use std::os::fd::IntoRawFd;

@@ -87,7 +87,7 @@ impl AsFd for Timer {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::super::{Epoll, Interest, Watch};
     use super::*;

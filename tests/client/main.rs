@@ -1,5 +1,5 @@
 //! The client that any number of threads share, with raw servers at the other end.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod deadlines;
 mod fork;
