@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
 use super::events::Events;
+use super::leader::Watch;
 use super::settings::Settings;
-use super::state::{Note, State, Watch};
+use super::state::{Note, State};
 use crate::cancel::{Cancel, CancelHook};
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;

@@ -74,16 +74,17 @@ impl Peer {
 
     /// The next call, however many records it has.
     fn long_call(&self) -> Call {
-        let mut message = Vec::new();
-        loop {
-            let record = self.receive();
-            let (header, data) = record.split_at(24);
-            message.extend_from_slice(data);
-            let total = u64::from_ne_bytes(header[..8].try_into().unwrap());
-            if message.len() as u64 == total {
-                return Call::decode(&message[..]).unwrap();
-            }
+        self.rest_of_call(self.receive())
+    }
+
+    /// A call that begins with these records.
+    fn rest_of_call(&self, first: Vec<u8>) -> Call {
+        let total = u64::from_ne_bytes(first[..8].try_into().unwrap()) as usize;
+        let mut message = first[24..].to_vec();
+        while message.len() < total {
+            message.extend_from_slice(&self.receive()[24..]);
         }
+        Call::decode(&message[..]).unwrap()
     }
 
     fn answer(&self, call: &Call, body: &[u8]) {

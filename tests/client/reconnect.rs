@@ -54,6 +54,27 @@ fn a_call_that_was_sent_in_part_is_sent_again() {
     });
 }
 
+/// The end of a large call may go out together with the next one.
+#[test]
+fn a_call_that_went_out_with_another_is_not_sent_again() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().pipelining(true));
+    let large = pattern(300_000);
+    let first = submit(&client, &CallOptions::new(), &large);
+    let begun = server.receive();
+    thread::scope(|scope| {
+        let second = call_in(scope, &client, b"second");
+        let first = server.rest_of_call(begun);
+        assert!(first.body == large, "another call");
+        assert_eq!(server.call().body, b"second");
+        drop(server);
+        assert_eq!(describe(second.join().unwrap()), (Phase::Reply, Cause::NoReply));
+    });
+    client.dispatch(Some(PATIENCE)).unwrap();
+    assert_eq!(describe(first.recv().unwrap()), (Phase::Reply, Cause::NoReply));
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "connected again");
+}
+
 #[test]
 fn a_call_that_was_sent_is_sent_again_only_if_it_is_idempotent() {
     let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&patient().retries(2));
