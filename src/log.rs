@@ -94,7 +94,6 @@ impl fmt::Debug for Log {
 }
 
 #[cfg(test)]
-#[cfg(not(shuttle))]
 mod tests {
     use super::*;
 

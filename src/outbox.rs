@@ -45,35 +45,6 @@ impl Outbox {
         self.waiting.front().map(|waiting| waiting.since)
     }
 
-    /// The tags of the messages that have not been sent to their end.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = u64> {
-        self.waiting.iter().map(|waiting| waiting.tag)
-    }
-
-    /// Some records of the first message have been sent, others not.
-    pub(crate) fn is_in_the_middle(&self) -> bool {
-        self.waiting.front().is_some_and(|waiting| waiting.next > 0)
-    }
-
-    /// Sends a message behind those that wait; true when it is out. The tag is for the caller to know it by. A message
-    /// larger than `limit` is refused, and one for which there is no memory; of both nothing has been sent. After
-    /// another error the connection is of no use.
-    pub(crate) fn send(
-        &mut self,
-        fd: RawFd,
-        framing: Framing,
-        message: &Encoded<'_>,
-        limit: usize,
-        tag: u64,
-    ) -> Result<bool, Cause> {
-        let sent = self.send_now(fd, framing, message, limit)?;
-        if !sent {
-            self.keep(framing, message, tag)?;
-            self.flush(fd, |_| {})?;
-        }
-        Ok(self.is_empty())
-    }
-
     /// Sends a message that fits into one record, if the socket takes it at once and nothing waits; true when it is
     /// out. A message larger than `limit` is refused.
     pub(crate) fn send_now(
@@ -129,7 +100,6 @@ impl Outbox {
 }
 
 #[cfg(test)]
-#[cfg(not(shuttle))]
 mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;
@@ -158,26 +128,34 @@ mod tests {
         messages
     }
 
+    /// Sends as much of a message as the socket takes; the tags of the messages that are out.
+    fn send(outbox: &mut Outbox, socket: &Socket, framing: Framing, message: &[u8], tag: u64) -> Vec<u64> {
+        let (fd, message) = (socket.as_raw_fd(), Encoded::whole(message));
+        if outbox.send_now(fd, framing, &message, usize::MAX).unwrap() {
+            return vec![tag];
+        }
+        let mut out = Vec::new();
+        outbox.keep(framing, &message, tag).unwrap();
+        outbox.flush(fd, |tag| out.push(tag)).unwrap();
+        out
+    }
+
     #[test]
     fn what_the_socket_does_not_take_is_kept_in_order() {
         let (ours, theirs) = pair();
-        let fd = ours.as_raw_fd();
         let mut outbox = Outbox::default();
         let sent: Vec<Vec<u8>> = (0..5).map(|i| vec![i; 3 * MAX_DATA + usize::from(i)]).collect();
         let mut out: Vec<u64> = Vec::new();
         for (tag, message) in (0..).zip(&sent) {
-            if outbox.send(fd, Framing::Chunked, &Encoded::whole(message), usize::MAX, tag).unwrap() {
-                out.push(tag);
-            }
+            out.extend(send(&mut outbox, &ours, Framing::Chunked, message, tag));
         }
         assert!(!outbox.is_empty() && outbox.since().is_some());
-        assert_eq!(out.len() + outbox.tags().count(), sent.len());
         assert_eq!(outbox.bytes(), sent.iter().skip(out.len()).map(Vec::len).sum::<usize>());
         let mut received = Vec::new();
         let mut reassembly = Reassembly::new(1 << 24);
         while received.len() < sent.len() {
             received.extend(messages(&theirs, &mut reassembly));
-            outbox.flush(fd, |tag| out.push(tag)).unwrap();
+            outbox.flush(ours.as_raw_fd(), |tag| out.push(tag)).unwrap();
         }
         assert_eq!(received, sent);
         assert_eq!(out, [0, 1, 2, 3, 4]);
@@ -185,28 +163,31 @@ mod tests {
     }
 
     #[test]
-    fn a_message_sent_in_part_is_told_from_one_not_begun() {
-        let (ours, theirs) = pair();
-        let fd = ours.as_raw_fd();
-        let mut outbox = Outbox::default();
-        while outbox.send(fd, Framing::Datagram, &Encoded::whole(&[1; 1 << 16]), usize::MAX, 1).unwrap() {}
-        assert!(!outbox.is_in_the_middle());
-        drop(theirs);
-        assert!(outbox.flush(fd, |_| ()).is_err());
+    fn a_message_is_taken_back_if_none_of_it_was_sent() {
         let (ours, _theirs) = pair();
         let mut outbox = Outbox::default();
         let large = vec![1; 64 * MAX_DATA];
-        assert_eq!(outbox.send(ours.as_raw_fd(), Framing::Chunked, &Encoded::whole(&large), usize::MAX, 1), Ok(false));
-        assert!(outbox.is_in_the_middle());
+        assert_eq!(send(&mut outbox, &ours, Framing::Chunked, &large, 1), []);
+        assert_eq!(send(&mut outbox, &ours, Framing::Chunked, b"small", 2), []);
+        assert_eq!([1, 2, 2].map(|tag| outbox.withdraw(tag)), [false, true, false]);
+        assert_eq!(outbox.bytes(), large.len());
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_is_an_error() {
+        let (ours, theirs) = pair();
+        let mut outbox = Outbox::default();
+        while !send(&mut outbox, &ours, Framing::Datagram, &[1; 1 << 16], 1).is_empty() {}
+        drop(theirs);
+        assert!(outbox.flush(ours.as_raw_fd(), |_| ()).is_err());
     }
 
     #[test]
     fn a_message_over_the_limit_is_not_begun() {
         let (ours, theirs) = pair();
         let mut outbox = Outbox::default();
-        let sent = outbox.send(ours.as_raw_fd(), Framing::Chunked, &Encoded::whole(&[1; 101]), 100, 1);
+        let sent = outbox.send_now(ours.as_raw_fd(), Framing::Chunked, &Encoded::whole(&[1; 101]), 100);
         assert_eq!(sent, Err(Cause::TooBig { size: 101, limit: 100 }));
-        assert!(outbox.is_empty());
         assert!(messages(&theirs, &mut Reassembly::new(1000)).is_empty());
     }
 }

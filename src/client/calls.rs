@@ -5,16 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
+use super::out::{Out, Whose};
 use crate::error::{Cause, Phase};
 use crate::message::Response;
-use crate::sequence::Sequence;
 use crate::sync::thread::{self, ThreadId};
-
-/// The sequence of a reply to something that was no call.
-const NO_SEQUENCE: i64 = -1;
-
-/// A connection that owes more replies than this to nobody is not worth keeping.
-const MAX_OWED: usize = 1024;
 
 /// The calls that have not ended, and those whose result nobody has taken yet.
 ///
@@ -31,12 +25,8 @@ pub(super) struct Calls {
     connecting: BTreeSet<Ticket>,
     /// Calls that have their turn and of which nothing has been sent.
     granted: usize,
-    /// Calls that are being sent or have been, by sequence.
-    out: BTreeMap<i32, Ticket>,
-    /// Replies that are still to come, and that nobody waits for.
-    owed: usize,
-    counter: i32,
-    wrapped: bool,
+    /// Calls that are being sent or have been.
+    out: Out,
     /// Who holds the lock.
     holder: Option<ThreadId>,
     /// When submitted calls are over.
@@ -56,10 +46,7 @@ impl Calls {
             line: BTreeSet::new(),
             connecting: BTreeSet::new(),
             granted: 0,
-            out: BTreeMap::new(),
-            owed: 0,
-            counter: 1,
-            wrapped: false,
+            out: Out::new(),
             holder: None,
             deadlines: BTreeSet::new(),
             completions: VecDeque::new(),
@@ -136,25 +123,12 @@ impl Calls {
 
     /// It is being sent now, under this sequence.
     pub(super) fn begin(&mut self, ticket: Ticket) -> i32 {
-        let sequence = self.number();
+        let sequence = self.out.number(ticket);
         if let Some(entry) = self.entries.get_mut(&ticket) {
             entry.stage = Stage::Sending(sequence);
             self.granted -= 1;
-            self.out.insert(sequence, ticket);
         }
         sequence
-    }
-
-    /// A number that no call has which is out.
-    fn number(&mut self) -> i32 {
-        loop {
-            let sequence = Sequence::at(self.counter);
-            self.counter = sequence.next_counter();
-            self.wrapped |= sequence.number() == i32::MAX;
-            if !self.out.contains_key(&sequence.number()) {
-                return sequence.number();
-            }
-        }
     }
 
     /// It has been sent to its end.
@@ -182,39 +156,32 @@ impl Calls {
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
     pub(super) fn owe_too_much(&self) -> bool {
-        self.owed > MAX_OWED && self.out.is_empty()
+        self.out.owes_too_much()
     }
 
     /// Hands a reply to the call that it answers. An error means that the connection is of no use.
     pub(super) fn reply(&mut self, sequence: i64, result: Result<Response, Cause>) -> Result<(), Cause> {
-        let number = i32::try_from(sequence).unwrap_or(0);
-        if let Some(ticket) = self.out.get(&number) {
-            self.end(*ticket, result.map_err(|cause| (Phase::Reply, cause)));
-        } else if sequence == NO_SEQUENCE {
-            self.unattributed(result, Cause::Unattributable);
-        } else if number >= 1 && (self.wrapped || number < self.counter) {
-            self.owed = self.owed.saturating_sub(1);
-        } else {
-            return Err(Cause::UnexpectedReply { sequence });
-        }
+        let whose = self.out.answered(sequence)?;
+        self.hand(whose, result, Cause::Unattributable);
         Ok(())
     }
 
     /// A reply has been read to its end, but cannot be understood, or stored.
     pub(super) fn spoilt(&mut self, cause: Cause) {
-        self.unattributed(Err(cause), cause);
+        let whose = self.out.unnamed();
+        self.hand(whose, Err(cause), cause);
     }
 
-    /// A reply that does not say what it answers. If that can be one call only, it is for that one. Otherwise all fail,
-    /// for none can know whether its own is still to come.
-    fn unattributed(&mut self, result: Result<Response, Cause>, otherwise: Cause) {
-        let mut out = self.out.values().copied();
-        match (out.next(), self.owed + self.out.len()) {
-            (Some(only), 1) => self.end(only, result.map_err(|cause| (Phase::Reply, cause))),
-            (_, answers) => {
-                let all: Vec<Ticket> = self.out.values().copied().collect();
-                all.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Reply, otherwise))));
-                self.owed = answers.saturating_sub(1);
+    /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still
+    /// to come.
+    fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
+        match whose {
+            Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
+            Whose::Nobodys => {}
+            Whose::AnyOnes => {
+                for ticket in self.out.give_up() {
+                    self.end(ticket, Err((Phase::Reply, otherwise)));
+                }
             }
         }
     }
@@ -224,7 +191,7 @@ impl Calls {
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         if matches!(entry.stage, Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
-            self.owed += 1;
+            self.out.owe();
         }
         self.end(ticket, Err((phase, cause)));
     }
@@ -235,8 +202,7 @@ impl Calls {
     pub(super) fn lost(&mut self, cause: Cause) {
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
         let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
-        self.owed = 0;
-        for ticket in std::mem::take(&mut self.out).into_values() {
+        for ticket in self.out.lost() {
             let Some(entry) = self.entries.get_mut(&ticket) else { continue };
             let unsent = matches!(entry.stage, Stage::Sending(_));
             let again = unsent || ended && matches!(entry.wish, Wish::Call { idempotent: true });
@@ -270,10 +236,10 @@ impl Calls {
 
     /// The client has been closed: every call fails.
     pub(super) fn close(&mut self) {
-        self.owed = 0;
-        let all: Vec<Ticket> =
-            self.entries.iter().filter(|(_, entry)| entry.needs_connection()).map(|(t, _)| *t).collect();
-        all.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Call, Cause::NotConnected))));
+        let calls = self.entries.iter().filter(|(_, entry)| entry.needs_connection());
+        let calls: Vec<Ticket> = calls.map(|(ticket, _)| *ticket).collect();
+        calls.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Call, Cause::NotConnected))));
+        self.out.lost();
     }
 
     /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
@@ -286,10 +252,10 @@ impl Calls {
             }
             Stage::Waiting => drop((self.line.remove(&ticket), self.connecting.remove(&ticket))),
             Stage::Granted => self.granted -= 1,
-            Stage::Sending(sequence) | Stage::Sent(sequence) => drop(self.out.remove(&sequence)),
+            Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
         }
         match &entry.owner {
-            Owner::Blocked { .. } => {
+            Owner::Blocked => {
                 entry.stage = Stage::Ended(outcome);
                 self.woken.push(ticket);
             }
@@ -318,9 +284,9 @@ impl Calls {
         self.woken.pop()
     }
 
-    /// A blocked caller that sleeps.
-    pub(super) fn sleeper(&self) -> Option<Ticket> {
-        self.entries.iter().find(|(_, entry)| entry.is_asleep()).map(|(ticket, _)| *ticket)
+    /// A blocked caller has looked itself.
+    pub(super) fn has_looked(&mut self, ticket: Ticket) {
+        self.woken.retain(|woken| *woken != ticket);
     }
 
     /// When the first submitted call is over.

@@ -38,7 +38,9 @@ impl Wire {
         let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
         let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
         let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
-        match sys::poll(&mut fds, sys::ms_until(until)) {
+        // shuttle runs all threads in one, which must not wait.
+        let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
+        match sys::poll(&mut fds, timeout) {
             Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),
         }
@@ -125,19 +127,27 @@ impl Connection {
         !self.outbox.is_empty()
     }
 
-    /// Sends a call as far as the socket takes it, and keeps the rest; true when it is out.
-    pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket) -> Result<bool, Refusal> {
-        let message = call.encode(&[]);
-        let one_record = self.framing == Framing::Datagram || message.len() <= chunked::MAX_DATA;
-        self.outbox.send(self.wire.socket.as_raw_fd(), self.framing, &message, self.limits.send, ticket).map_err(
-            |cause| match cause {
-                Cause::TooBig { .. } | Cause::NoMemory => Refusal::Call(cause),
-                Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) => Refusal::Connection(cause),
-                // The socket takes a record as a whole or not at all.
-                Cause::Os(_) if one_record => Refusal::Call(cause),
-                _ => Refusal::Connection(cause),
-            },
-        )
+    /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
+    pub(super) fn send(
+        &mut self,
+        call: &CallRef<'_>,
+        ticket: Ticket,
+        mut out: impl FnMut(Ticket),
+    ) -> Result<(), Refusal> {
+        let (fd, message) = (self.fd(), call.encode(&[]));
+        let sent = self.outbox.send_now(fd, self.framing, &message, self.limits.send).map_err(|cause| match cause {
+            Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
+                Refusal::Connection(cause)
+            }
+            // The socket takes a record as a whole or not at all.
+            _ => Refusal::Call(cause),
+        })?;
+        if sent {
+            out(ticket);
+            return Ok(());
+        }
+        self.outbox.keep(self.framing, &message, ticket).map_err(Refusal::Call)?;
+        self.flush(out).map_err(Refusal::Connection)
     }
 
     /// Takes a call back of which nothing has been sent.
@@ -147,7 +157,7 @@ impl Connection {
 
     /// Goes on sending, and tells of each call that is out. After an error the connection is of no use.
     pub(super) fn flush(&mut self, out: impl FnMut(Ticket)) -> Result<(), Cause> {
-        self.outbox.flush(self.wire.socket.as_raw_fd(), out)
+        self.outbox.flush(self.fd(), out)
     }
 
     /// The next reply, if it is there as a whole. After an error the connection is of no use.

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
 use crate::sync::Arc;
-use crate::sys;
+use crate::sys::{self, BlockedSignals};
 
 /// A thread dispatches, until this is dropped.
 struct Dispatching<'a>(&'a Shared);
@@ -68,6 +68,7 @@ impl Dispatcher {
         shared.events()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, client) = (Arc::clone(&stop), Arc::clone(shared));
+        let _blocked = BlockedSignals::new();
         let thread = thread::Builder::new().name("drpc-client".to_owned()).spawn(move || run(&client, &stopped));
         let cause = |error: std::io::Error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN));
         let thread = thread.map_err(|error| shared.error((Phase::Connect, cause(error))))?;

@@ -7,7 +7,6 @@ use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
 use crate::sync::thread::ThreadId;
-use crate::sync::{Arc, Condvar};
 
 /// The place in line, which no other call of the client has, or has had.
 pub(super) type Ticket = u64;
@@ -54,12 +53,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum Owner {
     /// A thread that waits for it.
-    Blocked {
-        /// Where it sleeps, once it has to.
-        bed: Option<Arc<Condvar>>,
-        /// It sleeps there now.
-        asleep: bool,
-    },
+    Blocked,
     /// A function.
     Submitted(Submission),
 }
@@ -122,17 +116,6 @@ impl Entry {
             Stage::Sent(_) => Phase::Reply,
             Stage::Waiting if !connected && self.needs_connection() => Phase::Connect,
             _ => Phase::Call,
-        }
-    }
-
-    pub(super) fn is_asleep(&self) -> bool {
-        matches!(self.owner, Owner::Blocked { asleep: true, .. })
-    }
-
-    /// Wakes its owner if that sleeps.
-    pub(super) fn wake(&self) {
-        if let Owner::Blocked { bed: Some(bed), asleep: true, .. } = &self.owner {
-            bed.notify_one();
         }
     }
 }

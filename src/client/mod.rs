@@ -8,11 +8,15 @@ mod dispatch;
 mod entry;
 mod events;
 mod handle;
+mod leader;
 mod lock;
 mod options;
+mod out;
 mod retry;
 mod settings;
 mod shared;
+#[cfg(all(test, shuttle))]
+mod shuttle;
 mod state;
 mod submit;
 

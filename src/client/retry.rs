@@ -45,7 +45,6 @@ impl Retry {
 }
 
 #[cfg(test)]
-#[cfg(not(shuttle))]
 mod tests {
     use super::*;
 

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
 use super::events::Events;
+use super::leader::Watch;
 use super::settings::Settings;
-use super::state::{Note, State, Watch};
+use super::state::{Note, State};
 use crate::cancel::{Cancel, CancelHook};
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
@@ -110,7 +111,7 @@ impl Shared {
         if matches!(wish, Wish::Lock(_)) && state.calls.holds_lock() {
             return Err((phase, Cause::Busy));
         }
-        let ticket = state.add(wish, Owner::Blocked { bed: None, asleep: false });
+        let ticket = state.add(wish, Owner::Blocked);
         let mut hook = None;
         if let Some(cancel) = cancel {
             drop(state);
@@ -189,9 +190,8 @@ impl Shared {
         ticket: Ticket,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        let Some(Entry { owner: Owner::Blocked { bed, asleep }, .. }) = state.calls.entry(ticket) else { return state };
-        let bed = Arc::clone(bed.get_or_insert_with(|| Arc::new(Condvar::new())));
-        *asleep = true;
+        let bed = Arc::new(Condvar::new());
+        state.asleep(ticket, &bed);
         self.settle(&mut state);
         let mut state = match until {
             None => bed.wait(state).unwrap_or_else(PoisonError::into_inner),

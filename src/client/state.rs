@@ -1,15 +1,17 @@
 //! What the threads that use a client share: the calls, the connection, and who waits for it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::calls::Calls;
-use super::connection::{Connection, Refusal, Reply, Wire};
+use super::connection::{Connection, Refusal, Reply};
 use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
 use super::events::Watched;
+use super::leader::Leader;
 use super::retry::Retry;
 use super::settings::Settings;
 use crate::error::{Cause, Phase};
-use crate::sync::Arc;
+use crate::sync::{Arc, Condvar};
 use crate::wire::CallRef;
 
 /// Replies taken in a row before others may use the connection.
@@ -24,39 +26,6 @@ pub(super) enum Note {
     Connected,
 }
 
-/// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
-/// one takes over.
-#[derive(Debug)]
-pub(super) struct Leader {
-    ticket: Ticket,
-    watch: Watch,
-}
-
-/// What the leader waits for.
-#[derive(Clone, Debug)]
-pub(super) enum Watch {
-    /// Nothing: it is awake, or has been woken.
-    Nothing,
-    /// That it may connect again.
-    Clock(Option<Instant>),
-    /// A reply, and room to send if that is wanted.
-    Socket(Arc<Wire>, bool),
-}
-
-impl Watch {
-    /// A leader with this watch does not see what one with the other one would.
-    fn misses(&self, wanted: &Watch) -> bool {
-        match (self, wanted) {
-            (Self::Nothing, _) | (_, Self::Nothing) => false,
-            (Self::Clock(at), Self::Clock(wanted)) => at != wanted,
-            (Self::Socket(wire, writable), Self::Socket(wanted, to_write)) => {
-                !Arc::ptr_eq(wire, wanted) || *to_write && !*writable
-            }
-            _ => true,
-        }
-    }
-}
-
 /// What the threads that use a client share. Nothing here waits.
 #[derive(Debug)]
 pub(super) struct State {
@@ -64,8 +33,10 @@ pub(super) struct State {
     pub(super) connection: Option<Connection>,
     /// The program has connected the client, and has not closed it.
     pub(super) wanted: bool,
-    retry: Retry,
-    leader: Option<Leader>,
+    pub(super) retry: Retry,
+    pub(super) leader: Option<Leader>,
+    /// Callers that sleep, and where.
+    pub(super) sleepers: BTreeMap<Ticket, Arc<Condvar>>,
     /// What the epoll set knows of all this.
     pub(super) watched: Watched,
     notes: Vec<Note>,
@@ -80,6 +51,7 @@ impl State {
             wanted: false,
             retry: Retry::default(),
             leader: None,
+            sleepers: BTreeMap::new(),
             watched: Watched::default(),
             notes: Vec::new(),
             settings,
@@ -146,9 +118,8 @@ impl State {
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
         let Some(connection) = &mut self.connection else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
-        match connection.send(&CallRef { sequence, ..call }, ticket) {
-            Ok(true) => self.calls.sent(ticket),
-            Ok(false) => {}
+        match connection.send(&CallRef { sequence, ..call }, ticket, |ticket| self.calls.sent(ticket)) {
+            Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => self.lose(cause, now),
         }
@@ -244,84 +215,8 @@ impl State {
         self.retry.at().filter(|_| waits)
     }
 
-    /// What the leader should wait for; nothing when nobody needs one.
-    fn watch(&self) -> Watch {
-        match &self.connection {
-            Some(connection) if self.calls.are_out() => {
-                Watch::Socket(Arc::clone(connection.wire()), connection.wants_to_send())
-            }
-            None if self.calls.want_connection() => Watch::Clock(self.retry.at()),
-            _ => Watch::Nothing,
-        }
-    }
-
-    /// Makes a caller the leader, if there is no other one, and says what to wait for.
-    pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
-        if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
-            return Watch::Nothing;
-        }
-        let watch = self.watch();
-        self.leader = match watch {
-            Watch::Nothing => None,
-            _ => Some(Leader { ticket, watch: watch.clone() }),
-        };
-        watch
-    }
-
-    /// A caller is awake again.
-    pub(super) fn awake(&mut self, ticket: Ticket) {
-        if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
-            leader.watch = Watch::Nothing;
-        }
-        if let Some(Entry { owner: Owner::Blocked { asleep, .. }, .. }) = self.calls.entry(ticket) {
-            *asleep = false;
-        }
-    }
-
-    /// A caller waits no longer.
-    pub(super) fn leave(&mut self, ticket: Ticket) {
-        self.leader.take_if(|leader| leader.ticket == ticket);
-    }
-
-    /// Wakes the callers that something has happened to, and sees to it that somebody leads.
-    pub(super) fn wake(&mut self) {
-        while let Some(ticket) = self.calls.next_woken() {
-            match &mut self.leader {
-                Some(leader) if leader.ticket == ticket => wake_leader(leader, &mut self.calls),
-                _ => wake_sleeper(ticket, &mut self.calls),
-            }
-        }
-        if self.leader.is_none() && self.calls.sleeper().is_none() {
-            return;
-        }
-        let wanted = self.watch();
-        match &mut self.leader {
-            Some(leader) if leader.watch.misses(&wanted) => wake_leader(leader, &mut self.calls),
-            None if !matches!(wanted, Watch::Nothing) => {
-                if let Some(ticket) = self.calls.sleeper() {
-                    self.leader = Some(Leader { ticket, watch: Watch::Nothing });
-                    wake_sleeper(ticket, &mut self.calls);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Takes what is to be told to the log.
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
-    }
-}
-
-fn wake_leader(leader: &mut Leader, calls: &mut Calls) {
-    match std::mem::replace(&mut leader.watch, Watch::Nothing) {
-        Watch::Socket(wire, _) => wire.wake(),
-        Watch::Clock(_) | Watch::Nothing => wake_sleeper(leader.ticket, calls),
-    }
-}
-
-fn wake_sleeper(ticket: Ticket, calls: &mut Calls) {
-    if let Some(entry) = calls.entry(ticket) {
-        entry.wake();
     }
 }

@@ -109,7 +109,6 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
 }
 
 #[cfg(test)]
-#[cfg(not(shuttle))]
 mod tests {
     use std::ffi::CString;
     use std::os::fd::IntoRawFd;

@@ -88,7 +88,6 @@ impl AsFd for Timer {
 }
 
 #[cfg(test)]
-#[cfg(not(shuttle))]
 mod tests {
     use super::super::{Epoll, Interest, Watch};
     use super::*;

@@ -29,6 +29,7 @@ pub(crate) fn raw_listener(path: &Path) -> Socket {
     let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
     socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
     socket.listen(8).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 

@@ -1,0 +1,125 @@
+//! Who of the callers that wait does the work for the others.
+
+use std::time::Instant;
+
+use super::connection::Wire;
+use super::entry::Ticket;
+use super::state::State;
+use crate::sync::{Arc, Condvar};
+
+/// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
+/// one takes over.
+#[derive(Debug)]
+pub(super) struct Leader {
+    ticket: Ticket,
+    watch: Watch,
+}
+
+/// What the leader waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Watch {
+    /// Nothing: it is awake, or has been woken.
+    Nothing,
+    /// That it may connect again.
+    Clock(Option<Instant>),
+    /// A reply, and room to send if that is wanted.
+    Socket(Arc<Wire>, bool),
+}
+
+impl Watch {
+    /// A leader with this watch does not see what one with the other one would.
+    fn misses(&self, wanted: &Watch) -> bool {
+        match (self, wanted) {
+            (Self::Nothing, _) | (_, Self::Nothing) => false,
+            (Self::Clock(at), Self::Clock(wanted)) => at != wanted,
+            (Self::Socket(wire, writable), Self::Socket(wanted, to_write)) => {
+                !Arc::ptr_eq(wire, wanted) || *to_write && !*writable
+            }
+            _ => true,
+        }
+    }
+}
+
+impl State {
+    /// What the leader should wait for; nothing when nobody needs one.
+    fn watch(&self) -> Watch {
+        match &self.connection {
+            Some(connection) if self.calls.are_out() => {
+                Watch::Socket(Arc::clone(connection.wire()), connection.wants_to_send())
+            }
+            None if self.calls.want_connection() => Watch::Clock(self.retry.at()),
+            _ => Watch::Nothing,
+        }
+    }
+
+    /// Makes a caller the leader, if there is no other one, and says what to wait for.
+    pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
+        self.calls.has_looked(ticket);
+        if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
+            return Watch::Nothing;
+        }
+        let watch = self.watch();
+        self.leader = match watch {
+            Watch::Nothing => None,
+            _ => Some(Leader { ticket, watch: watch.clone() }),
+        };
+        watch
+    }
+
+    /// A caller goes to sleep.
+    pub(super) fn asleep(&mut self, ticket: Ticket, bed: &Arc<Condvar>) {
+        self.sleepers.insert(ticket, Arc::clone(bed));
+    }
+
+    /// A caller is awake again.
+    pub(super) fn awake(&mut self, ticket: Ticket) {
+        self.sleepers.remove(&ticket);
+        if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
+            leader.watch = Watch::Nothing;
+        }
+    }
+
+    /// A caller waits no longer.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.leader.take_if(|leader| leader.ticket == ticket);
+    }
+
+    /// Wakes the callers that something has happened to, and sees to it that somebody leads.
+    pub(super) fn wake(&mut self) {
+        while let Some(ticket) = self.calls.next_woken() {
+            match &self.leader {
+                Some(leader) if leader.ticket == ticket => self.wake_leader(),
+                _ => self.wake_sleeper(ticket),
+            }
+        }
+        if self.leader.is_none() && self.sleepers.is_empty() {
+            return;
+        }
+        let wanted = self.watch();
+        match &self.leader {
+            Some(leader) if leader.watch.misses(&wanted) => self.wake_leader(),
+            None if !matches!(wanted, Watch::Nothing) => {
+                if let Some(ticket) = self.sleepers.keys().next().copied() {
+                    self.leader = Some(Leader { ticket, watch: Watch::Nothing });
+                    self.wake_sleeper(ticket);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wake_leader(&mut self) {
+        let Some(leader) = &mut self.leader else { return };
+        let ticket = leader.ticket;
+        match std::mem::replace(&mut leader.watch, Watch::Nothing) {
+            Watch::Socket(wire, _) => wire.wake(),
+            Watch::Clock(_) | Watch::Nothing => self.wake_sleeper(ticket),
+        }
+    }
+
+    fn wake_sleeper(&self, ticket: Ticket) {
+        if let Some(bed) = self.sleepers.get(&ticket) {
+            bed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The calls that are out, by number, and the replies that nobody waits for any more.
+
+use std::collections::{BTreeMap, btree_map};
+
+use super::entry::Ticket;
+use crate::error::Cause;
+use crate::sequence::Sequence;
+
+/// The sequence of a reply to something that was no call.
+const NO_SEQUENCE: i64 = -1;
+
+/// A connection that owes more replies than this to nobody is not worth keeping.
+const MAX_OWED: usize = 1024;
+
+/// The calls that are being sent or have been, and wait for a reply.
+#[derive(Debug)]
+pub(super) struct Out {
+    calls: BTreeMap<i32, Ticket>,
+    /// Replies that are still to come, and that nobody waits for.
+    owed: usize,
+    counter: i32,
+    wrapped: bool,
+}
+
+/// What a reply answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This call.
+    Call(Ticket),
+    /// A call that nobody waits for.
+    Nobodys,
+    /// One of the calls that the connection owes a reply to.
+    AnyOnes,
+}
+
+impl Out {
+    /// No call yet.
+    pub(super) fn new() -> Self {
+        Self { calls: BTreeMap::new(), owed: 0, counter: 1, wrapped: false }
+    }
+
+    /// No call is out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Gives a call the next number that no other one has which is out.
+    pub(super) fn number(&mut self, ticket: Ticket) -> i32 {
+        loop {
+            let sequence = Sequence::at(self.counter);
+            self.counter = sequence.next_counter();
+            self.wrapped |= sequence.number() == i32::MAX;
+            if let btree_map::Entry::Vacant(free) = self.calls.entry(sequence.number()) {
+                free.insert(ticket);
+                return sequence.number();
+            }
+        }
+    }
+
+    /// A call is no longer out.
+    pub(super) fn remove(&mut self, number: i32) {
+        self.calls.remove(&number);
+    }
+
+    /// The reply to a call is still to come, and nobody will wait for it.
+    pub(super) fn owe(&mut self) {
+        self.owed += 1;
+    }
+
+    /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
+    pub(super) fn owes_too_much(&self) -> bool {
+        self.owed > MAX_OWED && self.calls.is_empty()
+    }
+
+    /// What a reply answers. An error means that it answers nothing that was ever asked.
+    pub(super) fn answered(&mut self, sequence: i64) -> Result<Whose, Cause> {
+        let number = i32::try_from(sequence).unwrap_or(0);
+        if let Some(ticket) = self.calls.get(&number) {
+            Ok(Whose::Call(*ticket))
+        } else if sequence == NO_SEQUENCE {
+            Ok(self.unnamed())
+        } else if number >= 1 && (self.wrapped || number < self.counter) {
+            self.owed = self.owed.saturating_sub(1);
+            Ok(Whose::Nobodys)
+        } else {
+            Err(Cause::UnexpectedReply { sequence })
+        }
+    }
+
+    /// What a reply answers that does not say so: the only call that can be meant, or any one.
+    pub(super) fn unnamed(&mut self) -> Whose {
+        match (self.calls.values().next(), self.calls.len() + self.owed) {
+            (Some(only), 1) => Whose::Call(*only),
+            (Some(_), _) => Whose::AnyOnes,
+            (None, _) => {
+                self.owed = self.owed.saturating_sub(1);
+                Whose::Nobodys
+            }
+        }
+    }
+
+    /// Nobody waits for any of them any more, of which one has been answered.
+    pub(super) fn give_up(&mut self) -> Vec<Ticket> {
+        self.owed = (self.owed + self.calls.len()).saturating_sub(1);
+        std::mem::take(&mut self.calls).into_values().collect()
+    }
+
+    /// The connection is gone, and no reply will come.
+    pub(super) fn lost(&mut self) -> Vec<Ticket> {
+        self.owed = 0;
+        std::mem::take(&mut self.calls).into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_wrap_and_skip_those_in_use() {
+        let mut out = Out::new();
+        assert_eq!([7, 8, 9].map(|ticket| out.number(ticket)), [1, 2, 3]);
+        out.remove(2);
+        out.counter = i32::MAX - 1;
+        assert_eq!([1, 2, 3, 4].map(|ticket| out.number(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
+        // All numbers have been given out by now.
+        assert_eq!(out.answered(1 << 30), Ok(Whose::Nobodys));
+    }
+
+    #[test]
+    fn a_reply_is_for_its_call_or_late_or_nobodys() {
+        let mut out = Out::new();
+        for ticket in 1..=3 {
+            out.number(ticket);
+        }
+        assert_eq!(out.answered(2), Ok(Whose::Call(2)));
+        out.remove(2);
+        out.owe();
+        assert_eq!(out.answered(2), Ok(Whose::Nobodys));
+        assert_eq!(out.owed, 0);
+        for sequence in [4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
+            assert_eq!(out.answered(sequence), Err(Cause::UnexpectedReply { sequence }));
+        }
+    }
+
+    #[test]
+    fn a_reply_without_a_number_is_for_the_only_one() {
+        let mut out = Out::new();
+        assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
+        out.number(1);
+        assert_eq!(out.answered(-1), Ok(Whose::Call(1)));
+        out.number(2);
+        assert_eq!(out.answered(-1), Ok(Whose::AnyOnes));
+        assert_eq!(out.give_up(), [1, 2]);
+        assert_eq!(out.owed, 1, "one of the two has been answered");
+        out.number(3);
+        assert_eq!(out.answered(-1), Ok(Whose::AnyOnes), "it may also be for the late one");
+        assert_eq!(out.give_up(), [3]);
+        assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
+        assert_eq!(out.owed, 0);
+    }
+
+    #[test]
+    fn too_much_is_owed_only_while_no_call_is_out() {
+        let mut out = Out::new();
+        (0..=MAX_OWED).for_each(|_| out.owe());
+        assert!(out.owes_too_much());
+        out.number(1);
+        assert!(!out.owes_too_much());
+        assert_eq!(out.lost(), [1]);
+        assert!(!out.owes_too_much());
+    }
+}

@@ -1,0 +1,276 @@
+//! How the threads of a client can interleave, tried out on real sockets (`make test-shuttle`). Nothing here waits in
+//! the kernel: whoever would wait lets another thread go on. A thread that sleeps and is not woken fails the test.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use prost::Message;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::{CallOptions, Client};
+use crate::cancel::Cancel;
+use crate::error::{Cause, Error};
+use crate::framing::Framing;
+use crate::message::{Call, Response, Status};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, lock, thread};
+
+/// Schedules tried by each test.
+const SCHEDULES: usize = 1000;
+
+/// One connection of a server, with one record a message.
+struct Server(Socket);
+
+impl Server {
+    /// What comes next, if it is there: a call, or the end.
+    fn try_receive(&self) -> Option<Option<Call>> {
+        let mut record = [0; 100];
+        let len = (&self.0).read(&mut record).ok()?;
+        Some((len > 0).then(|| Call::decode(&record[..len]).unwrap()))
+    }
+
+    /// The next call; `None` at the end.
+    fn receive(&self) -> Option<Call> {
+        loop {
+            match self.try_receive() {
+                Some(received) => return received,
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    fn answer(&self, call: Call) {
+        let Call { sequence, body, .. } = call;
+        let response = Response { sequence, status: Status::Success.into(), body };
+        // Nobody may wait for it any more, and have gone.
+        let _ = (&self.0).write(&response.encode_to_vec());
+    }
+
+    /// Answers calls until the end, the last one first.
+    fn echo(&self) {
+        let mut calls: Vec<Call> = Vec::new();
+        loop {
+            match self.try_receive() {
+                Some(Some(call)) => calls.push(call),
+                Some(None) => return,
+                None => match calls.pop() {
+                    Some(call) => self.answer(call),
+                    None => thread::yield_now(),
+                },
+            }
+        }
+    }
+}
+
+/// A client, its server, and whoever else accepts connections.
+fn pair(path: &Path, pipelining: bool) -> (Client, Server, Socket) {
+    let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    listener.bind(&SockAddr::unix(path).unwrap()).unwrap();
+    listener.listen(8).unwrap();
+    let client = Client::builder().framing(Framing::Datagram).pipelining(pipelining).connect(path).unwrap();
+    (client, accept(&listener), listener)
+}
+
+fn accept(listener: &Socket) -> Server {
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    Server(socket)
+}
+
+fn explore(test: impl Fn(&Path) + Send + Sync + 'static) {
+    let schedule = move || {
+        let dir = tempfile::tempdir().unwrap();
+        test(&dir.path().join("drpc.sock"));
+    };
+    shuttle::check_random(schedule, SCHEDULES);
+}
+
+/// Several threads that call, each with bodies of its own.
+fn callers(client: &Client) -> Vec<thread::JoinHandle<()>> {
+    let call = |number: u8| {
+        let client = client.clone();
+        thread::spawn(move || {
+            for round in 0..2 {
+                let body = [number, round];
+                assert_eq!(client.call(0, 1, &body).unwrap().body, body);
+            }
+        })
+    };
+    (1..=3).map(call).collect()
+}
+
+fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// Whoever reads it, and in whatever order they come.
+#[test]
+fn every_caller_gets_its_own_reply() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let (client, server, _listener) = pair(path, pipelining);
+            let server = thread::spawn(move || server.echo());
+            join(callers(&client));
+            drop(client);
+            join([server]);
+        });
+    }
+}
+
+/// Some give up, at once or when they are told to, and the others go on.
+#[test]
+fn callers_that_leave_leave_the_others_alone() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let (client, server, _listener) = pair(path, pipelining);
+            let server = thread::spawn(move || server.echo());
+            let cancel = Cancel::new();
+            let threads = callers(&client);
+            let options = [CallOptions::new().cancel(&cancel), CallOptions::new().timeout(Duration::ZERO)];
+            let leaving = options.map(|options| {
+                let client = client.clone();
+                thread::spawn(move || match client.call_with(&options, 0, 1, b"leaving") {
+                    Ok(response) => assert_eq!(response.body, b"leaving"),
+                    Err(error) => assert!(matches!(error.cause(), Cause::Cancelled | Cause::TimedOut), "{error}"),
+                })
+            });
+            cancel.cancel();
+            join(threads);
+            join(leaving);
+            drop(client);
+            join([server]);
+        });
+    }
+}
+
+/// Who holds the lock is alone, and the others go on when it is given back.
+#[test]
+fn the_lock_is_held_by_one() {
+    explore(|path| {
+        let (client, server, _listener) = pair(path, true);
+        let server = thread::spawn(move || server.echo());
+        let held = Arc::new(AtomicBool::new(false));
+        let holders = [1, 2].map(|number| {
+            let (client, held) = (client.clone(), Arc::clone(&held));
+            thread::spawn(move || {
+                let locked = client.lock().unwrap();
+                assert!(!held.swap(true, Ordering::SeqCst), "two have the lock");
+                assert_eq!(locked.call(0, 1, &[number]).unwrap().body, [number]);
+                held.store(false, Ordering::SeqCst);
+            })
+        });
+        let others = callers(&client);
+        join(holders);
+        join(others);
+        drop(client);
+        join([server]);
+    });
+}
+
+/// A completion is run once, whoever reads the reply, and whoever gives up.
+#[test]
+fn completions_are_run_once() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let (client, server, _listener) = pair(path, pipelining);
+            let server = thread::spawn(move || server.echo());
+            let (runs, cancel) = (Arc::new(AtomicUsize::new(0)), Cancel::new());
+            for options in [CallOptions::new(), CallOptions::new().cancel(&cancel)] {
+                let runs = Arc::clone(&runs);
+                let done = move |result: Result<Response, Error>| {
+                    assert!(result.is_ok() || result.is_err_and(|error| error.cause() == Cause::Cancelled));
+                    runs.fetch_add(1, Ordering::SeqCst);
+                };
+                client.submit(&options, 0, 1, b"submitted".to_vec(), done).unwrap();
+            }
+            let dispatcher = {
+                let (client, runs) = (client.clone(), Arc::clone(&runs));
+                thread::spawn(move || {
+                    while runs.load(Ordering::SeqCst) < 2 {
+                        client.dispatch(Some(Duration::ZERO)).unwrap();
+                        thread::yield_now();
+                    }
+                })
+            };
+            let threads = callers(&client);
+            cancel.cancel();
+            join(threads);
+            join([dispatcher]);
+            drop(client);
+            join([server]);
+            assert_eq!(runs.load(Ordering::SeqCst), 2);
+        });
+    }
+}
+
+/// The connection is closed in the middle: every call ends.
+#[test]
+fn closing_ends_every_call() {
+    explore(|path| {
+        let (client, server, _listener) = pair(path, true);
+        let server = thread::spawn(move || server.echo());
+        let threads = [1, 2, 3].map(|number| {
+            let client = client.clone();
+            thread::spawn(move || match client.call(0, 1, &[number]) {
+                Ok(response) => assert_eq!(response.body, [number]),
+                Err(error) => assert_eq!(error.cause(), Cause::NotConnected),
+            })
+        });
+        client.close().unwrap();
+        join(threads);
+        join([server]);
+    });
+}
+
+/// The connection is lost in the middle: every call ends, and none is executed twice.
+#[test]
+fn no_call_is_executed_twice() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let (client, server, listener) = pair(path, pipelining);
+            listener.set_nonblocking(true).unwrap();
+            let (executed, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+            let serving = {
+                let (executed, over) = (Arc::clone(&executed), Arc::clone(&over));
+                thread::spawn(move || {
+                    let first = server.receive().unwrap();
+                    lock(&executed).push(first.body.clone());
+                    server.answer(first);
+                    drop(server);
+                    while !over.load(Ordering::SeqCst) {
+                        let Ok((socket, _)) = listener.accept() else {
+                            thread::yield_now();
+                            continue;
+                        };
+                        socket.set_nonblocking(true).unwrap();
+                        let next = Server(socket);
+                        while let Some(call) = next.receive() {
+                            lock(&executed).push(call.body.clone());
+                            next.answer(call);
+                        }
+                    }
+                })
+            };
+            let replies = [1, 2, 3].map(|number| {
+                let client = client.clone();
+                thread::spawn(move || match client.call(0, 1, &[number]) {
+                    Ok(response) => usize::from(response.body == [number]),
+                    Err(error) => {
+                        assert_eq!(error.cause(), Cause::NoReply);
+                        0
+                    }
+                })
+            });
+            let replies: usize = replies.map(|thread| thread.join().unwrap()).iter().sum();
+            drop(client);
+            over.store(true, Ordering::SeqCst);
+            join([serving]);
+            let mut executed = std::mem::take(&mut *lock(&executed));
+            assert_eq!(executed.len(), replies);
+            executed.sort();
+            executed.dedup();
+            assert_eq!(executed.len(), replies, "a call was executed twice");
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! Deadlines and cancelling, whatever a call waits for, and what is left of the connection then.
+
+use std::time::Instant;
+
+use drpc::{Cancel, Cause, Phase};
+use socket2::{Domain, SockAddr, Type};
+
+use super::*;
+use crate::peer::pattern;
+use crate::raw::{describe, records};
+
+/// A way in which a call ends before its time.
+struct Ending {
+    options: CallOptions,
+    cancel: Cancel,
+    cause: Cause,
+}
+
+impl Ending {
+    fn each(work: impl Fn(&Self)) {
+        let timed_out = |options| Self { options, cancel: Cancel::new(), cause: Cause::TimedOut };
+        let soon = || CallOptions::new().deadline(Instant::now() + MOMENT);
+        work(&timed_out(CallOptions::new().timeout(MOMENT)));
+        work(&timed_out(soon()));
+        work(&timed_out(soon().timeout(PATIENCE)));
+        let cancel = Cancel::new();
+        work(&Self { options: CallOptions::new().cancel(&cancel), cancel, cause: Cause::Cancelled });
+    }
+
+    /// Makes a call that ends like this, once the server has got `begun`, and says in which phase it was.
+    fn of<T>(&self, begun: impl FnOnce() + Send, call: impl FnOnce(&CallOptions) -> Result<T, Error>) -> Phase {
+        let (phase, cause) = thread::scope(|scope| {
+            scope.spawn(|| {
+                begun();
+                self.cancel.cancel();
+            });
+            describe(call(&self.options))
+        });
+        assert_eq!(cause, self.cause);
+        phase
+    }
+}
+
+/// Nothing shows that the call has begun.
+fn in_a_moment() {
+    thread::sleep(MOMENT);
+}
+
+/// The client makes a call, and the server answers it.
+fn assert_usable(client: &Client, server: &Peer) {
+    thread::scope(|scope| {
+        let caller = call_in(scope, client, b"next");
+        server.serve(b"next");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+    });
+}
+
+/// Connections that a listener has not accepted, so many that it takes no more.
+fn fill(path: &std::path::Path) -> Vec<Socket> {
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.connect(&SockAddr::unix(path).unwrap()).ok().map(|()| socket)
+    };
+    std::iter::from_fn(connect).collect()
+}
+
+#[test]
+fn while_the_server_is_too_busy_to_accept() {
+    Ending::each(|ending| {
+        let (_dir, path) = place();
+        let listener = raw_listener(&path);
+        let others = fill(&path);
+        let client = patient().build(&path);
+        assert_eq!(ending.of(in_a_moment, |options| client.open_with(options)), Phase::Connect);
+        assert!(!client.is_connected());
+        thread::scope(|scope| {
+            let opener = scope.spawn(|| client.open());
+            others.iter().for_each(|_| drop(accept(&listener)));
+            let server = accept(&listener);
+            opener.join().unwrap().unwrap();
+            assert_usable(&client, &server);
+        });
+    });
+}
+
+#[test]
+fn while_connecting_again() {
+    Ending::each(|ending| {
+        let Set { client, server, listener, path, dir: _dir, .. } = Set::new(&patient());
+        drop(server);
+        let others = fill(&path);
+        assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Connect);
+        others.iter().for_each(|_| drop(accept(&listener)));
+        thread::scope(|scope| {
+            let caller = call_in(scope, &client, b"next");
+            accept(&listener).serve(b"next");
+            caller.join().unwrap().unwrap();
+        });
+    });
+}
+
+#[test]
+fn while_others_have_their_turn() {
+    Ending::each(|ending| {
+        let Set { client, server, .. } = Set::new(&patient());
+        thread::scope(|scope| {
+            let other = call_in(scope, &client, b"other");
+            let call = server.call();
+            assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
+            server.answer(&call, b"");
+            other.join().unwrap().unwrap();
+        });
+        assert_usable(&client, &server);
+    });
+}
+
+#[test]
+fn while_another_thread_has_the_lock() {
+    Ending::each(|ending| {
+        let Set { client, server, .. } = Set::new(&patient());
+        thread::scope(|scope| {
+            let (locked, is_locked) = mpsc::channel();
+            let (over, is_over) = mpsc::channel::<()>();
+            let client = &client;
+            let holder = scope.spawn(move || {
+                let _locked = client.lock().unwrap();
+                locked.send(()).unwrap();
+                is_over.recv().unwrap();
+            });
+            is_locked.recv().unwrap();
+            assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
+            assert_eq!(ending.of(in_a_moment, |options| client.lock_with(options)), Phase::Call);
+            over.send(()).unwrap();
+            holder.join().unwrap();
+        });
+        assert_usable(&client, &server);
+    });
+}
+
+/// The server reads nothing. What has been begun is finished later, and a call of which nothing went out is taken back.
+#[test]
+fn while_the_socket_is_full() {
+    let body = pattern(4 << 20);
+    Ending::each(|ending| {
+        let Set { client, server, .. } = Set::new(&patient());
+        let short = CallOptions::new().timeout(MOMENT);
+        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, &body)), Phase::Call);
+        assert_eq!(describe(client.call_with(&short, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
+        thread::scope(|scope| {
+            let caller = call_in(scope, &client, b"next");
+            let call = server.long_call();
+            assert!(call.body == body, "another call");
+            server.answer(&call, b"late");
+            server.serve(b"next");
+            assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+        });
+    });
+}
+
+#[test]
+fn while_the_server_is_at_work() {
+    Ending::each(|ending| {
+        let Set { client, server, .. } = Set::new(&patient());
+        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
+        let call = server.call();
+        server.answer(&call, b"late");
+        assert_usable(&client, &server);
+    });
+}
+
+#[test]
+fn while_half_a_reply_is_there() {
+    Ending::each(|ending| {
+        let Set { client, server, .. } = Set::new(&patient());
+        let reply = records(Framing::Chunked, &success(1, &pattern(200_000)));
+        server.send(&reply[0]);
+        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
+        server.call();
+        server.send(&reply[1]);
+        assert_usable(&client, &server);
+    });
+}
+
+#[test]
+fn cancelled_before_it_began() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let options = CallOptions::new().cancel(&cancel);
+    assert_eq!(describe(client.call_with(&options, 7, 1, b"never")), (Phase::Call, Cause::Cancelled));
+    assert_eq!(describe(client.lock_with(&options).map(drop)), (Phase::Call, Cause::Cancelled));
+    let never = |_| panic!("an error has been returned");
+    assert_eq!(describe(client.submit(&options, 7, 1, Vec::new(), never)), (Phase::Call, Cause::Cancelled));
+    let (_dir, path) = place();
+    let other = Client::new(path);
+    assert_eq!(describe(other.open_with(&options)), (Phase::Connect, Cause::Cancelled));
+    assert_usable(&client, &server);
+}
+
+/// The time that the client allows holds for what says nothing else.
+#[test]
+fn the_time_that_the_client_allows() {
+    let Set { client, server, .. } = Set::new(&Client::builder().timeout(MOMENT));
+    assert_eq!(describe(client.call(7, 1, b"slow")), (Phase::Reply, Cause::TimedOut));
+    server.call();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| client.call_with(&CallOptions::new().timeout(PATIENCE), 7, 1, b"slow"));
+        let call = server.call();
+        thread::sleep(2 * MOMENT);
+        server.answer(&call, b"");
+        caller.join().unwrap().unwrap();
+    });
+}

@@ -1,0 +1,78 @@
+//! A client in the child of a fork.
+
+use std::os::fd::AsRawFd;
+
+use drpc::{Cause, Phase};
+
+use super::*;
+use crate::raw::describe;
+
+/// Runs `work` in a child, and says whether it returned true there.
+fn in_child(work: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child runs `work` and ends. Of what other threads may have held it needs the allocator alone, which
+    // glibc leaves usable.
+    match unsafe { libc::fork() } {
+        0 => {
+            let status = i32::from(!work());
+            // SAFETY: nothing of the parent's is cleaned up.
+            unsafe { libc::_exit(status) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: `status` is valid for writing.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            status == 0
+        }
+    }
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: F_GETFD takes no argument and changes nothing.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+#[test]
+fn a_child_of_a_fork_gets_errors() {
+    let Set { client, server, .. } = Set::new(&patient().thread());
+    let events = client.event_fd().unwrap().as_raw_fd();
+    thread::scope(|scope| {
+        // Somebody waits for the socket, and another one for its turn.
+        let first = call_in(scope, &client, b"first");
+        let call = server.call();
+        let second = call_in(scope, &client, b"second");
+        server.assert_silent();
+        let forked = |phase, result| describe(result) == (phase, Cause::Forked);
+        let child = client.clone();
+        assert!(in_child(|| {
+            let options = CallOptions::new();
+            let errors = [
+                forked(Phase::Call, child.call(7, 1, b"child").map(drop)),
+                forked(Phase::Call, child.submit(&options, 7, 1, Vec::new(), |_| ())),
+                forked(Phase::Call, child.lock().map(drop)),
+                forked(Phase::Connect, child.open()),
+                forked(Phase::Connect, child.wait_ready(PATIENCE)),
+                forked(Phase::Close, child.close()),
+                forked(Phase::Progress, child.dispatch(None).map(drop)),
+                forked(Phase::Progress, child.event_fd().map(drop)),
+            ];
+            errors == [true; 8] && !child.is_connected()
+        }));
+        server.answer(&call, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        server.serve(b"second");
+        assert_eq!(second.join().unwrap().unwrap().body, b"second!");
+    });
+    // What the child drops it closes, and the parent goes on.
+    let mut client = Some(client);
+    assert!(in_child(|| {
+        drop(client.take());
+        !is_open(events)
+    }));
+    let client = client.unwrap();
+    assert!(is_open(events));
+    thread::scope(|scope| {
+        let caller = call_in(scope, &client, b"parent");
+        server.serve(b"parent");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"parent!");
+    });
+}

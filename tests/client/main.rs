@@ -1,0 +1,115 @@
+//! The client that any number of threads share, with raw servers at the other end.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
+
+mod deadlines;
+mod fork;
+#[path = "../peer/mod.rs"]
+mod peer;
+#[path = "../raw/mod.rs"]
+mod raw;
+mod reconnect;
+mod replies;
+mod sharing;
+mod submit;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, ScopedJoinHandle};
+
+use drpc::{Call, CallOptions, Client, ClientBuilder, Error, Framing, Response};
+use peer::Peer;
+use prost::Message;
+use raw::{MOMENT, PATIENCE, place, raw_listener, success};
+use socket2::Socket;
+use tempfile::TempDir;
+
+/// A client and the raw server at the other end, with its listener.
+struct Set {
+    client: Client,
+    server: Peer,
+    listener: Socket,
+    path: PathBuf,
+    dir: TempDir,
+}
+
+impl Set {
+    fn new(builder: &ClientBuilder) -> Self {
+        let (dir, path) = place();
+        let listener = raw_listener(&path);
+        let client = builder.connect(&path).unwrap();
+        let server = accept(&listener);
+        Self { client, server, listener, path, dir }
+    }
+}
+
+fn accept(listener: &Socket) -> Peer {
+    Peer::new(listener.accept().unwrap().0)
+}
+
+fn patient() -> ClientBuilder {
+    Client::builder().timeout(PATIENCE)
+}
+
+/// Makes a call in a thread of its own.
+fn call_in<'a>(
+    scope: &'a thread::Scope<'a, '_>,
+    client: &Client,
+    body: &[u8],
+) -> ScopedJoinHandle<'a, Result<Response, Error>> {
+    let (client, body) = (client.clone(), body.to_vec());
+    scope.spawn(move || client.call(7, 1, &body))
+}
+
+/// Submits a call; its result will be in the channel.
+fn submit(client: &Client, options: &CallOptions, body: &[u8]) -> Receiver<Result<Response, Error>> {
+    let (sender, receiver) = mpsc::channel();
+    client.submit(options, 7, 1, body.to_vec(), move |result| sender.send(result).unwrap()).unwrap();
+    receiver
+}
+
+impl Peer {
+    fn call(&self) -> Call {
+        self.receive_call(Framing::Chunked)
+    }
+
+    /// The next call, however many records it has.
+    fn long_call(&self) -> Call {
+        self.rest_of_call(self.receive())
+    }
+
+    /// A call that begins with these records.
+    fn rest_of_call(&self, first: Vec<u8>) -> Call {
+        let total = u64::from_ne_bytes(first[..8].try_into().unwrap()) as usize;
+        let mut message = first[24..].to_vec();
+        while message.len() < total {
+            message.extend_from_slice(&self.receive()[24..]);
+        }
+        Call::decode(&message[..]).unwrap()
+    }
+
+    fn answer(&self, call: &Call, body: &[u8]) {
+        self.send_message(Framing::Chunked, &success(call.sequence, body));
+    }
+
+    /// Waits until something has come.
+    fn wait(&self) {
+        self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]).unwrap();
+    }
+
+    /// Nothing comes.
+    fn assert_silent(&self) {
+        self.0.set_read_timeout(Some(MOMENT)).unwrap();
+        assert_eq!(
+            self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]).unwrap_err().raw_os_error(),
+            Some(libc::EAGAIN)
+        );
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+
+    /// Serves the next call, and expects it to have this body.
+    fn serve(&self, body: &[u8]) {
+        let call = self.call();
+        assert_eq!(call.body, body);
+        self.answer(&call, &[body, b"!"].concat());
+    }
+}

@@ -1,0 +1,237 @@
+//! Replies that are late, broken, or nobody's.
+
+use std::time::Duration;
+
+use drpc::framing::chunked::MAX_DATA;
+use drpc::{Cause, HeaderFault, Phase, Status};
+
+use super::*;
+use crate::peer::pattern;
+use crate::raw::{chunk, describe, records, response};
+
+const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
+
+/// Two calls that are out at the same time, and what becomes of them.
+fn two_out(set: &Set, answer: impl FnOnce(&[Call; 2])) -> [Result<Response, Error>; 2] {
+    thread::scope(|scope| {
+        let first = call_in(scope, &set.client, b"first");
+        let call = set.server.call();
+        let second = call_in(scope, &set.client, b"second");
+        answer(&[call, set.server.call()]);
+        [first, second].map(|caller| caller.join().unwrap())
+    })
+}
+
+/// The client goes on with the connection that it has.
+fn assert_same_connection(set: &Set) {
+    thread::scope(|scope| {
+        let caller = call_in(scope, &set.client, b"next");
+        set.server.serve(b"next");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+    });
+}
+
+/// The client has given up its connection, and goes on with another one.
+fn assert_new_connection(set: &Set) {
+    thread::scope(|scope| {
+        let caller = call_in(scope, &set.client, b"next");
+        accept(&set.listener).serve(b"next");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+        set.server.assert_end();
+    });
+}
+
+#[test]
+fn a_late_reply_is_dropped() {
+    for framing in FRAMINGS {
+        let Set { client, server, .. } = Set::new(&patient().framing(framing));
+        let short = CallOptions::new().timeout(MOMENT);
+        assert_eq!(describe(client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        server.send_message(framing, &success(1, b"late"));
+        server.send_message(framing, &success(2, b"in time"));
+        assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
+        assert_eq!([1, 2].map(|_| server.receive_call(framing).sequence), [1, 2]);
+    }
+}
+
+#[test]
+fn a_reply_cut_by_the_clock_is_taken_later() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let short = CallOptions::new().timeout(MOMENT);
+    let late = records(Framing::Chunked, &success(1, &pattern(2 * MAX_DATA)));
+    assert_eq!(late.len(), 3);
+    for record in &late[..2] {
+        server.send(record);
+        assert_eq!(describe(client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+    }
+    server.send(&late[2]);
+    server.send_message(Framing::Chunked, &success(2, b"late, too"));
+    server.send_message(Framing::Chunked, &success(3, b"in time"));
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
+}
+
+/// "That was no call" has sequence -1.
+#[test]
+fn an_answer_to_no_call_is_for_the_only_one() {
+    let Set { client, server, .. } = Set::new(&patient());
+    server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
+    let response = client.call(7, 1, b"").unwrap();
+    assert_eq!((response.sequence, response.status()), (-1, Status::FailedUnmarshalCall));
+}
+
+#[test]
+fn an_answer_to_no_call_fails_several() {
+    let set = Set::new(&patient().pipelining(true));
+    let no_call = || set.server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
+    let both = two_out(&set, |_| no_call());
+    assert_eq!(both.map(describe), [(Phase::Reply, Cause::Unattributable); 2]);
+    // One of the two is answered after all, and nobody waits for it.
+    set.server.send_message(Framing::Chunked, &success(2, b"late"));
+    assert_same_connection(&set);
+
+    // It may also be for a call that nobody waits for any more.
+    let short = CallOptions::new().timeout(MOMENT);
+    assert_eq!(describe(set.client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+    no_call();
+    assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Unattributable));
+    let _ = [(); 2].map(|()| set.server.call());
+    set.server.send_message(Framing::Chunked, &success(5, b"late"));
+    assert_same_connection(&set);
+}
+
+#[test]
+fn a_reply_to_no_call_of_ours_costs_the_connection() {
+    for sequence in [0, 3, -2, 1 << 40] {
+        let set = Set::new(&patient().pipelining(true));
+        let both = two_out(&set, |_| set.server.send_message(Framing::Chunked, &success(sequence, b"?")));
+        assert_eq!(both.map(describe), [(Phase::Reply, Cause::UnexpectedReply { sequence }); 2]);
+        assert_new_connection(&set);
+    }
+}
+
+/// The pieces of two large replies, as an engine of DAOS 2.8 may mix them up.
+#[test]
+fn mixed_up_replies_cost_the_connection() {
+    let set = Set::new(&patient().pipelining(true));
+    let both = two_out(&set, |[first, second]| {
+        for call in [first, second] {
+            set.server.send(&records(Framing::Chunked, &success(call.sequence, &pattern(MAX_DATA + 1)))[0]);
+        }
+    });
+    let fault = HeaderFault::Surplus { data: MAX_DATA as u64, missing: 7 };
+    assert_eq!(both.map(describe), [(Phase::Reply, Cause::Header(fault)); 2]);
+    assert_new_connection(&set);
+}
+
+#[test]
+fn a_garbled_reply_spoils_what_it_may_answer() {
+    let set = Set::new(&patient().pipelining(true));
+    set.server.send_message(Framing::Chunked, b"\x08");
+    assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Malformed));
+    set.server.call();
+    let both = two_out(&set, |_| set.server.send_message(Framing::Chunked, b"\x08"));
+    assert_eq!(both.map(describe), [(Phase::Reply, Cause::Malformed); 2]);
+    assert_same_connection(&set);
+}
+
+/// Too large a datagram has been read; of a message in chunks the rest is still to come, and nobody wants it.
+#[test]
+fn too_large_a_reply_costs_the_connection_only_in_chunks() {
+    for framing in FRAMINGS {
+        let set = Set::new(&patient().framing(framing).message_limit(100));
+        set.server.send_message(framing, &success(1, &pattern(97)));
+        assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::TooBig { size: 101, limit: 100 }));
+        set.server.receive_call(framing);
+        if framing == Framing::Datagram {
+            set.server.send(&success(2, &pattern(96)));
+            assert_eq!(set.client.call(7, 1, b"").unwrap().body, pattern(96));
+        } else {
+            assert_new_connection(&set);
+        }
+    }
+}
+
+#[test]
+fn too_large_a_call_is_not_sent() {
+    for (framing, chosen, limit) in
+        [(Framing::Datagram, None, 16 << 10), (Framing::Datagram, Some(500), 500), (Framing::Chunked, Some(500), 500)]
+    {
+        let builder = patient().framing(framing);
+        let Set { client, server, .. } = Set::new(&match chosen {
+            Some(chosen) => builder.message_limit(chosen),
+            None => builder,
+        });
+        let call = Call { module: 7, method: 1, sequence: 1, body: pattern(limit - 20) };
+        let body = pattern(limit + 1 - (call.encoded_len() - call.body.len()));
+        let too_big = Cause::TooBig { size: limit as u64 + 1, limit };
+        assert_eq!(describe(client.call(7, 1, &body)), (Phase::Call, too_big));
+        server.send_message(framing, &success(2, b""));
+        client.call(7, 1, &body[1..]).unwrap();
+        assert_eq!(server.receive_call(framing).encoded_len(), limit, "the first that was sent");
+    }
+}
+
+/// One that waits in the socket is read before the end is seen.
+#[test]
+fn a_reply_before_the_end_counts() {
+    let set = Set::new(&patient().pipelining(true));
+    let [first, second] = two_out(&set, |[first, _]| {
+        set.server.answer(first, b"in time");
+        set.server.0.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    assert_eq!(first.unwrap().body, b"in time");
+    assert_eq!(describe(second), (Phase::Reply, Cause::NoReply));
+}
+
+#[test]
+fn a_connection_that_owes_too_much_is_replaced() {
+    let set = Set::new(&patient());
+    let short = CallOptions::new().timeout(Duration::ZERO);
+    thread::scope(|scope| {
+        let server = &set.server;
+        let reader =
+            scope.spawn(move || std::iter::from_fn(|| Some(server.receive()).filter(|r| !r.is_empty())).count());
+        set.listener.set_nonblocking(true).unwrap();
+        let next = loop {
+            // A call that did not fit into the socket is taken back.
+            assert_eq!(describe(set.client.call_with(&short, 7, 1, b"")).1, Cause::TimedOut);
+            if let Ok((next, _)) = set.listener.accept() {
+                break Peer::new(next);
+            }
+        };
+        assert_eq!(reader.join().unwrap(), 1025);
+        assert_eq!(next.call().body, b"");
+        let caller = call_in(scope, &set.client, b"next");
+        next.serve(b"next");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+    });
+}
+
+#[test]
+fn errors_of_a_connection_say_what_to_do() {
+    let Set { client, server, path, .. } = Set::new(&Client::builder().timeout(MOMENT).retries(0));
+    let shown = path.display();
+    let call = |body: &[u8]| client.call(7, 1, body).unwrap_err().to_string();
+    let late = "the server did not answer within the time that this program allows";
+    assert_eq!(call(b""), format!("reply {shown}: timed out: {late}"));
+    server.send_message(Framing::Chunked, b"?");
+    let other = "the peer may speak another release's wire format";
+    assert_eq!(call(b""), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));
+    (0..2).for_each(|_| drop(server.receive()));
+    server.0.shutdown(std::net::Shutdown::Write).unwrap();
+    let none = "the peer closed the connection without a reply";
+    let crashed = "the peer crashed, refused the call, or speaks another release's wire format";
+    assert_eq!(call(b""), format!("reply {shown}: {none}: {crashed}"));
+
+    let Set { client, path, .. } = Set::new(&patient().framing(Framing::Datagram));
+    let shown = path.display();
+    let too_big = client.call(7, 1, &pattern(16 << 10)).unwrap_err().to_string();
+    let limit = "the limit can be changed with drpc_set_max_message";
+    assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384: {limit}"));
+
+    let Set { client, server, path, .. } = Set::new(&patient());
+    let shown = path.display();
+    server.send(&chunk(2, 0, 0, b"no"));
+    let fault = "chunk header announces no chunks";
+    assert_eq!(client.call(7, 1, b"").unwrap_err().to_string(), format!("reply {shown}: {fault}: {other}"));
+}

@@ -1,0 +1,184 @@
+//! Many threads, one connection.
+
+use drpc::{Caller, Cause, Client, Phase};
+
+use super::*;
+use crate::raw::describe;
+
+impl Peer {
+    /// Answers calls with their bodies, backwards where there are several at a time, until the client goes.
+    fn echo_backwards(&self) {
+        let mut calls: Vec<Call> = Vec::new();
+        loop {
+            self.0.set_nonblocking(!calls.is_empty()).unwrap();
+            let mut record = [std::mem::MaybeUninit::uninit(); 100];
+            match self.0.peek(&mut record) {
+                Ok(0) => return,
+                Ok(_) => calls.push(self.call()),
+                Err(_) => calls.drain(..).rev().for_each(|call| self.answer(&call, &call.body)),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_thread_gets_its_own_replies() {
+    const CALLS: u32 = 20_000;
+    for pipelining in [false, true] {
+        let Set { client, server, .. } = Set::new(&patient().pipelining(pipelining));
+        let call = |client: &Client, thread: u32, number: u32| {
+            let body = [thread.to_le_bytes(), number.to_le_bytes()].concat();
+            client.call(7, 1, &body).unwrap().body == body
+        };
+        thread::scope(|scope| {
+            let server = scope.spawn(move || server.echo_backwards());
+            let threads = [0, 1, 2, 3].map(|thread| {
+                let client = client.clone();
+                scope.spawn(move || (0..CALLS).filter(|number| call(&client, thread, *number)).count())
+            });
+            let own: usize = threads.map(|thread| thread.join().unwrap()).iter().sum();
+            assert_eq!(own, 4 * CALLS as usize, "pipelining: {pipelining}");
+            drop(client);
+            server.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn one_call_is_out_at_a_time() {
+    let Set { client, server, .. } = Set::new(&patient());
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let call = server.call();
+        let second = call_in(scope, &client, b"second");
+        server.assert_silent();
+        server.answer(&call, b"one");
+        server.serve(b"second");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        assert_eq!(second.join().unwrap().unwrap().body, b"second!");
+    });
+}
+
+#[test]
+fn pipelined_calls_do_not_wait_for_one_another() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    thread::scope(|scope| {
+        let callers = [b"a", b"b", b"c"].map(|body| (body, call_in(scope, &client, body)));
+        let calls = [(); 3].map(|()| server.call());
+        for call in calls.iter().rev() {
+            server.answer(call, &call.body);
+        }
+        for (body, caller) in callers {
+            assert_eq!(caller.join().unwrap().unwrap().body, body);
+        }
+    });
+}
+
+#[test]
+fn a_client_has_to_be_connected_once() {
+    let (_dir, path) = place();
+    let listener = raw_listener(&path);
+    let client = Client::new(&path);
+    assert!(!client.is_connected());
+    assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::NotConnected));
+    client.close().unwrap();
+    client.open().unwrap();
+    client.open().unwrap();
+    assert!(client.is_connected());
+    let server = accept(&listener);
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "connected twice");
+    client.close().unwrap();
+    assert!(!client.is_connected());
+    server.assert_end();
+    assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::NotConnected));
+    client.open().unwrap();
+    assert!(listener.accept().is_ok());
+}
+
+#[test]
+fn closing_fails_the_calls_that_are_out() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    thread::scope(|scope| {
+        let out = call_in(scope, &client, b"out");
+        server.call();
+        let waiting = call_in(scope, &client, b"waiting");
+        server.assert_silent();
+        client.close().unwrap();
+        for caller in [out, waiting] {
+            assert_eq!(describe(caller.join().unwrap()), (Phase::Call, Cause::NotConnected));
+        }
+        server.assert_end();
+        client.open().unwrap();
+        let again = call_in(scope, &client, b"again");
+        accept(&listener).serve(b"again");
+        assert_eq!(again.join().unwrap().unwrap().body, b"again!");
+    });
+}
+
+#[test]
+fn the_lock_keeps_other_threads_out() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    thread::scope(|scope| {
+        let locked = client.lock().unwrap();
+        let other = call_in(scope, &client, b"other");
+        server.assert_silent();
+        let server = scope.spawn(move || {
+            server.serve(b"1");
+            server.serve(b"2");
+            server.assert_silent();
+            server
+        });
+        assert_eq!(locked.call(7, 1, b"1").unwrap().body, b"1!");
+        assert_eq!(client.call(7, 1, b"2").unwrap().body, b"2!");
+        let server = server.join().unwrap();
+        assert_eq!(describe(client.lock().map(drop)), (Phase::Call, Cause::Busy));
+        drop(locked);
+        server.serve(b"other");
+        assert_eq!(other.join().unwrap().unwrap().body, b"other!");
+    });
+}
+
+#[test]
+fn the_lock_waits_for_calls_that_are_out() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    thread::scope(|scope| {
+        let out = call_in(scope, &client, b"out");
+        let call = server.call();
+        let short = CallOptions::new().timeout(MOMENT);
+        assert_eq!(describe(client.lock_with(&short).map(drop)), (Phase::Call, Cause::TimedOut));
+        server.answer(&call, b"");
+        drop(client.lock().unwrap());
+        out.join().unwrap().unwrap();
+        // Given back, and not held by who has given up on it.
+        let other = call_in(scope, &client, b"other");
+        server.serve(b"other");
+        other.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_test_can_fake_a_client() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let caller: &dyn Caller = &client;
+    caller.open().unwrap();
+    assert!(caller.is_connected());
+    thread::scope(|scope| {
+        caller.lock().unwrap();
+        let other = call_in(scope, &client, b"other");
+        server.assert_silent();
+        let server = scope.spawn(move || {
+            server.serve(b"mine");
+            server.serve(b"other");
+        });
+        assert_eq!(caller.call(7, 1, b"mine").unwrap().body, b"mine!");
+        // Only who holds the lock can give it back.
+        scope.spawn(|| Caller::unlock(&client)).join().unwrap();
+        assert_eq!(describe(caller.lock()), (Phase::Call, Cause::Busy));
+        caller.unlock();
+        other.join().unwrap().unwrap();
+        server.join().unwrap();
+    });
+    caller.close().unwrap();
+    assert!(!caller.is_connected());
+}

@@ -1,0 +1,222 @@
+//! Calls whose callers do not wait.
+
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
+
+use drpc::sys::{self, PollFd};
+use drpc::{Cancel, Cause, Phase};
+
+use super::*;
+use crate::peer::pattern;
+use crate::raw::describe;
+
+/// The program's own event loop says that there is something to do, or does not.
+fn is_readable(client: &Client, patience: Duration) -> bool {
+    let fd = client.event_fd().unwrap().as_raw_fd();
+    let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+    sys::poll(&mut fds, sys::whole_ms(patience)).unwrap() == 1
+}
+
+/// Dispatches, as an event loop would, until so many completions have run.
+fn dispatch(client: &Client, mut completions: usize) {
+    while completions > 0 {
+        assert!(is_readable(client, PATIENCE));
+        completions -= client.dispatch(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+#[test]
+fn a_completion_is_run_once_and_by_dispatch_alone() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let results = [b"a", b"b", b"c"].map(|body| submit(&client, &CallOptions::new(), body));
+    for (body, result) in [b"a", b"b", b"c"].iter().zip(results) {
+        assert!(!is_readable(&client, Duration::ZERO));
+        server.serve(*body);
+        assert_eq!(result.try_recv(), Err(TryRecvError::Empty));
+        dispatch(&client, 1);
+        assert_eq!(result.try_recv().unwrap().unwrap().body, [*body, &b"!"[..]].concat());
+        assert_eq!(result.try_recv(), Err(TryRecvError::Disconnected));
+    }
+    assert!(!is_readable(&client, MOMENT));
+    assert_eq!(client.dispatch(Some(MOMENT)), Ok(0));
+}
+
+#[test]
+fn a_deadline_fires_in_the_event_loop_of_the_program() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let short = CallOptions::new().timeout(MOMENT);
+    let out = submit(&client, &short, b"out");
+    let waiting = submit(&client, &short, b"waiting");
+    assert_eq!(server.call().body, b"out");
+    dispatch(&client, 2);
+    assert_eq!(describe(out.recv().unwrap()), (Phase::Reply, Cause::TimedOut));
+    assert_eq!(describe(waiting.recv().unwrap()), (Phase::Call, Cause::TimedOut));
+    server.assert_silent();
+    // The late reply is dropped.
+    server.send_message(Framing::Chunked, &success(1, b"late"));
+    let next = submit(&client, &CallOptions::new(), b"next");
+    server.serve(b"next");
+    dispatch(&client, 1);
+    assert_eq!(next.recv().unwrap().unwrap().body, b"next!");
+}
+
+#[test]
+fn a_submitted_call_can_be_cancelled() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let cancel = Cancel::new();
+    let result = submit(&client, &CallOptions::new().cancel(&cancel), b"out");
+    server.call();
+    client.event_fd().unwrap();
+    cancel.cancel();
+    dispatch(&client, 1);
+    assert_eq!(describe(result.recv().unwrap()), (Phase::Reply, Cause::Cancelled));
+}
+
+/// Who waits for a reply of its own reads the others, too, and sends what is next.
+#[test]
+fn callers_that_wait_do_the_work_but_run_no_completion() {
+    for pipelining in [false, true] {
+        let Set { client, server, .. } = Set::new(&patient().pipelining(pipelining));
+        thread::scope(|scope| {
+            let submitted = submit(&client, &CallOptions::new(), b"submitted");
+            let call = server.call();
+            let caller = call_in(scope, &client, b"waiting");
+            server.answer(&call, b"done");
+            server.serve(b"waiting");
+            assert_eq!(caller.join().unwrap().unwrap().body, b"waiting!");
+            assert_eq!(submitted.try_recv(), Err(TryRecvError::Empty));
+            dispatch(&client, 1);
+            assert_eq!(submitted.recv().unwrap().unwrap().body, b"done");
+        });
+    }
+}
+
+/// Also where the descriptor is waited for already.
+#[test]
+fn a_call_that_others_have_completed_wakes_the_event_loop() {
+    let Set { client, server, .. } = Set::new(&patient());
+    client.event_fd().unwrap();
+    let first = submit(&client, &CallOptions::new(), b"first");
+    let call = server.call();
+    thread::scope(|scope| {
+        let waiting = call_in(scope, &client, b"waiting");
+        server.assert_silent();
+        // It is sent by the caller that waits, between the two.
+        server.answer(&call, b"");
+        server.serve(b"waiting");
+        waiting.join().unwrap().unwrap();
+        assert!(is_readable(&client, Duration::ZERO));
+        dispatch(&client, 1);
+        first.recv().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_completion_may_submit() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let (sender, results) = mpsc::channel();
+    let again = client.clone();
+    let done = move |_| {
+        let done = move |result: Result<Response, Error>| sender.send(result.unwrap().body).unwrap();
+        again.submit(&CallOptions::new(), 7, 1, b"second".to_vec(), done).unwrap();
+    };
+    client.submit(&CallOptions::new(), 7, 1, b"first".to_vec(), done).unwrap();
+    server.serve(b"first");
+    dispatch(&client, 1);
+    server.serve(b"second");
+    dispatch(&client, 1);
+    assert_eq!(results.recv().unwrap(), b"second!");
+}
+
+/// The descriptor says when the socket takes more.
+#[test]
+fn a_large_call_is_sent_by_dispatch() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let body = pattern(4 << 20);
+    let result = submit(&client, &CallOptions::new(), &body);
+    assert!(!is_readable(&client, MOMENT));
+    thread::scope(|scope| {
+        let server = scope.spawn(move || {
+            let call = server.long_call();
+            server.answer(&call, b"");
+            call.body
+        });
+        dispatch(&client, 1);
+        result.recv().unwrap().unwrap();
+        assert!(server.join().unwrap() == body, "another call");
+    });
+}
+
+#[test]
+fn a_thread_of_the_client_can_dispatch() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread());
+    let result = submit(&client, &CallOptions::new(), b"first");
+    server.serve(b"first");
+    assert_eq!(result.recv().unwrap().unwrap().body, b"first!");
+    // One that panics is the program's fault, and does no harm to others.
+    let (sender, receiver) = mpsc::channel::<()>();
+    let panics = move |_| {
+        drop(sender);
+        std::panic::resume_unwind(Box::new("a completion that panics"));
+    };
+    client.submit(&CallOptions::new(), 7, 1, b"second".to_vec(), panics).unwrap();
+    server.serve(b"second");
+    assert!(receiver.recv().is_err());
+    // It connects again, too.
+    drop(server);
+    let result = submit(&client, &CallOptions::new(), b"third");
+    let server = accept(&listener);
+    server.serve(b"third");
+    assert_eq!(result.recv().unwrap().unwrap().body, b"third!");
+    // And it ends with the client.
+    let result = submit(&client, &CallOptions::new(), b"last");
+    server.call();
+    drop(client);
+    assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+    server.assert_end();
+}
+
+#[test]
+fn the_event_loop_connects_again() {
+    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(30));
+    drop((server, listener));
+    let result = submit(&client, &CallOptions::new(), b"next");
+    assert!(is_readable(&client, PATIENCE), "the end of the pause");
+    client.dispatch(Some(Duration::ZERO)).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let listener = raw_listener(&path);
+    thread::scope(|scope| {
+        scope.spawn(|| accept(&listener).serve(b"next"));
+        dispatch(&client, 1);
+    });
+    assert_eq!(result.recv().unwrap().unwrap().body, b"next!");
+}
+
+#[test]
+fn every_call_ends() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let never = |_| panic!("an error has been returned");
+    let unconnected = Client::new(client.path());
+    let refused = unconnected.submit(&CallOptions::new(), 7, 1, Vec::new(), never);
+    assert_eq!(describe(refused), (Phase::Call, Cause::NotConnected));
+
+    let closed = submit(&client, &CallOptions::new(), b"out");
+    server.call();
+    client.close().unwrap();
+    dispatch(&client, 1);
+    assert_eq!(describe(closed.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+
+    let Set { client, server, .. } = Set::new(&patient());
+    let dropped = submit(&client, &CallOptions::new(), b"out");
+    let waiting = submit(&client, &CallOptions::new(), b"waiting");
+    server.call();
+    let clone = client.clone();
+    drop(client);
+    assert_eq!(dropped.try_recv(), Err(TryRecvError::Empty));
+    drop(clone);
+    for result in [dropped, waiting] {
+        assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+    }
+    server.assert_end();
+}
