@@ -220,25 +220,46 @@ send_half(const struct managed *managed)
 	return peer;
 }
 
+/* Which of these has something to read; -1 if none has. */
+static int
+first_answered(const int *peers, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (!peer_is_quiet(peers[i]))
+			return i;
+	return -1;
+}
+
 static void
 memory_for_partial_messages(void **state)
 {
 	struct managed managed;
-	int            peers[2];
+	int            peers[4];
+	int            refused;
+	int            i;
 
 	(void)state;
-	make(&managed, DRPC_SERVER_MAX_PARTIAL, WIRE_CHUNK_MAX * 3 / 2);
+	make(&managed, DRPC_SERVER_MAX_PARTIAL, 3 * WIRE_CHUNK_MAX);
 	peers[0] = send_half(&managed);
-	/* The first one has been read, so that the second is one too many. */
-	UNTIL(stats(&managed).sessions == 1);
-	peers[1] = send_half(&managed);
-	/* One of the two; which one, the kernel knows. */
-	UNTIL(stats(&managed).limit_partial == 1);
-	UNTIL(!peer_is_quiet(peers[0]) || !peer_is_quiet(peers[1]));
-	assert_int_not_equal(peer_is_quiet(peers[0]), peer_is_quiet(peers[1]));
-	exchange_any(peer_is_quiet(peers[0]) ? peers[1] : peers[0], DRPC__STATUS__FAILURE);
+	UNTIL(stats(&managed).bytes_in >= WIRE_CHUNK_MAX);
+	assert_int_equal(stats(&managed).limit_partial, 0);
+	/* No message takes less than a chunk, so that the fourth is one too many, at the latest. */
+	for (i = 1; i < 4; i++)
+		peers[i] = send_half(&managed);
+	UNTIL((refused = first_answered(peers, 4)) >= 0);
+	assert_true(stats(&managed).limit_partial > 0);
+	exchange_any(peers[refused], DRPC__STATUS__FAILURE);
+	assert_true(peer_is_closed(peers[refused]));
+	for (i = 0; i < 4; i++)
+		close(peers[i]);
+	/* What was taken is given back. */
+	UNTIL(stats(&managed).sessions == 0);
+	peers[0] = send_half(&managed);
+	UNTIL(stats(&managed).bytes_in >= 5 * WIRE_CHUNK_MAX);
+	assert_true(peer_is_quiet(peers[0]));
 	close(peers[0]);
-	close(peers[1]);
 	managed_end(&managed);
 }
 

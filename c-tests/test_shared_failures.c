@@ -483,7 +483,6 @@ first_that_works(struct drpc_client *client)
 {
 	Drpc__Response *resp;
 	const int       results[] = {
-		drpc_client_set(client, DRPC_CLIENT_RETRIES, 1),
 		drpc_client_connect(client),
 		drpc_client_wait_ready(client, 0),
 		drpc_client_close(client),
