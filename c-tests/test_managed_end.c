@@ -325,22 +325,23 @@ open_when_cut_off(void *arg)
 	return NULL;
 }
 
-/* What a handler uses can be freed when the server is destroyed. */
+/* What a handler uses can be freed when the server is destroyed, also if a shutdown has not waited for it. */
 static void
-destroy_waits_for_handlers(void **state)
+destroy_waits(bool after_shutdown)
 {
 	struct slow   *slow = calloc(1, sizeof(*slow));
 	struct managed managed;
 	pthread_t      thread;
 	int            peer;
 
-	(void)state;
 	slow->gate = (struct gate)GATE_CLOSED;
 	managed_make(&managed);
 	managed_register(&managed, OTHER, be_slow, slow);
 	managed_start(&managed);
 	peer = slow->peer = send_one(&managed, &slow->gate);
 	assert_int_equal(pthread_create(&thread, NULL, open_when_cut_off, slow), 0);
+	if (after_shutdown)
+		assert_int_equal(drpc_server_shutdown(managed.server, 0), -DER_TIMEDOUT);
 	managed_end(&managed);
 	assert_true(slow->over);
 	pthread_join(thread, NULL);
@@ -350,6 +351,20 @@ destroy_waits_for_handlers(void **state)
 	free(slow);
 	assert_true(peer_is_closed(peer));
 	close(peer);
+}
+
+static void
+destroy_waits_for_handlers(void **state)
+{
+	(void)state;
+	destroy_waits(false);
+}
+
+static void
+destroy_waits_for_handlers_given_up(void **state)
+{
+	(void)state;
+	destroy_waits(true);
 }
 
 static void
@@ -384,6 +399,7 @@ main(void)
 		unit(shutdown_cuts_off_what_takes_too_long),
 		unit(a_handler_does_not_wait_for_its_shutdown),
 		unit(destroy_waits_for_handlers),
+		unit(destroy_waits_for_handlers_given_up),
 		unit(destroy_ends_sessions),
 	};
 
