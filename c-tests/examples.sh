@@ -43,8 +43,8 @@ by_input() {
 	exec 4>&-
 }
 
-# served_by HOW SERVER COMMAND…: runs the command while the server listens on $sock, then ends the server. Both have to
-# end well, and the socket has to be gone.
+# served_by HOW SERVER COMMAND…: runs the command while the server listens on $sock, then ends the server. Both have
+# to end well, and the socket has to be gone.
 served_by() {
 	how=$1
 	program=$2
@@ -125,20 +125,21 @@ sources_of() {
 for abi in $abis; do
 	for linkage in shared static; do
 		kind=$abi-$linkage
-		for name in hello_server hello_client managed_server loop_server shared_client async_client; do
-			check "$abi $linkage: $name compiles" \
-				compile "$abi" "$linkage" "$name" $(sources_of "$name" "$abi")
-			check "$abi $linkage: $name is linked as told" linked_as_told "$abi" "$linkage" "$name"
+		for example in hello_server hello_client managed_server loop_server shared_client async_client; do
+			check "$abi $linkage: $example compiles" \
+				compile "$abi" "$linkage" "$example" $(sources_of "$example" "$abi")
+			check "$abi $linkage: $example is linked as told" \
+				linked_as_told "$abi" "$linkage" "$example"
 		done
 		check "$abi $linkage: hello_server greets its client" \
 			served_by by_signal "$programs/hello_server-$kind" greets "$programs/hello_client-$kind"
-		for name in managed_server loop_server; do
-			program=$programs/$name-$kind
-			check "$abi $linkage: $name serves shared_client" \
+		for example in managed_server loop_server; do
+			program=$programs/$example-$kind
+			check "$abi $linkage: $example serves shared_client" \
 				served_by by_signal "$program" shares "$programs/shared_client-$kind"
-			check "$abi $linkage: $name serves async_client" \
+			check "$abi $linkage: $example serves async_client" \
 				served_by by_signal "$program" returns_lines "$programs/async_client-$kind"
-			check "$abi $linkage: $name leaves a live socket alone" \
+			check "$abi $linkage: $example leaves a live socket alone" \
 				served_by by_signal "$program" stays "$program" "$programs/shared_client-$kind"
 		done
 		for client in shared_client async_client; do
@@ -157,7 +158,8 @@ check 'Rust: the server serves a client in C' \
 	served_by by_input "$rust/server" shares "$programs/shared_client-2.8-shared"
 check 'Rust: the client is served by a server in C' \
 	served_by by_signal "$programs/managed_server-2.8-shared" shares "$rust/client"
-check 'Rust: the server leaves a live socket alone' served_by by_input "$rust/server" stays "$rust/server" "$rust/client"
+check 'Rust: the server leaves a live socket alone' \
+	served_by by_input "$rust/server" stays "$rust/server" "$rust/client"
 check 'Rust: the client says that there is no server' \
 	says 'none.sock: no such file or directory' run "$rust/client" "$work/none.sock"
 finish

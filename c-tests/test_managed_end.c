@@ -109,7 +109,6 @@ run_returns_when_it_is_shut_down(void **state)
 	exchange_echo(peer, ECHO, 1);
 	assert_int_equal(drpc_server_start(managed.server), -DER_BUSY);
 	assert_int_equal(drpc_server_run(managed.server), -DER_BUSY);
-	assert_int_equal(drpc_server_dispatch(managed.server, 0), -DER_BUSY);
 	assert_false(runner.over);
 	assert_int_equal(drpc_server_shutdown(managed.server, PATIENCE_MS), 0);
 	assert_int_equal(result(&runner), 0);
@@ -165,7 +164,7 @@ nothing_goes_on(struct drpc_server *server)
 {
 	assert_int_equal(drpc_server_listen(server), -DER_SHUTDOWN);
 	assert_int_equal(drpc_server_start(server), -DER_SHUTDOWN);
-	assert_int_equal(drpc_server_run(server), -DER_SHUTDOWN);
+	assert_int_equal(drpc_server_run(server), 0);
 	assert_int_equal(drpc_server_dispatch(server, 0), -DER_SHUTDOWN);
 	assert_int_equal(drpc_server_shutdown(server, 0), 0);
 	drpc_server_stop(server);
@@ -185,6 +184,12 @@ a_server_is_shut_down_once_and_for_all(void **state)
 	/* Also one that has never listened. */
 	managed_make(&managed);
 	assert_int_equal(drpc_server_shutdown(managed.server, PATIENCE_MS), 0);
+	nothing_goes_on(managed.server);
+	assert_false(is_listening(&managed));
+	managed_end(&managed);
+	/* A signal that comes early is not lost. */
+	managed_make(&managed);
+	drpc_server_stop(managed.server);
 	nothing_goes_on(managed.server);
 	assert_false(is_listening(&managed));
 	managed_end(&managed);
@@ -216,12 +221,13 @@ shutdown_waits_for_handlers(void **state)
 	(void)state;
 	make(&managed, &gate);
 	peer = send_one(&managed, &gate);
+	/* It has come, but nobody begins with it any more. */
+	exchange_send(peer, OTHER, 0, 2, 10);
 	idle = peer_connect(managed.dir.sock);
 	exchange_echo(idle, ECHO, 1);
 	begin(&tasks[0], &managed, shut_down, PATIENCE_MS);
-	begin(&tasks[1], &managed, shut_down, PATIENCE_MS);
+	begin(&tasks[1], &managed, shut_down, -1);
 	UNTIL(is_refused(&managed));
-	exchange_send(peer, OTHER, 0, 2, 10);
 	assert_false(tasks[0].over || tasks[1].over);
 	gate_open(&gate);
 	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
@@ -319,22 +325,23 @@ open_when_cut_off(void *arg)
 	return NULL;
 }
 
-/* What a handler uses can be freed when the server is destroyed. */
+/* What a handler uses can be freed when the server is destroyed, also if a shutdown has not waited for it. */
 static void
-destroy_waits_for_handlers(void **state)
+destroy_waits(bool after_shutdown)
 {
 	struct slow   *slow = calloc(1, sizeof(*slow));
 	struct managed managed;
 	pthread_t      thread;
 	int            peer;
 
-	(void)state;
 	slow->gate = (struct gate)GATE_CLOSED;
 	managed_make(&managed);
 	managed_register(&managed, OTHER, be_slow, slow);
 	managed_start(&managed);
 	peer = slow->peer = send_one(&managed, &slow->gate);
 	assert_int_equal(pthread_create(&thread, NULL, open_when_cut_off, slow), 0);
+	if (after_shutdown)
+		assert_int_equal(drpc_server_shutdown(managed.server, 0), -DER_TIMEDOUT);
 	managed_end(&managed);
 	assert_true(slow->over);
 	pthread_join(thread, NULL);
@@ -344,6 +351,20 @@ destroy_waits_for_handlers(void **state)
 	free(slow);
 	assert_true(peer_is_closed(peer));
 	close(peer);
+}
+
+static void
+destroy_waits_for_handlers(void **state)
+{
+	(void)state;
+	destroy_waits(false);
+}
+
+static void
+destroy_waits_for_handlers_given_up(void **state)
+{
+	(void)state;
+	destroy_waits(true);
 }
 
 static void
@@ -378,6 +399,7 @@ main(void)
 		unit(shutdown_cuts_off_what_takes_too_long),
 		unit(a_handler_does_not_wait_for_its_shutdown),
 		unit(destroy_waits_for_handlers),
+		unit(destroy_waits_for_handlers_given_up),
 		unit(destroy_ends_sessions),
 	};
 

@@ -258,13 +258,15 @@ static void
 stop_ends_dispatching(void **state)
 {
 	struct managed managed;
+	int            fd;
 	int            rc;
 
 	(void)state;
 	make(&managed);
-	assert_int_equal(drpc_server_listen(managed.server), 0);
+	fd = server_fd(&managed);
+	assert_false(is_readable(fd, 0));
 	drpc_server_stop(managed.server);
-	assert_true(is_readable(server_fd(&managed), PATIENCE_MS));
+	assert_true(is_readable(fd, PATIENCE_MS));
 	do
 		rc = drpc_server_dispatch(managed.server, PATIENCE_MS);
 	while (rc == 0);
@@ -340,20 +342,30 @@ calls_that_nobody_served_are_answered(void **state)
 	close(peer);
 }
 
+/* All threads of the library's wait in a handler: what else comes is served by the program's. */
 static void
-threads_and_a_loop_exclude_each_other(void **state)
+a_loop_may_help_the_threads(void **state)
 {
+	struct gate    gate = GATE_CLOSED;
 	struct managed managed;
+	int            waiting;
 	int            peer;
 
 	(void)state;
 	make(&managed);
+	managed_set(&managed, DRPC_SERVER_THREADS, 1);
+	managed_register(&managed, OTHER, managed_wait, &gate);
 	managed_start(&managed);
-	assert_int_equal(drpc_server_dispatch(managed.server, 0), -DER_BUSY);
-	assert_int_equal(drpc_server_start(managed.server), -DER_BUSY);
-	assert_int_equal(drpc_server_run(managed.server), -DER_BUSY);
+	waiting = peer_connect(managed.dir.sock);
+	exchange_send(waiting, OTHER, 0, 1, 10);
+	assert_true(gate_await(&gate, 1));
 	peer = peer_connect(managed.dir.sock);
-	exchange_echo(peer, ECHO, 1);
+	exchange_send(peer, ECHO, 0, 1, 10);
+	serve_until(&managed, peer);
+	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
+	gate_open(&gate);
+	exchange_expect(waiting, 1, DRPC__STATUS__SUCCESS, 10);
+	close(waiting);
 	close(peer);
 	managed_end(&managed);
 }
@@ -371,7 +383,7 @@ main(void)
 		unit(stop_ends_dispatching),
 		unit(shutdown_serves_meanwhile),
 		unit(calls_that_nobody_served_are_answered),
-		unit(threads_and_a_loop_exclude_each_other),
+		unit(a_loop_may_help_the_threads),
 	};
 
 	return cmocka_run_group_tests_name("managed loop " ABI_NAME, tests, NULL, NULL);

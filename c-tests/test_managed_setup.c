@@ -115,7 +115,7 @@ functions_of_sessions_and_requests_take_null(void **state)
 static void
 set_refuses_what_it_does_not_know(void **state)
 {
-	static const int unknown[] = {-1, 0, DRPC_SERVER_IDLE_TIME + 1, 1000};
+	static const int unknown[] = {-1, 0, DRPC_SERVER_GRACE_TIME + 1, 1000};
 	struct managed   managed;
 	size_t           i;
 
@@ -172,6 +172,7 @@ set_takes_every_option(void **state)
 		managed_set(&managed, option, 1);
 		managed_set(&managed, option, 0);
 	}
+	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 1000);
 	managed_register(&managed, ECHO, managed_echo, NULL);
 	managed_start(&managed);
 	peer = peer_connect(managed.dir.sock);
@@ -211,10 +212,30 @@ a_module_keeps_its_first_handler(void **state)
 	assert_int_equal(drpc_server_register(managed.server, OTHER, answer_status, &second, 0), -DER_EXIST);
 	assert_int_equal(drpc_server_register(managed.server, OTHER, managed_echo, NULL, DRPC_SERVER_CONCURRENT),
 			 -DER_EXIST);
+	assert_ptr_equal(drpc_server_get_handler(managed.server, OTHER), answer_status);
 	managed_start(&managed);
 	peer = peer_connect(managed.dir.sock);
 	exchange_refused(peer, OTHER, 1, first);
 	close(peer);
+	managed_end(&managed);
+}
+
+static void
+the_handler_of_a_module_can_be_asked_for(void **state)
+{
+	struct managed managed;
+
+	(void)state;
+	assert_null(drpc_server_get_handler(NULL, ECHO));
+	managed_make(&managed);
+	assert_null(drpc_server_get_handler(managed.server, ECHO));
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	managed_register(&managed, OTHER, answer_status, NULL);
+	assert_ptr_equal(drpc_server_get_handler(managed.server, ECHO), managed_echo);
+	assert_ptr_equal(drpc_server_get_handler(managed.server, OTHER), answer_status);
+	assert_null(drpc_server_get_handler(managed.server, NOBODY));
+	managed_start(&managed);
+	assert_ptr_equal(drpc_server_get_handler(managed.server, ECHO), managed_echo);
 	managed_end(&managed);
 }
 
@@ -309,6 +330,7 @@ main(void)
 		unit(set_takes_every_option),
 		unit(register_refuses_wrong_arguments),
 		unit(a_module_keeps_its_first_handler),
+		unit(the_handler_of_a_module_can_be_asked_for),
 		unit(allow_and_authorise_refuse_wrong_arguments),
 		unit(nothing_can_be_set_once_it_listens),
 		unit(servers_are_independent),

@@ -315,7 +315,7 @@ work(void *arg)
 {
 	struct worker  *worker = arg;
 	Drpc__Response *resp;
-	char            body[32];
+	char            body[32] = {0};
 	int             i;
 
 	for (i = 0; i < worker->calls; i++) {

@@ -205,11 +205,9 @@ close_gives_calls_up(void **state)
 	caller_start(&callers[1], shared.client, 11, NULL);
 	usleep(20000);
 	assert_int_equal(drpc_client_close(shared.client), 0);
-	assert_int_equal(caller_error(&callers[0]), -DER_CANCELED);
+	assert_int_equal(caller_error(&callers[0]), -DER_UNREACH);
+	assert_int_equal(caller_error(&callers[1]), -DER_UNREACH);
 	assert_true(peer_is_closed(shared.peer));
-	/* The other one has not been sent: it is given up, or too late for a client that is closed. */
-	caller_error(&callers[1]);
-	assert_true(callers[1].rc == -DER_CANCELED || callers[1].rc == -DER_UNREACH);
 	shared_connect(&shared);
 	is_usable(&shared);
 	shared_end(&shared);
@@ -427,8 +425,8 @@ a_lock_keeps_others_waiting(void **state)
 	shared_connect(&shared);
 	assert_int_equal(drpc_client_lock(shared.client), 0);
 	assert_int_equal(drpc_client_lock(shared.client), -DER_BUSY);
-	/* Only who has locked it unlocks it. */
-	assert_int_equal(in_thread(unlock, shared.client), -DER_INVAL);
+	/* Only who has locked it unlocks it; to others this is nothing to do. */
+	assert_int_equal(in_thread(unlock, shared.client), 0);
 
 	caller_start(&caller, shared.client, 11, &options);
 	assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
@@ -449,7 +447,7 @@ a_lock_keeps_others_waiting(void **state)
 	assert_int_equal(drpc_client_unlock(shared.client), 0);
 	shared_answer(&shared, shared_expect(&shared, 30), 31);
 	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
-	assert_int_equal(drpc_client_unlock(shared.client), -DER_INVAL);
+	assert_int_equal(drpc_client_unlock(shared.client), 0);
 	shared_end(&shared);
 }
 
@@ -485,7 +483,6 @@ first_that_works(struct drpc_client *client)
 {
 	Drpc__Response *resp;
 	const int       results[] = {
-		drpc_client_set(client, DRPC_CLIENT_RETRIES, 1),
 		drpc_client_connect(client),
 		drpc_client_wait_ready(client, 0),
 		drpc_client_close(client),
