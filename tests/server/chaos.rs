@@ -162,7 +162,8 @@ fn a_thousand_sessions_of_all_sorts() {
     // What was sent by clients that left without waiting may have been handled, too.
     assert!(totals.answered > 5 * SESSIONS, "{totals:?}");
     assert!((totals.answered..=totals.answered + totals.left).contains(&handled), "{handled} of {totals:?}");
-    assert_eq!(descriptors(), before);
+    // The thread that ended the last session may still hold it.
+    await_that("all descriptors are closed", || descriptors() == before);
     // What the allocator keeps for later is no leak; a leak of one large body per session would be 650 MB.
     assert!(resident() < memory + (64 << 20), "{} bytes instead of {memory}", resident());
     let stats = server.stats();
