@@ -121,10 +121,10 @@ impl Hub {
         }
     }
 
-    /// Stops listening, and removes the socket file.
+    /// Stops listening. The socket file goes with the last thread that is accepting.
     pub(super) fn close_door(&self) {
-        if let Some(bound) = lock(&self.door.state).bound.take() {
-            bound.remove_file();
+        let bound = lock(&self.door.state).bound.take();
+        if let Some(bound) = bound {
             // That it is not watched any more is all that is wanted.
             let _ = self.epoll.remove(bound.as_fd());
         }

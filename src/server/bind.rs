@@ -7,7 +7,6 @@ use std::path::Path;
 
 use crate::error::{Cause, PathFault};
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::{self, FileId, FileLock};
 
 /// What a server does when there is something at the path of its socket.
@@ -51,7 +50,6 @@ pub(super) struct Bound {
 struct File {
     path: CString,
     id: FileId,
-    removed: AtomicBool,
     _lock: Option<FileLock>,
 }
 
@@ -73,7 +71,7 @@ impl Bound {
             id = sys::file_at(file)?;
             Ok(())
         })?;
-        let file = id.map(|id| File { path: name, id, removed: AtomicBool::new(false), _lock: lock });
+        let file = id.map(|id| File { path: name, id, _lock: lock });
         Ok(Self { socket, path: Arc::from(path), file })
     }
 
@@ -94,21 +92,16 @@ impl Bound {
     pub(super) fn path(&self) -> &Arc<Path> {
         &self.path
     }
-
-    /// Removes the socket file, if it is still the one that this server has made.
-    pub(super) fn remove_file(&self) {
-        let Some(file) = &self.file else { return };
-        let first = !file.removed.swap(true, Ordering::Relaxed);
-        if first && sys::file_at(&file.path) == Ok(Some(file.id)) {
-            // When it cannot be removed it stays, as a dead socket.
-            let _ = sys::unlink(&file.path);
-        }
-    }
 }
 
 impl Drop for Bound {
+    /// Removes the socket file, if it is still the one that this server has made.
     fn drop(&mut self) {
-        self.remove_file();
+        let Some(file) = &self.file else { return };
+        if sys::file_at(&file.path) == Ok(Some(file.id)) {
+            // When it cannot be removed it stays, as a dead socket.
+            let _ = sys::unlink(&file.path);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) enum Incoming {
         /// What is in the way.
         cause: Cause,
     },
-    /// A record that makes no sense. There is no telling where the next message begins.
+    /// A record that makes no sense here, so that others do not either.
     OutOfStep {
         /// What is wrong with it.
         cause: Cause,

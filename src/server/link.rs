@@ -100,7 +100,9 @@ impl Link {
         self.change(hub, |turn| {
             // The kernel has told what it was asked for.
             turn.state.armed = Interest::NONE;
-            turn.state.active = Instant::now();
+            if turn.state.lane.is_serving() {
+                turn.state.active = Instant::now();
+            }
             turn.serve()
         })
     }

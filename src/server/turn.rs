@@ -96,7 +96,7 @@ impl Turn<'_> {
                 self.close();
             }
             Incoming::OutOfStep { cause, older } => {
-                // The rest of a call that was refused makes no sense either.
+                // Once is enough, and the rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
                 }
@@ -104,7 +104,6 @@ impl Turn<'_> {
                     self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
                 }
                 self.close();
-                self.state.lane.end();
             }
             Incoming::End => {
                 if self.state.message.is_partial() {
@@ -125,7 +124,6 @@ impl Turn<'_> {
             self.remark(Remark::Limit(Limit::PartialMemory));
             self.fail_partial();
             self.close();
-            self.state.lane.end();
         }
     }
 
@@ -156,7 +154,8 @@ impl Turn<'_> {
         tag.map(|tag| Job { tag, call })
     }
 
-    /// Takes no more calls, but reads those that have come, so that none is lost without an answer.
+    /// Takes no more calls, but reads what has come to its end, so that no call is lost without an answer. (A socket that
+    /// is closed with something unread gives its peer an error in place of what was sent before.)
     pub(super) fn close(&mut self) {
         if self.state.lane.close() {
             sys::end_receiving(self.fd());
@@ -182,8 +181,7 @@ impl Turn<'_> {
         self.close();
         // What the socket holds has an end, as no more can come.
         while self.interest() == Interest::READ {
-            let job = self.serve();
-            debug_assert!(job.is_none(), "a call of a session that is being closed");
+            self.serve();
         }
         self.abandon();
         busy
@@ -274,9 +272,10 @@ impl Turn<'_> {
         }
         // It is not watched if it could not be added.
         let _ = hub.epoll.remove(link.session().as_fd());
-        sys::shut_down(self.fd());
+        // A client that sees the end finds its place free.
         hub.roll.leave(link.id(), link.claimed.then(|| link.session().peer().uid));
         hub.make_room();
+        sys::shut_down(self.fd());
         hub.end_if_empty();
     }
 }

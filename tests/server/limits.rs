@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use drpc::framing::chunked::MAX_DATA;
-use drpc::{Framing, LimitStats, Log, Server, ServerBuilder, ServerLimits, Status};
+use drpc::{Framing, LimitStats, Log, Response, Server, ServerBuilder, ServerLimits, Status};
+use prost::Message;
 
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
 use crate::raw::{FRAMINGS, Raw, call, pattern};
@@ -98,18 +99,26 @@ fn a_call_that_is_too_large_is_answered() {
     client.send_part(&call(ECHO, 1, 3, &pattern(2 * MAX_DATA)));
     client.assert_reply(3, Status::Failure);
     client.assert_end();
+    // The rest, as far as it comes, is no reason to take the answer back.
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.try_send(&call(ECHO, 1, 4, &pattern(4 * MAX_DATA)));
+    client.assert_reply(4, Status::Failure);
+    client.assert_end();
 }
 
 /// What the kernel has cut cannot be read, but the next datagram can.
 #[test]
 fn a_datagram_that_is_cut_is_answered() {
     let (_dir, path) = place();
-    let server = limited(ServerLimits::default()).framing(Framing::Datagram).bind(&path).unwrap();
+    let lines = Lines::default();
+    let builder = limited(ServerLimits::default()).framing(Framing::Datagram);
+    let server = builder.log(lines.log()).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Datagram);
     client.socket().set_send_buffer_size(2 << 20).unwrap();
     if client.try_send(&call(ECHO, 1, 1, &pattern(300_000))) {
         client.assert_reply(-1, Status::FailedUnmarshalCall);
+        lines.await_ending("a message is no call: datagram larger than the 262144 bytes that can be received", 1);
     }
     assert_eq!(client.call(ECHO, 1, 2, b"on").body, b"on");
 }
@@ -266,6 +275,27 @@ fn responses_not_taken_have_so_much_memory() {
     lines.await_ending("closed, responses not taken use too much memory", 1);
 }
 
+/// Responses without a body are kept in any case: they are all that a client can be told.
+#[test]
+fn small_responses_are_kept_without_memory() {
+    let (_dir, path) = place();
+    let body = pattern(3 << 20);
+    let large = Response { sequence: 1, status: Status::Success.into(), body: body.clone() };
+    let limits = ServerLimits { unsent: large.encoded_len(), ..ServerLimits::default() };
+    let server = limited(limits).bind(&path).unwrap();
+    server.start().unwrap();
+    let (hog, client) = (Raw::connect(&path, Framing::Chunked), Raw::connect(&path, Framing::Chunked));
+    hog.send(&call(ECHO, 1, 1, &body));
+    await_that("the memory is used up", || server.stats().handled == 1);
+    thread::scope(|scope| {
+        // More than the sockets hold.
+        scope.spawn(|| (1..=100).for_each(|sequence| client.send(&call(ECHO, 1, sequence, b""))));
+        await_that("the responses have to wait", || server.stats().handled > 10);
+        (1..=100).for_each(|sequence| client.assert_reply(sequence, Status::Success));
+    });
+    assert_met(&server, |_| {});
+}
+
 #[test]
 fn an_idle_session_is_closed() {
     for framing in FRAMINGS {
@@ -283,6 +313,7 @@ fn an_idle_session_is_closed() {
             assert_eq!(idle.call(ECHO, 1, 1, b"").status(), Status::Success);
             idle.assert_end();
         }
+        assert_met(&server, |limits| limits.idle_time = 3);
         gate.open(1);
         busy.assert_reply(1, Status::Success);
         busy.assert_end();
@@ -307,6 +338,18 @@ fn a_session_out_of_step_is_closed() {
     // What is being handled is answered all the same.
     request.reply(Ok(Vec::new())).unwrap();
     client.assert_reply(1, Status::Success);
+    client.assert_end();
+    assert_eq!(server.stats().errors.out_of_step, 1);
+
+    // Nor is a call behind such a record lost.
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send_record(b"no header");
+    client.send_record(b"nor here");
+    client.send(&call(ECHO, 1, 2, b""));
+    server.start().unwrap();
+    client.assert_reply(2, Status::Failure);
     client.assert_end();
     assert_eq!(server.stats().errors.out_of_step, 1);
 }
