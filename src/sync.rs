@@ -13,10 +13,35 @@ pub(crate) use shuttle::{
     thread, thread_local,
 };
 
+use std::cell::Cell;
 use std::sync::PoisonError;
 
 /// Locks. That a thread panicked while it held the lock does not matter: no caller's code runs under one, and what
 /// is behind it is left whole by every step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The number of the next thread; 0 is none.
+static NEXT_THREAD: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+thread_local! {
+    static THREAD: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A thread of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadId(u64);
+
+impl ThreadId {
+    /// The calling thread. (The standard library's way makes an object for each thread that asks, which threads made
+    /// by C never free.)
+    pub(crate) fn current() -> Self {
+        THREAD.with(|thread| {
+            if thread.get() == 0 {
+                thread.set(NEXT_THREAD.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+            }
+            Self(thread.get())
+        })
+    }
 }

@@ -8,7 +8,7 @@ use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
 use super::out::{Out, Whose};
 use crate::error::{Cause, Phase};
 use crate::message::Response;
-use crate::sync::thread::{self, ThreadId};
+use crate::sync::ThreadId;
 
 /// The calls that have not ended, and those whose result nobody has taken yet.
 ///
@@ -75,7 +75,7 @@ impl Calls {
 
     /// The calling thread holds the lock.
     pub(super) fn holds_lock(&self) -> bool {
-        self.holder.is_some_and(|holder| holder == thread::current().id())
+        self.holder.is_some_and(|holder| holder == ThreadId::current())
     }
 
     /// Gives the lock back.

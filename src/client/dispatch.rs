@@ -1,6 +1,7 @@
 //! Running the client from an event loop, or from a thread of ours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
-use crate::sync::Arc;
+use crate::sync::{Arc, ThreadId};
 use crate::sys::{self, BlockedSignals};
 
 /// A thread dispatches, until this is dropped.
@@ -60,19 +61,24 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     stop: Arc<AtomicBool>,
+    /// Which thread it is, once it runs.
+    id: Arc<OnceLock<ThreadId>>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Dispatcher {
     pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
         shared.events()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, client) = (Arc::clone(&stop), Arc::clone(shared));
+        let (stop, id) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let (stopped, own, client) = (Arc::clone(&stop), Arc::clone(&id), Arc::clone(shared));
         let _blocked = BlockedSignals::new();
-        let thread = thread::Builder::new().name("drpc-client".to_owned()).spawn(move || run(&client, &stopped));
+        let thread = thread::Builder::new().name("drpc-client".to_owned()).spawn(move || {
+            own.get_or_init(ThreadId::current);
+            run(&client, &stopped);
+        });
         let cause = |error: std::io::Error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN));
         let thread = thread.map_err(|error| shared.error((Phase::Connect, cause(error))))?;
-        Ok(Self { stop, thread })
+        Ok(Self { stop, id, thread })
     }
 
     /// Stops the thread and waits for its end, unless this is the thread itself.
@@ -81,7 +87,7 @@ impl Dispatcher {
         if let Ok(events) = shared.events() {
             events.raise();
         }
-        if self.thread.thread().id() != thread::current().id() {
+        if self.id.get() != Some(&ThreadId::current()) {
             // Its panics have been caught.
             let _ = self.thread.join();
         }

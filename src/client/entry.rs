@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
-use crate::sync::thread::ThreadId;
+use crate::sync::ThreadId;
 
 /// The place in line, which no other call of the client has, or has had.
 pub(super) type Ticket = u64;

@@ -34,7 +34,7 @@ use settings::Settings;
 
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
-use crate::sync::Arc;
+use crate::sync::{Arc, ThreadId};
 use crate::wire::CallRef;
 
 /// A connection to a server, for any number of threads; a clone uses the same one.
@@ -219,7 +219,7 @@ impl Client {
 
     /// Keeps other threads from calling, and waits for that no longer than the options allow.
     pub fn lock_with(&self, options: &CallOptions) -> Result<Locked<'_>, Error> {
-        let wish = Wish::Lock(crate::sync::thread::current().id());
+        let wish = Wish::Lock(ThreadId::current());
         self.wait(options, wish, CallRef::default())?;
         Ok(Locked::new(self))
     }
