@@ -23,8 +23,6 @@ pub(super) struct Course {
     overdue: AtomicBool,
     /// Something was cut off.
     lossy: AtomicBool,
-    /// The program has been told so.
-    given_up: AtomicBool,
 }
 
 impl Course {
@@ -36,7 +34,6 @@ impl Course {
             ended: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
             lossy: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
         }
     }
 
@@ -123,8 +120,7 @@ impl Hub {
     }
 
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
-    /// Then waits for the threads: until the deadline, or, unless the program knows that something was cut off, without
-    /// end.
+    /// Then waits for the threads, until the deadline or, if patient, without end.
     pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
         while !self.has_ended() {
             let left = self.course.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -137,12 +133,10 @@ impl Hub {
                 self.handle(event);
             }
         }
-        let patient = patient && !self.course.given_up.load(Ordering::Acquire);
         let idle = self.pool.wait(self.course.deadline().filter(|_| !patient));
         if idle && !self.course.lossy.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.course.given_up.store(true, Ordering::Release);
         Err(self.error(Phase::Shutdown, Cause::TimedOut))
     }
 
