@@ -315,6 +315,27 @@ fn an_idle_session_is_closed() {
     }
 }
 
+/// When the server has had no time for a call that is there, its client was not idle.
+#[test]
+fn a_call_that_waits_keeps_its_session() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let limits = ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() };
+        let server = limited(limits).framing(framing).bind(&path).unwrap();
+        let client = Raw::connect(&path, framing);
+        for sequence in 1..=2 {
+            // From the second time on, the end of the idle time is seen first.
+            client.send(&call(ECHO, 1, sequence, b""));
+            await_that("it is handled", || {
+                server.dispatch(Some(SHORT)).unwrap() && server.stats().handled == sequence as u64
+            });
+            client.assert_reply(sequence, Status::Success);
+            thread::sleep(2 * SHORT);
+        }
+        assert_met(&server, |_| {});
+    }
+}
+
 /// A session whose records make no sense is closed, as there is no telling where the next message begins.
 #[test]
 fn a_session_out_of_step_is_closed() {
