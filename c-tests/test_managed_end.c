@@ -157,6 +157,21 @@ stop_is_for_signal_handlers(void **state)
 	managed_end(&managed);
 }
 
+/* What a signal that comes before the threads has begun is carried through all the same. */
+static void
+run_shuts_down_what_was_stopped_before(void **state)
+{
+	struct managed managed;
+
+	(void)state;
+	managed_make(&managed);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	drpc_server_stop(managed.server);
+	assert_int_equal(drpc_server_run(managed.server), 0);
+	assert_false(is_listening(&managed));
+	managed_end(&managed);
+}
+
 /* --- shutting down ------------------------------------------------------------------------------ */
 
 static void
@@ -394,6 +409,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		unit(run_returns_when_it_is_shut_down),
 		unit(stop_is_for_signal_handlers),
+		unit(run_shuts_down_what_was_stopped_before),
 		unit(a_server_is_shut_down_once_and_for_all),
 		unit(shutdown_waits_for_handlers),
 		unit(shutdown_cuts_off_what_takes_too_long),

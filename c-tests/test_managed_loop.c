@@ -293,6 +293,39 @@ take(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void 
 	*(struct drpc_request **)arg = drpc_session_defer(session);
 }
 
+/* The loop goes on until what was going on is done: its descriptor stays, and the request that is answered late is. */
+static void
+replies_go_out_after_stop(void **state)
+{
+	struct drpc_request *request = NULL;
+	Drpc__Response       resp    = DRPC__RESPONSE__INIT;
+	struct managed       managed;
+	int                  peer;
+	int                  fd;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, OTHER, take, &request);
+	fd   = server_fd(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, OTHER, 0, 1, 10);
+	while (request == NULL)
+		assert_int_equal(drpc_server_dispatch(managed.server, PATIENCE_MS), 0);
+	drpc_server_stop(managed.server);
+	while (access(managed.dir.sock, F_OK) == 0)
+		assert_int_equal(drpc_server_dispatch(managed.server, PATIENCE_MS), 0);
+	assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	assert_int_equal(drpc_server_get_fd(managed.server), fd);
+	assert_int_equal(drpc_request_respond(request, &resp), 0);
+	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 0);
+	while (drpc_server_dispatch(managed.server, PATIENCE_MS) == 0)
+		;
+	assert_true(peer_is_closed(peer));
+	assert_int_equal(drpc_server_shutdown(managed.server, 0), 0);
+	close(peer);
+	managed_end(&managed);
+}
+
 /* Nobody dispatches but the thread that shuts down, and the replies go out all the same: this one is answered while it
  * waits, and too large for a socket at once in one of the two formats. */
 static void
@@ -381,6 +414,7 @@ main(void)
 		unit(handlers_may_dispatch),
 		unit(several_threads_may_dispatch),
 		unit(stop_ends_dispatching),
+		unit(replies_go_out_after_stop),
 		unit(shutdown_serves_meanwhile),
 		unit(calls_that_nobody_served_are_answered),
 		unit(a_loop_may_help_the_threads),

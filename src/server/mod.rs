@@ -41,8 +41,8 @@ const EVENTS: usize = 64;
 ///
 /// It serves with threads of its own ([`run`](Server::run), [`start`](Server::start)), or from the program's event loop
 /// ([`dispatch`](Server::dispatch)). A clone is the same server. When the last one is dropped, what is going on is cut
-/// off, and the threads are waited for, so that no handler runs any more; one that never returns is waited for without
-/// end.
+/// off, and the threads are waited for, also those on which a [`shutdown`](Server::shutdown) has given up: a handler that
+/// never returns is waited for without end.
 ///
 /// ```
 /// use std::time::Duration;

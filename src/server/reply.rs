@@ -7,6 +7,7 @@ use crate::framing::Framing;
 use crate::message::Status;
 use crate::outbox::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sys;
 use crate::wire::{CallRef, ResponseRef};
 
 /// The sequence of an answer to nobody knows what.
@@ -79,6 +80,10 @@ impl Turn<'_> {
                 // Without a body it is too small to matter, and the last one before the session is closed.
                 if !response.body.is_empty() && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
                     return Err(OVER_LIMIT);
+                }
+                // Kept, it would break the connection when its turn comes.
+                if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
+                    return Err(Cause::Os(libc::EMSGSIZE));
                 }
                 self.state.outbox.keep(framing, &message, 0)?;
                 self.flush();

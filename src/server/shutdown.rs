@@ -120,7 +120,7 @@ impl Hub {
     }
 
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
-    /// Then waits for the threads: until the deadline, or without end.
+    /// Then waits for the threads, until the deadline or, if patient, without end.
     pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
         while !self.has_ended() {
             let left = self.course.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));

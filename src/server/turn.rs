@@ -218,7 +218,8 @@ impl Turn<'_> {
                 self.abandon();
             }
             // More has come, and no thread has had the time to read it.
-            Overdue::Message if sys::peek(self.fd()) == Peeked::Data => self.state.began = Some(now),
+            Overdue::Message if self.has_unread() => self.state.began = Some(now),
+            Overdue::Idle if self.has_unread() => self.state.active = now,
             Overdue::Message => {
                 self.remark(Remark::Limit(Limit::MessageTime));
                 self.close();
@@ -229,6 +230,10 @@ impl Turn<'_> {
                 self.close();
             }
         }
+    }
+
+    fn has_unread(&self) -> bool {
+        sys::peek(self.fd()) == Peeked::Data
     }
 
     /// Draws the consequences of what has been done.

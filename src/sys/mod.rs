@@ -26,6 +26,6 @@ pub use file::{FileId, FileLock, adopt_listener, file_at, set_owner, unlink};
 pub use fork::fork_generation;
 pub use poll::{PollFd, ms_until, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
-pub use socket::{accept, close, connect, listen, listen_after, open, set_nonblocking, set_timeout};
+pub use socket::{accept, close, connect, largest_datagram, listen, listen_after, open, set_nonblocking, set_timeout};
 pub use thread::{BlockedSignals, UncancelledCall, cpus};
 pub use wake::{Signal, Timer};

@@ -126,6 +126,18 @@ pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
     Ok(())
 }
 
+/// The largest record that the socket takes when nothing else is on its way: its send buffer less what the kernel keeps
+/// for itself (unix(7)).
+pub fn largest_datagram(fd: RawFd) -> usize {
+    const OVERHEAD: usize = 32;
+    let mut size: c_int = 0;
+    let mut len = mem::size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the pointers describe `size`, which any bytes make valid, and its length.
+    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw mut size).cast(), &mut len) };
+    // What cannot be told is left to be found out.
+    check(rc).map_or(usize::MAX, |_| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
+}
+
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
 pub fn close(fd: RawFd) -> Result<(), Cause> {
     let _uncancelled = UncancelledCall::new();

@@ -154,6 +154,30 @@ fn datagrams_have_a_limit_of_their_own() {
     assert_eq!(client.call(ECHO, 1, 2, &pattern(17_000)).status(), Status::FailedMarshal);
 }
 
+/// One that no socket takes costs neither the connection nor the responses that wait with it.
+#[test]
+fn a_datagram_that_no_socket_takes_is_replaced() {
+    let (_dir, path) = place();
+    let limits = ServerLimits { message: 8 << 20, ..ServerLimits::default() };
+    let (later, taken) = Later::new(true);
+    let server = Server::builder().module(later).framing(Framing::Datagram).limits(limits).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Datagram);
+    let requests = (1..=50).map(|sequence| {
+        client.send(&call(LATER, 1, sequence, b""));
+        taken.recv_timeout(PATIENCE).unwrap()
+    });
+    // Soon the socket is full; the last one comes to wait behind others.
+    for request in requests.collect::<Vec<_>>() {
+        let last = request.call().sequence == 50;
+        let body = pattern(if last { 4 << 20 } else { 10_000 });
+        assert_eq!(request.reply(Ok(body)).is_err(), last);
+    }
+    (1..50).for_each(|sequence| client.assert_reply(sequence, Status::Success));
+    client.assert_reply(50, Status::FailedMarshal);
+    assert_eq!(server.stats().errors.unsendable, 1);
+}
+
 #[test]
 fn incomplete_calls_have_so_much_memory() {
     let (_dir, path) = place();
@@ -319,6 +343,27 @@ fn an_idle_session_is_closed() {
         busy.assert_end();
         assert_met(&server, |limits| limits.idle_time = 4);
         lines.await_ending("closed, nothing was called for too long", 4);
+    }
+}
+
+/// When the server has had no time for a call that is there, its client was not idle.
+#[test]
+fn a_call_that_waits_keeps_its_session() {
+    for framing in FRAMINGS {
+        let (_dir, path) = place();
+        let limits = ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() };
+        let server = limited(limits).framing(framing).bind(&path).unwrap();
+        let client = Raw::connect(&path, framing);
+        for sequence in 1..=2 {
+            // From the second time on, the end of the idle time is seen first.
+            client.send(&call(ECHO, 1, sequence, b""));
+            await_that("it is handled", || {
+                server.dispatch(Some(SHORT)).unwrap() && server.stats().handled == sequence as u64
+            });
+            client.assert_reply(sequence, Status::Success);
+            thread::sleep(2 * SHORT);
+        }
+        assert_met(&server, |_| {});
     }
 }
 

@@ -216,9 +216,15 @@ fn stopping_has_a_deadline() {
     assert!(request.reply(Ok(Vec::new())).is_err());
 }
 
-/// What is going on is cut off at once, and the threads are waited for.
+/// What is going on is cut off at once, and the threads are waited for, also when a shutdown did not.
 #[test]
 fn dropping_the_last_handle_ends_the_server() {
+    for given_up in [false, true] {
+        dropped_last(given_up);
+    }
+}
+
+fn dropped_last(given_up: bool) {
     let (_dir, path) = place();
     let gate = Gate::default();
     let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
@@ -228,6 +234,9 @@ fn dropping_the_last_handle_ends_the_server() {
     gate.await_waiting(1);
     drop(server.clone());
     assert!(path.exists());
+    if given_up {
+        assert_eq!(server.shutdown(SHORT).unwrap_err().cause(), Cause::TimedOut);
+    }
     let dropped = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -236,6 +245,7 @@ fn dropping_the_last_handle_ends_the_server() {
         });
         client.assert_reply(1, Status::Failure);
         client.assert_end();
+        thread::sleep(SHORT);
         assert!(!dropped.load(Ordering::Acquire), "the handler was not waited for");
         gate.open(1);
     });

@@ -69,14 +69,8 @@ impl Turn {
         // SAFETY: the caller's promise; a body has as many bytes as it says.
         let (status, body) =
             unsafe { ((*response).status, memory::bytes((*response).body.data, (*response).body.len)) };
-        let answered = match body {
-            Ok(body) => self.request.respond(status, body),
-            Err(cause) => {
-                drop(self);
-                return Err(cause);
-            }
-        };
-        answered.map_err(|error| error.cause())
+        // Without a body that can be read the request is dropped, which answers it.
+        self.request.respond(status, body?).map_err(|error| error.cause())
     }
 }
 

@@ -37,8 +37,8 @@ pub struct drpc_server {
 /// Serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body; the function sets the status and, if
 /// there is a result, the body, whose data comes from `malloc` and is the library's then (that of `call->body` does,
 /// if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
-/// the function returns, longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
-/// once for different sessions.
+/// the function returns; once it takes the call with drpc_session_defer, until that is answered or dropped, which another
+/// thread may do before the function returns. Any thread of the server runs it, several at once for different sessions.
 pub type drpc_server_handler_t = Option<
     unsafe extern "C" fn(
         session: *mut drpc_session,
@@ -174,6 +174,11 @@ impl drpc_server {
             server.stop();
         }
         Ok(server)
+    }
+
+    /// The same where what a shutdown has left to do is done: one that listens is there until it is destroyed.
+    fn serving(&self) -> Result<&Server, Cause> {
+        self.server.get().map_or_else(|| self.listening(), Ok)
     }
 }
 
@@ -333,7 +338,7 @@ pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
 /// Serves in threads of the library's until the server has been shut down, at once if it has been. The calling thread
 /// only waits.
 ///
-/// Returns 0, else as drpc_server_start.
+/// Returns 0; -DER_TIMEDOUT if a call had to be cut off; else as drpc_server_start.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -341,10 +346,12 @@ pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
 pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        with_server(server, Phase::Serve, |server| match server.listening() {
-            // Somebody was faster.
-            Err(Cause::Stopped) => Ok(()),
-            listening => listening?.run().map_err(cause),
+        with_server(server, Phase::Serve, |server| {
+            match server.serving().and_then(|server| server.run().map_err(cause)) {
+                // Somebody was faster.
+                Err(Cause::Stopped) => Ok(()),
+                done => done,
+            }
         })
     }
 }
@@ -364,7 +371,7 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
     unsafe {
         with_server(server, Phase::Serve, |server| {
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-            match server.listening()?.dispatch(timeout).map_err(cause)? {
+            match server.serving()?.dispatch(timeout).map_err(cause)? {
                 true => Ok(()),
                 false => Err(Cause::Stopped),
             }
@@ -382,12 +389,12 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { object::run(server, Phase::Listen, |server| Ok(server.listening()?.as_fd().as_raw_fd())) }
+    unsafe { object::run(server, Phase::Listen, |server| Ok(server.serving()?.as_fd().as_raw_fd())) }
 }
 
-/// Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
-/// Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. A server that does not listen
-/// yet never will. NULL is ignored.
+/// Begins a shutdown and returns at once: as drpc_server_shutdown with the time of DRPC_SERVER_GRACE_TIME. When it is
+/// done drpc_server_run returns, and drpc_server_dispatch, which is to be called until then, says so. May be called by a
+/// signal handler. A server that does not listen yet never will. NULL is ignored.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -402,8 +409,8 @@ pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
 }
 
 /// Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
-/// until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by then are answered
-/// with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
+/// until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by
+/// then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
 ///
 /// May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
 /// loop of its own, this serves meanwhile.

@@ -79,8 +79,8 @@ struct drpc_session;
  * Serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body; the function sets the status and, if
  * there is a result, the body, whose data comes from `malloc` and is the library's then (that of `call->body` does,
  * if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
- * the function returns, longer if it takes the call with drpc_session_defer. Any thread of the server runs it, several at
- * once for different sessions.
+ * the function returns; once it takes the call with drpc_session_defer, until that is answered or dropped, which another
+ * thread may do before the function returns. Any thread of the server runs it, several at once for different sessions.
  */
 typedef void (*drpc_server_handler_t)(struct drpc_session *session,
                                       Drpc__Call *call,
@@ -243,7 +243,7 @@ int drpc_server_start(struct drpc_server *server);
  * Serves in threads of the library's until the server has been shut down, at once if it has been. The calling thread
  * only waits.
  *
- * Returns 0, else as drpc_server_start.
+ * Returns 0; -DER_TIMEDOUT if a call had to be cut off; else as drpc_server_start.
  */
 int drpc_server_run(struct drpc_server *server);
 
@@ -267,16 +267,16 @@ int drpc_server_dispatch(struct drpc_server *server,
 int drpc_server_get_fd(struct drpc_server *server);
 
 /**
- * Begins a shutdown and returns at once; drpc_server_run returns when it is done. May be called by a signal handler.
- * Replies get as long as drpc_server_shutdown would give them with DRPC_SERVER_REPLY_TIME. A server that does not listen
- * yet never will. NULL is ignored.
+ * Begins a shutdown and returns at once: as drpc_server_shutdown with the time of DRPC_SERVER_GRACE_TIME. When it is
+ * done drpc_server_run returns, and drpc_server_dispatch, which is to be called until then, says so. May be called by a
+ * signal handler. A server that does not listen yet never will. NULL is ignored.
  */
 void drpc_server_stop(struct drpc_server *server);
 
 /**
  * Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
- * until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by then are answered
- * with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
+ * until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by
+ * then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
  *
  * May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
  * loop of its own, this serves meanwhile.
