@@ -112,10 +112,9 @@ impl Link {
         self.change(hub, |turn| turn.close());
     }
 
-    /// Ends the session now; true when something was going on. Calls that have come, and are not answered, are answered
-    /// for their handlers.
-    pub(super) fn cut(&self, hub: &Hub) -> bool {
-        self.change(hub, |turn| turn.cut())
+    /// Ends the session now. Calls that have come, and are not answered, are answered for their handlers.
+    pub(super) fn cut(&self, hub: &Hub) {
+        self.change(hub, |turn| turn.cut());
     }
 
     /// An alarm of the session has rung.

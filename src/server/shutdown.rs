@@ -112,24 +112,19 @@ impl Hub {
 
     fn cut(&self) {
         self.course.overdue.store(true, Ordering::Release);
-        for link in self.roll.all() {
-            if link.cut(self) {
-                self.course.lossy.store(true, Ordering::Release);
-            }
-        }
+        self.roll.all().iter().for_each(|link| link.cut(self));
+    }
+
+    /// Something is being cut off. This is said before the session leaves, whose end may be that of the server.
+    pub(super) fn set_lossy(&self) {
+        self.course.lossy.store(true, Ordering::Release);
     }
 
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
     /// Then waits for the threads, until the deadline or, if patient, without end.
     pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
         while !self.has_ended() {
-            let left = self.course.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) && !self.is_overdue() {
-                self.cut();
-                continue;
-            }
-            let event = self.wait(left.filter(|left| !left.is_zero()));
-            if let Some(event) = event.map_err(|cause| self.error(Phase::Shutdown, cause))? {
+            if let Some(event) = self.wait(None).map_err(|cause| self.error(Phase::Shutdown, cause))? {
                 self.handle(event);
             }
         }

@@ -151,13 +151,14 @@ fn each_call_is_answered_once() {
         let server = bind(&later, path);
         let client = Client::connect(path).unwrap();
         assert!(client.send(1) && client.send(2));
-        let answered = Arc::new(AtomicUsize::new(0));
+        let (answered, late) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let threads = [(); 2].map(|()| {
-            let (later, server, answered) = (later.clone(), server.clone(), Arc::clone(&answered));
+            let (later, server) = (later.clone(), server.clone());
+            let (answered, late) = (Arc::clone(&answered), Arc::clone(&late));
             thread::spawn(move || {
                 if let Some(request) = later.take(&server) {
-                    let done = request.reply(Ok(Vec::new())).is_ok();
-                    answered.fetch_add(usize::from(done), Ordering::SeqCst);
+                    let count = if request.reply(Ok(Vec::new())).is_ok() { answered } else { late };
+                    count.fetch_add(1, Ordering::SeqCst);
                 }
             })
         });
@@ -176,6 +177,7 @@ fn each_call_is_answered_once() {
         }
         assert_eq!(good, answered.load(Ordering::SeqCst), "{seen:?}");
         assert!(result.is_ok() || bad > 0, "{seen:?}");
+        assert!(result.is_err() || late.load(Ordering::SeqCst) == 0, "{seen:?}");
     });
 }
 

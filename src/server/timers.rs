@@ -108,4 +108,15 @@ mod tests {
         timers.set(soon, 4);
         assert!(readable(&timers, 30_000));
     }
+
+    /// Else whoever waits for it would find it readable again and again.
+    #[test]
+    fn the_timer_is_silent_when_there_is_no_alarm() {
+        let timers = Timers::new().unwrap();
+        let now = Instant::now();
+        timers.set(now, 1);
+        assert!(readable(&timers, 30_000));
+        assert_eq!([timers.due(now), timers.due(now)], [Some(1), None]);
+        assert!(!readable(&timers, 0));
+    }
 }

@@ -172,9 +172,11 @@ impl Turn<'_> {
         sys::shut_down(self.fd());
     }
 
-    pub(super) fn cut(&mut self) -> bool {
+    pub(super) fn cut(&mut self) {
         let flights = self.state.lane.cut();
-        let busy = !flights.is_empty() || !self.state.outbox.is_empty();
+        if !flights.is_empty() || !self.state.outbox.is_empty() {
+            self.hub.set_lossy();
+        }
         for Flight { sequence, slot, .. } in flights {
             self.answer_call(slot, sequence, Status::Failure);
         }
@@ -184,7 +186,6 @@ impl Turn<'_> {
             self.serve();
         }
         self.abandon();
-        busy
     }
 
     pub(super) fn interest(&self) -> Interest {

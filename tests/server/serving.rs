@@ -118,7 +118,7 @@ fn calls_to_a_concurrent_module_are_answered_in_any_order() {
     }
 }
 
-/// Large responses of several threads to one client do not mix.
+/// Responses of several threads to one client do not mix, large and small.
 #[test]
 fn responses_do_not_interleave() {
     let (_dir, path) = place();
@@ -126,19 +126,22 @@ fn responses_do_not_interleave() {
     let server = Server::builder().module(later).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
+    let body = |sequence: i64| pattern([5 * MAX_DATA, 10][sequence as usize % 2] + sequence as usize);
     for sequence in 1..=8 {
         client.send(&call(LATER, 1, sequence, b""));
     }
     let requests: Vec<_> = (0..8).map(|_| taken.recv_timeout(PATIENCE).unwrap()).collect();
     thread::scope(|scope| {
         for request in requests {
-            let body = pattern(MAX_DATA * 5 + request.call().sequence as usize);
-            scope.spawn(move || request.reply(Ok(body)).unwrap());
+            scope.spawn(move || {
+                let result = Ok(body(request.call().sequence));
+                request.reply(result).unwrap();
+            });
         }
         let mut sequences: Vec<i64> = (0..8)
             .map(|_| {
                 let response = client.reply();
-                assert!(response.body == pattern(MAX_DATA * 5 + response.sequence as usize), "another body");
+                assert!(response.body == body(response.sequence), "another body");
                 response.sequence
             })
             .collect();

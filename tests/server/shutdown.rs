@@ -165,6 +165,21 @@ fn a_handler_may_shut_its_server_down() {
     }
 }
 
+/// The thread of an own loop that is in no handler shuts the server down like any other, and nobody else is needed.
+#[test]
+fn an_own_loop_may_shut_its_server_down() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(ECHO, 1, 1, b""));
+    while server.stats().handled == 0 {
+        assert_eq!(server.dispatch(None), Ok(true));
+    }
+    client.assert_reply(1, Status::Success);
+    assert_eq!(server.shutdown(PATIENCE), Ok(()));
+    client.assert_end();
+}
+
 /// A handler that drops the last handle cuts itself off.
 #[test]
 fn a_handler_may_drop_its_server() {
@@ -237,16 +252,17 @@ fn dropped_last(given_up: bool) {
     if given_up {
         assert_eq!(server.shutdown(SHORT).unwrap_err().cause(), Cause::TimedOut);
     }
-    let dropped = AtomicBool::new(false);
+    let opened = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             drop(server);
-            dropped.store(true, Ordering::Release);
+            assert!(opened.load(Ordering::Acquire), "the handler was not waited for");
         });
         client.assert_reply(1, Status::Failure);
         client.assert_end();
+        // Time enough for not waiting.
         thread::sleep(SHORT);
-        assert!(!dropped.load(Ordering::Acquire), "the handler was not waited for");
+        opened.store(true, Ordering::Release);
         gate.open(1);
     });
     assert!(!path.exists());
