@@ -123,6 +123,27 @@ fn a_shutdown_may_be_asked_for_often() {
     assert_eq!(server.shutdown(Duration::ZERO), Ok(()));
 }
 
+/// Somebody who has less time is not kept waiting by somebody who has more.
+#[test]
+fn the_earliest_deadline_holds() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(later).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send(&call(LATER, 1, 1, b""));
+    let _request = taken.recv_timeout(PATIENCE).unwrap();
+    thread::scope(|scope| {
+        let patient = scope.spawn(|| server.shutdown(Duration::MAX));
+        await_that("the file is gone", || !path.exists());
+        assert_eq!(server.shutdown(SHORT).unwrap_err().cause(), Cause::TimedOut);
+        client.assert_reply(1, Status::Failure);
+        assert_eq!(patient.join().unwrap().unwrap_err().cause(), Cause::TimedOut);
+        // It makes no difference who comes last.
+        assert_eq!(server.shutdown(Duration::MAX).unwrap_err().cause(), Cause::TimedOut);
+    });
+}
+
 /// Ends the server that it is called by.
 #[derive(Clone, Default)]
 struct Ender(Arc<Mutex<Option<Server>>>);
