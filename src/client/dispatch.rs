@@ -41,7 +41,6 @@ impl Shared {
             if let Some(event) = event {
                 events.handle(event, state, now);
             }
-            state.expire(now);
             state.advance(now);
             state.calls.completions()
         });

@@ -1,6 +1,7 @@
 //! The end of a client.
 
 use std::sync::TryLockError;
+use std::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
@@ -42,7 +43,7 @@ impl Drop for Handle {
         if let Some(thread) = lock(&self.thread).take() {
             thread.stop(&self.shared);
         }
-        self.shared.with(|state| state.close());
+        self.shared.with(|state| state.close(Instant::now()));
         while self.shared.complete_one() {}
     }
 }

@@ -126,7 +126,7 @@ impl Client {
     /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
     pub fn close(&self) -> Result<(), Error> {
         self.check(Phase::Close)?;
-        self.0.shared.with(|state| state.close());
+        self.0.shared.with(|state| state.close(Instant::now()));
         Ok(())
     }
 

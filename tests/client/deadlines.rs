@@ -11,20 +11,22 @@ use crate::raw::{describe, records};
 
 /// A way in which a call ends before its time.
 struct Ending {
-    options: CallOptions,
+    options: fn(&Cancel) -> CallOptions,
     cancel: Cancel,
     cause: Cause,
 }
 
 impl Ending {
     fn each(work: impl Fn(&Self)) {
-        let timed_out = |options| Self { options, cancel: Cancel::new(), cause: Cause::TimedOut };
-        let soon = || CallOptions::new().deadline(Instant::now() + MOMENT);
-        work(&timed_out(CallOptions::new().timeout(MOMENT)));
-        work(&timed_out(soon()));
-        work(&timed_out(soon().timeout(PATIENCE)));
-        let cancel = Cancel::new();
-        work(&Self { options: CallOptions::new().cancel(&cancel), cancel, cause: Cause::Cancelled });
+        let endings: [(fn(&Cancel) -> CallOptions, Cause); 4] = [
+            (|_| CallOptions::new().timeout(MOMENT), Cause::TimedOut),
+            (|_| soon(), Cause::TimedOut),
+            (|_| soon().timeout(PATIENCE), Cause::TimedOut),
+            (|cancel| CallOptions::new().cancel(cancel), Cause::Cancelled),
+        ];
+        for (options, cause) in endings {
+            work(&Self { options, cancel: Cancel::new(), cause });
+        }
     }
 
     /// Makes a call that ends like this, once the server has got `begun`, and says in which phase it was.
@@ -34,11 +36,16 @@ impl Ending {
                 begun();
                 self.cancel.cancel();
             });
-            describe(call(&self.options))
+            describe(call(&(self.options)(&self.cancel)))
         });
         assert_eq!(cause, self.cause);
         phase
     }
+}
+
+/// A deadline that comes soon.
+fn soon() -> CallOptions {
+    CallOptions::new().deadline(Instant::now() + MOMENT)
 }
 
 /// Nothing shows that the call has begun.
@@ -195,6 +202,17 @@ fn cancelled_before_it_began() {
     let (_dir, path) = place();
     let other = Client::new(path);
     assert_eq!(describe(other.open_with(&options)), (Phase::Connect, Cause::Cancelled));
+    assert_usable(&client, &server);
+}
+
+#[test]
+fn over_before_it_began() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let over = CallOptions::new().deadline(Instant::now());
+    assert_eq!(describe(client.call_with(&over, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
+    let result = submit(&client, &over, b"never");
+    assert_eq!(client.dispatch(Some(PATIENCE)), Ok(1));
+    assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::TimedOut));
     assert_usable(&client, &server);
 }
 

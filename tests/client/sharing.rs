@@ -157,6 +157,23 @@ fn the_lock_waits_for_calls_that_are_out() {
     });
 }
 
+/// It needs no connection.
+#[test]
+fn the_lock_is_given_when_the_client_is_closed() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let out = submit(&client, &CallOptions::new(), b"out");
+    server.call();
+    thread::scope(|scope| {
+        let locker = scope.spawn(|| client.lock().map(drop));
+        thread::sleep(MOMENT);
+        assert!(!locker.is_finished());
+        client.close().unwrap();
+        locker.join().unwrap().unwrap();
+    });
+    drop(client);
+    assert_eq!(describe(out.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+}
+
 #[test]
 fn a_test_can_fake_a_client() {
     let Set { client, server, .. } = Set::new(&patient());
