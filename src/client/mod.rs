@@ -12,6 +12,8 @@ mod leader;
 mod lock;
 mod options;
 mod out;
+#[cfg(test)]
+mod properties;
 mod retry;
 mod settings;
 mod shared;

@@ -9,16 +9,19 @@ use super::*;
 use crate::peer::pattern;
 use crate::raw::{describe, records};
 
+/// The options of a call, and what may cancel it.
+type Options = fn(&Cancel) -> CallOptions;
+
 /// A way in which a call ends before its time.
 struct Ending {
-    options: fn(&Cancel) -> CallOptions,
+    options: Options,
     cancel: Cancel,
     cause: Cause,
 }
 
 impl Ending {
     fn each(work: impl Fn(&Self)) {
-        let endings: [(fn(&Cancel) -> CallOptions, Cause); 4] = [
+        let endings: [(Options, Cause); 4] = [
             (|_| CallOptions::new().timeout(MOMENT), Cause::TimedOut),
             (|_| soon(), Cause::TimedOut),
             (|_| soon().timeout(PATIENCE), Cause::TimedOut),

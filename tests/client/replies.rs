@@ -181,6 +181,23 @@ fn a_reply_before_the_end_counts() {
     assert_eq!(describe(second), (Phase::Reply, Cause::NoReply));
 }
 
+/// Also where it is the next call that finds out.
+#[test]
+fn a_reply_before_a_failed_send_counts() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().pipelining(true));
+    let first = submit(&client, &CallOptions::new(), b"first");
+    let call = server.call();
+    server.answer(&call, b"in time");
+    drop(server);
+    thread::scope(|scope| {
+        let second = call_in(scope, &client, b"second");
+        accept(&listener).serve(b"second");
+        second.join().unwrap().unwrap();
+    });
+    client.dispatch(Some(PATIENCE)).unwrap();
+    assert_eq!(first.recv().unwrap().unwrap().body, b"in time");
+}
+
 #[test]
 fn a_connection_that_owes_too_much_is_replaced() {
     const OWED: usize = 1025;
