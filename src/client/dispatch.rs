@@ -57,7 +57,6 @@ impl Shared {
 }
 
 /// A thread that dispatches until it is told to stop.
-#[derive(Debug)]
 pub(super) struct Dispatcher {
     stop: Arc<AtomicBool>,
     /// Which thread it is, once it runs.

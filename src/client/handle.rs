@@ -11,7 +11,6 @@ use crate::sync::{Arc, Mutex, lock};
 use crate::sys;
 
 /// What the clones of a client have in common with each other, but not with its thread.
-#[derive(Debug)]
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<Dispatcher>>,

@@ -22,6 +22,7 @@ mod shuttle;
 mod state;
 mod submit;
 
+use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ use crate::wire::CallRef;
 /// ```
 ///
 /// In the child of a fork a client gives errors with [`Cause::Forked`]: the connection is the parent's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client(Arc<Handle>);
 
 impl Client {
@@ -242,5 +243,11 @@ impl Client {
     fn check(&self, phase: Phase) -> Result<(), Error> {
         let shared = &self.0.shared;
         if shared.is_ours() { Ok(()) } else { Err(shared.error((phase, Cause::Forked))) }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("path", &self.path()).finish_non_exhaustive()
     }
 }

@@ -21,7 +21,6 @@ use crate::sys;
 use crate::wire::CallRef;
 
 /// What the clones of a client share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) state: Mutex<State>,

@@ -27,7 +27,6 @@ pub(super) enum Note {
 }
 
 /// What the threads that use a client share. Nothing here waits.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) calls: Calls,
     pub(super) connection: Option<Connection>,
