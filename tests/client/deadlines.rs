@@ -136,9 +136,9 @@ fn while_another_thread_has_the_lock() {
             let holder = scope.spawn(move || {
                 let _locked = client.lock().unwrap();
                 locked.send(()).unwrap();
-                is_over.recv().unwrap();
+                is_over.recv_timeout(PATIENCE).unwrap();
             });
-            is_locked.recv().unwrap();
+            is_locked.recv_timeout(PATIENCE).unwrap();
             assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
             assert_eq!(ending.of(in_a_moment, |options| client.lock_with(options)), Phase::Call);
             over.send(()).unwrap();
@@ -215,7 +215,7 @@ fn over_before_it_began() {
     assert_eq!(describe(client.call_with(&over, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
     let result = submit(&client, &over, b"never");
     assert_eq!(client.dispatch(Some(PATIENCE)), Ok(1));
-    assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::TimedOut));
+    assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::TimedOut));
     assert_usable(&client, &server);
 }
 

@@ -195,7 +195,7 @@ fn a_reply_before_a_failed_send_counts() {
         second.join().unwrap().unwrap();
     });
     client.dispatch(Some(PATIENCE)).unwrap();
-    assert_eq!(first.recv().unwrap().unwrap().body, b"in time");
+    assert_eq!(first.recv_timeout(PATIENCE).unwrap().unwrap().body, b"in time");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn the_lock_is_given_when_the_client_is_closed() {
         locker.join().unwrap().unwrap();
     });
     drop(client);
-    assert_eq!(describe(out.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+    assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 }
 
 #[test]
