@@ -3,6 +3,7 @@
 use drpc::{Caller, Cause, Client, Phase};
 
 use super::*;
+use crate::peer::pattern;
 use crate::raw::describe;
 
 impl Peer {
@@ -71,6 +72,42 @@ fn pipelined_calls_do_not_wait_for_one_another() {
         for (body, caller) in callers {
             assert_eq!(caller.join().unwrap().unwrap().body, body);
         }
+    });
+}
+
+/// One caller reads for all. When its own reply is there, another one does.
+#[test]
+fn whoever_reads_for_others_can_leave() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let one = server.call();
+        let second = call_in(scope, &client, b"second");
+        let two = server.call();
+        thread::sleep(MOMENT);
+        server.answer(&one, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        server.answer(&two, b"two");
+        assert_eq!(second.join().unwrap().unwrap().body, b"two");
+    });
+}
+
+/// Whoever reads for others sends for them, too.
+#[test]
+fn a_large_call_goes_out_while_another_caller_reads() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let body = pattern(4 << 20);
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let one = server.call();
+        thread::sleep(MOMENT);
+        let second = call_in(scope, &client, &body);
+        let two = server.long_call();
+        assert!(two.body == body, "another call");
+        server.answer(&two, b"two");
+        server.answer(&one, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        assert_eq!(second.join().unwrap().unwrap().body, b"two");
     });
 }
 

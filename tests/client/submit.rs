@@ -177,6 +177,17 @@ fn a_thread_of_the_client_can_dispatch() {
     server.assert_end();
 }
 
+/// The thread of the client does not wait for its own end.
+#[test]
+fn a_completion_may_hold_the_last_clone() {
+    let Set { client, server, .. } = Set::new(&patient().thread());
+    let clone = client.clone();
+    client.submit(&CallOptions::new(), 7, 1, b"last".to_vec(), move |_| drop(clone)).unwrap();
+    drop(client);
+    server.serve(b"last");
+    server.assert_end();
+}
+
 #[test]
 fn the_event_loop_connects_again() {
     let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(30));
