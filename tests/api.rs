@@ -16,8 +16,8 @@ use std::time::Duration;
 use drpc::der::{self, Release};
 use drpc::framing::chunked::{MAX_DATA, MAX_RECORD};
 use drpc::{
-    Call, Cause, Client, Connection, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener, Module,
-    PathFault, Phase, Response, Sequence, Service, Session, Status,
+    Call, CallOptions, Cause, Client, Connection, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener,
+    Module, PathFault, Phase, Response, Sequence, Service, Session, Status,
 };
 use peer::{Peer, pattern};
 use prost::Message;
@@ -155,8 +155,11 @@ fn sequences() {
 fn a_tiny_timeout_is_one() {
     for framing in FRAMINGS {
         let tiny = Duration::from_nanos(1);
-        let (client, _server, _dir) = with_raw_server(framing, tiny);
-        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        let (_dir, path) = place();
+        let _listener = raw_listener(&path);
+        let client = Client::builder().framing(framing).timeout(tiny).build(&path);
+        client.open_with(&CallOptions::new().timeout(PATIENCE)).unwrap();
+        assert_eq!(describe(client.call(7, 1, b"")), (Phase::Call, Cause::TimedOut));
         let (mut session, _client, _dir) = with_raw_client(framing, None);
         session.set_timeout(tiny).unwrap();
         assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));

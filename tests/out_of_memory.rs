@@ -356,3 +356,25 @@ fn an_idle_session_holds_little_memory() {
         dispatch(&server);
     }
 }
+
+/// A call of the shared client that nobody else disturbs asks for nothing but the place of its reply's body.
+#[test]
+fn a_call_needs_no_memory_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drpc.sock");
+    let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(1).unwrap();
+    let client = Client::builder().framing(Framing::Datagram).timeout(Duration::from_secs(30)).connect(&path).unwrap();
+    let server = Peer::new(listener.accept().unwrap().0);
+    let answer = |sequence, body| server.send(&bytes(&ResponseRef { sequence, status: 0, body }.encode(&[])));
+    answer(1, b"the first one makes room for the next ones");
+    client.call(7, 1, b"").unwrap();
+    answer(2, b"");
+    let (response, made) = allocations(|| client.call(7, 1, &[7; 1000]));
+    assert_eq!((response.unwrap().sequence, made), (2, 0));
+    answer(3, b"body");
+    let before = Heap::made();
+    assert_eq!(client.call(7, 1, b"").unwrap().body, b"body");
+    assert_eq!(Heap::made() - before, 1);
+}

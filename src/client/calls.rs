@@ -14,7 +14,6 @@ use crate::sync::ThreadId;
 ///
 /// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
 /// connection was lost may have to wait again. Its ticket stays the same, so that it is first in line then.
-#[derive(Debug)]
 pub(super) struct Calls {
     pipelining: bool,
     entries: BTreeMap<Ticket, Entry>,

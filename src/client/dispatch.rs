@@ -41,7 +41,6 @@ impl Shared {
             if let Some(event) = event {
                 events.handle(event, state, now);
             }
-            state.expire(now);
             state.advance(now);
             state.calls.completions()
         });
@@ -58,7 +57,6 @@ impl Shared {
 }
 
 /// A thread that dispatches until it is told to stop.
-#[derive(Debug)]
 pub(super) struct Dispatcher {
     stop: Arc<AtomicBool>,
     /// Which thread it is, once it runs.

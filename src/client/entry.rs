@@ -1,6 +1,5 @@
 //! One call, or somebody else who waits for the connection.
 
-use std::fmt;
 use std::time::Instant;
 
 use crate::cancel::CancelHook;
@@ -50,7 +49,6 @@ pub(super) enum Stage {
 }
 
 /// Who is told of the end.
-#[derive(Debug)]
 pub(super) enum Owner {
     /// A thread that waits for it.
     Blocked,
@@ -68,14 +66,7 @@ pub(super) struct Submission {
     pub(super) done: Completion,
 }
 
-impl fmt::Debug for Submission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Submission").field("module", &self.module).field("method", &self.method).finish_non_exhaustive()
-    }
-}
-
 /// One call, or somebody else who waits for the connection.
-#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) wish: Wish,
     pub(super) stage: Stage,

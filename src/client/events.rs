@@ -80,8 +80,7 @@ impl Events {
     /// Follows the state.
     pub(super) fn follow(&self, state: &mut State) {
         if let Err(cause) = self.watch_socket(state) {
-            // A connection that cannot be watched is of no use.
-            state.fail(cause, Instant::now());
+            state.unwatched(cause, Instant::now());
         }
         let deadline = state.calls.first_deadline().map(|(end, _)| end);
         let alarm = deadline.into_iter().chain(state.next_attempt()).min();

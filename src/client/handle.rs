@@ -1,6 +1,7 @@
 //! The end of a client.
 
 use std::sync::TryLockError;
+use std::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
@@ -10,7 +11,6 @@ use crate::sync::{Arc, Mutex, lock};
 use crate::sys;
 
 /// What the clones of a client have in common with each other, but not with its thread.
-#[derive(Debug)]
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<Dispatcher>>,
@@ -42,7 +42,7 @@ impl Drop for Handle {
         if let Some(thread) = lock(&self.thread).take() {
             thread.stop(&self.shared);
         }
-        self.shared.with(|state| state.close());
+        self.shared.with(|state| state.close(Instant::now()));
         while self.shared.complete_one() {}
     }
 }

@@ -47,7 +47,7 @@ impl State {
             Some(connection) if self.calls.are_out() => {
                 Watch::Socket(Arc::clone(connection.wire()), connection.wants_to_send())
             }
-            None if self.calls.want_connection() => Watch::Clock(self.retry.at()),
+            None if self.calls.want_connection() => Watch::Clock(self.next_attempt()),
             _ => Watch::Nothing,
         }
     }

@@ -12,6 +12,8 @@ mod leader;
 mod lock;
 mod options;
 mod out;
+#[cfg(test)]
+mod properties;
 mod retry;
 mod settings;
 mod shared;
@@ -20,6 +22,7 @@ mod shuttle;
 mod state;
 mod submit;
 
+use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -66,7 +69,7 @@ use crate::wire::CallRef;
 /// ```
 ///
 /// In the child of a fork a client gives errors with [`Cause::Forked`]: the connection is the parent's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client(Arc<Handle>);
 
 impl Client {
@@ -126,7 +129,7 @@ impl Client {
     /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
     pub fn close(&self) -> Result<(), Error> {
         self.check(Phase::Close)?;
-        self.0.shared.with(|state| state.close());
+        self.0.shared.with(|state| state.close(Instant::now()));
         Ok(())
     }
 
@@ -240,5 +243,11 @@ impl Client {
     fn check(&self, phase: Phase) -> Result<(), Error> {
         let shared = &self.0.shared;
         if shared.is_ours() { Ok(()) } else { Err(shared.error((phase, Cause::Forked))) }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("path", &self.path()).finish_non_exhaustive()
     }
 }

@@ -27,7 +27,7 @@ impl CallOptions {
     }
 
     /// How long the call may take, from now to the reply: connecting, waiting for its turn, sending and receiving.
-    /// Otherwise it is what [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) says.
+    /// Otherwise, and without a deadline, it is what [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) says.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

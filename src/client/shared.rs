@@ -21,7 +21,6 @@ use crate::sys;
 use crate::wire::CallRef;
 
 /// What the clones of a client share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) state: Mutex<State>,
@@ -121,15 +120,14 @@ impl Shared {
         let outcome = loop {
             let now = Instant::now();
             state.advance(now);
-            if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
-                state.send(ticket, call, now);
-            } else if let Some(outcome) = state.calls.take(ticket) {
+            if let Some(outcome) = state.calls.take(ticket) {
                 break outcome;
             } else if end.is_some_and(|end| end <= now) {
                 state.abandon(ticket, Cause::TimedOut);
+            } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
+                state.send(ticket, call, now);
             } else {
                 state = self.rest(state, ticket, end);
-                continue;
             }
         };
         state.leave(ticket);

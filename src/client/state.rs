@@ -27,13 +27,12 @@ pub(super) enum Note {
 }
 
 /// What the threads that use a client share. Nothing here waits.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) calls: Calls,
     pub(super) connection: Option<Connection>,
     /// The program has connected the client, and has not closed it.
     pub(super) wanted: bool,
-    pub(super) retry: Retry,
+    retry: Retry,
     pub(super) leader: Option<Leader>,
     /// Callers that sleep, and where.
     pub(super) sleepers: BTreeMap<Ticket, Arc<Condvar>>,
@@ -66,9 +65,11 @@ impl State {
         self.calls.add(wish, self.settings.retries, owner)
     }
 
-    /// Does everything that can be done now: connects if somebody needs that, gives calls their turn and sends those
-    /// whose callers do not wait.
+    /// Does everything that can be done now: gives up the submitted calls that are over, connects if somebody needs that,
+    /// gives calls their turn and sends those whose callers do not wait. Whoever has ended a call has to do this, for the
+    /// next one may have its turn.
     pub(super) fn advance(&mut self, now: Instant) {
+        self.expire(now);
         if self.connection.is_some() && self.calls.owe_too_much() {
             self.connection = None;
             self.calls.lost(Cause::Closed);
@@ -173,7 +174,7 @@ impl State {
     }
 
     /// The connection is of no use any more.
-    pub(super) fn fail(&mut self, cause: Cause, now: Instant) {
+    fn fail(&mut self, cause: Cause, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
         if !connection.has_answered {
             self.retry.failed(now);
@@ -183,11 +184,18 @@ impl State {
     }
 
     /// Closes the connection; calls fail until the program connects again.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, now: Instant) {
         self.wanted = false;
         self.connection = None;
         self.retry.worked();
         self.calls.close();
+        self.advance(now);
+    }
+
+    /// A connection that cannot be watched is of no use. Another one may be, in a while.
+    pub(super) fn unwatched(&mut self, cause: Cause, now: Instant) {
+        self.fail(cause, now);
+        self.retry.failed(now);
     }
 
     /// Gives up on somebody.
@@ -200,7 +208,7 @@ impl State {
     }
 
     /// Gives up on the submitted calls that are over.
-    pub(super) fn expire(&mut self, now: Instant) {
+    fn expire(&mut self, now: Instant) {
         while let Some((end, ticket)) = self.calls.first_deadline() {
             if end > now {
                 return;

@@ -24,14 +24,14 @@ impl Shared {
             return refuse(Cause::Cancelled);
         }
         let end = options.end(self.settings.timeout);
-        let submission = Submission { module, method, body, end, hook: None, done };
         let wish = Wish::Call { idempotent: options.is_idempotent() };
+        // What is not taken is dropped outside the lock: it is the program's.
+        let mut submission = Some(Submission { module, method, body, end, hook: None, done });
         let ticket = self.with(|state| {
-            state.wanted.then(|| {
-                let ticket = state.add(wish, Owner::Submitted(submission));
-                state.advance(Instant::now());
-                ticket
-            })
+            let submission = submission.take_if(|_| state.wanted)?;
+            let ticket = state.add(wish, Owner::Submitted(submission));
+            state.advance(Instant::now());
+            Some(ticket)
         });
         let Some(ticket) = ticket else { return refuse(Cause::NotConnected) };
         if let Some(cancel) = options.token() {

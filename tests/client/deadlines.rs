@@ -9,22 +9,27 @@ use super::*;
 use crate::peer::pattern;
 use crate::raw::{describe, records};
 
+/// The options of a call, and what may cancel it.
+type Options = fn(&Cancel) -> CallOptions;
+
 /// A way in which a call ends before its time.
 struct Ending {
-    options: CallOptions,
+    options: Options,
     cancel: Cancel,
     cause: Cause,
 }
 
 impl Ending {
     fn each(work: impl Fn(&Self)) {
-        let timed_out = |options| Self { options, cancel: Cancel::new(), cause: Cause::TimedOut };
-        let soon = || CallOptions::new().deadline(Instant::now() + MOMENT);
-        work(&timed_out(CallOptions::new().timeout(MOMENT)));
-        work(&timed_out(soon()));
-        work(&timed_out(soon().timeout(PATIENCE)));
-        let cancel = Cancel::new();
-        work(&Self { options: CallOptions::new().cancel(&cancel), cancel, cause: Cause::Cancelled });
+        let endings: [(Options, Cause); 4] = [
+            (|_| CallOptions::new().timeout(MOMENT), Cause::TimedOut),
+            (|_| soon(), Cause::TimedOut),
+            (|_| soon().timeout(PATIENCE), Cause::TimedOut),
+            (|cancel| CallOptions::new().cancel(cancel), Cause::Cancelled),
+        ];
+        for (options, cause) in endings {
+            work(&Self { options, cancel: Cancel::new(), cause });
+        }
     }
 
     /// Makes a call that ends like this, once the server has got `begun`, and says in which phase it was.
@@ -34,11 +39,16 @@ impl Ending {
                 begun();
                 self.cancel.cancel();
             });
-            describe(call(&self.options))
+            describe(call(&(self.options)(&self.cancel)))
         });
         assert_eq!(cause, self.cause);
         phase
     }
+}
+
+/// A deadline that comes soon.
+fn soon() -> CallOptions {
+    CallOptions::new().deadline(Instant::now() + MOMENT)
 }
 
 /// Nothing shows that the call has begun.
@@ -126,9 +136,9 @@ fn while_another_thread_has_the_lock() {
             let holder = scope.spawn(move || {
                 let _locked = client.lock().unwrap();
                 locked.send(()).unwrap();
-                is_over.recv().unwrap();
+                is_over.recv_timeout(PATIENCE).unwrap();
             });
-            is_locked.recv().unwrap();
+            is_locked.recv_timeout(PATIENCE).unwrap();
             assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
             assert_eq!(ending.of(in_a_moment, |options| client.lock_with(options)), Phase::Call);
             over.send(()).unwrap();
@@ -195,6 +205,17 @@ fn cancelled_before_it_began() {
     let (_dir, path) = place();
     let other = Client::new(path);
     assert_eq!(describe(other.open_with(&options)), (Phase::Connect, Cause::Cancelled));
+    assert_usable(&client, &server);
+}
+
+#[test]
+fn over_before_it_began() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let over = CallOptions::new().deadline(Instant::now());
+    assert_eq!(describe(client.call_with(&over, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
+    let result = submit(&client, &over, b"never");
+    assert_eq!(client.dispatch(Some(PATIENCE)), Ok(1));
+    assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::TimedOut));
     assert_usable(&client, &server);
 }
 

@@ -70,7 +70,7 @@ fn a_call_that_went_out_with_another_is_not_sent_again() {
         assert_eq!(describe(second.join().unwrap()), (Phase::Reply, Cause::NoReply));
     });
     client.dispatch(Some(PATIENCE)).unwrap();
-    assert_eq!(describe(first.recv().unwrap()), (Phase::Reply, Cause::NoReply));
+    assert_eq!(describe(first.recv_timeout(PATIENCE).unwrap()), (Phase::Reply, Cause::NoReply));
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "connected again");
 }

@@ -1,9 +1,7 @@
 //! Replies that are late, broken, or nobody's.
 
-use std::time::Duration;
-
 use drpc::framing::chunked::MAX_DATA;
-use drpc::{Cause, HeaderFault, Phase, Status};
+use drpc::{Cancel, Cause, HeaderFault, Phase, Status};
 
 use super::*;
 use crate::peer::pattern;
@@ -183,28 +181,39 @@ fn a_reply_before_the_end_counts() {
     assert_eq!(describe(second), (Phase::Reply, Cause::NoReply));
 }
 
+/// Also where it is the next call that finds out.
+#[test]
+fn a_reply_before_a_failed_send_counts() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().pipelining(true));
+    let first = submit(&client, &CallOptions::new(), b"first");
+    let call = server.call();
+    server.answer(&call, b"in time");
+    drop(server);
+    thread::scope(|scope| {
+        let second = call_in(scope, &client, b"second");
+        accept(&listener).serve(b"second");
+        second.join().unwrap().unwrap();
+    });
+    client.dispatch(Some(PATIENCE)).unwrap();
+    assert_eq!(first.recv_timeout(PATIENCE).unwrap().unwrap().body, b"in time");
+}
+
 #[test]
 fn a_connection_that_owes_too_much_is_replaced() {
-    let set = Set::new(&patient());
-    let short = CallOptions::new().timeout(Duration::ZERO);
+    const OWED: usize = 1025;
+    let set = Set::new(&patient().pipelining(true));
+    let cancel = Cancel::new();
+    let out = (0..OWED).map(|_| submit(&set.client, &CallOptions::new().cancel(&cancel), b"out"));
+    let out: Vec<_> = out.collect();
     thread::scope(|scope| {
-        let server = &set.server;
-        let reader =
-            scope.spawn(move || std::iter::from_fn(|| Some(server.receive()).filter(|r| !r.is_empty())).count());
-        set.listener.set_nonblocking(true).unwrap();
-        let next = loop {
-            // A call that did not fit into the socket is taken back.
-            assert_eq!(describe(set.client.call_with(&short, 7, 1, b"")).1, Cause::TimedOut);
-            if let Ok((next, _)) = set.listener.accept() {
-                break Peer::new(next);
-            }
-        };
-        assert_eq!(reader.join().unwrap(), 1025);
-        assert_eq!(next.call().body, b"");
-        let caller = call_in(scope, &set.client, b"next");
-        next.serve(b"next");
-        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+        let reader = scope.spawn(|| (0..OWED).for_each(|_| drop(set.server.call())));
+        while !reader.is_finished() {
+            set.client.dispatch(Some(MOMENT)).unwrap();
+        }
     });
+    cancel.cancel();
+    while out.iter().any(|result| result.try_recv().is_ok()) || set.client.dispatch(Some(MOMENT)).unwrap() > 0 {}
+    assert_new_connection(&set);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use drpc::{Caller, Cause, Client, Phase};
 
 use super::*;
+use crate::peer::pattern;
 use crate::raw::describe;
 
 impl Peer {
@@ -71,6 +72,42 @@ fn pipelined_calls_do_not_wait_for_one_another() {
         for (body, caller) in callers {
             assert_eq!(caller.join().unwrap().unwrap().body, body);
         }
+    });
+}
+
+/// One caller reads for all. When its own reply is there, another one does.
+#[test]
+fn whoever_reads_for_others_can_leave() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let one = server.call();
+        let second = call_in(scope, &client, b"second");
+        let two = server.call();
+        thread::sleep(MOMENT);
+        server.answer(&one, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        server.answer(&two, b"two");
+        assert_eq!(second.join().unwrap().unwrap().body, b"two");
+    });
+}
+
+/// Whoever reads for others sends for them, too.
+#[test]
+fn a_large_call_goes_out_while_another_caller_reads() {
+    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let body = pattern(4 << 20);
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let one = server.call();
+        thread::sleep(MOMENT);
+        let second = call_in(scope, &client, &body);
+        let two = server.long_call();
+        assert!(two.body == body, "another call");
+        server.answer(&two, b"two");
+        server.answer(&one, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+        assert_eq!(second.join().unwrap().unwrap().body, b"two");
     });
 }
 
@@ -155,6 +192,23 @@ fn the_lock_waits_for_calls_that_are_out() {
         server.serve(b"other");
         other.join().unwrap().unwrap();
     });
+}
+
+/// It needs no connection.
+#[test]
+fn the_lock_is_given_when_the_client_is_closed() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let out = submit(&client, &CallOptions::new(), b"out");
+    server.call();
+    thread::scope(|scope| {
+        let locker = scope.spawn(|| client.lock().map(drop));
+        thread::sleep(MOMENT);
+        assert!(!locker.is_finished());
+        client.close().unwrap();
+        locker.join().unwrap().unwrap();
+    });
+    drop(client);
+    assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 }
 
 #[test]

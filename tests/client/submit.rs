@@ -50,15 +50,15 @@ fn a_deadline_fires_in_the_event_loop_of_the_program() {
     let waiting = submit(&client, &short, b"waiting");
     assert_eq!(server.call().body, b"out");
     dispatch(&client, 2);
-    assert_eq!(describe(out.recv().unwrap()), (Phase::Reply, Cause::TimedOut));
-    assert_eq!(describe(waiting.recv().unwrap()), (Phase::Call, Cause::TimedOut));
+    assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Reply, Cause::TimedOut));
+    assert_eq!(describe(waiting.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::TimedOut));
     server.assert_silent();
     // The late reply is dropped.
     server.send_message(Framing::Chunked, &success(1, b"late"));
     let next = submit(&client, &CallOptions::new(), b"next");
     server.serve(b"next");
     dispatch(&client, 1);
-    assert_eq!(next.recv().unwrap().unwrap().body, b"next!");
+    assert_eq!(next.recv_timeout(PATIENCE).unwrap().unwrap().body, b"next!");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_submitted_call_can_be_cancelled() {
     client.event_fd().unwrap();
     cancel.cancel();
     dispatch(&client, 1);
-    assert_eq!(describe(result.recv().unwrap()), (Phase::Reply, Cause::Cancelled));
+    assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Reply, Cause::Cancelled));
 }
 
 /// Who waits for a reply of its own reads the others, too, and sends what is next.
@@ -87,7 +87,7 @@ fn callers_that_wait_do_the_work_but_run_no_completion() {
             assert_eq!(caller.join().unwrap().unwrap().body, b"waiting!");
             assert_eq!(submitted.try_recv(), Err(TryRecvError::Empty));
             dispatch(&client, 1);
-            assert_eq!(submitted.recv().unwrap().unwrap().body, b"done");
+            assert_eq!(submitted.recv_timeout(PATIENCE).unwrap().unwrap().body, b"done");
         });
     }
 }
@@ -108,7 +108,7 @@ fn a_call_that_others_have_completed_wakes_the_event_loop() {
         waiting.join().unwrap().unwrap();
         assert!(is_readable(&client, Duration::ZERO));
         dispatch(&client, 1);
-        first.recv().unwrap().unwrap();
+        first.recv_timeout(PATIENCE).unwrap().unwrap();
     });
 }
 
@@ -126,7 +126,7 @@ fn a_completion_may_submit() {
     dispatch(&client, 1);
     server.serve(b"second");
     dispatch(&client, 1);
-    assert_eq!(results.recv().unwrap(), b"second!");
+    assert_eq!(results.recv_timeout(PATIENCE).unwrap(), b"second!");
 }
 
 /// The descriptor says when the socket takes more.
@@ -143,7 +143,7 @@ fn a_large_call_is_sent_by_dispatch() {
             call.body
         });
         dispatch(&client, 1);
-        result.recv().unwrap().unwrap();
+        result.recv_timeout(PATIENCE).unwrap().unwrap();
         assert!(server.join().unwrap() == body, "another call");
     });
 }
@@ -153,7 +153,7 @@ fn a_thread_of_the_client_can_dispatch() {
     let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread());
     let result = submit(&client, &CallOptions::new(), b"first");
     server.serve(b"first");
-    assert_eq!(result.recv().unwrap().unwrap().body, b"first!");
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"first!");
     // One that panics is the program's fault, and does no harm to others.
     let (sender, receiver) = mpsc::channel::<()>();
     let panics = move |_| {
@@ -168,12 +168,23 @@ fn a_thread_of_the_client_can_dispatch() {
     let result = submit(&client, &CallOptions::new(), b"third");
     let server = accept(&listener);
     server.serve(b"third");
-    assert_eq!(result.recv().unwrap().unwrap().body, b"third!");
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"third!");
     // And it ends with the client.
     let result = submit(&client, &CallOptions::new(), b"last");
     server.call();
     drop(client);
-    assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+    assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
+    server.assert_end();
+}
+
+/// The thread of the client does not wait for its own end.
+#[test]
+fn a_completion_may_hold_the_last_clone() {
+    let Set { client, server, .. } = Set::new(&patient().thread());
+    let clone = client.clone();
+    client.submit(&CallOptions::new(), 7, 1, b"last".to_vec(), move |_| drop(clone)).unwrap();
+    drop(client);
+    server.serve(b"last");
     server.assert_end();
 }
 
@@ -190,7 +201,7 @@ fn the_event_loop_connects_again() {
         scope.spawn(|| accept(&listener).serve(b"next"));
         dispatch(&client, 1);
     });
-    assert_eq!(result.recv().unwrap().unwrap().body, b"next!");
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"next!");
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn every_call_ends() {
     server.call();
     client.close().unwrap();
     dispatch(&client, 1);
-    assert_eq!(describe(closed.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+    assert_eq!(describe(closed.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 
     let Set { client, server, .. } = Set::new(&patient());
     let dropped = submit(&client, &CallOptions::new(), b"out");
@@ -216,7 +227,7 @@ fn every_call_ends() {
     assert_eq!(dropped.try_recv(), Err(TryRecvError::Empty));
     drop(clone);
     for result in [dropped, waiting] {
-        assert_eq!(describe(result.recv().unwrap()), (Phase::Call, Cause::NotConnected));
+        assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
     }
     server.assert_end();
 }

@@ -1,0 +1,173 @@
+//! What holds for the calls of a client whatever happens, and in whatever order.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::calls::Calls;
+use super::entry::{Owner, Stage, Submission, Ticket, Wish};
+use crate::error::{Cause, Phase};
+use crate::message::Response;
+
+/// What can happen.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// Somebody calls.
+    Call { submitted: bool, idempotent: bool },
+    /// Whoever is next is sent, or begins to be.
+    Send { whole: bool },
+    /// A message goes out to its end.
+    Finish(usize),
+    /// A call of these is answered.
+    Answer(usize),
+    /// One answer comes twice, or late.
+    AnswerAgain(i64),
+    /// Something comes that does not say what it answers.
+    Unnamed,
+    /// Something cannot be decoded.
+    Spoilt,
+    /// Somebody gives up.
+    Abandon(usize),
+    /// The connection is lost, or is of no use.
+    Lose(Cause),
+    /// There is no other one.
+    Unreachable(Cause),
+    /// The client is closed.
+    Close,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let lost = prop_oneof![Just(Cause::Closed), Just(Cause::Os(libc::EPIPE)), Just(Cause::Cut), Just(Cause::Malformed)];
+    let unreachable = prop_oneof![Just(Cause::Os(libc::ECONNREFUSED)), Just(Cause::Os(libc::EAGAIN))];
+    prop_oneof![
+        4 => (any::<bool>(), any::<bool>()).prop_map(|(submitted, idempotent)| Event::Call { submitted, idempotent }),
+        5 => any::<bool>().prop_map(|whole| Event::Send { whole }),
+        2 => any::<usize>().prop_map(Event::Finish),
+        3 => any::<usize>().prop_map(Event::Answer),
+        1 => (1..4i64).prop_map(Event::AnswerAgain),
+        1 => Just(Event::Unnamed),
+        1 => Just(Event::Spoilt),
+        1 => any::<usize>().prop_map(Event::Abandon),
+        1 => lost.prop_map(Event::Lose),
+        1 => unreachable.prop_map(Event::Unreachable),
+        1 => Just(Event::Close),
+    ]
+}
+
+/// What the test knows of a call.
+#[derive(Debug, Default)]
+struct Known {
+    idempotent: bool,
+    submitted: bool,
+    /// It has been sent to its end, so that it may have been executed.
+    executed: bool,
+    ends: usize,
+}
+
+/// The calls, and what the test knows of them.
+struct Model {
+    calls: Calls,
+    known: BTreeMap<Ticket, Known>,
+}
+
+impl Model {
+    fn new(pipelining: bool) -> Self {
+        Self { calls: Calls::new(pipelining), known: BTreeMap::new() }
+    }
+
+    /// The calls in a stage.
+    fn at(&mut self, stage: impl Fn(&Stage) -> bool) -> Vec<Ticket> {
+        let tickets = self.known.keys().copied();
+        tickets.filter(|ticket| self.calls.entry(*ticket).is_some_and(|entry| stage(&entry.stage))).collect()
+    }
+
+    fn out(&mut self) -> Vec<Ticket> {
+        self.at(|stage| matches!(stage, Stage::Granted | Stage::Sending(_) | Stage::Sent(_)))
+    }
+
+    fn sent(&mut self, ticket: Ticket) {
+        self.calls.sent(ticket);
+        if let Some(known) = self.known.get_mut(&ticket) {
+            assert!(known.idempotent || !known.executed, "{ticket} is executed twice");
+            known.executed = true;
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let pick = |tickets: Vec<Ticket>, which: usize| tickets.get(which % tickets.len().max(1)).copied();
+        match event {
+            Event::Call { submitted, idempotent } => {
+                let submission =
+                    Submission { module: 0, method: 0, body: Vec::new(), end: None, hook: None, done: Box::new(drop) };
+                let owner = if submitted { Owner::Submitted(submission) } else { Owner::Blocked };
+                let ticket = self.calls.add(Wish::Call { idempotent }, 2, owner);
+                self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
+            }
+            Event::Send { whole } => {
+                let Some((ticket, _)) = self.calls.next() else { return };
+                assert_eq!(self.at(|stage| matches!(stage, Stage::Waiting)).first(), Some(&ticket), "not in order");
+                self.calls.grant(ticket);
+                self.calls.begin(ticket);
+                if whole {
+                    self.sent(ticket);
+                }
+            }
+            Event::Finish(which) => {
+                if let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sending(_))), which) {
+                    self.sent(ticket);
+                }
+            }
+            Event::Answer(which) => {
+                let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sent(_))), which) else { return };
+                if let Some(Stage::Sent(sequence)) = self.calls.entry(ticket).map(|entry| &entry.stage) {
+                    let sequence = (*sequence).into();
+                    self.calls.reply(sequence, Ok(Response::default())).unwrap();
+                }
+            }
+            Event::AnswerAgain(sequence) => drop(self.calls.reply(sequence, Ok(Response::default()))),
+            Event::Unnamed => self.calls.reply(-1, Ok(Response::default())).unwrap(),
+            Event::Spoilt => self.calls.spoilt(Cause::Malformed),
+            Event::Abandon(which) => {
+                if let Some(ticket) = pick(self.at(|stage| !matches!(stage, Stage::Ended(_))), which) {
+                    self.calls.abandon(ticket, Phase::Call, Cause::TimedOut, false);
+                }
+            }
+            Event::Lose(cause) => self.calls.lost(cause),
+            Event::Unreachable(cause) => self.calls.unreachable(cause),
+            Event::Close => self.calls.close(),
+        }
+    }
+
+    /// Takes the results that are there.
+    fn collect(&mut self) {
+        let tickets: Vec<Ticket> = self.known.keys().copied().collect();
+        for ticket in tickets {
+            let ended = self.calls.take(ticket).is_some();
+            self.known.entry(ticket).or_default().ends += usize::from(ended);
+        }
+        while self.calls.next_completion().is_some() {
+            let gone = |(ticket, known): &(&Ticket, &mut Known)| {
+                known.submitted && known.ends == 0 && self.calls.entry(**ticket).is_none()
+            };
+            self.known.iter_mut().find(gone).unwrap().1.ends += 1;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens(pipelining: bool, events in prop::collection::vec(event(), 0..60)) {
+        let mut model = Model::new(pipelining);
+        for event in events {
+            model.happen(event);
+            prop_assert!(pipelining || model.out().len() <= 1, "two calls at a time");
+            model.collect();
+        }
+        model.happen(Event::Close);
+        model.collect();
+        for (ticket, known) in &model.known {
+            prop_assert_eq!(known.ends, 1, "{}: {:?}", ticket, known);
+        }
+        prop_assert!(model.calls.next().is_none());
+    }
+}
