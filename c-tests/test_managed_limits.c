@@ -15,6 +15,7 @@
 #include "support/managed.h"
 #include "support/patience.h"
 #include "support/peer.h"
+#include "support/taken.h"
 
 static struct drpc_server_stats
 stats(const struct managed *managed)
@@ -338,43 +339,15 @@ memory_for_replies(void **state)
 
 /* --- calls at once ----------------------------------------------------------------------------------------- */
 
+/* More than the 64 that are allowed unless set. */
 enum { AT_ONCE = 70 };
-
-struct taken {
-	pthread_mutex_t      lock;
-	int                  count;
-	struct drpc_request *requests[AT_ONCE];
-};
-
-static void
-take(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
-{
-	struct taken *taken = arg;
-
-	(void)call;
-	(void)resp;
-	pthread_mutex_lock(&taken->lock);
-	taken->requests[taken->count++] = drpc_session_defer(session);
-	pthread_mutex_unlock(&taken->lock);
-}
-
-static int
-taken_count(struct taken *taken)
-{
-	int count;
-
-	pthread_mutex_lock(&taken->lock);
-	count = taken->count;
-	pthread_mutex_unlock(&taken->lock);
-	return count;
-}
 
 /* Sends calls that are all taken, and then one more: it fails, unless there is no limit. */
 static void
 calls_at_once(int limit, int calls, bool fails)
 {
 	Drpc__Response resp  = DRPC__RESPONSE__INIT;
-	struct taken   taken = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct taken   taken = TAKEN_NONE;
 	struct managed managed;
 	int            peer;
 	int            i;
@@ -382,7 +355,7 @@ calls_at_once(int limit, int calls, bool fails)
 	managed_make(&managed);
 	if (limit >= 0)
 		managed_set(&managed, DRPC_SERVER_MAX_CALLS, (uint64_t)limit);
-	assert_int_equal(drpc_server_register(managed.server, ECHO, take, &taken, DRPC_SERVER_CONCURRENT), 0);
+	assert_int_equal(drpc_server_register(managed.server, ECHO, taken_handler, &taken, DRPC_SERVER_CONCURRENT), 0);
 	managed_start(&managed);
 	peer = peer_connect(managed.dir.sock);
 	for (i = 1; i <= calls; i++) {

@@ -13,8 +13,6 @@
 #include "support/peer.h"
 #include "support/shared.h"
 
-#define OPTIONS(...) {.size = sizeof(struct drpc_call_options), __VA_ARGS__}
-
 /* A call that is answered. */
 static void
 is_usable(struct shared *shared)
@@ -47,7 +45,7 @@ a_late_reply_is_dropped(struct shared *shared, const struct drpc_call_options *o
 static void
 a_call_has_a_deadline(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.timeout_ms = 30);
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 30);
 	struct shared            shared;
 
 	(void)state;
@@ -60,8 +58,8 @@ a_call_has_a_deadline(void **state)
 static void
 a_client_has_a_deadline(void **state)
 {
-	struct drpc_call_options standard  = OPTIONS(.timeout_ms = 0);
-	struct drpc_call_options unlimited = OPTIONS(.timeout_ms = -1);
+	struct drpc_call_options standard  = CALL_OPTIONS(.timeout_ms = 0);
+	struct drpc_call_options unlimited = CALL_OPTIONS(.timeout_ms = -1);
 	struct shared            shared;
 	struct caller            caller;
 	int64_t                  sequence;
@@ -85,7 +83,7 @@ a_client_has_a_deadline(void **state)
 static void
 the_deadline_covers_the_turn(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.timeout_ms = 30);
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 30);
 	struct shared            shared;
 	struct caller            first;
 	struct caller            second;
@@ -105,13 +103,71 @@ the_deadline_covers_the_turn(void **state)
 	shared_end(&shared);
 }
 
+#ifdef DRPC_ABI_28
+/* The server does not read, and the socket is full: what has been begun is finished when it does. */
+static void
+a_half_sent_call_is_finished_later(void **state)
+{
+	enum { LARGE = 4000000 };
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 50);
+	struct shared            shared;
+	struct caller            caller;
+	int64_t                  sequence;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	caller_start(&caller, shared.client, LARGE, &options);
+	assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
+	caller_start(&caller, shared.client, 30, NULL);
+	sequence = shared_expect(&shared, LARGE);
+	shared_answer(&shared, sequence, 99);
+	shared_answer(&shared, shared_expect(&shared, 30), 31);
+	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
+	assert_false(shared_is_knocking(&shared));
+	shared_end(&shared);
+}
+
+/* The rest of a reply that nobody waits for any more is not taken for the next one. */
+static void
+a_half_read_reply_is_dropped(void **state)
+{
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 50);
+	uint8_t                 *body    = body_new(WIRE_CHUNK_MAX);
+	struct wire_response     resp    = {.body = body, .len = WIRE_CHUNK_MAX};
+	struct wire_header       header  = {.size = WIRE_CHUNK_MAX, .chunks = 2};
+	struct shared            shared;
+	struct caller            caller;
+	uint8_t                 *msg;
+	size_t                   len;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	caller_start(&caller, shared.client, 10, &options);
+	resp.sequence = shared_expect(&shared, 10);
+	msg           = wire_pack_response(&resp, &len);
+	header.total  = len;
+	assert_true(peer_send_chunk(shared.peer, &header, msg, WIRE_CHUNK_MAX));
+	assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
+	header.index = 1;
+	header.size  = len - WIRE_CHUNK_MAX;
+	assert_true(peer_send_chunk(shared.peer, &header, msg + WIRE_CHUNK_MAX, header.size));
+	is_usable(&shared);
+	assert_false(shared_is_knocking(&shared));
+	free(msg);
+	free(body);
+	shared_end(&shared);
+}
+#endif
+
 /* --- cancelling --------------------------------------------------------------------------------- */
 
 static void
 another_thread_cancels_a_call(void **state)
 {
 	struct drpc_cancel      *cancel  = drpc_cancel_create();
-	struct drpc_call_options options = OPTIONS(.cancel = cancel);
+	struct drpc_call_options options = CALL_OPTIONS(.cancel = cancel);
 	struct shared            shared;
 	struct caller            callers[2];
 	int64_t                  sequences[2];
@@ -146,7 +202,7 @@ static void
 calls_go_on_without_their_token(void **state)
 {
 	struct drpc_cancel      *cancel  = drpc_cancel_create();
-	struct drpc_call_options options = OPTIONS(.cancel = cancel);
+	struct drpc_call_options options = CALL_OPTIONS(.cancel = cancel);
 	struct shared            shared;
 	struct caller            caller;
 	int64_t                  sequence;
@@ -167,7 +223,7 @@ static void
 one_token_for_many_calls(void **state)
 {
 	struct drpc_cancel      *cancel  = drpc_cancel_create();
-	struct drpc_call_options options = OPTIONS(.cancel = cancel);
+	struct drpc_call_options options = CALL_OPTIONS(.cancel = cancel);
 	struct shared            shared[2];
 	struct caller            callers[2];
 	int                      i;
@@ -240,7 +296,7 @@ a_call_that_was_sent_is_not_sent_again(void **state)
 static void
 an_idempotent_call_is_sent_again(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.idempotent = 1);
+	struct drpc_call_options options = CALL_OPTIONS(.idempotent = 1);
 	struct shared            shared;
 	struct caller            caller;
 
@@ -259,7 +315,7 @@ an_idempotent_call_is_sent_again(void **state)
 static void
 retries_are_limited(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.idempotent = 1);
+	struct drpc_call_options options = CALL_OPTIONS(.idempotent = 1);
 	struct shared            shared;
 	struct caller            caller;
 	int                      retries;
@@ -412,7 +468,7 @@ answer_two(void *arg)
 static void
 a_lock_keeps_others_waiting(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.timeout_ms = 30);
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 30);
 	Drpc__Response          *resp;
 	struct shared            shared;
 	struct caller            caller;
@@ -540,6 +596,10 @@ main(void)
 		unit(a_call_has_a_deadline),
 		unit(a_client_has_a_deadline),
 		unit(the_deadline_covers_the_turn),
+#ifdef DRPC_ABI_28
+		unit(a_half_sent_call_is_finished_later),
+		unit(a_half_read_reply_is_dropped),
+#endif
 		unit(another_thread_cancels_a_call),
 		unit(calls_go_on_without_their_token),
 		unit(one_token_for_many_calls),
