@@ -388,6 +388,28 @@ a_reply_without_a_number(void **state)
 	shared_end(&shared);
 }
 
+/* It may as well be for a call that has been given up, so that the one that waits cannot be sure. */
+static void
+a_reply_without_a_number_after_a_deadline(void **state)
+{
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 30);
+	struct shared            shared;
+	struct caller            caller;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	caller_start(&caller, shared.client, 10, &options);
+	shared_expect(&shared, 10);
+	assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
+	caller_start(&caller, shared.client, 11, NULL);
+	shared_expect(&shared, 11);
+	assert_true(peer_send_response(shared.peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, NULL, 0));
+	assert_int_equal(caller_error(&caller), -DER_PROTO);
+	is_usable(&shared);
+	shared_end(&shared);
+}
+
 static void
 messages_are_limited(void **state)
 {
@@ -609,6 +631,7 @@ main(void)
 		unit(retries_are_limited),
 		unit(the_connection_is_made_anew),
 		unit(a_reply_without_a_number),
+		unit(a_reply_without_a_number_after_a_deadline),
 		unit(messages_are_limited),
 		unit(a_lock_keeps_others_waiting),
 		unit(waiting_for_the_lock_ends_with_the_timeout),
