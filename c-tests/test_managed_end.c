@@ -172,6 +172,30 @@ run_shuts_down_what_was_stopped_before(void **state)
 	managed_end(&managed);
 }
 
+static void
+stop_cuts_off_what_takes_too_long(void **state)
+{
+	struct gate    gate = GATE_CLOSED;
+	struct managed managed;
+	struct task    runner;
+	int            peer;
+
+	(void)state;
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 50);
+	managed_register(&managed, OTHER, managed_wait, &gate);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	begin(&runner, &managed, run, 0);
+	peer = send_one(&managed, &gate);
+	drpc_server_stop(managed.server);
+	exchange_expect(peer, 1, DRPC__STATUS__FAILURE, 0);
+	assert_true(peer_is_closed(peer));
+	gate_open(&gate);
+	assert_int_equal(result(&runner), -DER_TIMEDOUT);
+	close(peer);
+	managed_end(&managed);
+}
+
 /* --- shutting down ------------------------------------------------------------------------------ */
 
 static void
@@ -410,6 +434,7 @@ main(void)
 		unit(run_returns_when_it_is_shut_down),
 		unit(stop_is_for_signal_handlers),
 		unit(run_shuts_down_what_was_stopped_before),
+		unit(stop_cuts_off_what_takes_too_long),
 		unit(a_server_is_shut_down_once_and_for_all),
 		unit(shutdown_waits_for_handlers),
 		unit(shutdown_cuts_off_what_takes_too_long),

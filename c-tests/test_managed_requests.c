@@ -9,58 +9,19 @@
 #include "support/body.h"
 #include "support/descriptors.h"
 #include "support/exchange.h"
-#include "support/gate.h"
 #include "support/managed.h"
 #include "support/patience.h"
 #include "support/peer.h"
+#include "support/taken.h"
 
 enum { MANY = 50 };
-
-/* Calls that have been taken, in the order in which they came. */
-struct taken {
-	pthread_mutex_t      lock;
-	int                  count;
-	struct drpc_request *requests[MANY];
-	bool                 twice; /* one was given out a second time */
-};
-
-#define TAKEN_NONE {.lock = PTHREAD_MUTEX_INITIALIZER}
-
-/* Takes its call, and leaves a response behind that nobody is to see. */
-static void
-take(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
-{
-	struct taken        *taken   = arg;
-	struct drpc_request *request = drpc_session_defer(session);
-
-	(void)call;
-	pthread_mutex_lock(&taken->lock);
-	if (drpc_session_defer(session) != NULL)
-		taken->twice = true;
-	taken->requests[taken->count++] = request;
-	pthread_mutex_unlock(&taken->lock);
-	resp->status    = DRPC__STATUS__UNKNOWN_METHOD;
-	resp->body.len  = 5;
-	resp->body.data = body_new(5);
-}
-
-static int
-taken_count(struct taken *taken)
-{
-	int count;
-
-	pthread_mutex_lock(&taken->lock);
-	count = taken->count;
-	pthread_mutex_unlock(&taken->lock);
-	return count;
-}
 
 /* A server whose module ECHO takes its calls; OTHER answers at once. */
 static void
 make(struct managed *managed, struct taken *taken, unsigned int flags)
 {
 	managed_make(managed);
-	assert_int_equal(drpc_server_register(managed->server, ECHO, take, taken, flags), 0);
+	assert_int_equal(drpc_server_register(managed->server, ECHO, taken_handler, taken, flags), 0);
 	managed_register(managed, OTHER, managed_echo, NULL);
 	managed_start(managed);
 }
@@ -74,16 +35,6 @@ send_one(const struct managed *managed, struct taken *taken)
 	exchange_send(peer, ECHO, 7, 1, 10);
 	UNTIL(taken_count(taken) == 1);
 	return peer;
-}
-
-/* Answers with the body of the call. */
-static int
-echo(struct drpc_request *request)
-{
-	Drpc__Response resp = DRPC__RESPONSE__INIT;
-
-	resp.body = drpc_request_call(request)->body;
-	return drpc_request_respond(request, &resp);
 }
 
 static int
@@ -122,7 +73,7 @@ a_request_is_answered_later(void **state)
 	assert_int_not_equal(drpc_session_id(drpc_request_session(taken.requests[0])), 0);
 
 	assert_true(peer_is_quiet(peer));
-	assert_int_equal(echo(taken.requests[0]), 0);
+	assert_int_equal(taken_echo(taken.requests[0]), 0);
 	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	exchange_echo(peer, OTHER, 2);
 	close(peer);
@@ -139,7 +90,7 @@ take_and_answer(struct drpc_session *session, Drpc__Call *call, Drpc__Response *
 	(void)call;
 	(void)resp;
 	*(bool *)arg = id == drpc_session_id(drpc_request_session(request));
-	echo(request);
+	taken_echo(request);
 }
 
 static void
@@ -227,9 +178,9 @@ the_next_call_waits_for_the_answer(void **state)
 	for (i = 1; i <= 20; i++)
 		exchange_echo(other, OTHER, i);
 	assert_int_equal(taken_count(&taken), 1);
-	assert_int_equal(echo(taken.requests[0]), 0);
+	assert_int_equal(taken_echo(taken.requests[0]), 0);
 	UNTIL(taken_count(&taken) == 2);
-	assert_int_equal(echo(taken.requests[1]), 0);
+	assert_int_equal(taken_echo(taken.requests[1]), 0);
 	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	exchange_expect(peer, 2, DRPC__STATUS__SUCCESS, 20);
 	close(peer);
@@ -244,7 +195,7 @@ answer_half(void *arg)
 	int           i;
 
 	for (i = MANY - 1; i >= 0; i -= 2)
-		echo(taken->requests[i]);
+		taken_echo(taken->requests[i]);
 	return NULL;
 }
 
@@ -270,7 +221,7 @@ concurrent_requests_are_answered_in_any_order(void **state)
 	exchange_echo(peer, OTHER, 1000);
 	assert_int_equal(pthread_create(&thread, NULL, answer_half, &taken), 0);
 	for (i = MANY - 2; i >= 0; i -= 2)
-		assert_int_equal(echo(taken.requests[i]), 0);
+		assert_int_equal(taken_echo(taken.requests[i]), 0);
 	pthread_join(thread, NULL);
 	for (i = 1; i <= MANY; i++) {
 		struct peer_response out;
@@ -289,6 +240,48 @@ concurrent_requests_are_answered_in_any_order(void **state)
 	managed_end(&managed);
 }
 
+/* A reply that fills the socket is taken off the hands of whoever gives it, and waits for nobody but its client. */
+static void
+a_reply_waits_for_its_client(void **state)
+{
+	enum { LARGE = 4000000 };
+	Drpc__Response resp  = DRPC__RESPONSE__INIT;
+	struct taken   taken = TAKEN_NONE;
+	struct managed managed;
+	int            peer;
+	int            other;
+	int            i;
+
+	(void)state;
+	make(&managed, &taken, DRPC_SERVER_CONCURRENT);
+	peer = peer_connect(managed.dir.sock);
+	if (ABI_CHUNKED) {
+		exchange_send(peer, ECHO, 0, 1, 0);
+		UNTIL(taken_count(&taken) == 1);
+		resp.body.len  = LARGE;
+		resp.body.data = body_new(LARGE);
+		assert_int_equal(drpc_request_respond(taken.requests[0], &resp), 0);
+		free(resp.body.data);
+	} else {
+		for (i = 1; i <= 60; i++) {
+			exchange_send(peer, ECHO, 0, i, 15000);
+			UNTIL(taken_count(&taken) == i);
+		}
+		for (i = 1; i <= 60; i++)
+			assert_int_equal(taken_echo(taken.requests[i - 1]), 0);
+	}
+	other = peer_connect(managed.dir.sock);
+	exchange_echo(other, OTHER, 1);
+	if (ABI_CHUNKED)
+		exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, LARGE);
+	for (i = 1; i <= 60 && !ABI_CHUNKED; i++)
+		exchange_expect(peer, i, DRPC__STATUS__SUCCESS, 15000);
+	exchange_echo(peer, OTHER, 1000);
+	close(peer);
+	close(other);
+	managed_end(&managed);
+}
+
 /* --- outliving ---------------------------------------------------------------------------------- */
 
 /* The call can be read as before, but there is nobody to answer. */
@@ -298,7 +291,7 @@ cannot_be_answered(struct drpc_request *request)
 	assert_int_equal(drpc_request_call(request)->sequence, 1);
 	assert_true(body_is(drpc_request_call(request)->body.data, 10));
 	assert_int_not_equal(drpc_session_id(drpc_request_session(request)), 0);
-	assert_int_equal(echo(request), -DER_UNREACH);
+	assert_int_equal(taken_echo(request), -DER_UNREACH);
 }
 
 static void
@@ -387,7 +380,7 @@ shutdown_waits_for_requests(void **state)
 	/* The socket goes when it has begun. */
 	UNTIL(access(managed.dir.sock, F_OK) != 0);
 	assert_true(peer_is_quiet(peer));
-	assert_int_equal(echo(taken.requests[0]), 0);
+	assert_int_equal(taken_echo(taken.requests[0]), 0);
 	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	pthread_join(shutdown.thread, NULL);
 	assert_int_equal(shutdown.rc, 0);
@@ -424,6 +417,7 @@ main(void)
 		unit(what_is_not_answered_has_failed),
 		unit(the_next_call_waits_for_the_answer),
 		unit(concurrent_requests_are_answered_in_any_order),
+		unit(a_reply_waits_for_its_client),
 		unit(a_request_outlives_its_session),
 		unit(a_request_outlives_its_server),
 		unit(shutdown_waits_for_requests),

@@ -1,7 +1,10 @@
 /* The sessions of the managed server: who is at the other end, and who may call. */
 #include "abi.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -189,6 +192,53 @@ who_is_not_admitted_is_told_so(void **state)
 	managed_end(&managed);
 }
 
+struct lines {
+	pthread_mutex_t lock;
+	int             count;
+	char            last[512];
+};
+
+static void
+keep_line(int level, const char *line, void *arg)
+{
+	struct lines *lines = arg;
+
+	if (level > DRPC_LOG_WARN)
+		return;
+	pthread_mutex_lock(&lines->lock);
+	lines->count++;
+	snprintf(lines->last, sizeof(lines->last), "%s", line);
+	pthread_mutex_unlock(&lines->lock);
+}
+
+/* A refusal is told by one line, which says where and who. */
+static void
+refusals_are_logged(void **state)
+{
+	struct lines   lines   = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct doorman doorman = {.admits = false};
+	struct managed managed;
+	char           who[32];
+	int            peer;
+
+	(void)state;
+	drpc_set_log(keep_line, &lines);
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	assert_int_equal(drpc_server_authorise(managed.server, ask, &doorman), 0);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_refused(peer, ECHO, 1, DRPC__STATUS__FAILURE);
+	assert_true(peer_is_closed(peer));
+	close(peer);
+	managed_end(&managed);
+	drpc_set_log(NULL, NULL);
+	assert_int_equal(lines.count, 1);
+	snprintf(who, sizeof(who), "uid %d", (int)geteuid());
+	assert_non_null(strstr(lines.last, managed.dir.sock));
+	assert_non_null(strstr(lines.last, who));
+}
+
 /* ECHO for these users; one call of it, and one of OTHER, which anybody may call. */
 static void
 allowed(const uid_t *uids, size_t count, bool served)
@@ -235,6 +285,7 @@ main(void)
 		unit(a_handler_may_end_its_session),
 		unit(who_is_admitted_is_served),
 		unit(who_is_not_admitted_is_told_so),
+		unit(refusals_are_logged),
 		unit(a_module_is_for_the_users_listed),
 	};
 

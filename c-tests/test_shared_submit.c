@@ -15,8 +15,7 @@
 #include "support/patience.h"
 #include "support/peer.h"
 #include "support/shared.h"
-
-#define OPTIONS(...) {.size = sizeof(struct drpc_call_options), __VA_ARGS__}
+#include "support/tasks.h"
 
 /* What has become of a submitted call. */
 struct outcome {
@@ -121,6 +120,7 @@ the_result_is_told_by_dispatch(void **state)
 	assert_int_equal(outcome.ended, 0);
 	was_answered(&shared, &outcome, 20);
 	assert_true(pthread_equal(outcome.thread, pthread_self()));
+	assert_int_equal(tasks_running(), 1);
 	assert_int_equal(drpc_client_dispatch(shared.client, 0), 0);
 	assert_int_equal(outcome.ended, 1);
 	shared_end(&shared);
@@ -305,7 +305,7 @@ the_descriptor_stays_the_same(void **state)
 static void
 deadlines_pass_in_a_foreign_loop(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.timeout_ms = 30);
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 30);
 	struct outcome           outcome;
 	struct shared            shared;
 	int64_t                  sequence;
@@ -339,7 +339,7 @@ static void
 a_token_gives_submitted_calls_up(void **state)
 {
 	struct drpc_cancel      *cancel  = drpc_cancel_create();
-	struct drpc_call_options options = OPTIONS(.cancel = cancel);
+	struct drpc_call_options options = CALL_OPTIONS(.cancel = cancel);
 	struct outcome           outcomes[2];
 	struct shared            shared;
 	pthread_t                thread;
@@ -390,7 +390,7 @@ close_and_destroy_give_submitted_calls_up(void **state)
 static void
 a_server_that_goes_is_told(void **state)
 {
-	struct drpc_call_options options = OPTIONS(.idempotent = 1);
+	struct drpc_call_options options = CALL_OPTIONS(.idempotent = 1);
 	struct outcome           outcomes[2];
 	struct shared            shared;
 
@@ -444,6 +444,7 @@ the_own_thread_dispatches(void **state)
 	shared_make(&shared);
 	shared_set(&shared, DRPC_CLIENT_THREAD, 1);
 	shared_connect(&shared);
+	assert_int_equal(tasks_running(), 2);
 	submit(&shared, 10, NULL, &outcomes[0]);
 	shared_answer(&shared, shared_expect(&shared, 10), 20);
 	UNTIL(outcomes[0].ended == 1);
@@ -454,6 +455,7 @@ the_own_thread_dispatches(void **state)
 	submit(&shared, 11, NULL, &outcomes[1]);
 	shared_expect(&shared, 11);
 	shared_end(&shared);
+	assert_int_equal(tasks_running(), 1);
 	assert_int_equal(outcomes[1].ended, 1);
 	assert_int_equal(outcomes[1].rc, -DER_UNREACH);
 }

@@ -9,6 +9,9 @@
 
 #include <drpc/client.h>
 
+/* Options of a call; what is not named is not used. */
+#define CALL_OPTIONS(...) {.size = sizeof(struct drpc_call_options), __VA_ARGS__}
+
 struct caller {
 	pthread_t                       thread;
 	struct drpc_client             *client;
