@@ -329,6 +329,31 @@ replies_go_out_after_stop(void **state)
 	managed_end(&managed);
 }
 
+/* No time is none, as for drpc_server_shutdown. */
+static void
+stop_may_grant_no_time(void **state)
+{
+	struct drpc_request *request = NULL;
+	struct managed       managed;
+	int                  peer;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, OTHER, take, &request);
+	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 0);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, OTHER, 0, 1, 10);
+	while (request == NULL)
+		assert_int_equal(drpc_server_dispatch(managed.server, PATIENCE_MS), 0);
+	drpc_server_stop(managed.server);
+	UNTIL(drpc_server_dispatch(managed.server, 0) == -DER_SHUTDOWN);
+	exchange_expect(peer, 1, DRPC__STATUS__FAILURE, 0);
+	drpc_request_drop(request);
+	close(peer);
+	managed_end(&managed);
+}
+
 /* Nobody dispatches but the thread that shuts down, and the replies go out all the same: this one is answered while it
  * waits, and too large for a socket at once in one of the two formats. */
 static void
@@ -418,6 +443,7 @@ main(void)
 		unit(several_threads_may_dispatch),
 		unit(stop_ends_dispatching),
 		unit(replies_go_out_after_stop),
+		unit(stop_may_grant_no_time),
 		unit(shutdown_serves_meanwhile),
 		unit(calls_that_nobody_served_are_answered),
 		unit(a_loop_may_help_the_threads),

@@ -120,6 +120,10 @@ impl Hub {
         // It is there, or there would be no job.
         let Some(module) = self.service.module(module) else { return };
         let _serving = self.pool.serving();
+        // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
+        if self.has_ended() {
+            return;
+        }
         let began = Instant::now();
         if !service::run(module, request) {
             self.tell_about(Remark::Fault(Fault::Panic, None), &session);

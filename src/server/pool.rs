@@ -27,7 +27,8 @@ pub(super) struct Pool {
     threads: Mutex<Threads>,
     /// A thread has ended.
     ended: Condvar,
-    /// Threads of the pool that are in handlers.
+    /// Threads of the pool that are in handlers. Counted before a thread looks whether the server has ended, and looked
+    /// at after it has, all sequentially consistent: either the thread begins no handler, or it is seen.
     busy: AtomicUsize,
     /// They have been all.
     was_full: AtomicBool,
@@ -61,7 +62,7 @@ impl Pool {
     pub(super) fn serving(&self) -> Serving<'_> {
         let before = SERVING.with(|serving| serving.replace(self.server));
         let in_pool = before == self.server;
-        if in_pool && self.busy.fetch_add(1, Ordering::AcqRel) + 1 >= self.size {
+        if in_pool && self.busy.fetch_add(1, Ordering::SeqCst) + 1 >= self.size {
             self.was_full.store(true, Ordering::Release);
         }
         Serving { pool: self, before, in_pool }
@@ -72,7 +73,7 @@ impl Pool {
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         let mut threads = lock(&self.threads);
         while threads.alive > 0 {
-            let in_handlers = threads.alive <= self.busy.load(Ordering::Acquire);
+            let in_handlers = threads.alive <= self.busy.load(Ordering::SeqCst);
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(left) if left.is_zero() && in_handlers => return false,
                 Some(left) if !left.is_zero() => {

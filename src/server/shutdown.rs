@@ -57,7 +57,7 @@ impl Hub {
 
     /// All sessions have ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.course.ended.load(Ordering::Acquire)
+        self.course.ended.load(Ordering::SeqCst)
     }
 
     /// Shuts down, with so much time for what is going on. Of several deadlines the earliest holds.
@@ -91,7 +91,8 @@ impl Hub {
     /// Ends when the last session has ended.
     pub(super) fn end_if_empty(&self) {
         if self.is_draining() && self.roll.close_if_empty() {
-            self.course.ended.store(true, Ordering::Release);
+            // Before anybody looks how many threads are in handlers: see `Pool::busy`.
+            self.course.ended.store(true, Ordering::SeqCst);
             // From now on every thread that waits is woken. It cannot fail for a descriptor that has been added.
             let _ = self.epoll.set(self.wake.as_fd(), token::WAKE, Watch::Always(Interest::READ));
             self.wake.raise();

@@ -9,12 +9,14 @@ use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Server;
+use crate::failure::Failure;
 use crate::framing::Framing;
 use crate::message::{Call, Response, Status};
 use crate::request::Request;
 use crate::service::Module;
+use crate::session::Session;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Arc, Mutex, lock, thread};
+use crate::sync::{Arc, Condvar, Mutex, lock, thread};
 
 /// Schedules tried by each test.
 const SCHEDULES: usize = 300;
@@ -101,12 +103,21 @@ impl Client {
     }
 }
 
-fn explore(test: impl Fn(&Path) + Send + Sync + 'static) {
-    let schedule = move || {
+fn in_a_place(test: impl Fn(&Path) + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+    move || {
         let dir = tempfile::tempdir().unwrap();
         test(&dir.path().join("drpc.sock"));
-    };
-    shuttle::check_random(schedule, SCHEDULES);
+    }
+}
+
+fn explore(test: impl Fn(&Path) + Send + Sync + 'static) {
+    shuttle::check_random(in_a_place(test), SCHEDULES);
+}
+
+/// The same, but in each schedule some thread falls far behind at a few points.
+fn explore_with_stragglers(test: impl Fn(&Path) + Send + Sync + 'static) {
+    const POINTS: usize = 4;
+    shuttle::check_pct(in_a_place(test), 3 * SCHEDULES, POINTS);
 }
 
 fn bind(module: &Later, path: &Path) -> Server {
@@ -213,6 +224,45 @@ fn no_call_is_lost_in_a_shutdown() {
         arriving.join().unwrap();
         answering.join().unwrap();
         assert!(!path.exists());
+    });
+}
+
+/// A handler that begins as the deadline passes is waited for no more than one that runs.
+#[test]
+fn a_shutdown_does_not_wait_for_a_handler_that_begins() {
+    #[derive(Clone, Default)]
+    struct Stuck(Arc<(Mutex<bool>, Condvar)>);
+
+    impl Module for Stuck {
+        fn id(&self) -> i32 {
+            0
+        }
+
+        fn handle(&self, _session: &Session, _method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
+            let (released, changed) = &*self.0;
+            let mut released = lock(released);
+            while !*released {
+                released = changed.wait(released).unwrap();
+            }
+            Ok(Vec::new())
+        }
+    }
+
+    explore_with_stragglers(|path| {
+        let stuck = Stuck::default();
+        let builder = Server::builder().module(stuck.clone()).framing(Framing::Datagram).threads(2);
+        let server = builder.bind(path).unwrap();
+        server.start().unwrap();
+        let client = Client::connect(path).unwrap();
+        assert!(client.send(1));
+        while server.stats().bytes_in == 0 {
+            thread::yield_now();
+        }
+        assert!(server.shutdown(Duration::ZERO).is_err());
+        assert_eq!(client.receive(), Seen::Reply(1, Status::Failure));
+        let (released, changed) = &*stuck.0;
+        *lock(released) = true;
+        changed.notify_all();
     });
 }
 

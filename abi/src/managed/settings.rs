@@ -156,7 +156,7 @@ impl drpc_server_option {
             DRPC_SERVER_MODE => return builder.mode(number),
             DRPC_SERVER_OWNER => return builder.owner(number),
             DRPC_SERVER_GROUP => return builder.group(number),
-            DRPC_SERVER_GRACE_TIME => return builder.grace(time),
+            DRPC_SERVER_GRACE_TIME => return builder.grace(Duration::from_millis(value)),
             DRPC_SERVER_MAX_SESSIONS => limits.sessions = most,
             DRPC_SERVER_MAX_SESSIONS_PER_UID => limits.sessions_per_uid = most,
             DRPC_SERVER_MAX_MESSAGE => limits.message = most,

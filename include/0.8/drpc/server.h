@@ -62,7 +62,7 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_UNSENT = 14,
         /** Time without a call after which a session is closed. Unless set there is none. */
         DRPC_SERVER_IDLE_TIME = 15,
-        /** Time for what is going on when drpc_server_stop is called. Unless set 30 s. */
+        /** Time for what is going on when drpc_server_stop is called, of which 0 is none. Unless set 30 s. */
         DRPC_SERVER_GRACE_TIME = 16,
 };
 
