@@ -90,6 +90,13 @@ pub struct CancelHook {
     id: u64,
 }
 
+impl CancelHook {
+    /// The token has been cancelled, also if the hook has not been run yet: one runs after the other.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
+    }
+}
+
 impl Drop for CancelHook {
     fn drop(&mut self) {
         lock(&self.shared.hooks).remove(self.id);

@@ -124,6 +124,9 @@ impl Shared {
                 break outcome;
             } else if end.is_some_and(|end| end <= now) {
                 state.abandon(ticket, Cause::TimedOut);
+            } else if cancel.is_some_and(Cancel::is_cancelled) {
+                // Its hook may still have to wait for others.
+                state.abandon(ticket, Cause::Cancelled);
             } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
                 state.send(ticket, call, now);
             } else {

@@ -10,6 +10,7 @@ use super::events::Watched;
 use super::leader::Leader;
 use super::retry::Retry;
 use super::settings::Settings;
+use crate::cancel::CancelHook;
 use crate::error::{Cause, Phase};
 use crate::sync::{Arc, Condvar};
 use crate::wire::CallRef;
@@ -128,6 +129,9 @@ impl State {
 
     fn send_submitted(&mut self, ticket: Ticket, now: Instant) {
         let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) else { return };
+        if submission.hook.as_ref().is_some_and(CancelHook::is_cancelled) {
+            return self.abandon(ticket, Cause::Cancelled);
+        }
         let Submission { module, method, .. } = *submission;
         let body = std::mem::take(&mut submission.body);
         self.send(ticket, CallRef { module, method, sequence: 0, body: &body }, now);

@@ -7,6 +7,7 @@ use super::options::CallOptions;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::sync::Arc;
+use crate::wire::CallRef;
 
 impl Shared {
     /// Makes a call without waiting for the reply.
@@ -22,6 +23,12 @@ impl Shared {
         }
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return refuse(Cause::Cancelled);
+        }
+        // With the shortest sequence: one that is too large with its own only is told so later.
+        let size = CallRef { module, method, sequence: 1, body: &body }.encode(&[]).len();
+        let limit = self.settings.limits.send;
+        if size > limit {
+            return refuse(Cause::TooBig { size: size as u64, limit });
         }
         let end = options.end(self.settings.timeout);
         let wish = Wish::Call { idempotent: options.is_idempotent() };

@@ -306,11 +306,10 @@ pub unsafe extern "C" fn drpc_client_call(
 }
 
 /// Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
-/// `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD),
-/// also if the call has been given up by its token before.
+/// `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
 ///
-/// Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_UNREACH if the client
-/// has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
+/// Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_CANCELED if the token has
+/// been triggered before; -DER_UNREACH if the client has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
 ///
 /// # Safety
 /// As for drpc_client_call; `arg` is what `done` expects.

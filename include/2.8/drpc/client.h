@@ -64,8 +64,8 @@ extern "C" {
 /**
  * Makes a client for the server at `path`, which is copied. Nothing happens yet: see drpc_client_connect.
  *
- * The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork they
- * give -DER_NO_HDL: make a client of its own there.
+ * The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork those
+ * that use the connection give -DER_NO_HDL: make a client of its own there.
  *
  * Returns 0 and the client in `*client`, to be freed with drpc_client_destroy. Otherwise `*client` is NULL and the
  * result -DER_INVAL if an argument is NULL, or -DER_NOMEM.
@@ -153,11 +153,10 @@ int drpc_client_call(struct drpc_client *client,
 
 /**
  * Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
- * `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD),
- * also if the call has been given up by its token before.
+ * `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
  *
- * Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_UNREACH if the client
- * has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
+ * Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_CANCELED if the token has
+ * been triggered before; -DER_UNREACH if the client has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
  */
 int drpc_client_submit(struct drpc_client *client,
                        int32_t module,

@@ -8,8 +8,8 @@ use crate::V2_8;
 
 /// Makes a client for the server at `path`, which is copied. Nothing happens yet: see drpc_client_connect.
 ///
-/// The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork they
-/// give -DER_NO_HDL: make a client of its own there.
+/// The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork those
+/// that use the connection give -DER_NO_HDL: make a client of its own there.
 ///
 /// Returns 0 and the client in `*client`, to be freed with drpc_client_destroy. Otherwise `*client` is NULL and the
 /// result -DER_INVAL if an argument is NULL, or -DER_NOMEM.
