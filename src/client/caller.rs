@@ -33,7 +33,9 @@ use crate::message::Response;
 ///     fn lock(&self) -> Result<(), Error> {
 ///         Ok(())
 ///     }
-///     fn unlock(&self) {}
+///     fn unlock(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
 /// }
 ///
 /// assert_eq!(version(&Fake)?, "0.8");
@@ -56,7 +58,7 @@ pub trait Caller: Send + Sync {
     fn lock(&self) -> Result<(), Error>;
 
     /// Lets other threads call again. Does nothing unless the thread holds the lock.
-    fn unlock(&self);
+    fn unlock(&self) -> Result<(), Error>;
 }
 
 impl Caller for Client {
@@ -80,7 +82,7 @@ impl Caller for Client {
         Client::lock(self).map(std::mem::forget)
     }
 
-    fn unlock(&self) {
-        Client::unlock(self);
+    fn unlock(&self) -> Result<(), Error> {
+        Client::unlock(self)
     }
 }

@@ -30,6 +30,7 @@ impl Deref for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.client.unlock();
+        // In the child of a fork there is nobody to let in.
+        let _ = self.client.unlock();
     }
 }

@@ -228,16 +228,15 @@ impl Client {
     }
 
     /// Lets other threads call again, if this one holds the lock.
-    fn unlock(&self) {
-        let shared = &self.0.shared;
-        if shared.is_ours() {
-            shared.with(|state| {
-                if state.calls.holds_lock() {
-                    state.calls.unlock();
-                    state.advance(Instant::now());
-                }
-            });
-        }
+    fn unlock(&self) -> Result<(), Error> {
+        self.check(Phase::Call)?;
+        self.0.shared.with(|state| {
+            if state.calls.holds_lock() {
+                state.calls.unlock();
+                state.advance(Instant::now());
+            }
+        });
+        Ok(())
     }
 
     fn check(&self, phase: Phase) -> Result<(), Error> {

@@ -227,9 +227,9 @@ fn a_test_can_fake_a_client() {
         });
         assert_eq!(caller.call(7, 1, b"mine").unwrap().body, b"mine!");
         // Only who holds the lock can give it back.
-        scope.spawn(|| Caller::unlock(&client)).join().unwrap();
+        scope.spawn(|| Caller::unlock(&client)).join().unwrap().unwrap();
         assert_eq!(describe(caller.lock()), (Phase::Call, Cause::Busy));
-        caller.unlock();
+        caller.unlock().unwrap();
         other.join().unwrap().unwrap();
         server.join().unwrap();
     });

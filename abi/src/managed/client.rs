@@ -258,12 +258,7 @@ pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_unlock(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe {
-        with_client(client, Phase::Call, |client| {
-            Caller::unlock(client);
-            Ok(())
-        })
-    }
+    unsafe { with_client(client, Phase::Call, Caller::unlock) }
 }
 
 /// Calls a method and waits for the response, which is put into `*resp` and is the caller's, to be freed with
