@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/descriptors.h"
@@ -427,6 +428,34 @@ destroy_ends_sessions(void **state)
 	}
 }
 
+static void
+a_child_of_a_fork_leaves_the_server_alone(void **state)
+{
+	struct managed managed;
+	int            peer;
+	int            status;
+	pid_t          child;
+
+	(void)state;
+	managed_serve_echo(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_echo(peer, ECHO, 1);
+	child = fork();
+	if (child == 0) {
+		alarm(60);
+		drpc_server_destroy(managed.server);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	exchange_echo(peer, ECHO, 2);
+	close(peer);
+	peer = peer_connect(managed.dir.sock);
+	exchange_echo(peer, ECHO, 1);
+	close(peer);
+	managed_end(&managed);
+}
+
 int
 main(void)
 {
@@ -442,6 +471,7 @@ main(void)
 		unit(destroy_waits_for_handlers),
 		unit(destroy_waits_for_handlers_given_up),
 		unit(destroy_ends_sessions),
+		unit(a_child_of_a_fork_leaves_the_server_alone),
 	};
 
 	return cmocka_run_group_tests_name("managed end " ABI_NAME, tests, NULL, NULL);

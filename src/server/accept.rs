@@ -80,10 +80,10 @@ impl Hub {
     pub(super) fn accept(self: &Arc<Self>) {
         let Some(bound) = self.door.bound() else { return };
         for _ in 0..BATCH {
-            if self.roll.len() >= self.limits.sessions {
+            if self.roll.is_full(self.limits.sessions) {
                 self.door.set_full();
                 // One that has ended in the meantime has not seen it.
-                if self.roll.len() >= self.limits.sessions || !self.door.take_full() {
+                if self.roll.is_full(self.limits.sessions) || !self.door.take_full() {
                     self.tell(Remark::Limit(Limit::Sessions));
                     return;
                 }

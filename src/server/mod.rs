@@ -197,6 +197,10 @@ impl fmt::Debug for Server {
 impl Drop for Handle {
     fn drop(&mut self) {
         let hub = &self.0;
+        // The parent's server goes on. Its threads hold it here, too, so that nothing of it is dropped.
+        if hub.pool.is_elsewhere() {
+            return;
+        }
         hub.begin_shutdown(Duration::ZERO);
         if !hub.pool.is_own_thread() {
             // What is cut off has been wanted so.

@@ -1,7 +1,7 @@
 //! The threads of a server.
 
 use std::cell::Cell;
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::hub::Hub;
@@ -9,10 +9,13 @@ use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Condvar, Mutex, lock, thread_local};
-use crate::sys::{BlockedSignals, Event};
+use crate::sys::{self, BlockedSignals, Event};
 
 /// The number of the next server in this process; 0 is none.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+/// The stack of a thread, of which only what is used takes memory: what handlers written in C are used to.
+const STACK: usize = 8 << 20;
 
 thread_local! {
     /// The server for which this thread runs a handler, or whose thread it is.
@@ -32,6 +35,8 @@ pub(super) struct Pool {
     busy: AtomicUsize,
     /// They have been all.
     was_full: AtomicBool,
+    /// The process that the threads were started in, by its generation.
+    home: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -50,12 +55,18 @@ impl Pool {
             ended: Condvar::new(),
             busy: AtomicUsize::new(0),
             was_full: AtomicBool::new(false),
+            home: OnceLock::new(),
         }
     }
 
     /// This thread runs a handler of the server, or is one of its threads, so that it cannot wait for it.
     pub(super) fn is_own_thread(&self) -> bool {
         SERVING.with(Cell::get) == self.server
+    }
+
+    /// The threads were started in the process that this one was forked from: they are not here.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.home.get().is_some_and(|home| *home != sys::fork_generation())
     }
 
     /// A handler runs until the result is dropped.
@@ -113,10 +124,11 @@ impl Hub {
         if std::mem::replace(&mut threads.started, true) {
             return Err(Cause::Busy);
         }
+        pool.home.get_or_init(sys::fork_generation);
         let _blocked = BlockedSignals::new();
         for number in 1..=pool.size {
             let hub = Arc::clone(self);
-            let thread = thread::Builder::new().name(format!("drpc-{number}"));
+            let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(STACK);
             let spawned = thread.spawn(move || hub.work());
             let spawned = spawned.map_err(|error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN)));
             threads.handles.push(spawned?);

@@ -73,6 +73,13 @@ impl Roll {
         lock(&self.0).links.values().cloned().collect()
     }
 
+    /// There are as many sessions as may be. Those that are only there to be refused do not count: whoever is refused
+    /// again and again would keep others out.
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        let entries = lock(&self.0);
+        entries.links.len().saturating_sub(entries.refused.len()) >= limit
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.0).links.len()
     }

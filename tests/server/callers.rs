@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
 use drpc::{Failure, Framing, Module, Server, ServerLimits, Session, Status};
@@ -77,6 +79,25 @@ fn one_who_cannot_be_judged_is_refused() {
     let client = Raw::connect(&path, Framing::Chunked);
     assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Failure);
     client.assert_end();
+}
+
+/// Clients that are refused take no place of others.
+#[test]
+fn refused_clients_keep_nobody_out() {
+    let (_dir, path) = place();
+    let welcome = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&welcome);
+    let limits = ServerLimits { sessions: 2, ..ServerLimits::default() };
+    let builder = Server::builder().module(Echo).limits(limits).authorise(move |_| asked.load(Ordering::SeqCst));
+    let server = builder.bind(&path).unwrap();
+    server.start().unwrap();
+    let silent = [(); 3].map(|()| Raw::connect(&path, Framing::Chunked));
+    await_that("they are refused", || server.stats().refused == 3);
+    welcome.store(true, Ordering::SeqCst);
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success);
+    assert_eq!(server.stats().limits.sessions, 0);
+    drop(silent);
 }
 
 #[test]

@@ -73,13 +73,17 @@ impl Handler {
         // of the turn. Both messages stay until the function has returned: one that takes the request promises not
         // to use the call once it has answered.
         unsafe { (self.function)(turn.cast(), call, response, self.arg) };
-        if !taken.get() {
+        let answered = match taken.get() {
+            true => Ok(()),
             // SAFETY: nobody has taken the request, and the response is still ours.
-            // An error says that the session has ended, which the server tells where it happens.
-            let _ = unsafe { object::take_back(turn).map(|turn| turn.answer(response)) };
-        }
+            false => unsafe { object::take_back(turn).map_or(Ok(()), |turn| turn.answer(response)) },
+        };
         // SAFETY: made above; a function does not keep it.
         unsafe { message::free(response, Heap::SYSTEM) };
-        Ok(())
+        match answered {
+            // The function's fault. That a session has ended is told by the server, where it happens.
+            Err(cause @ Cause::Invalid(_)) => Err(cause),
+            _ => Ok(()),
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct drpc_server {
     release: Release,
     framing: Framing,
     settings: Mutex<Settings>,
+    /// Held by the thread that makes the socket.
+    binding: Mutex<()>,
     /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
     server: OnceLock<Server>,
     /// It is to stop, or never to begin.
@@ -119,6 +121,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
             release: A::RELEASE,
             framing: A::FRAMING,
             settings: Mutex::default(),
+            binding: Mutex::default(),
             server: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })?;
@@ -162,10 +165,12 @@ impl drpc_server {
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
-        let settings = self.settings();
+        let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
+        // Not under their lock, as a log line may be written.
+        let settings = self.settings().clone();
         let path = Path::new(OsStr::from_bytes(self.path.to_bytes()));
         let server = settings.listen(self.framing, path).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
@@ -323,7 +328,8 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
     unsafe { with_server(server, Phase::Listen, |server| server.listening().map(drop)) }
 }
 
-/// Serves in threads of the library's from now on, and returns at once.
+/// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB and take no signals.
+/// After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; else as drpc_server_listen.
 ///

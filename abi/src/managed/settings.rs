@@ -12,7 +12,7 @@ use super::session::drpc_session;
 use crate::log;
 
 /// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settings {
     handlers: Vec<Handler>,
     allowed: Vec<(i32, Vec<libc::uid_t>)>,

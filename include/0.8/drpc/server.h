@@ -233,7 +233,8 @@ int drpc_server_authorise(struct drpc_server *server,
 int drpc_server_listen(struct drpc_server *server);
 
 /**
- * Serves in threads of the library's from now on, and returns at once.
+ * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB and take no signals.
+ * After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
  *
  * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; else as drpc_server_listen.
  */
