@@ -182,6 +182,19 @@ mod tests {
         assert!(outbox.flush(ours.as_raw_fd(), |_| ()).is_err());
     }
 
+    /// Even if the socket has room for it by now.
+    #[test]
+    fn a_small_message_waits_behind_a_large_one() {
+        let (ours, theirs) = pair();
+        let mut outbox = Outbox::default();
+        assert!(send(&mut outbox, &ours, Framing::Chunked, &[1; 8 * MAX_DATA], 1).is_empty());
+        let mut reassembly = Reassembly::new(1 << 24);
+        assert!(messages(&theirs, &mut reassembly).is_empty());
+        let small = Encoded::whole(&[2; 10]);
+        assert_eq!(outbox.send_now(ours.as_raw_fd(), Framing::Chunked, &small, usize::MAX), Ok(false));
+        assert!(messages(&theirs, &mut reassembly).is_empty());
+    }
+
     #[test]
     fn a_message_over_the_limit_is_not_begun() {
         let (ours, theirs) = pair();
