@@ -279,15 +279,18 @@ impl Cause {
         Some(match (phase, self) {
             (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but nobody listens",
             (Phase::Connect, Self::Os(libc::ENOENT)) => "the server is not running, or uses another path",
-            (Phase::Connect | Phase::Listen, Self::Os(libc::EACCES)) => {
+            (Phase::Connect | Phase::Listen | Phase::Serve, Self::Os(libc::EACCES)) => {
                 "check the modes of the socket and of the directories above it"
             }
             (Phase::Connect, Self::Os(libc::EPROTOTYPE)) => "the socket is not of type SOCK_SEQPACKET",
-            (Phase::Listen, Self::Os(libc::EADDRINUSE)) => "remove the socket file if no server uses it any more",
+            (Phase::Listen | Phase::Serve, Self::Os(libc::EADDRINUSE)) => {
+                "remove the socket file if no server uses it any more"
+            }
+            (Phase::Connect, Self::TimedOut) => "the server is not running, is too busy, or uses another path",
             (Phase::Call | Phase::Reply, Self::TimedOut) => {
                 "the server did not answer within the time that this program allows"
             }
-            (Phase::Listen, Self::Os(libc::ENOENT)) => "the directory does not exist",
+            (Phase::Listen | Phase::Serve, Self::Os(libc::ENOENT)) => "the directory does not exist",
             (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
             (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
             (_, Self::Os(libc::EMSGSIZE)) => "larger than the send buffer of the socket (net.core.wmem_default)",
