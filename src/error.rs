@@ -298,7 +298,9 @@ impl Cause {
             (Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
                 "the peer may speak another release's wire format"
             }
-            (_, Self::TooBig { .. }) => "the limit can be changed with drpc_set_max_message",
+            (_, Self::TooBig { .. }) => {
+                "the limit can be changed: drpc_set_max_message, or MAX_MESSAGE of the server or client"
+            }
             _ => return None,
         })
     }

@@ -2,32 +2,43 @@
 //! `(sequence, status, body)`, Protocol Buffers over an `AF_UNIX` `SOCK_SEQPACKET` socket.
 //!
 //! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let dir = tempfile::tempdir()?;
-//! # let path = dir.path().join("greeter.sock");
-//! let listener = drpc::Listener::bind(&path)?;
-//! let server = std::thread::spawn(move || -> Result<(), drpc::Error> {
-//!     let mut connection = listener.accept()?;
-//!     while let Some(call) = connection.receive()? {
-//!         connection.reply(&drpc::Response::success(&call, b"hello".to_vec()))?;
-//!     }
-//!     Ok(())
-//! });
+//! use std::time::Duration;
+//! use drpc::{Client, Failure, Module, Server, Session, Status};
 //!
-//! let client = drpc::Client::connect(&path)?;
-//! let response = client.call(0, 0, b"who is there?")?;
-//! assert_eq!(response.status(), drpc::Status::Success);
-//! assert_eq!(response.body, b"hello");
-//! # drop(client);
-//! # server.join().unwrap()?;
-//! # Ok(())
-//! # }
+//! struct Greeter;
+//!
+//! impl Module for Greeter {
+//!     fn id(&self) -> i32 {
+//!         0
+//!     }
+//!
+//!     fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+//!         match method {
+//!             0 => Ok([b"hello, ", body].concat()),
+//!             _ => Err(Failure::unknown_method()),
+//!         }
+//!     }
+//! }
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("greeter.sock");
+//! let server = Server::builder().module(Greeter).bind(&path)?;
+//! server.start()?;
+//!
+//! let client = Client::connect(&path)?;
+//! let response = client.call(0, 0, b"world")?;
+//! assert_eq!(response.status(), Status::Success);
+//! assert_eq!(response.body, b"hello, world");
+//!
+//! server.shutdown(Duration::from_secs(5))?;
+//! # Ok::<(), drpc::Error>(())
 //! ```
 //!
 //! The layers, from the bottom: [`wire`] encodes and decodes the two messages on borrowed data, [`framing`] cuts
 //! a message into datagrams and puts it together again; both are free of I/O. `sys` holds the system calls,
-//! `transport` moves whole messages over a socket. [`Client`], [`Listener`], [`Session`] and [`Service`] are what
-//! programs use. The C libraries in `abi/` stand on the same layers.
+//! `transport` moves whole messages over a socket. [`Server`] and [`Client`] serve and call with any number of threads, or
+//! from an event loop; with [`Listener`] and [`Connection`] a program waits for each message itself. [`Module`] and
+//! [`Service`] are what is served. The C libraries in `abi/` stand on the same layers.
 
 #![deny(unsafe_code)]
 

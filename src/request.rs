@@ -18,7 +18,8 @@ pub(crate) trait Answers: Send + Sync {
 /// A call, with the duty to answer it: at once or later, from any thread. One that is dropped is answered with
 /// [`Status::Failure`].
 ///
-/// A request may outlive its session and its server. Answering it then is an error.
+/// A request may outlive its session and its server. Answering it then is an error. That its client has gone is noticed
+/// when it is answered, so that the session stays until then.
 ///
 /// ```
 /// use drpc::{Module, Request, Service};

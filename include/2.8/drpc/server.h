@@ -332,6 +332,8 @@ void drpc_session_close(const struct drpc_session *session);
  * Takes the call that a handler is being run for: what the handler leaves in its response is not sent, and the call
  * and its body stay until drpc_request_respond or drpc_request_drop is called, by any thread.
  *
+ * A session whose client has gone stays, with its descriptor, until the call is answered or dropped.
+ *
  * Returns NULL if the call has been taken, or if there is none because the session is being authorised.
  */
 struct drpc_request *drpc_session_defer(struct drpc_session *session);
