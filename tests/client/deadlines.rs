@@ -226,10 +226,13 @@ fn the_time_that_the_client_allows() {
     assert_eq!(describe(client.call(7, 1, b"slow")), (Phase::Reply, Cause::TimedOut));
     server.call();
     thread::scope(|scope| {
-        let caller = scope.spawn(|| client.call_with(&CallOptions::new().timeout(PATIENCE), 7, 1, b"slow"));
-        let call = server.call();
-        thread::sleep(2 * MOMENT);
-        server.answer(&call, b"");
-        caller.join().unwrap().unwrap();
+        for options in [CallOptions::new().timeout(PATIENCE), CallOptions::new().deadline(Instant::now() + PATIENCE)] {
+            let client = &client;
+            let caller = scope.spawn(move || client.call_with(&options, 7, 1, b"slow"));
+            let call = server.call();
+            thread::sleep(2 * MOMENT);
+            server.answer(&call, b"");
+            caller.join().unwrap().unwrap();
+        }
     });
 }

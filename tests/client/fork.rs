@@ -1,7 +1,11 @@
 //! A client in the child of a fork.
 
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use drpc::sys::{self, PollFd};
 use drpc::{Cause, Phase};
 
 use super::*;
@@ -39,7 +43,6 @@ fn descriptors() -> usize {
 #[test]
 fn a_child_of_a_fork_gets_errors() {
     let Set { client, server, .. } = Set::new(&patient().thread());
-    let events = client.event_fd().unwrap().as_raw_fd();
     thread::scope(|scope| {
         // Somebody waits for the socket, and another one for its turn.
         let first = call_in(scope, &client, b"first");
@@ -67,19 +70,59 @@ fn a_child_of_a_fork_gets_errors() {
         server.serve(b"second");
         assert_eq!(second.join().unwrap().unwrap().body, b"second!");
     });
-    // What the child drops it closes, and the parent goes on.
+}
+
+/// What the child drops it closes, and nothing else happens.
+#[test]
+fn a_child_of_a_fork_closes_descriptors_only() {
+    let Set { client, server, .. } = Set::new(&patient());
+    let events = client.event_fd().unwrap().as_raw_fd();
+    let held = Arc::new(());
+    let (sender, result) = mpsc::channel();
+    let done = {
+        let held = Arc::clone(&held);
+        move |result: Result<Response, Error>| drop((held, sender.send(result)))
+    };
+    client.submit(&CallOptions::new(), 7, 1, b"parent".to_vec(), done).unwrap();
     let mut client = Some(client);
     assert!(in_child(|| {
         let before = descriptors();
         drop(client.take());
         // The socket and what wakes its leader, the epoll set and what wakes that.
-        !is_open(events) && before - descriptors() == 5
+        !is_open(events) && before - descriptors() == 5 && Arc::strong_count(&held) == 2
     }));
     let client = client.unwrap();
     assert!(is_open(events));
+    server.serve(b"parent");
+    assert_eq!(client.dispatch(Some(PATIENCE)), Ok(1));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"parent!");
+}
+
+/// The child has the descriptors still when the parent has given up its connection.
+#[test]
+fn a_child_of_a_fork_does_not_disturb_the_event_loop() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let events = client.event_fd().unwrap().as_raw_fd();
+    let (mut parent, mut child) = UnixStream::pair().unwrap();
+    child.set_read_timeout(Some(PATIENCE)).unwrap();
     thread::scope(|scope| {
-        let caller = call_in(scope, &client, b"parent");
-        server.serve(b"parent");
-        assert_eq!(caller.join().unwrap().unwrap().body, b"parent!");
+        scope.spawn(move || {
+            assert!(in_child(|| {
+                child.write_all(b"!").unwrap();
+                child.read_exact(&mut [0]).unwrap();
+                true
+            }));
+        });
+        parent.read_exact(&mut [0]).unwrap();
+        // The child has this one, too.
+        server.0.shutdown(std::net::Shutdown::Both).unwrap();
+        assert_eq!(client.dispatch(Some(PATIENCE)), Ok(0));
+        let mut fds = [PollFd { fd: events, events: libc::POLLIN, revents: 0 }];
+        assert_eq!(sys::poll(&mut fds, 0), Ok(0), "the old connection is watched still");
+        let next = submit(&client, &CallOptions::new(), b"next");
+        scope.spawn(move || accept(&listener).serve(b"next"));
+        while client.dispatch(Some(PATIENCE)).unwrap() == 0 {}
+        next.recv_timeout(PATIENCE).unwrap().unwrap();
+        parent.write_all(b"!").unwrap();
     });
 }

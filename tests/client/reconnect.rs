@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use drpc::{Cause, Log, Phase};
 
@@ -150,6 +151,17 @@ fn a_server_that_comes_back_in_time_is_found() {
         let bodies = callers.map(|caller| caller.join().unwrap().unwrap().body);
         assert_eq!(bodies, [b"a", b"b", b"c"].map(|body| body.to_vec()));
     });
+}
+
+/// Calls wait for the end of a pause, but who asks for a connection does not.
+#[test]
+fn the_program_can_connect_at_once() {
+    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(5));
+    drop((server, listener));
+    assert_eq!(describe(client.call(7, 1, b"")), (Phase::Connect, Cause::Os(libc::ECONNREFUSED)));
+    fs::remove_file(&path).unwrap();
+    let _listener = raw_listener(&path);
+    client.open_with(&CallOptions::new().timeout(Duration::ZERO)).unwrap();
 }
 
 #[test]

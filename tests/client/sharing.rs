@@ -201,11 +201,15 @@ fn the_lock_is_given_when_the_client_is_closed() {
     let out = submit(&client, &CallOptions::new(), b"out");
     server.call();
     thread::scope(|scope| {
-        let locker = scope.spawn(|| client.lock().map(drop));
-        thread::sleep(MOMENT);
-        assert!(!locker.is_finished());
+        let (sender, locked) = mpsc::channel();
+        let client = &client;
+        scope.spawn(move || {
+            let longer = CallOptions::new().timeout(2 * PATIENCE);
+            sender.send(client.lock_with(&longer).map(drop)).unwrap();
+        });
+        assert!(locked.recv_timeout(MOMENT).is_err());
         client.close().unwrap();
-        locker.join().unwrap().unwrap();
+        locked.recv_timeout(PATIENCE).unwrap().unwrap();
     });
     drop(client);
     assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));

@@ -1,11 +1,12 @@
 //! Calls whose callers do not wait.
 
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use drpc::sys::{self, PollFd};
-use drpc::{Cancel, Cause, Phase};
+use drpc::{Cancel, Cause, Log, Phase};
 
 use super::*;
 use crate::peer::pattern;
@@ -24,6 +25,18 @@ fn dispatch(client: &Client, mut completions: usize) {
         assert!(is_readable(client, PATIENCE));
         completions -= client.dispatch(Some(Duration::ZERO)).unwrap();
     }
+}
+
+/// There is nothing to do any more.
+#[track_caller]
+fn assert_quiet(client: &Client) {
+    for _ in 0..10 {
+        if !is_readable(client, Duration::ZERO) {
+            return;
+        }
+        assert_eq!(client.dispatch(Some(Duration::ZERO)), Ok(0));
+    }
+    panic!("there is something to do again and again");
 }
 
 #[test]
@@ -53,6 +66,7 @@ fn a_deadline_fires_in_the_event_loop_of_the_program() {
     assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Reply, Cause::TimedOut));
     assert_eq!(describe(waiting.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::TimedOut));
     server.assert_silent();
+    assert_quiet(&client);
     // The late reply is dropped.
     server.send_message(Framing::Chunked, &success(1, b"late"));
     let next = submit(&client, &CallOptions::new(), b"next");
@@ -109,6 +123,7 @@ fn a_call_that_others_have_completed_wakes_the_event_loop() {
         assert!(is_readable(&client, Duration::ZERO));
         dispatch(&client, 1);
         first.recv_timeout(PATIENCE).unwrap().unwrap();
+        assert_quiet(&client);
     });
 }
 
@@ -150,7 +165,10 @@ fn a_large_call_is_sent_by_dispatch() {
 
 #[test]
 fn a_thread_of_the_client_can_dispatch() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread());
+    let held = Arc::new(());
+    let sink = Arc::clone(&held);
+    let log = Log::to(move |_, _| drop(Arc::clone(&sink)));
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread().log(log));
     let result = submit(&client, &CallOptions::new(), b"first");
     server.serve(b"first");
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"first!");
@@ -175,6 +193,7 @@ fn a_thread_of_the_client_can_dispatch() {
     drop(client);
     assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
     server.assert_end();
+    assert_eq!(Arc::strong_count(&held), 1, "the thread has the client still");
 }
 
 /// The thread of the client does not wait for its own end.
