@@ -152,6 +152,25 @@ fn a_server_that_comes_back_in_time_is_found() {
     });
 }
 
+/// A connection to the one before is none.
+#[test]
+fn a_server_that_starts_again_is_waited_for() {
+    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient());
+    drop((server, listener));
+    assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
+    fs::remove_file(&path).unwrap();
+    let listener = raw_listener(&path);
+    client.open().unwrap();
+    drop(accept(&listener));
+    client.open().unwrap();
+    let server = accept(&listener);
+    thread::scope(|scope| {
+        let caller = call_in(scope, &client, b"next");
+        server.serve(b"next");
+        caller.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn a_server_that_is_starting_is_waited_for() {
     let (_dir, path) = place();
