@@ -389,6 +389,33 @@ close_and_destroy_give_submitted_calls_up(void **state)
 	assert_int_equal(outcomes[1].rc, -DER_UNREACH);
 }
 
+/* Submits again, whatever became of the first attempt. */
+static void
+submit_again(int rc, Drpc__Response *resp, void *arg)
+{
+	struct shared *shared = arg;
+
+	assert_int_equal(rc, -DER_UNREACH);
+	assert_null(resp);
+	ended_in_all++;
+	assert_int_equal(drpc_client_submit(shared->client, 100, 0, NULL, 0, NULL, submit_again, shared), -DER_UNREACH);
+}
+
+/* The client is there as long as it tells of calls. */
+static void
+a_client_that_is_destroyed_can_be_used_by_what_it_calls(void **state)
+{
+	int           before = ended_in_all;
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	assert_int_equal(drpc_client_submit(shared.client, 100, 0, NULL, 0, NULL, submit_again, &shared), 0);
+	shared_end(&shared);
+	assert_int_equal(ended_in_all, before + 1);
+}
+
 static void
 a_server_that_goes_is_told(void **state)
 {
@@ -502,6 +529,7 @@ main(void)
 		unit(deadlines_pass_in_a_foreign_loop),
 		unit(a_token_gives_submitted_calls_up),
 		unit(close_and_destroy_give_submitted_calls_up),
+		unit(a_client_that_is_destroyed_can_be_used_by_what_it_calls),
 		unit(a_server_that_goes_is_told),
 		unit(too_large_a_call_is_not_submitted),
 		unit(the_own_thread_dispatches),

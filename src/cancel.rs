@@ -1,5 +1,6 @@
 //! Telling others to stop.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ struct Shared {
 #[derive(Default)]
 struct Hooks {
     next: u64,
-    waiting: Vec<(u64, Arc<dyn Fn() + Send + Sync>)>,
+    waiting: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Cancel {
@@ -42,7 +43,7 @@ impl Cancel {
             return;
         }
         let hooks = std::mem::take(&mut lock(&self.0.hooks).waiting);
-        hooks.iter().for_each(|(_, hook)| hook());
+        hooks.values().for_each(|hook| hook());
     }
 
     /// It has been said.
@@ -58,22 +59,14 @@ impl Cancel {
             let mut hooks = lock(&self.0.hooks);
             hooks.next += 1;
             let id = hooks.next;
-            hooks.waiting.push((id, Arc::clone(&hook)));
+            hooks.waiting.insert(id, Arc::clone(&hook));
             id
         };
         // Said in the meantime: whoever said it may have looked for hooks before this one was there.
-        if self.is_cancelled() && lock(&self.0.hooks).remove(id) {
+        if self.is_cancelled() && lock(&self.0.hooks).waiting.remove(&id).is_some() {
             hook();
         }
         CancelHook { shared: Arc::clone(&self.0), id }
-    }
-}
-
-impl Hooks {
-    fn remove(&mut self, id: u64) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|(other, _)| *other != id);
-        self.waiting.len() < before
     }
 }
 
@@ -99,7 +92,8 @@ impl CancelHook {
 
 impl Drop for CancelHook {
     fn drop(&mut self) {
-        lock(&self.shared.hooks).remove(self.id);
+        // What the hook owns is dropped without the lock: it is the program's.
+        let _hook = lock(&self.shared.hooks).waiting.remove(&self.id);
     }
 }
 
@@ -150,6 +144,26 @@ mod tests {
         drop(cancel.on_cancel(hook));
         cancel.cancel();
         assert_eq!(count.load(Ordering::SeqCst), 0);
+    }
+
+    /// What a hook owns is the program's, and may use the token when it goes.
+    #[cfg(not(shuttle))]
+    #[test]
+    fn a_hook_goes_with_no_lock_held() {
+        struct Owned(Cancel);
+        impl Drop for Owned {
+            fn drop(&mut self) {
+                if self.0.0.hooks.try_lock().is_ok() {
+                    self.0.cancel();
+                }
+            }
+        }
+        let cancel = Cancel::new();
+        let owned = Owned(cancel.clone());
+        drop(cancel.on_cancel(move || {
+            let _owned = &owned;
+        }));
+        assert!(cancel.is_cancelled());
     }
 
     #[cfg(shuttle)]

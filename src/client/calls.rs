@@ -64,7 +64,7 @@ impl Calls {
             Wish::Connection { .. } => self.connecting.insert(ticket),
             Wish::Call { .. } | Wish::Lock(_) => self.line.insert(ticket),
         };
-        self.entries.insert(ticket, Entry::new(wish, tries, self.holds_lock(), owner));
+        self.entries.insert(ticket, Entry::new(wish, tries, owner));
         ticket
     }
 
@@ -87,7 +87,7 @@ impl Calls {
         let mut line = self.line.iter().filter_map(|ticket| Some((*ticket, self.entries.get(ticket)?)));
         let (ticket, entry) = match self.holder {
             None => line.next()?,
-            Some(_) => line.find(|(_, entry)| entry.of_holder)?,
+            Some(holder) => line.find(|(_, entry)| entry.by == holder)?,
         };
         let alone = self.out.is_empty() && self.granted == 0;
         let together = self.pipelining && matches!(entry.wish, Wish::Call { .. });

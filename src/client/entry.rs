@@ -72,14 +72,15 @@ pub(super) struct Entry {
     pub(super) stage: Stage,
     /// How often it may be tried again.
     pub(super) tries: u32,
-    /// It comes from the thread that holds the lock.
-    pub(super) of_holder: bool,
+    /// The thread that it comes from.
+    pub(super) by: ThreadId,
     pub(super) owner: Owner,
 }
 
 impl Entry {
-    pub(super) fn new(wish: Wish, tries: u32, of_holder: bool, owner: Owner) -> Self {
-        Self { wish, stage: Stage::Waiting, tries, of_holder, owner }
+    /// Somebody who waits, in the calling thread or for it.
+    pub(super) fn new(wish: Wish, tries: u32, owner: Owner) -> Self {
+        Self { wish, stage: Stage::Waiting, tries, by: ThreadId::current(), owner }
     }
 
     /// It is nothing without a connection.

@@ -31,19 +31,28 @@ impl Handle {
         }
         Ok(())
     }
-}
 
-impl Drop for Handle {
     /// Ends the thread, and the calls that nobody waits for.
-    fn drop(&mut self) {
+    pub(super) fn end(&self) {
         if !self.shared.is_ours() {
-            return abandon(&self.shared);
+            return;
         }
-        if let Some(thread) = lock(&self.thread).take() {
+        // Without the lock, which a completion that connects would wait for.
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
             thread.stop(&self.shared);
         }
         self.shared.with(|state| state.close(Instant::now()));
         while self.shared.complete_one() {}
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end();
+        if !self.shared.is_ours() {
+            abandon(&self.shared);
+        }
     }
 }
 

@@ -133,6 +133,13 @@ impl Client {
         Ok(())
     }
 
+    /// Does what dropping the last clone would, while the completions that it runs can still use the client: in C they
+    /// have nothing but its address.
+    #[doc(hidden)]
+    pub fn end(&self) {
+        self.0.end();
+    }
+
     /// There is a connection. (That the server has gone shows only when the client is used.)
     pub fn is_connected(&self) -> bool {
         let shared = &self.0.shared;

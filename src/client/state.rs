@@ -76,6 +76,8 @@ impl State {
             self.calls.lost(Cause::Closed);
         }
         if self.calls.is_connecting() {
+            // The end of the connection that there is shows only to who reads.
+            self.receive(now);
             self.connect(now);
         }
         while let Some((ticket, wish)) = self.calls.next() {

@@ -164,6 +164,25 @@ fn the_program_can_connect_at_once() {
     client.open_with(&CallOptions::new().timeout(Duration::ZERO)).unwrap();
 }
 
+/// A connection to the one before is none.
+#[test]
+fn a_server_that_starts_again_is_waited_for() {
+    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient());
+    drop((server, listener));
+    assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
+    fs::remove_file(&path).unwrap();
+    let listener = raw_listener(&path);
+    client.open().unwrap();
+    drop(accept(&listener));
+    client.open().unwrap();
+    let server = accept(&listener);
+    thread::scope(|scope| {
+        let caller = call_in(scope, &client, b"next");
+        server.serve(b"next");
+        caller.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn a_server_that_is_starting_is_waited_for() {
     let (_dir, path) = place();

@@ -215,6 +215,28 @@ fn the_lock_is_given_when_the_client_is_closed() {
     assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 }
 
+/// What a thread has submitted under the lock has no right to that of the next one.
+#[test]
+fn the_lock_is_one_threads_and_not_its_successors() {
+    let Set { client, server, .. } = Set::new(&patient());
+    thread::scope(|scope| {
+        let locked = client.lock().unwrap();
+        let next = scope.spawn(|| client.lock().unwrap().call(7, 1, b"owner").unwrap());
+        thread::sleep(MOMENT);
+        let submitted = [b"first", b"other"].map(|body| submit(&client, &CallOptions::new(), body));
+        drop(locked);
+        for body in [b"first", b"owner", b"other"] {
+            server.serve(body);
+        }
+        assert_eq!(next.join().unwrap().body, b"owner!");
+        for result in submitted {
+            while result.try_recv().is_err() {
+                client.dispatch(None).unwrap();
+            }
+        }
+    });
+}
+
 #[test]
 fn a_test_can_fake_a_client() {
     let Set { client, server, .. } = Set::new(&patient());

@@ -231,8 +231,15 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
 /// `client` is null or a client that no thread uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
-    // SAFETY: the caller's promise.
-    entry::infallible((), || drop(unsafe { object::take_back(client) }));
+    entry::infallible((), || {
+        // SAFETY: the caller's promise.
+        if let Some(client) = unsafe { client.as_ref() }.and_then(|client| client.client.get()) {
+            // While it is there: a function that takes a result may submit.
+            client.end();
+        }
+        // SAFETY: the caller's promise.
+        drop(unsafe { object::take_back(client) });
+    });
 }
 
 /// Keeps calls of other threads waiting, until drpc_client_unlock is called by the same thread: for several calls that
