@@ -18,8 +18,8 @@ enum drpc_client_option {
         /** Time for a call, from connecting to the reply, in milliseconds; 0 is for ever. Unless set 0. */
         DRPC_CLIENT_TIMEOUT = 1,
         /**
-         * 1 sends calls without waiting for the replies to others. Not for engines of DAOS 2.8, which may mix the records
-         * of two large replies. Unless set 0: one call is out at a time.
+         * 1 sends calls without waiting for the replies to others. Not for engines of DAOS 2.8, which may mix the
+         * records of two large replies. Unless set 0: one call is out at a time.
          */
         DRPC_CLIENT_PIPELINING = 2,
         /** How often a call may connect anew when the server has gone. Unless set 3. */
@@ -156,7 +156,8 @@ int drpc_client_call(struct drpc_client *client,
  * `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
  *
  * Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_CANCELED if the token has
- * been triggered before; -DER_UNREACH if the client has not been connected; -DER_NOMEM. Then `done` is not called. Whatever goes wrong later it is told.
+ * been triggered before; -DER_UNREACH if the client has not been connected; -DER_NOMEM. Then `done` is not called.
+ * Whatever goes wrong later it is told.
  */
 int drpc_client_submit(struct drpc_client *client,
                        int32_t module,

@@ -34,8 +34,8 @@ enum drpc_server_option {
          */
         DRPC_SERVER_REPLACE_STALE = 2,
         /**
-         * 1 takes over the listening socket that the service manager hands to the process (LISTEN_FDS), if there is one.
-         * Unless set 0.
+         * 1 takes over the listening socket that the service manager hands to the process (LISTEN_FDS), if there is
+         * one. Unless set 0.
          */
         DRPC_SERVER_INHERIT = 3,
         /** Mode of the socket file, whatever the umask. Unless set 0600. */
@@ -48,7 +48,10 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_SESSIONS = 7,
         /** Sessions at once of one user other than root; the call of another one is refused. Unless set 256. */
         DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
-        /** Size of a message, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8. */
+        /**
+         * Size of a message, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of DAOS
+         * 0.8.
+         */
         DRPC_SERVER_MAX_MESSAGE = 9,
         /** Memory for messages of which only a part has come, all sessions together. Unless set 256 MiB. */
         DRPC_SERVER_MAX_PARTIAL = 10,
