@@ -101,7 +101,6 @@ impl State {
             match Connection::open(&self.settings) {
                 Ok(connection) => {
                     self.connection = Some(connection);
-                    self.retry.at_once();
                     if self.wanted {
                         self.notes.push(Note::Connected);
                     }

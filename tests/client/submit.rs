@@ -1,8 +1,8 @@
 //! Calls whose callers do not wait.
 
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drpc::sys::{self, PollFd};
@@ -199,12 +199,16 @@ fn a_thread_of_the_client_can_dispatch() {
 /// The thread of the client does not wait for its own end.
 #[test]
 fn a_completion_may_hold_the_last_clone() {
-    let Set { client, server, .. } = Set::new(&patient().thread());
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
+    let Set { client, server, .. } = Set::new(&patient().thread().log(log));
     let clone = client.clone();
     client.submit(&CallOptions::new(), 7, 1, b"last".to_vec(), move |_| drop(clone)).unwrap();
     drop(client);
     server.serve(b"last");
     server.assert_end();
+    assert_eq!(*lines.lock().unwrap(), [""; 0]);
 }
 
 #[test]
