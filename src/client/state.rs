@@ -61,6 +61,8 @@ impl State {
     /// Puts somebody in line. Who asks for a connection does not wait for the end of a pause.
     pub(super) fn add(&mut self, wish: Wish, owner: Owner) -> Ticket {
         if matches!(wish, Wish::Connection { .. }) {
+            // The end of the connection that there is shows only to who reads.
+            self.receive(Instant::now());
             self.retry.at_once();
         }
         self.calls.add(wish, self.settings.retries, owner)
@@ -76,8 +78,6 @@ impl State {
             self.calls.lost(Cause::Closed);
         }
         if self.calls.is_connecting() {
-            // The end of the connection that there is shows only to who reads.
-            self.receive(now);
             self.connect(now);
         }
         while let Some((ticket, wish)) = self.calls.next() {
