@@ -199,20 +199,31 @@ impl Calls {
     /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
     /// tried often enough fail.
     pub(super) fn lost(&mut self, cause: Cause) {
-        let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
-        let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
         for ticket in self.out.lost() {
-            let Some(entry) = self.entries.get_mut(&ticket) else { continue };
-            let unsent = matches!(entry.stage, Stage::Sending(_));
-            let again = unsent || ended && matches!(entry.wish, Wish::Call { idempotent: true });
-            if again && entry.tries > 0 {
-                entry.tries -= 1;
-                entry.stage = Stage::Waiting;
-                self.line.insert(ticket);
-            } else {
-                let failure = if unsent { (Phase::Call, cause) } else { (Phase::Reply, no_reply) };
-                self.end(ticket, Err(failure));
-            }
+            self.lost_one(ticket, cause);
+        }
+    }
+
+    /// The connection took less than the whole of a call, so that no reply on it is for this one.
+    pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
+        if let Some(Entry { stage: Stage::Sending(sequence), .. }) = self.entries.get(&ticket) {
+            self.out.remove(*sequence);
+            self.lost_one(ticket, cause);
+        }
+    }
+
+    fn lost_one(&mut self, ticket: Ticket, cause: Cause) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
+        let unsent = matches!(entry.stage, Stage::Sending(_));
+        let again = unsent || ended && matches!(entry.wish, Wish::Call { idempotent: true });
+        if again && entry.tries > 0 {
+            entry.tries -= 1;
+            entry.stage = Stage::Waiting;
+            self.line.insert(ticket);
+        } else {
+            let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
+            self.end(ticket, Err(if unsent { (Phase::Call, cause) } else { (Phase::Reply, no_reply) }));
         }
     }
 

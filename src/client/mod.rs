@@ -13,6 +13,7 @@ mod lock;
 mod options;
 mod out;
 #[cfg(test)]
+#[cfg(not(shuttle))]
 mod properties;
 mod retry;
 mod settings;
@@ -207,7 +208,8 @@ impl Client {
     }
 
     /// Keeps other threads from calling: their calls wait until the result is dropped, those of this thread go through.
-    /// It waits until no call is out. A thread that holds the lock already gets [`Cause::Busy`].
+    /// It waits until no call is out. A thread that holds the lock already gets [`Cause::Busy`]; one that ends without
+    /// giving it back keeps it for good.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();

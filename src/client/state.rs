@@ -124,7 +124,10 @@ impl State {
         match connection.send(&CallRef { sequence, ..call }, ticket, |ticket| self.calls.sent(ticket)) {
             Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
-            Err(Refusal::Connection(cause)) => self.lose(cause, now),
+            Err(Refusal::Connection(cause)) => {
+                self.calls.unsent(ticket, cause);
+                self.lose(cause, now);
+            }
         }
     }
 

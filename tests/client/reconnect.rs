@@ -5,11 +5,11 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drpc::{Cause, Log, Phase};
+use drpc::{Cause, Log, Phase, Status};
 
 use super::*;
 use crate::peer::pattern;
-use crate::raw::describe;
+use crate::raw::{describe, response};
 
 fn idempotent() -> CallOptions {
     CallOptions::new().idempotent(true)
@@ -36,6 +36,19 @@ fn a_call_that_was_not_sent_goes_to_the_next_server() {
         assert_eq!(describe(out.join().unwrap()), (Phase::Reply, Cause::NoReply));
         accept(&listener).serve(b"waiting");
         assert_eq!(waiting.join().unwrap().unwrap().body, b"waiting!");
+    });
+}
+
+/// What an ending connection still has to say is not about a call that it did not take.
+#[test]
+fn a_last_word_is_no_reply_to_a_call_that_was_not_sent() {
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    thread::scope(|scope| {
+        server.send_message(Framing::Chunked, &response(-1, Status::Failure, b""));
+        drop(server);
+        let caller = call_in(scope, &client, b"next");
+        accept(&listener).serve(b"next");
+        assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
     });
 }
 

@@ -243,7 +243,7 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
 }
 
 /// Keeps calls of other threads waiting, until drpc_client_unlock is called by the same thread: for several calls that
-/// belong together.
+/// belong together. A thread that ends without unlocking leaves the client locked for good.
 ///
 /// Returns 0; -DER_TIMEDOUT after the client's timeout; -DER_BUSY if this thread has locked the client; -DER_INVAL if
 /// the client is NULL.
