@@ -117,10 +117,10 @@ mod tests {
     }
 
     /// Whole messages that lie in the socket.
-    fn messages(socket: &Socket, reassembly: &mut Reassembly) -> Vec<Vec<u8>> {
+    fn messages(mut socket: &Socket, reassembly: &mut Reassembly) -> Vec<Vec<u8>> {
         let mut record = vec![0; 1 << 18];
         let mut messages = Vec::new();
-        while let Ok(len) = (&*socket).read(&mut record) {
+        while let Ok(len) = socket.read(&mut record) {
             if let Progress::Complete(message) = reassembly.push(&record[..len]).unwrap() {
                 messages.push(message.to_vec());
             }

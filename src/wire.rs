@@ -22,7 +22,7 @@ pub const VARINT_MAX: usize = 10;
 const VARINT32_MAX: usize = 5;
 
 /// The key of a call's body.
-const BODY_OF_CALL: u8 = 4 << 3 | WireType::LengthDelimited as u8;
+const BODY_OF_CALL: u8 = (4 << 3) | WireType::LengthDelimited as u8;
 
 /// A call, its body borrowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

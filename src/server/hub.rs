@@ -151,10 +151,9 @@ impl Hub {
 
     /// Adds to one of the sums of bytes, or takes away: what a session had, and what it has.
     pub(super) fn account(sum: &AtomicUsize, counted: &mut usize, now: usize) {
-        if now > *counted {
-            sum.fetch_add(now - *counted, Relaxed);
-        } else if now < *counted {
-            sum.fetch_sub(*counted - now, Relaxed);
+        if now != *counted {
+            // It wraps, as the sum does, so that less is taken away.
+            sum.fetch_add(now.wrapping_sub(*counted), Relaxed);
         }
         *counted = now;
     }

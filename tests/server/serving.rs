@@ -377,7 +377,7 @@ fn the_threads_handle_no_signals() {
     server.start().unwrap();
     let mask = Raw::connect(&path, Framing::Chunked).call(1, 1, 1, b"").body;
     let mask = u64::from_ne_bytes(mask.try_into().unwrap());
-    let is_blocked = |signal: i32| mask >> (signal - 1) & 1 == 1;
+    let is_blocked = |signal: i32| (mask >> (signal - 1)) & 1 == 1;
     assert!([libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD, libc::SIGUSR1].into_iter().all(is_blocked));
     assert!(![libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT].into_iter().any(is_blocked));
     assert_eq!(blocked_signals(), before);
