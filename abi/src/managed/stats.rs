@@ -56,7 +56,7 @@ pub struct drpc_server_stats {
     pub limit_unsent: u64,
     /// How often DRPC_SERVER_IDLE_TIME was met.
     pub limit_idle_time: u64,
-    /// Calls handled by modules.
+    /// Handlers that have returned, which may be after their clients have the response.
     pub handled: u64,
     /// Time spent in handlers, in nanoseconds.
     pub handling_ns: u64,

@@ -143,7 +143,7 @@ struct drpc_server_stats {
         uint64_t limit_unsent;
         /** How often DRPC_SERVER_IDLE_TIME was met. */
         uint64_t limit_idle_time;
-        /** Calls handled by modules. */
+        /** Handlers that have returned, which may be after their clients have the response. */
         uint64_t handled;
         /** Time spent in handlers, in nanoseconds. */
         uint64_t handling_ns;
