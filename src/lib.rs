@@ -42,6 +42,8 @@
 
 #![deny(unsafe_code)]
 
+#[doc(hidden)]
+pub mod backoff;
 pub mod der;
 pub mod framing;
 pub mod modules;

@@ -6,8 +6,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::drpc::Cause;
 use ::drpc::framing::chunked::Reassembly;
+use ::drpc::{Cause, backoff};
 
 /// Messages received in part.
 pub(crate) static PARTIAL: SideTable<Reassembly> = SideTable::new();
@@ -59,12 +59,9 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    const FIRST: Duration = Duration::from_millis(10);
-    const LONGEST: Duration = Duration::from_secs(1);
-
     /// The pause after an attempt failed, where the one before it followed `previous`.
     pub(crate) fn after(previous: Option<Self>) -> Self {
-        let length = previous.map_or(Self::FIRST, |previous| (previous.length * 2).min(Self::LONGEST));
+        let length = backoff::after(previous.map(|previous| previous.length));
         Self { until: Instant::now() + length, length }
     }
 
@@ -99,7 +96,7 @@ mod tests {
         for _ in 0..10 {
             rest = Rest::after(Some(rest));
         }
-        assert_eq!(rest.length, Rest::LONGEST);
+        assert_eq!(rest.length, backoff::LONGEST);
         assert!(rest.left() > Duration::from_millis(500));
     }
 }

@@ -2,16 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// The pause after a first failure. Doubled with each that follows.
-const SHORTEST: Duration = Duration::from_millis(10);
-
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(1);
+use crate::backoff;
 
 /// The pauses between attempts to connect.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
-    failures: u32,
+    /// The last one, until an attempt has worked.
+    pause: Option<Duration>,
     at: Option<Instant>,
 }
 
@@ -28,8 +25,8 @@ impl Retry {
 
     /// It did not work.
     pub(super) fn failed(&mut self, now: Instant) {
-        let pause = SHORTEST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
-        self.failures += 1;
+        let pause = backoff::after(self.pause);
+        self.pause = Some(pause);
         self.at = now.checked_add(pause);
     }
 
@@ -59,10 +56,10 @@ mod tests {
         };
         assert_eq!([(); 9].map(|()| pause()), [10, 20, 40, 80, 160, 320, 640, 1000, 1000].map(Some));
         assert!(!retry.is_due(now));
-        assert!(retry.is_due(now + LONGEST));
+        assert!(retry.is_due(now + backoff::LONGEST));
         retry.worked();
         assert!(retry.is_due(now));
         retry.failed(now);
-        assert_eq!(retry.at(), Some(now + SHORTEST));
+        assert_eq!(retry.at(), Some(now + backoff::FIRST));
     }
 }

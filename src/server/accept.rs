@@ -9,6 +9,7 @@ use super::bind::Bound;
 use super::hub::{Hub, alarm, token};
 use super::link::Link;
 use super::remark::{Fault, Limit, Remark};
+use crate::backoff;
 use crate::error::Cause;
 use crate::session::Session;
 use crate::sync::{Arc, Mutex, lock};
@@ -16,10 +17,6 @@ use crate::sys::{self, Interest, Watch};
 
 /// Clients taken in at a time, before sessions get their turn.
 const BATCH: usize = 16;
-
-/// Between two attempts when there are no descriptors: doubled from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The listening socket, and why it may not be watched now.
 #[derive(Debug)]
@@ -34,13 +31,14 @@ struct State {
     bound: Option<Arc<Bound>>,
     /// Waits for a session to end.
     full: bool,
-    pause: Duration,
+    /// Between the last two attempts when there were no descriptors.
+    pause: Option<Duration>,
 }
 
 impl Door {
     pub(super) fn new(bound: Bound) -> Self {
         let path = Arc::clone(bound.path());
-        let state = State { bound: Some(Arc::new(bound)), full: false, pause: FIRST_PAUSE };
+        let state = State { bound: Some(Arc::new(bound)), full: false, pause: None };
         Self { path, state: Mutex::new(state) }
     }
 
@@ -64,13 +62,13 @@ impl Door {
     /// How long to wait after another failure.
     fn next_pause(&self) -> Duration {
         let mut state = lock(&self.state);
-        let pause = state.pause;
-        state.pause = LAST_PAUSE.min(2 * pause);
+        let pause = backoff::after(state.pause);
+        state.pause = Some(pause);
         pause
     }
 
     fn has_accepted(&self) {
-        lock(&self.state).pause = FIRST_PAUSE;
+        lock(&self.state).pause = None;
     }
 }
 
