@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drpc.binpb"));
 
 /// The sequence of a response to something that was no call.
-const NO_SEQUENCE: i64 = -1;
+pub(crate) const NO_SEQUENCE: i64 = -1;
 
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, btree_map};
 
 use super::entry::Ticket;
 use crate::error::Cause;
+use crate::message::NO_SEQUENCE;
 use crate::sequence::Sequence;
-
-/// The sequence of a reply to something that was no call.
-const NO_SEQUENCE: i64 = -1;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;

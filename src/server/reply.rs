@@ -4,14 +4,11 @@ use super::remark::{Fault, Limit, Remark};
 use super::turn::Turn;
 use crate::error::Cause;
 use crate::framing::Framing;
-use crate::message::Status;
+use crate::message::{NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys;
 use crate::wire::{CallRef, ResponseRef};
-
-/// The sequence of an answer to nobody knows what.
-pub(super) const NO_SEQUENCE: i64 = -1;
 
 /// The responses that have not been taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);

@@ -1,10 +1,8 @@
 //! Files around a socket: its lock file, and its removal.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::errno;
 use super::socket::check;
 use crate::error::Cause;
 
@@ -47,7 +45,8 @@ pub fn set_owner(path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<(), 
     check(unsafe { libc::lchown(path.as_ptr(), uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX)) }).map(drop)
 }
 
-/// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has it.
+/// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has
+/// it.
 #[derive(Debug)]
 pub struct FileLock(OwnedFd);
 
@@ -73,45 +72,9 @@ impl FileLock {
     }
 }
 
-/// The descriptors below 64 that have been adopted, each as a bit.
-static ADOPTED: AtomicU64 = AtomicU64::new(0);
-
-/// Takes over a descriptor that was handed to the process, once, if it is a listening AF_UNIX socket of type SEQPACKET,
-/// and closes it at exec.
-///
-/// The caller's promise is that nothing but this function takes it over.
-pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
-    const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
-    let option = |option| {
-        let mut value: libc::c_int = 0;
-        let mut len = size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: the pointers describe `value` and its length.
-        let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut len) };
-        (rc == 0).then_some(value).ok_or_else(|| match errno::last() {
-            Cause::Os(libc::ENOTSOCK) => NOT_ONE,
-            cause => cause,
-        })
-    };
-    let fits = option(libc::SO_DOMAIN)? == libc::AF_UNIX
-        && option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET
-        && option(libc::SO_ACCEPTCONN)? == 1;
-    if !fits {
-        return Err(NOT_ONE);
-    }
-    super::socket::set_close_on_exec(fd)?;
-    let bit = u32::try_from(fd).ok().and_then(|fd| 1u64.checked_shl(fd)).ok_or(NOT_ONE)?;
-    if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-        return Err(Cause::Busy);
-    }
-    // SAFETY: it is open, as the calls above succeeded; it has no other owner, as it was not adopted before, and by the
-    // caller's promise.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::CString;
-    use std::os::fd::IntoRawFd;
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
@@ -149,25 +112,5 @@ mod tests {
         unlink(&c_path(&socket)).unwrap();
         std::os::unix::fs::symlink(&other, &socket).unwrap();
         assert!(!file_at(&c_path(&socket)).unwrap().unwrap().is_socket);
-    }
-
-    #[test]
-    fn only_a_listening_socket_is_adopted() {
-        let dir = tempfile::tempdir().unwrap();
-        let adopted = |kind: Type, listens: bool| {
-            let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
-            socket.bind(&SockAddr::unix(dir.path().join(format!("{kind:?}{listens}"))).unwrap()).unwrap();
-            if listens {
-                socket.listen(1).unwrap();
-            }
-            socket.set_cloexec(false).unwrap();
-            adopt_listener(socket.into_raw_fd())
-        };
-        assert!(adopted(Type::SEQPACKET, false).is_err());
-        assert!(adopted(Type::STREAM, true).is_err());
-        assert!(adopt_listener(std::fs::File::open("/dev/null").unwrap().into_raw_fd()).is_err());
-        let socket = adopted(Type::SEQPACKET, true).unwrap();
-        // SAFETY: F_GETFD takes no argument and changes nothing.
-        assert_eq!(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
     }
 }

@@ -130,12 +130,18 @@ pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
 /// for itself (unix(7)).
 pub fn largest_datagram(fd: RawFd) -> usize {
     const OVERHEAD: usize = 32;
-    let mut size: c_int = 0;
-    let mut len = mem::size_of::<c_int>() as libc::socklen_t;
-    // SAFETY: the pointers describe `size`, which any bytes make valid, and its length.
-    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw mut size).cast(), &mut len) };
+    let size = option(fd, libc::SO_SNDBUF);
     // What cannot be told is left to be found out.
-    check(rc).map_or(usize::MAX, |_| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
+    size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
+}
+
+/// An option of a socket that is a number.
+pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
+    let mut value: c_int = 0;
+    let mut len = mem::size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the pointers describe `value`, which any bytes make valid, and its length.
+    let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut len) };
+    check(rc).map(|_| value)
 }
 
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.

@@ -1,0 +1,65 @@
+//! Sockets that were handed to the process when it was started.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::socket;
+use crate::error::Cause;
+
+/// The descriptors below 64 that have been adopted, each as a bit.
+static ADOPTED: AtomicU64 = AtomicU64::new(0);
+
+/// Takes over a descriptor that was handed to the process, once, if it is a listening AF_UNIX socket of type SEQPACKET,
+/// and closes it at exec.
+///
+/// The caller's promise is that nothing but this function takes it over.
+pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
+    const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
+    let option = |option| match socket::option(fd, option) {
+        Err(Cause::Os(libc::ENOTSOCK)) => Err(NOT_ONE),
+        value => value,
+    };
+    let fits = option(libc::SO_DOMAIN)? == libc::AF_UNIX
+        && option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET
+        && option(libc::SO_ACCEPTCONN)? == 1;
+    if !fits {
+        return Err(NOT_ONE);
+    }
+    socket::set_close_on_exec(fd)?;
+    let bit = u32::try_from(fd).ok().and_then(|fd| 1u64.checked_shl(fd)).ok_or(NOT_ONE)?;
+    if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return Err(Cause::Busy);
+    }
+    // SAFETY: it is open, as the calls above succeeded; it has no other owner, as it was not adopted before, and by the
+    // caller's promise.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsRawFd, IntoRawFd};
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+
+    #[test]
+    fn only_a_listening_socket_is_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let adopted = |kind: Type, listens: bool| {
+            let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
+            socket.bind(&SockAddr::unix(dir.path().join(format!("{kind:?}{listens}"))).unwrap()).unwrap();
+            if listens {
+                socket.listen(1).unwrap();
+            }
+            socket.set_cloexec(false).unwrap();
+            adopt_listener(socket.into_raw_fd())
+        };
+        assert!(adopted(Type::SEQPACKET, false).is_err());
+        assert!(adopted(Type::STREAM, true).is_err());
+        assert!(adopt_listener(std::fs::File::open("/dev/null").unwrap().into_raw_fd()).is_err());
+        let socket = adopted(Type::SEQPACKET, true).unwrap();
+        // SAFETY: F_GETFD takes no argument and changes nothing.
+        assert_eq!(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
+    }
+}
