@@ -60,7 +60,8 @@ mod connection;
 mod error;
 mod failure;
 mod listener;
-mod log;
+#[doc(hidden)]
+pub mod log;
 mod message;
 mod outbox;
 mod request;

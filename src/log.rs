@@ -40,16 +40,21 @@ struct Limited {
     rate: Mutex<Rate>,
 }
 
-/// The lines of the current second.
-#[derive(Default)]
-struct Rate {
+/// The lines of the current second that peers have provoked.
+#[derive(Debug, Default)]
+pub struct Rate {
     second: u64,
     lines: u32,
 }
 
 impl Rate {
+    /// No lines yet.
+    pub const fn new() -> Self {
+        Self { second: 0, lines: 0 }
+    }
+
     /// Counts a line: whether it may be written, and how many of an earlier second were left out.
-    fn count(&mut self, second: u64) -> (bool, u32) {
+    pub fn count(&mut self, second: u64) -> (bool, u32) {
         let mut left_out = 0;
         if self.second != second {
             left_out = self.lines.saturating_sub(PROVOKED_PER_SECOND);

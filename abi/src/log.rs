@@ -4,10 +4,10 @@ use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use ::drpc::log::Rate;
 use ::drpc::sys;
 use once_cell::race::OnceNonZeroUsize;
 
@@ -26,9 +26,6 @@ pub(crate) enum Level {
 
 /// The levels by name, from the first.
 const NAMES: [&str; 4] = ["error", "warn", "info", "debug"];
-
-/// Lines that peers can provoke, at most this many a second.
-const PROVOKED_PER_SECOND: u32 = 10;
 
 struct Sink {
     log: drpc_log_fn,
@@ -88,17 +85,14 @@ pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
 
 /// A line that a peer can provoke; beyond some a second they are counted and left out.
 pub(crate) fn provoked(level: Level, text: &BoundedText) {
-    static SECOND: AtomicU64 = AtomicU64::new(u64::MAX);
-    static LINES: AtomicU32 = AtomicU32::new(0);
+    static RATE: Mutex<Rate> = Mutex::new(Rate::new());
     static START: OnceLock<Instant> = OnceLock::new();
     let second = START.get_or_init(Instant::now).elapsed().as_secs();
-    if SECOND.swap(second, Ordering::Relaxed) != second {
-        let lines = LINES.swap(0, Ordering::Relaxed);
-        if let Some(left_out) = lines.checked_sub(PROVOKED_PER_SECOND).filter(|left_out| *left_out > 0) {
-            line(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
-        }
+    let (written, left_out) = RATE.lock().unwrap_or_else(PoisonError::into_inner).count(second);
+    if left_out > 0 {
+        line(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
     }
-    if LINES.fetch_add(1, Ordering::Relaxed) < PROVOKED_PER_SECOND {
+    if written {
         line(level, text);
     }
 }
