@@ -15,15 +15,6 @@
 #include "support/peer.h"
 #include "support/taken.h"
 
-static struct drpc_server_stats
-stats(const struct managed *managed)
-{
-	struct drpc_server_stats stats = {.size = sizeof(stats)};
-
-	assert_int_equal(drpc_server_get_stats(managed->server, &stats), 0);
-	return stats;
-}
-
 /* A server with one option set. */
 static void
 make(struct managed *managed, int option, uint64_t value)
@@ -51,10 +42,10 @@ sessions_in_total(void **state)
 	exchange_send(peers[1], ECHO, 0, 1, 10);
 	exchange_echo(peers[0], ECHO, 2);
 	assert_true(peer_is_quiet(peers[1]));
-	assert_int_equal(stats(&managed).sessions, 1);
+	assert_int_equal(managed_stats(&managed).sessions, 1);
 	close(peers[0]);
 	exchange_expect(peers[1], 1, DRPC__STATUS__SUCCESS, 10);
-	assert_true(stats(&managed).limit_sessions > 0);
+	assert_true(managed_stats(&managed).limit_sessions > 0);
 	close(peers[1]);
 	managed_end(&managed);
 }
@@ -105,7 +96,7 @@ sessions_of_one_user(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_int_equal(stats(&managed).limit_sessions_per_uid, 1);
+	assert_int_equal(managed_stats(&managed).limit_sessions_per_uid, 1);
 
 	/* Root may have as many as it likes. */
 	for (i = 0; i < 2 && geteuid() == 0; i++) {
@@ -128,7 +119,7 @@ time_without_a_call(void **state)
 	peer = peer_connect(managed.dir.sock);
 	exchange_echo(peer, ECHO, 1);
 	assert_true(peer_is_closed(peer));
-	assert_int_equal(stats(&managed).limit_idle_time, 1);
+	assert_int_equal(managed_stats(&managed).limit_idle_time, 1);
 	close(peer);
 	managed_end(&managed);
 }
@@ -168,8 +159,8 @@ size_of_a_message(void **state)
 	exchange_send(peer, ECHO, 0, 4, 1000);
 	exchange_any(peer, DRPC__STATUS__FAILURE);
 	assert_true(peer_is_closed(peer));
-	assert_int_equal(stats(&managed).limit_message, 1);
-	assert_int_equal(stats(&managed).unsendable, 1);
+	assert_int_equal(managed_stats(&managed).limit_message, 1);
+	assert_int_equal(managed_stats(&managed).unsendable, 1);
 	close(peer);
 	managed_end(&managed);
 }
@@ -242,21 +233,21 @@ memory_for_partial_messages(void **state)
 	(void)state;
 	make(&managed, DRPC_SERVER_MAX_PARTIAL, 3 * WIRE_CHUNK_MAX);
 	peers[0] = send_half(&managed);
-	UNTIL(stats(&managed).bytes_in >= WIRE_CHUNK_MAX);
-	assert_int_equal(stats(&managed).limit_partial, 0);
+	UNTIL(managed_stats(&managed).bytes_in >= WIRE_CHUNK_MAX);
+	assert_int_equal(managed_stats(&managed).limit_partial, 0);
 	/* No message takes less than a chunk, so that the fourth is one too many, at the latest. */
 	for (i = 1; i < 4; i++)
 		peers[i] = send_half(&managed);
 	UNTIL((refused = first_answered(peers, 4)) >= 0);
-	assert_true(stats(&managed).limit_partial > 0);
+	assert_true(managed_stats(&managed).limit_partial > 0);
 	exchange_any(peers[refused], DRPC__STATUS__FAILURE);
 	assert_true(peer_is_closed(peers[refused]));
 	for (i = 0; i < 4; i++)
 		close(peers[i]);
 	/* What was taken is given back. */
-	UNTIL(stats(&managed).sessions == 0);
+	UNTIL(managed_stats(&managed).sessions == 0);
 	peers[0] = send_half(&managed);
-	UNTIL(stats(&managed).bytes_in >= 5 * WIRE_CHUNK_MAX);
+	UNTIL(managed_stats(&managed).bytes_in >= 5 * WIRE_CHUNK_MAX);
 	assert_true(peer_is_quiet(peers[0]));
 	close(peers[0]);
 	managed_end(&managed);
@@ -273,7 +264,7 @@ time_for_a_message(void **state)
 	peer = send_half(&managed);
 	exchange_any(peer, DRPC__STATUS__FAILURE);
 	assert_true(peer_is_closed(peer));
-	assert_int_equal(stats(&managed).limit_message_time, 1);
+	assert_int_equal(managed_stats(&managed).limit_message_time, 1);
 	close(peer);
 	/* Time between messages does not count. */
 	peer = peer_connect(managed.dir.sock);
@@ -311,8 +302,8 @@ time_for_a_reply(void **state)
 	peer = peer_connect(managed.dir.sock);
 	/* Blocks until the server closes. */
 	call_without_reading(peer);
-	UNTIL(stats(&managed).limit_reply_time == 1);
-	UNTIL(stats(&managed).sessions == 0);
+	UNTIL(managed_stats(&managed).limit_reply_time == 1);
+	UNTIL(managed_stats(&managed).sessions == 0);
 	other = peer_connect(managed.dir.sock);
 	exchange_echo(other, ECHO, 1);
 	close(peer);
@@ -330,7 +321,7 @@ memory_for_replies(void **state)
 	make(&managed, DRPC_SERVER_MAX_UNSENT, 1000);
 	peer = peer_connect(managed.dir.sock);
 	call_without_reading(peer);
-	UNTIL(stats(&managed).limit_unsent == 1);
+	UNTIL(managed_stats(&managed).limit_unsent == 1);
 	close(peer);
 	managed_end(&managed);
 }
@@ -362,7 +353,7 @@ calls_at_once(int limit, int calls, bool fails)
 	}
 	if (fails) {
 		exchange_refused(peer, ECHO, 1000, DRPC__STATUS__FAILURE);
-		assert_int_equal(stats(&managed).limit_calls, 1);
+		assert_int_equal(managed_stats(&managed).limit_calls, 1);
 	}
 	/* Those before it are answered nevertheless. */
 	for (i = 1; i <= calls; i++) {

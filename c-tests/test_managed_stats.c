@@ -10,15 +10,6 @@
 #include "support/patience.h"
 #include "support/peer.h"
 
-static struct drpc_server_stats
-stats(const struct managed *managed)
-{
-	struct drpc_server_stats stats = {.size = sizeof(stats)};
-
-	assert_int_equal(drpc_server_get_stats(managed->server, &stats), 0);
-	return stats;
-}
-
 static void
 stats_refuse_wrong_arguments(void **state)
 {
@@ -66,7 +57,7 @@ stats_count_what_happened(void **state)
 	managed_register(&managed, NOBODY, managed_echo, NULL);
 	assert_int_equal(drpc_server_allow(managed.server, NOBODY, &other, 1), 0);
 	managed_start(&managed);
-	before = stats(&managed);
+	before = managed_stats(&managed);
 	assert_int_equal(before.size, sizeof(before));
 	assert_int_equal(before.sessions, 0);
 	assert_int_equal(before.accepted, 0);
@@ -87,8 +78,8 @@ stats_count_what_happened(void **state)
 	exchange_expect(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
 
 	/* A handler is counted when it has returned, which its client need not wait for. */
-	UNTIL(stats(&managed).handled == 9);
-	after = stats(&managed);
+	UNTIL(managed_stats(&managed).handled == 9);
+	after = managed_stats(&managed);
 	assert_int_equal(after.sessions, 1);
 	assert_int_equal(after.accepted, 1);
 	assert_int_equal(after.answered[DRPC__STATUS__SUCCESS], 3);
@@ -123,8 +114,8 @@ stats_count_what_happened(void **state)
 	assert_int_equal(drpc_server_get_module_stats(managed.server, 12345, answered), -DER_NONEXIST);
 
 	close(peer);
-	UNTIL(stats(&managed).sessions == 0);
-	assert_int_equal(stats(&managed).accepted, 1);
+	UNTIL(managed_stats(&managed).sessions == 0);
+	assert_int_equal(managed_stats(&managed).accepted, 1);
 	managed_end(&managed);
 }
 
@@ -148,14 +139,14 @@ stats_count_who_had_to_wait(void **state)
 			assert_true(gate_await(&gate, i + 1));
 		}
 	}
-	assert_int_equal(stats(&managed).saturated, 0);
+	assert_int_equal(managed_stats(&managed).saturated, 0);
 	exchange_send(peers[2], ECHO, 0, 1, 10);
 	gate_open(&gate);
 	for (i = 0; i < 3; i++) {
 		exchange_expect(peers[i], 1, DRPC__STATUS__SUCCESS, 10);
 		close(peers[i]);
 	}
-	assert_true(stats(&managed).saturated > 0);
+	assert_true(managed_stats(&managed).saturated > 0);
 	managed_end(&managed);
 }
 

@@ -10,17 +10,6 @@
 #include "support/peer.h"
 #include "support/shared.h"
 
-/* A call that is answered. */
-static void
-is_usable(struct shared *shared)
-{
-	struct caller caller;
-
-	caller_start(&caller, shared->client, 30, NULL);
-	shared_answer(shared, shared_expect(shared, 30), 31);
-	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
-}
-
 /* --- deadlines ---------------------------------------------------------------------------------- */
 
 /* The reply that comes too late is nobody's. */
@@ -35,7 +24,7 @@ a_late_reply_is_dropped(struct shared *shared, const struct drpc_call_options *o
 	assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
 	shared_answer(shared, sequence, 99);
 	assert_true(drpc_client_is_connected(shared->client));
-	is_usable(shared);
+	shared_is_usable(shared);
 	assert_false(shared_is_knocking(shared));
 }
 
@@ -96,7 +85,7 @@ the_deadline_covers_the_turn(void **state)
 	assert_true(peer_is_quiet(shared.peer));
 	shared_answer(&shared, sequence, 20);
 	caller_answered(&first, DRPC__STATUS__SUCCESS, 20);
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	shared_end(&shared);
 }
 
@@ -150,7 +139,7 @@ a_half_read_reply_is_dropped(void **state)
 	header.index = 1;
 	header.size  = len - WIRE_CHUNK_MAX;
 	assert_true(peer_send_chunk(shared.peer, &header, msg + WIRE_CHUNK_MAX, header.size));
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	assert_false(shared_is_knocking(&shared));
 	free(msg);
 	free(body);
@@ -190,7 +179,7 @@ another_thread_cancels_a_call(void **state)
 	caller_start(&callers[0], shared.client, 12, &options);
 	assert_int_equal(caller_error(&callers[0]), -DER_CANCELED);
 	assert_true(peer_is_quiet(shared.peer));
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	drpc_cancel_destroy(cancel);
 	shared_end(&shared);
 }
@@ -262,7 +251,7 @@ close_gives_calls_up(void **state)
 	assert_int_equal(caller_error(&callers[1]), -DER_UNREACH);
 	assert_true(peer_is_closed(shared.peer));
 	shared_connect(&shared);
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	shared_end(&shared);
 }
 

@@ -10,17 +10,6 @@
 #include "support/peer.h"
 #include "support/shared.h"
 
-/* A call that is answered. */
-static void
-is_usable(struct shared *shared)
-{
-	struct caller caller;
-
-	caller_start(&caller, shared->client, 30, NULL);
-	shared_answer(shared, shared_expect(shared, 30), 31);
-	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
-}
-
 /* --- servers that go -------------------------------------------------------------------------------- */
 
 static void
@@ -136,7 +125,7 @@ a_reply_without_a_number(void **state)
 	assert_true(peer_send_response(shared.peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, NULL, 0));
 	assert_int_equal(caller_error(&callers[0]), -DER_PROTO);
 	assert_int_equal(caller_error(&callers[1]), -DER_PROTO);
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	shared_end(&shared);
 }
 
@@ -158,7 +147,7 @@ a_reply_without_a_number_after_a_deadline(void **state)
 	shared_expect(&shared, 11);
 	assert_true(peer_send_response(shared.peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, NULL, 0));
 	assert_int_equal(caller_error(&caller), -DER_PROTO);
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	shared_end(&shared);
 }
 
@@ -177,7 +166,7 @@ messages_are_limited(void **state)
 	assert_int_equal(drpc_client_call(shared.client, 100, 0, body, 1000, NULL, &resp), -DER_OVERFLOW);
 	assert_null(resp);
 	assert_true(peer_is_quiet(shared.peer));
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	caller_start(&caller, shared.client, 900, NULL);
 	shared_answer(&shared, shared_expect(&shared, 900), 1000);
 	assert_int_equal(caller_error(&caller), -DER_OVERFLOW);

@@ -11,17 +11,6 @@
 #include "support/peer.h"
 #include "support/shared.h"
 
-/* A call that is answered. */
-static void
-is_usable(struct shared *shared)
-{
-	struct caller caller;
-
-	caller_start(&caller, shared->client, 30, NULL);
-	shared_answer(shared, shared_expect(shared, 30), 31);
-	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
-}
-
 /* --- locking ---------------------------------------------------------------------------------------------- */
 
 static void *
@@ -184,7 +173,7 @@ a_client_stays_with_its_process(void **state)
 	assert_true(peer_is_quiet(shared.peer));
 	shared_answer(&shared, sequence, 20);
 	caller_answered(&caller, DRPC__STATUS__SUCCESS, 20);
-	is_usable(&shared);
+	shared_is_usable(&shared);
 	shared_end(&shared);
 }
 

@@ -42,6 +42,15 @@ managed_start(struct managed *managed)
 	assert_int_equal(drpc_server_start(managed->server), 0);
 }
 
+struct drpc_server_stats
+managed_stats(const struct managed *managed)
+{
+	struct drpc_server_stats stats = {.size = sizeof(stats)};
+
+	assert_int_equal(drpc_server_get_stats(managed->server, &stats), 0);
+	return stats;
+}
+
 void
 managed_end(struct managed *managed)
 {

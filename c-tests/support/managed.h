@@ -26,6 +26,8 @@ void managed_set(struct managed *managed, int option, uint64_t value);
 void managed_register(struct managed *managed, int32_t module, drpc_server_handler_t handler, void *arg);
 /* Starts the threads. */
 void managed_start(struct managed *managed);
+/* What the server has counted. */
+struct drpc_server_stats managed_stats(const struct managed *managed);
 /* Destroys the server and removes the directory. */
 void managed_end(struct managed *managed);
 

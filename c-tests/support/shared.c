@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "body.h"
+#include "caller.h"
 #include "patience.h"
 #include "peer.h"
 
@@ -78,6 +79,16 @@ shared_answer(struct shared *shared, int64_t sequence, size_t len)
 
 	assert_true(peer_send_response(shared->peer, sequence, 0, body, len));
 	free(body);
+}
+
+void
+shared_is_usable(struct shared *shared)
+{
+	struct caller caller;
+
+	caller_start(&caller, shared->client, 30, NULL);
+	shared_answer(shared, shared_expect(shared, 30), 31);
+	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
 }
 
 void
