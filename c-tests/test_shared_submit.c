@@ -489,6 +489,21 @@ the_own_thread_dispatches(void **state)
 	assert_int_equal(outcomes[1].rc, -DER_UNREACH);
 }
 
+/* The last value of an option counts. */
+static void
+the_own_thread_can_be_done_without(void **state)
+{
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	shared_set(&shared, DRPC_CLIENT_THREAD, 1);
+	shared_set(&shared, DRPC_CLIENT_THREAD, 0);
+	shared_connect(&shared);
+	assert_int_equal(tasks_running(), 1);
+	shared_end(&shared);
+}
+
 /* Hundreds at once, to a server that answers in any order. */
 static void
 many_calls_at_once(void **state)
@@ -533,6 +548,7 @@ main(void)
 		unit(a_server_that_goes_is_told),
 		unit(too_large_a_call_is_not_submitted),
 		unit(the_own_thread_dispatches),
+		unit(the_own_thread_can_be_done_without),
 		unit(many_calls_at_once),
 	};
 

@@ -92,11 +92,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Has a thread run what [`Client::dispatch`] would. It begins when the client is first connected, and ends with
-    /// the last clone of the client.
+    /// Has a thread run what [`Client::dispatch`] would; none does unless set. It begins when the client is first
+    /// connected, and ends with the last clone of the client.
     #[must_use]
-    pub fn thread(mut self) -> Self {
-        self.thread = true;
+    pub fn thread(mut self, thread: bool) -> Self {
+        self.thread = thread;
         self
     }
 

@@ -42,7 +42,7 @@ fn descriptors() -> usize {
 
 #[test]
 fn a_child_of_a_fork_gets_errors() {
-    let Set { client, server, .. } = Set::new(&patient().thread());
+    let Set { client, server, .. } = Set::new(&patient().thread(true));
     thread::scope(|scope| {
         // Somebody waits for the socket, and another one for its turn.
         let first = call_in(scope, &client, b"first");

@@ -168,7 +168,7 @@ fn a_thread_of_the_client_can_dispatch() {
     let held = Arc::new(());
     let sink = Arc::clone(&held);
     let log = Log::to(move |_, _| drop(Arc::clone(&sink)));
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread().log(log));
+    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread(true).log(log));
     let result = submit(&client, &CallOptions::new(), b"first");
     server.serve(b"first");
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"first!");
@@ -202,7 +202,7 @@ fn a_completion_may_hold_the_last_clone() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
-    let Set { client, server, .. } = Set::new(&patient().thread().log(log));
+    let Set { client, server, .. } = Set::new(&patient().thread(true).log(log));
     let clone = client.clone();
     client.submit(&CallOptions::new(), 7, 1, b"last".to_vec(), move |_| drop(clone)).unwrap();
     drop(client);

@@ -12,10 +12,9 @@ use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response}
 use super::cancel::drpc_cancel;
 use super::object::{self, Endpoint};
 use super::server::cause;
-use crate::client::socket_path;
 use crate::context::Abi;
 use crate::drpc_pb_c::Drpc__Response;
-use crate::entry::{self, Subject};
+use crate::entry;
 use crate::log;
 use crate::memory;
 use crate::message::{self, Message};
@@ -70,22 +69,10 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 /// # Safety
 /// `path` is null or a C string, `client` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
-    if client.is_null() {
-        return entry::no_place::<A>(Phase::Configure);
-    }
-    // SAFETY: not null, and the caller's promise.
-    unsafe { *client = std::ptr::null_mut() };
-    entry::code::<A>(Phase::Configure, |site| {
-        // SAFETY: the caller's promise.
-        let path = unsafe { socket_path(path) }?;
-        site.subject(Subject::Path(path));
-        let builder = Client::builder().framing(A::FRAMING).log(::drpc::Log::to(log::from_core));
-        let (path, builder) = (path.to_owned(), Mutex::new(builder));
-        let made = object::give(drpc_client { path, release: A::RELEASE, builder, client: OnceLock::new() })?;
-        // SAFETY: as above.
-        unsafe { *client = made };
-        Ok(())
-    })
+    let builder = Client::builder().framing(A::FRAMING).log(::drpc::Log::to(log::from_core));
+    let make = |path| drpc_client { path, release: A::RELEASE, builder: Mutex::new(builder), client: OnceLock::new() };
+    // SAFETY: the caller's promise.
+    unsafe { object::create::<A, _>(path, client, make) }
 }
 
 impl Endpoint for drpc_client {
@@ -159,8 +146,7 @@ fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<ClientBuilde
         DRPC_CLIENT_RETRIES => builder.retries(u32::try_from(value).map_err(|_| IMPOSSIBLE)?),
         DRPC_CLIENT_MAX_MESSAGE if value == 0 => return Err(IMPOSSIBLE),
         DRPC_CLIENT_MAX_MESSAGE => builder.message_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
-        DRPC_CLIENT_THREAD if value == 1 => builder.thread(),
-        DRPC_CLIENT_THREAD => builder,
+        DRPC_CLIENT_THREAD => builder.thread(value == 1),
     })
 }
 

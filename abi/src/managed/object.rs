@@ -1,11 +1,13 @@
 //! Opaque objects: blocks that C holds a pointer to and gives back.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, sys};
 
+use crate::client::socket_path;
+use crate::context::Abi;
 use crate::entry::{self, Subject};
 use crate::memory::{self, Owned};
 
@@ -19,6 +21,31 @@ pub(crate) trait Endpoint {
 
     /// The line that it was made for, whose error numbers it gives.
     fn release(&self) -> Release;
+}
+
+/// Makes an endpoint for the socket at `path`, for a caller that wants it in `*place`, where null is otherwise.
+///
+/// # Safety
+/// `path` is null or a C string, `place` is null or valid for writing.
+pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
+    path: *const c_char,
+    place: *mut *mut T,
+    make: impl FnOnce(CString) -> T,
+) -> c_int {
+    if place.is_null() {
+        return entry::no_place::<A>(Phase::Configure);
+    }
+    // SAFETY: not null, and the caller's promise.
+    unsafe { *place = ptr::null_mut() };
+    entry::code::<A>(Phase::Configure, |site| {
+        // SAFETY: the caller's promise.
+        let path = unsafe { socket_path(path) }?;
+        site.subject(Subject::Path(path));
+        let made = give(make(path.to_owned()))?;
+        // SAFETY: as above.
+        unsafe { *place = made };
+        Ok(())
+    })
 }
 
 /// Runs the body of a function of an endpoint.

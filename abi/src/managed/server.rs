@@ -17,10 +17,9 @@ use super::object::{self, Endpoint};
 use super::session::drpc_session;
 use super::settings::{Authorise, Settings};
 use super::stats::{STATUSES, by_status, drpc_server_stats, fill};
-use crate::client::socket_path;
 use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Subject};
+use crate::entry;
 
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
@@ -108,28 +107,17 @@ pub enum drpc_server_option {
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
-    if server.is_null() {
-        return entry::no_place::<A>(Phase::Configure);
-    }
-    // SAFETY: not null, and the caller's promise.
-    unsafe { *server = std::ptr::null_mut() };
-    entry::code::<A>(Phase::Configure, |site| {
-        // SAFETY: the caller's promise.
-        let path = unsafe { socket_path(path) }?;
-        site.subject(Subject::Path(path));
-        let made = object::give(drpc_server {
-            path: path.to_owned(),
-            release: A::RELEASE,
-            framing: A::FRAMING,
-            settings: Mutex::default(),
-            binding: Mutex::default(),
-            server: OnceLock::new(),
-            stopped: AtomicBool::new(false),
-        })?;
-        // SAFETY: as above.
-        unsafe { *server = made };
-        Ok(())
-    })
+    let make = |path| drpc_server {
+        path,
+        release: A::RELEASE,
+        framing: A::FRAMING,
+        settings: Mutex::default(),
+        binding: Mutex::default(),
+        server: OnceLock::new(),
+        stopped: AtomicBool::new(false),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { object::create::<A, _>(path, server, make) }
 }
 
 impl Endpoint for drpc_server {
