@@ -4,6 +4,7 @@
 
 mod peer;
 mod raw;
+mod records;
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};

@@ -8,6 +8,8 @@ mod peer;
 #[path = "../raw/mod.rs"]
 mod raw;
 mod reconnect;
+#[path = "../records/mod.rs"]
+mod records;
 mod replies;
 mod sharing;
 mod submit;

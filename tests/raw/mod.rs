@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drpc::framing::chunked::{HEADER_LEN, MAX_DATA};
+use drpc::framing::chunked::HEADER_LEN;
 use drpc::{Call, Cause, Error, Framing, Phase, Response, Status};
 use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
 use crate::peer::Peer;
+pub(crate) use crate::records::{chunk, records};
 
 /// Long enough for what has to happen, so that a test which hangs fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,26 +32,6 @@ pub(crate) fn raw_listener(path: &Path) -> Socket {
     socket.listen(8).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
-}
-
-/// A chunk of a message.
-pub(crate) fn chunk(total: usize, index: u32, count: u32, data: &[u8]) -> Vec<u8> {
-    let sizes = [total as u64, data.len() as u64].map(u64::to_ne_bytes).concat();
-    let place = [index, count].map(u32::to_ne_bytes).concat();
-    [&sizes, &place, data].concat()
-}
-
-/// The records of a message.
-pub(crate) fn records(framing: Framing, message: &[u8]) -> Vec<Vec<u8>> {
-    match framing {
-        Framing::Datagram => vec![message.to_vec()],
-        _ if message.is_empty() => vec![chunk(0, 0, 1, b"")],
-        _ => {
-            let pieces = message.chunks(MAX_DATA);
-            let count = pieces.len() as u32;
-            (0..count).zip(pieces).map(|(index, piece)| chunk(message.len(), index, count, piece)).collect()
-        }
-    }
 }
 
 pub(crate) fn response(sequence: i64, status: Status, body: &[u8]) -> Vec<u8> {

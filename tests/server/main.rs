@@ -7,6 +7,8 @@ mod child;
 mod limits;
 mod modules;
 mod raw;
+#[path = "../records/mod.rs"]
+mod records;
 mod serving;
 mod shutdown;
 mod socket;

@@ -3,38 +3,19 @@
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
-use drpc::framing::chunked::{HEADER_LEN, MAX_DATA};
+use drpc::framing::chunked::HEADER_LEN;
 use drpc::{Call, Framing, Response, Status};
 use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::modules::PATIENCE;
+use crate::records::records;
 
 pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
 
 pub(crate) struct Raw {
     socket: Socket,
     framing: Framing,
-}
-
-/// A chunk of a message.
-pub(crate) fn chunk(total: usize, index: u32, count: u32, data: &[u8]) -> Vec<u8> {
-    let sizes = [total as u64, data.len() as u64].map(u64::to_ne_bytes).concat();
-    let place = [index, count].map(u32::to_ne_bytes).concat();
-    [&sizes, &place, data].concat()
-}
-
-/// The records of a message.
-fn records(framing: Framing, message: &[u8]) -> Vec<Vec<u8>> {
-    match framing {
-        Framing::Datagram => vec![message.to_vec()],
-        _ if message.is_empty() => vec![chunk(0, 0, 1, b"")],
-        _ => {
-            let pieces = message.chunks(MAX_DATA);
-            let count = pieces.len() as u32;
-            (0..count).zip(pieces).map(|(index, piece)| chunk(message.len(), index, count, piece)).collect()
-        }
-    }
 }
 
 /// A body.
