@@ -160,7 +160,7 @@ const OPTIONS: [drpc_client_option; 5] =
 /// first drpc_client_connect nor after drpc_client_close.
 ///
 /// Returns 0; -DER_INVAL if the client is NULL; -DER_BADPATH if the path cannot be one; -DER_NO_HDL in the child of a
-/// fork, like all functions here; else what the error of the socket translates to.
+/// fork; else what the error of the socket translates to.
 ///
 /// # Safety
 /// `client` is null or a client.

@@ -88,7 +88,7 @@ int drpc_client_set(struct drpc_client *client,
  * first drpc_client_connect nor after drpc_client_close.
  *
  * Returns 0; -DER_INVAL if the client is NULL; -DER_BADPATH if the path cannot be one; -DER_NO_HDL in the child of a
- * fork, like all functions here; else what the error of the socket translates to.
+ * fork; else what the error of the socket translates to.
  */
 int drpc_client_connect(struct drpc_client *client);
 
