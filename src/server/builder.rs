@@ -18,7 +18,7 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::Cancel;
 use crate::error::{Cause, Error, Phase};
-use crate::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits};
+use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
 use crate::service::{DuplicateModule, Module, Service};
 use crate::session::Session;
@@ -209,7 +209,6 @@ impl ServerBuilder {
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
-        let chosen = Some(self.limits.message).filter(|limit| *limit != DEFAULT_MESSAGE_LIMIT);
         let mut allowed = self.allowed;
         let mut modules: Vec<(i32, bool)> = self.service.modules().map(|(id, it)| (id, it.concurrent())).collect();
         modules.sort_unstable();
@@ -223,7 +222,7 @@ impl ServerBuilder {
             service: self.service,
             authorise: self.authorise,
             framing: self.framing,
-            reply_limit: Limits::new(self.framing, chosen).send,
+            sizes: Limits::new(self.framing, self.limits.message),
             limits: self.limits,
             log: self.log,
             epoll,

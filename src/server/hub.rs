@@ -16,7 +16,7 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
-use crate::framing::Framing;
+use crate::framing::{Framing, Limits};
 use crate::log::Log;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
@@ -65,8 +65,8 @@ pub(super) struct Hub {
     pub(super) terms: HashMap<i32, Terms>,
     pub(super) authorise: Option<Box<Authorise>>,
     pub(super) framing: Framing,
-    /// The largest response.
-    pub(super) reply_limit: usize,
+    /// Of calls and responses.
+    pub(super) sizes: Limits,
     pub(super) limits: ServerLimits,
     pub(super) log: Log,
     pub(super) epoll: Epoll,

@@ -62,7 +62,7 @@ impl Link {
     pub(super) fn new(session: Session, hub: &Arc<Hub>, refused: bool) -> Self {
         let state = State {
             lane: Lane::new(refused),
-            message: Reassembly::new(hub.limits.message),
+            message: Reassembly::new(hub.sizes.receive),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,

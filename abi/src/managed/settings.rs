@@ -159,7 +159,7 @@ impl drpc_server_option {
             DRPC_SERVER_GRACE_TIME => return builder.grace(Duration::from_millis(value)),
             DRPC_SERVER_MAX_SESSIONS => limits.sessions = most,
             DRPC_SERVER_MAX_SESSIONS_PER_UID => limits.sessions_per_uid = most,
-            DRPC_SERVER_MAX_MESSAGE => limits.message = most,
+            DRPC_SERVER_MAX_MESSAGE => limits.message = Some(most),
             DRPC_SERVER_MAX_PARTIAL => limits.partial_memory = most,
             DRPC_SERVER_MESSAGE_TIME => limits.message_time = time,
             DRPC_SERVER_REPLY_TIME => limits.reply_time = time,
