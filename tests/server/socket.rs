@@ -242,6 +242,10 @@ fn accepting_recovers_when_descriptors_are_free_again() {
     let mut clients: Vec<Raw> = Vec::new();
     while let Ok(client) = connect() {
         clients.push(Raw::new(client, Framing::Chunked));
+        await_that("the client is accepted or cannot be", || {
+            let stats = server.stats();
+            stats.accepted == clients.len() as u64 || stats.errors.accept > 0
+        });
     }
     drop(spare);
     clients.extend(connect().map(|client| Raw::new(client, Framing::Chunked)));
