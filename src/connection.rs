@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
+use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
-use crate::message::{Call, Response, Status};
+use crate::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::service::Service;
 use crate::session::Session;
 use crate::sys;
@@ -30,19 +31,25 @@ use crate::wire::{CallRef, ResponseRef};
 #[derive(Debug)]
 pub struct Connection {
     session: Session,
-    framing: Framing,
-    send_limit: usize,
+    dialect: Dialect,
+    limits: Limits,
     message: Reassembly,
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, framing: Framing, limits: Limits) -> Self {
-        Self { session, framing, send_limit: limits.send, message: Reassembly::new(limits.receive) }
+    pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits) -> Self {
+        Self { session, dialect, limits, message: Reassembly::new(limits.message) }
     }
 
     /// Who is connected.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// How the client sends messages, and is answered; `None` before its first call, unless the listener has been
+    /// [told](crate::ListenerBuilder::framing).
+    pub fn framing(&self) -> Option<Framing> {
+        self.dialect.get()
     }
 
     fn fd(&self) -> RawFd {
@@ -56,8 +63,8 @@ impl Connection {
 
     /// Waits for the next call; `None` when the client has closed the connection.
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
-        let fd = self.fd();
-        let received = transport::receive(fd, self.framing, &mut self.message, chunked::MAX_RECORD, owned_call, || {});
+        let (fd, dialect, message) = (self.fd(), &mut self.dialect, &mut self.message);
+        let received = transport::receive(fd, dialect, message, chunked::MAX_RECORD, owned_call, || {});
         match received {
             Ok(call) => {
                 // Whatever memory a large call took.
@@ -69,12 +76,24 @@ impl Connection {
         }
     }
 
-    /// Sends a response.
+    /// Sends a response. If it is too large, the client gets one with [`Status::FailedMarshal`] in its place, and this
+    /// still returns the error, with [`Cause::TooBig`].
     pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
         let Response { sequence, status, body } = response;
-        let response = ResponseRef { sequence: *sequence, status: *status, body };
-        transport::send(self.fd(), self.framing, &response.encode(&[]), self.send_limit, &mut Blocking)
-            .map_err(|cause| self.error(Phase::Respond, cause))
+        self.send(self.dialect.framing(), *sequence, *status, body).map_err(|cause| self.error(Phase::Respond, cause))
+    }
+
+    fn send(&mut self, framing: Framing, sequence: i64, status: i32, body: &[u8]) -> Result<(), Cause> {
+        let (fd, limit) = (self.fd(), self.limits.send(framing));
+        let send = |status, body| {
+            let response = ResponseRef { sequence, status, body };
+            transport::send(fd, framing, &response.encode(&[]), limit, &mut Blocking)
+        };
+        let sent = send(status, body);
+        if sent.is_err_and(Cause::is_too_big) {
+            send(Status::FailedMarshal.into(), &[])?;
+        }
+        sent
     }
 
     /// Serves calls until the client closes the connection. See [`serve_next`](Connection::serve_next).
@@ -85,28 +104,35 @@ impl Connection {
 
     /// Waits for the next call and serves it; false when the client has closed the connection. A message that is no
     /// call, or a datagram that is too large, is answered before the error is returned; a response that is too large
-    /// is replaced by one that says so.
+    /// is replaced by one that says so, which is no error here.
     pub fn serve_next(&mut self, service: &Service) -> Result<bool, Error> {
         match self.receive() {
             Ok(Some(call)) => {
                 let response = service.process(&self.session, call);
                 match self.reply(&response) {
-                    Err(error) if matches!(error.cause(), Cause::TooBig { .. }) => {
-                        let status = Status::FailedMarshal.into();
-                        self.reply(&Response { status, body: Vec::new(), ..response })?;
-                    }
-                    done => done?,
+                    Err(error) if error.cause().is_too_big() => Ok(true),
+                    done => done.map(|()| true),
                 }
-                Ok(true)
             }
             Ok(None) => Ok(false),
             Err(error) => {
-                let cut = matches!(error.cause(), Cause::TooBig { .. } | Cause::Truncated { .. });
-                if error.cause() == Cause::Malformed || cut && self.framing == Framing::Datagram {
-                    self.reply(&Response::to_unparsable())?;
+                if let Some(framing) = self.framing_to_reject_in(error.cause()) {
+                    self.send(framing, NO_SEQUENCE, Status::FailedUnmarshalCall.into(), &[])
+                        .map_err(|cause| self.error(Phase::Respond, cause))?;
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// How to tell a client that what it has sent is no call, if that can be told. A client that reads datagrams takes
+    /// the end of the connection for a success, so that one which may be such a client is told.
+    fn framing_to_reject_in(&self, cause: Cause) -> Option<Framing> {
+        match (self.dialect.get(), cause) {
+            (_, Cause::Os(_) | Cause::TimedOut | Cause::NoMemory) => None,
+            (known, Cause::Malformed) => known,
+            (Some(Framing::Chunked), _) => None,
+            (Some(Framing::Datagram) | None, _) => Some(Framing::Datagram),
         }
     }
 

@@ -274,6 +274,11 @@ impl Cause {
         matches!(self, Self::Os(libc::EAGAIN))
     }
 
+    /// The message is larger than allowed, or than the socket takes.
+    pub fn is_too_big(self) -> bool {
+        matches!(self, Self::TooBig { .. } | Self::Os(libc::EMSGSIZE))
+    }
+
     /// What the reader can do about it, where that is known.
     pub fn hint(self, phase: Phase) -> Option<&'static str> {
         Some(match (phase, self) {
@@ -299,7 +304,7 @@ impl Cause {
                 "the peer may speak another release's wire format"
             }
             (_, Self::TooBig { .. }) => {
-                "the limit can be changed: drpc_set_max_message, or MAX_MESSAGE of the server or client"
+                "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client"
             }
             _ => return None,
         })

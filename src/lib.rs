@@ -45,6 +45,8 @@
 #[doc(hidden)]
 pub mod backoff;
 pub mod der;
+#[doc(hidden)]
+pub mod dialects;
 pub mod framing;
 pub mod modules;
 #[doc(hidden)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::connection::Connection;
 use crate::error::{Error, Phase};
+use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
 use crate::session::Session;
 use crate::sync::Arc;
@@ -32,7 +33,7 @@ const DEFAULT_MODE: u32 = 0o600;
 pub struct Listener {
     socket: OwnedFd,
     path: Arc<Path>,
-    framing: Framing,
+    dialect: Dialect,
     limits: Limits,
 }
 
@@ -44,24 +45,18 @@ pub struct Listener {
 /// let listener = drpc::Listener::builder().framing(drpc::Framing::Datagram).mode(0o666).bind(&path)?;
 /// # Ok::<(), drpc::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ListenerBuilder {
-    framing: Framing,
+    framing: Option<Framing>,
     mode: Option<u32>,
-    limit: Option<usize>,
-}
-
-impl Default for ListenerBuilder {
-    fn default() -> Self {
-        Self { framing: Framing::Chunked, mode: None, limit: None }
-    }
+    limits: Limits,
 }
 
 impl ListenerBuilder {
-    /// How the clients send messages; chunked unless set.
+    /// How the clients send messages. `None` finds out from the first call of each, as it does unless set.
     #[must_use]
-    pub fn framing(mut self, framing: Framing) -> Self {
-        self.framing = framing;
+    pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
+        self.framing = framing.into();
         self
     }
 
@@ -72,10 +67,18 @@ impl ListenerBuilder {
         self
     }
 
-    /// The largest message sent or accepted; unless set 128 MiB, but 16 KiB for a datagram to be sent.
+    /// The largest message sent or accepted; 128 MiB unless set.
     #[must_use]
     pub fn message_limit(mut self, bytes: usize) -> Self {
-        self.limit = Some(bytes);
+        self.limits.message = bytes;
+        self
+    }
+
+    /// The largest response sent as a datagram: what the clients can receive. 16 KiB unless set, as clients of DAOS 0.8
+    /// need it; those of 1.2 to 2.6 can receive 128 KiB.
+    #[must_use]
+    pub fn datagram_limit(mut self, bytes: usize) -> Self {
+        self.limits.datagram = bytes;
         self
     }
 
@@ -88,8 +91,8 @@ impl ListenerBuilder {
         Ok(Listener {
             socket,
             path: Arc::from(path),
-            framing: self.framing,
-            limits: Limits::new(self.framing, self.limit),
+            dialect: Dialect::chosen(self.framing, Framing::Chunked),
+            limits: self.limits,
         })
     }
 }
@@ -115,7 +118,7 @@ impl Listener {
         let accepted = sys::accept(self.socket.as_raw_fd());
         let session = accepted.and_then(|socket| Session::new(socket, Arc::clone(&self.path)));
         let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
-        Ok(Connection::new(session, self.framing, self.limits))
+        Ok(Connection::new(session, self.dialect, self.limits))
     }
 }
 

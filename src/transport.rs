@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 
 use crate::error::Cause;
 use crate::framing::chunked::{Chunks, Progress, Reassembly};
+use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, chunked};
 use crate::sys::{self, Peeked};
 use crate::wire::Encoded;
@@ -162,25 +163,40 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Receives one record. Where it completes a message, `decode` makes of it what the caller wants while the bytes
-/// are still in the buffer; `None` means that more records are to come.
+/// The framing to read a record with that has come from a peer. [`Cause::Closed`] if it is empty because that is the
+/// end of the connection; a datagram may be empty, too.
+#[inline]
+pub fn framing_of(fd: RawFd, dialect: &mut Dialect, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
+    if record.is_empty() && dialect.get() != Some(Framing::Chunked) {
+        match sys::peek(fd) {
+            Peeked::End => return Err(Cause::Closed),
+            // No socket: somebody stands in for recvmsg, and a peer that speaks in chunks sends nothing empty.
+            Peeked::Unknown if dialect.framing() == Framing::Chunked => return Err(Cause::Closed),
+            _ => {}
+        }
+    }
+    Ok(dialect.hear(record, truncated))
+}
+
+/// Receives one record, and learns from the first one what the peer speaks. Where it completes a message, `decode` makes
+/// of it what the caller wants while the bytes are still in the buffer; `None` means that more records are to come.
 #[inline]
 pub fn receive_record<T>(
     fd: RawFd,
-    framing: Framing,
+    dialect: &mut Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
     sys::with_record(|buffer| {
         let record = sys::receive(fd, buffer, first_buffer)?;
+        let bytes = buffer.get(..record.len).unwrap_or_default();
+        let framing = framing_of(fd, dialect, bytes, record.truncated)?;
         if record.truncated {
             return Err(Cause::Truncated { room: buffer.len() });
         }
-        let bytes = buffer.get(..record.len).unwrap_or_default();
         let limit = message.limit();
         match framing {
-            Framing::Datagram if bytes.is_empty() && sys::peek(fd) == Peeked::End => Err(Cause::Closed),
             Framing::Datagram => decode(Received { bytes, limit }).map(Some),
             Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
             Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
@@ -197,14 +213,14 @@ pub fn receive_record<T>(
 #[inline]
 pub fn receive<T>(
     fd: RawFd,
-    framing: Framing,
+    dialect: &mut Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
     mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     mut after_record: impl FnMut(),
 ) -> Result<T, Cause> {
     loop {
-        let received = receive_record(fd, framing, message, first_buffer, &mut decode)?;
+        let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {
             return Ok(received);

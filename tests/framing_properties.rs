@@ -361,13 +361,10 @@ proptest! {
 
 #[test]
 fn limits_of_a_program_and_without_one() {
-    let limits = |framing, chosen| {
-        let Limits { send, receive } = Limits::new(framing, chosen);
-        (send, receive)
-    };
-    assert_eq!(limits(Framing::Datagram, None), (16 << 10, 128 << 20));
-    assert_eq!(limits(Framing::Chunked, None), (128 << 20, 128 << 20));
-    for framing in [Framing::Datagram, Framing::Chunked] {
-        assert_eq!(limits(framing, Some(5)), (5, 5));
-    }
+    let sent = |limits: Limits| [Framing::Datagram, Framing::Chunked].map(|framing| limits.send(framing));
+    assert_eq!(Limits::default().message, 128 << 20);
+    assert_eq!(sent(Limits::default()), [16 << 10, 128 << 20]);
+    assert_eq!(sent(Limits { message: 5, ..Limits::default() }), [5, 5]);
+    assert_eq!(sent(Limits { message: 5, datagram: 6 }), [5, 5]);
+    assert_eq!(sent(Limits { message: 6, datagram: 5 }), [5, 6]);
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::thread;
 
 use drpc::framing::chunked::{self, Chunks, Reassembly};
+use drpc::framing::dialect::Dialect;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits, datagram};
 use drpc::transport::{self, Pace};
 use drpc::wire::{CallRef, Encoded, ResponseRef};
@@ -195,7 +196,7 @@ fn received<T>(
         let fd = ours.0.as_raw_fd();
         let received = transport::receive(
             fd,
-            framing,
+            &mut Dialect::known(framing),
             &mut message,
             chunked::MAX_RECORD,
             |got| decode(got.within_limit()?),
@@ -268,7 +269,7 @@ fn assert_recorded(id: &str, records: &[Vec<u8>], recorded: &[Value]) {
 /// Verifies that `message` goes out as recorded. A datagram over the limit is refused first, then sent with the
 /// limit raised.
 fn assert_sent(met: &Met, id: &str, framing: Framing, message: &Encoded<'_>, recorded: &[Value]) -> Vec<Vec<u8>> {
-    let limit = Limits::new(framing, None).send;
+    let limit = Limits::default().send(framing);
     let refused = framing == Framing::Datagram && message.len() > datagram::MAX_0_8;
     if refused {
         assert!(met.over_the_limit(id), "{id} is not in the table");
@@ -490,7 +491,7 @@ fn check_go_server(met: &Met, service: &Service, session: &Session, record: &Val
             assert!(reply.is_empty(), "{id}");
             assert_eq!(text(record, "then"), "eof", "{id}");
             let response = ResponseRef { sequence: response.sequence, status: response.status, body: &response.body };
-            let refused = sent(framing, &response.encode(&[]), Limits::new(framing, None).send);
+            let refused = sent(framing, &response.encode(&[]), Limits::default().send(framing));
             assert!(matches!(refused, Err(Cause::TooBig { .. })), "{id}");
         } else {
             check_reply(met, id, framing, Some(response), reply);

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
+use drpc::framing::dialect::Dialect;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::transport::{self, Aftermath, Pace, Received};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
@@ -119,13 +120,15 @@ fn transport_does_not_allocate() {
             let ((), made) = allocations(|| {
                 let call = CallRef { module: 2, method: 207, sequence: 1, body: &body };
                 transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced).unwrap();
-                let mut message = Reassembly::new(1 << 20);
+                let (mut dialect, mut message) = (Dialect::unknown(framing), Reassembly::new(1 << 20));
                 let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
-                let received = transport::receive(server_fd, framing, &mut message, chunked::MAX_RECORD, same, || {});
+                let received =
+                    transport::receive(server_fd, &mut dialect, &mut message, chunked::MAX_RECORD, same, || {});
                 assert_eq!(received, Ok(true));
                 drop(server);
                 let nothing = |_: Received<'_>| Ok(());
-                let end = transport::receive(client_fd, framing, &mut message, chunked::MAX_RECORD, nothing, || {});
+                let end =
+                    transport::receive(client_fd, &mut dialect, &mut message, chunked::MAX_RECORD, nothing, || {});
                 assert_eq!(end, Err(Cause::Closed));
                 let sent = transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced);
                 assert!(matches!(sent, Err(Cause::Os(_))));
@@ -182,7 +185,8 @@ fn the_connection_stays_in_step() {
         cut(&bytes(&call.encode(&[]))).iter().for_each(|record| theirs.send(record));
         let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
         Heap::failing(heap.0, heap.1, || {
-            transport::receive(fd, Framing::Chunked, &mut message, chunked::MAX_RECORD, same, || {})
+            let mut dialect = Dialect::known(Framing::Chunked);
+            transport::receive(fd, &mut dialect, &mut message, chunked::MAX_RECORD, same, || {})
         })
     };
     assert_eq!(receive(long, (0, usize::MAX)), Err(Cause::NoMemory));

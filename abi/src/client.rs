@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
+use ::drpc::framing::dialect::Dialect;
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::ResponseRef;
 use ::drpc::{Cause, Phase, Status, sys};
@@ -164,11 +165,12 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
         (*call).sequence = number.number().into();
         let encoded = Drpc__Call::encode(call, &unknown)?;
         let _turn = Turn::wait(context);
+        let framing = context.dialect().framing();
         transport::send(
             context.fd(),
-            A::FRAMING,
+            framing,
             &encoded,
-            context.limits().send,
+            context.limits().send(framing),
             &mut Pace { context, waits: false },
         )?;
         Ok(number)
@@ -179,8 +181,9 @@ unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::d
 fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<Drpc__Response>) -> Result<(), Cause> {
     loop {
         let owed = context.flags().owes_replies();
+        let framing = context.dialect().framing();
         let mut partial = context.take_partial();
-        let limit = context.limits().receive;
+        let limit = context.limits().message;
         let keep = |message: Received<'_>| {
             let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
@@ -190,7 +193,9 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, limit) }.map(|()| true)
         };
         let received =
-            transport::receive(context.fd(), A::FRAMING, &mut partial, A::RECORD, keep, || pace::run_yield(context));
+            transport::receive(context.fd(), &mut Dialect::known(framing), &mut partial, A::RECORD, keep, || {
+                pace::run_yield(context)
+            });
         match received {
             Ok(true) => return Ok(()),
             Ok(false) => {
@@ -206,7 +211,7 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
 }
 
 fn after_failed_receive<A: Abi>(context: Context<A>, partial: Reassembly, cause: Cause) -> Cause {
-    match Aftermath::of(cause, A::FRAMING) {
+    match Aftermath::of(cause, context.dialect().framing()) {
         Aftermath::InStep => {}
         Aftermath::ReplyOwed => {
             context.flags().owe_reply();

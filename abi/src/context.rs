@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
+use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::{Framing, Limits};
 use ::drpc::{Cause, Sequence, sys};
 
@@ -57,6 +58,8 @@ pub unsafe trait Abi: 'static {
     const RELEASE: Release;
     /// How it sends messages.
     const FRAMING: Framing;
+    /// The largest datagram that its peers can receive.
+    const DATAGRAM: usize;
     /// Its UNIXCOMM_MAXMSGSIZE.
     const RECORD: usize;
     /// The file mode it gives its sockets; none: what the umask leaves.
@@ -177,12 +180,24 @@ impl<A: Abi> Context<A> {
     }
 
     pub(crate) fn limits(self) -> Limits {
-        settings::limits(A::FRAMING)
+        settings::limits(A::DATAGRAM)
+    }
+
+    /// What the client of a session speaks, as far as it is known.
+    pub(crate) fn dialect(self) -> Dialect {
+        Dialect::chosen(self.flags().framing(), A::FRAMING)
+    }
+
+    /// Keeps what has been learnt about the client of a session.
+    pub(crate) fn keep_dialect(self, dialect: Dialect) {
+        if dialect != self.dialect() {
+            self.flags().set_framing(dialect.get());
+        }
     }
 
     /// The message being received: a part of it may have come already.
     pub(crate) fn take_partial(self) -> Reassembly {
-        let limit = self.limits().receive;
+        let limit = self.limits().message;
         if self.flags().has(flags::PARTIAL) {
             self.flags().clear(flags::PARTIAL);
             if let Some(partial) = side_table::PARTIAL.take(self.comm() as usize) {

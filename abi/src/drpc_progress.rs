@@ -229,10 +229,7 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
         entry::report(Phase::Respond, subject, cause);
         let lost = match cause {
             // The caller waits for something.
-            Cause::TooBig { .. }
-            | Cause::Invalid(_)
-            | Cause::NoMemory
-            | Cause::Os(libc::EMSGSIZE | libc::ENOMEM | libc::ENOBUFS) => {
+            Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
                 let (sequence, status) = ((*call.0).sequence, Status::FailedMarshal as c_int);
                 let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
                 let sent = session::respond(session, &raw const instead);
@@ -240,7 +237,7 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
             }
             _ => cause == Cause::TimedOut,
         };
-        if lost && A::FRAMING != Framing::Datagram {
+        if lost && session.dialect().framing() != Framing::Datagram {
             // The end of the connection, then. (Up to 2.6 a caller would take that for success.)
             sys::shut_down(session.fd());
         }

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ::drpc::Framing;
+
 /// A message received in part waits in the side table.
 pub(crate) const PARTIAL: u32 = 1 << 23;
 /// Somebody is sending.
@@ -20,10 +22,15 @@ pub(crate) const CLOSE_ASKED: u32 = 1 << 24;
 /// Of a listener: accepting rests, until when is in the side table.
 pub(crate) const RESTING: u32 = 1 << 25;
 
-/// Replies still to come that nobody waits for, in 5 bits. At the top the count stands still: "many".
-const OWED: u32 = 0x1f << OWED_SHIFT;
+/// Replies still to come that nobody waits for, in 4 bits. At the top the count stands still: "many".
+const OWED: u32 = 0xf << OWED_SHIFT;
 const OWED_SHIFT: u32 = 26;
 const OWED_ONE: u32 = 1 << OWED_SHIFT;
+
+/// The framing, in 2 bits: chosen for a connection or a listener, or learnt from the peer.
+const FRAMING: u32 = DATAGRAM | CHUNKED;
+const DATAGRAM: u32 = 1 << 30;
+const CHUNKED: u32 = 1 << 31;
 
 /// The flags of one connection.
 #[derive(Clone, Copy)]
@@ -48,6 +55,26 @@ impl Flags<'_> {
     /// Clears the flag and says what all flags were before.
     pub(crate) fn clear(self, flag: u32) -> u32 {
         self.0.fetch_and(!flag, Ordering::AcqRel)
+    }
+
+    /// The framing, if it has been chosen or learnt.
+    pub(crate) fn framing(self) -> Option<Framing> {
+        match self.0.load(Ordering::Relaxed) & FRAMING {
+            DATAGRAM => Some(Framing::Datagram),
+            CHUNKED => Some(Framing::Chunked),
+            _ => None,
+        }
+    }
+
+    /// Chooses the framing, or leaves it open.
+    pub(crate) fn set_framing(self, framing: Option<Framing>) {
+        let bits = match framing {
+            Some(Framing::Datagram) => DATAGRAM,
+            Some(Framing::Chunked) => CHUNKED,
+            _ => 0,
+        };
+        // It always changes them.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |flags| Some(flags & !FRAMING | bits));
     }
 
     /// Replies that nobody waits for are still to come.

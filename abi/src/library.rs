@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
-use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Phase, Status, der, sys};
+use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Framing, Phase, Status, der, sys};
 
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::STATUS_VALUES;
@@ -22,6 +22,30 @@ pub enum drpc_log_level {
     DRPC_LOG_INFO = 3,
     /// Everything else.
     DRPC_LOG_DEBUG = 4,
+}
+
+/// How messages are sent and read: DAOS changed that with 2.8.
+#[repr(C)]
+pub enum drpc_framing {
+    /// As the peer does it, which is found out.
+    DRPC_FRAMING_AUTO = 0,
+    /// One datagram for each message: DAOS 0.8 to 2.6.
+    DRPC_FRAMING_DATAGRAM = 1,
+    /// One or more records with a header: DAOS 2.8.
+    DRPC_FRAMING_CHUNKED = 2,
+}
+
+/// What a number of enum drpc_framing asks for, of which `Some(None)` is to find out; `None` for other numbers.
+pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
+    const AUTO: u64 = drpc_framing::DRPC_FRAMING_AUTO as u64;
+    const DATAGRAM: u64 = drpc_framing::DRPC_FRAMING_DATAGRAM as u64;
+    const CHUNKED: u64 = drpc_framing::DRPC_FRAMING_CHUNKED as u64;
+    match number {
+        AUTO => Some(None),
+        DATAGRAM => Some(Some(Framing::Datagram)),
+        CHUNKED => Some(Some(Framing::Chunked)),
+        _ => None,
+    }
 }
 
 /// Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
@@ -115,14 +139,26 @@ pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
 }
 
 /// Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
-/// back to the default: 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8 to 2.6. A larger one to be sent
-/// gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored. In that wire
-/// format more than 256 KiB cannot be received whatever the limit: -DER_TRUNC.
+/// back to the default, 128 MiB. A larger one to be sent gives -DER_OVERFLOW before anything is sent, a larger one that
+/// arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
+/// received whatever the limit: -DER_TRUNC. See drpc_set_max_datagram, too.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_max_message(bytes: usize) -> c_int {
     settings::set_max_message(bytes);
+    0
+}
+
+/// Sets the size in bytes of the largest message that is sent as one datagram from now on, in the whole process: what the
+/// peers can receive, for longer ones they cut without a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB.
+/// 0 goes back to the default, what the releases of this library's line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+/// A larger one to be sent gives -DER_OVERFLOW before anything is sent.
+///
+/// Returns 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_set_max_datagram(bytes: usize) -> c_int {
+    settings::set_max_datagram(bytes);
     0
 }
 
@@ -137,5 +173,19 @@ pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int 
         let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
         site.subject(Subject::Socket(context.fd()));
         sys::set_timeout(context.fd(), Duration::from_millis(ms))
+    })
+}
+
+/// Chooses how messages are sent and read on a context, or by the sessions of a listener.
+///
+/// # Safety
+/// `context` is null or points to a context.
+pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c_int {
+    entry::code::<A>(Phase::Configure, |_| {
+        // SAFETY: the caller's promise.
+        let context = unsafe { Context::<A>::new(context) }?;
+        let chosen = u64::try_from(framing).ok().and_then(self::framing);
+        context.flags().set_framing(chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?);
+        Ok(())
     })
 }

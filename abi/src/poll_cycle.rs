@@ -156,13 +156,15 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     let mut partial = session.take_partial();
     let mut sequence = -1;
-    let limit = session.limits().receive;
+    let limit = session.limits().message;
     let unpack = |message: Received<'_>| {
         let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(-1, |call| call.sequence))
     };
-    let received = transport::receive_record(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack);
+    let mut dialect = session.dialect();
+    let received = transport::receive_record(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
+    session.keep_dialect(dialect);
     if received.is_ok() {
         pace::run_yield(session);
     }
@@ -190,11 +192,13 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
 /// Answers what could not be read as a call. A datagram client is never left without an answer: up to 2.6 it takes
 /// the end of the connection for success.
 fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
-    let datagram = A::FRAMING == Framing::Datagram;
     match cause {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
-        _ if datagram || cause.code(A::RELEASE) == -der::DER_PROTO => {
+        _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, -1, Status::FailedUnmarshalCall),
+        // Who has said nothing that can be understood may be one.
+        _ if session.flags().framing() != Some(Framing::Chunked) => {
+            session.flags().set_framing(Some(Framing::Datagram));
             answer(session, -1, Status::FailedUnmarshalCall);
         }
         _ => {}
@@ -203,7 +207,7 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
 
 /// Answers a call that is not going to be served.
 fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
-    if A::FRAMING == Framing::Datagram {
+    if session.dialect().framing() == Framing::Datagram {
         answer(session, sequence, Status::Failure);
     }
 }

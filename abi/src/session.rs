@@ -64,7 +64,10 @@ pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Con
     let _uncancelled = sys::UncancelledCall::new();
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
-    Ok(session.opened(socket, 0))
+    let session = session.opened(socket, 0);
+    // SAFETY: the session is new, and nobody else has it.
+    unsafe { Context::<A>::new(session) }?.flags().set_framing(listener.flags().framing());
+    Ok(session)
 }
 
 /// Accepts for a caller that wants the session in `*session`.
@@ -101,12 +104,14 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial();
-        let limit = session.limits().receive;
+        let limit = session.limits().message;
         let unpack =
             |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, limit);
         let yielding = || pace::run_yield(session);
-        let received = transport::receive(session.fd(), A::FRAMING, &mut partial, A::RECORD, unpack, yielding);
+        let mut dialect = session.dialect();
+        let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
+        session.keep_dialect(dialect);
         if let Err(Cause::Malformed | Cause::NoMemory) = received {
             // SAFETY: not null, and the caller's promise.
             unsafe { *call = std::ptr::null_mut() };
@@ -134,7 +139,7 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
     })
 }
 
-/// Sends a response, and waits for its turn and for room.
+/// Sends a response, or if it is too large one that says so, and waits for its turn and for room.
 ///
 /// # Safety
 /// `response` points to an initialised response.
@@ -144,7 +149,13 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
         let unknown = message::encoded_unknown(response)?;
         let encoded = Drpc__Response::encode(response, &unknown)?;
         let _turn = Turn::wait(session);
-        send(session, &encoded, true)
+        let sent = send(session, &encoded, true);
+        if sent.is_err_and(Cause::is_too_big) {
+            // The client waits for something.
+            let (sequence, status) = ((*response).sequence, Status::FailedMarshal as i32);
+            send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
+        }
+        sent
     }
 }
 
@@ -156,8 +167,8 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
 }
 
 fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
-    let pace = &mut Pace { context: session, waits };
-    transport::send(session.fd(), A::FRAMING, message, session.limits().send, pace)
+    let (framing, pace) = (session.dialect().framing(), &mut Pace { context: session, waits });
+    transport::send(session.fd(), framing, message, session.limits().send(framing), pace)
 }
 
 /// Gives a reference back.

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use ::drpc::Framing;
-use ::drpc::framing::Limits;
+use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 
 /// No mode chosen.
 pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
 
 static SOCKET_MODE: AtomicU32 = AtomicU32::new(DEFAULT_MODE);
 static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(0);
+static MAX_DATAGRAM: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn set_socket_mode(mode: libc::mode_t) {
     SOCKET_MODE.store(mode, Ordering::Relaxed);
@@ -24,7 +24,15 @@ pub(crate) fn set_max_message(bytes: usize) {
     MAX_MESSAGE.store(bytes, Ordering::Relaxed);
 }
 
-/// The largest messages sent and accepted.
-pub(crate) fn limits(framing: Framing) -> Limits {
-    Limits::new(framing, Some(MAX_MESSAGE.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0))
+pub(crate) fn set_max_datagram(bytes: usize) {
+    MAX_DATAGRAM.store(bytes, Ordering::Relaxed);
+}
+
+/// The largest messages sent and accepted, where `datagram` is what the line's peers can receive.
+pub(crate) fn limits(datagram: usize) -> Limits {
+    let chosen = |size: &AtomicUsize| Some(size.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0);
+    Limits {
+        message: chosen(&MAX_MESSAGE).unwrap_or(DEFAULT_MESSAGE_LIMIT),
+        datagram: chosen(&MAX_DATAGRAM).unwrap_or(datagram),
+    }
 }

@@ -28,9 +28,9 @@ const DEFAULT_RETRIES: u32 = 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
-    framing: Framing,
+    framing: Option<Framing>,
     timeout: Option<Duration>,
-    limit: Option<usize>,
+    limits: Limits,
     pipelining: bool,
     retries: u32,
     thread: bool,
@@ -40,9 +40,9 @@ pub struct ClientBuilder {
 impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
-            framing: Framing::Chunked,
+            framing: None,
             timeout: None,
-            limit: None,
+            limits: Limits::default(),
             pipelining: false,
             retries: DEFAULT_RETRIES,
             thread: false,
@@ -52,10 +52,10 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// How the server expects messages; chunked unless set.
+    /// How the server expects messages. `None` finds out with the first call, as it does unless set.
     #[must_use]
-    pub fn framing(mut self, framing: Framing) -> Self {
-        self.framing = framing;
+    pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
+        self.framing = framing.into();
         self
     }
 
@@ -67,10 +67,18 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest message sent or accepted; unless set 128 MiB, but 16 KiB for a datagram to be sent.
+    /// The largest message sent or accepted; 128 MiB unless set.
     #[must_use]
     pub fn message_limit(mut self, bytes: usize) -> Self {
-        self.limit = Some(bytes);
+        self.limits.message = bytes;
+        self
+    }
+
+    /// The largest call sent as a datagram: what the server can receive. 16 KiB unless set, as servers of DAOS 0.8 need
+    /// it; those of 1.2 to 2.6 can receive 128 KiB.
+    #[must_use]
+    pub fn datagram_limit(mut self, bytes: usize) -> Self {
+        self.limits.datagram = bytes;
         self
     }
 
@@ -112,7 +120,7 @@ impl ClientBuilder {
         Client::with(Settings {
             path: path.as_ref().to_owned(),
             framing: self.framing,
-            limits: Limits::new(self.framing, self.limit),
+            limits: self.limits,
             timeout: self.timeout,
             pipelining: self.pipelining,
             retries: self.retries,

@@ -8,6 +8,7 @@ use super::entry::Ticket;
 use super::settings::Settings;
 use crate::error::Cause;
 use crate::framing::chunked::{self, Reassembly};
+use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
 use crate::message::Response;
 use crate::outbox::Outbox;
@@ -106,10 +107,10 @@ impl Connection {
         sys::connect(&socket, path.as_os_str().as_bytes())?;
         Ok(Self {
             wire: Arc::new(Wire { socket, signal }),
-            framing: *framing,
+            framing: framing.unwrap_or(Framing::Chunked),
             limits: *limits,
             outbox: Outbox::default(),
-            message: Reassembly::new(limits.receive),
+            message: Reassembly::new(limits.message),
             has_answered: false,
         })
     }
@@ -135,13 +136,16 @@ impl Connection {
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
         let (fd, message) = (self.fd(), call.encode(&[]));
-        let sent = self.outbox.send_now(fd, self.framing, &message, self.limits.send).map_err(|cause| match cause {
-            Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
-                Refusal::Connection(cause)
-            }
-            // The socket takes a record as a whole or not at all.
-            _ => Refusal::Call(cause),
-        })?;
+        let sent =
+            self.outbox.send_now(fd, self.framing, &message, self.limits.send(self.framing)).map_err(|cause| {
+                match cause {
+                    Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
+                        Refusal::Connection(cause)
+                    }
+                    // The socket takes a record as a whole or not at all.
+                    _ => Refusal::Call(cause),
+                }
+            })?;
         if sent {
             out(ticket);
             return Ok(());
@@ -164,7 +168,8 @@ impl Connection {
     pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
         loop {
             let (fd, framing) = (self.fd(), self.framing);
-            match transport::receive_record(fd, framing, &mut self.message, chunked::MAX_RECORD, decode) {
+            let dialect = &mut Dialect::known(framing);
+            match transport::receive_record(fd, dialect, &mut self.message, chunked::MAX_RECORD, decode) {
                 Ok(None) => {}
                 Ok(Some(reply)) => {
                     // Whatever memory a large reply took.

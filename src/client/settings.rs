@@ -10,7 +10,8 @@ use crate::log::Log;
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) path: PathBuf,
-    pub(super) framing: Framing,
+    /// How the server expects messages; `None` when that is to be found out.
+    pub(super) framing: Option<Framing>,
     pub(super) limits: Limits,
     /// How long a call may take.
     pub(super) timeout: Option<Duration>,

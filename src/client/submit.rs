@@ -6,6 +6,7 @@ use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
+use crate::framing::Framing;
 use crate::sync::Arc;
 use crate::wire::CallRef;
 
@@ -26,7 +27,7 @@ impl Shared {
         }
         // With the shortest sequence: one that is too large with its own only is told so later.
         let size = CallRef { module, method, sequence: 1, body: &body }.encode(&[]).len();
-        let limit = self.settings.limits.send;
+        let limit = self.settings.limits.send(self.settings.framing.unwrap_or(Framing::Chunked));
         if size > limit {
             return refuse(Cause::TooBig { size: size as u64, limit });
         }

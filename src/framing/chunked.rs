@@ -74,7 +74,7 @@ impl Header {
 
 /// Number of chunks that a message of this size takes.
 #[inline]
-fn chunk_count(total: u64) -> u64 {
+pub(super) fn chunk_count(total: u64) -> u64 {
     total.div_ceil(MAX_DATA as u64).max(1)
 }
 

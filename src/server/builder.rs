@@ -18,6 +18,7 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::Cancel;
 use crate::error::{Cause, Error, Phase};
+use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
 use crate::service::{DuplicateModule, Module, Service};
@@ -55,7 +56,7 @@ pub struct ServerBuilder {
     allowed: HashMap<i32, HashSet<u32>>,
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
-    framing: Framing,
+    framing: Option<Framing>,
     limits: ServerLimits,
     grace: Duration,
     log: Log,
@@ -71,7 +72,7 @@ impl Default for ServerBuilder {
             allowed: HashMap::new(),
             authorise: None,
             threads: None,
-            framing: Framing::Chunked,
+            framing: None,
             limits: ServerLimits::default(),
             grace: GRACE,
             log: Log::default(),
@@ -111,9 +112,9 @@ impl ServerBuilder {
         self
     }
 
-    /// How the clients send messages; chunked unless set.
-    pub fn framing(mut self, framing: Framing) -> Self {
-        self.framing = framing;
+    /// How the clients send messages. `None` finds out from the first call of each, as it does unless set.
+    pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
+        self.framing = framing.into();
         self
     }
 
@@ -221,8 +222,9 @@ impl ServerBuilder {
             counters: Counters::new(modules.iter().map(|(id, _)| *id).collect()),
             service: self.service,
             authorise: self.authorise,
-            framing: self.framing,
-            sizes: Limits::new(self.framing, self.limits.message),
+            // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
+            dialect: Dialect::chosen(self.framing, Framing::Datagram),
+            sizes: Limits { message: self.limits.message, datagram: self.limits.datagram },
             limits: self.limits,
             log: self.log,
             epoll,

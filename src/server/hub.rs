@@ -16,7 +16,8 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
-use crate::framing::{Framing, Limits};
+use crate::framing::Limits;
+use crate::framing::dialect::Dialect;
 use crate::log::Log;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
@@ -64,7 +65,8 @@ pub(super) struct Hub {
     /// What holds for the calls of each module.
     pub(super) terms: HashMap<i32, Terms>,
     pub(super) authorise: Option<Box<Authorise>>,
-    pub(super) framing: Framing,
+    /// What is known of the clients before their first call.
+    pub(super) dialect: Dialect,
     /// Of calls and responses.
     pub(super) sizes: Limits,
     pub(super) limits: ServerLimits,

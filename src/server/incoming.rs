@@ -5,8 +5,10 @@ use std::os::fd::RawFd;
 use crate::error::Cause;
 use crate::framing::Framing;
 use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Progress, Reassembly};
+use crate::framing::dialect::Dialect;
 use crate::message::Call;
-use crate::sys::{self, Peeked};
+use crate::sys;
+use crate::transport;
 use crate::wire::CallRef;
 
 /// What there was to read.
@@ -28,23 +30,18 @@ pub(super) enum Incoming {
         cause: Cause,
     },
     /// A record that makes no sense here, so that others do not either.
-    OutOfStep {
-        /// What is wrong with it.
-        cause: Cause,
-        /// It is what an older client sends, which takes the end of the connection for a success.
-        older: bool,
-    },
+    OutOfStep(Cause),
     /// No more will come.
     End,
 }
 
-/// Reads one record, if there is one; says how many bytes of messages it held.
-pub(super) fn receive(fd: RawFd, framing: Framing, message: &mut Reassembly) -> (Incoming, usize) {
+/// Reads one record, if there is one; says how many bytes of messages it held. The first one tells what the client
+/// speaks.
+pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly) -> (Incoming, usize) {
     let received = sys::with_record(|buffer| {
         let record = sys::receive(fd, buffer, MAX_RECORD)?;
         let bytes = buffer.get(..record.len).unwrap_or_default();
-        Ok(match framing {
-            Framing::Datagram if bytes.is_empty() && sys::peek(fd) == Peeked::End => (Incoming::End, 0),
+        Ok(match transport::framing_of(fd, dialect, bytes, record.truncated)? {
             Framing::Datagram if record.truncated => {
                 (Incoming::Unparsable(Cause::Truncated { room: buffer.len() }), record.len)
             }
@@ -72,7 +69,6 @@ fn datagram(bytes: &[u8], limit: usize) -> Incoming {
 }
 
 fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
-    let first = !message.is_partial();
     match message.push(record) {
         Ok(Progress::Partial) => Incoming::Part,
         Ok(Progress::Complete(bytes)) => {
@@ -86,7 +82,7 @@ fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
             Incoming::Refused { sequence: CallRef::sequence_in(beginning), cause }
         }
         Err(cause @ Cause::NoMemory) => Incoming::Refused { sequence: None, cause },
-        Err(cause) => Incoming::OutOfStep { cause, older: first && CallRef::decode(record).is_ok() },
+        Err(cause) => Incoming::OutOfStep(cause),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::framing::{DEFAULT_MESSAGE_LIMIT, datagram};
+
 /// How much clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
 ///
 /// ```
@@ -19,8 +21,11 @@ pub struct ServerLimits {
     pub sessions: usize,
     /// Sessions of one user other than root; the first call of a further one is answered with a failure. 256.
     pub sessions_per_uid: usize,
-    /// Bytes of a call, and of a response. Unless set 128 MiB, but 16 KiB of a response that is sent as a datagram.
-    pub message: Option<usize>,
+    /// Bytes of a call, and of a response. 128 MiB.
+    pub message: usize,
+    /// Bytes of a response that is sent as a datagram: what the clients can receive. 16 KiB, as clients of DAOS 0.8 need
+    /// it; those of 1.2 to 2.6 can receive 128 KiB.
+    pub datagram: usize,
     /// Bytes of calls of which only a part has come, over all sessions. 256 MiB.
     pub partial_memory: usize,
     /// From the beginning of a call to its end. 30 s.
@@ -40,7 +45,8 @@ impl Default for ServerLimits {
         Self {
             sessions: 4096,
             sessions_per_uid: 256,
-            message: None,
+            message: DEFAULT_MESSAGE_LIMIT,
+            datagram: datagram::MAX_0_8,
             partial_memory: 256 << 20,
             message_time: Duration::from_secs(30),
             reply_time: Duration::from_secs(30),

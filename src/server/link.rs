@@ -9,6 +9,7 @@ use super::remark::{Fault, Remark};
 use super::turn::Turn;
 use crate::error::Cause;
 use crate::framing::chunked::Reassembly;
+use crate::framing::dialect::Dialect;
 use crate::message::Call;
 use crate::outbox::Outbox;
 use crate::request::Answers;
@@ -32,6 +33,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) lane: Lane,
+    /// What the client speaks, and is answered in.
+    pub(super) dialect: Dialect,
     pub(super) message: Reassembly,
     pub(super) outbox: Outbox,
     /// What the session is watched for.
@@ -62,7 +65,8 @@ impl Link {
     pub(super) fn new(session: Session, hub: &Arc<Hub>, refused: bool) -> Self {
         let state = State {
             lane: Lane::new(refused),
-            message: Reassembly::new(hub.sizes.receive),
+            dialect: hub.dialect,
+            message: Reassembly::new(hub.sizes.message),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,

@@ -27,12 +27,8 @@ impl Turn<'_> {
 
     /// Answers what was no call, or not a whole one.
     pub(super) fn answer(&mut self, sequence: i64, status: Status) {
-        self.answer_as(self.hub.framing, sequence, status);
-    }
-
-    pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // The client that does not take it is dealt with as with every response.
-        let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
+        let _ = self.send(&ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
     /// Answers a call that is not handled.
@@ -43,9 +39,9 @@ impl Turn<'_> {
 
     /// Sends the response to a call, or one that says why it cannot be sent.
     pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let sent = self.send(self.hub.framing, response);
+        let sent = self.send(response);
         let (status, remark, fatal) = match sent {
-            Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => {
+            Err(cause) if cause.is_too_big() => {
                 (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
             }
             Err(Cause::NoMemory) => (Status::Failure, Remark::Fault(Fault::NoMemory, None), true),
@@ -64,14 +60,14 @@ impl Turn<'_> {
         sent
     }
 
-    fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
+    fn send(&mut self, response: &ResponseRef<'_>) -> Result<(), Cause> {
         if self.state.deaf {
             return Err(Cause::SessionEnded);
         }
-        let (hub, fd) = (self.hub, self.fd());
+        let (hub, fd, framing) = (self.hub, self.fd(), self.state.dialect.framing());
         let message = response.encode(&[]);
         let len = message.len();
-        match self.state.outbox.send_now(fd, framing, &message, hub.sizes.send) {
+        match self.state.outbox.send_now(fd, framing, &message, hub.sizes.send(framing)) {
             Ok(true) => {}
             Ok(false) => {
                 // Without a body it is too small to matter, and the last one before the session is closed.
@@ -85,7 +81,7 @@ impl Turn<'_> {
                 self.state.outbox.keep(framing, &message, 0)?;
                 self.flush();
             }
-            Err(cause @ (Cause::TooBig { .. } | Cause::Os(libc::EMSGSIZE))) => return Err(cause),
+            Err(cause) if cause.is_too_big() => return Err(cause),
             Err(cause) => {
                 self.broken(cause);
                 return Err(cause);

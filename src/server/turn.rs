@@ -9,7 +9,6 @@ use super::lane::Flight;
 use super::link::{Job, Link, State};
 use super::remark::{Fault, Limit, Remark};
 use crate::error::Cause;
-use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -61,7 +60,8 @@ impl Turn<'_> {
             if self.interest() != Interest::READ {
                 break;
             }
-            let (incoming, bytes) = incoming::receive(self.fd(), self.hub.framing, &mut self.state.message);
+            let (fd, State { dialect, message, .. }) = (self.fd(), &mut *self.state);
+            let (incoming, bytes) = incoming::receive(fd, dialect, message);
             self.hub.counters.bytes_in.add(bytes);
             if !self.state.message.is_partial() {
                 self.state.began = None;
@@ -94,13 +94,10 @@ impl Turn<'_> {
                 self.fail(sequence);
                 self.close();
             }
-            Incoming::OutOfStep { cause, older } => {
+            Incoming::OutOfStep(cause) => {
                 // Once is enough, and the rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
-                }
-                if older {
-                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
                 }
                 self.close();
             }

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use super::errno::KeepErrno;
 use super::socket::check;
 use crate::error::Cause;
 
@@ -31,6 +32,24 @@ pub fn file_at(path: &CStr) -> Result<Option<FileId>, Cause> {
         Err(Cause::Os(libc::ENOENT)) => Ok(None),
         Err(cause) => Err(cause),
     }
+}
+
+/// Which file something is, and since when: the number of a file that has been removed is given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// The file at a path, or the one that a symbolic link there leads to; `None` when that cannot be told.
+pub fn file_stamp(path: &CStr) -> Option<FileStamp> {
+    let _keep = KeepErrno::new();
+    // SAFETY: stat is plain data, which the function fills in.
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    // SAFETY: `path` is a C string and `stat` is valid for writing.
+    check(unsafe { libc::stat(path.as_ptr(), &mut stat) }).ok()?;
+    Some(FileStamp { device: stat.st_dev, inode: stat.st_ino, changed: (stat.st_ctime, stat.st_ctime_nsec) })
 }
 
 /// Removes a file.

@@ -23,7 +23,7 @@ pub use buffer::{RECORD_ROOM, TEXT_ROOM, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use file::{FileId, FileLock, file_at, set_owner, unlink};
+pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
 pub use fork::fork_generation;
 pub use inherited::adopt_listener;
 pub use poll::{PollFd, ms_until, poll, send_timeout, wait_writable, whole_ms};

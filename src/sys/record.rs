@@ -27,8 +27,10 @@ pub enum Peeked {
     End,
     /// A record.
     Data,
-    /// Nothing yet, or nothing that can be told.
+    /// Nothing yet.
     Nothing,
+    /// Nothing that can be told.
+    Unknown,
 }
 
 /// What belongs to one direction of a socket.
@@ -81,7 +83,8 @@ pub fn peek(fd: RawFd) -> Peeked {
             (_, Cause::Os(libc::EINTR)) => {}
             // A reset is told once, before the records that came earlier.
             (_, Cause::Os(libc::ECONNRESET)) if !reset => reset = true,
-            _ => return Peeked::Nothing,
+            (_, Cause::Os(libc::EAGAIN)) => return Peeked::Nothing,
+            _ => return Peeked::Unknown,
         }
     }
 }

@@ -235,7 +235,8 @@ fn errors_of_a_connection_say_what_to_do() {
     let Set { client, path, .. } = Set::new(&patient().framing(Framing::Datagram));
     let shown = path.display();
     let too_big = client.call(7, 1, &pattern(16 << 10)).unwrap_err().to_string();
-    let limit = "the limit can be changed: drpc_set_max_message, or MAX_MESSAGE of the server or client";
+    let limit =
+        "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client";
     assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384: {limit}"));
 
     let Set { client, server, path, .. } = Set::new(&patient());

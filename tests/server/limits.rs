@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use drpc::framing::DEFAULT_MESSAGE_LIMIT;
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Framing, LimitStats, Log, Response, Server, ServerBuilder, ServerLimits, Status};
 use prost::Message;
@@ -80,7 +79,7 @@ fn a_client_beyond_the_sessions_is_accepted_when_one_ends() {
 fn a_call_that_is_too_large_is_answered() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
-        let (lines, limits) = (Lines::default(), ServerLimits { message: Some(1000), ..ServerLimits::default() });
+        let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
         let server = limited(limits).framing(framing).log(lines.log()).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
@@ -93,7 +92,7 @@ fn a_call_that_is_too_large_is_answered() {
     }
     // The first of several records is enough to tell.
     let (_dir, path) = place();
-    let limits = ServerLimits { message: Some(2 * MAX_DATA), ..ServerLimits::default() };
+    let limits = ServerLimits { message: 2 * MAX_DATA, ..ServerLimits::default() };
     let server = limited(limits).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -128,7 +127,7 @@ fn a_datagram_that_is_cut_is_answered() {
 fn a_response_that_is_too_large_is_replaced() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
-        let (lines, limits) = (Lines::default(), ServerLimits { message: Some(1000), ..ServerLimits::default() });
+        let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
         let (later, taken) = Later::new(false);
         let builder = limited(limits).module(later).framing(framing).log(lines.log());
         let server = builder.bind(&path).unwrap();
@@ -144,33 +143,28 @@ fn a_response_that_is_too_large_is_replaced() {
     }
 }
 
-/// Without a limit of the program's own a datagram is sent only if every client can take it.
+/// Unless told otherwise a datagram is sent only if every client can take it. Chunks have no such limit.
 #[test]
 fn datagrams_have_a_limit_of_their_own() {
-    let (_dir, path) = place();
-    let server = limited(ServerLimits::default()).framing(Framing::Datagram).bind(&path).unwrap();
-    server.start().unwrap();
-    let client = Raw::connect(&path, Framing::Datagram);
-    assert_eq!(client.call(ECHO, 1, 1, &pattern(16_000)).body.len(), 16_000);
-    assert_eq!(client.call(ECHO, 1, 2, &pattern(17_000)).status(), Status::FailedMarshal);
-}
-
-/// Whatever is chosen holds for both directions, also the number that holds for calls by itself.
-#[test]
-fn a_limit_that_is_chosen_is_for_datagrams_too() {
-    let (_dir, path) = place();
-    let limits = ServerLimits { message: Some(DEFAULT_MESSAGE_LIMIT), ..ServerLimits::default() };
-    let server = limited(limits).framing(Framing::Datagram).bind(&path).unwrap();
-    server.start().unwrap();
-    let client = Raw::connect(&path, Framing::Datagram);
-    assert_eq!(client.call(ECHO, 1, 1, &pattern(17_000)).body.len(), 17_000);
+    for (datagram, status) in [(16 << 10, Status::FailedMarshal), (128 << 10, Status::Success)] {
+        let (_dir, path) = place();
+        let limits = ServerLimits::default();
+        assert_eq!(limits.datagram, 16 << 10);
+        let server = limited(ServerLimits { datagram, ..limits }).bind(&path).unwrap();
+        server.start().unwrap();
+        let client = Raw::connect(&path, Framing::Datagram);
+        assert_eq!(client.call(ECHO, 1, 1, &pattern(16_000)).body.len(), 16_000);
+        assert_eq!(client.call(ECHO, 1, 2, &pattern(17_000)).status(), status);
+        let client = Raw::connect(&path, Framing::Chunked);
+        assert_eq!(client.call(ECHO, 1, 1, &pattern(17_000)).body.len(), 17_000);
+    }
 }
 
 /// One that no socket takes costs neither the connection nor the responses that wait with it.
 #[test]
 fn a_datagram_that_no_socket_takes_is_replaced() {
     let (_dir, path) = place();
-    let limits = ServerLimits { message: Some(8 << 20), ..ServerLimits::default() };
+    let limits = ServerLimits { message: 8 << 20, datagram: 8 << 20, ..ServerLimits::default() };
     let (later, taken) = Later::new(true);
     let server = Server::builder().module(later).framing(Framing::Datagram).limits(limits).bind(&path).unwrap();
     server.start().unwrap();

@@ -11,6 +11,7 @@ use std::mem::offset_of;
 
 use ::drpc::Framing;
 use ::drpc::der::{self, Release};
+use ::drpc::framing::datagram;
 use drpc_abi::Abi;
 use drpc_abi::context::{Head, Yielder, drpc_handler_t, unixcomm};
 
@@ -25,6 +26,7 @@ unsafe impl Abi for V0_8 {
 
     const RELEASE: Release = Release::V0_8;
     const FRAMING: Framing = Framing::Datagram;
+    const DATAGRAM: usize = datagram::MAX_0_8;
     const RECORD: usize = connection::UNIXCOMM_MAXMSGSIZE;
     const SOCKET_MODE: Option<u32> = None;
     const LISTENER_BROKEN: i32 = der::DER_UNKNOWN;

@@ -12,6 +12,7 @@ use std::mem::offset_of;
 
 use ::drpc::Framing;
 use ::drpc::der::{self, Release};
+use ::drpc::framing::datagram;
 use drpc_abi::Abi;
 use drpc_abi::context::{Head, Yielder, drpc_handler_t, unixcomm};
 
@@ -26,6 +27,7 @@ unsafe impl Abi for V2_8 {
 
     const RELEASE: Release = Release::V2_8;
     const FRAMING: Framing = Framing::Chunked;
+    const DATAGRAM: usize = datagram::MAX_2_6;
     const RECORD: usize = drpc_types::UNIXCOMM_MAXMSGSIZE;
     const SOCKET_MODE: Option<u32> = Some(0o600);
     const LISTENER_BROKEN: i32 = der::DER_MISC;

@@ -29,3 +29,16 @@ pub unsafe extern "C" fn drpc_set_timeout(ctx: *mut drpc, ms: c_int) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { library::set_timeout::<V2_8>(ctx, ms) }
 }
+
+/// Chooses how messages are sent and read on a context: one of enum drpc_framing. A listener hands it on to the sessions
+/// that are accepted from then on; unless told otherwise each finds out from its client's first call, and answers alike.
+///
+/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum.
+///
+/// # Safety
+/// `ctx` is null or points to a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_set_framing(ctx: *mut drpc, framing: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { library::set_framing::<V2_8>(ctx, framing) }
+}

@@ -15,9 +15,9 @@ use super::server::cause;
 use crate::context::Abi;
 use crate::drpc_pb_c::Drpc__Response;
 use crate::entry;
-use crate::log;
 use crate::memory;
 use crate::message::{self, Message};
+use crate::{library, log};
 
 /// A client, for any number of threads.
 pub struct drpc_client {
@@ -39,11 +39,18 @@ pub enum drpc_client_option {
     DRPC_CLIENT_PIPELINING = 2,
     /// How often a call may connect anew when the server has gone. Unless set 3.
     DRPC_CLIENT_RETRIES = 3,
-    /// Size of a message in bytes, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of
-    /// DAOS 0.8.
+    /// Size of a message in bytes, sent or received. Unless set 128 MiB.
     DRPC_CLIENT_MAX_MESSAGE = 4,
     /// 1 starts a thread that does what drpc_client_dispatch does. Unless set 0: the library has no thread.
     DRPC_CLIENT_THREAD = 5,
+    /// Size in bytes of a call that is sent as one datagram: what the server can receive, for longer ones it cuts without
+    /// a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
+    /// line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+    DRPC_CLIENT_MAX_DATAGRAM = 6,
+    /// How the server expects messages, one of enum drpc_framing. Unless set what the environment variable DRPC_FRAMING
+    /// says ("datagram", "chunked" or "auto"), or else DRPC_FRAMING_AUTO in libdrpc-2.8, DRPC_FRAMING_DATAGRAM in
+    /// libdrpc-0.8.
+    DRPC_CLIENT_FRAMING = 7,
 }
 
 /// Options of one call. Set `size` to sizeof(struct drpc_call_options) and what is not used to 0.
@@ -69,7 +76,8 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 /// # Safety
 /// `path` is null or a C string, `client` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
-    let builder = Client::builder().framing(A::FRAMING).log(::drpc::Log::to(log::from_core));
+    let builder =
+        Client::builder().framing(A::FRAMING).datagram_limit(A::DATAGRAM).log(::drpc::Log::to(log::from_core));
     let make = |path| drpc_client { path, release: A::RELEASE, builder: Mutex::new(builder), client: OnceLock::new() };
     // SAFETY: the caller's promise.
     unsafe { object::create::<A, _>(path, client, make) }
@@ -147,14 +155,24 @@ fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<ClientBuilde
         DRPC_CLIENT_MAX_MESSAGE if value == 0 => return Err(IMPOSSIBLE),
         DRPC_CLIENT_MAX_MESSAGE => builder.message_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
         DRPC_CLIENT_THREAD => builder.thread(value == 1),
+        DRPC_CLIENT_MAX_DATAGRAM if value == 0 => return Err(IMPOSSIBLE),
+        DRPC_CLIENT_MAX_DATAGRAM => builder.datagram_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
+        DRPC_CLIENT_FRAMING => builder.framing(library::framing(value).ok_or(IMPOSSIBLE)?),
     })
 }
 
 use drpc_client_option::*;
 
 /// Every option.
-const OPTIONS: [drpc_client_option; 5] =
-    [DRPC_CLIENT_TIMEOUT, DRPC_CLIENT_PIPELINING, DRPC_CLIENT_RETRIES, DRPC_CLIENT_MAX_MESSAGE, DRPC_CLIENT_THREAD];
+const OPTIONS: [drpc_client_option; 7] = [
+    DRPC_CLIENT_TIMEOUT,
+    DRPC_CLIENT_PIPELINING,
+    DRPC_CLIENT_RETRIES,
+    DRPC_CLIENT_MAX_MESSAGE,
+    DRPC_CLIENT_THREAD,
+    DRPC_CLIENT_MAX_DATAGRAM,
+    DRPC_CLIENT_FRAMING,
+];
 
 /// Connects, unless the client is connected. Calls do that too when the connection has been lost, but not before the
 /// first drpc_client_connect nor after drpc_client_close.

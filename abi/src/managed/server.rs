@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Framing, Phase, Server};
+use ::drpc::{Cause, Phase, Server};
 
 use super::handler::Handler;
 use super::object::{self, Endpoint};
@@ -25,7 +25,8 @@ use crate::entry;
 pub struct drpc_server {
     path: CString,
     release: Release,
-    framing: Framing,
+    /// The largest datagram that the peers of the line can receive.
+    datagram: usize,
     settings: Mutex<Settings>,
     /// Held by the thread that makes the socket.
     binding: Mutex<()>,
@@ -83,8 +84,7 @@ pub enum drpc_server_option {
     DRPC_SERVER_MAX_SESSIONS = 7,
     /// Sessions at once of one user other than root; the call of another one is refused. Unless set 256.
     DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
-    /// Size of a message, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of DAOS
-    /// 0.8.
+    /// Size of a message, sent or received. Unless set 128 MiB.
     DRPC_SERVER_MAX_MESSAGE = 9,
     /// Memory for messages of which only a part has come, all sessions together. Unless set 256 MiB.
     DRPC_SERVER_MAX_PARTIAL = 10,
@@ -100,6 +100,13 @@ pub enum drpc_server_option {
     DRPC_SERVER_IDLE_TIME = 15,
     /// Time for what is going on when drpc_server_stop is called, of which 0 is none. Unless set 30 s.
     DRPC_SERVER_GRACE_TIME = 16,
+    /// Size of a reply that is sent as one datagram: what the clients can receive, for longer ones they cut without a
+    /// word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
+    /// line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+    DRPC_SERVER_MAX_DATAGRAM = 17,
+    /// How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
+    /// call of each.
+    DRPC_SERVER_FRAMING = 18,
 }
 
 /// Makes a server that is to listen at `path`, for the functions of the lines.
@@ -110,7 +117,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
     let make = |path| drpc_server {
         path,
         release: A::RELEASE,
-        framing: A::FRAMING,
+        datagram: A::DATAGRAM,
         settings: Mutex::default(),
         binding: Mutex::default(),
         server: OnceLock::new(),
@@ -161,7 +168,7 @@ impl drpc_server {
         // Not under their lock, as a log line may be written.
         let settings = self.settings().clone();
         let path = Path::new(OsStr::from_bytes(self.path.to_bytes()));
-        let server = settings.listen(self.framing, path).map_err(cause)?;
+        let server = settings.listen(self.datagram, path).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
         if self.stopped.load(Ordering::SeqCst) {

@@ -4,12 +4,12 @@ use std::ffi::{c_int, c_void};
 use std::path::Path;
 use std::time::Duration;
 
-use ::drpc::{Cause, Error, Existing, Framing, Log, Server, ServerBuilder, ServerLimits, Session};
+use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
 use super::handler::Handler;
 use super::server::drpc_server_option::{self, *};
 use super::session::drpc_session;
-use crate::log;
+use crate::{library, log};
 
 /// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
 #[derive(Clone, Default)]
@@ -78,20 +78,20 @@ impl Settings {
         put(&mut self.options, option, value)
     }
 
-    /// Makes the server.
-    pub(crate) fn listen(&self, framing: Framing, path: &Path) -> Result<Server, Error> {
+    /// Makes the server, where `datagram` is what the peers of the line can receive.
+    pub(crate) fn listen(&self, datagram: usize, path: &Path) -> Result<Server, Error> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         if inherits {
-            match self.builder(framing).inherited(Some(path)) {
+            match self.builder(datagram).inherited(Some(path)) {
                 Err(error) if error.cause() == Cause::NotHanded => {}
                 made => return made,
             }
         }
-        self.builder(framing).bind(path)
+        self.builder(datagram).bind(path)
     }
 
-    fn builder(&self, framing: Framing) -> ServerBuilder {
-        let mut builder = Server::builder().framing(framing).log(Log::to(log::from_core));
+    fn builder(&self, datagram: usize) -> ServerBuilder {
+        let mut builder = Server::builder().log(Log::to(log::from_core));
         for handler in &self.handlers {
             builder = builder.module(*handler);
         }
@@ -101,7 +101,7 @@ impl Settings {
         if let Some(authorise) = self.authorise {
             builder = builder.authorise(move |session| authorise.allows(session));
         }
-        let mut limits = ServerLimits::default();
+        let mut limits = ServerLimits { datagram, ..ServerLimits::default() };
         for (option, value) in &self.options {
             builder = option.apply(*value, builder, &mut limits);
         }
@@ -110,7 +110,7 @@ impl Settings {
 }
 
 /// Every option.
-const OPTIONS: [drpc_server_option; 16] = [
+const OPTIONS: [drpc_server_option; 18] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -127,6 +127,8 @@ const OPTIONS: [drpc_server_option; 16] = [
     DRPC_SERVER_MAX_UNSENT,
     DRPC_SERVER_IDLE_TIME,
     DRPC_SERVER_GRACE_TIME,
+    DRPC_SERVER_MAX_DATAGRAM,
+    DRPC_SERVER_FRAMING,
 ];
 
 /// More threads than this are a mistake.
@@ -137,6 +139,7 @@ impl drpc_server_option {
         match self {
             DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
             DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => value <= 1,
+            DRPC_SERVER_FRAMING => library::framing(value).is_some(),
             DRPC_SERVER_MODE => value <= 0o777,
             DRPC_SERVER_OWNER | DRPC_SERVER_GROUP => value < u32::MAX.into(),
             _ => true,
@@ -159,7 +162,9 @@ impl drpc_server_option {
             DRPC_SERVER_GRACE_TIME => return builder.grace(Duration::from_millis(value)),
             DRPC_SERVER_MAX_SESSIONS => limits.sessions = most,
             DRPC_SERVER_MAX_SESSIONS_PER_UID => limits.sessions_per_uid = most,
-            DRPC_SERVER_MAX_MESSAGE => limits.message = Some(most),
+            DRPC_SERVER_MAX_MESSAGE => limits.message = most,
+            DRPC_SERVER_MAX_DATAGRAM => limits.datagram = most,
+            DRPC_SERVER_FRAMING => return builder.framing(library::framing(value).flatten()),
             DRPC_SERVER_MAX_PARTIAL => limits.partial_memory = most,
             DRPC_SERVER_MESSAGE_TIME => limits.message_time = time,
             DRPC_SERVER_REPLY_TIME => limits.reply_time = time,

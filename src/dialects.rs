@@ -1,0 +1,141 @@
+//! What servers speak, as clients in this process have found out, so that the next connection need not.
+//!
+//! A server is known by more than its path: one that takes its place may be of another release, and the file system
+//! gives the number of a file that has been removed to the next one.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::framing::Framing;
+use crate::sys::{self, FileStamp, PATH_MAX};
+
+/// Servers remembered; the one that was learnt first is forgotten for another.
+const MAX_SERVERS: usize = 64;
+
+/// A server at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerId {
+    path: [u8; PATH_MAX],
+    file: FileStamp,
+    pid: i32,
+}
+
+impl ServerId {
+    /// The server at `path` that a socket is connected to; `None` when that cannot be told.
+    pub fn of(path: &CStr, fd: RawFd) -> Option<Self> {
+        let mut id = Self { path: [0; PATH_MAX], file: sys::file_stamp(path)?, pid: sys::peer(fd)?.pid };
+        let bytes = path.to_bytes();
+        id.path.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(id)
+    }
+}
+
+static SERVERS: Mutex<Vec<(ServerId, Framing)>> = Mutex::new(Vec::new());
+
+fn servers() -> MutexGuard<'static, Vec<(ServerId, Framing)>> {
+    SERVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a server speaks, if that has been learnt.
+pub fn recall(server: &ServerId) -> Option<Framing> {
+    servers().iter().find(|(known, _)| known == server).map(|(_, framing)| *framing)
+}
+
+/// Remembers what a server speaks, if there is memory for it.
+pub fn learn(server: ServerId, framing: Framing) {
+    let mut servers = servers();
+    servers.retain(|(known, _)| *known != server);
+    if servers.len() >= MAX_SERVERS {
+        servers.remove(0);
+    }
+    if servers.try_reserve(1).is_ok() {
+        servers.extend([(server, framing)]);
+    }
+}
+
+/// Forgets what has been learnt about the process that a socket is, or was, connected to.
+pub fn forget(fd: RawFd) {
+    if let Some(peer) = sys::peer(fd) {
+        servers().retain(|(known, _)| known.pid != peer.pid);
+    }
+}
+
+/// The framing that the user asks for in the environment variable `DRPC_FRAMING`, else `default`; `None` is to find out.
+/// Another value is told to `complain`.
+pub fn from_environment(default: Option<Framing>, complain: impl FnOnce(&CStr)) -> Option<Framing> {
+    let named = |value: &CStr| match value.to_bytes() {
+        b"datagram" => Some(Framing::Datagram),
+        b"chunked" => Some(Framing::Chunked),
+        b"auto" => None,
+        _ => {
+            complain(value);
+            default
+        }
+    };
+    sys::secure_variable(c"DRPC_FRAMING", named).unwrap_or(default)
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::ffi::CString;
+    use std::fs;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+
+    fn server(path: &Path) -> Socket {
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+        socket.listen(16).unwrap();
+        socket
+    }
+
+    fn id(path: &Path) -> (ServerId, Socket) {
+        let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        client.connect(&SockAddr::unix(path).unwrap()).unwrap();
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        (ServerId::of(&path, client.as_raw_fd()).unwrap(), client)
+    }
+
+    /// One test, as there is one memory and `forget` goes by the process.
+    #[test]
+    fn a_server_is_remembered_until_it_changes_or_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        let first = server(&path);
+        let (known, client) = id(&path);
+        assert_eq!(recall(&known), None);
+        learn(known, Framing::Datagram);
+        assert_eq!(recall(&id(&path).0), Some(Framing::Datagram));
+        learn(known, Framing::Chunked);
+        assert_eq!(recall(&known), Some(Framing::Chunked));
+        // Another path, another file, another process.
+        let other = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &other).unwrap();
+        assert_eq!(recall(&id(&other).0), None);
+        assert_eq!(recall(&ServerId { pid: known.pid + 1, ..known }), None);
+        fs::remove_file(&path).unwrap();
+        drop(first);
+        let _second = server(&path);
+        assert_eq!(recall(&id(&path).0), None);
+        // As many as there is room for, and then the oldest goes.
+        for i in 1..MAX_SERVERS as i32 {
+            learn(ServerId { pid: -i, ..known }, Framing::Datagram);
+        }
+        assert_eq!(recall(&known), Some(Framing::Chunked));
+        learn(ServerId { pid: i32::MIN, ..known }, Framing::Datagram);
+        assert_eq!(recall(&known), None);
+        assert_eq!(servers().len(), MAX_SERVERS);
+        learn(known, Framing::Chunked);
+        forget(client.as_raw_fd());
+        assert_eq!(recall(&known), None);
+        assert_eq!(servers().len(), MAX_SERVERS - 1);
+    }
+}

@@ -1,0 +1,143 @@
+//! Which framing a peer uses, told by what it sends. Free of I/O.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use super::Framing;
+use super::chunked::{Header, MAX_DATA, chunk_count};
+use crate::wire::CallRef;
+
+/// Messages from this size on are not taken for chunked ones, whatever their header says.
+const TOTAL_END: u64 = 1 << 40;
+
+/// What the first record of a peer can be the beginning of; `None` if it is neither.
+///
+/// A record that could be both is taken for a chunk. `docs/wire.md` shows that no call is one, but for calls of module 0
+/// and calls that no known sender writes.
+#[inline]
+pub fn detect(record: &[u8]) -> Option<Framing> {
+    if is_first_chunk(record) {
+        Some(Framing::Chunked)
+    } else if CallRef::decode(record).is_ok() {
+        Some(Framing::Datagram)
+    } else {
+        None
+    }
+}
+
+/// The record can be the first one of a message in chunks, as a known sender cuts it.
+#[inline]
+pub fn is_first_chunk(record: &[u8]) -> bool {
+    let Some((Header { total, data, index, count }, rest)) = Header::split(record) else { return false };
+    index == 0
+        && total < TOTAL_END
+        && u64::from(count) == chunk_count(total)
+        && data == total.min(MAX_DATA as u64)
+        && data <= rest.len() as u64
+}
+
+/// The framing of a peer that speaks first, as far as it is known: its first record tells, and then it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    heard: bool,
+    framing: Framing,
+}
+
+impl Dialect {
+    /// The peer uses this framing.
+    pub const fn known(framing: Framing) -> Self {
+        Self { heard: true, framing }
+    }
+
+    /// It is not known yet. What cannot be told apart is taken for the framing `own`.
+    pub const fn unknown(own: Framing) -> Self {
+        Self { heard: false, framing: own }
+    }
+
+    /// The framing chosen for a peer, or one that is not known yet.
+    pub fn chosen(framing: Option<Framing>, own: Framing) -> Self {
+        framing.map_or(Self::unknown(own), Self::known)
+    }
+
+    /// The framing, if it is known.
+    #[inline]
+    pub fn get(self) -> Option<Framing> {
+        self.heard.then_some(self.framing)
+    }
+
+    /// The framing to answer in.
+    #[inline]
+    pub fn framing(self) -> Framing {
+        self.framing
+    }
+
+    /// Learns from a record, which the kernel has cut or not, and returns the framing to read it with.
+    #[inline]
+    pub fn hear(&mut self, record: &[u8], truncated: bool) -> Framing {
+        if !self.heard {
+            // No chunk is larger than what there is room for.
+            let told = if truncated { Some(Framing::Datagram) } else { detect(record) };
+            if let Some(framing) = told {
+                *self = Self::known(framing);
+            }
+        }
+        self.framing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::chunked::{Chunks, MAX_RECORD};
+
+    fn chunk(header: Header, data: usize) -> Vec<u8> {
+        [&header.to_bytes()[..], &vec![0x22; data]].concat()
+    }
+
+    #[test]
+    fn the_first_chunk_of_every_size_is_one() {
+        for total in
+            [0, 1, MAX_DATA - 1, MAX_DATA, MAX_DATA + 1, 5 * MAX_DATA, 5 * MAX_DATA + 1, TOTAL_END as usize - 1]
+        {
+            let (header, range) = Chunks::new(total).unwrap().next().unwrap();
+            let record = chunk(header, range.len());
+            assert_eq!(detect(&record), Some(Framing::Chunked), "{total}");
+            assert!(!is_first_chunk(&record[..record.len() - 1]), "{total}");
+        }
+    }
+
+    #[test]
+    fn what_no_sender_begins_with_is_no_first_chunk() {
+        let good = Header { total: 100, data: 100, index: 0, count: 1 };
+        let large = Header { total: 200_000, data: MAX_DATA as u64, index: 0, count: 2 };
+        assert!([good, large].iter().all(|header| is_first_chunk(&chunk(*header, MAX_DATA))));
+        let bad = [
+            Header { index: 1, ..good },
+            Header { count: 0, ..good },
+            Header { count: 2, ..good },
+            Header { data: 99, ..good },
+            Header { data: 101, ..good },
+            Header { total: 101, ..good },
+            Header { index: 1, ..large },
+            Header { count: 1, ..large },
+            Header { data: MAX_DATA as u64 - 1, ..large },
+            Header { data: 200_000, ..large },
+            Header { total: TOTAL_END, data: MAX_DATA as u64, index: 0, count: chunk_count(TOTAL_END) as u32 },
+        ];
+        for header in bad {
+            assert!(!is_first_chunk(&chunk(header, MAX_RECORD)), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_record_that_tells_decides() {
+        let call = [0x08, 0x02, 0x10, 0x01];
+        let mut dialect = Dialect::unknown(Framing::Chunked);
+        assert_eq!((dialect.hear(b"\xff?", false), dialect.get()), (Framing::Chunked, None));
+        assert_eq!((dialect.hear(&call, false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
+        let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
+        assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
+        assert_eq!(Dialect::unknown(Framing::Datagram).hear(&chunk, false), Framing::Chunked);
+        assert_eq!(Dialect::unknown(Framing::Chunked).hear(&chunk, true), Framing::Datagram);
+        assert_eq!(Dialect::known(Framing::Chunked).hear(&call, false), Framing::Chunked);
+        assert_eq!(Dialect::chosen(None, Framing::Datagram).get(), None);
+    }
+}
