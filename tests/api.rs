@@ -106,10 +106,10 @@ fn bodies_of_every_size_come_back() {
     let sizes = [0, 1, 16_374, 16_375].into_iter().chain(around_a_chunk);
     for framing in FRAMINGS {
         let (_dir, path) = place();
-        let listener = Listener::builder().framing(framing).message_limit(64 << 20).bind(&path).unwrap();
+        let listener = Listener::builder().datagram_limit(1 << 20).bind(&path).unwrap();
         let server = serve(listener);
         let client =
-            Client::builder().framing(framing).message_limit(64 << 20).timeout(PATIENCE).connect(&path).unwrap();
+            Client::builder().framing(framing).datagram_limit(1 << 20).timeout(PATIENCE).connect(&path).unwrap();
         let long = if framing == Framing::Chunked { vec![1 << 20, 16 << 20] } else { vec![] };
         for (sequence, size) in (1..).zip(sizes.clone().chain(long)) {
             let body = pattern(size);
@@ -239,13 +239,15 @@ fn half_a_message_is_told_from_the_end() {
 }
 
 #[test]
-fn too_large_a_response_is_not_sent() {
+fn too_large_a_response_is_replaced() {
     for framing in FRAMINGS {
         let (mut session, client, _dir) = with_raw_client(framing, Some(100));
         let reply = |len| Response { sequence: 1, status: 0, body: pattern(len) };
         assert_eq!(reply(96).encoded_len(), 100);
         let too_big = Cause::TooBig { size: 101, limit: 100 };
         assert_eq!(describe(session.reply(&reply(97))), (Phase::Respond, too_big));
+        let instead = client.receive_response(framing);
+        assert_eq!((instead.sequence, instead.status(), instead.body), (1, Status::FailedMarshal, vec![]));
         session.reply(&reply(96)).unwrap();
         assert_eq!(client.receive_response(framing), reply(96));
     }

@@ -4,6 +4,7 @@
 mod callers;
 mod chaos;
 mod child;
+mod dialects;
 mod limits;
 mod modules;
 mod raw;

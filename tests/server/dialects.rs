@@ -1,0 +1,110 @@
+//! Clients of every release on one server.
+
+use drpc::{Framing, Listener, Server, Service, Status};
+
+use crate::modules::{ECHO, Echo, PATIENCE};
+use crate::place;
+use crate::raw::{FRAMINGS, Raw, call, pattern};
+
+#[test]
+fn each_client_is_answered_in_what_it_speaks() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let clients = [Framing::Datagram, Framing::Chunked, Framing::Datagram].map(|framing| Raw::connect(&path, framing));
+    for (sequence, size) in (1..).zip([0, 1, 231, 232, 5_650, 16_000]) {
+        for client in &clients {
+            assert_eq!(client.call(ECHO, 1, sequence, &pattern(size)).body, pattern(size), "{size} bytes");
+        }
+    }
+    assert_eq!(server.stats().handled, 18);
+}
+
+/// What a client said first holds: a bare call among chunks makes no sense, nor does a chunk among datagrams.
+#[test]
+fn a_session_keeps_its_dialect() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let chunk = crate::records::records(Framing::Chunked, b"\x08\x02\x10\x01\x18\x02").remove(0);
+    let client = Raw::connect(&path, Framing::Datagram);
+    assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
+    client.send_record(&chunk);
+    client.assert_reply(-1, Status::FailedUnmarshalCall);
+    assert_eq!(client.call(ECHO, 1, 3, b"third").body, b"third");
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
+    client.send_record(b"\x08\x02\x10\x01\x18\x02");
+    client.assert_end();
+    assert_eq!(server.stats().handled, 3);
+}
+
+/// An older client takes the end of the connection for a success, and sends what has no field to ask for nothing.
+#[test]
+fn what_may_come_from_an_older_client_is_answered() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Datagram);
+    client.send_record(b"no call");
+    client.assert_reply(-1, Status::FailedUnmarshalCall);
+    client.send_record(b"");
+    client.assert_reply(0, Status::UnknownModule);
+    assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
+    // Nor is anything lost for a client of today that begins with nonsense.
+    let client = Raw::connect(&path, Framing::Chunked);
+    client.send_record(&[0xff; 24]);
+    assert_eq!(client.socket().recv(&mut [std::mem::MaybeUninit::uninit(); 64]).unwrap(), 13);
+    assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
+}
+
+/// A server that is told to reads nothing else.
+#[test]
+fn a_framing_that_is_chosen_holds() {
+    for chosen in FRAMINGS {
+        let (_dir, path) = place();
+        let server = Server::builder().module(Echo).framing(chosen).bind(&path).unwrap();
+        server.start().unwrap();
+        for framing in FRAMINGS {
+            let client = Raw::connect(&path, framing);
+            client.send(&call(ECHO, 1, 1, b"?"));
+            match (chosen, framing) {
+                (Framing::Chunked, Framing::Datagram) => client.assert_end(),
+                (Framing::Datagram, Framing::Chunked) => {
+                    assert_eq!(client.socket().recv(&mut [std::mem::MaybeUninit::uninit(); 64]).unwrap(), 13);
+                }
+                _ => client.assert_reply(1, Status::Success),
+            }
+        }
+        assert_eq!(server.stats().handled, 1, "{chosen:?}");
+    }
+}
+
+/// A server that waits for each message itself.
+#[test]
+fn a_listener_tells_its_clients_apart() {
+    let (_dir, path) = place();
+    let listener = Listener::bind(&path).unwrap();
+    let service = Service::new();
+    for framing in FRAMINGS {
+        let client = Raw::connect(&path, framing);
+        let mut connection = listener.accept().unwrap();
+        connection.set_timeout(PATIENCE).unwrap();
+        assert_eq!(connection.framing(), None);
+        for sequence in 1..3 {
+            client.send(&call(ECHO, 1, sequence, &pattern(5_650)));
+            assert!(connection.serve_next(&service).unwrap());
+            client.assert_reply(sequence, Status::UnknownModule);
+            assert_eq!(connection.framing(), Some(framing));
+        }
+    }
+    // What is neither is answered so that an older client understands it.
+    let client = Raw::connect(&path, Framing::Datagram);
+    client.send_record(b"no call");
+    listener.accept().unwrap().serve(&service).unwrap_err();
+    client.assert_reply(-1, Status::FailedUnmarshalCall);
+    client.assert_end();
+    // The end is no call.
+    drop(Raw::connect(&path, Framing::Datagram));
+    assert!(!listener.accept().unwrap().serve_next(&service).unwrap());
+}
