@@ -611,7 +611,8 @@ send_response_tells_every_failure(void **state)
 		syscalls_reset();
 		syscalls_fail(CALL_SENDMSG, 1, errnos[i].error);
 		assert_int_equal(LIBRARY(drpc_send_response(pair.ctx, &resp)), -errnos[i].der);
-		assert_int_equal(calls.count[CALL_SENDMSG], 1);
+		/* What is too large is replaced by what says so. */
+		assert_int_equal(calls.count[CALL_SENDMSG], errnos[i].error == EMSGSIZE ? 2 : 1);
 		assert_string_not_equal(drpc_last_error(), "");
 	}
 	syscalls_reset();

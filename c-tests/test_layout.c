@@ -198,6 +198,8 @@ static void (*const p_set_log)(drpc_log_fn, void *) = drpc_set_log;
 static int (*const p_set_timeout)(struct drpc *, int) = drpc_set_timeout;
 static int (*const p_set_mode)(mode_t) = drpc_set_socket_mode;
 static int (*const p_set_max)(size_t) = drpc_set_max_message;
+static int (*const p_set_datagram)(size_t) = drpc_set_max_datagram;
+static int (*const p_set_framing)(struct drpc *, int) = drpc_set_framing;
 
 #define HERE(pointer) assert_true((pointer) != NULL)
 
@@ -259,6 +261,8 @@ every_symbol_is_there(void **state)
 	HERE(p_set_timeout);
 	HERE(p_set_mode);
 	HERE(p_set_max);
+	HERE(p_set_datagram);
+	HERE(p_set_framing);
 	assert_int_equal(a_module, 4);
 	assert_int_equal(an_agent_method, 101);
 	assert_int_equal(a_mgmt_method, 201);

@@ -186,7 +186,7 @@ size_of_a_reply_unless_set(void **state)
 	managed_end(&managed);
 
 	managed_make(&managed);
-	managed_set(&managed, DRPC_SERVER_MAX_MESSAGE, 30000);
+	managed_set(&managed, DRPC_SERVER_MAX_DATAGRAM, 30000);
 	managed_register(&managed, OTHER, answer_large, NULL);
 	managed_start(&managed);
 	peer = peer_connect(managed.dir.sock);

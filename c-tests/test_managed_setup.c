@@ -115,7 +115,7 @@ functions_of_sessions_and_requests_take_null(void **state)
 static void
 set_refuses_what_it_does_not_know(void **state)
 {
-	static const int unknown[] = {-1, 0, DRPC_SERVER_GRACE_TIME + 1, 1000};
+	static const int unknown[] = {-1, 0, DRPC_SERVER_FRAMING + 1, 1000};
 	struct managed   managed;
 	size_t           i;
 
@@ -137,6 +137,7 @@ set_refuses_impossible_values(void **state)
 		{DRPC_SERVER_REPLACE_STALE, 2},
 		{DRPC_SERVER_INHERIT, 2},
 		{DRPC_SERVER_MODE, 01000},
+		{DRPC_SERVER_FRAMING, DRPC_FRAMING_CHUNKED + 1},
 		{DRPC_SERVER_OWNER, (uint64_t)UINT32_MAX + 1},
 		{DRPC_SERVER_GROUP, (uint64_t)UINT32_MAX + 1},
 	};
@@ -172,6 +173,11 @@ set_takes_every_option(void **state)
 		managed_set(&managed, option, 1);
 		managed_set(&managed, option, 0);
 	}
+	managed_set(&managed, DRPC_SERVER_MAX_DATAGRAM, 1);
+	managed_set(&managed, DRPC_SERVER_MAX_DATAGRAM, 0);
+	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_CHUNKED);
+	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_DATAGRAM);
+	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_AUTO);
 	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 1000);
 	managed_register(&managed, ECHO, managed_echo, NULL);
 	managed_start(&managed);

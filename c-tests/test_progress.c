@@ -907,7 +907,7 @@ header_faults_end_the_session(void **state)
 	static const struct {
 		struct wire_header header;
 		size_t             data;
-		bool               answered;
+		bool               in_chunks;
 	} faults[] = {
 	    {{4, 4, 0, 0}, 4, true},       {{4, 4, 0, 2}, 4, true},    {{4, 4, 1, 1}, 4, true},
 	    {{4, 5, 0, 1}, 5, false},      {{5, 5, 0, 1}, 4, false},   {{TWO, 5, 1, 2}, 5, false},
@@ -926,8 +926,10 @@ header_faults_end_the_session(void **state)
 		assert_true(peer_send_chunk(peer, &faults[i].header, "\0\0\0\0\0", faults[i].data));
 		assert_int_equal(drpc_progress(server.loop, 1000), 0);
 		assert_int_equal(sessions(server.loop), 1);
-		if (faults[i].answered)
-			expect_reply(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
+		/* What may have been a datagram is answered in one, as to an older client the end would be a success. */
+		peer_chunked = faults[i].in_chunks;
+		expect_reply(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
+		peer_chunked = true;
 		assert_true(peer_is_closed(peer));
 		close(peer);
 	}

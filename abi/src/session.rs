@@ -145,18 +145,19 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
 /// `response` points to an initialised response.
 pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc__Response) -> Result<(), Cause> {
     // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    unsafe {
+    let encode_and_send = || unsafe {
         let unknown = message::encoded_unknown(response)?;
-        let encoded = Drpc__Response::encode(response, &unknown)?;
-        let _turn = Turn::wait(session);
-        let sent = send(session, &encoded, true);
-        if sent.is_err_and(Cause::is_too_big) {
-            // The client waits for something.
-            let (sequence, status) = ((*response).sequence, Status::FailedMarshal as i32);
-            send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
-        }
-        sent
+        send(session, &Drpc__Response::encode(response, &unknown)?, true)
+    };
+    let _turn = Turn::wait(session);
+    let sent = encode_and_send();
+    if sent.is_err_and(Cause::is_too_big) {
+        // The client waits for something.
+        // SAFETY: the caller's promise.
+        let (sequence, status) = (unsafe { (*response).sequence }, Status::FailedMarshal as i32);
+        send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
     }
+    sent
 }
 
 /// Sends a response without a body, if that can be done at once.

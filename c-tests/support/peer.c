@@ -12,6 +12,8 @@
 #include "../abi.h"
 #include "patience.h"
 
+bool peer_chunked = ABI_CHUNKED;
+
 static void
 die(const char *what)
 {
@@ -123,7 +125,7 @@ peer_send_message(int fd, const uint8_t *msg, size_t len)
 	struct wire_header header = {.total = len, .chunks = wire_chunks(len)};
 	size_t             done   = 0;
 
-	if (!ABI_CHUNKED)
+	if (!peer_chunked)
 		return peer_send_record(fd, msg, len);
 	for (header.index = 0; header.index < header.chunks; header.index++) {
 		header.size = len - done < WIRE_CHUNK_MAX ? len - done : WIRE_CHUNK_MAX;
@@ -204,7 +206,7 @@ recv_chunks(int fd, size_t *len)
 uint8_t *
 peer_recv_message(int fd, size_t *len)
 {
-	return ABI_CHUNKED ? recv_chunks(fd, len) : recv_datagram(fd, len);
+	return peer_chunked ? recv_chunks(fd, len) : recv_datagram(fd, len);
 }
 
 bool

@@ -1,6 +1,7 @@
 /*
  * The other end of a connection, made of plain system calls: it says exactly
- * the bytes a test wants said, in the dialect of the ABI under test.
+ * the bytes a test wants said, in the dialect of the ABI under test unless the
+ * test wants the other one.
  */
 #ifndef C_TESTS_PEER_H
 #define C_TESTS_PEER_H
@@ -13,6 +14,9 @@
 #include "wire.h"
 
 struct drpc;
+
+/* Whether whole messages are chunked; at first as the ABI has them. */
+extern bool peer_chunked;
 
 /* Two connected sockets, or the end of the program. */
 void peer_pair(int fds[2]);
@@ -31,7 +35,7 @@ bool peer_is_quiet(int fd);
 /* True when the other side has closed, within some seconds. */
 bool peer_is_closed(int fd);
 
-/* Whole messages in the dialect of the ABI. */
+/* Whole messages. */
 bool peer_send_message(int fd, const uint8_t *msg, size_t len);
 /* A malloc'ed message and its length, or NULL. Checks the chunks' headers. */
 uint8_t *peer_recv_message(int fd, size_t *len);

@@ -104,7 +104,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             ..header("daos/drpc_errno.h", "", &["src/der.rs"])
         },
         Header {
-            items: &["drpc_log_level", "drpc_log_fn"],
+            items: &["drpc_framing", "drpc_log_level", "drpc_log_fn"],
             before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\nstruct drpc;\n".into(),
             about: "Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.".into(),
             ..header("drpc/library.h", "", &["abi/src/library.rs", "abi/{line}/src/library.rs"])

@@ -251,11 +251,13 @@ pub unsafe extern "C" fn drpc_recv_call(ctx: *mut drpc, call: *mut *mut Drpc__Ca
 }
 
 /// Sends the response to a call. Several threads may do so on one session: the messages do not mix. Where the socket
-/// has no room, this waits for it, also on a socket made non-blocking.
+/// has no room, this waits for it, also on a socket made non-blocking. It goes out as the client speaks, which its first
+/// call has told (drpc_set_framing).
 ///
 /// Returns 0; `resp` stays the caller's. Otherwise -DER_INVAL if `resp` is NULL, `ctx` is no session, or the body has
-/// a length but no data; -DER_OVERFLOW if the message is too large, and nothing is sent; -DER_NOMEM; -DER_TIMEDOUT
-/// (drpc_set_timeout); else what the error of the socket translates to.
+/// a length but no data; -DER_OVERFLOW if the message is too large (drpc_set_max_message, drpc_set_max_datagram), and the
+/// client is sent DRPC__STATUS__FAILED_MARSHAL in its place; -DER_NOMEM; -DER_TIMEDOUT (drpc_set_timeout); else what
+/// the error of the socket translates to.
 ///
 /// (DAOS: src/common/drpc.c, 2.6 and 2.8.)
 ///

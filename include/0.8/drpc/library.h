@@ -12,6 +12,16 @@
 
 struct drpc;
 
+/** How messages are sent and read: DAOS changed that with 2.8. */
+enum drpc_framing {
+        /** As the peer does it, which is found out. */
+        DRPC_FRAMING_AUTO = 0,
+        /** One datagram for each message: DAOS 0.8 to 2.6. */
+        DRPC_FRAMING_DATAGRAM = 1,
+        /** One or more records with a header: DAOS 2.8. */
+        DRPC_FRAMING_CHUNKED = 2,
+};
+
 /** How much a log line matters. */
 enum drpc_log_level {
         /** Something failed. */
@@ -94,13 +104,23 @@ int drpc_set_socket_mode(mode_t mode);
 
 /**
  * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
- * back to the default: 128 MiB, but 16 KiB to be sent in the wire format of DAOS 0.8 to 2.6. A larger one to be sent
- * gives -DER_OVERFLOW before anything is sent, a larger one that arrives gives it before it is stored. In that wire
- * format more than 256 KiB cannot be received whatever the limit: -DER_TRUNC.
+ * back to the default, 128 MiB. A larger one to be sent gives -DER_OVERFLOW before anything is sent, a larger one that
+ * arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
+ * received whatever the limit: -DER_TRUNC. See drpc_set_max_datagram, too.
  *
  * Returns 0.
  */
 int drpc_set_max_message(size_t bytes);
+
+/**
+ * Sets the size in bytes of the largest message that is sent as one datagram from now on, in the whole process: what the
+ * peers can receive, for longer ones they cut without a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB.
+ * 0 goes back to the default, what the releases of this library's line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+ * A larger one to be sent gives -DER_OVERFLOW before anything is sent.
+ *
+ * Returns 0.
+ */
+int drpc_set_max_datagram(size_t bytes);
 
 /** Version of the library, as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);
@@ -117,6 +137,15 @@ const char *drpc_version(void);
  */
 int drpc_set_timeout(struct drpc *ctx,
                      int ms);
+
+/**
+ * Chooses how messages are sent and read on a context: one of enum drpc_framing. A listener hands it on to the sessions
+ * that are accepted from then on; unless told otherwise each finds out from its client's first call, and answers alike.
+ *
+ * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum.
+ */
+int drpc_set_framing(struct drpc *ctx,
+                     int framing);
 
 #ifdef __cplusplus
 }  // extern "C"

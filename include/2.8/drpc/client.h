@@ -24,13 +24,22 @@ enum drpc_client_option {
         DRPC_CLIENT_PIPELINING = 2,
         /** How often a call may connect anew when the server has gone. Unless set 3. */
         DRPC_CLIENT_RETRIES = 3,
-        /**
-         * Size of a message in bytes, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of
-         * DAOS 0.8.
-         */
+        /** Size of a message in bytes, sent or received. Unless set 128 MiB. */
         DRPC_CLIENT_MAX_MESSAGE = 4,
         /** 1 starts a thread that does what drpc_client_dispatch does. Unless set 0: the library has no thread. */
         DRPC_CLIENT_THREAD = 5,
+        /**
+         * Size in bytes of a call that is sent as one datagram: what the server can receive, for longer ones it cuts without
+         * a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
+         * line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+         */
+        DRPC_CLIENT_MAX_DATAGRAM = 6,
+        /**
+         * How the server expects messages, one of enum drpc_framing. Unless set what the environment variable DRPC_FRAMING
+         * says ("datagram", "chunked" or "auto"), or else DRPC_FRAMING_AUTO in libdrpc-2.8, DRPC_FRAMING_DATAGRAM in
+         * libdrpc-0.8.
+         */
+        DRPC_CLIENT_FRAMING = 7,
 };
 
 /** A token that calls can be given, to be given up from another thread. */

@@ -48,10 +48,7 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_SESSIONS = 7,
         /** Sessions at once of one user other than root; the call of another one is refused. Unless set 256. */
         DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
-        /**
-         * Size of a message, sent or received. Unless set 128 MiB, but 16 KiB to be sent in the wire format of DAOS
-         * 0.8.
-         */
+        /** Size of a message, sent or received. Unless set 128 MiB. */
         DRPC_SERVER_MAX_MESSAGE = 9,
         /** Memory for messages of which only a part has come, all sessions together. Unless set 256 MiB. */
         DRPC_SERVER_MAX_PARTIAL = 10,
@@ -67,6 +64,17 @@ enum drpc_server_option {
         DRPC_SERVER_IDLE_TIME = 15,
         /** Time for what is going on when drpc_server_stop is called, of which 0 is none. Unless set 30 s. */
         DRPC_SERVER_GRACE_TIME = 16,
+        /**
+         * Size of a reply that is sent as one datagram: what the clients can receive, for longer ones they cut without a
+         * word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
+         * line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+         */
+        DRPC_SERVER_MAX_DATAGRAM = 17,
+        /**
+         * How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
+         * call of each.
+         */
+        DRPC_SERVER_FRAMING = 18,
 };
 
 /** A call that its handler has taken, to answer it later. */
