@@ -53,7 +53,7 @@ fn a_client_can_be_refused() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let lines = Lines::default();
-        let builder = Server::builder().module(Echo).framing(framing).log(lines.log());
+        let builder = Server::builder().module(Echo).log(lines.log());
         let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);

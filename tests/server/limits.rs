@@ -57,7 +57,7 @@ fn a_client_beyond_the_sessions_is_accepted_when_one_ends() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let limits = ServerLimits { sessions: 2, ..ServerLimits::default() };
-        let server = limited(limits).framing(framing).bind(&path).unwrap();
+        let server = limited(limits).bind(&path).unwrap();
         server.start().unwrap();
         let mut clients: Vec<Raw> = (0..4).map(|_| Raw::connect(&path, framing)).collect();
         clients.iter().for_each(|client| client.send(&call(ECHO, 1, 1, b"")));
@@ -80,7 +80,7 @@ fn a_call_that_is_too_large_is_answered() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
-        let server = limited(limits).framing(framing).log(lines.log()).bind(&path).unwrap();
+        let server = limited(limits).log(lines.log()).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
         assert_eq!(client.call(ECHO, 1, 1, &pattern(900)).body, pattern(900));
@@ -129,7 +129,7 @@ fn a_response_that_is_too_large_is_replaced() {
         let (_dir, path) = place();
         let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
         let (later, taken) = Later::new(false);
-        let builder = limited(limits).module(later).framing(framing).log(lines.log());
+        let builder = limited(limits).module(later).log(lines.log());
         let server = builder.bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
@@ -258,7 +258,7 @@ fn so_many_calls_at_once() {
         let (_dir, path) = place();
         let (lines, limits) = (Lines::default(), ServerLimits { calls_per_session: 3, ..ServerLimits::default() });
         let (later, taken) = Later::new(true);
-        let server = limited(limits).module(later).framing(framing).log(lines.log()).bind(&path).unwrap();
+        let server = limited(limits).module(later).log(lines.log()).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
         for sequence in 1..=5 {
             client.send(&call(LATER, 1, sequence, b""));
@@ -336,7 +336,7 @@ fn an_idle_session_is_closed() {
         let (_dir, path) = place();
         let (lines, limits) = (Lines::default(), ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() });
         let gate = Gate::default();
-        let builder = limited(limits).module(gate.clone()).framing(framing).log(lines.log());
+        let builder = limited(limits).module(gate.clone()).log(lines.log());
         let server = builder.bind(&path).unwrap();
         server.start().unwrap();
         let busy = Raw::connect(&path, framing);
@@ -362,7 +362,7 @@ fn a_call_that_waits_keeps_its_session() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let limits = ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() };
-        let server = limited(limits).framing(framing).bind(&path).unwrap();
+        let server = limited(limits).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
         for sequence in 1..=2 {
             // From the second time on, the end of the idle time is seen first.

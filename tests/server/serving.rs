@@ -18,7 +18,7 @@ use crate::{await_that, place};
 fn calls_are_served() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
-        let server = Server::builder().module(Echo).framing(framing).bind(&path).unwrap();
+        let server = Server::builder().module(Echo).bind(&path).unwrap();
         server.start().unwrap();
         let clients: Vec<Raw> = (0..10).map(|_| Raw::connect(&path, framing)).collect();
         for sequence in 1..=3 {
@@ -56,7 +56,7 @@ fn calls_of_one_session_are_handled_in_order() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let (later, taken) = Later::new(false);
-        let server = Server::builder().module(later).module(Echo).framing(framing).threads(4).bind(&path).unwrap();
+        let server = Server::builder().module(later).module(Echo).threads(4).bind(&path).unwrap();
         server.start().unwrap();
         let (client, other) = (Raw::connect(&path, framing), Raw::connect(&path, framing));
         for sequence in 1..=3 {
@@ -102,7 +102,7 @@ fn calls_to_a_concurrent_module_are_answered_in_any_order() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let (later, taken) = Later::new(true);
-        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        let server = Server::builder().module(later).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
         for sequence in 1..=5 {
@@ -171,7 +171,7 @@ fn a_request_outlives_its_session_and_its_server() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let (later, taken) = Later::new(true);
-        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        let server = Server::builder().module(later).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
         client.send(&call(LATER, 1, 1, b""));
@@ -191,7 +191,7 @@ fn calls_of_a_client_that_has_gone_are_handled() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let (later, taken) = Later::new(false);
-        let server = Server::builder().module(later).framing(framing).bind(&path).unwrap();
+        let server = Server::builder().module(later).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
         for sequence in 1..=3 {
             client.send(&call(LATER, 1, sequence, b""));
@@ -225,7 +225,7 @@ fn a_handler_that_panics_answers() {
 fn what_is_no_call_is_answered() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
-        let server = Server::builder().module(Echo).framing(framing).bind(&path).unwrap();
+        let server = Server::builder().module(Echo).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
         client.send_message(b"\xff\xff");

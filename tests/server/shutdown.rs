@@ -21,8 +21,7 @@ fn a_shutdown_lets_handlers_finish() {
     for framing in FRAMINGS {
         let (_dir, path) = place();
         let gate = Gate::default();
-        let server =
-            Server::builder().module(gate.clone()).module(Echo).framing(framing).threads(3).bind(&path).unwrap();
+        let server = Server::builder().module(gate.clone()).module(Echo).threads(3).bind(&path).unwrap();
         server.start().unwrap();
         let (client, idle) = (Raw::connect(&path, framing), Raw::connect(&path, framing));
         assert_eq!(idle.call(ECHO, 1, 1, b"").status(), Status::Success);
@@ -72,8 +71,7 @@ fn a_shutdown_has_a_deadline() {
         let (_dir, path) = place();
         let gate = Gate::default();
         let (later, taken) = Later::new(false);
-        let server =
-            Server::builder().module(gate.clone()).module(later).framing(framing).threads(2).bind(&path).unwrap();
+        let server = Server::builder().module(gate.clone()).module(later).threads(2).bind(&path).unwrap();
         server.start().unwrap();
         let clients = [(); 3].map(|()| Raw::connect(&path, framing));
         clients[2].send(&call(LATER, 1, 1, b""));
@@ -311,7 +309,7 @@ fn a_shutdown_under_load_loses_nothing() {
         for framing in FRAMINGS {
             let (_dir, path) = place();
             let finished = Arc::new(AtomicUsize::new(0));
-            let server = Server::builder().module(Tally(Arc::clone(&finished))).framing(framing).bind(&path).unwrap();
+            let server = Server::builder().module(Tally(Arc::clone(&finished))).bind(&path).unwrap();
             server.start().unwrap();
             let succeeded = AtomicUsize::new(0);
             thread::scope(|scope| {
