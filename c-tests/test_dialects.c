@@ -103,6 +103,39 @@ empty_datagram_is_a_call(void **state)
 	peer_chunked = ABI_CHUNKED;
 }
 
+/* Up to 2.6 the end of the connection is a success, so that something has to come before it. */
+static void
+session_that_ends_refuses_what_it_has_not_answered(void **state)
+{
+	struct pair pair;
+	Drpc__Call *call;
+	int         calls;
+	int         chunked;
+	int         i;
+
+	(void)state;
+	for (chunked = 0; chunked < 2; chunked++) {
+		peer_chunked = chunked;
+		for (calls = 1; calls < 4; calls++) {
+			pair = pair_new();
+			exchange_send(pair.peer, ECHO, 0, 1, 10);
+			assert_int_equal(serve_one(&pair, 1, 10), 0);
+			exchange_expect(pair.peer, 1, DRPC__STATUS__SUCCESS, 10);
+			for (i = 0; i < calls; i++) {
+				exchange_send(pair.peer, ECHO, 0, 2 + i, 10);
+				assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+				drpc_call_free(call);
+			}
+			assert_int_equal(drpc_close(pair.ctx), 0);
+			for (i = 0; i < calls && !chunked; i++)
+				exchange_expect(pair.peer, -1, DRPC__STATUS__FAILURE, 0);
+			assert_true(peer_is_closed(pair.peer));
+			close(pair.peer);
+		}
+	}
+	peer_chunked = ABI_CHUNKED;
+}
+
 static void
 end_is_no_call(void **state)
 {
@@ -394,6 +427,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(session_answers_as_its_client_speaks),
 	    unit(empty_datagram_is_a_call),
+	    unit(session_that_ends_refuses_what_it_has_not_answered),
 	    unit(end_is_no_call),
 	    unit(datagram_limit_follows_from_the_line),
 	    unit(session_takes_over_what_its_listener_was_told),

@@ -81,6 +81,8 @@ pub use failure::Failure;
 pub use framing::Framing;
 pub use listener::{Listener, ListenerBuilder};
 pub use log::{Level, Log};
+#[doc(hidden)]
+pub use message::NO_SEQUENCE;
 pub use message::{Call, FILE_DESCRIPTOR_SET, Response, Status};
 pub use request::Request;
 pub use sequence::Sequence;

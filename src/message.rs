@@ -12,7 +12,8 @@ include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drpc.binpb"));
 
 /// The sequence of a response to something that was no call.
-pub(crate) const NO_SEQUENCE: i64 = -1;
+#[doc(hidden)]
+pub const NO_SEQUENCE: i64 = -1;
 
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]

@@ -15,7 +15,7 @@ use ::drpc::{Cause, Sequence, sys};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
 use crate::log::{self, Level};
-use crate::{flags, memory, settings, side_table};
+use crate::{flags, memory, session, settings, side_table};
 
 /// The socket of a context. A block of its own: callers may free it apart from the context.
 #[repr(C)]
@@ -195,6 +195,25 @@ impl<A: Abi> Context<A> {
         }
     }
 
+    /// The client of this session takes its end for a success.
+    fn has_credulous_client(self) -> bool {
+        self.handler().is_some() && self.flags().framing() == Some(Framing::Datagram)
+    }
+
+    /// A call has come on this session.
+    pub(crate) fn owe_answer(self) {
+        if self.has_credulous_client() {
+            self.flags().owe_reply();
+        }
+    }
+
+    /// A call of this session has been answered.
+    pub(crate) fn has_answered(self) {
+        if self.has_credulous_client() {
+            self.flags().reply_came();
+        }
+    }
+
     /// The message being received: a part of it may have come already.
     pub(crate) fn take_partial(self) -> Reassembly {
         let limit = self.limits().message;
@@ -258,6 +277,9 @@ impl<A: Abi> Context<A> {
         }
         drop(self.take_partial());
         self.rest();
+        if self.has_credulous_client() {
+            session::refuse_the_rest(self);
+        }
         let fd = self.fd();
         // One that has been forgotten is not closed; one that cannot be is gone all the same.
         if let Some(cause) = (fd >= 0).then(|| sys::close(fd)).and_then(Result::err) {

@@ -22,7 +22,7 @@ pub(crate) const CLOSE_ASKED: u32 = 1 << 24;
 /// Of a listener: accepting rests, until when is in the side table.
 pub(crate) const RESTING: u32 = 1 << 25;
 
-/// Replies still to come that nobody waits for, in 4 bits. At the top the count stands still: "many".
+/// Of a client: replies still to come that nobody waits for. Of a session: calls not answered yet. In 4 bits. At the top the count stands still: "many".
 const OWED: u32 = 0xf << OWED_SHIFT;
 const OWED_SHIFT: u32 = 26;
 const OWED_ONE: u32 = 1 << OWED_SHIFT;
@@ -79,7 +79,12 @@ impl Flags<'_> {
 
     /// Replies that nobody waits for are still to come.
     pub(crate) fn owes_replies(self) -> bool {
-        self.0.load(Ordering::Relaxed) & OWED != 0
+        self.owed() != 0
+    }
+
+    /// How many, as far as they can be counted.
+    pub(crate) fn owed(self) -> u32 {
+        (self.0.load(Ordering::Relaxed) & OWED) >> OWED_SHIFT
     }
 
     /// One more is to come.

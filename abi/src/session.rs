@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
-use ::drpc::{Cause, Phase, Status, sys};
+use ::drpc::{Cause, NO_SEQUENCE, Phase, Status, sys};
 
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
@@ -112,6 +112,9 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(dialect);
+        if received.is_ok() {
+            session.owe_answer();
+        }
         if let Err(Cause::Malformed | Cause::NoMemory) = received {
             // SAFETY: not null, and the caller's promise.
             unsafe { *call = std::ptr::null_mut() };
@@ -150,6 +153,7 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
         send(session, &Drpc__Response::encode(response, &unknown)?, true)
     };
     let _turn = Turn::wait(session);
+    session.has_answered();
     let sent = encode_and_send();
     if sent.is_err_and(Cause::is_too_big) {
         // The client waits for something.
@@ -165,6 +169,16 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
     send(session, &response.encode(&[]), false)
+}
+
+/// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
+/// 2.6 it takes the end for a success.
+pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
+    for _ in 0..session.flags().owed() {
+        if respond_at_once(session, NO_SEQUENCE, Status::Failure).is_err() {
+            return;
+        }
+    }
 }
 
 fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
