@@ -60,9 +60,19 @@ impl<'a> CallRef<'a> {
     /// The same, and says how many unknown fields there are.
     #[inline]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
+        Self::collect(Fields::new(message))
+    }
+
+    /// Reads a call as protobuf-c before 1.3.2 does, which takes zero for a field number like any other.
+    pub fn decode_with_number_zero(message: &'a [u8]) -> Result<Self, Cause> {
+        Ok(Self::collect(Fields { rest: message, zero: true })?.0)
+    }
+
+    #[inline]
+    fn collect(fields: Fields<'a>) -> Result<(Self, usize), Cause> {
         let mut call = Self::default();
         let mut unknown = 0;
-        for field in Fields::new(message) {
+        for field in fields {
             let field = field?;
             match field.number {
                 1 => call.module = field.int()? as i32,
@@ -259,19 +269,21 @@ impl<'a> Field<'a> {
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
+    /// Zero is a field number.
+    zero: bool,
 }
 
 impl<'a> Fields<'a> {
     /// Iterates over the fields of `message`.
     #[inline]
     pub fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+        Self { rest: message, zero: false }
     }
 
     fn field(&mut self) -> Option<Field<'a>> {
         let (key, value) = self.rest.split_at_checked(varint_len(self.rest, VARINT32_MAX)?)?;
         // Zero is no field number. (Spelt in several bytes protobuf-c lets it pass, and so do we.)
-        if key.first()? & 0xf8 == 0 {
+        if !self.zero && key.first()? & 0xf8 == 0 {
             return None;
         }
         let key = varint(key);
