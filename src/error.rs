@@ -300,7 +300,7 @@ impl Cause {
             (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
             (_, Self::Os(libc::EMSGSIZE)) => "larger than the send buffer of the socket (net.core.wmem_default)",
             (_, Self::NoReply) => "the peer crashed, refused the call, or speaks another release's wire format",
-            (Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
+            (Phase::Call | Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
                 "the peer may speak another release's wire format"
             }
             (_, Self::TooBig { .. }) => {

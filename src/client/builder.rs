@@ -1,13 +1,15 @@
 //! Settings of a client before there is one.
 
+use std::ffi::CStr;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Client;
 use super::settings::Settings;
+use crate::dialects;
 use crate::error::Error;
 use crate::framing::{Framing, Limits};
-use crate::log::Log;
+use crate::log::{Level, Log};
 
 /// How often a call is tried again, unless the program says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
@@ -28,7 +30,8 @@ const DEFAULT_RETRIES: u32 = 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
-    framing: Option<Framing>,
+    /// Unless chosen, the environment says it.
+    framing: Option<Option<Framing>>,
     timeout: Option<Duration>,
     limits: Limits,
     pipelining: bool,
@@ -52,10 +55,14 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// How the server expects messages. `None` finds out with the first call, as it does unless set.
+    /// How the server expects messages. `None` finds out with the first call: it is sent in chunks, and if it is not
+    /// small only after a call that no server executes. A server that reads datagrams rejects these and executes
+    /// nothing; the call goes to it over another connection. The answer is remembered for later connections.
+    ///
+    /// Unless set, the environment variable `DRPC_FRAMING` says it: `datagram`, `chunked`, or `auto` as without it.
     #[must_use]
     pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
-        self.framing = framing.into();
+        self.framing = Some(framing.into());
         self
     }
 
@@ -117,9 +124,13 @@ impl ClientBuilder {
 
     /// A client of the server that listens at `path`, which is not connected yet.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
+        let complain = |value: &CStr| {
+            let line = format_args!("DRPC_FRAMING is {value:?}, which is none of datagram, chunked and auto");
+            self.log.line(Level::Warn, line);
+        };
         Client::with(Settings {
             path: path.as_ref().to_owned(),
-            framing: self.framing,
+            framing: self.framing.unwrap_or_else(|| dialects::from_environment(None, complain)),
             limits: self.limits,
             timeout: self.timeout,
             pipelining: self.pipelining,

@@ -13,7 +13,7 @@ use crate::sync::ThreadId;
 /// The calls that have not ended, and those whose result nobody has taken yet.
 ///
 /// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
-/// connection was lost may have to wait again. Its ticket stays the same, so that it is first in line then.
+/// connection was lost may have to wait again, and so has one whose server had to be asked first what it speaks. Its ticket stays the same, so that it is first in line then.
 pub(super) struct Calls {
     pipelining: bool,
     entries: BTreeMap<Ticket, Entry>,
@@ -90,8 +90,12 @@ impl Calls {
             Some(holder) => line.find(|(_, entry)| entry.by == holder)?,
         };
         let alone = self.out.is_empty() && self.granted == 0;
-        let together = self.pipelining && matches!(entry.wish, Wish::Call { .. });
-        (alone || together).then_some((ticket, entry.wish))
+        let its_turn = match entry.wish {
+            Wish::Call { .. } if self.out.is_undecided() => alone && !self.out.awaits_verdict(),
+            Wish::Call { .. } => alone || self.pipelining,
+            _ => alone,
+        };
+        its_turn.then_some((ticket, entry.wish))
     }
 
     /// Somebody waits for a connection, and cannot go on without.
@@ -130,6 +134,15 @@ impl Calls {
         sequence
     }
 
+    /// Nothing of it is being sent, but what is sent first to a server that may read datagrams.
+    pub(super) fn probe(&mut self, ticket: Ticket) {
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
+            if let Stage::Sending(sequence) = *stage {
+                *stage = Stage::Probing(sequence);
+            }
+        }
+    }
+
     /// It has been sent to its end.
     pub(super) fn sent(&mut self, ticket: Ticket) {
         if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
@@ -139,7 +152,7 @@ impl Calls {
         }
     }
 
-    /// It had its turn, but there was no connection.
+    /// It had its turn, but cannot be sent now.
     pub(super) fn step_back(&mut self, ticket: Ticket) {
         if let Some(entry) = self.entries.get_mut(&ticket) {
             self.granted -= 1;
@@ -148,9 +161,39 @@ impl Calls {
         }
     }
 
-    /// Calls are out.
+    /// Something is out whose answer somebody waits for, or will have to.
     pub(super) fn are_out(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() || self.out.awaits_verdict()
+    }
+
+    /// The connection is new, and it is not known what the server speaks: it has to answer what is sent first before
+    /// anything else is sent.
+    pub(super) fn undecided(&mut self) {
+        self.out.set_undecided(true);
+    }
+
+    /// What the server speaks is known.
+    pub(super) fn decided(&mut self) {
+        self.out.set_undecided(false);
+    }
+
+    /// Nothing can be sent before the server has answered what is out.
+    pub(super) fn await_verdict(&self) -> bool {
+        self.out.awaits_verdict()
+    }
+
+    /// The server reads datagrams, and has executed nothing of what was sent first. That call waits for another
+    /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
+    pub(super) fn rejected(&mut self) {
+        for ticket in self.out.lost() {
+            let Some(entry) = self.entries.get_mut(&ticket) else { continue };
+            if !std::mem::replace(&mut entry.rejected, true) || entry.use_try() {
+                entry.stage = Stage::Waiting;
+                self.line.insert(ticket);
+            } else {
+                self.end(ticket, Err((Phase::Call, Cause::Malformed)));
+            }
+        }
     }
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
@@ -175,7 +218,16 @@ impl Calls {
     /// to come.
     fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
         match whose {
-            Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
+            Whose::Call(ticket) => match self.entries.get_mut(&ticket) {
+                // Whatever the answer says, it has come, and now the call itself can be sent.
+                Some(Entry { stage: stage @ Stage::Probing(_), .. }) => {
+                    if let Stage::Probing(sequence) = std::mem::replace(stage, Stage::Waiting) {
+                        self.out.remove(sequence);
+                    }
+                    self.line.insert(ticket);
+                }
+                _ => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
+            },
             Whose::Nobodys => {}
             Whose::AnyOnes => {
                 for ticket in self.out.give_up() {
@@ -189,7 +241,7 @@ impl Calls {
     /// before anything of it had been sent.
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
         let Some(entry) = self.entries.get(&ticket) else { return };
-        if matches!(entry.stage, Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
+        if matches!(entry.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
             self.out.owe();
         }
         self.end(ticket, Err((phase, cause)));
@@ -206,7 +258,9 @@ impl Calls {
 
     /// The connection took less than the whole of a call, so that no reply on it is for this one.
     pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
-        if let Some(Entry { stage: Stage::Sending(sequence), .. }) = self.entries.get(&ticket) {
+        if let Some(Entry { stage: Stage::Probing(sequence) | Stage::Sending(sequence), .. }) =
+            self.entries.get(&ticket)
+        {
             self.out.remove(*sequence);
             self.lost_one(ticket, cause);
         }
@@ -215,15 +269,23 @@ impl Calls {
     fn lost_one(&mut self, ticket: Ticket, cause: Cause) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
-        let unsent = matches!(entry.stage, Stage::Sending(_));
-        let again = unsent || ended && matches!(entry.wish, Wish::Call { idempotent: true });
-        if again && entry.tries > 0 {
-            entry.tries -= 1;
+        let again = match entry.stage {
+            Stage::Sending(_) => true,
+            // An answer that is none of those known comes from a server that is not to be sent it again.
+            Stage::Probing(_) => ended,
+            _ => ended && matches!(entry.wish, Wish::Call { idempotent: true }),
+        };
+        if again && entry.use_try() {
             entry.stage = Stage::Waiting;
             self.line.insert(ticket);
         } else {
             let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
-            self.end(ticket, Err(if unsent { (Phase::Call, cause) } else { (Phase::Reply, no_reply) }));
+            let failure = match entry.stage {
+                Stage::Sending(_) => (Phase::Call, cause),
+                Stage::Probing(_) => (Phase::Call, no_reply),
+                _ => (Phase::Reply, no_reply),
+            };
+            self.end(ticket, Err(failure));
         }
     }
 
@@ -262,7 +324,7 @@ impl Calls {
             }
             Stage::Waiting => drop((self.line.remove(&ticket), self.connecting.remove(&ticket))),
             Stage::Granted => self.granted -= 1,
-            Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
+            Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
         }
         match &entry.owner {
             Owner::Blocked => {

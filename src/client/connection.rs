@@ -1,15 +1,17 @@
 //! A connection to the server: sends and receives without waiting.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 use super::entry::Ticket;
 use super::settings::Settings;
+use crate::dialects::{self, ServerId};
 use crate::error::Cause;
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::dialect::Dialect;
-use crate::framing::{Framing, Limits};
+use crate::framing::{Framing, Limits, fallback};
 use crate::message::Response;
 use crate::outbox::Outbox;
 use crate::sync::Arc;
@@ -85,13 +87,18 @@ pub(super) enum Reply {
     Response(i64, Result<Response, Cause>),
     /// Something else.
     Spoilt(Cause),
+    /// The server reads datagrams, and has not executed what was sent first.
+    Rejection,
 }
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     wire: Arc<Wire>,
-    framing: Framing,
+    /// What the server speaks, if it is known.
+    framing: Option<Framing>,
+    /// The server, where what it speaks may have to be found out.
+    server: Option<ServerId>,
     limits: Limits,
     outbox: Outbox,
     message: Reassembly,
@@ -100,14 +107,26 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy.
-    pub(super) fn open(settings: &Settings) -> Result<Self, Cause> {
+    /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy. What the
+    /// server speaks is known if somebody has found out before, or if it is the one that `reads_datagrams`.
+    pub(super) fn open(settings: &Settings, reads_datagrams: Option<&ServerId>) -> Result<Self, Cause> {
         let Settings { path, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
         sys::connect(&socket, path.as_os_str().as_bytes())?;
+        let server = match framing {
+            Some(_) => None,
+            None => {
+                CString::new(path.as_os_str().as_bytes()).ok().and_then(|path| ServerId::of(&path, socket.as_raw_fd()))
+            }
+        };
+        let known = server.as_ref().and_then(|server| match reads_datagrams {
+            Some(same) if same == server => Some(Framing::Datagram),
+            _ => dialects::recall(server),
+        });
         Ok(Self {
             wire: Arc::new(Wire { socket, signal }),
-            framing: framing.unwrap_or(Framing::Chunked),
+            framing: framing.or(known),
+            server,
             limits: *limits,
             outbox: Outbox::default(),
             message: Reassembly::new(limits.message),
@@ -119,6 +138,21 @@ impl Connection {
         &self.wire
     }
 
+    /// What the server speaks, if it is known.
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.framing
+    }
+
+    /// The server, where what it speaks had to be found out.
+    pub(super) fn server(&self) -> Option<ServerId> {
+        self.server
+    }
+
+    /// What the server speaks will have to be found out anew.
+    pub(super) fn forget(&self) {
+        dialects::forget(self.fd());
+    }
+
     fn fd(&self) -> RawFd {
         self.wire.socket.as_raw_fd()
     }
@@ -128,6 +162,16 @@ impl Connection {
         !self.outbox.is_empty()
     }
 
+    /// A server that reads datagrams might take the call, in chunks, for another one. (One that is too large for any
+    /// server is refused without asking.)
+    pub(super) fn needs_probe(&self, call: &CallRef<'_>) -> bool {
+        if self.framing.is_some() {
+            return false;
+        }
+        let size = call.encode(&[]).len();
+        size > fallback::SAFE_MESSAGE && size <= self.limits.message
+    }
+
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
     pub(super) fn send(
         &mut self,
@@ -135,22 +179,20 @@ impl Connection {
         ticket: Ticket,
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        let (fd, message) = (self.fd(), call.encode(&[]));
+        let (fd, message, framing) = (self.fd(), call.encode(&[]), self.framing.unwrap_or(Framing::Chunked));
         let sent =
-            self.outbox.send_now(fd, self.framing, &message, self.limits.send(self.framing)).map_err(|cause| {
-                match cause {
-                    Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
-                        Refusal::Connection(cause)
-                    }
-                    // The socket takes a record as a whole or not at all.
-                    _ => Refusal::Call(cause),
+            self.outbox.send_now(fd, framing, &message, self.limits.send(framing)).map_err(|cause| match cause {
+                Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
+                    Refusal::Connection(cause)
                 }
+                // The socket takes a record as a whole or not at all.
+                _ => Refusal::Call(cause),
             })?;
         if sent {
             out(ticket);
             return Ok(());
         }
-        self.outbox.keep(self.framing, &message, ticket).map_err(Refusal::Call)?;
+        self.outbox.keep(framing, &message, ticket).map_err(Refusal::Call)?;
         self.flush(out).map_err(Refusal::Connection)
     }
 
@@ -167,9 +209,15 @@ impl Connection {
     /// The next reply, if it is there as a whole. After an error the connection is of no use.
     pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
         loop {
-            let (fd, framing) = (self.fd(), self.framing);
-            let dialect = &mut Dialect::known(framing);
-            match transport::receive_record(fd, dialect, &mut self.message, chunked::MAX_RECORD, decode) {
+            let known = self.framing;
+            let received = match known {
+                Some(framing) => {
+                    let (fd, dialect) = (self.fd(), &mut Dialect::known(framing));
+                    transport::receive_record(fd, dialect, &mut self.message, chunked::MAX_RECORD, decode)
+                }
+                None => self.receive_first(),
+            };
+            match received {
                 Ok(None) => {}
                 Ok(Some(reply)) => {
                     // Whatever memory a large reply took.
@@ -179,12 +227,27 @@ impl Connection {
                 }
                 Err(cause) if cause.is_would_block() => return Ok(None),
                 Err(Cause::Closed) => return Err(Cause::Closed),
-                Err(cause) if Aftermath::of(cause, framing) == Aftermath::InStep => {
+                Err(cause) if Aftermath::of(cause, known.unwrap_or(Framing::Chunked)) == Aftermath::InStep => {
                     return Ok(Some(Reply::Spoilt(cause)));
                 }
                 Err(cause) => return Err(cause),
             }
         }
+    }
+
+    /// Receives the first record, which tells what the server speaks. One that does not is read as what it should be.
+    fn receive_first(&mut self) -> Result<Option<Reply>, Cause> {
+        let mut verdict = None;
+        let judge = |record: &[u8], _truncated| {
+            verdict = fallback::judge(record);
+            Ok(verdict.unwrap_or(Framing::Chunked))
+        };
+        let received = transport::receive_record_as(self.fd(), judge, &mut self.message, chunked::MAX_RECORD, decode);
+        self.framing = verdict;
+        if let (Some(server), Some(framing)) = (self.server, verdict) {
+            dialects::learn(server, framing);
+        }
+        if verdict == Some(Framing::Datagram) { Ok(Some(Reply::Rejection)) } else { received }
     }
 }
 

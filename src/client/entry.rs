@@ -40,6 +40,8 @@ pub(super) enum Stage {
     Waiting,
     /// It can be sent.
     Granted,
+    /// What is sent first to a server that may read datagrams has been sent for it, under its number.
+    Probing(i32),
     /// It has been handed to the connection, which has not sent all of it.
     Sending(i32),
     /// It has been sent to its end.
@@ -72,6 +74,8 @@ pub(super) struct Entry {
     pub(super) stage: Stage,
     /// How often it may be tried again.
     pub(super) tries: u32,
+    /// A server that reads datagrams has rejected what was sent first for it.
+    pub(super) rejected: bool,
     /// The thread that it comes from.
     pub(super) by: ThreadId,
     pub(super) owner: Owner,
@@ -80,12 +84,19 @@ pub(super) struct Entry {
 impl Entry {
     /// Somebody who waits, in the calling thread or for it.
     pub(super) fn new(wish: Wish, tries: u32, owner: Owner) -> Self {
-        Self { wish, stage: Stage::Waiting, tries, by: ThreadId::current(), owner }
+        Self { wish, stage: Stage::Waiting, tries, rejected: false, by: ThreadId::current(), owner }
     }
 
     /// It is nothing without a connection.
     pub(super) fn needs_connection(&self) -> bool {
         !matches!(self.wish, Wish::Lock(_))
+    }
+
+    /// Uses up one of the tries that are left; false when none is.
+    pub(super) fn use_try(&mut self) -> bool {
+        let left = self.tries > 0;
+        self.tries = self.tries.saturating_sub(1);
+        left
     }
 
     /// It goes on waiting although connecting failed.
@@ -94,10 +105,7 @@ impl Entry {
             // The server is there, and busy.
             (Wish::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
             (Wish::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => true,
-            (Wish::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) if self.tries > 0 => {
-                self.tries -= 1;
-                true
-            }
+            (Wish::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.use_try(),
             _ => false,
         }
     }

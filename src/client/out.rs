@@ -16,6 +16,8 @@ pub(super) struct Out {
     calls: BTreeMap<i32, Ticket>,
     /// Replies that are still to come, and that nobody waits for.
     owed: usize,
+    /// It is not known what the server speaks.
+    undecided: bool,
     counter: i32,
     wrapped: bool,
 }
@@ -34,12 +36,26 @@ pub(super) enum Whose {
 impl Out {
     /// No call yet.
     pub(super) fn new() -> Self {
-        Self { calls: BTreeMap::new(), owed: 0, counter: 1, wrapped: false }
+        Self { calls: BTreeMap::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
     }
 
     /// No call is out.
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Whether it is not known what the server speaks. Until it is, one thing is out at a time.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.undecided
+    }
+
+    pub(super) fn set_undecided(&mut self, undecided: bool) {
+        self.undecided = undecided;
+    }
+
+    /// What the server speaks will be known from the answer to what is out, even if nobody waits for it any more.
+    pub(super) fn awaits_verdict(&self) -> bool {
+        self.undecided && (self.owed > 0 || !self.calls.is_empty())
     }
 
     /// Gives a call the next number that no other one has which is out.
@@ -106,6 +122,7 @@ impl Out {
     /// The connection is gone, and no reply will come.
     pub(super) fn lost(&mut self) -> Vec<Ticket> {
         self.owed = 0;
+        self.undecided = false;
         std::mem::take(&mut self.calls).into_values().collect()
     }
 }

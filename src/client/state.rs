@@ -11,7 +11,9 @@ use super::leader::Leader;
 use super::retry::Retry;
 use super::settings::Settings;
 use crate::cancel::CancelHook;
+use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
+use crate::framing::{Framing, fallback};
 use crate::sync::{Arc, Condvar};
 use crate::wire::CallRef;
 
@@ -25,6 +27,8 @@ pub(super) enum Note {
     Lost(Cause),
     /// There is a connection again.
     Connected,
+    /// The server reads datagrams, so that there has to be another connection.
+    FellBack,
 }
 
 /// What the threads that use a client share. Nothing here waits.
@@ -34,6 +38,8 @@ pub(super) struct State {
     /// The program has connected the client, and has not closed it.
     pub(super) wanted: bool,
     retry: Retry,
+    /// The server that has just said that it reads datagrams.
+    reads_datagrams: Option<ServerId>,
     pub(super) leader: Option<Leader>,
     /// Callers that sleep, and where.
     pub(super) sleepers: BTreeMap<Ticket, Arc<Condvar>>,
@@ -50,6 +56,7 @@ impl State {
             connection: None,
             wanted: false,
             retry: Retry::default(),
+            reads_datagrams: None,
             leader: None,
             sleepers: BTreeMap::new(),
             watched: Watched::default(),
@@ -98,8 +105,12 @@ impl State {
             if !self.retry.is_due(now) {
                 return false;
             }
-            match Connection::open(&self.settings) {
+            match Connection::open(&self.settings, self.reads_datagrams.as_ref()) {
                 Ok(connection) => {
+                    self.reads_datagrams = None;
+                    if connection.framing().is_none() {
+                        self.calls.undecided();
+                    }
                     self.connection = Some(connection);
                     if self.wanted {
                         self.notes.push(Note::Connected);
@@ -117,11 +128,18 @@ impl State {
         true
     }
 
-    /// Sends a call whose turn it is, or as much of it as the socket takes.
+    /// Sends a call whose turn it is, or as much of it as the socket takes. A call that not every server would reject or
+    /// execute is preceded by one that does no harm, while it is not known what the server speaks.
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
-        let Some(connection) = &mut self.connection else { return self.calls.step_back(ticket) };
+        let waits = self.calls.await_verdict();
+        let Some(connection) = self.connection.as_mut().filter(|_| !waits) else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
-        match connection.send(&CallRef { sequence, ..call }, ticket, |ticket| self.calls.sent(ticket)) {
+        let mut first = CallRef { sequence, ..call };
+        if connection.needs_probe(&first) {
+            self.calls.probe(ticket);
+            first = CallRef { sequence, ..fallback::PROBE };
+        }
+        match connection.send(&first, ticket, |ticket| self.calls.sent(ticket)) {
             Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => {
@@ -166,8 +184,16 @@ impl State {
     /// Takes the next reply; false when there is none.
     fn receive_one(&mut self) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
-        match connection.receive()? {
+        let received = connection.receive()?;
+        if connection.framing().is_some() {
+            self.calls.decided();
+        }
+        match received {
             None => return Ok(false),
+            Some(Reply::Rejection) => {
+                self.fall_back();
+                return Ok(true);
+            }
             Some(Reply::Response(sequence, result)) => self.calls.reply(sequence, result)?,
             Some(Reply::Spoilt(cause)) => self.calls.spoilt(cause),
         }
@@ -181,9 +207,17 @@ impl State {
         self.fail(cause, now);
     }
 
+    /// The server reads datagrams, and may have closed its side: the next connection begins with one.
+    fn fall_back(&mut self) {
+        self.reads_datagrams = self.connection.take().and_then(|connection| connection.server());
+        self.notes.push(Note::FellBack);
+        self.calls.rejected();
+    }
+
     /// The connection is of no use any more.
     fn fail(&mut self, cause: Cause, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
+        connection.forget();
         if !connection.has_answered {
             self.retry.failed(now);
         }
@@ -223,6 +257,12 @@ impl State {
             }
             self.abandon(ticket, Cause::TimedOut);
         }
+    }
+
+    /// The largest call that can be sent, as far as that is known.
+    pub(super) fn limit(&self) -> usize {
+        let known = self.connection.as_ref().map_or(self.settings.framing, Connection::framing);
+        self.settings.limits.send(known.unwrap_or(Framing::Chunked))
     }
 
     /// When the pause before the next attempt to connect is over, if anybody waits for it.

@@ -6,7 +6,6 @@ use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
-use crate::framing::Framing;
 use crate::sync::Arc;
 use crate::wire::CallRef;
 
@@ -27,21 +26,24 @@ impl Shared {
         }
         // With the shortest sequence: one that is too large with its own only is told so later.
         let size = CallRef { module, method, sequence: 1, body: &body }.encode(&[]).len();
-        let limit = self.settings.limits.send(self.settings.framing.unwrap_or(Framing::Chunked));
-        if size > limit {
-            return refuse(Cause::TooBig { size: size as u64, limit });
-        }
         let end = options.end(self.settings.timeout);
         let wish = Wish::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.
         let mut submission = Some(Submission { module, method, body, end, hook: None, done });
         let ticket = self.with(|state| {
-            let submission = submission.take_if(|_| state.wanted)?;
+            let limit = state.limit();
+            if size > limit {
+                return Err(Cause::TooBig { size: size as u64, limit });
+            }
+            let submission = submission.take_if(|_| state.wanted).ok_or(Cause::NotConnected)?;
             let ticket = state.add(wish, Owner::Submitted(submission));
             state.advance(Instant::now());
-            Some(ticket)
+            Ok(ticket)
         });
-        let Some(ticket) = ticket else { return refuse(Cause::NotConnected) };
+        let ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err(cause) => return refuse(cause),
+        };
         if let Some(cancel) = options.token() {
             let hook = self.on_cancel(cancel, ticket);
             // A call that has ended needs none any more.

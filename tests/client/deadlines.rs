@@ -222,7 +222,7 @@ fn over_before_it_began() {
 /// The time that the client allows holds for what says nothing else.
 #[test]
 fn the_time_that_the_client_allows() {
-    let Set { client, server, .. } = Set::new(&Client::builder().timeout(MOMENT));
+    let Set { client, server, .. } = Set::new(&patient().timeout(MOMENT));
     assert_eq!(describe(client.call(7, 1, b"slow")), (Phase::Reply, Cause::TimedOut));
     server.call();
     thread::scope(|scope| {

@@ -1,7 +1,10 @@
 //! The client that any number of threads share, with raw servers at the other end.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
+#[path = "../child/mod.rs"]
+mod child;
 mod deadlines;
+mod dialects;
 mod fork;
 #[path = "../peer/mod.rs"]
 mod peer;
@@ -48,8 +51,14 @@ fn accept(listener: &Socket) -> Peer {
     Peer::new(listener.accept().unwrap().0)
 }
 
+/// A client that knows what its server speaks.
 fn patient() -> ClientBuilder {
-    Client::builder().timeout(PATIENCE)
+    finding_out().framing(Framing::Chunked)
+}
+
+/// One that has to find out.
+fn finding_out() -> ClientBuilder {
+    Client::builder().framing(None).timeout(PATIENCE)
 }
 
 /// Makes a call in a thread of its own.

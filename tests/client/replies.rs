@@ -218,7 +218,7 @@ fn a_connection_that_owes_too_much_is_replaced() {
 
 #[test]
 fn errors_of_a_connection_say_what_to_do() {
-    let Set { client, server, path, .. } = Set::new(&Client::builder().timeout(MOMENT).retries(0));
+    let Set { client, server, path, .. } = Set::new(&patient().timeout(MOMENT).retries(0));
     let shown = path.display();
     let call = |body: &[u8]| client.call(7, 1, body).unwrap_err().to_string();
     let late = "the server did not answer within the time that this program allows";

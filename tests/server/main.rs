@@ -3,6 +3,7 @@
 
 mod callers;
 mod chaos;
+#[path = "../child/mod.rs"]
 mod child;
 mod dialects;
 mod limits;
