@@ -14,12 +14,16 @@ use crate::message::Response;
 enum Event {
     /// Somebody calls.
     Call { submitted: bool, idempotent: bool },
-    /// Whoever is next is sent, or begins to be.
-    Send { whole: bool },
+    /// Whoever is next is sent, or begins to be, or a probe is; over a new connection if there is none.
+    Send { whole: bool, large: bool, undecided: bool },
     /// A message goes out to its end.
     Finish(usize),
-    /// A call of these is answered.
+    /// A call of these is answered, or the probe for it.
     Answer(usize),
+    /// An answer begins to come, which tells what the server speaks.
+    Decide,
+    /// The server reads datagrams, and rejects what was sent first.
+    Reject,
     /// One answer comes twice, or late.
     AnswerAgain(i64),
     /// Something comes that does not say what it answers.
@@ -41,9 +45,11 @@ fn event() -> impl Strategy<Value = Event> {
     let unreachable = prop_oneof![Just(Cause::Os(libc::ECONNREFUSED)), Just(Cause::Os(libc::EAGAIN))];
     prop_oneof![
         4 => (any::<bool>(), any::<bool>()).prop_map(|(submitted, idempotent)| Event::Call { submitted, idempotent }),
-        5 => any::<bool>().prop_map(|whole| Event::Send { whole }),
+        5 => any::<[bool; 3]>().prop_map(|[whole, large, undecided]| Event::Send { whole, large, undecided }),
         2 => any::<usize>().prop_map(Event::Finish),
         3 => any::<usize>().prop_map(Event::Answer),
+        1 => Just(Event::Decide),
+        2 => Just(Event::Reject),
         1 => (1..4i64).prop_map(Event::AnswerAgain),
         1 => Just(Event::Unnamed),
         1 => Just(Event::Spoilt),
@@ -68,11 +74,17 @@ struct Known {
 struct Model {
     calls: Calls,
     known: BTreeMap<Ticket, Known>,
+    connected: bool,
+    /// It is not known what the server speaks.
+    undecided: bool,
+    /// It has been sent something.
+    asked: bool,
 }
 
 impl Model {
     fn new(pipelining: bool) -> Self {
-        Self { calls: Calls::new(pipelining), known: BTreeMap::new() }
+        let (connected, undecided, asked) = (false, false, false);
+        Self { calls: Calls::new(pipelining), known: BTreeMap::new(), connected, undecided, asked }
     }
 
     /// The calls in a stage.
@@ -82,7 +94,23 @@ impl Model {
     }
 
     fn out(&mut self) -> Vec<Ticket> {
-        self.at(|stage| matches!(stage, Stage::Granted | Stage::Sending(_) | Stage::Sent(_)))
+        self.at(|stage| !matches!(stage, Stage::Waiting | Stage::Ended(_)))
+    }
+
+    fn connect(&mut self, undecided: bool) {
+        (self.connected, self.undecided, self.asked) = (true, undecided, false);
+        if undecided {
+            self.calls.undecided();
+        }
+    }
+
+    fn decide(&mut self) {
+        self.undecided = false;
+        self.calls.decided();
+    }
+
+    fn disconnect(&mut self) {
+        (self.connected, self.undecided) = (false, false);
     }
 
     fn sent(&mut self, ticket: Ticket) {
@@ -103,12 +131,19 @@ impl Model {
                 let ticket = self.calls.add(Wish::Call { idempotent }, 2, owner);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
             }
-            Event::Send { whole } => {
+            Event::Send { whole, large, undecided } => {
+                if !self.connected {
+                    self.connect(undecided);
+                }
                 let Some((ticket, _)) = self.calls.next() else { return };
+                assert!(!self.undecided || !self.asked, "{ticket} is sent before the server has answered");
+                self.asked = true;
                 assert_eq!(self.at(|stage| matches!(stage, Stage::Waiting)).first(), Some(&ticket), "not in order");
                 self.calls.grant(ticket);
                 self.calls.begin(ticket);
-                if whole {
+                if self.undecided && large {
+                    self.calls.probe(ticket);
+                } else if whole {
                     self.sent(ticket);
                 }
             }
@@ -118,23 +153,52 @@ impl Model {
                 }
             }
             Event::Answer(which) => {
-                let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sent(_))), which) else { return };
-                if let Some(Stage::Sent(sequence)) = self.calls.entry(ticket).map(|entry| &entry.stage) {
-                    let sequence = (*sequence).into();
-                    self.calls.reply(sequence, Ok(Response::default())).unwrap();
+                let answered = |stage: &Stage| matches!(stage, Stage::Probing(_) | Stage::Sent(_));
+                let Some(ticket) = pick(self.at(answered), which) else { return };
+                let stage = self.calls.entry(ticket).map(|entry| &entry.stage);
+                let Some(Stage::Probing(sequence) | Stage::Sent(sequence)) = stage else { return };
+                let (sequence, probing) = ((*sequence).into(), matches!(stage, Some(Stage::Probing(_))));
+                self.decide();
+                self.calls.reply(sequence, Ok(Response::default())).unwrap();
+                let waits = self.at(|stage| matches!(stage, Stage::Waiting)).contains(&ticket);
+                assert_eq!(waits, probing, "an answer to a probe is none to {ticket}");
+            }
+            Event::Decide => self.decide(),
+            Event::Reject => {
+                if self.undecided {
+                    for ticket in self.at(|stage| matches!(stage, Stage::Sent(_))) {
+                        self.known.entry(ticket).or_default().executed = false;
+                    }
+                    self.calls.rejected();
+                    self.disconnect();
                 }
             }
-            Event::AnswerAgain(sequence) => drop(self.calls.reply(sequence, Ok(Response::default()))),
-            Event::Unnamed => self.calls.reply(-1, Ok(Response::default())).unwrap(),
-            Event::Spoilt => self.calls.spoilt(Cause::Malformed),
+            Event::AnswerAgain(sequence) => {
+                self.decide();
+                let _ = self.calls.reply(sequence, Ok(Response::default()));
+            }
+            Event::Unnamed => {
+                self.decide();
+                self.calls.reply(-1, Ok(Response::default())).unwrap();
+            }
+            Event::Spoilt => {
+                self.decide();
+                self.calls.spoilt(Cause::Malformed);
+            }
             Event::Abandon(which) => {
                 if let Some(ticket) = pick(self.at(|stage| !matches!(stage, Stage::Ended(_))), which) {
                     self.calls.abandon(ticket, Phase::Call, Cause::TimedOut, false);
                 }
             }
-            Event::Lose(cause) => self.calls.lost(cause),
+            Event::Lose(cause) => {
+                self.calls.lost(cause);
+                self.disconnect();
+            }
             Event::Unreachable(cause) => self.calls.unreachable(cause),
-            Event::Close => self.calls.close(),
+            Event::Close => {
+                self.calls.close();
+                self.disconnect();
+            }
         }
     }
 
@@ -160,7 +224,7 @@ proptest! {
         let mut model = Model::new(pipelining);
         for event in events {
             model.happen(event);
-            prop_assert!(pipelining || model.out().len() <= 1, "two calls at a time");
+            prop_assert!(pipelining && !model.undecided || model.out().len() <= 1, "two calls at a time");
             model.collect();
         }
         model.happen(Event::Close);

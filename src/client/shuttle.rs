@@ -12,6 +12,7 @@ use super::{CallOptions, Client};
 use crate::cancel::Cancel;
 use crate::error::{Cause, Error};
 use crate::framing::Framing;
+use crate::framing::chunked::Header;
 use crate::message::{Call, Response, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock, thread};
@@ -63,11 +64,16 @@ impl Server {
     }
 }
 
-/// A client, its server, and whoever else accepts connections.
-fn pair(path: &Path, pipelining: bool) -> (Client, Server, Socket) {
+fn listen(path: &Path) -> Socket {
     let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
     listener.bind(&SockAddr::unix(path).unwrap()).unwrap();
     listener.listen(8).unwrap();
+    listener
+}
+
+/// A client, its server, and whoever else accepts connections.
+fn pair(path: &Path, pipelining: bool) -> (Client, Server, Socket) {
+    let listener = listen(path);
     let client = Client::builder().framing(Framing::Datagram).pipelining(pipelining).connect(path).unwrap();
     (client, accept(&listener), listener)
 }
@@ -200,6 +206,74 @@ fn completions_are_run_once() {
             drop(client);
             join([server]);
             assert_eq!(runs.load(Ordering::SeqCst), 2);
+        });
+    }
+}
+
+/// Serves all connections, until it is over, and says which bodies it has executed.
+fn serve(listener: &Socket, reads_chunks: bool, over: &AtomicBool) -> Vec<Vec<u8>> {
+    let (mut executed, mut connections) = (Vec::new(), Vec::new());
+    while !over.load(Ordering::SeqCst) {
+        connections.extend(listener.accept().map(|(socket, _)| socket));
+        for mut socket in &connections {
+            socket.set_nonblocking(true).unwrap();
+            let mut record = [0; 400];
+            let Ok(len @ 1..) = socket.read(&mut record) else { continue };
+            let record = &record[..len];
+            let in_a_chunk = Header::split(record).filter(|(header, message)| header.total == message.len() as u64);
+            if in_a_chunk.is_some() && !reads_chunks {
+                // Nobody may wait for it any more, and have gone, here and below.
+                let _ = socket.write(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05");
+                continue;
+            }
+            assert_eq!(in_a_chunk.is_some(), reads_chunks, "another framing than that of the server");
+            let call = in_a_chunk.map_or(record, |(_, message)| message);
+            let Call { module, sequence, body, .. } = Call::decode(call).unwrap();
+            let status = if module == 0 { Status::Success } else { Status::UnknownModule };
+            if module == 0 {
+                executed.push(body.clone());
+            }
+            let message = Response { sequence, status: status.into(), body }.encode_to_vec();
+            let header = Header { total: message.len() as u64, data: message.len() as u64, index: 0, count: 1 };
+            let _ = socket.write(&if reads_chunks { [&header.to_bytes(), &message[..]].concat() } else { message });
+        }
+        thread::yield_now();
+    }
+    executed
+}
+
+/// Whatever the server speaks, whoever finds it out, and whoever gives up meanwhile: every call is executed once.
+#[test]
+fn what_the_server_speaks_is_found_out() {
+    for (reads_chunks, pipelining) in [(false, false), (false, true), (true, false), (true, true)] {
+        explore(move |path| {
+            let listener = listen(path);
+            listener.set_nonblocking(true).unwrap();
+            let client = Client::builder().framing(None).pipelining(pipelining).connect(path).unwrap();
+            let over = Arc::new(AtomicBool::new(false));
+            let server = {
+                let over = Arc::clone(&over);
+                thread::spawn(move || serve(&listener, reads_chunks, &over))
+            };
+            let cancel = Cancel::new();
+            let options = [CallOptions::new().cancel(&cancel), CallOptions::new().timeout(Duration::ZERO)];
+            let leaving = options.map(|options| {
+                let client = client.clone();
+                thread::spawn(move || drop(client.call_with(&options, 0, 1, b"leaving")))
+            });
+            let large = {
+                let client = client.clone();
+                thread::spawn(move || assert_eq!(client.call(0, 1, &[9; 300]).unwrap().body, [9; 300]))
+            };
+            let threads = callers(&client);
+            cancel.cancel();
+            join(leaving);
+            join(threads);
+            join([large]);
+            over.store(true, Ordering::SeqCst);
+            let executed = server.join().unwrap();
+            let left = executed.iter().filter(|body| *body == b"leaving").count();
+            assert!(left <= 2 && executed.len() == 7 + left, "{executed:?}");
         });
     }
 }
