@@ -36,6 +36,16 @@ pair_new(void)
 	return pair;
 }
 
+/* The same for a client that need not find out how its server expects messages. */
+static struct pair
+pair_told(void)
+{
+	struct pair pair = pair_new();
+
+	context_tell(pair.ctx);
+	return pair;
+}
+
 static void
 pair_free(struct pair *pair)
 {
@@ -408,7 +418,7 @@ call_sends_exactly_these_bytes(void **state)
 	static const uint8_t message[] = {0x08, 0x01, 0x10, 0x65, 0x18, 0x01, 0x22,
 					  0x05, 'h',  'e',  'l',  'l',  'o'};
 	static const uint8_t header[24] = {13, [8] = 13, [20] = 1};
-	struct pair     pair = pair_new();
+	struct pair     pair = pair_told();
 	uint8_t         got[64];
 	Drpc__Call      call = DRPC__CALL__INIT;
 	Drpc__Response *resp = NULL;
@@ -485,7 +495,7 @@ call_keeps_any_status(void **state)
 static void
 call_without_sync_does_not_wait(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	expect_response(do_call(pair.ctx, 0, 0), 1, DRPC__STATUS__SUBMITTED, 0);
@@ -538,7 +548,7 @@ sequence_starts_at_one(void **state)
 static void
 sequence_may_be_set_by_the_caller(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	pair.ctx->sequence = 25;
@@ -554,7 +564,7 @@ sequence_may_be_set_by_the_caller(void **state)
 static void
 sequence_wraps_to_one(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	pair.ctx->sequence = INT_MAX;
@@ -602,7 +612,7 @@ drain_calls(void *arg)
 static void
 sequences_are_never_given_twice(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 	pthread_t   reader;
 	pthread_t   other;
 	void       *failed;
@@ -623,7 +633,7 @@ sequences_are_never_given_twice(void **state)
 static void
 replies_to_async_calls_are_discarded(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	drpc_response_free(do_call(pair.ctx, 0, 0));
@@ -641,7 +651,7 @@ replies_to_async_calls_are_discarded(void **state)
 static void
 owed_replies_may_come_late(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	drpc_response_free(do_call(pair.ctx, 0, 0));
@@ -656,7 +666,7 @@ owed_replies_may_come_late(void **state)
 static void
 a_reply_of_minus_one_is_never_stale(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 
 	(void)state;
 	drpc_response_free(do_call(pair.ctx, 0, 0));
@@ -703,7 +713,7 @@ answer_many(void *arg)
 static void
 many_replies_may_be_owed(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 	pthread_t   peer;
 	void       *failed;
 	int         i;
@@ -746,7 +756,7 @@ call_refuses_null(void **state)
 static void
 call_judges_the_body(void **state)
 {
-	struct pair      pair = pair_new();
+	struct pair      pair = pair_told();
 	Drpc__Call       call = DRPC__CALL__INIT;
 	Drpc__Response  *resp = NULL;
 	uint8_t          byte = 7;
@@ -909,7 +919,7 @@ static void
 unknown_fields_of_a_call_are_sent(void **state)
 {
 	static const uint8_t message[] = {0x08, 0x02, 0x10, 0x03, 0x78, 0x05};
-	struct pair     pair = pair_new();
+	struct pair     pair = pair_told();
 	Drpc__Call     *call = drpc__call__unpack(NULL, sizeof(message), message);
 	Drpc__Response *resp = NULL;
 	uint8_t        *sent;
@@ -1007,7 +1017,7 @@ send_packed(struct drpc *ctx, size_t size)
 static void
 too_large_a_call_is_not_sent(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_told();
 	uint8_t    *msg;
 	size_t      len;
 
@@ -1344,8 +1354,8 @@ call_from_yield(void)
 static void
 yield_may_call(void **state)
 {
-	struct pair one = pair_new();
-	struct pair two = pair_new();
+	struct pair one = pair_told();
+	struct pair two = pair_told();
 	struct echo echo_one_;
 	struct echo echo_two;
 

@@ -450,6 +450,7 @@ test_the_library_sends_them(void **state)
 				Drpc__Response *submitted = NULL;
 
 				ctx->sequence = (int)record->sequence;
+				context_tell(ctx);
 				CLAIM(record, drpc_call(ctx, 0, &call, &submitted) == 0);
 				CLAIM(record, call.sequence == (raised ? 1 : record->sequence));
 				CLAIM(record, submitted->status == DRPC__STATUS__SUBMITTED);

@@ -129,6 +129,11 @@ pub enum Cause {
     NotASocket,
     /// The service manager has not handed such a socket to the process.
     NotHanded,
+    /// The server reads datagrams, and the connection on which that was found out cannot be replaced: its socket has no
+    /// path that is known.
+    NoWayBack,
+    /// The server reads datagrams, and another one has taken its place.
+    Replaced,
 }
 
 /// What is wrong with a socket path.
@@ -241,6 +246,7 @@ impl Cause {
             Self::Stopped => der::DER_SHUTDOWN,
             Self::Locked => der::DER_BUSY,
             Self::NotHanded => der::DER_NONEXIST,
+            Self::NoWayBack | Self::Replaced => der::DER_PROTO,
         }
     }
 
@@ -266,12 +272,20 @@ impl Cause {
             Self::Locked => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
             Self::NotHanded => libc::ENOENT,
+            Self::NoWayBack | Self::Replaced => libc::EPROTO,
         }
     }
 
     /// Nothing was there yet, on a socket that does not wait.
     pub fn is_would_block(self) -> bool {
         matches!(self, Self::Os(libc::EAGAIN))
+    }
+
+    /// The connection may be of no use any more, rather than a call, or the time for it.
+    pub fn ends_connection(self) -> bool {
+        !(self.is_would_block()
+            || self.is_too_big()
+            || matches!(self, Self::TimedOut | Self::NoMemory | Self::Invalid(_) | Self::Os(libc::ENOMEM)))
     }
 
     /// The message is larger than allowed, or than the socket takes.
@@ -306,6 +320,8 @@ impl Cause {
             (_, Self::TooBig { .. }) => {
                 "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client"
             }
+            (_, Self::NoWayBack) => "choose the datagram framing for it: drpc_set_framing, or DRPC_FRAMING=datagram",
+            (_, Self::Replaced) => "connect again",
             _ => return None,
         })
     }
@@ -344,6 +360,12 @@ impl fmt::Display for Cause {
             Self::Locked => f.write_str("another server has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
             Self::NotHanded => f.write_str("no such socket was handed to the process"),
+            Self::NoWayBack => f.write_str(
+                "the server speaks the wire format of DAOS 0.8 to 2.6, and its socket has no path to connect to again",
+            ),
+            Self::Replaced => {
+                f.write_str("the server speaks the wire format of DAOS 0.8 to 2.6, and another one has taken its place")
+            }
         }
     }
 }

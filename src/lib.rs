@@ -44,11 +44,15 @@
 
 #[doc(hidden)]
 pub mod backoff;
+#[doc(hidden)]
+pub mod counterpart;
 pub mod der;
 #[doc(hidden)]
 pub mod dialects;
 pub mod framing;
 pub mod modules;
+#[doc(hidden)]
+pub mod side_table;
 #[doc(hidden)]
 #[expect(unsafe_code, reason = "system calls")]
 pub mod sys;

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::transport::{self, Aftermath, Received};
-use ::drpc::wire::ResponseRef;
-use ::drpc::{Cause, Phase, Status, sys};
+use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
 
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Subject};
+use crate::entry::{self, Site, Subject};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
+use crate::negotiation;
 use crate::pace::{self, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
@@ -36,6 +37,7 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
         let context = Context::<A>::unopened(None, None)?;
         let socket = sys::open(false, A::SOCKET_MODE)?;
         sys::connect(&socket, path.to_bytes())?;
+        context.keep_path(path);
         Ok(context.opened(socket, 0))
     })
 }
@@ -131,72 +133,92 @@ pub unsafe fn call<A: Abi>(
         site.subject(Subject::Socket(context.fd()));
         // Made before anything is sent, so that memory does not run out with the reply on its way.
         sys::with_record(|_| Ok(()))?;
-        let reply = Owned::new(Drpc__Response::empty())?;
+        let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
-        let number = unsafe { send(context, call) }?;
-        if flags & R_SYNC == 0 {
-            context.flags().owe_reply();
-            // SAFETY: the block is ours until it is kept.
-            unsafe {
-                (*reply.as_ptr()).sequence = number.number().into();
-                (*reply.as_ptr()).status = Status::Submitted as c_int;
-            }
-        } else {
-            site.phase(Phase::Reply);
-            receive(context, number, &reply)?;
+        let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, site) };
+        if made.is_err_and(Cause::ends_connection) {
+            dialects::forget(context.fd());
         }
+        made?;
         // SAFETY: not null, and the caller's promise.
         unsafe { *response = reply.keep() };
         Ok(())
     })
 }
 
-/// Sends a call under the next number, which is stored in the call first.
+/// Sends a call under the next number, which is stored in the call and in the response first. If it `waits`, the reply
+/// takes the place of the response.
 ///
 /// # Safety
 /// `call` points to an initialised call.
-unsafe fn send<A: Abi>(context: Context<A>, call: *mut Drpc__Call) -> Result<::drpc::Sequence, Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller.
+unsafe fn make<A: Abi>(
+    context: Context<A>,
+    call: *mut Drpc__Call,
+    response: &Owned<Drpc__Response>,
+    waits: bool,
+    site: &Site<'_>,
+) -> Result<(), Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller. The
+    // response is ours.
     unsafe {
         let unknown = message::encoded_unknown(call)?;
         // A body without its data takes no number.
         memory::bytes((*call).body.data, (*call).body.len)?;
         let number = context.take_sequence();
         (*call).sequence = number.number().into();
+        (*response.as_ptr()).sequence = (*call).sequence;
         let encoded = Drpc__Call::encode(call, &unknown)?;
-        let _turn = Turn::wait(context);
-        let framing = context.dialect().framing();
-        transport::send(
-            context.fd(),
-            framing,
-            &encoded,
-            context.limits().send(framing),
-            &mut Pace { context, waits: false },
-        )?;
-        Ok(number)
+        let reply = waits.then_some(response);
+        let framing = match context.flags().framing() {
+            Some(framing) => framing,
+            None => match negotiation::settle(context, &encoded, number, reply, site)? {
+                Some(framing) => framing,
+                None => return Ok(()),
+            },
+        };
+        site.phase(Phase::Call);
+        let turn = Turn::wait(context);
+        send(context, framing, &encoded)?;
+        drop(turn);
+        if reply.is_none() {
+            context.flags().owe_reply();
+            return Ok(());
+        }
+        site.phase(Phase::Reply);
+        receive(context, &mut Dialect::known(framing), number, reply)
     }
 }
 
-/// Waits for the reply to a call. Replies to earlier calls that nobody waits for are dropped on the way.
-fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<Drpc__Response>) -> Result<(), Cause> {
+/// Sends a call for someone whose turn it is.
+pub(crate) fn send<A: Abi>(context: Context<A>, framing: Framing, call: &Encoded<'_>) -> Result<(), Cause> {
+    let pace = &mut Pace { context, waits: false };
+    transport::send(context.fd(), framing, call, context.limits().send(framing), pace)
+}
+
+/// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
+/// nobody waits for are dropped on the way.
+#[inline]
+pub(crate) fn receive<A: Abi>(
+    context: Context<A>,
+    dialect: &mut Dialect,
+    number: Sequence,
+    reply: Option<&Owned<Drpc__Response>>,
+) -> Result<(), Cause> {
     loop {
         let owed = context.flags().owes_replies();
-        let framing = context.dialect().framing();
         let mut partial = context.take_partial();
         let limit = context.limits().message;
         let keep = |message: Received<'_>| {
+            let Some(reply) = reply else { return Ok(true) };
             let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
                 return Ok(false);
             }
-            // SAFETY: the block holds an empty response, which owns nothing.
+            // SAFETY: the block holds a response that owns nothing.
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, limit) }.map(|()| true)
         };
-        let received =
-            transport::receive(context.fd(), &mut Dialect::known(framing), &mut partial, A::RECORD, keep, || {
-                pace::run_yield(context)
-            });
-        match received {
+        let yielding = || pace::run_yield(context);
+        match transport::receive(context.fd(), dialect, &mut partial, A::RECORD, keep, yielding) {
             Ok(true) => return Ok(()),
             Ok(false) => {
                 context.flags().reply_came();
@@ -205,13 +227,13 @@ fn receive<A: Abi>(context: Context<A>, number: ::drpc::Sequence, reply: &Owned<
                     format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())),
                 );
             }
-            Err(cause) => return Err(after_failed_receive(context, partial, cause)),
+            Err(cause) => return Err(after_failed_receive(context, dialect.framing(), partial, cause)),
         }
     }
 }
 
-fn after_failed_receive<A: Abi>(context: Context<A>, partial: Reassembly, cause: Cause) -> Cause {
-    match Aftermath::of(cause, context.dialect().framing()) {
+fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {
+    match Aftermath::of(cause, framing) {
         Aftermath::InStep => {}
         Aftermath::ReplyOwed => {
             context.flags().owe_reply();

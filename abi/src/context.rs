@@ -1,16 +1,18 @@
 //! `struct drpc`: a connection or a listener, as callers see it.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
+use ::drpc::backoff::Rest;
 use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::{Framing, Limits};
-use ::drpc::{Cause, Sequence, sys};
+use ::drpc::sys::{self, SocketPath};
+use ::drpc::{Cause, Sequence};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
@@ -56,8 +58,10 @@ pub unsafe trait Abi: 'static {
 
     /// Which release's error numbers it gives.
     const RELEASE: Release;
-    /// How it sends messages.
+    /// How it sends messages to a peer of which nothing is known.
     const FRAMING: Framing;
+    /// How its clients send them, unless told otherwise; none: as the server expects them, which is found out.
+    const CLIENT_FRAMING: Option<Framing>;
     /// The largest datagram that its peers can receive.
     const DATAGRAM: usize;
     /// Its UNIXCOMM_MAXMSGSIZE.
@@ -188,10 +192,21 @@ impl<A: Abi> Context<A> {
         Dialect::chosen(self.flags().framing(), A::FRAMING)
     }
 
+    /// Keeps what is known about the peer's framing from now on.
+    pub(crate) fn settle(self, framing: Framing) {
+        self.flags().set_framing(Some(framing));
+        side_table::PATHS.take(self.comm() as usize);
+    }
+
+    /// The path that the program has connected the context to, until it is known how the server expects messages.
+    pub(crate) fn path(self) -> Option<SocketPath> {
+        side_table::PATHS.get(self.comm() as usize)
+    }
+
     /// Keeps what has been learnt about the client of a session.
     pub(crate) fn keep_dialect(self, dialect: Dialect) {
         if dialect != self.dialect() {
-            self.flags().set_framing(dialect.get());
+            self.settle(dialect.framing());
         }
     }
 
@@ -239,7 +254,7 @@ impl<A: Abi> Context<A> {
     }
 
     /// When accepting is to be tried again, if it rests.
-    pub(crate) fn rest(self) -> Option<side_table::Rest> {
+    pub(crate) fn rest(self) -> Option<Rest> {
         if !self.flags().has(flags::RESTING) {
             return None;
         }
@@ -248,7 +263,7 @@ impl<A: Abi> Context<A> {
     }
 
     /// Lets accepting rest. Without memory to remember it, it does not.
-    pub(crate) fn set_rest(self, rest: side_table::Rest) {
+    pub(crate) fn set_rest(self, rest: Rest) {
         if side_table::RESTS.put(self.comm() as usize, rest).is_ok() {
             self.flags().set(flags::RESTING);
         }
@@ -277,6 +292,7 @@ impl<A: Abi> Context<A> {
         }
         drop(self.take_partial());
         self.rest();
+        side_table::PATHS.take(self.comm() as usize);
         if self.has_credulous_client() {
             session::refuse_the_rest(self);
         }
@@ -315,6 +331,13 @@ pub(crate) struct Unopened<A: Abi> {
 }
 
 impl<A: Abi> Unopened<A> {
+    /// Keeps the path for as long as it may be needed to connect again, if there is memory for it.
+    pub(crate) fn keep_path(&self, path: &CStr) {
+        if let Some(path) = SocketPath::new(path.to_bytes()) {
+            let _ = side_table::PATHS.put(self.comm.as_ptr() as usize, path);
+        }
+    }
+
     /// The context, which is the caller's now, like the socket in it.
     pub(crate) fn opened(self, socket: std::os::fd::OwnedFd, flags: c_int) -> *mut A::Context {
         use std::os::fd::IntoRawFd;

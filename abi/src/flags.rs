@@ -27,7 +27,8 @@ const OWED: u32 = 0xf << OWED_SHIFT;
 const OWED_SHIFT: u32 = 26;
 const OWED_ONE: u32 = 1 << OWED_SHIFT;
 
-/// The framing, in 2 bits: chosen for a connection or a listener, or learnt from the peer.
+/// The framing, in 2 bits: chosen for a connection or a listener, or learnt from the peer. Both are set where it is to be
+/// found out because the program says so, none where nothing has been said.
 const FRAMING: u32 = DATAGRAM | CHUNKED;
 const DATAGRAM: u32 = 1 << 30;
 const CHUNKED: u32 = 1 << 31;
@@ -66,12 +67,17 @@ impl Flags<'_> {
         }
     }
 
-    /// Chooses the framing, or leaves it open.
+    /// The program wants the framing to be found out.
+    pub(crate) fn seeks_framing(self) -> bool {
+        self.0.load(Ordering::Relaxed) & FRAMING == FRAMING
+    }
+
+    /// Sets the framing, or that it is to be found out.
     pub(crate) fn set_framing(self, framing: Option<Framing>) {
         let bits = match framing {
             Some(Framing::Datagram) => DATAGRAM,
             Some(Framing::Chunked) => CHUNKED,
-            _ => 0,
+            _ => FRAMING,
         };
         // It always changes them.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |flags| Some(flags & !FRAMING | bits));

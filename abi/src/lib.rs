@@ -27,6 +27,7 @@ mod entry;
 mod flags;
 mod log;
 mod memory;
+mod negotiation;
 mod pace;
 mod poll_cycle;
 mod settings;

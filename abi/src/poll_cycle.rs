@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
+use ::drpc::backoff::Rest;
 use ::drpc::sys::{self, Peeked, PollFd};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
@@ -17,7 +18,6 @@ use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::protobuf_c::Heap;
-use crate::side_table::Rest;
 use crate::{message, pace, session};
 
 /// Up to this many descriptors are waited for without allocating.

@@ -65,8 +65,10 @@ pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Con
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
     let session = session.opened(socket, 0);
-    // SAFETY: the session is new, and nobody else has it.
-    unsafe { Context::<A>::new(session) }?.flags().set_framing(listener.flags().framing());
+    if let Some(framing) = listener.flags().framing() {
+        // SAFETY: the session is new, and nobody else has it.
+        unsafe { Context::<A>::new(session) }?.flags().set_framing(Some(framing));
+    }
     Ok(session)
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <drpc/library.h>
+
 struct drpc *
 context_by_hand(int fd, drpc_handler_t handler)
 {
@@ -20,6 +22,13 @@ context_by_hand(int fd, drpc_handler_t handler)
 	ctx->ref_count   = 1;
 	ctx->handler     = handler;
 	return ctx;
+}
+
+void
+context_tell(struct drpc *ctx)
+{
+	if (drpc_set_framing(ctx, ABI_CHUNKED ? DRPC_FRAMING_CHUNKED : DRPC_FRAMING_DATAGRAM) != 0)
+		abort();
 }
 
 void

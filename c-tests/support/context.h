@@ -6,6 +6,8 @@
 
 /* ctx and comm in two malloc'ed blocks; flags R_SYNC, sequence 1, ref_count 1. */
 struct drpc *context_by_hand(int fd, drpc_handler_t handler);
+/* Says how the peer expects messages, so that the first call is like any other. */
+void context_tell(struct drpc *ctx);
 /* Frees both blocks as a caller may, and closes the descriptor. */
 void context_free_parts(struct drpc *ctx);
 /* A handler that is never meant to run. */

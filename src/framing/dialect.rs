@@ -3,6 +3,7 @@
 
 use super::Framing;
 use super::chunked::{Header, MAX_DATA, chunk_count};
+use super::fallback;
 use crate::wire::CallRef;
 
 /// Messages from this size on are not taken for chunked ones, whatever their header says.
@@ -34,22 +35,31 @@ pub fn is_first_chunk(record: &[u8]) -> bool {
         && data <= rest.len() as u64
 }
 
-/// The framing of a peer that speaks first, as far as it is known: its first record tells, and then it stays.
+/// The framing of a peer, as far as it is known: its first record tells, and then it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     heard: bool,
     framing: Framing,
+    /// The peer is a server that has been spoken to in chunks.
+    answers: bool,
 }
 
 impl Dialect {
     /// The peer uses this framing.
     pub const fn known(framing: Framing) -> Self {
-        Self { heard: true, framing }
+        Self { heard: true, framing, answers: false }
     }
 
-    /// It is not known yet. What cannot be told apart is taken for the framing `own`.
+    /// It is that of a peer who speaks first, and is not known yet. What cannot be told apart is taken for the framing
+    /// `own`.
     pub const fn unknown(own: Framing) -> Self {
-        Self { heard: false, framing: own }
+        Self { heard: false, framing: own, answers: false }
+    }
+
+    /// It is that of a server that has been spoken to in chunks, in a way that is [safe](fallback). What is no known
+    /// answer to that is read as a chunk, which is an error.
+    pub const fn sought() -> Self {
+        Self { heard: false, framing: Framing::Chunked, answers: true }
     }
 
     /// The framing chosen for a peer, or one that is not known yet.
@@ -73,8 +83,12 @@ impl Dialect {
     #[inline]
     pub fn hear(&mut self, record: &[u8], truncated: bool) -> Framing {
         if !self.heard {
-            // No chunk is larger than what there is room for.
-            let told = if truncated { Some(Framing::Datagram) } else { detect(record) };
+            let told = match (self.answers, truncated) {
+                (true, _) => fallback::judge(record),
+                // No chunk is larger than what there is room for.
+                (false, true) => Some(Framing::Datagram),
+                (false, false) => detect(record),
+            };
             if let Some(framing) = told {
                 *self = Self::known(framing);
             }
@@ -139,5 +153,17 @@ mod tests {
         assert_eq!(Dialect::unknown(Framing::Chunked).hear(&chunk, true), Framing::Datagram);
         assert_eq!(Dialect::known(Framing::Chunked).hear(&call, false), Framing::Chunked);
         assert_eq!(Dialect::chosen(None, Framing::Datagram).get(), None);
+    }
+
+    #[test]
+    fn an_answer_tells_only_if_nothing_was_executed() {
+        let mut dialect = Dialect::sought();
+        assert_eq!((dialect.hear(&[0x08, 0x01], false), dialect.get()), (Framing::Chunked, None));
+        assert_eq!((dialect.hear(&[0x10, 0x03], false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
+        let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
+        assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
+        let mut dialect = Dialect::sought();
+        assert_eq!((dialect.hear(&chunk, false), dialect.get()), (Framing::Chunked, Some(Framing::Chunked)));
+        assert_eq!(dialect.hear(&[0x10, 0x03], false), Framing::Chunked);
     }
 }

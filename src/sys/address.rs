@@ -1,6 +1,6 @@
 //! Socket addresses: from a path, and back to a name for messages.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::mem;
 use std::os::fd::RawFd;
@@ -29,6 +29,35 @@ pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
         *to = *from as _;
     }
     Ok(address)
+}
+
+/// A socket path, in a place of fixed size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketPath([u8; PATH_MAX + 1]);
+
+impl SocketPath {
+    /// The path, if it is not too long for one.
+    pub fn new(path: &[u8]) -> Option<Self> {
+        let mut copy = [0; PATH_MAX + 1];
+        let (room, _zero) = copy.split_at_mut(PATH_MAX);
+        room.get_mut(..path.len())?.copy_from_slice(path);
+        Some(Self(copy))
+    }
+
+    /// The path that the other end of a connection is bound to, if any.
+    pub fn of_peer(fd: RawFd) -> Option<Self> {
+        peer_path(fd, |path| Self::new(path.as_os_str().as_bytes())).flatten()
+    }
+
+    /// The path.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+
+    /// It means the same whatever the working directory.
+    pub fn is_absolute(&self) -> bool {
+        self.0.first() == Some(&b'/')
+    }
 }
 
 /// What the functions that take an address want as its length: always that of the whole structure.

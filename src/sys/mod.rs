@@ -18,7 +18,7 @@ mod socket;
 mod thread;
 mod wake;
 
-pub use address::{Credentials, PATH_MAX, own_path, peer, peer_path};
+pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
 pub use buffer::{RECORD_ROOM, TEXT_ROOM, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Interest, Watch};
@@ -28,6 +28,9 @@ pub use fork::fork_generation;
 pub use inherited::adopt_listener;
 pub use poll::{PollFd, ms_until, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
-pub use socket::{accept, close, connect, largest_datagram, listen, listen_after, open, set_nonblocking, set_timeout};
+pub use socket::{
+    accept, close, connect, copy_timeouts, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
+    set_timeout,
+};
 pub use thread::{BlockedSignals, UncancelledCall, cpus};
 pub use wake::{Signal, Timer};

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::errno;
+use super::socket::check;
 use super::thread::UncancelledCall;
 use crate::error::Cause;
 
@@ -79,11 +80,17 @@ pub fn send_timeout(fd: RawFd) -> Option<Duration> {
 
 /// One of the timeouts of a socket; `None` when it has none.
 pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
+    let time = time(fd, option).ok()?;
+    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+    let timeout = seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0));
+    (!timeout.is_zero()).then_some(timeout)
+}
+
+/// The same as the kernel has it.
+pub(super) fn time(fd: RawFd, option: c_int) -> Result<libc::timeval, Cause> {
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut len = mem::size_of::<libc::timeval>() as libc::socklen_t;
     // SAFETY: the pointers describe `time`, which any bytes make valid, and its length.
     let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut time).cast(), &mut len) };
-    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
-    let timeout = seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0));
-    (rc == 0 && !timeout.is_zero()).then_some(timeout)
+    check(rc).map(|_| time)
 }

@@ -118,12 +118,39 @@ pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
         // No time at all would mean no limit.
         tv_usec: timeout.subsec_nanos().div_ceil(1000).min(999_999).into(),
     };
+    set_time(fd, libc::SO_RCVTIMEO, &time)?;
+    set_time(fd, libc::SO_SNDTIMEO, &time)
+}
+
+fn set_time(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause> {
+    let len = mem::size_of::<libc::timeval>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `time`.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const *time).cast(), len) }).map(drop)
+}
+
+/// Gives a socket the timeouts of another one.
+pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
-        let len = mem::size_of::<libc::timeval>() as libc::socklen_t;
-        // SAFETY: the pointer and the length describe `time`.
-        check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const time).cast(), len) })?;
+        set_time(to.as_raw_fd(), option, &poll::time(from, option)?)?;
     }
     Ok(())
+}
+
+/// Puts a socket in the place of another one, which is closed, with the flags that were set there.
+pub fn put_in_place(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
+    // SAFETY: F_GETFL, F_GETFD and F_SETFL take no argument or a number, and so does dup3.
+    unsafe {
+        let status = check(libc::fcntl(fd, libc::F_GETFL))?;
+        check(libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, status))?;
+        let closing = check(libc::fcntl(fd, libc::F_GETFD))? & libc::FD_CLOEXEC != 0;
+        let flags = if closing { libc::O_CLOEXEC } else { 0 };
+        loop {
+            match check(libc::dup3(socket.as_raw_fd(), fd, flags)) {
+                Err(Cause::Os(libc::EINTR)) => {}
+                done => return done.map(drop),
+            }
+        }
+    }
 }
 
 /// The largest record that the socket takes when nothing else is on its way: its send buffer less what the kernel keeps

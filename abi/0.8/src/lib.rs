@@ -26,6 +26,7 @@ unsafe impl Abi for V0_8 {
 
     const RELEASE: Release = Release::V0_8;
     const FRAMING: Framing = Framing::Datagram;
+    const CLIENT_FRAMING: Option<Framing> = Some(Framing::Datagram);
     const DATAGRAM: usize = datagram::MAX_0_8;
     const RECORD: usize = connection::UNIXCOMM_MAXMSGSIZE;
     const SOCKET_MODE: Option<u32> = None;

@@ -27,6 +27,7 @@ unsafe impl Abi for V2_8 {
 
     const RELEASE: Release = Release::V2_8;
     const FRAMING: Framing = Framing::Chunked;
+    const CLIENT_FRAMING: Option<Framing> = None;
     const DATAGRAM: usize = datagram::MAX_2_6;
     const RECORD: usize = drpc_types::UNIXCOMM_MAXMSGSIZE;
     const SOCKET_MODE: Option<u32> = Some(0o600);

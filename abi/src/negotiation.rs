@@ -1,0 +1,93 @@
+//! How a context's server expects messages: found out with its first call, where nobody has said it.
+//!
+//! No call is executed twice by that, none as another call: what is sent first is safe, and what has been sent is sent
+//! again only after the server has said that it did nothing (`docs/wire.md`).
+
+use std::sync::Once;
+
+use ::drpc::counterpart::Counterpart;
+use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::fallback::{self, PROBE};
+use ::drpc::wire::Encoded;
+use ::drpc::{Cause, Framing, Phase, Sequence, dialects};
+
+use crate::client;
+use crate::context::{Abi, Context};
+use crate::drpc_pb_c::Drpc__Response;
+use crate::entry::Site;
+use crate::log::{self, Level};
+use crate::memory::Owned;
+use crate::writer::Turn;
+
+/// The framing for a context's call, which is kept in the context. `None` when the call has been answered on the way, so
+/// that its reply is in the place for it.
+///
+/// When a server has not answered in time, the next call waits for that answer before anything else: until the framing is
+/// known, at most one reply is owed.
+#[cold]
+pub(crate) fn settle<A: Abi>(
+    context: Context<A>,
+    call: &Encoded<'_>,
+    number: Sequence,
+    reply: Option<&Owned<Drpc__Response>>,
+    site: &Site<'_>,
+) -> Result<Option<Framing>, Cause> {
+    if let Some(framing) = chosen(context) {
+        context.settle(framing);
+        return Ok(Some(framing));
+    }
+    // Other calls wait until it is known.
+    let _turn = Turn::wait(context);
+    if let Some(framing) = context.flags().framing() {
+        // Another call was faster.
+        return Ok(Some(framing));
+    }
+    let Some(server) = Counterpart::of(context.fd(), context.path()) else {
+        // Nobody: the call will say so, unless somebody stands in for the system calls.
+        return Ok(Some(A::FRAMING));
+    };
+    let owed = context.flags().owes_replies();
+    if let Some(framing) = server.recall().filter(|_| !owed) {
+        context.settle(framing);
+        return Ok(Some(framing));
+    }
+    let limit = context.limits().message;
+    if call.len() > limit {
+        return Err(Cause::TooBig { size: call.len() as u64, limit });
+    }
+    let trial = reply.filter(|_| !owed && fallback::is_safe(call));
+    if owed {
+        context.flags().reply_came();
+    } else if trial.is_some() {
+        client::send(context, Framing::Chunked, call)?;
+    } else {
+        client::send(context, Framing::Chunked, &PROBE.encode(&[]))?;
+    }
+    site.phase(Phase::Reply);
+    let mut dialect = Dialect::sought();
+    let answered = client::receive(context, &mut dialect, number, trial);
+    if let (Err(cause), None) = (answered, dialect.get()) {
+        return Err(cause);
+    }
+    let framing = dialect.framing();
+    if framing == Framing::Datagram {
+        site.phase(Phase::Connect);
+        server.connect_again(A::SOCKET_MODE)?;
+    }
+    server.learn(framing);
+    context.settle(framing);
+    answered?;
+    Ok((trial.is_none() || framing == Framing::Datagram).then_some(framing))
+}
+
+/// The framing that the program or its user has chosen, or that the line's clients speak.
+fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
+    static TOLD: Once = Once::new();
+    if context.flags().seeks_framing() {
+        return None;
+    }
+    dialects::from_environment(A::CLIENT_FRAMING, |value| {
+        let value = value.to_bytes().escape_ascii();
+        TOLD.call_once(|| log::note(Level::Warn, format_args!("DRPC_FRAMING={value}: not datagram, chunked or auto")));
+    })
+}
