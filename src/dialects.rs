@@ -32,33 +32,43 @@ impl ServerId {
     }
 }
 
-static SERVERS: Mutex<Vec<(ServerId, Framing)>> = Mutex::new(Vec::new());
+/// Servers, from the one learnt last on. They stay for as long as the process, so that they take no block of memory.
+type Servers = [Option<(ServerId, Framing)>; MAX_SERVERS];
 
-fn servers() -> MutexGuard<'static, Vec<(ServerId, Framing)>> {
+static SERVERS: Mutex<Servers> = Mutex::new([None; MAX_SERVERS]);
+
+fn servers() -> MutexGuard<'static, Servers> {
     SERVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn drop_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
+    for known in servers {
+        known.take_if(|(server, _)| gone(server));
+    }
 }
 
 /// What a server speaks, if that has been learnt.
 pub fn recall(server: &ServerId) -> Option<Framing> {
-    servers().iter().find(|(known, _)| known == server).map(|(_, framing)| *framing)
+    servers().iter().flatten().find(|(known, _)| known == server).map(|(_, framing)| *framing)
 }
 
-/// Remembers what a server speaks, if there is memory for it.
+/// Remembers what a server speaks.
 pub fn learn(server: ServerId, framing: Framing) {
     let mut servers = servers();
-    servers.retain(|(known, _)| *known != server);
-    if servers.len() >= MAX_SERVERS {
-        servers.remove(0);
+    drop_where(&mut servers, |known| *known == server);
+    let free = servers.iter().position(Option::is_none).unwrap_or(MAX_SERVERS - 1);
+    if let Some(moved) = servers.get_mut(..=free) {
+        moved.rotate_right(1);
     }
-    if servers.try_reserve(1).is_ok() {
-        servers.extend([(server, framing)]);
+    if let Some(first) = servers.first_mut() {
+        *first = Some((server, framing));
     }
 }
 
 /// Forgets what has been learnt about the process that a socket is, or was, connected to.
 pub fn forget(fd: RawFd) {
     if let Some(peer) = sys::peer(fd) {
-        servers().retain(|(known, _)| known.pid != peer.pid);
+        drop_where(&mut servers(), |known| known.pid == peer.pid);
     }
 }
 
@@ -132,10 +142,10 @@ mod tests {
         assert_eq!(recall(&known), Some(Framing::Chunked));
         learn(ServerId { pid: i32::MIN, ..known }, Framing::Datagram);
         assert_eq!(recall(&known), None);
-        assert_eq!(servers().len(), MAX_SERVERS);
+        assert_eq!(servers().iter().flatten().count(), MAX_SERVERS);
         learn(known, Framing::Chunked);
         forget(client.as_raw_fd());
         assert_eq!(recall(&known), None);
-        assert_eq!(servers().len(), MAX_SERVERS - 1);
+        assert_eq!(servers().iter().flatten().count(), MAX_SERVERS - 1);
     }
 }
