@@ -165,11 +165,8 @@ impl Connection {
     /// A server that reads datagrams might take the call, in chunks, for another one. (One that is too large for any
     /// server is refused without asking.)
     pub(super) fn needs_probe(&self, call: &CallRef<'_>) -> bool {
-        if self.framing.is_some() {
-            return false;
-        }
-        let size = call.encode(&[]).len();
-        size > fallback::SAFE_MESSAGE && size <= self.limits.message
+        let message = call.encode(&[]);
+        self.framing.is_none() && !fallback::is_safe(&message) && message.len() <= self.limits.message
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
