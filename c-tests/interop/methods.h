@@ -1,0 +1,26 @@
+/* What the servers offer in these tests, and a log of the calls that they have executed. */
+#ifndef INTEROP_METHODS_H
+#define INTEROP_METHODS_H
+
+#include "bytes.h"
+
+enum status { SUCCESS, SUBMITTED, FAILURE, UNKNOWN_MODULE, UNKNOWN_METHOD, UNPARSABLE, BAD_PAYLOAD };
+
+/* The module that lists of calls are about, and its methods. */
+enum {
+	MODULE = 3,
+	ECHO = 301, /* answers with the body of the call */
+	MAKE = 306, /* with as many bytes as the number in it says */
+	TAKE = 307, /* with nothing */
+};
+
+/* Opens the log that methods_execute appends to. */
+bool methods_log_to(const char *path);
+/*
+ * Executes a call: the status, and with SUCCESS the body of the answer. A line in
+ * the log says what was executed: module, method, length of the body, and what a
+ * list of calls names it ("take:5642"), or "other" if none of them can be it.
+ */
+int32_t methods_execute(int32_t module, int32_t method, const uint8_t *body, size_t len, struct bytes *answer);
+
+#endif

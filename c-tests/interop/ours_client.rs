@@ -1,0 +1,132 @@
+//! The client of the Rust API, for `c-tests/interop.sh`.
+//!
+//! ```sh
+//! interop_client datagram|chunked|auto first|async|row|threads SOCKET CALL...
+//! ```
+//!
+//! makes the calls and prints what became of each. With `first` and `async` each is the first one of a process; `async`
+//! submits it; `threads` are two, which do not wait between calls.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use drpc::{CallOptions, Client, Framing, Response, Status};
+
+const MODULE: i32 = 3;
+const MAKE: i32 = 306;
+const TAKE: i32 = 307;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A call as the list names it, and what answers it.
+struct Task {
+    name: String,
+    method: i32,
+    body: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 + 7).to_le_bytes()[0]).collect()
+}
+
+impl Task {
+    fn new(name: &str) -> Result<Self> {
+        let (method, number) = name.split_once(':').ok_or("a call is METHOD:SIZE")?;
+        let size = number.parse()?;
+        let (method, body, answer) = match method {
+            "take" => (TAKE, pattern(size), Vec::new()),
+            "make" => (MAKE, number.as_bytes().to_vec(), pattern(size)),
+            _ => return Err("no such method".into()),
+        };
+        Ok(Self { name: name.to_owned(), method, body, answer })
+    }
+
+    fn tell(&self, result: std::result::Result<Response, drpc::Error>) {
+        match result {
+            Ok(response) if response.status() != Status::Success => {
+                println!("{} error status {}", self.name, response.status);
+            }
+            Ok(response) if response.body == self.answer => println!("{} done", self.name),
+            Ok(_) => println!("{} wrong", self.name),
+            Err(error) => println!("{} error {error}", self.name),
+        }
+    }
+}
+
+fn connect(setting: &str, pipelining: bool, socket: &str) -> Result<Client> {
+    let framing = match setting {
+        "datagram" => Some(Framing::Datagram),
+        "chunked" => Some(Framing::Chunked),
+        "auto" => None,
+        _ => return Err("no such setting".into()),
+    };
+    Ok(Client::builder().framing(framing.unwrap_or(Framing::Chunked)).pipelining(pipelining).timeout(PATIENCE).connect(socket)?)
+}
+
+fn call<'a>(client: &Client, names: impl Iterator<Item = &'a String>) -> Result<()> {
+    for name in names {
+        let task = Task::new(name)?;
+        task.tell(client.call(MODULE, task.method, &task.body));
+    }
+    Ok(())
+}
+
+fn submit(client: &Client, names: &[String]) -> Result<()> {
+    for name in names {
+        let task = Task::new(name)?;
+        let (method, body) = (task.method, task.body.clone());
+        client.submit(&CallOptions::new(), MODULE, method, body, move |result| task.tell(result))?;
+        while client.dispatch(None)? == 0 {}
+    }
+    Ok(())
+}
+
+fn call_from_two_threads(client: &Client, names: &[String]) -> Result<()> {
+    thread::scope(|scope| {
+        let other = scope.spawn(|| call(client, names.iter().skip(1).step_by(2)));
+        call(client, names.iter().step_by(2))?;
+        other.join().unwrap_or_else(|_| Err("the other thread panicked".into()))
+    })
+}
+
+/// Has a process of its own make each call.
+fn in_processes(setting: &str, mode: &str, socket: &str, names: &[String]) -> Result<()> {
+    let program = std::env::current_exe()?;
+    for name in names {
+        if !Command::new(&program).args([setting, mode, socket, name]).status()?.success() {
+            return Err(format!("{name}: the process did not end well").into());
+        }
+    }
+    Ok(())
+}
+
+fn run() -> Result<()> {
+    let arguments: std::result::Result<Vec<_>, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+    let arguments = arguments.map_err(|_| "arguments are not UTF-8")?;
+    let [setting, mode, socket, names @ ..] = arguments.as_slice() else {
+        return Err("usage: interop_client SETTING MODE SOCKET CALL...".into());
+    };
+    match mode.as_str() {
+        "first" | "async" if names.len() > 1 => in_processes(setting, mode, socket, names),
+        "first" | "row" => call(&connect(setting, false, socket)?, names.iter()),
+        "async" => submit(&connect(setting, false, socket)?, names),
+        "threads" => call_from_two_threads(&connect(setting, true, socket)?, names),
+        _ => Err("no such mode".into()),
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("interop_client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

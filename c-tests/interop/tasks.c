@@ -1,0 +1,56 @@
+#include "tasks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "methods.h"
+
+struct task
+task_of(const char *name)
+{
+	struct task task = {.name = name};
+	const char *colon = strchr(name, ':');
+
+	if (colon != NULL && strncmp(name, "take:", 5) == 0) {
+		task.method = TAKE;
+		task.body = pattern_of(strtoul(colon + 1, NULL, 10));
+	} else if (colon != NULL && strncmp(name, "make:", 5) == 0) {
+		task.method = MAKE;
+		task.body = bytes_copy((const uint8_t *)colon + 1, strlen(colon + 1));
+	} else {
+		fprintf(stderr, "%s: not a call\n", name);
+		exit(2);
+	}
+	return task;
+}
+
+void
+task_tell(const struct task *task, const char *claim)
+{
+	printf("%s %s\n", task->name, claim);
+	fflush(stdout);
+}
+
+void
+task_failed(const struct task *task, const char *reason)
+{
+	char claim[120];
+
+	snprintf(claim, sizeof(claim), "error %s", reason);
+	task_tell(task, claim);
+}
+
+void
+task_answered(const struct task *task, int32_t status, const uint8_t *body, size_t len)
+{
+	char   reason[40];
+	size_t expected = task->method == MAKE ? strtoul(strchr(task->name, ':') + 1, NULL, 10) : 0;
+
+	if (status != SUCCESS) {
+		snprintf(reason, sizeof(reason), "status %d", status);
+		task_failed(task, reason);
+	} else {
+		task_tell(task, len == expected && is_pattern(body, len) ? "done" : "wrong");
+	}
+}
