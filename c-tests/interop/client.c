@@ -52,7 +52,7 @@ receive(int fd, const struct task *task)
 static void
 call(int fd, const struct task *task, int64_t sequence)
 {
-	struct call  call = {.module = MODULE, .method = task->method, .sequence = sequence, .body = task->body};
+	struct call  call = {.module = task->module, .method = task->method, .sequence = sequence, .body = task->body};
 	struct bytes message = encode_call(&call);
 
 	if (wire_send(self, fd, &message))

@@ -8,7 +8,7 @@
 
 enum action { ECHO_BODY, MAKE_BODY, MAKE_1024, NO_BODY };
 
-/* What the Go servers had whose answers were recorded, and TAKE. */
+/* What the Go servers had whose answers were recorded, TAKE and HIDE. */
 static const struct method {
 	int32_t	    module;
 	int32_t	    method;
@@ -21,6 +21,7 @@ static const struct method {
 	{0, 2, NO_BODY, UNKNOWN_METHOD, NULL},
 	{0, 3, NO_BODY, FAILURE, NULL},
 	{0, 4, NO_BODY, BAD_PAYLOAD, NULL},
+	{HIDING_MODULE, HIDE, NO_BODY, SUCCESS, "hide"},
 	{2, 206, MAKE_1024, SUCCESS, NULL},
 	{MODULE, ECHO, ECHO_BODY, SUCCESS, "echo"},
 	{MODULE, 302, NO_BODY, FAILURE, NULL},
@@ -32,6 +33,47 @@ static const struct method {
 };
 
 static int log_fd = -1;
+
+/* Ten bytes that say nothing, then TAKE's module, method, and a sequence; and the key of its body. */
+static const uint8_t hiding_head[] = {'h', 'i', 'd', 'i', 'n', 'g', ' ', ' ', ' ', ' ',
+				      0x08, MODULE, 0x10, TAKE % 128 | 128, TAKE / 128, 0x18, 9, 0x22};
+
+struct bytes
+hiding(size_t len)
+{
+	struct bytes body = {.len = sizeof(hiding_head)};
+	struct bytes hidden = pattern_of(len);
+	size_t	     left = len;
+
+	body.data = allocate(sizeof(hiding_head) + 10 + len);
+	memcpy(body.data, hiding_head, sizeof(hiding_head));
+	for (; left > 127; left >>= 7)
+		body.data[body.len++] = (uint8_t)(left | 128);
+	body.data[body.len++] = (uint8_t)left;
+	if (len > 0)
+		memcpy(body.data + body.len, hidden.data, len);
+	body.len += len;
+	free(hidden.data);
+	return body;
+}
+
+/* How many bytes the hidden call has; -1 if there is none. */
+static long
+hidden_in(const uint8_t *body, size_t len)
+{
+	size_t prefix;
+
+	for (prefix = 1; prefix < 10 && sizeof(hiding_head) + prefix <= len; prefix++) {
+		size_t	     inner = len - sizeof(hiding_head) - prefix;
+		struct bytes expected = hiding(inner);
+		bool	     same = expected.len == len && memcmp(expected.data, body, len) == 0;
+
+		free(expected.data);
+		if (same)
+			return (long)inner;
+	}
+	return -1;
+}
 
 bool
 methods_log_to(const char *path)
@@ -61,7 +103,9 @@ log_call(const struct method *method, const uint8_t *body, size_t len)
 
 	if (method->action == MAKE_BODY)
 		snprintf(name, sizeof(name), "%s:%zu", method->name, number_in(body, len));
-	else if (method->name != NULL && is_pattern(body, len))
+	else if (method->method == HIDE && hidden_in(body, len) >= 0)
+		snprintf(name, sizeof(name), "%s:%ld", method->name, hidden_in(body, len));
+	else if (method->method != HIDE && method->name != NULL && is_pattern(body, len))
 		snprintf(name, sizeof(name), "%s:%zu", method->name, len);
 	count = snprintf(line, sizeof(line), "%d %d %zu %s\n", method->module, method->method, len, name);
 	if (write(log_fd, line, (size_t)count) != count)

@@ -6,13 +6,21 @@
 
 enum status { SUCCESS, SUBMITTED, FAILURE, UNKNOWN_MODULE, UNKNOWN_METHOD, UNPARSABLE, BAD_PAYLOAD };
 
-/* The module that lists of calls are about, and its methods. */
+/* The modules that lists of calls are about, and their methods. */
 enum {
 	MODULE = 3,
 	ECHO = 301, /* answers with the body of the call */
 	MAKE = 306, /* with as many bytes as the number in it says */
 	TAKE = 307, /* with nothing */
+	HIDING_MODULE = 2,
+	HIDE = 201, /* with nothing; there is a call in its body */
 };
+
+/*
+ * A body for HIDE: some bytes, and an encoded call of TAKE with `len` bytes. Who takes
+ * the header of a record for the first fields of a message may begin to read there.
+ */
+struct bytes hiding(size_t len);
 
 /* Opens the log that methods_execute appends to. */
 bool methods_log_to(const char *path);

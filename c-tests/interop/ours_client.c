@@ -1,10 +1,10 @@
 /*
  * A client of this library, compiled for each ABI.
  *
- *   ours_client plain|shared MODE SOCKET CALL...
+ *   ours_client plain|shared datagram|chunked|auto MODE SOCKET CALL...
  *
- * makes the calls by drpc_call or by the shared client, in the wire format that
- * DRPC_FRAMING says, and prints what became of them. MODE is
+ * makes the calls by drpc_call or by the shared client, and prints what became of
+ * each. MODE is
  *   first    each call is the first one of a process
  *   async    the same, and it is not waited for: by drpc_call without R_SYNC, with
  *            an empty TAKE behind it that is, or by drpc_client_submit
@@ -59,7 +59,7 @@ plain_call(struct drpc *ctx, const char *name, int flags)
 	Drpc__Response *resp = NULL;
 	int		rc;
 
-	if (abi_call_create(ctx, MODULE, task.method, &call) != 0)
+	if (abi_call_create(ctx, task.module, task.method, &call) != 0)
 		give_up("drpc_call_create");
 	call->body.data = task.body.data;
 	call->body.len = task.body.len;
@@ -128,7 +128,7 @@ shared_call(struct drpc_client *client, const char *name)
 {
 	struct task	task = task_of(name);
 	Drpc__Response *resp;
-	int rc = drpc_client_call(client, MODULE, task.method, task.body.data, task.body.len, NULL, &resp);
+	int rc = drpc_client_call(client, task.module, task.method, task.body.data, task.body.len, NULL, &resp);
 
 	tell(&task, rc, resp);
 	free(task.body.data);
@@ -172,8 +172,8 @@ shared_async(const char *name)
 	struct submitted    submitted = {.task = task_of(name)};
 	const struct bytes *body = &submitted.task.body;
 
-	int rc = drpc_client_submit(client, MODULE, submitted.task.method, body->data, body->len, NULL, take_result,
-				    &submitted);
+	int rc = drpc_client_submit(client, submitted.task.module, submitted.task.method, body->data, body->len,
+				    NULL, take_result, &submitted);
 	if (rc != 0)
 		take_result(rc, NULL, &submitted);
 	while (!submitted.over)
@@ -256,17 +256,18 @@ main(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; argc > 4 && i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (strcmp(modes[i].api, argv[1]) != 0 || strcmp(modes[i].name, argv[2]) != 0)
+	for (i = 0; argc > 5 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(modes[i].api, argv[1]) != 0 || strcmp(modes[i].name, argv[3]) != 0)
 			continue;
-		path = argv[3];
+		setenv("DRPC_FRAMING", argv[2], 1);
+		path = argv[4];
 		alarm(60);
 		if (modes[i].one != NULL)
-			in_processes(modes[i].one, argv + 4, argc - 4);
+			in_processes(modes[i].one, argv + 5, argc - 5);
 		else
-			modes[i].all(argv + 4, argc - 4);
+			modes[i].all(argv + 5, argc - 5);
 		return 0;
 	}
-	fprintf(stderr, "usage: %s plain|shared MODE SOCKET CALL...\n", argv[0]);
+	fprintf(stderr, "usage: %s plain|shared SETTING MODE SOCKET CALL...\n", argv[0]);
 	return 2;
 }

@@ -13,11 +13,14 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
+use drpc::wire::CallRef;
 use drpc::{CallOptions, Client, Framing, Response, Status};
 
 const MODULE: i32 = 3;
 const MAKE: i32 = 306;
 const TAKE: i32 = 307;
+/// Its body holds a call of TAKE, for who takes the header of a record for a part of the message.
+const HIDE: (i32, i32) = (2, 201);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,6 +29,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// A call as the list names it, and what answers it.
 struct Task {
     name: String,
+    module: i32,
     method: i32,
     body: Vec<u8>,
     answer: Vec<u8>,
@@ -35,16 +39,24 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + 7).to_le_bytes()[0]).collect()
 }
 
+/// Some bytes, and a call of TAKE with a body of `len` bytes.
+fn hiding(len: usize) -> Vec<u8> {
+    let body = pattern(len);
+    let call = CallRef { module: MODULE, method: TAKE, sequence: 9, body: &body };
+    [b"hiding    ".as_slice(), &call.encode(&[]).pieces().concat()].concat()
+}
+
 impl Task {
     fn new(name: &str) -> Result<Self> {
         let (method, number) = name.split_once(':').ok_or("a call is METHOD:SIZE")?;
         let size = number.parse()?;
-        let (method, body, answer) = match method {
-            "take" => (TAKE, pattern(size), Vec::new()),
-            "make" => (MAKE, number.as_bytes().to_vec(), pattern(size)),
+        let ((module, method), body, answer) = match method {
+            "take" => ((MODULE, TAKE), pattern(size), Vec::new()),
+            "make" => ((MODULE, MAKE), number.as_bytes().to_vec(), pattern(size)),
+            "hide" => (HIDE, hiding(size), Vec::new()),
             _ => return Err("no such method".into()),
         };
-        Ok(Self { name: name.to_owned(), method, body, answer })
+        Ok(Self { name: name.to_owned(), module, method, body, answer })
     }
 
     fn tell(&self, result: std::result::Result<Response, drpc::Error>) {
@@ -66,13 +78,17 @@ fn connect(setting: &str, pipelining: bool, socket: &str) -> Result<Client> {
         "auto" => None,
         _ => return Err("no such setting".into()),
     };
-    Ok(Client::builder().framing(framing.unwrap_or(Framing::Chunked)).pipelining(pipelining).timeout(PATIENCE).connect(socket)?)
+    Ok(Client::builder()
+        .framing(framing.unwrap_or(Framing::Chunked))
+        .pipelining(pipelining)
+        .timeout(PATIENCE)
+        .connect(socket)?)
 }
 
 fn call<'a>(client: &Client, names: impl Iterator<Item = &'a String>) -> Result<()> {
     for name in names {
         let task = Task::new(name)?;
-        task.tell(client.call(MODULE, task.method, &task.body));
+        task.tell(client.call(task.module, task.method, &task.body));
     }
     Ok(())
 }
@@ -80,8 +96,8 @@ fn call<'a>(client: &Client, names: impl Iterator<Item = &'a String>) -> Result<
 fn submit(client: &Client, names: &[String]) -> Result<()> {
     for name in names {
         let task = Task::new(name)?;
-        let (method, body) = (task.method, task.body.clone());
-        client.submit(&CallOptions::new(), MODULE, method, body, move |result| task.tell(result))?;
+        let (module, method, body) = (task.module, task.method, task.body.clone());
+        client.submit(&CallOptions::new(), module, method, body, move |result| task.tell(result))?;
         while client.dispatch(None)? == 0 {}
     }
     Ok(())

@@ -169,7 +169,8 @@ serve_managed(void)
 	struct sigaction action = {.sa_handler = stop_server};
 
 	if (drpc_server_create(path, &server) != 0 ||
-	    drpc_server_register(server, MODULE, serve_call, NULL, 0) != 0 || drpc_server_listen(server) != 0)
+	    drpc_server_register(server, MODULE, serve_call, NULL, 0) != 0 ||
+	    drpc_server_register(server, HIDING_MODULE, serve_call, NULL, 0) != 0 || drpc_server_listen(server) != 0)
 		give_up("drpc_server_listen");
 	sigaction(SIGTERM, &action, NULL);
 	listening();

@@ -14,11 +14,17 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use drpc::wire::CallRef;
 use drpc::{Failure, Listener, Module, Server, Service, Session};
 
 const MODULE: i32 = 3;
 const MAKE: i32 = 306;
 const TAKE: i32 = 307;
+const HIDING_MODULE: i32 = 2;
+const HIDE: i32 = 201;
+
+/// What stands before the call in the body of HIDE.
+const HIDING: &[u8] = b"hiding    ";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -26,7 +32,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + 7).to_le_bytes()[0]).collect()
 }
 
-/// MAKE answers with as many bytes as the number in the call says, TAKE with none.
+/// MAKE answers with as many bytes as the number in the call says, TAKE and HIDE with none.
 struct Methods {
     log: PathBuf,
     file: OnceLock<File>,
@@ -44,37 +50,52 @@ impl Methods {
     }
 
     /// One write a line: sessions are threads.
-    fn log(&self, method: i32, body: &[u8], name: &str) -> Result<()> {
-        let line = format!("{MODULE} {method} {} {name}\n", body.len());
+    fn log(&self, line: &str) -> Result<()> {
         self.file.get().ok_or("there is no log")?.write_all(line.as_bytes())?;
         Ok(())
     }
 
-    fn execute(&self, method: i32, body: &[u8]) -> Result<Vec<u8>> {
-        let (name, answer) = match method {
-            MAKE => {
-                let number = std::str::from_utf8(body)?;
-                (format!("make:{number}"), pattern(number.parse()?))
-            }
-            TAKE if body == pattern(body.len()) => (format!("take:{}", body.len()), Vec::new()),
-            TAKE => ("other".to_owned(), Vec::new()),
-            _ => return Err(Failure::unknown_method().into()),
+    fn execute(&self, module: i32, method: i32, body: &[u8]) -> std::result::Result<Vec<u8>, Failure> {
+        let name = match (module, method) {
+            (MODULE, MAKE) => format!("make:{}", String::from_utf8_lossy(body)),
+            (MODULE, TAKE) if body == pattern(body.len()) => format!("take:{}", body.len()),
+            (MODULE, TAKE) => "other".to_owned(),
+            (HIDING_MODULE, HIDE) => format!("hide:{}", hidden_in(body)?),
+            _ => return Err(Failure::unknown_method()),
         };
-        self.log(method, body, &name)?;
-        Ok(answer)
+        self.log(&format!("{module} {method} {} {name}\n", body.len())).map_err(|_| Failure::other())?;
+        match name.strip_prefix("make:") {
+            Some(number) => Ok(pattern(number.parse().map_err(|_| Failure::unmarshaling_payload())?)),
+            None => Ok(Vec::new()),
+        }
     }
 }
 
-/// The same methods, in each session.
-struct Shared(Arc<Methods>);
+/// How many bytes the call has that is hidden in a body.
+fn hidden_in(body: &[u8]) -> std::result::Result<usize, Failure> {
+    let call = body.strip_prefix(HIDING).and_then(|call| CallRef::decode(call).ok());
+    call.map(|call| call.body.len()).ok_or_else(Failure::unmarshaling_payload)
+}
+
+/// A module of them.
+struct Shared {
+    module: i32,
+    methods: Arc<Methods>,
+}
+
+impl Shared {
+    fn new(module: i32, methods: &Arc<Methods>) -> Self {
+        Self { module, methods: Arc::clone(methods) }
+    }
+}
 
 impl Module for Shared {
     fn id(&self) -> i32 {
-        MODULE
+        self.module
     }
 
     fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> std::result::Result<Vec<u8>, Failure> {
-        self.0.execute(method, body).map_err(|error| Failure::new(Failure::status_of(Some(&*error))))
+        self.methods.execute(self.module, method, body)
     }
 }
 
@@ -84,14 +105,18 @@ fn serve_connections(socket: &str, methods: &Arc<Methods>) -> Result<()> {
     loop {
         let mut connection = listener.accept()?;
         let mut service = Service::new();
-        service.register(Shared(Arc::clone(methods)))?;
+        service.register(Shared::new(MODULE, methods))?;
+        service.register(Shared::new(HIDING_MODULE, methods))?;
         // It ends with an error when the client's call was none.
         thread::spawn(move || connection.serve(&service));
     }
 }
 
 fn serve(socket: &str, methods: &Arc<Methods>) -> Result<()> {
-    let server = Server::builder().module(Shared(Arc::clone(methods))).bind(socket)?;
+    let server = Server::builder()
+        .module(Shared::new(MODULE, methods))
+        .module(Shared::new(HIDING_MODULE, methods))
+        .bind(socket)?;
     methods.listening()?;
     Ok(server.run()?)
 }

@@ -6,18 +6,27 @@
 
 #include "methods.h"
 
+static size_t
+number_of(const char *name)
+{
+	return strtoul(strchr(name, ':') + 1, NULL, 10);
+}
+
 struct task
 task_of(const char *name)
 {
-	struct task task = {.name = name};
-	const char *colon = strchr(name, ':');
+	struct task task = {.name = name, .module = MODULE};
 
-	if (colon != NULL && strncmp(name, "take:", 5) == 0) {
+	if (strncmp(name, "take:", 5) == 0) {
 		task.method = TAKE;
-		task.body = pattern_of(strtoul(colon + 1, NULL, 10));
-	} else if (colon != NULL && strncmp(name, "make:", 5) == 0) {
+		task.body = pattern_of(number_of(name));
+	} else if (strncmp(name, "make:", 5) == 0) {
 		task.method = MAKE;
-		task.body = bytes_copy((const uint8_t *)colon + 1, strlen(colon + 1));
+		task.body = bytes_copy((const uint8_t *)name + 5, strlen(name + 5));
+	} else if (strncmp(name, "hide:", 5) == 0) {
+		task.module = HIDING_MODULE;
+		task.method = HIDE;
+		task.body = hiding(number_of(name));
 	} else {
 		fprintf(stderr, "%s: not a call\n", name);
 		exit(2);
@@ -45,7 +54,7 @@ void
 task_answered(const struct task *task, int32_t status, const uint8_t *body, size_t len)
 {
 	char   reason[40];
-	size_t expected = task->method == MAKE ? strtoul(strchr(task->name, ':') + 1, NULL, 10) : 0;
+	size_t expected = task->method == MAKE ? number_of(task->name) : 0;
 
 	if (status != SUCCESS) {
 		snprintf(reason, sizeof(reason), "status %d", status);

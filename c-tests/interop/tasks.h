@@ -4,9 +4,13 @@
 
 #include "bytes.h"
 
-/* "take:5642" is a call of TAKE with a body of so many bytes; "make:5642" one of MAKE for so many. */
+/*
+ * "take:5642" is a call of TAKE with a body of so many bytes; "make:5642" one of MAKE for
+ * so many; "hide:5642" one of HIDE in which there is a TAKE with so many.
+ */
 struct task {
 	const char  *name;
+	int32_t	     module;
 	int32_t	     method;
 	struct bytes body;
 };
