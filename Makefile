@@ -3,6 +3,7 @@
 #   make            the libraries, in build/lib
 #   make demo       examples over both libraries
 #   make check      every test; each part of it is a target of its own, see CHECKS
+#   make interop    tables of which release can talk to which, and how large the messages may be
 #   make install    PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 #   make uninstall  the same variables
 #   make headers    writes include/ anew from the Rust sources
@@ -68,7 +69,7 @@ SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-
 # The parts of `make check`, in this order.
 CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 
-.PHONY: all demo check install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
+.PHONY: all demo check interop install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
@@ -199,6 +200,15 @@ test-valgrind: setup-check all
 
 $(SCRIPT_TESTS): test-%: setup-check all
 	@MAKE="$(MAKE)" sh c-tests/$*.sh
+
+# The tables that the two tests find, which fail if they are not as expected.
+interop: setup-check all
+	@mkdir -p $(BUILD)/interop
+	@for part in clients servers; do \
+		MAKE="$(MAKE)" TABLES=$(BUILD)/interop sh c-tests/interop_$$part.sh >$(BUILD)/interop/$$part.log || \
+			{ sed -n '/^not ok/,/^ok/p' $(BUILD)/interop/$$part.log; exit 1; }; \
+	done
+	@cat $(BUILD)/interop/clients.md && echo && cat $(BUILD)/interop/servers.md
 
 # --- Installation
 

@@ -43,7 +43,7 @@ function complain(text) {
 function in_words(largest, has_failed) {
 	if (!has_failed)
 		return "all"
-	if (largest == 16374 || largest == 16378 || largest == 16380)
+	if (largest == 16374 || largest == 16379 || largest == 16381)
 		return "16 KiB"
 	if (largest == 131061 || largest == 131066 || largest == 131068)
 		return "128 KiB"

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Our servers and clients of DAOS 0.8 to 2.8: peers that behave like them. All kinds of servers have to do alike.
+. "$(dirname "$0")/shell/tap.sh"
+. "$here/shell/interop.sh"
+
+clients='c-0.8 go-0.8 c-2.6 go-2.6 c-2.8 go-2.8'
+cat >"$work/servers.expected" <<'END'
+     | c-0.8        | go-0.8       | c-2.6         | go-2.6        | c-2.8 | go-2.8
+0.8  | all / 16 KiB | all / 16 KiB | all / 16 KiB  | all / 16 KiB  | all   | all
+2.8  | all / 16 KiB | all / 16 KiB | all / 128 KiB | all / 128 KiB | all   | all
+Rust | all / 16 KiB | all / 16 KiB | all / 16 KiB  | all / 16 KiB  | all   | all
+END
+
+# our_server LIBRARY KIND SOCKET LOG
+our_server() {
+	case $1 in
+	Rust) exec timeout 120 "$rust/interop_server" "$2" "$3" "$4" ;;
+	*) exec timeout 120 "$work/server-$1" "$2" "$3" "$4" ;;
+	esac
+}
+
+# server_cell LIBRARY KIND CLIENT EXPECTED
+server_cell() {
+	calls=$all
+	case $3 in *-2.8) calls="$all $chunked_only" ;; esac
+	serve our_server "$1" "$2" || return
+	cell_rc=0
+	found=$(verdict "$work/client" "$3" first "$sock" $calls)
+	same 'each call the first' "$4" "$found" || { cell_rc=1 && cat "$work/claims"; }
+	then_found=$(verdict "$work/client" "$3" row "$sock" $calls)
+	same row "$4" "$then_found" || { cell_rc=1 && cat "$work/claims"; }
+	# Only signals end the servers in Rust.
+	case $1 in Rust) ends_with=143 ;; *) ends_with=0 ;; esac
+	served "$ends_with" && return "$cell_rc"
+}
+
+for of in 0.8 2.8 Rust; do
+	case $of in
+	Rust) kinds='connection server' ;;
+	*) kinds='plain progress managed' ;;
+	esac
+	for kind in $kinds; do
+		for like in $clients; do
+			want=$(expected servers "$of" "$like")
+			check "$of $kind, from $like: $want" server_cell "$of" "$kind" "$like" "$want"
+			found servers "$of" "$like" "$found"
+		done
+	done
+done
+
+done_with servers 'our server'
