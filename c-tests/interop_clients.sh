@@ -18,23 +18,41 @@ replays() {
 	cut -d ' ' -f 1-3 "$log" | diff "$work/expected" - && served 0 && return "$replayed"
 }
 
-# naive LIKE VERDICT: a client of 2.8 that asks nothing. So that is what can go wrong, and what these tests would see.
-naive() {
+# What our clients must not be like: one that tries a call chunked and then as a datagram, and one of 0.8 as it is.
+tries_both() {
+	"$work/client" go-2.8 first "$sock" "$@" >"$work/tried"
+	"$work/client" go-0.8 first "$sock" "$@"
+}
+believes() {
+	"$work/client" c-0.8 first "$sock" "$@"
+}
+
+# sees LIKE VERDICT CLIENT
+sees() {
 	serve timeout 120 "$work/server" "$1" || return
-	found=$(verdict "$work/client" go-2.8 first "$sock" $all)
-	same 'a client of 2.8' "$2" "$found"
-	naive_rc=$?
-	served 0 && return "$naive_rc"
+	found=$(verdict "$3" $all)
+	same 'verdict' "$2" "$found"
+	sees_rc=$?
+	served 0 && return "$sees_rc"
 }
 
 for like in $servers; do
 	check "a peer answers as $like does" replays "$like"
 done
-check 'c-0.8 executes chunked calls' naive c-0.8 'none, 12 executed, AS ANOTHER take:10756'
-check 'c-0.8-tag0 executes chunked calls' naive c-0.8-tag0 'none, 12 executed, AS ANOTHER take:13, AS ANOTHER take:10756'
-check 'go-0.8 executes chunked calls' naive go-0.8 'none, 15 executed, AS ANOTHER take:10756'
-check 'c-2.6 executes chunked calls' naive c-2.6 'none, 12 executed, AS ANOTHER take:10756'
-check 'go-2.6 executes chunked calls' naive go-2.6 'none, 16 executed, AS ANOTHER take:10756'
+check 'c-0.8 executes chunked calls, which is seen' sees c-0.8 \
+	'16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
+check 'c-0.8-tag0 executes small ones, too' sees c-0.8-tag0 \
+	'16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:13 and 1 more' tries_both
+check 'go-0.8 executes chunked calls, which is seen' sees go-0.8 \
+	'16 KiB, TWICE take:5632 and 14 more, AS ANOTHER take:10756' tries_both
+check 'c-2.6 executes chunked calls, which is seen' sees c-2.6 \
+	'128 KiB / 16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
+check 'go-2.6 executes chunked calls, which is seen' sees go-2.6 \
+	'all / 16 KiB, TWICE take:5632 and 15 more, AS ANOTHER take:10756' tries_both
+for like in c-2.8 go-2.8; do
+	check "that a client takes the end of $like for an answer is seen" sees $like \
+		'all, EOF take:0 and 56 more, NOT DONE take:0 and 56 more' believes
+done
 
 # ---- Our clients
 

@@ -27,16 +27,19 @@ FILENAME == ARGV[1] {
 	else
 		believed[name]++
 	if ($2 != "done" && $2 != "error" && $2 != "submitted")
-		complain(toupper($2) " " name)
+		complain(toupper($2), name)
 	next
 }
 
 { executed[$4]++ }
 
-function complain(text) {
-	if (complaints < 3)
-		complaint = complaint ", " text
-	complaints++
+# Each kind of complaint is told once, with the first call that it is about.
+function complain(what, name) {
+	if (!(what in about)) {
+		complaints[++kinds] = what
+		about[what] = name
+	}
+	times[what]++
 }
 
 # How large a call or an answer can be for a message of 16 KiB or 128 KiB. That of sequence 0 is shorter.
@@ -60,9 +63,9 @@ END {
 		size = parts[2] + 0
 		seen[kind] = 1
 		if (executed[name] < believed[name])
-			complain("NOT DONE " name)
+			complain("NOT DONE", name)
 		else if (executed[name] > believed[name] + failed[name])
-			complain("TWICE " name)
+			complain("TWICE", name)
 		else if (executed[name] > believed[name])
 			lost[kind] += executed[name] - believed[name]
 		if (believed[name] && size > largest[kind])
@@ -72,11 +75,11 @@ END {
 	}
 	for (name in executed)
 		if (!(name in failed))
-			complain("AS ANOTHER " name)
+			complain("AS ANOTHER", name)
 	for (kind in seen) {
 		words[kind] = in_words(largest[kind], smallest[kind] < 2 ^ 40)
 		if (smallest[kind] < largest[kind])
-			complain("fails from " kind ":" smallest[kind])
+			complain("fails from", kind ":" smallest[kind])
 	}
 	verdict = words["take"]
 	if ("make" in seen && words["make"] != verdict && words["make"] != "all")
@@ -86,5 +89,9 @@ END {
 		lost["take"] += lost["make"]
 	if (lost["take"])
 		verdict = verdict ", " lost["take"] " executed"
-	print verdict complaint
+	for (i = 1; i <= kinds; i++) {
+		what = complaints[i]
+		verdict = verdict ", " what " " about[what] (times[what] > 1 ? " and " times[what] - 1 " more" : "")
+	}
+	print verdict
 }
