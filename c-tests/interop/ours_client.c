@@ -28,6 +28,7 @@
 enum { PATIENCE_MS = 20000 };
 
 static const char *path;
+static int	   framing;
 
 static void
 give_up(const char *what)
@@ -74,7 +75,8 @@ plain_connect(void)
 {
 	struct drpc *ctx;
 
-	if (abi_connect(path, &ctx) != 0 || drpc_set_timeout(ctx, PATIENCE_MS) != 0)
+	if (abi_connect(path, &ctx) != 0 || drpc_set_timeout(ctx, PATIENCE_MS) != 0 ||
+	    drpc_set_framing(ctx, framing) != 0)
 		give_up("drpc_connect");
 	return ctx;
 }
@@ -118,6 +120,7 @@ shared_connect(bool pipelining)
 
 	if (drpc_client_create(path, &client) != 0 ||
 	    drpc_client_set(client, DRPC_CLIENT_TIMEOUT, PATIENCE_MS) != 0 ||
+	    drpc_client_set(client, DRPC_CLIENT_FRAMING, (uint64_t)framing) != 0 ||
 	    drpc_client_set(client, DRPC_CLIENT_PIPELINING, pipelining) != 0 || drpc_client_connect(client) != 0)
 		give_up("drpc_client_connect");
 	return client;
@@ -251,6 +254,16 @@ static const struct mode {
 	{"shared", "threads", NULL, shared_threads},
 };
 
+static int
+framing_named(const char *setting)
+{
+	if (strcmp(setting, "datagram") == 0)
+		return DRPC_FRAMING_DATAGRAM;
+	if (strcmp(setting, "chunked") == 0)
+		return DRPC_FRAMING_CHUNKED;
+	return DRPC_FRAMING_AUTO;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -259,7 +272,7 @@ main(int argc, char **argv)
 	for (i = 0; argc > 5 && i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(modes[i].api, argv[1]) != 0 || strcmp(modes[i].name, argv[3]) != 0)
 			continue;
-		setenv("DRPC_FRAMING", argv[2], 1);
+		framing = framing_named(argv[2]);
 		path = argv[4];
 		alarm(60);
 		if (modes[i].one != NULL)

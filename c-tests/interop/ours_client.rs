@@ -78,11 +78,7 @@ fn connect(setting: &str, pipelining: bool, socket: &str) -> Result<Client> {
         "auto" => None,
         _ => return Err("no such setting".into()),
     };
-    Ok(Client::builder()
-        .framing(framing.unwrap_or(Framing::Chunked))
-        .pipelining(pipelining)
-        .timeout(PATIENCE)
-        .connect(socket)?)
+    Ok(Client::builder().framing(framing).pipelining(pipelining).timeout(PATIENCE).connect(socket)?)
 }
 
 fn call<'a>(client: &Client, names: impl Iterator<Item = &'a String>) -> Result<()> {
