@@ -118,21 +118,76 @@ client_cell() {
 	served 0 && return "$cell_rc"
 }
 
-for of in 0.8 2.8 Rust; do
-	case $of in
-	Rust) apis=shared ;;
-	*) apis='plain shared' ;;
+# apis_of LIBRARY
+apis_of() {
+	case $1 in
+	Rust) echo shared ;;
+	*) echo plain shared ;;
 	esac
+}
+
+for of in 0.8 2.8 Rust; do
 	for setting in datagram chunked auto; do
-		for api in $apis; do
+		for api in $(apis_of "$of"); do
 			for like in $servers; do
 				want=$(expected clients "$of $setting" "$like")
 				check "$of $api, $setting, to $like: $want" \
 					client_cell "$of" "$api" "$setting" "$like" "$want"
-				found clients "$of $setting" "$like" "$found"
+				has_found clients "$of, $setting" "$like" "$found"
 			done
 		done
 	done
 done
 
-done_with clients 'our client, framing'
+# ---- A server that is replaced by one of another release
+
+# ask CALL…: has the client make calls, and takes its claims.
+ask() {
+	: >"$work/claims"
+	for call; do
+		echo "$call" >&5
+		IFS= read -r claim <&6 || return
+		echo "$claim" >>"$work/claims"
+	done
+	same "$*" all "$(awk -f "$interop/verdict.awk" "$work/claims" "$log")" && return
+	cat "$work/claims"
+	return 1
+}
+
+# dies: as a server does whose clients are still there.
+dies() {
+	kill -KILL "$server"
+	wait "$server" 2>/dev/null
+	over "$server"
+	rm "$sock"
+}
+
+# goes_on LIBRARY API OLD NEW: small calls first; the first one to the new server is one that an old one would execute if
+# it came with a header.
+goes_on() {
+	serve "$work/server" "$3" || return
+	client "$1" "$2" auto asked '' <"$work/ask" >"$work/answer" 2>"$work/client.said" &
+	asked=$!
+	started "$asked"
+	exec 5>"$work/ask" 6<"$work/answer"
+	ask take:0 take:100 make:100 && dies && serve "$work/server" "$4" && ask $(messages 5666) take:0 make:100
+	goes_on_rc=$?
+	exec 5>&- 6<&-
+	wait "$asked" || goes_on_rc=1
+	over "$asked"
+	cat "$work/client.said"
+	served 0 && return "$goes_on_rc"
+}
+
+mkfifo "$work/ask" "$work/answer" || exit
+for of in 0.8 2.8 Rust; do
+	for api in $(apis_of "$of"); do
+		for change in 'c-0.8 c-2.8' 'c-2.8 c-0.8' 'go-0.8 go-2.6' 'go-2.6 go-2.8' 'go-2.8 c-2.6' 'c-0.8-tag0 go-2.8'; do
+			old=${change% *}
+			new=${change#* }
+			check "$of $api, auto: $new takes the place of $old" goes_on "$of" "$api" "$old" "$new"
+		done
+	done
+done
+
+done_with clients 'client, framing'

@@ -51,9 +51,9 @@ for of in 0.8 2.8 Rust; do
 		for like in $clients; do
 			want=$(expected servers "$of" "$like")
 			check "$of $kind, from $like: $want" server_cell "$of" "$kind" "$like" "$want"
-			found servers "$of" "$like" "$found"
+			has_found servers "$of" "$like" "$found"
 		done
 	done
 done
 
-done_with servers 'our server'
+done_with servers 'server (calls / answers)'

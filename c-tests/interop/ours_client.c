@@ -10,6 +10,8 @@
  *            an empty TAKE behind it that is, or by drpc_client_submit
  *   row      one connection, one call after the other
  *   threads  two threads of one shared client, which does not wait between calls
+ *   asked    the calls are read from the input, and made one by one when they come;
+ *            drpc_call makes each on a new connection
  */
 #include "../abi.h"
 
@@ -111,6 +113,24 @@ plain_row(char **names, int count)
 	drpc_close(ctx);
 }
 
+enum { NAME_SIZE = 40 };
+
+/* The next call that is asked for. */
+static bool
+is_asked(char name[NAME_SIZE])
+{
+	return scanf("%39s", name) == 1;
+}
+
+static void
+plain_asked(void)
+{
+	char name[NAME_SIZE];
+
+	while (is_asked(name))
+		plain_first(name);
+}
+
 /* ---- The shared client */
 
 static struct drpc_client *
@@ -152,6 +172,17 @@ static void
 shared_first(const char *name)
 {
 	shared_row((char **)&name, 1);
+}
+
+static void
+shared_asked(void)
+{
+	struct drpc_client *client = shared_connect(false);
+	char		    name[NAME_SIZE];
+
+	while (is_asked(name))
+		shared_call(client, name);
+	drpc_client_destroy(client);
 }
 
 struct submitted {
@@ -245,14 +276,32 @@ in_processes(void (*call)(const char *), char **names, int count)
 static const struct mode {
 	const char *api;
 	const char *name;
+	/* One of these. */
 	void (*one)(const char *name);
 	void (*all)(char **names, int count);
+	void (*asked)(void);
 } modes[] = {
-	{"plain", "first", plain_first, NULL},	 {"plain", "async", plain_async, NULL},
-	{"plain", "row", NULL, plain_row},	 {"shared", "first", shared_first, NULL},
-	{"shared", "async", shared_async, NULL}, {"shared", "row", NULL, shared_row},
-	{"shared", "threads", NULL, shared_threads},
+	{.api = "plain", .name = "first", .one = plain_first},
+	{.api = "plain", .name = "async", .one = plain_async},
+	{.api = "plain", .name = "row", .all = plain_row},
+	{.api = "plain", .name = "asked", .asked = plain_asked},
+	{.api = "shared", .name = "first", .one = shared_first},
+	{.api = "shared", .name = "async", .one = shared_async},
+	{.api = "shared", .name = "row", .all = shared_row},
+	{.api = "shared", .name = "threads", .all = shared_threads},
+	{.api = "shared", .name = "asked", .asked = shared_asked},
 };
+
+static void
+run(const struct mode *mode, char **names, int count)
+{
+	if (mode->one != NULL)
+		in_processes(mode->one, names, count);
+	else if (mode->all != NULL)
+		mode->all(names, count);
+	else
+		mode->asked();
+}
 
 static int
 framing_named(const char *setting)
@@ -269,16 +318,13 @@ main(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; argc > 5 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+	for (i = 0; argc >= 5 && i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(modes[i].api, argv[1]) != 0 || strcmp(modes[i].name, argv[3]) != 0)
 			continue;
 		framing = framing_named(argv[2]);
 		path = argv[4];
 		alarm(60);
-		if (modes[i].one != NULL)
-			in_processes(modes[i].one, argv + 5, argc - 5);
-		else
-			modes[i].all(argv + 5, argc - 5);
+		run(&modes[i], argv + 5, argc - 5);
 		return 0;
 	}
 	fprintf(stderr, "usage: %s plain|shared SETTING MODE SOCKET CALL...\n", argv[0]);

@@ -1,14 +1,16 @@
 //! The client of the Rust API, for `c-tests/interop.sh`.
 //!
 //! ```sh
-//! interop_client datagram|chunked|auto first|async|row|threads SOCKET CALL...
+//! interop_client datagram|chunked|auto first|async|row|threads|asked SOCKET CALL...
 //! ```
 //!
 //! makes the calls and prints what became of each. With `first` and `async` each is the first one of a process; `async`
-//! submits it; `threads` are two, which do not wait between calls.
+//! submits it; `threads` are two, which do not wait between calls; `asked` reads the calls from its input, and makes them
+//! one by one when they come.
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
@@ -107,6 +109,13 @@ fn call_from_two_threads(client: &Client, names: &[String]) -> Result<()> {
     })
 }
 
+fn call_when_asked(client: &Client) -> Result<()> {
+    for name in io::stdin().lines() {
+        call(client, [name?].iter())?;
+    }
+    Ok(())
+}
+
 /// Has a process of its own make each call.
 fn in_processes(setting: &str, mode: &str, socket: &str, names: &[String]) -> Result<()> {
     let program = std::env::current_exe()?;
@@ -127,6 +136,7 @@ fn run() -> Result<()> {
     match mode.as_str() {
         "first" | "async" if names.len() > 1 => in_processes(setting, mode, socket, names),
         "first" | "row" => call(&connect(setting, false, socket)?, names.iter()),
+        "asked" => call_when_asked(&connect(setting, false, socket)?),
         "async" => submit(&connect(setting, false, socket)?, names),
         "threads" => call_from_two_threads(&connect(setting, true, socket)?, names),
         _ => Err("no such mode".into()),

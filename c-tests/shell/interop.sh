@@ -45,7 +45,7 @@ log=$work/log
 # serve COMMAND…: until `served`; its socket and its log are its last arguments.
 serve() {
 	rm -f "$log"
-	"$@" "$sock" "$log" 2>"$work/server.said" &
+	"$@" "$sock" "$log" 2>"$work/server.said" 5>&- 6>&- &
 	server=$!
 	started "$server"
 	await "$log"
@@ -89,8 +89,9 @@ messages() {
 	done
 }
 
-# Records of a size that old protobuf-c takes for a call (16 to 128), records around 256 bytes, and calls that the Go
-# servers and protobuf-c execute when they come with a header (5,642 to 5,754, and more).
+# Messages of sizes that old protobuf-c takes for another call when they come with a header (16 to 128), those whose record
+# has around 256 bytes then, and those that the servers execute as they are (5,642 to 5,754); and calls that have another
+# one in them, which would be executed.
 sizes="$(messages 16 24 34 40 128 231 232 255 256 $(seq 5642 8 5754))"
 sizes="take:0 take:1 take:231 take:232 take:255 take:256 $sizes hide:13 hide:10756"
 to_16k="$sizes $(messages $((small - 1)) $small) make:0 make:1 make:250"
@@ -123,9 +124,18 @@ expected() {
 		$1 == row { print $at }' "$work/$1.expected"
 }
 
-# found TABLE ROW COLUMN VERDICT
-found() {
-	echo "$2|$3|$4" >>"$work/$1.found"
+# in_full LIKE: one of the originals, for people.
+in_full() {
+	case $1 in
+	c-0.8-tag0) echo 'C 0.8, protobuf-c < 1.3.2' ;;
+	c-*) echo "C ${1#c-}" ;;
+	go-*) echo "Go ${1#go-}" ;;
+	esac
+}
+
+# has_found TABLE ROW LIKE VERDICT
+has_found() {
+	echo "$2|$(in_full "$3")|$4" >>"$work/$1.found"
 }
 
 # done_with TABLE TITLE: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop).
