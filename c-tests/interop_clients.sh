@@ -40,15 +40,15 @@ for like in $servers; do
 	check "a peer answers as $like does" replays "$like"
 done
 check 'c-0.8 executes chunked calls, which is seen' sees c-0.8 \
-	'16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
+	'16 KiB, then cut, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
 check 'c-0.8-tag0 executes small ones, too' sees c-0.8-tag0 \
-	'16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:13 and 1 more' tries_both
+	'16 KiB, then cut, TWICE take:5656 and 11 more, AS ANOTHER take:13 and 1 more' tries_both
 check 'go-0.8 executes chunked calls, which is seen' sees go-0.8 \
-	'16 KiB, TWICE take:5632 and 14 more, AS ANOTHER take:10756' tries_both
+	'16 KiB, then cut, TWICE take:5632 and 14 more, AS ANOTHER take:10756' tries_both
 check 'c-2.6 executes chunked calls, which is seen' sees c-2.6 \
-	'128 KiB / 16 KiB, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
+	'128 KiB / 16 KiB, then cut, TWICE take:5656 and 11 more, AS ANOTHER take:10756' tries_both
 check 'go-2.6 executes chunked calls, which is seen' sees go-2.6 \
-	'all / 16 KiB, TWICE take:5632 and 15 more, AS ANOTHER take:10756' tries_both
+	'all / 16 KiB, then cut, TWICE take:5632 and 15 more, AS ANOTHER take:10756' tries_both
 for like in c-2.8 go-2.8; do
 	check "that a client takes the end of $like for an answer is seen" sees $like \
 		'all, EOF take:0 and 56 more, NOT DONE take:0 and 56 more' believes
@@ -190,4 +190,5 @@ for of in 0.8 2.8 Rust; do
 	done
 done
 
-done_with clients 'client, framing'
+done_with clients 'our client, framing' 'How large a call may be; a larger one fails, and is not executed. all: any size. none: every call
+fails. unsafe: every call fails, and yet some are executed, or another call in their place.'

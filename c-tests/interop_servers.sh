@@ -5,10 +5,10 @@
 
 clients='c-0.8 go-0.8 c-2.6 go-2.6 c-2.8 go-2.8'
 cat >"$work/servers.expected" <<'END'
-     | c-0.8        | go-0.8       | c-2.6         | go-2.6        | c-2.8 | go-2.8
-0.8  | all / 16 KiB | all / 16 KiB | all / 16 KiB  | all / 16 KiB  | all   | all
-2.8  | all / 16 KiB | all / 16 KiB | all / 128 KiB | all / 128 KiB | all   | all
-Rust | all / 16 KiB | all / 16 KiB | all / 16 KiB  | all / 16 KiB  | all   | all
+     | c-0.8                  | go-0.8                 | c-2.6         | go-2.6        | c-2.8 | go-2.8
+0.8  | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all
+2.8  | all / 16 KiB, then cut | all / 16 KiB, then cut | all / 128 KiB | all / 128 KiB | all   | all
+Rust | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all
 END
 
 # our_server LIBRARY KIND SOCKET LOG
@@ -56,4 +56,6 @@ for of in 0.8 2.8 Rust; do
 	done
 done
 
-done_with servers 'server (calls / answers)'
+done_with servers 'our server' 'How large a call may be, and its answer; a client is told that an answer is larger. all: any size that
+the client can send, or read. then cut: a larger answer is sent, and the client cannot read it. (Let the
+server send smaller ones: drpc_set_max_datagram.)'

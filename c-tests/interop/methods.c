@@ -14,22 +14,21 @@ static const struct method {
 	int32_t	    method;
 	enum action action;
 	enum status status;
-	const char *name;
 } methods[] = {
-	{0, 0, ECHO_BODY, SUCCESS, NULL},
-	{0, 1, NO_BODY, FAILURE, NULL},
-	{0, 2, NO_BODY, UNKNOWN_METHOD, NULL},
-	{0, 3, NO_BODY, FAILURE, NULL},
-	{0, 4, NO_BODY, BAD_PAYLOAD, NULL},
-	{HIDING_MODULE, HIDE, NO_BODY, SUCCESS, "hide"},
-	{2, 206, MAKE_1024, SUCCESS, NULL},
-	{MODULE, ECHO, ECHO_BODY, SUCCESS, "echo"},
-	{MODULE, 302, NO_BODY, FAILURE, NULL},
-	{MODULE, 303, NO_BODY, UNKNOWN_METHOD, NULL},
-	{MODULE, 304, NO_BODY, FAILURE, NULL},
-	{MODULE, 305, NO_BODY, BAD_PAYLOAD, NULL},
-	{MODULE, MAKE, MAKE_BODY, SUCCESS, "make"},
-	{MODULE, TAKE, NO_BODY, SUCCESS, "take"},
+	{0, 0, ECHO_BODY, SUCCESS},
+	{0, 1, NO_BODY, FAILURE},
+	{0, 2, NO_BODY, UNKNOWN_METHOD},
+	{0, 3, NO_BODY, FAILURE},
+	{0, 4, NO_BODY, BAD_PAYLOAD},
+	{HIDING_MODULE, HIDE, NO_BODY, SUCCESS},
+	{2, 206, MAKE_1024, SUCCESS},
+	{MODULE, ECHO, ECHO_BODY, SUCCESS},
+	{MODULE, 302, NO_BODY, FAILURE},
+	{MODULE, 303, NO_BODY, UNKNOWN_METHOD},
+	{MODULE, 304, NO_BODY, FAILURE},
+	{MODULE, 305, NO_BODY, BAD_PAYLOAD},
+	{MODULE, MAKE, MAKE_BODY, SUCCESS},
+	{MODULE, TAKE, NO_BODY, SUCCESS},
 };
 
 static int log_fd = -1;
@@ -57,13 +56,13 @@ hiding(size_t len)
 	return body;
 }
 
-/* How many bytes the hidden call has; -1 if there is none. */
+/* How many bytes the hidden call has, whose length takes one to three bytes; -1 if there is none. */
 static long
 hidden_in(const uint8_t *body, size_t len)
 {
 	size_t prefix;
 
-	for (prefix = 1; prefix < 10 && sizeof(hiding_head) + prefix <= len; prefix++) {
+	for (prefix = 1; prefix <= 3 && sizeof(hiding_head) + prefix <= len; prefix++) {
 		size_t	     inner = len - sizeof(hiding_head) - prefix;
 		struct bytes expected = hiding(inner);
 		bool	     same = expected.len == len && memcmp(expected.data, body, len) == 0;
@@ -93,20 +92,31 @@ number_in(const uint8_t *body, size_t len)
 	return strtoul(text, NULL, 10);
 }
 
+/* What a list of calls names a call. */
+static void
+name_call(const struct method *method, const uint8_t *body, size_t len, char *name, size_t size)
+{
+	long hidden = method->method == HIDE ? hidden_in(body, len) : -1;
+
+	if (method->method == MAKE)
+		snprintf(name, size, "make:%zu", number_in(body, len));
+	else if (method->method == TAKE && is_pattern(body, len))
+		snprintf(name, size, "take:%zu", len);
+	else if (hidden >= 0)
+		snprintf(name, size, "hide:%ld", hidden);
+	else
+		snprintf(name, size, "other");
+}
+
 /* In one write a line: sessions are threads. */
 static void
 log_call(const struct method *method, const uint8_t *body, size_t len)
 {
-	char name[40] = "other";
+	char name[40];
 	char line[120];
 	int  count;
 
-	if (method->action == MAKE_BODY)
-		snprintf(name, sizeof(name), "%s:%zu", method->name, number_in(body, len));
-	else if (method->method == HIDE && hidden_in(body, len) >= 0)
-		snprintf(name, sizeof(name), "%s:%ld", method->name, hidden_in(body, len));
-	else if (method->method != HIDE && method->name != NULL && is_pattern(body, len))
-		snprintf(name, sizeof(name), "%s:%zu", method->name, len);
+	name_call(method, body, len, name, sizeof(name));
 	count = snprintf(line, sizeof(line), "%d %d %zu %s\n", method->module, method->method, len, name);
 	if (write(log_fd, line, (size_t)count) != count)
 		abort();

@@ -18,7 +18,8 @@
 #include "wire.h"
 
 static const struct original *self;
-static int			      listener;
+
+static int listener;
 
 static int32_t
 execute(const struct call *call, struct bytes *answer)

@@ -22,11 +22,13 @@ FILENAME == ARGV[1] {
 	}
 	if ($2 == "submitted")
 		sent = name
-	else if ($2 == "error")
+	else if ($2 == "error" || $2 == "cut")
 		failed[name]++
 	else
 		believed[name]++
-	if ($2 != "done" && $2 != "error" && $2 != "submitted")
+	if ($2 == "cut")
+		cut = 1
+	else if ($2 != "done" && $2 != "error" && $2 != "submitted")
 		complain(toupper($2), name)
 	next
 }
@@ -89,6 +91,8 @@ END {
 		lost["take"] += lost["make"]
 	if (lost["take"])
 		verdict = verdict ", " lost["take"] " executed"
+	if (cut)
+		verdict = verdict ", then cut"
 	for (i = 1; i <= kinds; i++) {
 		what = complaints[i]
 		verdict = verdict ", " what " " about[what] (times[what] > 1 ? " and " times[what] - 1 " more" : "")

@@ -138,8 +138,11 @@ has_found() {
 	echo "$2|$(in_full "$3")|$4" >>"$work/$1.found"
 }
 
-# done_with TABLE TITLE: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop).
+# done_with TABLE TITLE LEGEND: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop).
 done_with() {
-	[ -z "${TABLES:-}" ] || awk -F '|' -v title="$2" -f "$interop/table.awk" "$work/$1.found" >"$TABLES/$1.md"
+	[ -z "${TABLES:-}" ] || {
+		printf '%s\n\n' "$3"
+		awk -F '|' -v title="$2" -f "$interop/table.awk" "$work/$1.found"
+	} >"$TABLES/$1.md"
 	finish
 }
