@@ -1,4 +1,4 @@
-//! The client of the Rust API, for `c-tests/interop.sh`.
+//! The client of the Rust API, for `c-tests/interop_clients.sh`.
 //!
 //! ```sh
 //! interop_client datagram|chunked|auto first|async|row|threads|asked SOCKET CALL...

@@ -1,4 +1,4 @@
-//! The servers of the Rust API, for `c-tests/interop.sh`.
+//! The servers of the Rust API, for `c-tests/interop_servers.sh`.
 //!
 //! ```sh
 //! interop_server server|connection SOCKET LOG
