@@ -56,6 +56,8 @@ for of in 0.8 2.8 Rust; do
 	done
 done
 
-done_with servers 'our server' 'How large a call may be, and its answer; a client is told that an answer is larger. all: any size that
-the client can send, or read. then cut: a larger answer is sent, and the client cannot read it. (Let the
-server send smaller ones: drpc_set_max_datagram.)'
+done_with servers 'our server' <<'END'
+How large a call may be, and its answer, from clients of each release; a client is told that an answer is larger.
+all: any size that the client can send, or read. then cut: larger answers are sent, and the client cannot read them;
+drpc_set_max_datagram prevents that.
+END

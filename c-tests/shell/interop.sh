@@ -89,10 +89,10 @@ messages() {
 	done
 }
 
-# Messages of sizes that old protobuf-c takes for another call when they come with a header (16 to 128), those whose record
-# has around 256 bytes then, and those that the servers execute as they are (5,642 to 5,754); and calls that have another
-# one in them, which would be executed.
-sizes="$(messages 16 24 34 40 128 231 232 255 256 $(seq 5642 8 5754))"
+# Messages that old protobuf-c takes for other calls when they come with a header (16 to 128 bytes), those whose record has
+# around 256 bytes then, and those that the servers execute as they are (5,642 to 5,754); the same as bodies; and calls
+# that have another one in them, which would be executed.
+sizes="$(messages 16 24 34 40 128 231 232 255 256 $(seq 5642 8 5754)) $(seq -f take:%g 5642 8 5754)"
 sizes="take:0 take:1 take:231 take:232 take:255 take:256 $sizes hide:13 hide:10756"
 to_16k="$sizes $(messages $((small - 1)) $small) make:0 make:1 make:250"
 to_128k="$to_16k $(messages $((small + 1))) take:16384 $(messages 38154) take:38154 $(messages 131048 131049)
@@ -138,10 +138,12 @@ has_found() {
 	echo "$2|$(in_full "$3")|$4" >>"$work/$1.found"
 }
 
-# done_with TABLE TITLE LEGEND: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop).
+# done_with TABLE TITLE: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop), below
+# a legend from the input.
 done_with() {
 	[ -z "${TABLES:-}" ] || {
-		printf '%s\n\n' "$3"
+		cat
+		echo
 		awk -F '|' -v title="$2" -f "$interop/table.awk" "$work/$1.found"
 	} >"$TABLES/$1.md"
 	finish
