@@ -81,16 +81,6 @@ is_unsafe() {
 	esac
 }
 
-# client LIBRARY API SETTING MODE CALL…
-client() {
-	of=$1 api=$2
-	shift 2
-	case $of in
-	Rust) "$rust/interop_client" "$1" "$2" "$sock" $3 ;;
-	*) "$work/client-$of" "$api" "$1" "$2" "$sock" $3 ;;
-	esac
-}
-
 # further_modes LIBRARY API SETTING VERDICT: with the calls that have to be done, or with a few that cannot be.
 further_modes() {
 	case $4 in none | unsafe) then_expected=none ;; *) then_expected=all ;; esac

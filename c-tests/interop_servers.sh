@@ -1,14 +1,15 @@
 #!/bin/sh
-# Our servers and clients of DAOS 0.8 to 2.8: peers that behave like them. All kinds of servers have to do alike.
+# Our servers and clients of DAOS 0.8 to 2.8, which are peers that behave like them, and our own clients as they are when
+# nobody sets anything. All kinds of servers have to do alike.
 . "$(dirname "$0")/shell/tap.sh"
 . "$here/shell/interop.sh"
 
-clients='c-0.8 go-0.8 c-2.6 go-2.6 c-2.8 go-2.8'
+clients='c-0.8 go-0.8 c-2.6 go-2.6 c-2.8 go-2.8 our-0.8 our-2.8 our-Rust'
 cat >"$work/servers.expected" <<'END'
-     | c-0.8                  | go-0.8                 | c-2.6         | go-2.6        | c-2.8 | go-2.8
-0.8  | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all
-2.8  | all / 16 KiB, then cut | all / 16 KiB, then cut | all / 128 KiB | all / 128 KiB | all   | all
-Rust | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all
+     | c-0.8                  | go-0.8                 | c-2.6         | go-2.6        | c-2.8 | go-2.8 | our-0.8          | our-2.8 | our-Rust
+0.8  | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all    | 16 KiB           | all     | all
+2.8  | all / 16 KiB, then cut | all / 16 KiB, then cut | all / 128 KiB | all / 128 KiB | all   | all    | 16 KiB / 128 KiB | all     | all
+Rust | all / 16 KiB           | all / 16 KiB           | all / 16 KiB  | all / 16 KiB  | all   | all    | 16 KiB           | all     | all
 END
 
 # our_server LIBRARY KIND SOCKET LOG
@@ -19,22 +20,29 @@ our_server() {
 	esac
 }
 
-# in_each_mode CLIENT VERDICT CALL…: each on a connection of its own, then all on one.
+# calls_of CLIENT MODE CALLS
+calls_of() {
+	case $1 in
+	our-0.8) client 0.8 plain default "$2" "$3" ;;
+	our-*) client "${1#our-}" shared default "$2" "$3" ;;
+	*) "$work/client" "$1" "$2" "$sock" $3 ;;
+	esac
+}
+
+# in_each_mode CLIENT VERDICT CALLS: each on a connection of its own, then all on one.
 in_each_mode() {
-	caller=$1 wanted=$2
-	shift 2
 	for mode in first row; do
-		found=$(verdict "$work/client" "$caller" $mode "$sock" "$@")
-		same $mode "$wanted" "$found" || return
+		found=$(verdict calls_of "$1" $mode "$3")
+		same $mode "$2" "$found" || return
 	done
 }
 
 # server_cell LIBRARY KIND CLIENT EXPECTED
 server_cell() {
 	calls=$all
-	case $3 in *-2.8) calls="$all $chunked_only" ;; esac
+	case $3 in *-2.8 | our-Rust) calls="$all $chunked_only" ;; esac
 	serve our_server "$1" "$2" || return
-	in_each_mode "$3" "$4" $calls
+	in_each_mode "$3" "$4" "$calls"
 	cell_rc=$?
 	[ "$cell_rc" -eq 0 ] || cat "$work/claims" "$work/client.said"
 	# Only signals end the servers in Rust.

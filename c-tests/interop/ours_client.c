@@ -1,7 +1,7 @@
 /*
  * A client of this library, compiled for each ABI.
  *
- *   ours_client plain|shared datagram|chunked|auto MODE SOCKET CALL...
+ *   ours_client plain|shared datagram|chunked|auto|default MODE SOCKET CALL...
  *
  * makes the calls by drpc_call or by the shared client, and prints what became of
  * each. MODE is
@@ -28,6 +28,9 @@
 #include "tasks.h"
 
 enum { PATIENCE_MS = 20000 };
+
+/* Not a value of enum drpc_framing: nothing is set. */
+enum { DEFAULT_FRAMING = -1 };
 
 static const char *path;
 static int	   framing;
@@ -77,9 +80,10 @@ plain_connect(void)
 {
 	struct drpc *ctx;
 
-	if (abi_connect(path, &ctx) != 0 || drpc_set_timeout(ctx, PATIENCE_MS) != 0 ||
-	    drpc_set_framing(ctx, framing) != 0)
+	if (abi_connect(path, &ctx) != 0 || drpc_set_timeout(ctx, PATIENCE_MS) != 0)
 		give_up("drpc_connect");
+	if (framing != DEFAULT_FRAMING && drpc_set_framing(ctx, framing) != 0)
+		give_up("drpc_set_framing");
 	return ctx;
 }
 
@@ -140,8 +144,11 @@ shared_connect(bool pipelining)
 
 	if (drpc_client_create(path, &client) != 0 ||
 	    drpc_client_set(client, DRPC_CLIENT_TIMEOUT, PATIENCE_MS) != 0 ||
-	    drpc_client_set(client, DRPC_CLIENT_FRAMING, (uint64_t)framing) != 0 ||
-	    drpc_client_set(client, DRPC_CLIENT_PIPELINING, pipelining) != 0 || drpc_client_connect(client) != 0)
+	    drpc_client_set(client, DRPC_CLIENT_PIPELINING, pipelining) != 0)
+		give_up("drpc_client_create");
+	if (framing != DEFAULT_FRAMING && drpc_client_set(client, DRPC_CLIENT_FRAMING, (uint64_t)framing) != 0)
+		give_up("drpc_client_set");
+	if (drpc_client_connect(client) != 0)
 		give_up("drpc_client_connect");
 	return client;
 }
@@ -310,7 +317,7 @@ framing_named(const char *setting)
 		return DRPC_FRAMING_DATAGRAM;
 	if (strcmp(setting, "chunked") == 0)
 		return DRPC_FRAMING_CHUNKED;
-	return DRPC_FRAMING_AUTO;
+	return strcmp(setting, "auto") == 0 ? DRPC_FRAMING_AUTO : DEFAULT_FRAMING;
 }
 
 int

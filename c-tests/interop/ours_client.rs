@@ -1,7 +1,7 @@
 //! The client of the Rust API, for `c-tests/interop_clients.sh`.
 //!
 //! ```sh
-//! interop_client datagram|chunked|auto first|async|row|threads|asked SOCKET CALL...
+//! interop_client datagram|chunked|auto|default first|async|row|threads|asked SOCKET CALL...
 //! ```
 //!
 //! makes the calls and prints what became of each. With `first` and `async` each is the first one of a process; `async`
@@ -74,13 +74,15 @@ impl Task {
 }
 
 fn connect(setting: &str, pipelining: bool, socket: &str) -> Result<Client> {
-    let framing = match setting {
-        "datagram" => Some(Framing::Datagram),
-        "chunked" => Some(Framing::Chunked),
-        "auto" => None,
+    let builder = Client::builder().pipelining(pipelining).timeout(PATIENCE);
+    let builder = match setting {
+        "datagram" => builder.framing(Framing::Datagram),
+        "chunked" => builder.framing(Framing::Chunked),
+        "auto" => builder.framing(None),
+        "default" => builder,
         _ => return Err("no such setting".into()),
     };
-    Ok(Client::builder().framing(framing).pipelining(pipelining).timeout(PATIENCE).connect(socket)?)
+    Ok(builder.connect(socket)?)
 }
 
 fn call<'a>(client: &Client, names: impl Iterator<Item = &'a String>) -> Result<()> {

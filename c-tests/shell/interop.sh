@@ -69,6 +69,16 @@ verdict() {
 	awk -f "$interop/verdict.awk" "$work/claims" "$log"
 }
 
+# ---- Our clients
+
+# client LIBRARY API SETTING MODE CALLS: one of ours, and what it prints.
+client() {
+	case $1 in
+	Rust) "$rust/interop_client" "$3" "$4" "$sock" $5 ;;
+	*) "$work/client-$1" "$2" "$3" "$4" "$sock" $5 ;;
+	esac
+}
+
 # ---- Calls
 
 # The largest message of DAOS 0.8 and of 1.2 to 2.6; that of a call has 10 or 11 bytes beside a body over 127 bytes, a
@@ -124,12 +134,13 @@ expected() {
 		$1 == row { print $at }' "$work/$1.expected"
 }
 
-# in_full LIKE: one of the originals, for people.
+# in_full LIKE: one of the originals or of our clients, for people.
 in_full() {
 	case $1 in
 	c-0.8-tag0) echo 'C 0.8, protobuf-c < 1.3.2' ;;
 	c-*) echo "C ${1#c-}" ;;
 	go-*) echo "Go ${1#go-}" ;;
+	our-*) echo "our ${1#our-}" ;;
 	esac
 }
 
