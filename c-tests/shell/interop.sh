@@ -149,13 +149,21 @@ has_found() {
 	echo "$2|$(in_full "$3")|$4" >>"$work/$1.found"
 }
 
-# done_with TABLE TITLE: the last line of a script. With TABLES=DIRECTORY what was found goes there (make interop), below
-# a legend from the input.
+# in_readme TABLE: the README says the same, line by line.
+in_readme() {
+	missing=$(grep -vxF -f "$root/README.md" "$work/$1.md")
+	same 'lines that are not there' '' "$missing"
+}
+
+# done_with TABLE TITLE: the last line of a script. What was found makes a table, below a legend from the input; with
+# TABLES=DIRECTORY it goes there (make interop).
 done_with() {
-	[ -z "${TABLES:-}" ] || {
+	{
 		cat
 		echo
 		awk -F '|' -v title="$2" -f "$interop/table.awk" "$work/$1.found"
-	} >"$TABLES/$1.md"
+	} >"$work/$1.md"
+	[ -z "${TABLES:-}" ] || cp "$work/$1.md" "$TABLES/$1.md"
+	check 'README.md has the table' in_readme "$1"
 	finish
 }
