@@ -188,23 +188,10 @@ pub fn receive_record<T>(
     first_buffer: usize,
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
-    let framing = |record: &[u8], truncated| framing_of(fd, dialect, record, truncated);
-    receive_record_as(fd, framing, message, first_buffer, decode)
-}
-
-/// The same, with a function that tells from the record, which the kernel has cut or not, how to read it.
-#[inline]
-pub fn receive_record_as<T>(
-    fd: RawFd,
-    framing: impl FnOnce(&[u8], bool) -> Result<Framing, Cause>,
-    message: &mut Reassembly,
-    first_buffer: usize,
-    decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
-) -> Result<Option<T>, Cause> {
     sys::with_record(|buffer| {
         let record = sys::receive(fd, buffer, first_buffer)?;
         let bytes = buffer.get(..record.len).unwrap_or_default();
-        let framing = framing(bytes, record.truncated)?;
+        let framing = framing_of(fd, dialect, bytes, record.truncated)?;
         if record.truncated {
             return Err(Cause::Truncated { room: buffer.len() });
         }

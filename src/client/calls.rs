@@ -134,11 +134,11 @@ impl Calls {
         sequence
     }
 
-    /// Nothing of it is being sent, but what is sent first to a server that may read datagrams.
+    /// Not it is being sent, but the probe.
     pub(super) fn probe(&mut self, ticket: Ticket) {
         if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
             if let Stage::Sending(sequence) = *stage {
-                *stage = Stage::Probing(sequence);
+                *stage = Stage::Probing(self.out.probe(sequence));
             }
         }
     }
@@ -166,15 +166,10 @@ impl Calls {
         !self.out.is_empty() || self.out.awaits_verdict()
     }
 
-    /// The connection is new, and it is not known what the server speaks: it has to answer what is sent first before
-    /// anything else is sent.
-    pub(super) fn undecided(&mut self) {
-        self.out.set_undecided(true);
-    }
-
-    /// What the server speaks is known.
-    pub(super) fn decided(&mut self) {
-        self.out.set_undecided(false);
+    /// Says whether it is not known what the server speaks, so that it has to answer what is sent first before anything
+    /// else is sent.
+    pub(super) fn set_undecided(&mut self, undecided: bool) {
+        self.out.set_undecided(undecided);
     }
 
     /// Nothing can be sent before the server has answered what is out.
@@ -191,7 +186,7 @@ impl Calls {
                 entry.stage = Stage::Waiting;
                 self.line.insert(ticket);
             } else {
-                self.end(ticket, Err((Phase::Call, Cause::Malformed)));
+                self.end(ticket, Err((Phase::Call, Cause::Replaced)));
             }
         }
     }
@@ -258,10 +253,10 @@ impl Calls {
 
     /// The connection took less than the whole of a call, so that no reply on it is for this one.
     pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
-        if let Some(Entry { stage: Stage::Probing(sequence) | Stage::Sending(sequence), .. }) =
-            self.entries.get(&ticket)
-        {
-            self.out.remove(*sequence);
+        let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) else { return };
+        if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {
+            *stage = Stage::Sending(sequence);
+            self.out.remove(sequence);
             self.lost_one(ticket, cause);
         }
     }

@@ -1,6 +1,5 @@
 //! A connection to the server: sends and receives without waiting.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
@@ -15,7 +14,7 @@ use crate::framing::{Framing, Limits, fallback};
 use crate::message::Response;
 use crate::outbox::Outbox;
 use crate::sync::Arc;
-use crate::sys::{self, PollFd, Signal};
+use crate::sys::{self, PollFd, Signal, SocketPath};
 use crate::transport::{self, Aftermath, Received};
 use crate::wire::{CallRef, ResponseRef};
 
@@ -95,8 +94,8 @@ pub(super) enum Reply {
 #[derive(Debug)]
 pub(super) struct Connection {
     wire: Arc<Wire>,
-    /// What the server speaks, if it is known.
-    framing: Option<Framing>,
+    /// What the server speaks, as far as it is known.
+    dialect: Dialect,
     /// The server, where what it speaks may have to be found out.
     server: Option<ServerId>,
     limits: Limits,
@@ -112,12 +111,11 @@ impl Connection {
     pub(super) fn open(settings: &Settings, reads_datagrams: Option<&ServerId>) -> Result<Self, Cause> {
         let Settings { path, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
-        sys::connect(&socket, path.as_os_str().as_bytes())?;
+        let path = path.as_os_str().as_bytes();
+        sys::connect(&socket, path)?;
         let server = match framing {
             Some(_) => None,
-            None => {
-                CString::new(path.as_os_str().as_bytes()).ok().and_then(|path| ServerId::of(&path, socket.as_raw_fd()))
-            }
+            None => SocketPath::new(path).and_then(|path| ServerId::of(path.as_c_str(), socket.as_raw_fd())),
         };
         let known = server.as_ref().and_then(|server| match reads_datagrams {
             Some(same) if same == server => Some(Framing::Datagram),
@@ -125,7 +123,7 @@ impl Connection {
         });
         Ok(Self {
             wire: Arc::new(Wire { socket, signal }),
-            framing: framing.or(known),
+            dialect: framing.or(known).map_or(Dialect::sought(), Dialect::known),
             server,
             limits: *limits,
             outbox: Outbox::default(),
@@ -140,7 +138,7 @@ impl Connection {
 
     /// What the server speaks, if it is known.
     pub(super) fn framing(&self) -> Option<Framing> {
-        self.framing
+        self.dialect.get()
     }
 
     /// The server, where what it speaks had to be found out.
@@ -162,11 +160,14 @@ impl Connection {
         !self.outbox.is_empty()
     }
 
-    /// A server that reads datagrams might take the call, in chunks, for another one. (One that is too large for any
+    /// The server might read datagrams, and take the chunks of this call for one. (A call that is too large for any
     /// server is refused without asking.)
     pub(super) fn needs_probe(&self, call: &CallRef<'_>) -> bool {
+        if self.framing().is_some() {
+            return false;
+        }
         let message = call.encode(&[]);
-        self.framing.is_none() && !fallback::is_safe(&message) && message.len() <= self.limits.message
+        !fallback::is_safe(&message) && message.len() <= self.limits.message
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
@@ -176,7 +177,7 @@ impl Connection {
         ticket: Ticket,
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        let (fd, message, framing) = (self.fd(), call.encode(&[]), self.framing.unwrap_or(Framing::Chunked));
+        let (fd, message, framing) = (self.fd(), call.encode(&[]), self.dialect.framing());
         let sent =
             self.outbox.send_now(fd, framing, &message, self.limits.send(framing)).map_err(|cause| match cause {
                 Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
@@ -206,14 +207,17 @@ impl Connection {
     /// The next reply, if it is there as a whole. After an error the connection is of no use.
     pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
         loop {
-            let known = self.framing;
-            let received = match known {
-                Some(framing) => {
-                    let (fd, dialect) = (self.fd(), &mut Dialect::known(framing));
-                    transport::receive_record(fd, dialect, &mut self.message, chunked::MAX_RECORD, decode)
+            let (fd, unknown) = (self.fd(), self.framing().is_none());
+            let received =
+                transport::receive_record(fd, &mut self.dialect, &mut self.message, chunked::MAX_RECORD, decode);
+            if let Some(framing) = self.framing().filter(|_| unknown) {
+                if let Some(server) = self.server {
+                    dialects::learn(server, framing);
                 }
-                None => self.receive_first(),
-            };
+                if framing == Framing::Datagram {
+                    return Ok(Some(Reply::Rejection));
+                }
+            }
             match received {
                 Ok(None) => {}
                 Ok(Some(reply)) => {
@@ -224,27 +228,12 @@ impl Connection {
                 }
                 Err(cause) if cause.is_would_block() => return Ok(None),
                 Err(Cause::Closed) => return Err(Cause::Closed),
-                Err(cause) if Aftermath::of(cause, known.unwrap_or(Framing::Chunked)) == Aftermath::InStep => {
+                Err(cause) if Aftermath::of(cause, self.dialect.framing()) == Aftermath::InStep => {
                     return Ok(Some(Reply::Spoilt(cause)));
                 }
                 Err(cause) => return Err(cause),
             }
         }
-    }
-
-    /// Receives the first record, which tells what the server speaks. One that does not is read as what it should be.
-    fn receive_first(&mut self) -> Result<Option<Reply>, Cause> {
-        let mut verdict = None;
-        let judge = |record: &[u8], _truncated| {
-            verdict = fallback::judge(record);
-            Ok(verdict.unwrap_or(Framing::Chunked))
-        };
-        let received = transport::receive_record_as(self.fd(), judge, &mut self.message, chunked::MAX_RECORD, decode);
-        self.framing = verdict;
-        if let (Some(server), Some(framing)) = (self.server, verdict) {
-            dialects::learn(server, framing);
-        }
-        if verdict == Some(Framing::Datagram) { Ok(Some(Reply::Rejection)) } else { received }
     }
 }
 

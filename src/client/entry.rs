@@ -40,7 +40,7 @@ pub(super) enum Stage {
     Waiting,
     /// It can be sent.
     Granted,
-    /// What is sent first to a server that may read datagrams has been sent for it, under its number.
+    /// The probe has been handed to the connection in its place, to find out what the server speaks.
     Probing(i32),
     /// It has been handed to the connection, which has not sent all of it.
     Sending(i32),

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, btree_map};
 
 use super::entry::Ticket;
 use crate::error::Cause;
+use crate::framing::fallback;
 use crate::message::NO_SEQUENCE;
 use crate::sequence::Sequence;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;
+
+/// The number of the probe. No call has it then, as the probe is out alone.
+const PROBE: i32 = fallback::PROBE.sequence as i32;
 
 /// The calls that are being sent or have been, and wait for a reply.
 #[derive(Debug)]
@@ -71,6 +75,13 @@ impl Out {
         }
     }
 
+    /// The probe goes ahead of the call that has been given a number, and has one of its own.
+    pub(super) fn probe(&mut self, number: i32) -> i32 {
+        let ticket = self.calls.remove(&number);
+        self.calls.extend(ticket.map(|ticket| (PROBE, ticket)));
+        PROBE
+    }
+
     /// A call is no longer out.
     pub(super) fn remove(&mut self, number: i32) {
         self.calls.remove(&number);
@@ -122,7 +133,6 @@ impl Out {
     /// The connection is gone, and no reply will come.
     pub(super) fn lost(&mut self) -> Vec<Ticket> {
         self.owed = 0;
-        self.undecided = false;
         std::mem::take(&mut self.calls).into_values().collect()
     }
 }

@@ -99,14 +99,12 @@ impl Model {
 
     fn connect(&mut self, undecided: bool) {
         (self.connected, self.undecided, self.asked) = (true, undecided, false);
-        if undecided {
-            self.calls.undecided();
-        }
+        self.calls.set_undecided(undecided);
     }
 
     fn decide(&mut self) {
         self.undecided = false;
-        self.calls.decided();
+        self.calls.set_undecided(false);
     }
 
     fn disconnect(&mut self) {

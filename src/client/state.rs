@@ -108,9 +108,7 @@ impl State {
             match Connection::open(&self.settings, self.reads_datagrams.as_ref()) {
                 Ok(connection) => {
                     self.reads_datagrams = None;
-                    if connection.framing().is_none() {
-                        self.calls.undecided();
-                    }
+                    self.calls.set_undecided(connection.framing().is_none());
                     self.connection = Some(connection);
                     if self.wanted {
                         self.notes.push(Note::Connected);
@@ -128,18 +126,17 @@ impl State {
         true
     }
 
-    /// Sends a call whose turn it is, or as much of it as the socket takes. A call that not every server would reject or
-    /// execute is preceded by one that does no harm, while it is not known what the server speaks.
+    /// Sends a call whose turn it is, or as much of it as the socket takes; or the probe, if that has to go ahead.
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
         let waits = self.calls.await_verdict();
         let Some(connection) = self.connection.as_mut().filter(|_| !waits) else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
-        let mut first = CallRef { sequence, ..call };
-        if connection.needs_probe(&first) {
+        let mut call = CallRef { sequence, ..call };
+        if connection.needs_probe(&call) {
             self.calls.probe(ticket);
-            first = CallRef { sequence, ..fallback::PROBE };
+            call = fallback::PROBE;
         }
-        match connection.send(&first, ticket, |ticket| self.calls.sent(ticket)) {
+        match connection.send(&call, ticket, |ticket| self.calls.sent(ticket)) {
             Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => {
@@ -185,9 +182,7 @@ impl State {
     fn receive_one(&mut self) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let received = connection.receive()?;
-        if connection.framing().is_some() {
-            self.calls.decided();
-        }
+        self.calls.set_undecided(connection.framing().is_none());
         match received {
             None => return Ok(false),
             Some(Reply::Rejection) => {
