@@ -11,6 +11,7 @@ use ::drpc::framing::fallback::{self, PROBE};
 use ::drpc::wire::Encoded;
 use ::drpc::{Cause, Framing, Phase, Sequence, dialects};
 
+use crate::bounded_text::BoundedText;
 use crate::client;
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;
@@ -88,6 +89,7 @@ fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
     }
     dialects::from_environment(A::CLIENT_FRAMING, |value| {
         let value = value.to_bytes().escape_ascii();
-        TOLD.call_once(|| log::note(Level::Warn, format_args!("DRPC_FRAMING={value}: not datagram, chunked or auto")));
+        let text = format_args!("DRPC_FRAMING={value}: not datagram, chunked or auto");
+        TOLD.call_once(|| log::line(Level::Warn, &BoundedText::new(text)));
     })
 }
