@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 
 #include "support/context.h"
 #include "support/descriptors.h"
@@ -297,6 +298,110 @@ accept_calls_as_the_original_does(void **state)
 	assert_int_equal(calls.closed_fd, 12);
 }
 
+/* --- connecting again -------------------------------------------------------------------- */
+
+/* The rejection by a server that reads datagrams waits for a client's first call. */
+static struct drpc *
+rejected_client(const char *path, int listener, int *peer)
+{
+	struct drpc *ctx;
+
+	syscalls_reset();
+	assert_int_equal(abi_connect(path, &ctx), 0);
+	assert_int_equal(drpc_set_framing(ctx, DRPC_FRAMING_AUTO), 0);
+	*peer = accept(listener, NULL, NULL);
+	assert_true(peer_send_record(*peer, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05", 13));
+	return ctx;
+}
+
+/* One first call in which the nth of these calls fails: the call is not sent again, and the context is as it was. */
+static void
+connecting_again_fails(const char *path, int listener, enum call call, int nth, int error, int der)
+{
+	Drpc__Call      request = DRPC__CALL__INIT;
+	Drpc__Response *resp    = NULL;
+	int             peer;
+	struct drpc    *ctx     = rejected_client(path, listener, &peer);
+	int             before  = descriptors_open();
+	char            record[64];
+
+	request.module = 2;
+	syscalls_fail(call, nth, error);
+	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -der);
+	assert_null(resp);
+	assert_int_equal(errno, error);
+	assert_int_equal(calls.count[call], nth);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	assert_int_equal(calls.count[CALL_CLOSE], call == CALL_SOCKET ? 0 : 1);
+	assert_int_equal(descriptors_open(), before);
+	assert_string_not_equal(drpc_last_error(), "");
+	/* The first one is still there. */
+	assert_true(peer_recv_record(peer, record, sizeof(record)) > 0);
+	assert_true(peer_is_quiet(peer));
+	close(peer);
+	if (call == CALL_DUP3 || (call == CALL_FCNTL && nth > 2))
+		close(accept(listener, NULL, NULL));
+	assert_int_equal(drpc_close(ctx), 0);
+}
+
+static void
+connecting_again_tells_every_failure(void **state)
+{
+	struct dir dir;
+	int        listener;
+	int        nth;
+	size_t     i;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	for (i = 0; i < ERRNOS; i++) {
+		connecting_again_fails(dir.sock, listener, CALL_SOCKET, 1, errnos[i].error, errnos[i].der);
+		for (nth = 1; nth <= 5; nth++)
+			connecting_again_fails(dir.sock, listener, CALL_FCNTL, nth, errnos[i].error, errnos[i].der);
+#ifdef DRPC_ABI_28
+		connecting_again_fails(dir.sock, listener, CALL_FCHMOD, 1, errnos[i].error, errnos[i].der);
+#endif
+		connecting_again_fails(dir.sock, listener, CALL_CONNECT, 1, errnos[i].error, errnos[i].der);
+		connecting_again_fails(dir.sock, listener, CALL_DUP3, 1, errnos[i].error, errnos[i].der);
+	}
+	close(listener);
+	dir_remove(&dir);
+}
+
+static void
+connecting_again_goes_on_after_a_signal(void **state)
+{
+	Drpc__Call      request = DRPC__CALL__INIT;
+	Drpc__Response *resp    = NULL;
+	struct dir      dir;
+	struct drpc    *ctx;
+	int             listener;
+	int             peer;
+	int             again;
+	char            record[64];
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	ctx      = rejected_client(dir.sock, listener, &peer);
+	syscalls_fail(CALL_CONNECT, 1, EINTR);
+	syscalls_fail(CALL_DUP3, 1, EINTR);
+	assert_int_equal(LIBRARY(drpc_call(ctx, 0, &request, &resp)), 0);
+	drpc_response_free(resp);
+	assert_int_equal(calls.count[CALL_CONNECT], 2);
+	assert_int_equal(calls.count[CALL_DUP3], 2);
+	/* The probe, and the call. */
+	assert_int_equal(calls.count[CALL_SENDMSG], 2);
+	again = accept(listener, NULL, NULL);
+	assert_int_equal(peer_recv_record(again, record, sizeof(record)), 2);
+	assert_int_equal(drpc_close(ctx), 0);
+	close(again);
+	close(peer);
+	close(listener);
+	dir_remove(&dir);
+}
+
 /* --- calling -------------------------------------------------------------------------------- */
 
 static int
@@ -423,6 +528,36 @@ call_calls_as_the_original_does(void **state)
 	assert_int_equal(calls.count[CALL_FCNTL], 0);
 	assert_int_equal(calls.count[CALL_POLL], 0);
 	pair_free(&pair);
+}
+
+static ssize_t
+take_all(int fd, const struct msghdr *msg, int flags)
+{
+	(void)fd;
+	(void)flags;
+	return (ssize_t)(msg->msg_iov[0].iov_len + (msg->msg_iovlen > 1 ? msg->msg_iov[1].iov_len : 0));
+}
+
+/* On what is no socket somebody plays the kernel, as upstream's mocks do: nothing goes before the call. */
+static void
+no_socket_is_asked_what_it_speaks(void **state)
+{
+	static const uint8_t message[] = {0x08, 0x02, 0x10, 0xce, 0x01, 0x18, 0x01};
+	struct drpc         *ctx       = context_by_hand(876, NULL);
+	Drpc__Response      *resp;
+
+	(void)state;
+	syscalls_reset();
+	calls.pretend_fd = 876;
+	calls.sendmsg    = take_all;
+	assert_int_equal(drpc_set_framing(ctx, DRPC_FRAMING_AUTO), 0);
+	assert_int_equal(try_call(ctx, 0, &resp), 0);
+	drpc_response_free(resp);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	assert_int_equal(calls.sent_all, sizeof(message) + (ABI_CHUNKED ? WIRE_HEADER : 0));
+	assert_memory_equal(calls.sent + (ABI_CHUNKED ? WIRE_HEADER : 0), message, sizeof(message));
+	assert_int_equal(calls.count[CALL_RECVMSG], 0);
+	assert_int_equal(LIBRARY(drpc_close(ctx)), 0);
 }
 
 /* --- kernels played by a test --------------------------------------------------------------- */
@@ -1200,6 +1335,8 @@ main(void)
 	    unit(connect_tells_every_failure),
 	    unit(connect_goes_on_after_a_signal),
 	    unit(connect_calls_as_the_original_does),
+	    unit(connecting_again_tells_every_failure),
+	    unit(connecting_again_goes_on_after_a_signal),
 	    unit(listen_tells_every_failure),
 	    unit(listen_calls_as_the_original_does),
 	    unit(accept_tells_every_failure),
@@ -1208,6 +1345,7 @@ main(void)
 	    unit(call_tells_every_failure_to_receive),
 	    unit(call_goes_on_after_a_signal),
 	    unit(call_calls_as_the_original_does),
+	    unit(no_socket_is_asked_what_it_speaks),
 	    unit(a_mocked_call_works),
 	    unit(a_mocked_receive_works),
 	    unit(the_count_that_sendmsg_gives),

@@ -7,6 +7,7 @@
  */
 #include "abi.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #include <daos/drpc_handler.h>
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 
 #include "support/body.h"
 #include "support/context.h"
@@ -212,8 +214,10 @@ an_async_call(void)
 	struct pair     pair = pair_new(NULL);
 	Drpc__Call      call = DRPC__CALL__INIT;
 	Drpc__Response *resp = NULL;
-	int             rc   = LIBRARY(drpc_call(pair.ctx, 0, &call, &resp));
+	int             rc;
 
+	context_tell(pair.ctx);
+	rc = LIBRARY(drpc_call(pair.ctx, 0, &call, &resp));
 	CHECK(fits(rc));
 	CHECK((rc == 0) == (resp != NULL));
 	/* What is allocated is allocated first: a call that fails was not sent. */
@@ -277,6 +281,71 @@ static const char *
 a_large_call(void)
 {
 	return calling(LARGE);
+}
+
+/* A first call that the server rejects, as it reads datagrams: the new connection is made in need. */
+static const char *
+going_over_to_datagrams(size_t len)
+{
+	Drpc__Call      call = DRPC__CALL__INIT;
+	Drpc__Response *resp = NULL;
+	struct drpc    *ctx  = NULL;
+	struct dir      dir;
+	int             sent = 0;
+	int             again;
+	int             listener;
+	int             peer;
+	int             rc;
+
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	rc       = LIBRARY(abi_connect(dir.sock, &ctx));
+	CHECK(fits_pointer(rc));
+	if (rc == 0) {
+		peer = accept(listener, NULL, NULL);
+		CHECK(LIBRARY(drpc_set_framing(ctx, DRPC_FRAMING_AUTO)) == 0);
+		CHECK(fcntl(ctx->comm->fd, F_SETFL, O_NONBLOCK) == 0);
+		CHECK(peer_send_record(peer, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05", 13));
+		call.body.data = body_new(len);
+		call.body.len  = len;
+		rc             = LIBRARY(drpc_call(ctx, R_SYNC, &call, &resp));
+		CHECK(rc == -DER_AGAIN || (memory_denied() > 0 && rc == -DER_NOMEM));
+		CHECK(explained(rc));
+		sent += rc == -DER_AGAIN;
+		memory_relieve();
+		/* What has failed has not been sent, and the next call is. */
+		CHECK(LIBRARY(drpc_call(ctx, R_SYNC, &call, &resp)) == -DER_AGAIN);
+		CHECK(resp == NULL);
+		again = accept(listener, NULL, NULL);
+		for (sent++; sent > 0; sent--) {
+			struct wire_call got;
+			uint8_t          record[1024];
+			ssize_t          n = peer_recv_record(again, record, sizeof(record));
+
+			CHECK(n > 0 && wire_read_call(record, (size_t)n, &got));
+			CHECK(got.len == len && body_is(got.body, len));
+		}
+		CHECK(peer_is_quiet(again));
+		CHECK(close_context(ctx) == 0);
+		free(call.body.data);
+		close(again);
+		close(peer);
+	}
+	close(listener);
+	dir_remove(&dir);
+	return NULL;
+}
+
+static const char *
+a_trial_that_is_rejected(void)
+{
+	return going_over_to_datagrams(8);
+}
+
+static const char *
+a_probe_that_is_rejected(void)
+{
+	return going_over_to_datagrams(500);
 }
 
 /* The peer answers with what is no answer. */
@@ -821,6 +890,8 @@ main(void)
 	    plays(a_small_call),
 	    plays(an_async_call),
 	    plays(a_large_call),
+	    plays(a_trial_that_is_rejected),
+	    plays(a_probe_that_is_rejected),
 	    plays(a_malformed_reply),
 	    plays(receiving_and_responding),
 	    plays(receiving_in_large),

@@ -18,6 +18,7 @@ ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
 int     __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __real_close(int fd);
+int     __real_dup3(int from, int to, int flags);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -30,6 +31,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
 int     __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __wrap_close(int fd);
+int     __wrap_dup3(int from, int to, int flags);
 
 void
 syscalls_reset(void)
@@ -221,4 +223,12 @@ __wrap_close(int fd)
 		__real_close(fd);
 	/* The descriptor is gone also when close fails. */
 	return fails(CALL_CLOSE) ? -1 : 0;
+}
+
+int
+__wrap_dup3(int from, int to, int flags)
+{
+	if (!calls.armed)
+		return __real_dup3(from, to, flags);
+	return fails(CALL_DUP3) ? -1 : __real_dup3(from, to, flags);
 }

@@ -24,6 +24,7 @@ enum call {
 	CALL_RECVMSG,
 	CALL_POLL,
 	CALL_CLOSE,
+	CALL_DUP3,
 	CALLS
 };
 
