@@ -45,6 +45,8 @@
 #[doc(hidden)]
 pub mod backoff;
 #[doc(hidden)]
+pub mod bounded_text;
+#[doc(hidden)]
 pub mod counterpart;
 pub mod der;
 #[doc(hidden)]

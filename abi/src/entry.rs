@@ -9,10 +9,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
 use ::drpc::{Cause, Phase, sys};
 
-use crate::bounded_text::BoundedText;
 use crate::context::Abi;
 use crate::log::{self, Level};
 

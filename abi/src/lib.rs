@@ -22,7 +22,6 @@ pub mod message;
 pub mod protobuf_c;
 pub mod session;
 
-mod bounded_text;
 mod entry;
 mod flags;
 mod log;

@@ -7,11 +7,11 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use ::drpc::bounded_text::BoundedText;
 use ::drpc::log::Rate;
 use ::drpc::sys;
 use once_cell::race::OnceNonZeroUsize;
 
-use crate::bounded_text::BoundedText;
 use crate::library::{drpc_log_fn, drpc_log_level};
 
 /// How much a line matters.

@@ -5,13 +5,13 @@
 
 use std::sync::Once;
 
+use ::drpc::bounded_text::BoundedText;
 use ::drpc::counterpart::Counterpart;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::fallback::{self, PROBE};
 use ::drpc::wire::Encoded;
 use ::drpc::{Cause, Framing, Phase, Sequence, dialects};
 
-use crate::bounded_text::BoundedText;
 use crate::client;
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;

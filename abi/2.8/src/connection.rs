@@ -149,6 +149,8 @@ pub unsafe extern "C" fn drpc_response_free(resp: *mut Drpc__Response) {
 /// * No reply came in time, and is dropped by the next call should it come: -DER_TIMEDOUT (drpc_set_timeout),
 ///   -DER_AGAIN (a socket made non-blocking).
 /// * The peer closed the connection instead of replying: -DER_NOREPLY.
+/// * The server does not expect messages as the client has sent the first one, and no new connection to it can be made:
+///   -DER_PROTO, or what the error of connecting translates to. See drpc_set_framing.
 /// * What came is no response: -DER_PROTO, -DER_TRUNC, -DER_MISMATCH; or it is too large: -DER_OVERFLOW. If records
 ///   are missing or do not fit together, the connection is ended, and later calls fail.
 /// * -DER_NOMEM, or what the error of the socket translates to.
@@ -168,7 +170,8 @@ pub unsafe extern "C" fn drpc_call(
     unsafe { client::call::<V2_8>(ctx, flags, msg, resp) }
 }
 
-/// Connects to the server that listens at the path `sockaddr`. The socket is blocking.
+/// Connects to the server that listens at the path `sockaddr`. The socket is blocking. The first call may connect again,
+/// see drpc_set_framing.
 ///
 /// Returns 0 and the context in `*drpcp`, to be given back with drpc_close; or close its descriptor and free its two
 /// parts. On an error `*drpcp` is NULL: -DER_INVAL for an argument that is NULL, -DER_BADPATH for a path that is

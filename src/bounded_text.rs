@@ -1,29 +1,34 @@
 //! Text in an array of fixed size.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::ffi::CStr;
 use std::fmt::{self, Write};
 
-use ::drpc::sys::TEXT_ROOM;
+use crate::sys::TEXT_ROOM;
 
 /// A C string that is cut where the room ends, as a message may be.
-pub(crate) struct BoundedText {
+#[derive(Clone, Debug)]
+pub struct BoundedText {
     bytes: [u8; TEXT_ROOM],
     len: usize,
 }
 
 impl BoundedText {
-    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
+    /// The text, as far as there is room.
+    pub fn new(text: fmt::Arguments<'_>) -> Self {
         let mut this = Self { bytes: [0; TEXT_ROOM], len: 0 };
         // Nothing below reports an error; a Display of ours has none to report either.
         let _ = this.write_fmt(text);
         this
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    pub(crate) fn as_c_str(&self) -> &CStr {
+    /// The text, with a zero byte at its end.
+    pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
