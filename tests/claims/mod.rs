@@ -1,0 +1,174 @@
+//! What has to hold of any records at all. The fuzz target tries to find some of which it does not; the tests run its
+//! corpus, and records of their own making, through the same claims.
+
+use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
+use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
+use drpc::framing::fallback::{is_safe, judge};
+use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
+use drpc::wire::{CallRef, Encoded, ResponseRef};
+use drpc::{Call, Response};
+use prost::Message;
+
+use crate::heap::Heap;
+use crate::old_servers::{Rules, read};
+use crate::records::records as cut;
+use crate::witness::difference;
+
+/// No more records are made of one input.
+const MOST: usize = 6;
+
+/// Longer records are not shown to prost, which copies their bodies.
+const WITNESSED: usize = 20_000;
+
+/// Records as a fuzzer can write them down: for each one a byte for its shape, two for the number of bytes that are
+/// given, and these bytes. The shape is whether the bytes are a message, to be cut as its sender does, or a record as it
+/// is, and whether zeros follow to a length that one more byte adds to.
+pub(crate) fn records_in(mut input: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while let (Some(([shape, low, high], rest)), true) = (input.split_first_chunk(), records.len() < MOST) {
+        let (given, rest) = rest.split_at(rest.len().min(u16::from_le_bytes([*low, *high]).into()));
+        input = rest;
+        let mut bytes = given.to_vec();
+        let padded = match shape & 7 {
+            5 => Some(0),
+            6 => Some(16_384 - 100),
+            7 => Some(MAX_RECORD - 100),
+            _ => None,
+        };
+        if let (Some(least), Some((more, rest))) = (padded, input.split_first()) {
+            input = rest;
+            let len = bytes.len().max(least + usize::from(*more));
+            bytes.resize(len, 0);
+        }
+        if shape & 8 != 0 {
+            records.extend(cut(Framing::Chunked, &bytes));
+        } else {
+            records.push(bytes);
+        }
+    }
+    records
+}
+
+/// All claims, about records that come one after the other on one connection.
+pub(crate) fn check(records: &[Vec<u8>]) {
+    records.iter().for_each(|record| check_first(record));
+    check_session(records, Framing::Datagram);
+    check_session(records, Framing::Chunked);
+    check_reassembly(records);
+}
+
+/// What holds of a record that comes first on a connection.
+pub(crate) fn check_first(record: &[u8]) {
+    let before = (Heap::held(), Heap::made());
+    let (told, chunk, judged) = (detect(record), is_first_chunk(record), judge(record));
+    assert_eq!((Heap::held(), Heap::made()), before, "to look at a record takes no memory");
+
+    // A chunk is what the receiver of chunks takes, up to a size that nobody has seen; else it is a call, or nothing.
+    let takes = Reassembly::new(usize::MAX).push(record).is_ok();
+    assert_eq!(chunk, takes && Header::split(record).is_some_and(|(header, _)| header.total < 1 << 40));
+    let expected = if chunk { Some(Framing::Chunked) } else { call_in(record).map(|_| Framing::Datagram) };
+    assert_eq!(told, expected);
+
+    // As the answer to a first chunk.
+    let refusals: [&[u8]; 2] = [b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05", b"\x10\x03"];
+    let expected = if chunk { Some(Framing::Chunked) } else { refusals.contains(&record).then_some(Framing::Datagram) };
+    assert_eq!(judged, expected);
+
+    check_decoder(record);
+    check_encoder(record, chunk);
+    if let Some(call) = call_in(record) {
+        check_trial(&call.encode(&[]));
+    }
+}
+
+fn call_in(record: &[u8]) -> Option<CallRef<'_>> {
+    CallRef::decode(record).ok()
+}
+
+fn response_in(record: &[u8]) -> Option<ResponseRef<'_>> {
+    ResponseRef::decode(record).ok()
+}
+
+/// What is a message, and what it says, with prost as the witness.
+fn check_decoder(record: &[u8]) {
+    if record.len() > WITNESSED || difference(record).is_some() {
+        return;
+    }
+    let call = call_in(record).map(|CallRef { module, method, sequence, body }| Call {
+        module,
+        method,
+        sequence,
+        body: body.to_vec(),
+    });
+    assert_eq!(call, Call::decode(record).ok());
+    let response = response_in(record).map(|ResponseRef { sequence, status, body }| Response {
+        sequence,
+        status,
+        body: body.to_vec(),
+    });
+    assert_eq!(response, Response::decode(record).ok());
+}
+
+/// A message that is read and written is the same message. One that is written as every known sender writes it, of
+/// which one number is not zero, is no chunk.
+fn check_encoder(record: &[u8], chunk: bool) {
+    if let Some(call) = call_in(record) {
+        let written = call.encode(&[]).pieces().concat();
+        assert_eq!(call_in(&written), Some(call));
+        assert!(!chunk || written != record || (call.module, call.method, call.sequence) == (0, 0, 0));
+    }
+    if let Some(response) = response_in(record) {
+        let written = response.encode(&[]).pieces().concat();
+        assert_eq!(response_in(&written), Some(response));
+        assert!(!chunk || written != record || (response.sequence, response.status) == (0, 0));
+    }
+}
+
+/// What a server that reads datagrams makes of a call that is sent in a chunk.
+fn check_trial(call: &Encoded<'_>) {
+    let before = Heap::made();
+    let safe = is_safe(call);
+    assert_eq!(Heap::made(), before);
+    if call.len() < 256 {
+        let record = cut(Framing::Chunked, &call.pieces().concat()).concat();
+        assert_eq!(read(&record, Rules::Go), None);
+        assert_eq!(read(&record, Rules::C), None);
+        assert_eq!(safe, record.len() < 256 && read(&record, Rules::OldC).is_none());
+    } else {
+        assert!(!safe);
+    }
+}
+
+/// The first record that tells decides, for the whole session.
+fn check_session(records: &[Vec<u8>], own: Framing) {
+    let mut dialect = Dialect::unknown(own);
+    let mut told = None;
+    for record in records {
+        told = told.or(detect(record));
+        assert_eq!(dialect.hear(record, false), told.unwrap_or(own));
+        assert_eq!(dialect.get(), told);
+    }
+}
+
+/// Each message comes whole, and memory follows what has arrived.
+fn check_reassembly(records: &[Vec<u8>]) {
+    let mut reassembly = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
+    let (mut received, mut held, mut message) = (0, 0, Vec::new());
+    for record in records {
+        received += record.len();
+        let before = Heap::held();
+        let progress = reassembly.push(record);
+        held += Heap::held() - before;
+        assert!(held <= (2 * received + 2 * MAX_DATA) as isize, "{held} bytes for {received}");
+        match (progress, Header::split(record)) {
+            (Ok(progress), Some((header, data))) => {
+                message.extend_from_slice(&data[..header.data as usize]);
+                assert!(progress == Progress::Partial || progress == Progress::Complete(&message));
+            }
+            (progress, _) => assert!(progress.is_err()),
+        }
+        if !reassembly.is_partial() {
+            message.clear();
+        }
+    }
+}

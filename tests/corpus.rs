@@ -1,0 +1,62 @@
+//! The corpus of the fuzz target, and the recordings of DAOS's own programs, run through the claims that the target
+//! checks: what a fuzzer has found once stays found.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
+
+mod claims;
+#[expect(dead_code, reason = "memory does not fail here")]
+mod heap;
+mod old_servers;
+mod records;
+mod witness;
+
+use std::fs;
+use std::path::Path;
+
+use drpc::Framing;
+use drpc::framing::dialect::detect;
+use serde_json::Value;
+
+#[test]
+fn the_claims_hold_of_the_corpus() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/records");
+    let (mut inputs, mut framings) = (0, [0; 3]);
+    for entry in fs::read_dir(corpus).unwrap() {
+        let records = claims::records_in(&fs::read(entry.unwrap().path()).unwrap());
+        claims::check(&records);
+        inputs += 1;
+        for record in &records {
+            let told = [Some(Framing::Datagram), Some(Framing::Chunked), None];
+            framings[told.iter().position(|told| *told == detect(record)).unwrap()] += 1;
+        }
+    }
+    assert!(inputs > 100 && framings.iter().all(|records| *records > 50), "{inputs} inputs, {framings:?}");
+}
+
+/// What a recording says was sent, one record after the other; those too long to be recorded are left out.
+fn sent(recording: &Value) -> Vec<Vec<u8>> {
+    let records = ["datagrams", "sent", "reply"].iter().filter_map(|part| recording[part].as_array());
+    records.flatten().filter_map(|record| record["hex"].as_str()).map(bytes).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn the_claims_hold_of_the_recordings() {
+    let golden: Value = serde_json::from_str(include_str!("golden/wire.json")).unwrap();
+    let recordings = golden["records"].as_array().unwrap();
+    let (mut records, mut clients) = (0, 0);
+    for recording in recordings {
+        let sent = sent(recording);
+        claims::check(&sent);
+        records += sent.len();
+        // What one of DAOS's clients begins with tells its framing.
+        if let (Some("client"), Some(first)) = (recording["from"].as_str(), recording["datagrams"][0]["hex"].as_str()) {
+            let expected = if recording["framing"] == "chunked" { Framing::Chunked } else { Framing::Datagram };
+            assert_eq!(detect(&bytes(first)), Some(expected), "{}", recording["id"]);
+            clients += 1;
+        }
+    }
+    assert_eq!((records, clients), (364, 47));
+}

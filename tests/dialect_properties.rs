@@ -1,0 +1,352 @@
+//! Properties of what tells the framings apart: no call is taken for a chunk, no chunk for a call, and no server that
+//! reads datagrams takes the chunk of a safe call for a call. `docs/wire.md` has the arguments; here is the attempt to
+//! prove them wrong.
+#![expect(clippy::indexing_slicing, reason = "a test says so by panicking")]
+
+mod claims;
+#[expect(dead_code, reason = "memory does not fail here")]
+mod heap;
+mod old_servers;
+mod records;
+mod witness;
+
+use claims::{check, check_first};
+use drpc::framing::chunked::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
+use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
+use drpc::framing::fallback::{PROBE, is_safe};
+use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
+use drpc::wire::{CallRef, ResponseRef};
+use old_servers::{Read, Rules, read};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use records::records as cut;
+
+/// Numbers that take any number of bytes.
+fn integer() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        select(vec![
+            0,
+            1,
+            127,
+            128,
+            201,
+            16383,
+            16384,
+            i64::from(i32::MAX),
+            i64::from(i32::MIN),
+            -1,
+            i64::MAX,
+            i64::MIN
+        ]),
+        (any::<i64>(), 0..64u32).prop_map(|(value, less)| value >> less),
+    ]
+}
+
+/// Module, method and sequence.
+type Numbers = (i32, i32, i64);
+
+/// The numbers of a call, not all of them zero.
+fn numbers() -> impl Strategy<Value = Numbers> {
+    let some = (integer(), integer(), integer())
+        .prop_map(|(module, method, sequence)| (module as i32, method as i32, sequence));
+    let one = integer().prop_map(|number| if number == 0 { 1 } else { number });
+    let single = (one, 0..3).prop_map(|(number, place)| match place {
+        0 => ((number as i32).max(1), 0, 0),
+        1 => (0, (number as i32).max(1), 0),
+        _ => (0, 0, number),
+    });
+    prop_oneof![some.prop_filter("one of them is not zero", |numbers| *numbers != (0, 0, 0)), single]
+}
+
+/// Sizes where something may change: room for a header, another byte for the length, a full chunk.
+fn size() -> impl Strategy<Value = usize> {
+    let edges = select(vec![0, 24, 127, 16383, MAX_DATA, MAX_RECORD, 2 * MAX_RECORD]);
+    prop_oneof![
+        0..300usize,
+        (edges, 0..80usize).prop_map(|(edge, off)| (edge + off).saturating_sub(40)),
+        0..3 * MAX_RECORD
+    ]
+}
+
+/// The header that a record has to have which begins with these bytes, if any has.
+fn header_of(start: [u8; 8]) -> Header {
+    let total = u64::from_ne_bytes(start);
+    let count = u32::try_from(total.div_ceil(MAX_DATA as u64).max(1)).unwrap_or(u32::MAX);
+    Header { total, data: total.min(MAX_DATA as u64), index: 0, count }
+}
+
+/// Makes what follows the first `fixed` bytes of a record the header that these bytes are the beginning of.
+fn imitate_header(record: &mut [u8], fixed: usize) {
+    let Some((start, _)) = record.split_first_chunk_mut::<8>() else { return };
+    start[fixed.min(8)..].fill(0);
+    let header = header_of(*start).to_bytes();
+    let end = record.len().min(HEADER_LEN);
+    if fixed < end {
+        record[fixed..end].copy_from_slice(&header[fixed..end]);
+    }
+}
+
+/// A message with a body that tries to make a header of its beginning.
+fn imitation(encode: impl Fn(&[u8]) -> Vec<u8>, size: usize) -> Vec<u8> {
+    let mut record = encode(&vec![0; size]);
+    let head = record.len() - size;
+    imitate_header(&mut record, head);
+    record
+}
+
+fn call_bytes(numbers: Numbers, body: &[u8]) -> Vec<u8> {
+    let (module, method, sequence) = numbers;
+    CallRef { module, method, sequence, body }.encode(&[]).pieces().concat()
+}
+
+/// Bytes that read as fields, in the middle of which one may land.
+fn fields() -> impl Strategy<Value = Vec<u8>> {
+    let keys = vec![0x00, 0x01, 0x02, 0x08, 0x0a, 0x10, 0x18, 0x22, 0x29, 0x2a, 0x48, 0x80];
+    let call = (numbers(), vec(any::<u8>(), 0..20)).prop_map(|(numbers, body)| call_bytes(numbers, &body));
+    let run = (select(keys.clone()), 0..30usize).prop_map(|(byte, times)| vec![byte; times]);
+    vec(prop_oneof![call, run, vec(select(keys), 0..6), vec(any::<u8>(), 0..6)], 0..8)
+        .prop_map(|pieces| pieces.concat())
+}
+
+/// A record of either framing, or of none.
+fn record() -> impl Strategy<Value = Vec<u8>> {
+    let call = (numbers(), vec(any::<u8>(), 0..40)).prop_map(|(numbers, body)| call_bytes(numbers, &body));
+    let chunk = (fields(), 0..20usize)
+        .prop_map(|(message, surplus)| [cut(Framing::Chunked, &message).concat(), vec![0x08; surplus]].concat());
+    prop_oneof![call, chunk, fields(), vec(any::<u8>(), 0..80)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    /// The body does its best, and then with one bit changed.
+    #[test]
+    fn no_call_is_taken_for_a_chunk(numbers in numbers(), size in size(), flip in any::<Option<(Index, u8)>>()) {
+        let mut record = imitation(|body| call_bytes(numbers, body), size);
+        if let (Some((at, bit)), true) = (flip, size > 0) {
+            let from = record.len() - size;
+            record[from + at.index(size.min(HEADER_LEN))] ^= 1 << (bit % 8);
+        }
+        prop_assert_eq!(detect(&record), Some(Framing::Datagram));
+        check_first(&record);
+    }
+
+    #[test]
+    fn no_call_with_a_chunk_in_it_is_taken_for_one(numbers in numbers(), inner in numbers(), size in size(), cut_off in 0..32usize) {
+        let chunk = &cut(Framing::Chunked, &call_bytes(inner, &vec![0x22; size]))[0];
+        let record = call_bytes(numbers, &chunk[cut_off.min(chunk.len())..]);
+        prop_assert_eq!(detect(&record), Some(Framing::Datagram));
+    }
+
+    #[test]
+    fn no_response_is_taken_for_a_chunk(sequence in integer(), status in 0..9i32, size in size()) {
+        prop_assume!((sequence, status) != (0, 0));
+        let encode = |body: &[u8]| ResponseRef { sequence, status, body }.encode(&[]).pieces().concat();
+        let record = imitation(encode, size);
+        prop_assert!(!is_first_chunk(&record));
+        check_first(&record);
+    }
+
+    /// Whatever the message is, a call within a call included, and whatever follows it.
+    #[test]
+    fn no_chunk_is_taken_for_a_call(message in fields(), size in size(), surplus in 0..50usize) {
+        let mut message = message;
+        message.resize(size, 0x22);
+        let mut record = cut(Framing::Chunked, &message).swap_remove(0);
+        record.extend(vec![0x08; surplus]);
+        prop_assert_eq!(detect(&record), Some(Framing::Chunked));
+        check_first(&record);
+    }
+
+    #[test]
+    fn nor_of_a_message_of_any_size(total in 0..1u64 << 40) {
+        let header = header_of(total.to_ne_bytes());
+        let record = [&header.to_bytes()[..], &vec![0x08; header.data as usize]].concat();
+        prop_assert_eq!(detect(&record), Some(Framing::Chunked));
+        prop_assert_ne!(detect(&record[..record.len() - 1]), Some(Framing::Chunked));
+    }
+
+    /// One byte of the header changed: the claims say what a chunk still is.
+    #[test]
+    fn near_misses(total in prop_oneof![0..600u64, 131_000..131_100u64, 0..1u64 << 41], at in 0..HEADER_LEN, byte: u8, size in size()) {
+        let mut record = header_of(total.to_ne_bytes()).to_bytes().to_vec();
+        record[at] = byte;
+        record.resize(HEADER_LEN + size.max((total as usize).min(MAX_DATA)), 0x08);
+        check_first(&record);
+    }
+
+    #[test]
+    fn any_records(records in vec(record(), 0..6), input in vec(any::<u8>(), 0..200)) {
+        check(&records);
+        check(&claims::records_in(&input));
+    }
+
+    /// Written, sent in either way, heard, put together, read: the same.
+    #[test]
+    fn what_is_read_is_what_was_written(calls in vec((numbers(), size()), 1..4), datagram: bool) {
+        let framing = if datagram { Framing::Datagram } else { Framing::Chunked };
+        let mut dialect = Dialect::unknown(if datagram { Framing::Chunked } else { Framing::Datagram });
+        let mut reassembly = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
+        for ((module, method, sequence), size) in calls {
+            let body = vec![0x5a; size];
+            let call = CallRef { module, method, sequence, body: &body };
+            let response = ResponseRef { sequence, status: method, body: &body };
+            for (message, is_call) in [(call.encode(&[]), true), (response.encode(&[]), false)] {
+                let message = message.pieces().concat();
+                let mut read = None;
+                for record in if datagram { vec![message] } else { cut(Framing::Chunked, &message) } {
+                    prop_assert_eq!(dialect.hear(&record, false), framing);
+                    let message = match framing {
+                        Framing::Datagram => Some(&record[..]),
+                        _ => match reassembly.push(&record) {
+                            Ok(Progress::Complete(message)) => Some(message),
+                            other => { prop_assert_eq!(other, Ok(Progress::Partial)); None }
+                        },
+                    };
+                    prop_assert_eq!(read, None);
+                    read = message.map(|message| match is_call {
+                        true => CallRef::decode(message) == Ok(call),
+                        false => ResponseRef::decode(message) == Ok(response),
+                    });
+                }
+                prop_assert_eq!(read, Some(true));
+            }
+        }
+    }
+
+    /// A safe call's chunk is refused by every server that reads datagrams; the claims look at all of their rules.
+    #[test]
+    fn no_old_server_executes_a_safe_call(numbers in numbers(), body in fields(), len in 0..260usize) {
+        let mut body = body;
+        body.resize(len, 0x48);
+        check_first(&call_bytes(numbers, &body));
+    }
+}
+
+/// Every call that can begin like a chunk at all: no byte of the numbers and of the body's length is zero, so that the
+/// body has to begin at byte 5 at the latest. Each with the only header that fits what is fixed, and each with the only
+/// bytes of the size that the body can still choose.
+#[test]
+fn every_call_whose_body_begins_in_time() {
+    let two = |value: usize| [0x80 | value as u8, (value >> 7) as u8];
+    let one_byte = (1..0x80usize)
+        .flat_map(|number| (1..0x80usize).map(move |len| (vec![0x08, number as u8, 0x22, len as u8], len)));
+    let two_bytes = (0x80..0x4000usize).flat_map(|value| (1..0x80usize).map(move |other| (value, other)));
+    let (mut tried, mut buffer) = (0, vec![0; 5 + 0x4000]);
+    let mut attempt = |head: &[u8], len: usize, fourth: u8| {
+        let record = &mut buffer[..head.len() + len];
+        record[..head.len()].copy_from_slice(head);
+        if head.len() == 4 && len > 0 {
+            record[4] = fourth;
+        }
+        imitate_header(record, 5);
+        assert!(!is_first_chunk(record), "{:02x?}", &record[..record.len().min(HEADER_LEN)]);
+        tried += 1;
+    };
+    for (head, len) in one_byte {
+        (0..=255).for_each(|fourth| attempt(&head, len, fourth));
+    }
+    for (value, other) in two_bytes {
+        let [low, high] = two(value);
+        attempt(&[0x08, other as u8, 0x22, low, high], value, 0);
+        attempt(&[0x08, low, high, 0x22, other as u8], other, 0);
+    }
+    assert_eq!(tried, 127 * 127 * 256 + 2 * (0x4000 - 0x80) * 127);
+}
+
+/// What is not covered: a call whose every number is zero, so that its body's length is all that stands before the
+/// body. It takes a body of a full chunk, made for it.
+#[test]
+fn a_call_without_numbers_can_be_a_chunk() {
+    let call = |size| imitation(|body| call_bytes((0, 0, 0), body), size);
+    let record = call(MAX_RECORD - 4);
+    assert_eq!(CallRef::decode(&record).map(|call| call.body.len()), Ok(MAX_RECORD - 4));
+    assert_eq!(detect(&record), Some(Framing::Chunked));
+    assert_eq!(detect(&call(MAX_RECORD - 5)), Some(Framing::Datagram));
+    assert_eq!(Reassembly::new(1 << 40).push(&record), Ok(Progress::Partial));
+}
+
+/// The header of a message that takes one chunk.
+fn header(total: usize) -> [u8; HEADER_LEN] {
+    header_of((total as u64).to_ne_bytes()).to_bytes()
+}
+
+/// The smallest message in a chunk of which a server can read a call at all. Bytes 0x48 read as fields wherever one
+/// lands among them, or among one more.
+#[test]
+fn no_small_message_in_a_chunk_is_a_call() {
+    let smallest = |rules| {
+        (1..=MAX_DATA).find(|total| {
+            [1000, 1001].iter().any(|len| {
+                let record = [&header(*total)[..], &vec![0x48; *len]].concat();
+                read(&record, rules).is_some()
+            })
+        })
+    };
+    assert_eq!(smallest(Rules::Go), Some(5642));
+    assert_eq!(smallest(Rules::C), Some(5666));
+    assert_eq!(smallest(Rules::OldC), Some(1));
+}
+
+/// What servers read of the chunk of a usual call, of every size: the sizes at which it is the call itself, and those
+/// at which it is another one, with its numbers.
+fn sizes_read(rules: Rules) -> (Vec<usize>, Vec<(usize, Numbers)>) {
+    let (module, method, sequence) = (2, 207, 1);
+    let pattern: Vec<u8> = (0..MAX_DATA).map(|i| (i * 31 + 7) as u8).collect();
+    let (mut same, mut others) = (Vec::new(), Vec::new());
+    let mut record = Vec::new();
+    for len in 0..MAX_DATA {
+        let call = CallRef { module, method, sequence, body: &pattern[..len] }.encode(&[]);
+        if call.len() > MAX_DATA {
+            break;
+        }
+        let [head, body, _] = call.pieces();
+        record.clear();
+        [&header(call.len())[..], head, body].iter().for_each(|piece| record.extend_from_slice(piece));
+        match read(&record, rules) {
+            Some(read) if read == (Read { module, method, sequence, body }) => same.push(call.len()),
+            Some(Read { module, method, sequence, .. }) => others.push((call.len(), (module, method, sequence))),
+            None => {}
+        }
+    }
+    (same, others)
+}
+
+/// The sizes of `docs/wire.md`.
+#[test]
+fn some_large_messages_in_a_chunk_are_calls() {
+    let steps = |first: usize, last: usize| (first..=last).step_by(8);
+    let at = |less: usize, more: usize| {
+        let ranges = [(5642, 5754), (38154, 38266), (71178, 71290)];
+        ranges.into_iter().flat_map(move |(first, last)| steps(first + less + more, last + more)).collect::<Vec<_>>()
+    };
+    for (rules, less) in [(Rules::Go, 0), (Rules::C, 24)] {
+        let (same, others) = sizes_read(rules);
+        assert_eq!(same, at(less, 0));
+        let read_as =
+            |numbers| others.iter().filter(|other| other.1 == numbers).map(|other| other.0).collect::<Vec<_>>();
+        assert_eq!(read_as((0, 207, 1)), at(less, 512));
+        assert_eq!(read_as((0, 0, 1)), at(less, 1280));
+        assert_eq!(read_as((0, 0, 0)), at(less, 1792));
+        assert_eq!(others.len(), 3 * same.len());
+    }
+}
+
+#[test]
+fn no_server_executes_the_probe() {
+    let record = cut(Framing::Chunked, &PROBE.encode(&[]).pieces().concat()).concat();
+    assert_eq!([Rules::Go, Rules::C, Rules::OldC].map(|rules| read(&record, rules)), [None; 3]);
+    assert!(is_safe(&PROBE.encode(&[])));
+}
+
+/// At how many sizes a small call is safe, with a body that is no message; before the others goes the probe.
+#[test]
+fn most_small_calls_are_safe() {
+    let body = [7; 300];
+    let safe = |module, method| {
+        let call = |len| CallRef { module, method, sequence: 1, body: &body[..len] };
+        (0..body.len()).filter(|len| is_safe(&call(*len).encode(&[]))).count()
+    };
+    assert_eq!([safe(1, 101), safe(2, 207), safe(3, 301)], [223, 157, 157]);
+}
