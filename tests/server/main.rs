@@ -6,6 +6,7 @@ mod chaos;
 #[path = "../child/mod.rs"]
 mod child;
 mod dialects;
+mod differential;
 mod limits;
 mod modules;
 mod raw;
