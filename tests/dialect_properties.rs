@@ -333,11 +333,15 @@ fn some_large_messages_in_a_chunk_are_calls() {
     }
 }
 
+/// Under any sequence, as a client may have made calls before.
 #[test]
 fn no_server_executes_the_probe() {
-    let record = cut(Framing::Chunked, &PROBE.encode(&[]).pieces().concat()).concat();
-    assert_eq!([Rules::Go, Rules::C, Rules::OldC].map(|rules| read(&record, rules)), [None; 3]);
-    assert!(is_safe(&PROBE.encode(&[])));
+    for sequence in (0..63).map(|bits| (1i64 << bits) - 1).chain([i64::MAX, -1]) {
+        let probe = CallRef { sequence, ..PROBE }.encode(&[]);
+        let record = cut(Framing::Chunked, &probe.pieces().concat()).concat();
+        assert_eq!([Rules::Go, Rules::C, Rules::OldC].map(|rules| read(&record, rules)), [None; 3], "{sequence}");
+        assert!(is_safe(&probe), "{sequence}");
+    }
 }
 
 /// At how many sizes a small call is safe, with a body that is no message; before the others goes the probe.

@@ -10,7 +10,7 @@ use drpc::{Call, Response};
 use prost::Message;
 
 use crate::heap::Heap;
-use crate::old_servers::{Rules, read};
+use crate::old_servers::{Read, Rules, read};
 use crate::records::records as cut;
 use crate::witness::difference;
 
@@ -89,8 +89,12 @@ fn response_in(record: &[u8]) -> Option<ResponseRef<'_>> {
     ResponseRef::decode(record).ok()
 }
 
-/// What is a message, and what it says, with prost as the witness.
+/// What is a message, and what it says: as protobuf-c has it, and with prost as the witness.
 fn check_decoder(record: &[u8]) {
+    let as_read = |CallRef { module, method, sequence, body }| Read { module, method, sequence, body };
+    assert_eq!(call_in(record).map(as_read), read(record, Rules::C));
+    let before = CallRef::decode_with_number_zero(record).ok();
+    assert_eq!(before.map(as_read), read(record, Rules::OldC));
     if record.len() > WITNESSED || difference(record).is_some() {
         return;
     }
