@@ -14,6 +14,7 @@ use std::path::Path;
 
 use drpc::Framing;
 use drpc::framing::dialect::detect;
+use old_servers::{Rules, read};
 use serde_json::Value;
 
 #[test]
@@ -59,4 +60,19 @@ fn the_claims_hold_of_the_recordings() {
         }
     }
     assert_eq!((records, clients), (364, 47));
+}
+
+/// The rules that the claims take for Go's are those by which DAOS's Go server of 0.8.0 has answered.
+#[test]
+fn the_rules_of_old_servers_are_those_recorded() {
+    let golden: Value = serde_json::from_str(include_str!("golden/wire.json")).unwrap();
+    let mut answers = 0;
+    for recording in golden["records"].as_array().unwrap() {
+        let (sent, answered) = (&recording["sent"], &recording["reply"][0]["decoded"]);
+        let (Some(record), true) = (sent[0]["hex"].as_str(), recording["framing"] == "datagram") else { continue };
+        let refused = answered["sequence"] == -1 && answered["status_name"] == "FAILED_UNMARSHAL_CALL";
+        assert_eq!(read(&bytes(record), Rules::Go).is_none(), refused, "{}", recording["id"]);
+        answers += 1;
+    }
+    assert_eq!(answers, 49);
 }

@@ -93,8 +93,10 @@ fn response_in(record: &[u8]) -> Option<ResponseRef<'_>> {
 fn check_decoder(record: &[u8]) {
     let as_read = |CallRef { module, method, sequence, body }| Read { module, method, sequence, body };
     assert_eq!(call_in(record).map(as_read), read(record, Rules::C));
-    let before = CallRef::decode_with_number_zero(record).ok();
-    assert_eq!(before.map(as_read), read(record, Rules::OldC));
+    if record.len() < 256 {
+        let before = CallRef::decode_with_number_zero(record).ok();
+        assert_eq!(before.map(as_read), read(record, Rules::OldC));
+    }
     if record.len() > WITNESSED || difference(record).is_some() {
         return;
     }

@@ -21,9 +21,12 @@ pub(crate) struct Read<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// A varint of at most `max` bytes, and what follows it.
-fn varint(input: &[u8], max: usize) -> Option<(u64, &[u8])> {
+/// A varint of at most `max` bytes, and what follows it. To Go, bits over 64 are an error.
+fn varint(input: &[u8], max: usize, rules: Rules) -> Option<(u64, &[u8])> {
     let len = input.iter().take(max).position(|byte| byte & 0x80 == 0)? + 1;
+    if rules == Rules::Go && len == 10 && input[9] > 1 {
+        return None;
+    }
     let value = input[..len].iter().rev().fold(0, |value: u64, byte| (value << 7) | u64::from(byte & 0x7f));
     Some((value, &input[len..]))
 }
@@ -31,7 +34,7 @@ fn varint(input: &[u8], max: usize) -> Option<(u64, &[u8])> {
 /// What follows a group.
 fn after_group(mut input: &[u8], number: u64) -> Option<&[u8]> {
     loop {
-        let (key, rest) = varint(input, 10)?;
+        let (key, rest) = varint(input, 10, Rules::Go)?;
         if key & 7 == 4 {
             return (key >> 3 == number).then_some(rest);
         }
@@ -46,9 +49,9 @@ fn after_value(input: &[u8], key: u64, rules: Rules) -> Option<&[u8]> {
         return None;
     }
     match key & 7 {
-        0 => varint(input, 10).map(|(_, rest)| rest),
+        0 => varint(input, 10, rules).map(|(_, rest)| rest),
         1 => input.get(8..),
-        2 => varint(input, long).and_then(|(len, rest)| rest.get(usize::try_from(len).ok()?..)),
+        2 => varint(input, long, rules).and_then(|(len, rest)| rest.get(usize::try_from(len).ok()?..)),
         3 if rules == Rules::Go => after_group(input, key >> 3),
         5 => input.get(4..),
         _ => None,
@@ -62,7 +65,7 @@ pub(crate) fn read(mut record: &[u8], rules: Rules) -> Option<Read<'_>> {
         if rules == Rules::C && record[0] & 0xf8 == 0 {
             return None;
         }
-        let (key, value) = varint(record, if rules == Rules::Go { 10 } else { 5 })?;
+        let (key, value) = varint(record, if rules == Rules::Go { 10 } else { 5 }, rules)?;
         record = after_value(value, key, rules)?;
         let expected = match key >> 3 {
             1..=3 => 0,
@@ -72,11 +75,11 @@ pub(crate) fn read(mut record: &[u8], rules: Rules) -> Option<Read<'_>> {
         match key >> 3 {
             _ if key & 7 != expected && rules == Rules::Go => {}
             _ if key & 7 != expected => return None,
-            1 => call.module = varint(value, 10)?.0 as i32,
-            2 => call.method = varint(value, 10)?.0 as i32,
-            3 => call.sequence = varint(value, 10)?.0 as i64,
+            1 => call.module = varint(value, 10, rules)?.0 as i32,
+            2 => call.method = varint(value, 10, rules)?.0 as i32,
+            3 => call.sequence = varint(value, 10, rules)?.0 as i64,
             _ => {
-                let (len, bytes) = varint(value, 10)?;
+                let (len, bytes) = varint(value, 10, rules)?;
                 call.body = &bytes[..len as usize];
             }
         }
