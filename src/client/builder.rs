@@ -55,9 +55,10 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// How the server expects messages. `None` finds out with the first call: it is sent in chunks, and if it is not
-    /// small only after a call that no server executes. A server that reads datagrams rejects these and executes
-    /// nothing; the call goes to it over another connection. The answer is remembered for later connections.
+    /// How the server expects messages. `None` finds out with the first call: it is sent in chunks, and where a server
+    /// that reads datagrams could take these for another call, only after one that no server executes. Such a server
+    /// rejects what it is sent first and executes nothing; it gets the call over another connection. What is found out
+    /// is remembered for later connections.
     ///
     /// Unless set, the environment variable `DRPC_FRAMING` says it: `datagram`, `chunked`, or `auto` as without it.
     #[must_use]

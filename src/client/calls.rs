@@ -13,7 +13,8 @@ use crate::sync::ThreadId;
 /// The calls that have not ended, and those whose result nobody has taken yet.
 ///
 /// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
-/// connection was lost may have to wait again, and so has one whose server had to be asked first what it speaks. Its ticket stays the same, so that it is first in line then.
+/// connection was lost may have to wait again, and so has one whose server had to be asked first what it speaks. Its
+/// ticket stays the same, so that it is first in line then.
 pub(super) struct Calls {
     pipelining: bool,
     entries: BTreeMap<Ticket, Entry>,
@@ -134,7 +135,7 @@ impl Calls {
         sequence
     }
 
-    /// Not it is being sent, but the probe.
+    /// The probe is sent in its place.
     pub(super) fn probe(&mut self, ticket: Ticket) {
         if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
             if let Stage::Sending(sequence) = *stage {
@@ -154,10 +155,9 @@ impl Calls {
 
     /// It had its turn, but cannot be sent now.
     pub(super) fn step_back(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(&ticket) {
+        if self.entries.contains_key(&ticket) {
             self.granted -= 1;
-            entry.stage = Stage::Waiting;
-            self.line.insert(ticket);
+            self.line_up(ticket);
         }
     }
 
@@ -183,8 +183,7 @@ impl Calls {
         for ticket in self.out.lost() {
             let Some(entry) = self.entries.get_mut(&ticket) else { continue };
             if !std::mem::replace(&mut entry.rejected, true) || entry.use_try() {
-                entry.stage = Stage::Waiting;
-                self.line.insert(ticket);
+                self.line_up(ticket);
             } else {
                 self.end(ticket, Err((Phase::Call, Cause::Replaced)));
             }
@@ -213,13 +212,11 @@ impl Calls {
     /// to come.
     fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
         match whose {
-            Whose::Call(ticket) => match self.entries.get_mut(&ticket) {
+            Whose::Call(ticket) => match self.entries.get(&ticket) {
                 // Whatever the answer says, it has come, and now the call itself can be sent.
-                Some(Entry { stage: stage @ Stage::Probing(_), .. }) => {
-                    if let Stage::Probing(sequence) = std::mem::replace(stage, Stage::Waiting) {
-                        self.out.remove(sequence);
-                    }
-                    self.line.insert(ticket);
+                Some(Entry { stage: Stage::Probing(sequence), .. }) => {
+                    self.out.remove(*sequence);
+                    self.line_up(ticket);
                 }
                 _ => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
             },
@@ -266,13 +263,12 @@ impl Calls {
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
         let again = match entry.stage {
             Stage::Sending(_) => true,
-            // An answer that is none of those known comes from a server that is not to be sent it again.
+            // A server that gives another answer than those known is not asked again.
             Stage::Probing(_) => ended,
             _ => ended && matches!(entry.wish, Wish::Call { idempotent: true }),
         };
         if again && entry.use_try() {
-            entry.stage = Stage::Waiting;
-            self.line.insert(ticket);
+            self.line_up(ticket);
         } else {
             let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
             let failure = match entry.stage {
@@ -281,6 +277,14 @@ impl Calls {
                 _ => (Phase::Reply, no_reply),
             };
             self.end(ticket, Err(failure));
+        }
+    }
+
+    /// It waits for its turn once more.
+    fn line_up(&mut self, ticket: Ticket) {
+        if let Some(entry) = self.entries.get_mut(&ticket) {
+            entry.stage = Stage::Waiting;
+            self.line.insert(ticket);
         }
     }
 

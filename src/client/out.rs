@@ -48,11 +48,12 @@ impl Out {
         self.calls.is_empty()
     }
 
-    /// Whether it is not known what the server speaks. Until it is, one thing is out at a time.
+    /// It is not known what the server speaks. Until it is, one thing is out at a time.
     pub(super) fn is_undecided(&self) -> bool {
         self.undecided
     }
 
+    /// Says whether it is not known what the server speaks.
     pub(super) fn set_undecided(&mut self, undecided: bool) {
         self.undecided = undecided;
     }
