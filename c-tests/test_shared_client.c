@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/body.h"
 #include "support/caller.h"
 #include "support/descriptors.h"
 #include "support/managed.h"
@@ -271,6 +272,43 @@ wait_ready_does_not_wait_for_a_path_that_cannot_be(void **state)
 	drpc_client_destroy(client);
 }
 
+/* What the program does not choose, the user may. */
+static void
+framing_is_that_of_the_line_or_of_the_user(void **state)
+{
+	enum { DATAGRAM = 310, CHUNK = WIRE_HEADER + DATAGRAM, PROBE = WIRE_HEADER + 8 };
+	static const struct {
+		const char *chosen;
+		ssize_t     first;
+	} cases[] = {
+		{NULL, ABI_CHUNKED ? PROBE : DATAGRAM},
+		{"datagram", DATAGRAM},
+		{"chunked", CHUNK},
+		{"auto", PROBE},
+		{"nonsense", ABI_CHUNKED ? PROBE : DATAGRAM},
+	};
+	const struct drpc_call_options soon = {.size = sizeof(soon), .timeout_ms = 1};
+	struct shared                  shared;
+	Drpc__Response                *resp;
+	uint8_t                       *body = body_new(300);
+	uint8_t                        record[WIRE_RECORD_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		shared_make(&shared);
+		drpc_client_destroy(shared.client);
+		if (cases[i].chosen != NULL)
+			assert_int_equal(setenv("DRPC_FRAMING", cases[i].chosen, 1), 0);
+		assert_int_equal(drpc_client_create(shared.dir.sock, &shared.client), 0);
+		assert_int_equal(unsetenv("DRPC_FRAMING"), 0);
+		shared_connect(&shared);
+		assert_int_equal(drpc_client_call(shared.client, 100, 300, body, 300, &soon, &resp), -DER_TIMEDOUT);
+		assert_int_equal(peer_recv_record(shared.peer, record, sizeof(record)), cases[i].first);
+		shared_end(&shared);
+	}
+	free(body);
+}
+
 int
 main(void)
 {
@@ -285,6 +323,7 @@ main(void)
 		unit(calls_do_not_connect_by_themselves),
 		unit(wait_ready_waits_for_the_server),
 		unit(wait_ready_does_not_wait_for_a_path_that_cannot_be),
+		unit(framing_is_that_of_the_line_or_of_the_user),
 	};
 
 	return cmocka_run_group_tests_name("shared client " ABI_NAME, tests, NULL, NULL);

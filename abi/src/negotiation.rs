@@ -83,10 +83,13 @@ pub(crate) fn settle<A: Abi>(
 
 /// The framing that the program or its user has chosen, or that the line's clients speak.
 fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
+    if context.flags().seeks_framing() { None } else { usual::<A>() }
+}
+
+/// The framing that clients are to use of which the program says nothing: what the user has chosen, or what the line's
+/// clients speak.
+pub(crate) fn usual<A: Abi>() -> Option<Framing> {
     static TOLD: Once = Once::new();
-    if context.flags().seeks_framing() {
-        return None;
-    }
     dialects::from_environment(A::CLIENT_FRAMING, |value| {
         let value = value.to_bytes().escape_ascii();
         let text = format_args!("DRPC_FRAMING={value}: not datagram, chunked or auto");

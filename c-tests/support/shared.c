@@ -23,6 +23,7 @@ shared_make(struct shared *shared)
 	shared->peer     = -1;
 	assert_int_equal(drpc_client_create(shared->dir.sock, &shared->client), 0);
 	assert_non_null(shared->client);
+	shared_set(shared, DRPC_CLIENT_FRAMING, ABI_CHUNKED ? DRPC_FRAMING_CHUNKED : DRPC_FRAMING_DATAGRAM);
 }
 
 void

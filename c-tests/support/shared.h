@@ -15,7 +15,7 @@ struct shared {
 	int                 peer; /* the server's end of the connection, once there is one */
 };
 
-/* A client that is not connected, and a server that listens. */
+/* A client that is not connected and has been told how messages are framed, and a server that listens. */
 void shared_make(struct shared *shared);
 /* Sets an option, which has to be possible. */
 void shared_set(struct shared *shared, int option, uint64_t value);

@@ -17,7 +17,7 @@ use crate::drpc_pb_c::Drpc__Response;
 use crate::entry;
 use crate::memory;
 use crate::message::{self, Message};
-use crate::{library, log};
+use crate::{library, log, negotiation};
 
 /// A client, for any number of threads.
 pub struct drpc_client {
@@ -76,8 +76,8 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 /// # Safety
 /// `path` is null or a C string, `client` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
-    let builder =
-        Client::builder().framing(A::FRAMING).datagram_limit(A::DATAGRAM).log(::drpc::Log::to(log::from_core));
+    let framing = negotiation::usual::<A>();
+    let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM).log(::drpc::Log::to(log::from_core));
     let make = |path| drpc_client { path, release: A::RELEASE, builder: Mutex::new(builder), client: OnceLock::new() };
     // SAFETY: the caller's promise.
     unsafe { object::create::<A, _>(path, client, make) }
