@@ -556,13 +556,13 @@ a_late_rejection_is_heard_first(void **state)
 		leave_unanswered(&left, waits[i / 2].flags, i % 2 == 0 ? 10 : 8000, waits[i / 2].rc);
 		assert_true(peer_send_record(left.peer, NO_CALL, 13));
 		close(left.peer);
-		server_start(&server, left.listener, C);
 		if (waits[i / 2].flags == O_NONBLOCK) {
 			/* The call goes out over the new connection, which does not wait either. */
 			call_fails(left.ctx, 10, -DER_AGAIN);
 			assert_int_equal(fcntl(left.ctx->comm->fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 			assert_int_equal(fcntl(left.ctx->comm->fd, F_SETFL, 0), 0);
 		}
+		server_start(&server, left.listener, C);
 		call_works(left.ctx, R_SYNC, 20);
 		leave(&left);
 		server_stop(&server);

@@ -197,7 +197,6 @@ pub(crate) fn send<A: Abi>(context: Context<A>, framing: Framing, call: &Encoded
 
 /// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
 /// nobody waits for are dropped on the way.
-#[inline]
 pub(crate) fn receive<A: Abi>(
     context: Context<A>,
     dialect: &mut Dialect,
