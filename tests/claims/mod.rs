@@ -52,8 +52,9 @@ pub(crate) fn records_in(mut input: &[u8]) -> Vec<Vec<u8>> {
 /// All claims, about records that come one after the other on one connection.
 pub(crate) fn check(records: &[Vec<u8>]) {
     records.iter().for_each(|record| check_first(record));
-    check_session(records, Framing::Datagram);
-    check_session(records, Framing::Chunked);
+    check_session(records, Dialect::unknown(Framing::Datagram), detect);
+    check_session(records, Dialect::unknown(Framing::Chunked), detect);
+    check_session(records, Dialect::sought(), judge);
     check_reassembly(records);
 }
 
@@ -146,11 +147,10 @@ fn check_trial(call: &Encoded<'_>) {
 }
 
 /// The first record that tells decides, for the whole session.
-fn check_session(records: &[Vec<u8>], own: Framing) {
-    let mut dialect = Dialect::unknown(own);
-    let mut told = None;
+fn check_session(records: &[Vec<u8>], mut dialect: Dialect, tell: fn(&[u8]) -> Option<Framing>) {
+    let (own, mut told) = (dialect.framing(), None);
     for record in records {
-        told = told.or(detect(record));
+        told = told.or_else(|| tell(record));
         assert_eq!(dialect.hear(record, false), told.unwrap_or(own));
         assert_eq!(dialect.get(), told);
     }
