@@ -136,6 +136,68 @@ session_that_ends_refuses_what_it_has_not_answered(void **state)
 	peer_chunked = ABI_CHUNKED;
 }
 
+/* Nor does it help that the program has tried, or could not read it. */
+static void
+session_that_ends_refuses_what_went_wrong(void **state)
+{
+	struct pair    pair = pair_new();
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	Drpc__Call    *call = NULL;
+
+	(void)state;
+	peer_chunked = false;
+	exchange_send(pair.peer, ECHO, 0, 1, 10);
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+	drpc_call_free(call);
+	resp.body.len = 10;
+	assert_int_equal(drpc_send_response(pair.ctx, &resp), -DER_INVAL);
+	assert_int_equal(drpc_set_max_message(100), 0);
+	exchange_send(pair.peer, ECHO, 0, 2, 200);
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), -DER_OVERFLOW);
+	assert_int_equal(drpc_set_max_message(0), 0);
+	assert_int_equal(drpc_close(pair.ctx), 0);
+	exchange_expect(pair.peer, -1, DRPC__STATUS__FAILURE, 0);
+	exchange_expect(pair.peer, -1, DRPC__STATUS__FAILURE, 0);
+	assert_true(peer_is_closed(pair.peer));
+	close(pair.peer);
+	/* What is neither a call nor a chunk may have been one. */
+	pair = pair_new();
+	assert_true(peer_send_record(pair.peer, "?", 1));
+	assert_true(drpc_recv_call(pair.ctx, &call) < 0);
+	assert_int_equal(drpc_close(pair.ctx), 0);
+	exchange_expect(pair.peer, -1, DRPC__STATUS__FAILURE, 0);
+	assert_true(peer_is_closed(pair.peer));
+	close(pair.peer);
+	peer_chunked = ABI_CHUNKED;
+}
+
+/* However many calls are answered at the end only. */
+static void
+session_that_has_answered_refuses_nothing(void **state)
+{
+	struct pair    pair = pair_new();
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	Drpc__Call    *call = NULL;
+	int            i;
+
+	(void)state;
+	peer_chunked = false;
+	for (i = 1; i <= 20; i++) {
+		exchange_send(pair.peer, ECHO, 0, i, 0);
+		assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+		drpc_call_free(call);
+	}
+	for (i = 1; i <= 20; i++) {
+		resp.sequence = i;
+		assert_int_equal(drpc_send_response(pair.ctx, &resp), 0);
+		exchange_expect(pair.peer, i, DRPC__STATUS__SUCCESS, 0);
+	}
+	assert_int_equal(drpc_close(pair.ctx), 0);
+	assert_true(peer_is_closed(pair.peer));
+	close(pair.peer);
+	peer_chunked = ABI_CHUNKED;
+}
+
 static void
 end_is_no_call(void **state)
 {
@@ -428,6 +490,8 @@ main(void)
 	    unit(session_answers_as_its_client_speaks),
 	    unit(empty_datagram_is_a_call),
 	    unit(session_that_ends_refuses_what_it_has_not_answered),
+	    unit(session_that_ends_refuses_what_went_wrong),
+	    unit(session_that_has_answered_refuses_nothing),
 	    unit(end_is_no_call),
 	    unit(datagram_limit_follows_from_the_line),
 	    unit(session_takes_over_what_its_listener_was_told),

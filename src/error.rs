@@ -288,6 +288,14 @@ impl Cause {
             || matches!(self, Self::TimedOut | Self::NoMemory | Self::Invalid(_) | Self::Os(libc::ENOMEM)))
     }
 
+    /// A message has come that is spoilt, or cannot be taken.
+    pub fn is_about_a_message(self) -> bool {
+        matches!(
+            self,
+            Self::Malformed | Self::TooBig { .. } | Self::NoMemory | Self::Truncated { .. } | Self::Header(_)
+        )
+    }
+
     /// The message is larger than allowed, or than the socket takes.
     pub fn is_too_big(self) -> bool {
         matches!(self, Self::TooBig { .. } | Self::Os(libc::EMSGSIZE))

@@ -210,12 +210,12 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// The client of this session takes its end for a success.
+    /// The client of this session may take its end for a success.
     fn has_credulous_client(self) -> bool {
-        self.handler().is_some() && self.flags().framing() == Some(Framing::Datagram)
+        self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }
 
-    /// A call has come on this session.
+    /// A call has come on this session, or what was to be one.
     pub(crate) fn owe_answer(self) {
         if self.has_credulous_client() {
             self.flags().owe_reply();
@@ -225,7 +225,7 @@ impl<A: Abi> Context<A> {
     /// A call of this session has been answered.
     pub(crate) fn has_answered(self) {
         if self.has_credulous_client() {
-            self.flags().reply_came();
+            self.flags().answered();
         }
     }
 
@@ -293,7 +293,7 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial());
         self.rest();
         side_table::PATHS.take(self.comm() as usize);
-        if self.has_credulous_client() {
+        if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
         }
         let fd = self.fd();

@@ -106,6 +106,14 @@ impl Flags<'_> {
         // Nor is this: of many, many are left.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
     }
+
+    /// A call of a session has been answered. Of many, less are left: rather too few are refused at the end than some
+    /// that have been answered.
+    pub(crate) fn answered(self) {
+        let subtract = |flags: u32| (flags & OWED != 0).then(|| flags - OWED_ONE);
+        // There is nothing to do for an answer that nobody has asked for.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+    }
 }
 
 #[cfg(test)]

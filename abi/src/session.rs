@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
-use ::drpc::{Cause, NO_SEQUENCE, Phase, Status, sys};
+use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
 
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
@@ -114,7 +114,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(dialect);
-        if received.is_ok() {
+        if received.as_ref().map_or_else(|cause| cause.is_about_a_message(), |_| true) {
             session.owe_answer();
         }
         if let Err(Cause::Malformed | Cause::NoMemory) = received {
@@ -155,27 +155,32 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
         send(session, &Drpc__Response::encode(response, &unknown)?, true)
     };
     let _turn = Turn::wait(session);
-    session.has_answered();
     let sent = encode_and_send();
     if sent.is_err_and(Cause::is_too_big) {
         // The client waits for something.
         // SAFETY: the caller's promise.
         let (sequence, status) = (unsafe { (*response).sequence }, Status::FailedMarshal as i32);
         send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
+        session.has_answered();
     }
-    sent
+    sent.inspect(|()| session.has_answered())
 }
 
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
+    if !sys::is_writable(session.fd()) {
+        return Err(Cause::Os(libc::EAGAIN));
+    }
     send(session, &response.encode(&[]), false)
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
 /// 2.6 it takes the end for a success.
 pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
+    // It may have said nothing that could be understood.
+    session.settle(Framing::Datagram);
     for _ in 0..session.flags().owed() {
         if respond_at_once(session, NO_SEQUENCE, Status::Failure).is_err() {
             return;

@@ -30,7 +30,12 @@ pub(super) enum Incoming {
         cause: Cause,
     },
     /// A record that makes no sense here, so that others do not either.
-    OutOfStep(Cause),
+    OutOfStep {
+        /// What is wrong with it.
+        cause: Cause,
+        /// It is a call of a client that sends datagrams, and takes the end of the connection for a success.
+        bare: bool,
+    },
     /// No more will come.
     End,
 }
@@ -69,6 +74,7 @@ fn datagram(bytes: &[u8], limit: usize) -> Incoming {
 }
 
 fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
+    let first = !message.is_partial();
     match message.push(record) {
         Ok(Progress::Partial) => Incoming::Part,
         Ok(Progress::Complete(bytes)) => {
@@ -82,7 +88,7 @@ fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
             Incoming::Refused { sequence: CallRef::sequence_in(beginning), cause }
         }
         Err(cause @ Cause::NoMemory) => Incoming::Refused { sequence: None, cause },
-        Err(cause) => Incoming::OutOfStep(cause),
+        Err(cause) => Incoming::OutOfStep { cause, bare: first && CallRef::decode(record).is_ok() },
     }
 }
 

@@ -27,8 +27,12 @@ impl Turn<'_> {
 
     /// Answers what was no call, or not a whole one.
     pub(super) fn answer(&mut self, sequence: i64, status: Status) {
+        self.answer_as(self.state.dialect.framing(), sequence, status);
+    }
+
+    pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // The client that does not take it is dealt with as with every response.
-        let _ = self.send(&ResponseRef { sequence, status: status.into(), body: &[] });
+        let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
     /// Answers a call that is not handled.
@@ -39,7 +43,7 @@ impl Turn<'_> {
 
     /// Sends the response to a call, or one that says why it cannot be sent.
     pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let sent = self.send(response);
+        let sent = self.send(self.state.dialect.framing(), response);
         let (status, remark, fatal) = match sent {
             Err(cause) if cause.is_too_big() => {
                 (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
@@ -60,11 +64,11 @@ impl Turn<'_> {
         sent
     }
 
-    fn send(&mut self, response: &ResponseRef<'_>) -> Result<(), Cause> {
+    fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
         if self.state.deaf {
             return Err(Cause::SessionEnded);
         }
-        let (hub, fd, framing) = (self.hub, self.fd(), self.state.dialect.framing());
+        let (hub, fd) = (self.hub, self.fd());
         let message = response.encode(&[]);
         let len = message.len();
         match self.state.outbox.send_now(fd, framing, &message, hub.sizes.send(framing)) {

@@ -9,6 +9,7 @@ use super::lane::Flight;
 use super::link::{Job, Link, State};
 use super::remark::{Fault, Limit, Remark};
 use crate::error::Cause;
+use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -94,10 +95,13 @@ impl Turn<'_> {
                 self.fail(sequence);
                 self.close();
             }
-            Incoming::OutOfStep(cause) => {
+            Incoming::OutOfStep { cause, bare } => {
                 // Once is enough, and the rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
+                }
+                if bare {
+                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
                 }
                 self.close();
             }

@@ -70,6 +70,14 @@ impl Raw {
         self.send_record(&records[0]);
     }
 
+    /// The next record, as it is.
+    pub(crate) fn receive_record(&self) -> Vec<u8> {
+        let mut record = vec![0; 1 << 18];
+        let len = (&self.socket).read(&mut record).unwrap();
+        record.truncate(len);
+        record
+    }
+
     /// The next response; `None` at the end.
     pub(crate) fn try_reply(&self) -> Option<Response> {
         let mut message = Vec::new();
