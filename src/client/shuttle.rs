@@ -210,18 +210,22 @@ fn completions_are_run_once() {
     }
 }
 
-/// Serves all connections, until it is over, and says which bodies it has executed.
-fn serve(listener: &Socket, reads_chunks: bool, over: &AtomicBool) -> Vec<Vec<u8>> {
+/// Serves all connections, until it is over, and says which bodies it has executed. After so many of them it closes the
+/// connections that it has.
+fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, over: &AtomicBool) -> Vec<Vec<u8>> {
     let (mut executed, mut connections) = (Vec::new(), Vec::new());
     while !over.load(Ordering::SeqCst) {
-        connections.extend(listener.accept().map(|(socket, _)| socket));
-        for mut socket in &connections {
+        connections.extend(listener.accept().map(|(socket, _)| (socket, false)));
+        let before = executed.len();
+        for (socket, rejected) in &mut connections {
             socket.set_nonblocking(true).unwrap();
             let mut record = [0; 400];
             let Ok(len @ 1..) = socket.read(&mut record) else { continue };
             let record = &record[..len];
             let in_a_chunk = Header::split(record).filter(|(header, message)| header.total == message.len() as u64);
+            assert!(!*rejected, "something else was out before the server has answered");
             if in_a_chunk.is_some() && !reads_chunks {
+                *rejected = true;
                 // Nobody may wait for it any more, and have gone, here and below.
                 let _ = socket.write(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05");
                 continue;
@@ -236,6 +240,9 @@ fn serve(listener: &Socket, reads_chunks: bool, over: &AtomicBool) -> Vec<Vec<u8
             let message = Response { sequence, status: status.into(), body }.encode_to_vec();
             let header = Header { total: message.len() as u64, data: message.len() as u64, index: 0, count: 1 };
             let _ = socket.write(&if reads_chunks { [&header.to_bytes(), &message[..]].concat() } else { message });
+        }
+        if executed.len() > before && closes_after == Some(executed.len()) {
+            connections.clear();
         }
         thread::yield_now();
     }
@@ -253,7 +260,7 @@ fn what_the_server_speaks_is_found_out() {
             let over = Arc::new(AtomicBool::new(false));
             let server = {
                 let over = Arc::clone(&over);
-                thread::spawn(move || serve(&listener, reads_chunks, &over))
+                thread::spawn(move || serve(&listener, reads_chunks, None, &over))
             };
             let cancel = Cancel::new();
             let options = [CallOptions::new().cancel(&cancel), CallOptions::new().timeout(Duration::ZERO)];
@@ -274,6 +281,40 @@ fn what_the_server_speaks_is_found_out() {
             let executed = server.join().unwrap();
             let left = executed.iter().filter(|body| *body == b"leaving").count();
             assert!(left <= 2 && executed.len() == 7 + left, "{executed:?}");
+        });
+    }
+}
+
+/// Also when the connection is lost, and what has been found out is forgotten: no call is executed twice.
+#[test]
+fn what_the_server_speaks_is_found_out_anew() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let listener = listen(path);
+            listener.set_nonblocking(true).unwrap();
+            let client = Client::builder().framing(None).pipelining(pipelining).connect(path).unwrap();
+            let over = Arc::new(AtomicBool::new(false));
+            let server = {
+                let over = Arc::clone(&over);
+                thread::spawn(move || serve(&listener, false, Some(1), &over))
+            };
+            let replies = [1, 2, 3, 4].map(|number| {
+                let client = client.clone();
+                thread::spawn(move || match client.call(0, 1, &[number]) {
+                    Ok(response) => usize::from(response.body == [number]),
+                    Err(error) => {
+                        assert_eq!(error.cause(), Cause::NoReply);
+                        0
+                    }
+                })
+            });
+            let replies: usize = replies.map(|thread| thread.join().unwrap()).iter().sum();
+            over.store(true, Ordering::SeqCst);
+            let mut executed = server.join().unwrap();
+            assert_eq!(executed.len(), replies);
+            executed.sort();
+            executed.dedup();
+            assert_eq!(executed.len(), replies, "a call was executed twice");
         });
     }
 }
