@@ -472,11 +472,9 @@ managed_speaks_what_it_was_told(void **state)
 		peer_chunked = !i;
 		peer         = peer_connect(managed.dir.sock);
 		exchange_send(peer, ECHO, 0, 1, 10);
-		peer_chunked = i;
-		if (i == 0)
-			exchange_any(peer, DRPC__STATUS__FAILED_UNMARSHAL_CALL);
-		else
-			assert_true(peer_is_closed(peer));
+		/* Up to 2.6 the end of the connection is a success, so that something has to come before it. */
+		peer_chunked = false;
+		exchange_any(peer, DRPC__STATUS__FAILED_UNMARSHAL_CALL);
 		close(peer);
 		managed_end(&managed);
 	}

@@ -339,7 +339,7 @@ connecting_again_fails(const char *path, int listener, enum call call, int nth, 
 	assert_true(peer_recv_record(peer, record, sizeof(record)) > 0);
 	assert_true(peer_is_quiet(peer));
 	close(peer);
-	if (call == CALL_DUP3 || (call == CALL_FCNTL && nth > 2))
+	if (call == CALL_DUP3 || (call == CALL_FCNTL && nth > 4))
 		close(accept(listener, NULL, NULL));
 	assert_int_equal(drpc_close(ctx), 0);
 }

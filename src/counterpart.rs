@@ -2,7 +2,7 @@
 //! messages.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use crate::dialects::{self, ServerId};
 use crate::error::Cause;
@@ -43,17 +43,26 @@ impl Counterpart {
     /// Replaces the connection by a new one to the same server, under the same descriptor and with the same flags and
     /// timeouts. When it fails, the old one is still there.
     ///
-    /// The path may lead to another server by now, and one that is not known must not hear a datagram first.
+    /// A path may lead to another server by now, and one that is not known must not hear a datagram first.
     pub fn connect_again(&self, mode: Option<libc::mode_t>) -> Result<(), Cause> {
         let _uncancelled = UncancelledCall::new();
-        let path = self.path.as_ref().ok_or(Cause::NoWayBack)?;
+        let bound = SocketPath::of_peer(self.fd).filter(|bound| bound.is_absolute() && self.path != Some(*bound));
+        let mut failed = None;
+        for path in [self.path, bound].into_iter().flatten() {
+            match self.connect_to(&path, mode) {
+                Ok(socket) => return sys::put_in_place(self.fd, socket),
+                Err(cause) => failed = failed.or(Some(cause)),
+            }
+        }
+        Err(failed.unwrap_or(Cause::NoWayBack))
+    }
+
+    /// Another connection to the same server, which waits for nobody if this one does not.
+    fn connect_to(&self, path: &SocketPath, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
         let socket = sys::open(false, mode)?;
-        sys::copy_timeouts(self.fd, &socket)?;
+        sys::copy_patience(self.fd, &socket)?;
         sys::connect(&socket, path.as_c_str().to_bytes())?;
         let of = |fd| (sys::peer(fd), SocketPath::of_peer(fd));
-        if of(self.fd) != of(socket.as_raw_fd()) {
-            return Err(Cause::Replaced);
-        }
-        sys::put_in_place(self.fd, socket)
+        if of(self.fd) == of(socket.as_raw_fd()) { Ok(socket) } else { Err(Cause::Replaced) }
     }
 }

@@ -6,9 +6,10 @@
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::framing::Framing;
+use crate::sync::lock_briefly;
 use crate::sys::{self, FileStamp, PATH_MAX};
 
 /// Servers remembered; the one that was learnt first is forgotten for another.
@@ -37,8 +38,9 @@ type Servers = [Option<(ServerId, Framing)>; MAX_SERVERS];
 
 static SERVERS: Mutex<Servers> = Mutex::new([None; MAX_SERVERS]);
 
-fn servers() -> MutexGuard<'static, Servers> {
-    SERVERS.lock().unwrap_or_else(PoisonError::into_inner)
+/// The servers, if they can be looked at.
+fn servers() -> Option<MutexGuard<'static, Servers>> {
+    lock_briefly(&SERVERS)
 }
 
 fn drop_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
@@ -49,12 +51,12 @@ fn drop_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
 
 /// What a server speaks, if that has been learnt.
 pub fn recall(server: &ServerId) -> Option<Framing> {
-    servers().iter().flatten().find(|(known, _)| known == server).map(|(_, framing)| *framing)
+    servers()?.iter().flatten().find(|(known, _)| known == server).map(|(_, framing)| *framing)
 }
 
 /// Remembers what a server speaks.
 pub fn learn(server: ServerId, framing: Framing) {
-    let mut servers = servers();
+    let Some(mut servers) = servers() else { return };
     drop_where(&mut servers, |known| *known == server);
     let free = servers.iter().position(Option::is_none).unwrap_or(MAX_SERVERS - 1);
     if let Some(moved) = servers.get_mut(..=free) {
@@ -67,8 +69,8 @@ pub fn learn(server: ServerId, framing: Framing) {
 
 /// Forgets what has been learnt about the process that a socket is, or was, connected to.
 pub fn forget(fd: RawFd) {
-    if let Some(peer) = sys::peer(fd) {
-        drop_where(&mut servers(), |known| known.pid == peer.pid);
+    if let (Some(peer), Some(mut servers)) = (sys::peer(fd), servers()) {
+        drop_where(&mut servers, |known| known.pid == peer.pid);
     }
 }
 
@@ -142,10 +144,10 @@ mod tests {
         assert_eq!(recall(&known), Some(Framing::Chunked));
         learn(ServerId { pid: i32::MIN, ..known }, Framing::Datagram);
         assert_eq!(recall(&known), None);
-        assert_eq!(servers().iter().flatten().count(), MAX_SERVERS);
+        assert_eq!(servers().unwrap().iter().flatten().count(), MAX_SERVERS);
         learn(known, Framing::Chunked);
         forget(client.as_raw_fd());
         assert_eq!(recall(&known), None);
-        assert_eq!(servers().iter().flatten().count(), MAX_SERVERS - 1);
+        assert_eq!(servers().unwrap().iter().flatten().count(), MAX_SERVERS - 1);
     }
 }

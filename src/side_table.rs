@@ -1,9 +1,10 @@
 //! Facts about objects by their address, for those that have no room for them.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use crate::error::Cause;
+use crate::sync::lock_briefly;
 
 /// Facts in the order of the addresses.
 #[derive(Debug)]
@@ -18,13 +19,9 @@ impl<T> SideTable<T> {
         Self { facts: Mutex::new(Vec::new()), room }
     }
 
-    fn facts(&self) -> MutexGuard<'_, Vec<(usize, T)>> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Keeps a fact in the place of the one before. Where there is no room left, another one is forgotten.
     pub fn put(&self, address: usize, fact: T) -> Result<(), Cause> {
-        let mut table = self.facts();
+        let mut table = lock_briefly(&self.facts).ok_or(Cause::Busy)?;
         if table.len() >= self.room {
             table.remove(0);
         }
@@ -44,7 +41,7 @@ impl<T> SideTable<T> {
 
     /// Takes a fact out.
     pub fn take(&self, address: usize) -> Option<T> {
-        let mut table = self.facts();
+        let mut table = lock_briefly(&self.facts)?;
         let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
         let (_, fact) = table.remove(at);
         if table.is_empty() {
@@ -58,7 +55,7 @@ impl<T> SideTable<T> {
 impl<T: Copy> SideTable<T> {
     /// A copy of a fact.
     pub fn get(&self, address: usize) -> Option<T> {
-        let table = self.facts();
+        let table = lock_briefly(&self.facts)?;
         let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
         table.get(at).map(|(_, fact)| *fact)
     }
@@ -78,7 +75,7 @@ mod tests {
         assert_eq!([table.get(24), table.take(24), table.take(24)], [Some(0), Some(0), None]);
         assert_eq!(table.take(9), None);
         assert_eq!([8, 16, 40].map(|address| table.take(address)), [Some(9), Some(17), Some(41)]);
-        assert_eq!(table.facts().capacity(), 0);
+        assert_eq!(table.facts.lock().unwrap().capacity(), 0);
     }
 
     #[test]

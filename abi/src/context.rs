@@ -292,7 +292,9 @@ impl<A: Abi> Context<A> {
         }
         drop(self.take_partial());
         self.rest();
-        side_table::PATHS.take(self.comm() as usize);
+        if self.handler().is_none() {
+            side_table::PATHS.take(self.comm() as usize);
+        }
         if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
         }

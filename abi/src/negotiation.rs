@@ -3,7 +3,7 @@
 //! No call is executed twice by that, none as another call: what is sent first is safe, and what has been sent is sent
 //! again only after the server has said that it did nothing (`docs/wire.md`).
 
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::counterpart::Counterpart;
@@ -89,10 +89,11 @@ fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
 /// The framing that clients are to use of which the program says nothing: what the user has chosen, or what the line's
 /// clients speak.
 pub(crate) fn usual<A: Abi>() -> Option<Framing> {
-    static TOLD: Once = Once::new();
+    static TOLD: AtomicBool = AtomicBool::new(false);
     dialects::from_environment(A::CLIENT_FRAMING, |value| {
-        let value = value.to_bytes().escape_ascii();
-        let text = format_args!("DRPC_FRAMING={value}: not datagram, chunked or auto");
-        TOLD.call_once(|| log::line(Level::Warn, &BoundedText::new(text)));
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
+            log::line(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
+        }
     })
 }

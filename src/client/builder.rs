@@ -126,8 +126,8 @@ impl ClientBuilder {
     /// A client of the server that listens at `path`, which is not connected yet.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
         let complain = |value: &CStr| {
-            let line = format_args!("DRPC_FRAMING is {value:?}, which is none of datagram, chunked and auto");
-            self.log.line(Level::Warn, line);
+            let what = "which is none of datagram, chunked and auto";
+            self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
         };
         Client::with(Settings {
             path: path.as_ref().to_owned(),

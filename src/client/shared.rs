@@ -78,8 +78,8 @@ impl Shared {
                     self.settings.log.provoked(Level::Info, format_args!("connected to {path} again"));
                 }
                 Note::FellBack => {
-                    let line = format_args!("{path} reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew");
-                    self.settings.log.provoked(Level::Info, line);
+                    let what = "reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew";
+                    self.settings.log.provoked(Level::Info, format_args!("{path} {what}"));
                 }
             }
         }

@@ -29,7 +29,7 @@ pub use inherited::adopt_listener;
 pub use poll::{PollFd, is_writable, ms_until, poll, send_timeout, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
 pub use socket::{
-    accept, close, connect, copy_timeouts, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
+    accept, close, connect, copy_patience, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
     set_timeout,
 };
 pub use thread::{BlockedSignals, UncancelledCall, cpus};

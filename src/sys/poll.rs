@@ -63,6 +63,7 @@ pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
     }
 }
 
+/// Calls on the descriptor do not wait.
 fn is_nonblocking(fd: RawFd) -> bool {
     // SAFETY: F_GETFL takes no argument and changes nothing.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };

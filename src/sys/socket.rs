@@ -128,20 +128,23 @@ fn set_time(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause>
     check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const *time).cast(), len) }).map(drop)
 }
 
-/// Gives a socket the timeouts of another one.
-pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
+/// Has a socket wait, or not, as another one does, and for as long.
+pub fn copy_patience(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
+    // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
+    unsafe {
+        let status = check(libc::fcntl(from, libc::F_GETFL))?;
+        check(libc::fcntl(to.as_raw_fd(), libc::F_SETFL, status))?;
+    }
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
         set_time(to.as_raw_fd(), option, &poll::time(from, option)?)?;
     }
     Ok(())
 }
 
-/// Puts a socket in the place of another one, which is closed, with the flags that were set there.
+/// Puts a socket in the place of another one, which is closed.
 pub fn put_in_place(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
-    // SAFETY: F_GETFL, F_GETFD and F_SETFL take no argument or a number, and so does dup3.
+    // SAFETY: F_GETFD takes no argument, and dup3 takes numbers.
     unsafe {
-        let status = check(libc::fcntl(fd, libc::F_GETFL))?;
-        check(libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, status))?;
         let closing = check(libc::fcntl(fd, libc::F_GETFD))? & libc::FD_CLOEXEC != 0;
         let flags = if closing { libc::O_CLOEXEC } else { 0 };
         loop {
