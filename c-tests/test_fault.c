@@ -369,6 +369,43 @@ connecting_again_tells_every_failure(void **state)
 	dir_remove(&dir);
 }
 
+/* The server has said that it reads datagrams, and closed its side: that is not forgotten. */
+static void
+connecting_again_is_made_up_for_by_the_next_call(void **state)
+{
+	Drpc__Call      request = DRPC__CALL__INIT;
+	Drpc__Response *resp    = NULL;
+	struct dir      dir;
+	struct drpc    *ctx;
+	int             listener;
+	int             peer;
+	int             again;
+	char            record[64];
+
+	(void)state;
+	dir_make(&dir);
+	listener       = peer_listen(dir.sock);
+	ctx            = rejected_client(dir.sock, listener, &peer);
+	request.module = 2;
+	syscalls_fail(CALL_CONNECT, 1, EAGAIN);
+	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -DER_AGAIN);
+	close(peer);
+	syscalls_reset();
+	syscalls_fail(CALL_SOCKET, 1, EMFILE);
+	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -DER_MISC);
+	syscalls_reset();
+	assert_int_equal(LIBRARY(drpc_call(ctx, 0, &request, &resp)), 0);
+	drpc_response_free(resp);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	again = accept(listener, NULL, NULL);
+	assert_int_equal(peer_recv_record(again, record, sizeof(record)), 4);
+	assert_memory_equal(record, "\x08\x02\x18\x03", 4);
+	assert_int_equal(drpc_close(ctx), 0);
+	close(again);
+	close(listener);
+	dir_remove(&dir);
+}
+
 static void
 connecting_again_goes_on_after_a_signal(void **state)
 {
@@ -986,6 +1023,26 @@ progress_polls_as_the_original_does(void **state)
 	stop(&server);
 }
 
+/* An answer of the loop's own is one sendmsg more, and nothing else. */
+static void
+progress_answers_what_is_no_call_at_once(void **state)
+{
+	struct server server;
+	int           peer;
+
+	(void)state;
+	serve(&server);
+	peer = join(&server);
+	syscalls_reset();
+	assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff", 2));
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), 0);
+	assert_int_equal(calls.count[CALL_POLL], 1);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	assert_int_equal(calls.sent_flags, 0);
+	close(peer);
+	stop(&server);
+}
+
 static void
 progress_tells_every_failure_of_poll(void **state)
 {
@@ -1336,6 +1393,7 @@ main(void)
 	    unit(connect_goes_on_after_a_signal),
 	    unit(connect_calls_as_the_original_does),
 	    unit(connecting_again_tells_every_failure),
+	    unit(connecting_again_is_made_up_for_by_the_next_call),
 	    unit(connecting_again_goes_on_after_a_signal),
 	    unit(listen_tells_every_failure),
 	    unit(listen_calls_as_the_original_does),
@@ -1359,6 +1417,7 @@ main(void)
 	    unit(large_records_are_sent_by_one_call_each),
 	    unit(close_never_fails_and_never_repeats),
 	    unit(progress_polls_as_the_original_does),
+	    unit(progress_answers_what_is_no_call_at_once),
 	    unit(progress_tells_every_failure_of_poll),
 	    unit(progress_tells_every_failure_of_accept),
 	    unit(accepting_backs_off_when_descriptors_run_out),

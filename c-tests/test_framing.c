@@ -879,8 +879,8 @@ an_error_makes_it_forget(void **state)
 static void
 many_contexts_may_wait_for_their_first_call(void **state)
 {
-	struct drpc    *contexts[100];
-	int             peers[100];
+	struct drpc    *contexts[300];
+	int             peers[300];
 	int             found = 0;
 	struct dir      dir;
 	char            moved[128];
@@ -893,13 +893,13 @@ many_contexts_may_wait_for_their_first_call(void **state)
 	snprintf(moved, sizeof(moved), "%s/moved", dir.path);
 	listener = peer_listen(dir.sock);
 	assert_int_equal(rename(dir.sock, moved), 0);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 300; i++) {
 		contexts[i] = client_of(moved);
 		peers[i]    = accept(listener, NULL, NULL);
 		assert_true(peer_send_record(peers[i], NO_CALL, 13));
 		assert_int_equal(fcntl(contexts[i]->comm->fd, F_SETFL, O_NONBLOCK), 0);
 	}
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 300; i++) {
 		int rc = try_call(contexts[i], R_SYNC, 10, &resp);
 
 		/* Nobody answers on the new connection. */
@@ -913,7 +913,8 @@ many_contexts_may_wait_for_their_first_call(void **state)
 		assert_int_equal(drpc_close(contexts[i]), 0);
 		close(peers[i]);
 	}
-	assert_int_equal(found, 64);
+	/* There is room for 256, and one had to make way for the first that failed. */
+	assert_int_equal(found, 255);
 	close(listener);
 	dir_remove(&dir);
 }

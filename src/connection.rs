@@ -34,11 +34,13 @@ pub struct Connection {
     dialect: Dialect,
     limits: Limits,
     message: Reassembly,
+    /// Calls, and what was to be some, that have not been answered.
+    owed: usize,
 }
 
 impl Connection {
     pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits) -> Self {
-        Self { session, dialect, limits, message: Reassembly::new(limits.message) }
+        Self { session, dialect, limits, message: Reassembly::new(limits.message), owed: 0 }
     }
 
     /// Who is connected.
@@ -65,6 +67,7 @@ impl Connection {
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, dialect, message) = (self.fd(), &mut self.dialect, &mut self.message);
         let received = transport::receive(fd, dialect, message, chunked::MAX_RECORD, owned_call, || {});
+        self.owed += usize::from(received.as_ref().map_or_else(|cause| cause.is_about_a_message(), |_| true));
         match received {
             Ok(call) => {
                 // Whatever memory a large call took.
@@ -92,8 +95,9 @@ impl Connection {
         let sent = send(status, body);
         if sent.is_err_and(Cause::is_too_big) {
             send(Status::FailedMarshal.into(), &[])?;
+            self.owed = self.owed.saturating_sub(1);
         }
-        sent
+        sent.inspect(|()| self.owed = self.owed.saturating_sub(1))
     }
 
     /// Serves calls until the client closes the connection. See [`serve_next`](Connection::serve_next).
@@ -138,6 +142,24 @@ impl Connection {
 
     fn error(&self, phase: Phase, cause: Cause) -> Error {
         Error::new(phase, self.session.path(), cause)
+    }
+}
+
+/// A client that reads datagrams, and takes the end of the connection for a success, is told of each call that has not been
+/// answered that it has failed.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.owed == 0 || self.dialect.get() == Some(Framing::Chunked) {
+            return;
+        }
+        // Nothing is waited for, and who does not take it has to do without.
+        let _ = sys::set_nonblocking(self.fd(), true);
+        let failure = ResponseRef { sequence: NO_SEQUENCE, status: Status::Failure.into(), body: &[] };
+        for _ in 0..self.owed {
+            if !matches!(transport::send_some(self.fd(), Framing::Datagram, &failure.encode(&[]), 0), Ok(None)) {
+                return;
+            }
+        }
     }
 }
 

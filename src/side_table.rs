@@ -22,18 +22,20 @@ impl<T> SideTable<T> {
     /// Keeps a fact in the place of the one before. Where there is no room left, another one is forgotten.
     pub fn put(&self, address: usize, fact: T) -> Result<(), Cause> {
         let mut table = lock_briefly(&self.facts).ok_or(Cause::Busy)?;
-        if table.len() >= self.room {
-            table.remove(0);
-        }
         match table.binary_search_by_key(&address, |(address, _)| *address) {
             Ok(at) => {
                 if let Some(slot) = table.get_mut(at) {
                     *slot = (address, fact);
                 }
             }
-            Err(at) => {
+            Err(at) if table.len() < self.room => {
                 table.try_reserve(1).map_err(|_| Cause::NoMemory)?;
                 table.insert(at, (address, fact));
+            }
+            // Moved up by the one that goes.
+            Err(at) => {
+                table.remove(0);
+                table.insert(at.saturating_sub(1), (address, fact));
             }
         }
         Ok(())

@@ -17,6 +17,7 @@ use ::drpc::{Cause, Sequence};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
 use crate::log::{self, Level};
+use crate::side_table::Route;
 use crate::{flags, memory, session, settings, side_table};
 
 /// The socket of a context. A block of its own: callers may free it apart from the context.
@@ -195,12 +196,17 @@ impl<A: Abi> Context<A> {
     /// Keeps what is known about the peer's framing from now on.
     pub(crate) fn settle(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
-        side_table::PATHS.take(self.comm() as usize);
+        side_table::ROUTES.take(self.comm() as usize);
     }
 
-    /// The path that the program has connected the context to, until it is known how the server expects messages.
-    pub(crate) fn path(self) -> Option<SocketPath> {
-        side_table::PATHS.get(self.comm() as usize)
+    /// Where the program has connected the context to, until it is known how the server expects messages.
+    pub(crate) fn route(self) -> Option<Route> {
+        side_table::ROUTES.get(self.comm() as usize)
+    }
+
+    /// Keeps that the next call has to connect again first. Without memory it goes out on a connection that may have ended.
+    pub(crate) fn keep_rejected(self, path: SocketPath) {
+        let _ = side_table::ROUTES.put(self.comm() as usize, Route { path, rejected: true });
     }
 
     /// Keeps what has been learnt about the client of a session.
@@ -293,7 +299,7 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial());
         self.rest();
         if self.handler().is_none() {
-            side_table::PATHS.take(self.comm() as usize);
+            side_table::ROUTES.take(self.comm() as usize);
         }
         if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
@@ -336,7 +342,7 @@ impl<A: Abi> Unopened<A> {
     /// Keeps the path for as long as it may be needed to connect again, if there is memory for it.
     pub(crate) fn keep_path(&self, path: &CStr) {
         if let Some(path) = SocketPath::new(path.to_bytes()) {
-            let _ = side_table::PATHS.put(self.comm.as_ptr() as usize, path);
+            let _ = side_table::ROUTES.put(self.comm.as_ptr() as usize, Route { path, rejected: false });
         }
     }
 

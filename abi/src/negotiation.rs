@@ -43,10 +43,14 @@ pub(crate) fn settle<A: Abi>(
         // Another call was faster.
         return Ok(Some(framing));
     }
-    let Some(server) = Counterpart::of(context.fd(), context.path()) else {
+    let route = context.route();
+    let Some(server) = Counterpart::of(context.fd(), route.map(|route| route.path)) else {
         // Nobody: the call will say so, unless somebody stands in for the system calls.
         return Ok(Some(A::FRAMING));
     };
+    if route.is_some_and(|route| route.rejected) {
+        return go_over(context, &server, site);
+    }
     let owed = context.flags().owes_replies();
     if let Some(framing) = server.recall().filter(|_| !owed) {
         context.settle(framing);
@@ -70,15 +74,26 @@ pub(crate) fn settle<A: Abi>(
     if let (Err(cause), None) = (answered, dialect.get()) {
         return Err(cause);
     }
-    let framing = dialect.framing();
-    if framing == Framing::Datagram {
-        site.phase(Phase::Connect);
-        server.connect_again(A::SOCKET_MODE)?;
+    if dialect.framing() == Framing::Datagram {
+        return go_over(context, &server, site);
     }
-    server.learn(framing);
-    context.settle(framing);
+    server.learn(Framing::Chunked);
+    context.settle(Framing::Chunked);
     answered?;
-    Ok((trial.is_none() || framing == Framing::Datagram).then_some(framing))
+    Ok(trial.is_none().then_some(Framing::Chunked))
+}
+
+/// Connects again to a server that has said that it reads datagrams, as it may have closed its side. Where that fails, the
+/// next call begins with it.
+fn go_over<A: Abi>(context: Context<A>, server: &Counterpart, site: &Site<'_>) -> Result<Option<Framing>, Cause> {
+    site.phase(Phase::Connect);
+    if let Err(cause) = server.connect_again(A::SOCKET_MODE) {
+        server.path().into_iter().for_each(|path| context.keep_rejected(path));
+        return Err(cause);
+    }
+    server.learn(Framing::Datagram);
+    context.settle(Framing::Datagram);
+    Ok(Some(Framing::Datagram))
 }
 
 /// The framing that the program or its user has chosen, or that the line's clients speak.

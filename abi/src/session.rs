@@ -170,9 +170,6 @@ pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc_
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
-    if !sys::is_writable(session.fd()) {
-        return Err(Cause::Os(libc::EAGAIN));
-    }
     send(session, &response.encode(&[]), false)
 }
 
@@ -181,6 +178,9 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
 pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
     // It may have said nothing that could be understood.
     session.settle(Framing::Datagram);
+    if sys::set_nonblocking(session.fd(), true).is_err() {
+        return;
+    }
     for _ in 0..session.flags().owed() {
         if respond_at_once(session, NO_SEQUENCE, Status::Failure).is_err() {
             return;

@@ -15,4 +15,12 @@ pub(crate) static PARTIAL: SideTable<Reassembly> = SideTable::new(usize::MAX);
 pub(crate) static RESTS: SideTable<Rest> = SideTable::new(usize::MAX);
 
 /// Where clients have connected to, until they know how the server expects messages.
-pub(crate) static PATHS: SideTable<SocketPath> = SideTable::new(64);
+pub(crate) static ROUTES: SideTable<Route> = SideTable::new(256);
+
+/// The way back to a server.
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) path: SocketPath,
+    /// The server has said that it reads datagrams, and wants another connection for them.
+    pub(crate) rejected: bool,
+}

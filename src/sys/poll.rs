@@ -21,12 +21,6 @@ pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     usize::try_from(rc).map_err(|_| errno::last())
 }
 
-/// The socket takes a small record without waiting.
-pub fn is_writable(fd: RawFd) -> bool {
-    let mut fds = [PollFd { fd, events: libc::POLLOUT, revents: 0 }];
-    poll(&mut fds, 0).is_ok() && fds.iter().any(|fd| fd.revents & libc::POLLOUT != 0)
-}
-
 /// Waits until a socket that said EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the
 /// thread is not put to sleep for long, and what is given is run again and again.
 pub fn wait_writable(fd: RawFd, mut meanwhile: Option<&mut dyn FnMut()>) -> Result<(), Cause> {

@@ -1,6 +1,7 @@
 //! Clients of every release on one server.
 
-use drpc::{Framing, Listener, Server, Service, Status};
+use drpc::{Framing, Listener, Response, Server, Service, Status};
+use prost::Message;
 
 use crate::modules::{ECHO, Echo, PATIENCE};
 use crate::raw::{FRAMINGS, Raw, call, pattern};
@@ -82,6 +83,37 @@ fn a_framing_that_is_chosen_holds() {
             }
         }
         await_that("it is counted", || server.stats().handled == 1);
+    }
+}
+
+/// An older client takes the end of the connection for a success, whatever it was that the server did not answer.
+#[test]
+fn a_connection_that_ends_refuses_what_it_has_not_answered() {
+    let (_dir, path) = place();
+    let listener = Listener::builder().message_limit(1000).bind(&path).unwrap();
+    for framing in FRAMINGS {
+        let client = Raw::connect(&path, framing);
+        let mut connection = listener.accept().unwrap();
+        for sequence in 1..4 {
+            client.send(&call(ECHO, 1, sequence, b""));
+            let call = connection.receive().unwrap().unwrap();
+            if sequence == 2 {
+                connection.reply(&Response::success(&call, pattern(2000))).unwrap_err();
+                client.assert_reply(2, Status::FailedMarshal);
+            }
+        }
+        drop(connection);
+        for _ in 0..if framing == Framing::Datagram { 2 } else { 0 } {
+            client.assert_reply(-1, Status::Failure);
+        }
+        client.assert_end();
+    }
+    for nonsense in [b"no call".to_vec(), call(ECHO, 1, 1, &pattern(2000)).encode_to_vec()] {
+        let client = Raw::connect(&path, Framing::Datagram);
+        client.send_record(&nonsense);
+        listener.accept().unwrap().receive().unwrap_err();
+        client.assert_reply(-1, Status::Failure);
+        client.assert_end();
     }
 }
 

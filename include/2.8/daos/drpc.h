@@ -245,7 +245,7 @@ int drpc_send_response(struct drpc *ctx,
 /**
  * Gives a reference to a context back. The last one closes the socket and frees the context. A socket file stays.
  * References may be given back by any thread. A client up to DAOS 2.6, which takes the end of a session for a success, is
- * sent DRPC__STATUS__FAILURE for each call that drpc_recv_call has returned and nobody has answered.
+ * sent DRPC__STATUS__FAILURE for each call, up to 15, that drpc_recv_call has received and nobody has answered.
  *
  * Returns 0, also if closing the socket fails; -DER_INVAL if `ctx` or its socket is NULL or it has no references.
  *

@@ -104,8 +104,8 @@ int drpc_set_socket_mode(mode_t mode);
 
 /**
  * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
- * back to the default, 128 MiB. A larger one to be sent gives -DER_OVERFLOW before anything is sent, a larger one that
- * arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
+ * back to the default, 128 MiB. A larger call to be sent gives -DER_OVERFLOW before anything is sent (in place of a
+ * larger response its client is sent DRPC__STATUS__FAILED_MARSHAL), a larger one that arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
  * received whatever the limit: -DER_TRUNC. See drpc_set_max_datagram, too.
  *
  * Returns 0.
@@ -116,7 +116,8 @@ int drpc_set_max_message(size_t bytes);
  * Sets the size in bytes of the largest message that is sent as one datagram from now on, in the whole process: what the
  * peers can receive, for longer ones they cut without a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB.
  * 0 goes back to the default, what the releases of this library's line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
- * A larger one to be sent gives -DER_OVERFLOW before anything is sent.
+ * A larger call to be sent gives -DER_OVERFLOW before anything is sent; in place of a larger response its client is sent
+ * DRPC__STATUS__FAILED_MARSHAL.
  *
  * Returns 0.
  */
