@@ -18,39 +18,14 @@
 #include "support/echo.h"
 #include "support/peer.h"
 
-/* A client context and the raw other end of its socket. */
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
-static struct pair
-pair_new(void)
-{
-	struct pair pair;
-	int         fds[2];
-
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], NULL);
-	pair.peer = fds[1];
-	return pair;
-}
-
 /* The same for a client that need not find out how its server expects messages. */
 static struct pair
 pair_told(void)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	context_tell(pair.ctx);
 	return pair;
-}
-
-static void
-pair_free(struct pair *pair)
-{
-	assert_int_equal(drpc_close(pair->ctx), 0);
-	close(pair->peer);
 }
 
 static Drpc__Call *
@@ -353,7 +328,7 @@ close_refuses_what_is_no_context(void **state)
 static void
 the_last_close_closes(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	assert_int_equal(drpc_add_ref(pair.ctx), 0);
@@ -397,7 +372,7 @@ take_and_drop(void *arg)
 static void
 references_are_atomic(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 	pthread_t   other;
 	void       *failed;
 
@@ -450,7 +425,7 @@ call_sends_exactly_these_bytes(void **state)
 static void
 call_gives_the_reply(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	reply(pair.peer, 1, DRPC__STATUS__SUCCESS, 300);
@@ -465,7 +440,7 @@ static void
 call_takes_any_sequence_when_nothing_is_owed(void **state)
 {
 	static const int64_t sequences[] = {12345, 0, -1, 1, INT64_MAX, INT64_MIN};
-	struct pair          pair        = pair_new();
+	struct pair          pair        = pair_new(NULL);
 	size_t               i;
 
 	(void)state;
@@ -481,7 +456,7 @@ static void
 call_keeps_any_status(void **state)
 {
 	static const int statuses[] = {0, 1, 2, 3, 4, 5, 6, 7, 99, -1, INT_MAX};
-	struct pair      pair       = pair_new();
+	struct pair      pair       = pair_new(NULL);
 	size_t           i;
 
 	(void)state;
@@ -511,7 +486,7 @@ call_without_sync_does_not_wait(void **state)
 static void
 call_on_a_stack_with_every_field_at_its_default(void **state)
 {
-	struct pair      pair = pair_new();
+	struct pair      pair = pair_new(NULL);
 	Drpc__Call       call = DRPC__CALL__INIT;
 	Drpc__Response  *resp = NULL;
 	struct peer_call in;
@@ -534,7 +509,7 @@ call_on_a_stack_with_every_field_at_its_default(void **state)
 static void
 sequence_starts_at_one(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	pair.ctx->sequence = 0;
@@ -678,7 +653,7 @@ a_reply_of_minus_one_is_never_stale(void **state)
 static void
 the_reply_to_a_call_that_failed_is_discarded(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	assert_int_equal(drpc_set_timeout(pair.ctx, 30), 0);
@@ -733,7 +708,7 @@ many_replies_may_be_owed(void **state)
 static void
 call_refuses_null(void **state)
 {
-	struct pair     pair  = pair_new();
+	struct pair     pair  = pair_new(NULL);
 	struct drpc     naked = {.comm = NULL, .sequence = 1, .ref_count = 1};
 	Drpc__Call     *call  = call_new(pair.ctx, 2, 206, 5);
 	Drpc__Response *resp  = NULL;
@@ -782,7 +757,7 @@ call_judges_the_body(void **state)
 static void
 call_refuses_other_messages(void **state)
 {
-	struct pair     pair = pair_new();
+	struct pair     pair = pair_new(NULL);
 	Drpc__Call      call = DRPC__CALL__INIT;
 	Drpc__Response *resp = NULL;
 
@@ -799,7 +774,7 @@ call_refuses_other_messages(void **state)
 static void
 call_on_a_bad_descriptor(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 	int         fd   = pair.ctx->comm->fd;
 
 	(void)state;
@@ -817,7 +792,7 @@ call_on_a_bad_descriptor(void **state)
 static void
 eof_before_the_reply(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	shutdown(pair.peer, SHUT_WR);
@@ -829,7 +804,7 @@ eof_before_the_reply(void **state)
 static void
 call_to_a_peer_that_is_gone(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	close(pair.peer);
@@ -863,7 +838,7 @@ a_reply_before_a_reset_is_read(void **state)
 
 	(void)state;
 	for (i = 0; i < 50; i++) {
-		pair = pair_new();
+		pair = pair_new(NULL);
 		assert_int_equal(pthread_create(&peer, NULL, answer_unread, &pair.peer), 0);
 		resp = do_call(pair.ctx, R_SYNC, 0);
 		assert_int_equal(resp->body.len, 3);
@@ -878,7 +853,7 @@ static void
 an_unparsable_reply_spoils_one_call_only(void **state)
 {
 	static const uint8_t junk[][4] = {{0xff, 0xff, 0xff, 0xff}, {0x1a, 0x7f, 1, 2}, {0x08, 0x80, 0x80, 0x80}};
-	struct pair          pair      = pair_new();
+	struct pair          pair      = pair_new(NULL);
 	size_t               i;
 
 	(void)state;
@@ -899,7 +874,7 @@ reply_as_protobuf_allows_it(void **state)
 	static const uint8_t message[] = {0x08, 0x09, 0x08, 0x01, 0x1a, 0x01, 'x', 0x1a, 0x02, 'o',  'k',
 					  0x78, 0x05, 0x7a, 0x01, 'u',  0x7d, 1,   2,    3,    4,    0x79,
 					  1,    2,    3,    4,    5,    6,    7,   8,    0x10, 0x02};
-	struct pair     pair = pair_new();
+	struct pair     pair = pair_new(NULL);
 	Drpc__Response *resp;
 
 	(void)state;
@@ -962,7 +937,7 @@ bodies_of_many_sizes_come_back(void **state)
 	    131072, 262084, 262085, 262086, 262087, 262096, 262144, 400000, 1 << 20, 5 << 20,
 #endif
 	};
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 	struct echo echo;
 	size_t      i;
 
@@ -1047,7 +1022,7 @@ too_large_a_call_is_not_sent(void **state)
 static void
 the_default_limit_stops_a_call(void **state)
 {
-	struct pair     pair = pair_new();
+	struct pair     pair = pair_new(NULL);
 	Drpc__Call      call = DRPC__CALL__INIT;
 	Drpc__Response *resp = NULL;
 	uint8_t         byte = 1;
@@ -1072,7 +1047,7 @@ the_default_limit_stops_a_call(void **state)
 static void
 too_large_a_reply_is_refused(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	assert_int_equal(drpc_set_max_message(1000), 0);
@@ -1089,7 +1064,7 @@ too_large_a_reply_is_refused(void **state)
 static void
 an_empty_record_is_an_empty_reply(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 
 	(void)state;
 	assert_true(peer_send_record(pair.peer, "", 0));
@@ -1106,7 +1081,7 @@ static void
 replies_over_the_sending_limit_are_read_whole(void **state)
 {
 	static const size_t sizes[] = {16384, 16385, 100000, 131072, 200000};
-	struct pair         pair    = pair_new();
+	struct pair         pair    = pair_new(NULL);
 	size_t              i;
 
 	(void)state;
@@ -1120,7 +1095,7 @@ replies_over_the_sending_limit_are_read_whole(void **state)
 static void
 a_record_over_256_kib_is_cut(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 	int         size = 400000;
 
 	(void)state;
@@ -1140,7 +1115,7 @@ static void
 a_chunk_without_data_is_an_empty_reply(void **state)
 {
 	static const struct wire_header empty = {.chunks = 1};
-	struct pair                     pair  = pair_new();
+	struct pair                     pair  = pair_new(NULL);
 
 	(void)state;
 	assert_true(peer_send_chunk(pair.peer, &empty, NULL, 0));
@@ -1152,7 +1127,7 @@ static void
 surplus_bytes_of_a_record_are_ignored(void **state)
 {
 	static const struct wire_header header = {.total = 4, .size = 4, .chunks = 1};
-	struct pair                     pair   = pair_new();
+	struct pair                     pair   = pair_new(NULL);
 
 	(void)state;
 	assert_true(peer_send_chunk(pair.peer, &header, "\x08\x01\x10\x02 and more", 13));
@@ -1164,7 +1139,7 @@ static void
 a_record_that_the_kernel_cut_is_refused(void **state)
 {
 	static const struct wire_header header = {.total = 4, .size = 4, .chunks = 1};
-	struct pair                     pair   = pair_new();
+	struct pair                     pair   = pair_new(NULL);
 	uint8_t                        *data   = calloc(1, 300000);
 	int                             size   = 400000;
 
@@ -1239,14 +1214,14 @@ every_header_fault_has_its_code(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(first_faults) / sizeof(*first_faults); i++) {
-		pair = pair_new();
+		pair = pair_new(NULL);
 		assert_true(peer_send_chunk(pair.peer, &first_faults[i].header, data, first_faults[i].data));
 		do_call(pair.ctx, R_SYNC, first_faults[i].rc);
 		assert_string_not_equal(drpc_last_error(), "");
 		fails_from_now_on(&pair);
 	}
 	for (i = 0; i < sizeof(second_faults) / sizeof(*second_faults); i++) {
-		pair = pair_new();
+		pair = pair_new(NULL);
 		assert_true(peer_send_chunk(pair.peer, &good, data, WIRE_CHUNK_MAX));
 		assert_true(peer_send_chunk(pair.peer, &second_faults[i].header, data, second_faults[i].data));
 		do_call(pair.ctx, R_SYNC, second_faults[i].rc);
@@ -1264,7 +1239,7 @@ a_record_without_a_whole_header(void **state)
 
 	(void)state;
 	for (len = 1; len < 24; len++) {
-		pair = pair_new();
+		pair = pair_new(NULL);
 		assert_true(peer_send_record(pair.peer, header, len));
 		do_call(pair.ctx, R_SYNC, -DER_TRUNC);
 		fails_from_now_on(&pair);
@@ -1276,7 +1251,7 @@ eof_in_the_middle_of_a_reply(void **state)
 {
 	static const struct wire_header good = {TWO, WIRE_CHUNK_MAX, 0, 2};
 	uint8_t                        *data = calloc(1, TWO);
-	struct pair                     pair = pair_new();
+	struct pair                     pair = pair_new(NULL);
 
 	(void)state;
 	assert_true(peer_send_chunk(pair.peer, &good, data, WIRE_CHUNK_MAX));
@@ -1301,7 +1276,7 @@ a_total_over_the_limit_is_refused_at_once(void **state)
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		pair = pair_new();
+		pair = pair_new(NULL);
 		assert_true(peer_send_chunk(pair.peer, &headers[i], data, WIRE_CHUNK_MAX));
 		do_call(pair.ctx, R_SYNC, -DER_OVERFLOW);
 		fails_from_now_on(&pair);
@@ -1321,7 +1296,7 @@ count_yield(void)
 static void
 yield_is_called_for_each_chunk(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(NULL);
 	struct echo echo;
 
 	(void)state;

@@ -22,31 +22,6 @@
 /* What the line's peers receive in one datagram. */
 #define DATAGRAM_MAX ((size_t)UNIXCOMM_MAXMSGSIZE)
 
-/* A session, and its client. */
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
-static struct pair
-pair_new(void)
-{
-	struct pair pair;
-	int         fds[2];
-
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], context_no_handler);
-	pair.peer = fds[1];
-	return pair;
-}
-
-static void
-pair_free(struct pair *pair)
-{
-	close(pair->peer);
-	assert_int_equal(drpc_close(pair->ctx), 0);
-}
-
 /* A call of this size and a response of as many bytes, by drpc_recv_call and drpc_send_response; what the latter says. */
 static int
 serve_one(struct pair *pair, int64_t sequence, size_t len)
@@ -77,7 +52,7 @@ session_answers_as_its_client_speaks(void **state)
 	(void)state;
 	for (chunked = 0; chunked < 2; chunked++) {
 		peer_chunked = chunked;
-		pair         = pair_new();
+		pair         = pair_new(context_no_handler);
 		for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 			exchange_send(pair.peer, ECHO, 0, i + 1, sizes[i]);
 			assert_int_equal(serve_one(&pair, i + 1, sizes[i]), 0);
@@ -92,7 +67,7 @@ session_answers_as_its_client_speaks(void **state)
 static void
 empty_datagram_is_a_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	peer_chunked = false;
@@ -117,7 +92,7 @@ session_that_ends_refuses_what_it_has_not_answered(void **state)
 	for (chunked = 0; chunked < 2; chunked++) {
 		peer_chunked = chunked;
 		for (calls = 1; calls < 4; calls++) {
-			pair = pair_new();
+			pair = pair_new(context_no_handler);
 			exchange_send(pair.peer, ECHO, 0, 1, 10);
 			assert_int_equal(serve_one(&pair, 1, 10), 0);
 			exchange_expect(pair.peer, 1, DRPC__STATUS__SUCCESS, 10);
@@ -140,7 +115,7 @@ session_that_ends_refuses_what_it_has_not_answered(void **state)
 static void
 session_that_ends_refuses_what_went_wrong(void **state)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	Drpc__Call    *call = NULL;
 
@@ -161,7 +136,7 @@ session_that_ends_refuses_what_went_wrong(void **state)
 	assert_true(peer_is_closed(pair.peer));
 	close(pair.peer);
 	/* What is neither a call nor a chunk may have been one. */
-	pair = pair_new();
+	pair = pair_new(context_no_handler);
 	assert_true(peer_send_record(pair.peer, "?", 1));
 	assert_true(drpc_recv_call(pair.ctx, &call) < 0);
 	assert_int_equal(drpc_close(pair.ctx), 0);
@@ -175,7 +150,7 @@ session_that_ends_refuses_what_went_wrong(void **state)
 static void
 session_that_has_answered_refuses_nothing(void **state)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	Drpc__Call    *call = NULL;
 	int            i;
@@ -201,7 +176,7 @@ session_that_has_answered_refuses_nothing(void **state)
 static void
 end_is_no_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	Drpc__Call *call = NULL;
 
 	(void)state;
@@ -215,7 +190,7 @@ end_is_no_call(void **state)
 static void
 datagram_limit_is(size_t limit, size_t set)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	Drpc__Call    *call = NULL;
 	size_t         body = limit - (limit > 16384 ? AROUND - 2 : AROUND - 3);
@@ -297,7 +272,7 @@ session_takes_over_what_its_listener_was_told(void **state)
 static void
 set_framing_refuses_what_it_does_not_know(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	assert_int_equal(drpc_set_framing(NULL, DRPC_FRAMING_AUTO), -DER_INVAL);

@@ -31,30 +31,18 @@ static const struct {
 
 #define ERRNOS (sizeof(errnos) / sizeof(*errnos))
 
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
 static struct pair
-pair_new(drpc_handler_t handler)
+fresh_pair(drpc_handler_t handler)
 {
-	struct pair pair;
-	int         fds[2];
-
 	syscalls_reset();
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], handler);
-	pair.peer = fds[1];
-	return pair;
+	return pair_new(handler);
 }
 
 static void
-pair_free(struct pair *pair)
+spent_pair(struct pair *pair)
 {
 	syscalls_reset();
-	assert_int_equal(drpc_close(pair->ctx), 0);
-	close(pair->peer);
+	pair_free(pair);
 }
 
 /* --- connecting ------------------------------------------------------------------------ */
@@ -470,7 +458,7 @@ call_works(struct pair *pair, int64_t sequence)
 static void
 call_tells_every_failure_to_send(void **state)
 {
-	struct pair     pair = pair_new(NULL);
+	struct pair     pair = fresh_pair(NULL);
 	Drpc__Response *resp;
 	int             sequence = 1;
 	int             flags;
@@ -490,13 +478,13 @@ call_tells_every_failure_to_send(void **state)
 		}
 	}
 	call_works(&pair, sequence);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 static void
 call_tells_every_failure_to_receive(void **state)
 {
-	struct pair     pair = pair_new(NULL);
+	struct pair     pair = fresh_pair(NULL);
 	Drpc__Response *resp;
 	int             sequence = 1;
 	size_t          i;
@@ -513,13 +501,13 @@ call_tells_every_failure_to_receive(void **state)
 		assert_true(peer_send_response(pair.peer, sequence++, DRPC__STATUS__FAILURE, NULL, 0));
 		call_works(&pair, sequence++);
 	}
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 static void
 call_goes_on_after_a_signal(void **state)
 {
-	struct pair     pair = pair_new(NULL);
+	struct pair     pair = fresh_pair(NULL);
 	Drpc__Response *resp;
 
 	(void)state;
@@ -533,14 +521,14 @@ call_goes_on_after_a_signal(void **state)
 	drpc_response_free(resp);
 	assert_int_equal(calls.count[CALL_SENDMSG], 4);
 	assert_int_equal(calls.count[CALL_RECVMSG], 6);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 static void
 call_calls_as_the_original_does(void **state)
 {
 	static const uint8_t message[] = {0x08, 0x02, 0x10, 0xce, 0x01, 0x18, 0x01};
-	struct pair          pair      = pair_new(NULL);
+	struct pair          pair      = fresh_pair(NULL);
 	Drpc__Response      *resp;
 	int                  fd = pair.ctx->comm->fd;
 
@@ -564,7 +552,7 @@ call_calls_as_the_original_does(void **state)
 	/* Two system calls are a call, and nothing else. */
 	assert_int_equal(calls.count[CALL_FCNTL], 0);
 	assert_int_equal(calls.count[CALL_POLL], 0);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 static ssize_t
@@ -720,7 +708,7 @@ send_five(int fd, const struct msghdr *msg, int flags)
 static void
 the_count_that_sendmsg_gives(void **state)
 {
-	struct pair     pair = pair_new(context_no_handler);
+	struct pair     pair = fresh_pair(context_no_handler);
 	Drpc__Response  sent = DRPC__RESPONSE__INIT;
 	Drpc__Response *resp;
 
@@ -737,7 +725,7 @@ the_count_that_sendmsg_gives(void **state)
 	drpc_response_free(resp);
 	assert_int_equal(LIBRARY(drpc_send_response(pair.ctx, &sent)), 0);
 #endif
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 /* --- receiving and responding ---------------------------------------------------------------- */
@@ -745,7 +733,7 @@ the_count_that_sendmsg_gives(void **state)
 static void
 recv_call_tells_every_failure(void **state)
 {
-	struct pair pair = pair_new(context_no_handler);
+	struct pair pair = fresh_pair(context_no_handler);
 	Drpc__Call *call = NULL;
 	size_t      i;
 
@@ -767,13 +755,13 @@ recv_call_tells_every_failure(void **state)
 	assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), 0);
 	assert_int_equal(calls.count[CALL_RECVMSG], 2);
 	drpc_call_free(call);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 static void
 send_response_tells_every_failure(void **state)
 {
-	struct pair    pair = pair_new(context_no_handler);
+	struct pair    pair = fresh_pair(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	size_t         i;
 
@@ -795,14 +783,14 @@ send_response_tells_every_failure(void **state)
 	assert_int_equal(calls.sent_flags, 0);
 	assert_int_equal(calls.sent_first, calls.sent_all);
 	assert_false(calls.sent_named);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 /* A response that finds no room waits in poll, whoever made the socket non-blocking. */
 static void
 send_response_waits_for_room(void **state)
 {
-	struct pair    pair = pair_new(context_no_handler);
+	struct pair    pair = fresh_pair(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	size_t         i;
 
@@ -827,14 +815,14 @@ send_response_waits_for_room(void **state)
 	syscalls_fail(CALL_POLL, 1, EINTR);
 	assert_int_equal(LIBRARY(drpc_send_response(pair.ctx, &resp)), 0);
 	assert_int_equal(calls.count[CALL_POLL], 2);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 /* A call does not: who made the socket non-blocking wants to know. */
 static void
 call_without_room(void **state)
 {
-	struct pair     pair = pair_new(NULL);
+	struct pair     pair = fresh_pair(NULL);
 	Drpc__Response *resp;
 
 	(void)state;
@@ -847,7 +835,7 @@ call_without_room(void **state)
 	syscalls_fail(CALL_RECVMSG, 1, EAGAIN);
 	assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), -DER_AGAIN);
 	assert_null(resp);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 #if ABI_CHUNKED
@@ -855,7 +843,7 @@ call_without_room(void **state)
 static void
 half_a_message_ends_the_connection(void **state)
 {
-	struct pair     pair = pair_new(context_no_handler);
+	struct pair     pair = fresh_pair(context_no_handler);
 	Drpc__Response  sent = DRPC__RESPONSE__INIT;
 	Drpc__Response *resp;
 	uint8_t        *record = malloc(WIRE_RECORD_MAX);
@@ -873,14 +861,14 @@ half_a_message_ends_the_connection(void **state)
 	assert_null(resp);
 	free(sent.body.data);
 	free(record);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 #endif
 
 static void
 large_records_are_sent_by_one_call_each(void **state)
 {
-	struct pair          pair = pair_new(context_no_handler);
+	struct pair          pair = fresh_pair(context_no_handler);
 	Drpc__Response       sent = DRPC__RESPONSE__INIT;
 	struct peer_response got;
 	size_t               max = ABI_CHUNKED ? WIRE_CHUNK_MAX - 4 : UNIXCOMM_MAXMSGSIZE - 3;
@@ -897,7 +885,7 @@ large_records_are_sent_by_one_call_each(void **state)
 		free(got.msg);
 	}
 	free(sent.body.data);
-	pair_free(&pair);
+	spent_pair(&pair);
 }
 
 /* --- closing ------------------------------------------------------------------------------------ */
@@ -910,7 +898,7 @@ close_never_fails_and_never_repeats(void **state)
 
 	(void)state;
 	for (i = 0; i <= ERRNOS; i++) {
-		pair = pair_new(NULL);
+		pair = fresh_pair(NULL);
 		syscalls_fail(CALL_CLOSE, 1, i < ERRNOS ? errnos[i].error : EINTR);
 		assert_int_equal(LIBRARY(drpc_close(pair.ctx)), 0);
 		assert_int_equal(calls.count[CALL_CLOSE], 1);
@@ -1269,7 +1257,7 @@ a_session_that_cannot_be_read_is_dropped(void **state)
 static void
 what_came_before_a_reset_is_read(void **state)
 {
-	struct pair     pair = pair_new(NULL);
+	struct pair     pair = fresh_pair(NULL);
 	struct server   server;
 	Drpc__Response *resp;
 	int             peer;
@@ -1281,7 +1269,7 @@ what_came_before_a_reset_is_read(void **state)
 	assert_int_equal(calls.count[CALL_RECVMSG], 2);
 	assert_int_equal(resp->status, DRPC__STATUS__FAILURE);
 	drpc_response_free(resp);
-	pair_free(&pair);
+	spent_pair(&pair);
 
 	serve(&server);
 	peer = join(&server);

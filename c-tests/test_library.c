@@ -344,30 +344,6 @@ drpc_log_turns_the_log_on(void **state)
 
 /* --- timeouts ---------------------------------------------------------------------------- */
 
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
-static struct pair
-pair_new(drpc_handler_t handler)
-{
-	struct pair pair;
-	int         fds[2];
-
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], handler);
-	pair.peer = fds[1];
-	return pair;
-}
-
-static void
-pair_free(struct pair *pair)
-{
-	assert_int_equal(drpc_close(pair->ctx), 0);
-	close(pair->peer);
-}
-
 static long
 now_ms(void)
 {

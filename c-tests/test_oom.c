@@ -64,23 +64,6 @@ explained(int rc)
 	return rc == 0 || LIBRARY(drpc_last_error())[0] != '\0' || memory_denied_maps() > 0;
 }
 
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
-static struct pair
-pair_new(drpc_handler_t handler)
-{
-	struct pair pair;
-	int         fds[2];
-
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], handler);
-	pair.peer = fds[1];
-	return pair;
-}
-
 static int
 close_context(struct drpc *ctx)
 {

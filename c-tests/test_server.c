@@ -18,31 +18,6 @@
 #include "support/dir.h"
 #include "support/peer.h"
 
-/* A session context and the raw other end of its socket. */
-struct pair {
-	struct drpc *ctx;
-	int          peer;
-};
-
-static struct pair
-pair_new(void)
-{
-	struct pair pair;
-	int         fds[2];
-
-	peer_pair(fds);
-	pair.ctx  = context_by_hand(fds[0], context_no_handler);
-	pair.peer = fds[1];
-	return pair;
-}
-
-static void
-pair_free(struct pair *pair)
-{
-	assert_int_equal(drpc_close(pair->ctx), 0);
-	close(pair->peer);
-}
-
 /* --- listening ---------------------------------------------------------------- */
 
 static void
@@ -378,7 +353,7 @@ no_call(struct drpc *ctx, int rc)
 static void
 recv_call_gives_the_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	send_call(pair.peer, 2, 201, 77, 5);
@@ -398,7 +373,7 @@ recv_call_gives_the_call(void **state)
 static void
 recv_call_takes_calls_in_turn(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	int         i;
 
 	(void)state;
@@ -413,7 +388,7 @@ static void
 recv_call_takes_many_sizes(void **state)
 {
 	static const size_t sizes[] = {1, 127, 128, 4088, 4096, 4097, 16380, 16384, 16385, 50000, 131000, 131036};
-	struct pair         pair    = pair_new();
+	struct pair         pair    = pair_new(context_no_handler);
 	size_t              i;
 
 	(void)state;
@@ -427,7 +402,7 @@ recv_call_takes_many_sizes(void **state)
 static void
 recv_call_refuses_null(void **state)
 {
-	struct pair     pair  = pair_new();
+	struct pair     pair  = pair_new(context_no_handler);
 	struct drpc     naked = {.comm = NULL, .ref_count = 1, .handler = context_no_handler};
 	Drpc__Call     *call  = NULL;
 
@@ -449,7 +424,7 @@ recv_call_refuses_null(void **state)
 static void
 recv_call_when_there_is_none(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	assert_int_equal(fcntl(pair.ctx->comm->fd, F_SETFL, O_NONBLOCK), 0);
@@ -463,7 +438,7 @@ recv_call_when_there_is_none(void **state)
 static void
 recv_call_at_the_end(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	send_call(pair.peer, 1, 2, 3, 4);
@@ -481,7 +456,7 @@ recv_call_at_the_end(void **state)
 static void
 a_call_before_a_reset_is_read(void **state)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 
 	(void)state;
@@ -498,7 +473,7 @@ a_call_before_a_reset_is_read(void **state)
 static void
 recv_call_on_a_bad_descriptor(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	int         fd   = pair.ctx->comm->fd;
 
 	(void)state;
@@ -524,7 +499,7 @@ malformed_calls_are_named_and_passed_over(void **state)
 	    {"\x7d\x01\x02", 3},                                         /* four bytes cut short */
 	    {"\x79\x01\x02", 3},                                         /* eight bytes cut short */
 	};
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	size_t      i;
 
 	(void)state;
@@ -542,7 +517,7 @@ recv_call_as_protobuf_allows_it(void **state)
 {
 	static const uint8_t message[] = {0x22, 0x01, 'x', 0x78, 0x05, 0x10, 0x03, 0x08, 0x09, 0x08, 0x02,
 					  0x22, 0x02, 'o', 'k',  0x18, 0x04};
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	Drpc__Call *call = NULL;
 
 	(void)state;
@@ -562,7 +537,7 @@ recv_call_as_protobuf_allows_it(void **state)
 static void
 too_large_a_call_is_refused(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	assert_int_equal(drpc_set_max_message(1000), 0);
@@ -578,7 +553,7 @@ too_large_a_call_is_refused(void **state)
 static void
 unknown_fields_count_towards_the_limit(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	Drpc__Call *call = NULL;
 	uint8_t     message[800];
 	size_t      i;
@@ -604,7 +579,7 @@ unknown_fields_count_towards_the_limit(void **state)
 static void
 a_cut_record_is_no_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	int         size = 400000;
 
 	(void)state;
@@ -621,7 +596,7 @@ a_cut_record_is_no_call(void **state)
 static void
 an_empty_record_is_an_empty_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	assert_true(peer_send_record(pair.peer, "", 0));
@@ -653,7 +628,7 @@ send_large(void *arg)
 static void
 recv_call_puts_chunks_together(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	pthread_t   sender;
 	void       *failed;
 
@@ -687,7 +662,7 @@ static const struct wire_header half_two = {TWO, 5, 1, 2};
 static void
 half_a_call_waits_for_the_other_half(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	uint8_t    *msg  = two_chunks();
 	int         i;
 
@@ -710,7 +685,7 @@ half_a_call_waits_for_the_other_half(void **state)
 static void
 eof_in_the_middle_of_a_call(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 	uint8_t    *msg  = two_chunks();
 
 	(void)state;
@@ -757,13 +732,13 @@ every_header_fault_has_its_code(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-		pair = pair_new();
+		pair = pair_new(context_no_handler);
 		assert_true(peer_send_chunk(pair.peer, &faults[i].header, msg, faults[i].data));
 		no_call(pair.ctx, faults[i].rc);
 		pair_free(&pair);
 	}
 	for (i = 0; i < sizeof(second) / sizeof(*second); i++) {
-		pair = pair_new();
+		pair = pair_new(context_no_handler);
 		assert_true(peer_send_chunk(pair.peer, &half_one, msg, WIRE_CHUNK_MAX));
 		assert_true(peer_send_chunk(pair.peer, &second[i].header, msg, second[i].data));
 		no_call(pair.ctx, second[i].rc);
@@ -780,7 +755,7 @@ records_shorter_than_a_header(void **state)
 
 	(void)state;
 	for (len = 1; len < 24; len++) {
-		pair = pair_new();
+		pair = pair_new(context_no_handler);
 		assert_true(peer_send_record(pair.peer, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 							"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", len));
 		no_call(pair.ctx, -DER_TRUNC);
@@ -800,7 +775,7 @@ count_yield(void)
 static void
 yield_is_called_for_each_chunk(void **state)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 	uint8_t       *msg  = two_chunks();
 	size_t         len;
@@ -831,7 +806,7 @@ send_response_sends_exactly_these_bytes(void **state)
 {
 	static const uint8_t message[]  = {0x08, 0x07, 0x10, 0x02, 0x1a, 0x02, 'o', 'k'};
 	static const uint8_t header[24] = {8, [8] = 8, [20] = 1};
-	struct pair          pair       = pair_new();
+	struct pair          pair       = pair_new(context_no_handler);
 	Drpc__Response       resp       = DRPC__RESPONSE__INIT;
 	uint8_t              got[64];
 	ssize_t              n;
@@ -862,7 +837,7 @@ static void
 an_empty_response_is_sent(void **state)
 {
 	static const uint8_t header[24] = {[20] = 1};
-	struct pair          pair       = pair_new();
+	struct pair          pair       = pair_new(context_no_handler);
 	Drpc__Response       resp       = DRPC__RESPONSE__INIT;
 	uint8_t              got[64];
 	uint8_t              byte       = 1;
@@ -886,7 +861,7 @@ send_response_takes_any_fields(void **state)
 {
 	static const int64_t sequences[] = {-1, 1, INT64_MIN, INT64_MAX};
 	static const int     statuses[]  = {0, 7, 99, -1, INT_MIN};
-	struct pair          pair        = pair_new();
+	struct pair          pair        = pair_new(context_no_handler);
 	Drpc__Response       resp        = DRPC__RESPONSE__INIT;
 	struct peer_response out;
 	size_t               i;
@@ -911,7 +886,7 @@ send_response_takes_any_fields(void **state)
 static void
 send_response_refuses_null(void **state)
 {
-	struct pair    pair  = pair_new();
+	struct pair    pair  = pair_new(context_no_handler);
 	struct drpc    naked = {.comm = NULL, .ref_count = 1, .handler = context_no_handler};
 	Drpc__Response resp  = DRPC__RESPONSE__INIT;
 
@@ -937,7 +912,7 @@ send_response_refuses_null(void **state)
 static void
 send_response_to_a_peer_that_is_gone(void **state)
 {
-	struct pair    pair = pair_new();
+	struct pair    pair = pair_new(context_no_handler);
 	Drpc__Response resp = DRPC__RESPONSE__INIT;
 
 	(void)state;
@@ -963,7 +938,7 @@ expect_replaced(int peer, int64_t sequence)
 static void
 too_large_a_response_is_replaced(void **state)
 {
-	struct pair          pair = pair_new();
+	struct pair          pair = pair_new(context_no_handler);
 	Drpc__Response       resp = DRPC__RESPONSE__INIT;
 	struct peer_response out;
 	size_t               limit = ABI_CHUNKED ? 1000 : UNIXCOMM_MAXMSGSIZE;
@@ -1062,8 +1037,8 @@ static void
 responses_of_two_threads_do_not_mix(void **state)
 {
 	(void)state;
-	two_threads_respond(pair_new(), 0);
-	two_threads_respond(pair_new(), O_NONBLOCK);
+	two_threads_respond(pair_new(context_no_handler), 0);
+	two_threads_respond(pair_new(context_no_handler), O_NONBLOCK);
 }
 
 #ifdef DRPC_ABI_28
@@ -1077,12 +1052,12 @@ yield_thread(void)
 static void
 responses_of_two_yielding_threads_do_not_mix(void **state)
 {
-	struct pair pair = pair_new();
+	struct pair pair = pair_new(context_no_handler);
 
 	(void)state;
 	pair.ctx->yield = yield_thread;
 	two_threads_respond(pair, 0);
-	pair            = pair_new();
+	pair            = pair_new(context_no_handler);
 	pair.ctx->yield = yield_thread;
 	two_threads_respond(pair, O_NONBLOCK);
 }

@@ -6,6 +6,8 @@
 
 #include <drpc/library.h>
 
+#include "peer.h"
+
 struct drpc *
 context_by_hand(int fd, drpc_handler_t handler)
 {
@@ -37,6 +39,23 @@ context_free_parts(struct drpc *ctx)
 	close(ctx->comm->fd);
 	free(ctx->comm);
 	free(ctx);
+}
+
+struct pair
+pair_new(drpc_handler_t handler)
+{
+	int fds[2];
+
+	peer_pair(fds);
+	return (struct pair){.ctx = context_by_hand(fds[0], handler), .peer = fds[1]};
+}
+
+void
+pair_free(struct pair *pair)
+{
+	if (drpc_close(pair->ctx) != 0)
+		abort();
+	close(pair->peer);
 }
 
 void

@@ -13,4 +13,13 @@ void context_free_parts(struct drpc *ctx);
 /* A handler that is never meant to run. */
 void context_no_handler(Drpc__Call *call, Drpc__Response *resp);
 
+/* A context by hand and the raw other end of its socket; with a handler it is a session, else a client. */
+struct pair {
+	struct drpc *ctx;
+	int          peer;
+};
+struct pair pair_new(drpc_handler_t handler);
+/* Closes both. */
+void pair_free(struct pair *pair);
+
 #endif
