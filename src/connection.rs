@@ -67,7 +67,7 @@ impl Connection {
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, dialect, message) = (self.fd(), &mut self.dialect, &mut self.message);
         let received = transport::receive(fd, dialect, message, chunked::MAX_RECORD, owned_call, || {});
-        self.owed += usize::from(received.as_ref().map_or_else(|cause| cause.is_about_a_message(), |_| true));
+        self.owed += usize::from(received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()));
         match received {
             Ok(call) => {
                 // Whatever memory a large call took.

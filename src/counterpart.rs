@@ -21,10 +21,10 @@ impl Counterpart {
     /// Who is at the other end of `fd`, which has been connected to `path`, if that is known. `None` when it is connected
     /// to nobody.
     pub fn of(fd: RawFd, path: Option<SocketPath>) -> Option<Self> {
-        sys::peer(fd)?;
+        let pid = sys::peer(fd)?.pid;
         // The path that the server has bound need not be that of a client in another file system, or be there any more.
         let path = path.or_else(|| SocketPath::of_peer(fd).filter(SocketPath::is_absolute));
-        let id = path.and_then(|path| ServerId::of(path.as_c_str(), fd));
+        let id = path.and_then(|path| ServerId::of(path, pid));
         Some(Self { fd, path, id })
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::framing::Framing;
 use crate::sync::lock_briefly;
-use crate::sys::{self, FileStamp, PATH_MAX};
+use crate::sys::{self, FileStamp, SocketPath};
 
 /// Servers remembered; the one that was learnt first is forgotten for another.
 const MAX_SERVERS: usize = 64;
@@ -18,18 +18,15 @@ const MAX_SERVERS: usize = 64;
 /// A server at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerId {
-    path: [u8; PATH_MAX],
+    path: SocketPath,
     file: FileStamp,
     pid: i32,
 }
 
 impl ServerId {
-    /// The server at `path` that a socket is connected to; `None` when that cannot be told.
-    pub fn of(path: &CStr, fd: RawFd) -> Option<Self> {
-        let mut id = Self { path: [0; PATH_MAX], file: sys::file_stamp(path)?, pid: sys::peer(fd)?.pid };
-        let bytes = path.to_bytes();
-        id.path.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(id)
+    /// The process with this number, as the server at `path`; `None` when there is nothing at the path.
+    pub fn of(path: SocketPath, pid: i32) -> Option<Self> {
+        Some(Self { path, file: sys::file_stamp(path.as_c_str())?, pid })
     }
 }
 
@@ -92,7 +89,6 @@ pub fn from_environment(default: Option<Framing>, complain: impl FnOnce(&CStr)) 
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
-    use std::ffi::CString;
     use std::fs;
     use std::os::fd::AsRawFd;
     use std::os::unix::ffi::OsStrExt;
@@ -112,8 +108,8 @@ mod tests {
     fn id(path: &Path) -> (ServerId, Socket) {
         let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         client.connect(&SockAddr::unix(path).unwrap()).unwrap();
-        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-        (ServerId::of(&path, client.as_raw_fd()).unwrap(), client)
+        let path = SocketPath::new(path.as_os_str().as_bytes()).unwrap();
+        (ServerId::of(path, sys::peer(client.as_raw_fd()).unwrap().pid).unwrap(), client)
     }
 
     /// One test, as there is one memory and `forget` goes by the process.

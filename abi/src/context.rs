@@ -193,7 +193,7 @@ impl<A: Abi> Context<A> {
         Dialect::chosen(self.flags().framing(), A::FRAMING)
     }
 
-    /// Keeps what is known about the peer's framing from now on.
+    /// Keeps what is known about a server's framing from now on.
     pub(crate) fn settle(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
         side_table::ROUTES.take(self.comm() as usize);
@@ -212,7 +212,7 @@ impl<A: Abi> Context<A> {
     /// Keeps what has been learnt about the client of a session.
     pub(crate) fn keep_dialect(self, dialect: Dialect) {
         if dialect != self.dialect() {
-            self.settle(dialect.framing());
+            self.flags().set_framing(dialect.get());
         }
     }
 

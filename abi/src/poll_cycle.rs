@@ -7,7 +7,7 @@ use ::drpc::backoff::Rest;
 use ::drpc::sys::{self, Peeked, PollFd};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
-use ::drpc::{Cause, Framing, Phase, Status, der};
+use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
 
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Call;
@@ -155,11 +155,11 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 /// else what drpc_progress is to return.
 fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     let mut partial = session.take_partial();
-    let mut sequence = -1;
+    let mut sequence = NO_SEQUENCE;
     let limit = session.limits().message;
     let unpack = |message: Received<'_>| {
         let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, limit));
-        call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(-1, |call| call.sequence))
+        call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(NO_SEQUENCE, |call| call.sequence))
     };
     let mut dialect = session.dialect();
     let received = transport::receive_record(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack);
@@ -195,11 +195,11 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
     match cause {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
-        _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, -1, Status::FailedUnmarshalCall),
+        _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall),
         // Who has said nothing that can be understood may be one.
         _ if session.flags().framing() != Some(Framing::Chunked) => {
             session.flags().set_framing(Some(Framing::Datagram));
-            answer(session, -1, Status::FailedUnmarshalCall);
+            answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall);
         }
         _ => {}
     }

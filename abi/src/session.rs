@@ -114,7 +114,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(dialect);
-        if received.as_ref().map_or_else(|cause| cause.is_about_a_message(), |_| true) {
+        if received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()) {
             session.owe_answer();
         }
         if let Err(Cause::Malformed | Cause::NoMemory) = received {
@@ -177,7 +177,7 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
 /// 2.6 it takes the end for a success.
 pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
     // It may have said nothing that could be understood.
-    session.settle(Framing::Datagram);
+    session.flags().set_framing(Some(Framing::Datagram));
     if sys::set_nonblocking(session.fd(), true).is_err() {
         return;
     }

@@ -115,7 +115,9 @@ impl Connection {
         sys::connect(&socket, path)?;
         let server = match framing {
             Some(_) => None,
-            None => SocketPath::new(path).and_then(|path| ServerId::of(path.as_c_str(), socket.as_raw_fd())),
+            None => SocketPath::new(path)
+                .zip(sys::peer(socket.as_raw_fd()))
+                .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
         };
         let known = server.as_ref().and_then(|server| match reads_datagrams {
             Some(same) if same == server => Some(Framing::Datagram),

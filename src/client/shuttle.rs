@@ -210,6 +210,30 @@ fn completions_are_run_once() {
     }
 }
 
+/// Calls from a thread for each number, of which some may get no reply; how many got theirs.
+fn call_and_count<const N: usize>(client: &Client, numbers: [u8; N]) -> usize {
+    let replies = numbers.map(|number| {
+        let client = client.clone();
+        thread::spawn(move || match client.call(0, 1, &[number]) {
+            Ok(response) => usize::from(response.body == [number]),
+            Err(error) => {
+                assert_eq!(error.cause(), Cause::NoReply);
+                0
+            }
+        })
+    });
+    replies.map(|thread| thread.join().unwrap()).iter().sum()
+}
+
+/// These bodies, each another one, are those of the calls that were answered.
+#[track_caller]
+fn assert_once(mut executed: Vec<Vec<u8>>, replies: usize) {
+    assert_eq!(executed.len(), replies);
+    executed.sort();
+    executed.dedup();
+    assert_eq!(executed.len(), replies, "a call was executed twice");
+}
+
 /// Serves all connections, until it is over, and says which bodies it has executed. After so many of them it closes the
 /// connections that it has.
 fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, over: &AtomicBool) -> Vec<Vec<u8>> {
@@ -298,23 +322,10 @@ fn what_the_server_speaks_is_found_out_anew() {
                 let over = Arc::clone(&over);
                 thread::spawn(move || serve(&listener, false, Some(1), &over))
             };
-            let replies = [1, 2, 3, 4].map(|number| {
-                let client = client.clone();
-                thread::spawn(move || match client.call(0, 1, &[number]) {
-                    Ok(response) => usize::from(response.body == [number]),
-                    Err(error) => {
-                        assert_eq!(error.cause(), Cause::NoReply);
-                        0
-                    }
-                })
-            });
-            let replies: usize = replies.map(|thread| thread.join().unwrap()).iter().sum();
+            let replies = call_and_count(&client, [1, 2, 3, 4]);
             over.store(true, Ordering::SeqCst);
-            let mut executed = server.join().unwrap();
-            assert_eq!(executed.len(), replies);
-            executed.sort();
-            executed.dedup();
-            assert_eq!(executed.len(), replies, "a call was executed twice");
+            let executed = server.join().unwrap();
+            assert_once(executed, replies);
         });
     }
 }
@@ -367,25 +378,12 @@ fn no_call_is_executed_twice() {
                     }
                 })
             };
-            let replies = [1, 2, 3].map(|number| {
-                let client = client.clone();
-                thread::spawn(move || match client.call(0, 1, &[number]) {
-                    Ok(response) => usize::from(response.body == [number]),
-                    Err(error) => {
-                        assert_eq!(error.cause(), Cause::NoReply);
-                        0
-                    }
-                })
-            });
-            let replies: usize = replies.map(|thread| thread.join().unwrap()).iter().sum();
+            let replies = call_and_count(&client, [1, 2, 3]);
             drop(client);
             over.store(true, Ordering::SeqCst);
             join([serving]);
-            let mut executed = std::mem::take(&mut *lock(&executed));
-            assert_eq!(executed.len(), replies);
-            executed.sort();
-            executed.dedup();
-            assert_eq!(executed.len(), replies, "a call was executed twice");
+            let executed = std::mem::take(&mut *lock(&executed));
+            assert_once(executed, replies);
         });
     }
 }

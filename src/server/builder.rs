@@ -18,8 +18,8 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::Cancel;
 use crate::error::{Cause, Error, Phase};
+use crate::framing::Framing;
 use crate::framing::dialect::Dialect;
-use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
 use crate::service::{DuplicateModule, Module, Service};
 use crate::session::Session;
@@ -224,7 +224,6 @@ impl ServerBuilder {
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
             dialect: Dialect::chosen(self.framing, Framing::Datagram),
-            sizes: Limits { message: self.limits.message, datagram: self.limits.datagram },
             limits: self.limits,
             log: self.log,
             epoll,

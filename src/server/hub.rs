@@ -16,7 +16,6 @@ use super::stats::Counters;
 use super::timers::Timers;
 use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
-use crate::framing::Limits;
 use crate::framing::dialect::Dialect;
 use crate::log::Log;
 use crate::request::{Answers, Request};
@@ -67,8 +66,6 @@ pub(super) struct Hub {
     pub(super) authorise: Option<Box<Authorise>>,
     /// What is known of the clients before their first call.
     pub(super) dialect: Dialect,
-    /// Of calls and responses.
-    pub(super) sizes: Limits,
     pub(super) limits: ServerLimits,
     pub(super) log: Log,
     pub(super) epoll: Epoll,

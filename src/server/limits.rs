@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::framing::{DEFAULT_MESSAGE_LIMIT, datagram};
+use crate::framing::Limits;
 
 /// How much clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
 ///
@@ -40,13 +40,21 @@ pub struct ServerLimits {
     pub idle_time: Option<Duration>,
 }
 
+impl ServerLimits {
+    /// Of calls and responses.
+    pub(super) fn sizes(&self) -> Limits {
+        Limits { message: self.message, datagram: self.datagram }
+    }
+}
+
 impl Default for ServerLimits {
     fn default() -> Self {
+        let sizes = Limits::default();
         Self {
             sessions: 4096,
             sessions_per_uid: 256,
-            message: DEFAULT_MESSAGE_LIMIT,
-            datagram: datagram::MAX_0_8,
+            message: sizes.message,
+            datagram: sizes.datagram,
             partial_memory: 256 << 20,
             message_time: Duration::from_secs(30),
             reply_time: Duration::from_secs(30),

@@ -66,7 +66,7 @@ impl Link {
         let state = State {
             lane: Lane::new(refused),
             dialect: hub.dialect,
-            message: Reassembly::new(hub.sizes.message),
+            message: Reassembly::new(hub.limits.message),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,

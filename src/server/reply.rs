@@ -71,7 +71,7 @@ impl Turn<'_> {
         let (hub, fd) = (self.hub, self.fd());
         let message = response.encode(&[]);
         let len = message.len();
-        match self.state.outbox.send_now(fd, framing, &message, hub.sizes.send(framing)) {
+        match self.state.outbox.send_now(fd, framing, &message, hub.limits.sizes().send(framing)) {
             Ok(true) => {}
             Ok(false) => {
                 // Without a body it is too small to matter, and the last one before the session is closed.

@@ -35,11 +35,11 @@ pub unsafe extern "C" fn drpc_set_timeout(ctx: *mut drpc, ms: c_int) -> c_int {
 /// DRPC_FRAMING_AUTO. A listener hands it on to the sessions that are accepted from then on; unless told otherwise each
 /// finds out from its client's first call, and answers alike.
 ///
-/// A client finds out with its first call. A small one that waits for its reply is sent as DAOS 2.8 expects it; before any
-/// other goes a call of a module that nobody has, which is answered first. A server of DAOS 0.8 to 2.6 rejects both, so that
-/// nothing is executed, and gets the call over a new connection: it has the same descriptor, file descriptor flags, status
-/// flags and timeouts, but leaves an epoll set. What has been learnt holds for the next connections of the process to that
-/// server, until one of them fails.
+/// A client finds out with its first call. A small one that waits for its reply, and that no older server could take for
+/// another, is sent as DAOS 2.8 expects it; before any other goes a call of a module that nobody has, which is answered
+/// first. A server of DAOS 0.8 to 2.6 rejects both, so that nothing is executed, and gets the call over a new connection:
+/// it has the same descriptor, file descriptor flags, status flags and timeouts, but leaves an epoll set. What has been
+/// learnt holds for the next connections of the process to that server, until one of them fails.
 ///
 /// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum.
 ///
