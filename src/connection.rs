@@ -7,6 +7,7 @@ use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
+use crate::log::{Level, Log};
 use crate::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::service::Service;
 use crate::session::Session;
@@ -33,14 +34,15 @@ pub struct Connection {
     session: Session,
     dialect: Dialect,
     limits: Limits,
+    log: Log,
     message: Reassembly,
     /// Calls, and what was to be some, that have not been answered.
     owed: usize,
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits) -> Self {
-        Self { session, dialect, limits, message: Reassembly::new(limits.message), owed: 0 }
+    pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits, log: Log) -> Self {
+        Self { session, dialect, limits, log, message: Reassembly::new(limits.message), owed: 0 }
     }
 
     /// Who is connected.
@@ -93,11 +95,16 @@ impl Connection {
             transport::send(fd, framing, &response.encode(&[]), limit, &mut Blocking)
         };
         let sent = send(status, body);
-        if sent.is_err_and(Cause::is_too_big) {
-            send(Status::FailedMarshal.into(), &[])?;
-            self.owed = self.owed.saturating_sub(1);
+        match sent {
+            Err(cause) if cause.is_too_big() => {
+                let (path, peer) = (self.session.path().display(), self.session.peer());
+                self.log.provoked(Level::Warn, format_args!("{path}: {peer}: a response cannot be sent: {cause}"));
+                send(Status::FailedMarshal.into(), &[])?;
+            }
+            _ => sent?,
         }
-        sent.inspect(|()| self.owed = self.owed.saturating_sub(1))
+        self.owed = self.owed.saturating_sub(1);
+        sent
     }
 
     /// Serves calls until the client closes the connection. See [`serve_next`](Connection::serve_next).

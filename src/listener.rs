@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::error::{Error, Phase};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
+use crate::log::Log;
 use crate::session::Session;
 use crate::sync::Arc;
 use crate::sys;
@@ -35,6 +36,7 @@ pub struct Listener {
     path: Arc<Path>,
     dialect: Dialect,
     limits: Limits,
+    log: Log,
 }
 
 /// Settings of a [`Listener`] before it is bound.
@@ -50,6 +52,7 @@ pub struct ListenerBuilder {
     framing: Option<Framing>,
     mode: Option<u32>,
     limits: Limits,
+    log: Log,
 }
 
 impl ListenerBuilder {
@@ -82,6 +85,13 @@ impl ListenerBuilder {
         self
     }
 
+    /// Where log lines go; nowhere unless set.
+    #[must_use]
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = log;
+        self
+    }
+
     /// Creates the socket file, which must not exist, and listens.
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         let path = path.as_ref();
@@ -93,6 +103,7 @@ impl ListenerBuilder {
             path: Arc::from(path),
             dialect: Dialect::chosen(self.framing, Framing::Chunked),
             limits: self.limits,
+            log: self.log.clone(),
         })
     }
 }
@@ -118,7 +129,7 @@ impl Listener {
         let accepted = sys::accept(self.socket.as_raw_fd());
         let session = accepted.and_then(|socket| Session::new(socket, Arc::clone(&self.path)));
         let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
-        Ok(Connection::new(session, self.dialect, self.limits))
+        Ok(Connection::new(session, self.dialect, self.limits, self.log.clone()))
     }
 }
 

@@ -3,6 +3,7 @@
 use drpc::{Framing, Listener, Response, Server, Service, Status};
 use prost::Message;
 
+use crate::limits::Lines;
 use crate::modules::{ECHO, Echo, PATIENCE};
 use crate::raw::{FRAMINGS, Raw, call, pattern};
 use crate::{await_that, place};
@@ -90,8 +91,9 @@ fn a_framing_that_is_chosen_holds() {
 #[test]
 fn a_connection_that_ends_refuses_what_it_has_not_answered() {
     let (_dir, path) = place();
-    let listener = Listener::builder().message_limit(1000).bind(&path).unwrap();
-    for framing in FRAMINGS {
+    let lines = Lines::default();
+    let listener = Listener::builder().message_limit(1000).log(lines.log()).bind(&path).unwrap();
+    for (logged, framing) in (1..).zip(FRAMINGS) {
         let client = Raw::connect(&path, framing);
         let mut connection = listener.accept().unwrap();
         for sequence in 1..4 {
@@ -102,6 +104,7 @@ fn a_connection_that_ends_refuses_what_it_has_not_answered() {
                 client.assert_reply(2, Status::FailedMarshal);
             }
         }
+        lines.await_ending("a response cannot be sent: message of 2005 bytes, the limit is 1000", logged);
         drop(connection);
         for _ in 0..if framing == Framing::Datagram { 2 } else { 0 } {
             client.assert_reply(-1, Status::Failure);
