@@ -28,11 +28,6 @@ impl Counterpart {
         Some(Self { fd, path, id })
     }
 
-    /// A path that may lead to it.
-    pub fn path(&self) -> Option<SocketPath> {
-        self.path
-    }
-
     /// What it speaks, if that has been learnt.
     pub fn recall(&self) -> Option<Framing> {
         self.id.as_ref().and_then(dialects::recall)

@@ -204,9 +204,12 @@ impl<A: Abi> Context<A> {
         side_table::ROUTES.get(self.comm() as usize)
     }
 
-    /// Keeps that the next call has to connect again first. Without memory it goes out on a connection that may have ended.
-    pub(crate) fn keep_rejected(self, path: SocketPath) {
-        let _ = side_table::ROUTES.put(self.comm() as usize, Route { path, rejected: true });
+    /// Keeps that the next call has to connect again first. Where no route is kept it goes out on a connection that may
+    /// have ended: another context's way back is worth more.
+    pub(crate) fn keep_rejected(self) {
+        if let Some(route) = self.route() {
+            let _ = side_table::ROUTES.put(self.comm() as usize, Route { rejected: true, ..route });
+        }
     }
 
     /// Keeps what has been learnt about the client of a session.

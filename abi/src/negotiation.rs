@@ -88,7 +88,7 @@ pub(crate) fn settle<A: Abi>(
 fn go_over<A: Abi>(context: Context<A>, server: &Counterpart, site: &Site<'_>) -> Result<Option<Framing>, Cause> {
     site.phase(Phase::Connect);
     if let Err(cause) = server.connect_again(A::SOCKET_MODE) {
-        server.path().into_iter().for_each(|path| context.keep_rejected(path));
+        context.keep_rejected();
         return Err(cause);
     }
     server.learn(Framing::Datagram);
