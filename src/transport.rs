@@ -9,15 +9,21 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 
 use crate::error::Cause;
-use crate::framing::chunked::{Chunks, Progress, Reassembly};
+use crate::framing::chunked::{Chunks, Header, Progress, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, chunked};
 use crate::sys::{self, Peeked};
-use crate::wire::Encoded;
+use crate::wire::{Encoded, HEAD_CAPACITY};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
 /// where they lie.
 const COPY_MAX: usize = 16 << 10;
+
+/// Room for a small record, which is put together on the stack. (The compiler clears so much without a call.)
+const SMALL_ROOM: usize = 256;
+
+/// Messages up to this size are small: the header stands before them, and all of the largest head is copied.
+const SMALL: usize = SMALL_ROOM - chunked::HEADER_LEN - HEAD_CAPACITY;
 
 /// What happens between the system calls that one message takes.
 pub trait Pace {
@@ -31,7 +37,7 @@ pub trait Pace {
 
 /// Sends a message. It is refused before anything is sent if it is larger than `limit`. Sent in part it cannot be
 /// taken back, so that the connection is shut down when the rest does not go out.
-#[inline]
+#[inline(always)]
 pub fn send(
     fd: RawFd,
     framing: Framing,
@@ -43,6 +49,51 @@ pub fn send(
     if len > limit {
         return Err(Cause::TooBig { size: len as u64, limit });
     }
+    let mut room = [0; SMALL_ROOM];
+    match small_record(&mut room, framing, message) {
+        Some(record) => send_small(fd, framing, record, pace),
+        None => send_records(fd, framing, message, pace),
+    }
+}
+
+/// Puts a small message together with what stands before it in its record.
+#[inline(always)]
+fn small_record<'a>(room: &'a mut [u8; SMALL_ROOM], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
+    let len = message.len();
+    if len > SMALL {
+        return None;
+    }
+    let (header, data) = room.split_at_mut(chunked::HEADER_LEN);
+    message.copy_to(data)?;
+    let start = match framing {
+        Framing::Datagram => chunked::HEADER_LEN,
+        Framing::Chunked => {
+            header.copy_from_slice(&Header::only(len).to_bytes());
+            0
+        }
+    };
+    room.get(start..chunked::HEADER_LEN + len)
+}
+
+#[inline(always)]
+fn send_small(fd: RawFd, framing: Framing, record: &[u8], pace: &mut impl Pace) -> Result<(), Cause> {
+    loop {
+        match sys::send(fd, &[IoSlice::new(record)]) {
+            Err(cause) if cause.is_would_block() => pace.when_full(fd, false)?,
+            Err(cause) => return Err(cause),
+            Ok(sent) if sent < record.len() && framing == Framing::Chunked => {
+                return Err(Cause::SentShort { sent, size: record.len() });
+            }
+            // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+            Ok(_) => break,
+        }
+    }
+    pace.after_record();
+    Ok(())
+}
+
+fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let len = message.len();
     match framing {
         Framing::Datagram => {
             // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
@@ -165,22 +216,32 @@ impl<'a> Received<'a> {
 
 /// The framing to read a record with that has come from a peer. [`Cause::Closed`] if it is empty because that is the
 /// end of the connection; a datagram may be empty, too.
-#[inline]
+#[inline(always)]
 pub fn framing_of(fd: RawFd, dialect: &mut Dialect, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
-    if record.is_empty() && dialect.get() != Some(Framing::Chunked) {
-        match sys::peek(fd) {
-            Peeked::End => return Err(Cause::Closed),
-            // No socket: somebody stands in for recvmsg, and a peer that speaks in chunks sends nothing empty.
-            Peeked::Unknown if dialect.framing() == Framing::Chunked => return Err(Cause::Closed),
-            _ => {}
-        }
+    if record.is_empty() {
+        may_be_empty(fd, *dialect)?;
     }
     Ok(dialect.hear(record, truncated))
 }
 
+/// [`Cause::Closed`] if an empty record is the end of the connection, where only the socket can tell.
+#[cold]
+fn may_be_empty(fd: RawFd, dialect: Dialect) -> Result<(), Cause> {
+    if dialect.get() == Some(Framing::Chunked) {
+        // No chunk is empty: whoever reads it sees the end.
+        return Ok(());
+    }
+    match sys::peek(fd) {
+        Peeked::End => Err(Cause::Closed),
+        // No socket: somebody stands in for recvmsg, and a peer that speaks in chunks sends nothing empty.
+        Peeked::Unknown if dialect.framing() == Framing::Chunked => Err(Cause::Closed),
+        _ => Ok(()),
+    }
+}
+
 /// Receives one record, and learns from the first one what the peer speaks. Where it completes a message, `decode` makes
 /// of it what the caller wants while the bytes are still in the buffer; `None` means that more records are to come.
-#[inline]
+#[inline(always)]
 pub fn receive_record<T>(
     fd: RawFd,
     dialect: &mut Dialect,
@@ -210,7 +271,7 @@ pub fn receive_record<T>(
 
 /// Receives one message, however many records it takes. When it fails with `message` partial, the next call goes on
 /// where this one stopped.
-#[inline]
+#[inline(always)]
 pub fn receive<T>(
     fd: RawFd,
     dialect: &mut Dialect,

@@ -8,12 +8,12 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_varint};
 
 use crate::error::Cause;
 
 /// Room for the fields before the body, and the body's key and length: four keys, four varints of ten bytes.
-const HEAD_CAPACITY: usize = 44;
+pub(crate) const HEAD_CAPACITY: usize = 44;
 
 /// A varint has at most this many bytes.
 pub const VARINT_MAX: usize = 10;
@@ -22,7 +22,7 @@ pub const VARINT_MAX: usize = 10;
 const VARINT32_MAX: usize = 5;
 
 /// The key of a call's body.
-const BODY_OF_CALL: u8 = (4 << 3) | WireType::LengthDelimited as u8;
+const BODY_OF_CALL: u8 = key_byte(4, WireType::LengthDelimited);
 
 /// A call, its body borrowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<'a> CallRef<'a> {
     }
 
     /// The same, and says how many unknown fields there are.
-    #[inline]
+    #[inline(always)]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
         Self::collect(Fields::new(message))
     }
@@ -68,21 +68,32 @@ impl<'a> CallRef<'a> {
         Ok(Self::collect(Fields { rest: message, zero: true })?.0)
     }
 
-    #[inline]
-    fn collect(fields: Fields<'a>) -> Result<(Self, usize), Cause> {
-        let mut call = Self::default();
+    #[inline(always)]
+    fn collect(mut fields: Fields<'a>) -> Result<(Self, usize), Cause> {
+        let mut call = Self {
+            module: fields.int(1) as i32,
+            method: fields.int(2) as i32,
+            sequence: fields.int(3),
+            body: fields.bytes(4),
+        };
+        let unknown = if fields.rest.is_empty() { 0 } else { call.collect_rest(fields)? };
+        Ok((call, unknown))
+    }
+
+    #[cold]
+    fn collect_rest(&mut self, fields: Fields<'a>) -> Result<usize, Cause> {
         let mut unknown = 0;
         for field in fields {
             let field = field?;
             match field.number {
-                1 => call.module = field.int()? as i32,
-                2 => call.method = field.int()? as i32,
-                3 => call.sequence = field.int()?,
-                4 => call.body = field.bytes()?,
+                1 => self.module = field.int()? as i32,
+                2 => self.method = field.int()? as i32,
+                3 => self.sequence = field.int()?,
+                4 => self.body = field.bytes()?,
                 _ => unknown += 1,
             }
         }
-        Ok((call, unknown))
+        Ok(unknown)
     }
 
     /// The sequence of a call of which only the beginning has come; `None` when it cannot be told.
@@ -102,6 +113,7 @@ impl<'a> CallRef<'a> {
     }
 
     /// Encodes the call; `unknown` are encoded fields that follow the known ones.
+    #[inline(always)]
     pub fn encode(&self, unknown: &'a [u8]) -> Encoded<'a> {
         let mut head = Head::new();
         head.int(1, self.module.into());
@@ -121,23 +133,31 @@ impl<'a> ResponseRef<'a> {
     }
 
     /// The same, and says how many unknown fields there are.
-    #[inline]
+    #[inline(always)]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
-        let mut response = Self::default();
-        let mut unknown = 0;
-        for field in Fields::new(message) {
-            let field = field?;
-            match field.number {
-                1 => response.sequence = field.int()?,
-                2 => response.status = field.int()? as i32,
-                3 => response.body = field.bytes()?,
-                _ => unknown += 1,
-            }
-        }
+        let mut fields = Fields::new(message);
+        let mut response = Self { sequence: fields.int(1), status: fields.int(2) as i32, body: fields.bytes(3) };
+        let unknown = if fields.rest.is_empty() { 0 } else { response.collect_rest(fields)? };
         Ok((response, unknown))
     }
 
+    #[cold]
+    fn collect_rest(&mut self, fields: Fields<'a>) -> Result<usize, Cause> {
+        let mut unknown = 0;
+        for field in fields {
+            let field = field?;
+            match field.number {
+                1 => self.sequence = field.int()?,
+                2 => self.status = field.int()? as i32,
+                3 => self.body = field.bytes()?,
+                _ => unknown += 1,
+            }
+        }
+        Ok(unknown)
+    }
+
     /// Encodes the response; `unknown` are encoded fields that follow the known ones.
+    #[inline(always)]
     pub fn encode(&self, unknown: &'a [u8]) -> Encoded<'a> {
         let mut head = Head::new();
         head.int(1, self.sequence);
@@ -162,8 +182,25 @@ impl<'a> Encoded<'a> {
 
     /// Length of the message in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty message is nothing special here")]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.pieces().iter().map(|piece| piece.len()).sum()
+        self.head.len + self.body.len() + self.unknown.len()
+    }
+
+    /// Copies the message to the beginning of `to`, if there is room for it (and for the largest head).
+    #[inline]
+    pub fn copy_to(&self, to: &mut [u8]) -> Option<()> {
+        // As a whole, because a copy of fixed length takes no call.
+        *to.first_chunk_mut()? = self.head.bytes;
+        let mut rest = to.get_mut(self.head.len..)?;
+        for piece in [self.body, self.unknown] {
+            if !piece.is_empty() {
+                let (room, behind) = rest.split_at_mut_checked(piece.len())?;
+                room.copy_from_slice(piece);
+                rest = behind;
+            }
+        }
+        Some(())
     }
 
     /// The pieces in order; any may be empty.
@@ -201,25 +238,33 @@ impl Head {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    #[inline]
-    fn put(&mut self, number: u32, wire_type: WireType, value: u64) {
-        let mut free = self.bytes.get_mut(self.len..).unwrap_or_default();
-        let room = free.len();
-        encode_key(number, wire_type, &mut free);
-        encode_varint(value, &mut free);
-        self.len += room - free.len();
+    /// Nearly every key and value has one byte.
+    #[inline(always)]
+    fn put(&mut self, number: u8, wire_type: WireType, value: u64) {
+        let key = key_byte(number, wire_type);
+        match self.bytes.get_mut(self.len..) {
+            Some([first, second, ..]) if value < 0x80 => {
+                (*first, *second) = (key, value as u8);
+                self.len += 2;
+            }
+            Some([first, free @ ..]) => {
+                *first = key;
+                self.len += 1 + put_varint(value, free);
+            }
+            _ => {}
+        }
     }
 
     /// proto3 leaves zero out; a negative number takes ten bytes whatever its type.
     #[inline]
-    fn int(&mut self, number: u32, value: i64) {
+    fn int(&mut self, number: u8, value: i64) {
         if value != 0 {
             self.put(number, WireType::Varint, value as u64);
         }
     }
 
     #[inline]
-    fn body<'a>(mut self, number: u32, body: &'a [u8], unknown: &'a [u8]) -> Encoded<'a> {
+    fn body<'a>(mut self, number: u8, body: &'a [u8], unknown: &'a [u8]) -> Encoded<'a> {
         if !body.is_empty() {
             self.put(number, WireType::LengthDelimited, body.len() as u64);
         }
@@ -230,10 +275,15 @@ impl Head {
 /// The key of an encoded field, and its length.
 pub fn key(number: u32, wire_type: u8) -> ([u8; VARINT_MAX], usize) {
     let mut bytes = [0; VARINT_MAX];
-    let mut free = &mut bytes[..];
-    encode_varint((u64::from(number) << 3) | u64::from(wire_type), &mut free);
-    let len = VARINT_MAX - free.len();
+    let len = put_varint((u64::from(number) << 3) | u64::from(wire_type), &mut bytes);
     (bytes, len)
+}
+
+/// Encodes a number at the beginning of `to`, and returns its length.
+fn put_varint(value: u64, mut to: &mut [u8]) -> usize {
+    let room = to.len();
+    encode_varint(value, &mut to);
+    room - to.len()
 }
 
 /// One field of an encoded message.
@@ -245,21 +295,20 @@ pub struct Field<'a> {
     pub wire_type: u8,
     /// The encoded value, a length included.
     pub value: &'a [u8],
-    /// Bytes of `value` that hold the length.
-    prefix: usize,
+    /// The integer of a varint; the number of bytes that hold the length.
+    int: u64,
 }
 
 impl<'a> Field<'a> {
+    #[inline]
     fn int(&self) -> Result<i64, Cause> {
-        if self.wire_type != 0 {
-            return Err(Cause::Malformed);
-        }
-        Ok(varint(self.value) as i64)
+        if self.wire_type == 0 { Ok(self.int as i64) } else { Err(Cause::Malformed) }
     }
 
+    #[inline]
     fn bytes(&self) -> Result<&'a [u8], Cause> {
         match self.wire_type {
-            2 => self.value.get(self.prefix..).ok_or(Cause::Malformed),
+            2 => self.value.get(self.int as usize..).ok_or(Cause::Malformed),
             _ => Err(Cause::Malformed),
         }
     }
@@ -280,29 +329,58 @@ impl<'a> Fields<'a> {
         Self { rest: message, zero: false }
     }
 
+    /// The next field if it is this integer, as all known senders write their fields in order; else its default.
+    #[inline(always)]
+    fn int(&mut self, number: u8) -> i64 {
+        let value = self.after_key(number, WireType::Varint).and_then(|rest| {
+            let (value, len) = varint(rest, VARINT_MAX)?;
+            self.rest = rest.get(len..)?;
+            Some(value as i64)
+        });
+        value.unwrap_or_default()
+    }
+
+    /// The same for bytes.
+    #[inline(always)]
+    fn bytes(&mut self, number: u8) -> &'a [u8] {
+        let value = self.after_key(number, WireType::LengthDelimited).and_then(|rest| {
+            let (prefix, len) = delimited(rest)?;
+            let (value, rest) = rest.split_at_checked(len)?;
+            self.rest = rest;
+            value.get(prefix..)
+        });
+        value.unwrap_or_default()
+    }
+
+    #[inline]
+    fn after_key(&self, number: u8, wire_type: WireType) -> Option<&'a [u8]> {
+        let (key, rest) = self.rest.split_first()?;
+        (*key == key_byte(number, wire_type)).then_some(rest)
+    }
+
+    #[inline]
     fn field(&mut self) -> Option<Field<'a>> {
-        let (key, value) = self.rest.split_at_checked(varint_len(self.rest, VARINT32_MAX)?)?;
+        let (key, key_len) = varint(self.rest, VARINT32_MAX)?;
+        let (first, _) = self.rest.split_first()?;
         // Zero is no field number. (Spelt in several bytes protobuf-c lets it pass, and so do we.)
-        if !self.zero && key.first()? & 0xf8 == 0 {
+        if !self.zero && first & 0xf8 == 0 {
             return None;
         }
-        let key = varint(key);
+        let value = self.rest.get(key_len..)?;
         let wire_type = (key & 7) as u8;
-        let mut prefix = 0;
-        let len = match wire_type {
-            0 => varint_len(value, VARINT_MAX)?,
-            1 => 8,
+        let (int, len) = match wire_type {
+            0 => varint(value, VARINT_MAX)?,
+            1 => (0, 8),
             2 => {
-                prefix = varint_len(value, VARINT32_MAX)?;
-                let len = varint(value.get(..prefix)?);
-                prefix + usize::try_from(i32::try_from(len).ok()?).ok()?
+                let (prefix, len) = delimited(value)?;
+                (prefix as u64, len)
             }
-            5 => 4,
+            5 => (0, 4),
             _ => return None,
         };
         let (value, rest) = value.split_at_checked(len)?;
         self.rest = rest;
-        Some(Field { number: (key >> 3) as u32, wire_type, value, prefix })
+        Some(Field { number: (key >> 3) as u32, wire_type, value, int })
     }
 }
 
@@ -322,15 +400,34 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Bytes of the varint that `input` begins with, if it ends within `max` of them.
+/// The length of the length that `input` begins with, and that of both it and what it announces.
 #[inline]
-fn varint_len(input: &[u8], max: usize) -> Option<usize> {
-    input.iter().take(max).position(|byte| byte & 0x80 == 0).map(|last| last + 1)
+fn delimited(input: &[u8]) -> Option<(usize, usize)> {
+    let (len, prefix) = varint(input, VARINT32_MAX)?;
+    Some((prefix, prefix + usize::try_from(i32::try_from(len).ok()?).ok()?))
 }
 
-/// Value of a complete varint; bits over 64 are dropped.
 #[inline]
-fn varint(bytes: &[u8]) -> u64 {
-    let bits = |(i, byte): (usize, &u8)| u64::from(byte & 0x7f) << (7 * i);
-    bytes.iter().enumerate().map(bits).fold(0, |value, bits| value | bits)
+const fn key_byte(number: u8, wire_type: WireType) -> u8 {
+    number << 3 | wire_type as u8
+}
+
+/// The varint that `input` begins with, if it ends within `max` bytes, and its length; bits over 64 are dropped.
+#[inline]
+fn varint(input: &[u8], max: usize) -> Option<(u64, usize)> {
+    match input.first() {
+        Some(byte) if *byte < 0x80 => Some((u64::from(*byte), 1)),
+        _ => long_varint(input, max),
+    }
+}
+
+fn long_varint(input: &[u8], max: usize) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for (i, byte) in input.iter().take(max).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if *byte < 0x80 {
+            return Some((value, i + 1));
+        }
+    }
+    None
 }

@@ -132,7 +132,7 @@ pub unsafe fn call<A: Abi>(
         }
         site.subject(Subject::Socket(context.fd()));
         // Made before anything is sent, so that memory does not run out with the reply on its way.
-        sys::with_record(|_| Ok(()))?;
+        sys::have_record()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, site) };

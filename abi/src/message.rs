@@ -61,6 +61,7 @@ unsafe impl Message for Drpc__Call {
         Self { base, module: 0, method: 0, sequence: 0, body: ProtobufCBinaryData::EMPTY }
     }
 
+    #[inline(always)]
     fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
         let (CallRef { module, method, sequence, body }, unknown) = CallRef::decode_counting(bytes)?;
         Ok((Self { module, method, sequence, ..Self::empty() }, body, unknown))
@@ -71,6 +72,7 @@ unsafe impl Message for Drpc__Call {
         unsafe { &raw mut (*message).body }
     }
 
+    #[inline(always)]
     unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
         // SAFETY: the caller's promise; the fields are copied out.
         let (module, method, sequence, body) =
@@ -94,6 +96,7 @@ unsafe impl Message for Drpc__Response {
         Self { base, sequence: 0, status: 0, body: ProtobufCBinaryData::EMPTY }
     }
 
+    #[inline(always)]
     fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
         let (ResponseRef { sequence, status, body }, unknown) = ResponseRef::decode_counting(bytes)?;
         Ok((Self { sequence, status, ..Self::empty() }, body, unknown))
@@ -104,6 +107,7 @@ unsafe impl Message for Drpc__Response {
         unsafe { &raw mut (*message).body }
     }
 
+    #[inline(always)]
     unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
         // SAFETY: the caller's promise; the fields are copied out.
         let (sequence, status, body) = unsafe { ((*message).sequence, (*message).status, (*message).body) };
@@ -126,6 +130,7 @@ pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
 const UNKNOWN_COST: usize = size_of::<ProtobufCMessageUnknownField>() + 32;
 
 /// Reads an encoded message into a new one that takes no more than `limit` bytes.
+#[inline(always)]
 pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8], limit: usize) -> Result<*mut M, Cause> {
     let message = heap.alloc(size_of::<M>()).cast::<M>();
     if message.is_null() {
@@ -147,27 +152,23 @@ pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8], limit: usize) -> Resu
 ///
 /// # Safety
 /// `message` is valid for writing, and owns nothing that would have to be freed.
+#[inline(always)]
 pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8], limit: usize) -> Result<(), Cause> {
-    let (mut filled, body, unknown) = M::decode(bytes)?;
-    let size = unknown.saturating_mul(UNKNOWN_COST).saturating_add(bytes.len());
-    if unknown > 0 && size > limit {
-        return Err(Cause::TooBig { size: size as u64, limit });
-    }
-    // SAFETY: `filled` is initialised.
-    let to = unsafe { M::body(&mut filled) };
-    // SAFETY: `to` points into `filled`.
-    unsafe { *to = copy(heap, body)? };
+    let (filled, body, unknown) = M::decode(bytes)?;
+    let mut base = empty_base(M::descriptor());
     if unknown > 0 {
-        // SAFETY: every message begins with a ProtobufCMessage.
-        let base = unsafe { &mut *(&raw mut filled).cast::<ProtobufCMessage>() };
-        if let Err(cause) = copy_unknown::<M>(base, unknown, heap, bytes) {
-            // SAFETY: made above from the same heap, and not handed out.
-            unsafe { heap.free((*to).data.cast()) };
-            return Err(cause);
-        }
+        copy_unknown::<M>(&mut base, unknown, heap, bytes, limit)?;
     }
-    // SAFETY: the caller's promise.
-    unsafe { message.write(filled) };
+    let body = copy(heap, body).inspect_err(|_| {
+        // SAFETY: made above from the same heap, and not handed out.
+        unsafe { free_unknown(&mut base, heap) };
+    })?;
+    // SAFETY: the caller's promise; every message begins with a ProtobufCMessage.
+    unsafe {
+        message.write(filled);
+        message.cast::<ProtobufCMessage>().write(base);
+        *M::body(message) = body;
+    }
     Ok(())
 }
 
@@ -186,6 +187,7 @@ pub(crate) fn with_body<M: Message>(mut message: M, body: &[u8]) -> Result<*mut 
     }
 }
 
+#[inline(always)]
 fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     if bytes.is_empty() {
         return Ok(ProtobufCBinaryData::EMPTY);
@@ -199,7 +201,18 @@ fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     Ok(ProtobufCBinaryData { len: bytes.len(), data })
 }
 
-fn copy_unknown<M: Message>(base: &mut ProtobufCMessage, count: usize, heap: Heap, bytes: &[u8]) -> Result<(), Cause> {
+#[cold]
+fn copy_unknown<M: Message>(
+    base: &mut ProtobufCMessage,
+    count: usize,
+    heap: Heap,
+    bytes: &[u8],
+    limit: usize,
+) -> Result<(), Cause> {
+    let cost = count.saturating_mul(UNKNOWN_COST).saturating_add(bytes.len());
+    if cost > limit {
+        return Err(Cause::TooBig { size: cost as u64, limit });
+    }
     let size = count.checked_mul(size_of::<ProtobufCMessageUnknownField>()).ok_or(Cause::NoMemory)?;
     c_uint::try_from(count).map_err(|_| Cause::NoMemory)?;
     let fields = heap.alloc(size).cast::<ProtobufCMessageUnknownField>();
@@ -291,8 +304,13 @@ pub(crate) unsafe fn each_unknown<M: Message>(
 ///
 /// # Safety
 /// `message` points to an initialised message.
+#[inline(always)]
 pub(crate) unsafe fn encoded_unknown<M: Message>(message: *const M) -> Result<Vec<u8>, Cause> {
     let mut encoded = Vec::new();
+    // SAFETY: every message begins with a ProtobufCMessage, and the caller's promise.
+    if unsafe { (*message.cast::<ProtobufCMessage>()).n_unknown_fields } == 0 {
+        return Ok(encoded);
+    }
     let put = |bytes: &[u8]| {
         encoded.try_reserve(bytes.len()).map_err(|_| Cause::NoMemory)?;
         encoded.extend_from_slice(bytes);

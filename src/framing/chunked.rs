@@ -41,6 +41,19 @@ pub struct Header {
 }
 
 impl Header {
+    /// The header of a message that fits into one chunk.
+    #[inline]
+    pub fn only(len: usize) -> Self {
+        Self { total: len as u64, data: len as u64, index: 0, count: 1 }
+    }
+
+    /// The data of a record that is the only chunk of a message, exactly as a known sender writes it.
+    #[inline]
+    pub fn only_data(record: &[u8]) -> Option<&[u8]> {
+        let (header, data) = Self::split(record)?;
+        (data.len() <= MAX_DATA && header == Self::only(data.len())).then_some(data)
+    }
+
     /// The header as it stands in a record.
     #[inline]
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
@@ -178,8 +191,14 @@ impl Reassembly {
     /// Takes the next record. After an error, as after a complete message, the next record begins a new one.
     #[inline]
     pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Progress<'a>, Cause> {
-        let checked = self.check(record);
-        let (header, data) = match checked {
+        match Header::only_data(record) {
+            Some(data) if !self.is_partial() && data.len() <= self.limit => Ok(Progress::Complete(data)),
+            _ => self.push_checked(record),
+        }
+    }
+
+    fn push_checked<'a>(&'a mut self, record: &'a [u8]) -> Result<Progress<'a>, Cause> {
+        let (header, data) = match self.check(record) {
             Ok(checked) => checked,
             Err(cause) => {
                 self.reset();
@@ -194,7 +213,6 @@ impl Reassembly {
 
     /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
     /// which decides what error a record with several faults gives.
-    #[inline]
     fn check<'a>(&self, record: &'a [u8]) -> Result<(Header, &'a [u8]), Cause> {
         let fault = |fault| Err(Cause::Header(fault));
         let Some((header, data)) = Header::split(record) else {

@@ -83,17 +83,22 @@ impl Dialect {
     #[inline]
     pub fn hear(&mut self, record: &[u8], truncated: bool) -> Framing {
         if !self.heard {
-            let told = match (self.answers, truncated) {
-                (true, _) => fallback::judge(record),
-                // No chunk is larger than what there is room for.
-                (false, true) => Some(Framing::Datagram),
-                (false, false) => detect(record),
-            };
-            if let Some(framing) = told {
-                *self = Self::known(framing);
-            }
+            self.hear_first(record, truncated);
         }
         self.framing
+    }
+
+    #[cold]
+    fn hear_first(&mut self, record: &[u8], truncated: bool) {
+        let told = match (self.answers, truncated) {
+            (true, _) => fallback::judge(record),
+            // No chunk is larger than what there is room for.
+            (false, true) => Some(Framing::Datagram),
+            (false, false) => detect(record),
+        };
+        if let Some(framing) = told {
+            *self = Self::known(framing);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -33,6 +33,21 @@ struct Block {
     taken: AtomicBool,
     text: UnsafeCell<[u8; TEXT_ROOM]>,
     record: UnsafeCell<[u8; RECORD_ROOM]>,
+}
+
+impl Block {
+    /// Takes the content, unless it is taken. What disturbs a thread in between, a signal handler, has given it back
+    /// when the thread goes on, so that the two steps need not be one.
+    #[inline]
+    fn take(&self) -> Option<Returned<'_>> {
+        if self.taken.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.taken.store(true, Ordering::Relaxed);
+        // The compiler must not move what is done with the content before that.
+        compiler_fence(Ordering::SeqCst);
+        Some(Returned(&self.taken))
+    }
 }
 
 /// The key under which a thread finds its block, plus one.
@@ -94,8 +109,15 @@ struct Returned<'a>(&'a AtomicBool);
 impl Drop for Returned<'_> {
     #[inline]
     fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
         self.0.store(false, Ordering::Relaxed);
     }
+}
+
+/// Sees to it that the thread has a record buffer.
+#[inline]
+pub fn have_record() -> Result<(), Cause> {
+    block().map(drop).ok_or(NO_BUFFER)
 }
 
 /// Lends the thread's record buffer. Its content is whatever the last record left there.
@@ -107,10 +129,7 @@ pub fn with_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Resul
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let block = unsafe { block.as_ref() };
-    if block.taken.swap(true, Ordering::Relaxed) {
-        return with_mapped_record(work);
-    }
-    let _returned = Returned(&block.taken);
+    let Some(_returned) = block.take() else { return with_mapped_record(work) };
     // SAFETY: `taken` was false, so nobody else holds a reference into the record until `_returned` is dropped.
     let record = unsafe { &mut *block.record.get() };
     work(record)
@@ -137,10 +156,7 @@ pub fn with_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
     let _keep = KeepErrno::new();
     // SAFETY: alive as long as its thread, and shared by nobody, as above.
     let block = unsafe { block()?.as_ref() };
-    if block.taken.swap(true, Ordering::Relaxed) {
-        return None;
-    }
-    let _returned = Returned(&block.taken);
+    let _returned = block.take()?;
     // SAFETY: `taken` was false, so nobody else holds a reference into the text until `_returned` is dropped.
     Some(work(unsafe { &mut *block.text.get() }))
 }

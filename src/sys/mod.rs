@@ -19,7 +19,7 @@ mod thread;
 mod wake;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
-pub use buffer::{RECORD_ROOM, TEXT_ROOM, with_record, with_text};
+pub use buffer::{RECORD_ROOM, TEXT_ROOM, have_record, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};

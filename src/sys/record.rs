@@ -44,7 +44,7 @@ const SENDING: Direction = Direction { timeout: libc::SO_SNDTIMEO, events: libc:
 const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: libc::POLLIN };
 
 /// Sends the slices as one record and says how many bytes the kernel took.
-#[inline]
+#[inline(always)]
 pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     let mut message = header();
     message.msg_iov = slices.as_ptr().cast_mut().cast();
@@ -55,7 +55,7 @@ pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
 
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
 /// that no peer of this release should send.
-#[inline]
+#[inline(always)]
 pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let room = buffer.len();
     let (first, rest) = buffer.split_at_mut(first.min(room));
@@ -113,15 +113,21 @@ fn header() -> libc::msghdr {
 
 /// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
 /// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
-#[inline]
+#[inline(always)]
 fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     let _uncancelled = UncancelledCall::new();
+    match usize::try_from(call()) {
+        Ok(len) => Ok(len),
+        Err(_) => retry(fd, direction, &mut call),
+    }
+}
+
+/// Goes on after a first error.
+#[cold]
+fn retry(fd: RawFd, direction: Direction, call: &mut dyn FnMut() -> isize) -> Result<usize, Cause> {
     let mut interrupted = None;
     let mut reset = false;
     loop {
-        if let Ok(len) = usize::try_from(call()) {
-            return Ok(len);
-        }
         match errno::last() {
             Cause::Os(libc::EINTR) => wait_again(fd, direction, *interrupted.get_or_insert_with(Instant::now))?,
             Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, direction.timeout)),
@@ -130,6 +136,9 @@ fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> 
                 reset = true;
             }
             cause => return Err(cause),
+        }
+        if let Ok(len) = usize::try_from(call()) {
+            return Ok(len);
         }
     }
 }
