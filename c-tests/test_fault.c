@@ -6,6 +6,7 @@
 #include "abi.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -1011,6 +1012,78 @@ progress_polls_as_the_original_does(void **state)
 	stop(&server);
 }
 
+/* Spinning is of no use where nobody could answer meanwhile. */
+static bool
+can_spin(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
+static void
+progress_spins_only_before_it_sleeps(void **state)
+{
+	struct server server;
+
+	(void)state;
+	serve(&server);
+	assert_int_equal(drpc_set_spin(2000), 0);
+	syscalls_reset();
+	calls.poll = timed_out;
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 0)), -DER_TIMEDOUT);
+	assert_int_equal(calls.count[CALL_POLL], 1);
+	syscalls_reset();
+	calls.poll = timed_out;
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), -DER_TIMEDOUT);
+	assert_int_equal(calls.count[CALL_POLL] > 2, can_spin());
+	assert_int_equal(calls.polled_timeout, 1000);
+	assert_int_equal(drpc_set_spin(0), 0);
+	syscalls_reset();
+	calls.poll = timed_out;
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), -DER_TIMEDOUT);
+	assert_int_equal(calls.count[CALL_POLL], 1);
+	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
+	stop(&server);
+}
+
+/* What a program does not set the environment does, and nothing is the default. */
+static void
+receiving_spins_as_long_as_wanted(void **state)
+{
+	static const struct {
+		unsigned int set;
+		const char  *variable;
+		bool         spins;
+	} cases[] = {
+	    {2000, NULL, true},	 {2000, "0", true},	  {0, "2000", false},	   {UINT_MAX, "2000", true},
+	    {UINT_MAX, "0", false}, {UINT_MAX, "20 us", false}, {UINT_MAX, "-1", false}, {UINT_MAX, NULL, false},
+	};
+	struct pair pair = fresh_pair(context_no_handler);
+	Drpc__Call *call = NULL;
+	size_t	    i;
+
+	(void)state;
+	assert_int_equal(drpc_set_timeout(pair.ctx, 1), 0);
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (cases[i].variable != NULL)
+			assert_int_equal(setenv("DRPC_SPIN_US", cases[i].variable, 1), 0);
+		assert_int_equal(drpc_set_spin(cases[i].set), 0);
+		syscalls_reset();
+		assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), -DER_TIMEDOUT);
+		assert_int_equal(calls.count[CALL_POLL] > 2, cases[i].spins && can_spin());
+		assert_int_equal(calls.count[CALL_RECVMSG], 1);
+		/* What is there is taken at once. */
+		syscalls_reset();
+		assert_true(peer_send_call(pair.peer, 1, 2, 3, NULL, 0));
+		assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), 0);
+		drpc_call_free(call);
+		assert_int_equal(calls.count[CALL_POLL], cases[i].spins && can_spin());
+		assert_int_equal(calls.count[CALL_RECVMSG], 1);
+		unsetenv("DRPC_SPIN_US");
+	}
+	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
+	spent_pair(&pair);
+}
+
 /* An answer of the loop's own is one sendmsg more, and nothing else. */
 static void
 progress_answers_what_is_no_call_at_once(void **state)
@@ -1405,6 +1478,8 @@ main(void)
 	    unit(large_records_are_sent_by_one_call_each),
 	    unit(close_never_fails_and_never_repeats),
 	    unit(progress_polls_as_the_original_does),
+	    unit(progress_spins_only_before_it_sleeps),
+	    unit(receiving_spins_as_long_as_wanted),
 	    unit(progress_answers_what_is_no_call_at_once),
 	    unit(progress_tells_every_failure_of_poll),
 	    unit(progress_tells_every_failure_of_accept),

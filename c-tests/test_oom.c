@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -776,6 +777,8 @@ settings(void)
 	CHECK(LIBRARY(drpc_set_socket_mode(0600)) == 0);
 	CHECK(LIBRARY(drpc_set_socket_mode((mode_t)-1)) == 0);
 	CHECK(LIBRARY(drpc_set_max_message(0)) == 0);
+	CHECK(LIBRARY(drpc_set_spin(20)) == 0);
+	CHECK(LIBRARY(drpc_set_spin(UINT_MAX)) == 0);
 	LIBRARY_VOID(drpc_set_log(no_log, NULL));
 	CHECK(LIBRARY(drpc_close(NULL)) == -DER_INVAL);
 	LIBRARY_VOID(drpc_set_log(NULL, NULL));

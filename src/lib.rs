@@ -95,3 +95,4 @@ pub use sequence::Sequence;
 pub use server::{ErrorStats, Existing, LimitStats, ModuleStats, Server, ServerBuilder, ServerLimits, Stats};
 pub use service::{DuplicateModule, Module, Service};
 pub use session::{Credentials, Session};
+pub use sys::set_spin;

@@ -281,6 +281,7 @@ pub fn receive<T>(
     mut after_record: impl FnMut(),
 ) -> Result<T, Cause> {
     loop {
+        sys::spin_until_readable(fd);
         let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::socket::check;
+use super::spin::spin_before;
 use super::thread::UncancelledCall;
 use crate::error::Cause;
 
@@ -101,7 +102,8 @@ impl Epoll {
         let _uncancelled = UncancelledCall::new();
         let mut event = libc::epoll_event { events: 0, u64: 0 };
         // SAFETY: the pointer is to `event`, room for the one that is asked for.
-        match check(unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout_ms) }) {
+        let wait = |timeout_ms| unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout_ms) };
+        match check(spin_before(timeout_ms, wait)) {
             Ok(0) => Ok(None),
             Ok(_) => {
                 let libc::epoll_event { events, u64: token } = event;

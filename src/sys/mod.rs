@@ -15,6 +15,7 @@ mod inherited;
 mod poll;
 mod record;
 mod socket;
+mod spin;
 mod thread;
 mod wake;
 
@@ -26,11 +27,12 @@ pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
 pub use fork::fork_generation;
 pub use inherited::adopt_listener;
-pub use poll::{PollFd, ms_until, poll, send_timeout, wait_writable, whole_ms};
+pub use poll::{PollFd, ms_until, poll, send_timeout, spin_until_readable, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
 pub use socket::{
     accept, close, connect, copy_patience, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
     set_timeout,
 };
+pub use spin::set_spin;
 pub use thread::{BlockedSignals, UncancelledCall, cpus};
 pub use wake::{Signal, Timer};

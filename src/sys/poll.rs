@@ -7,18 +7,32 @@ use std::time::{Duration, Instant};
 
 use super::errno;
 use super::socket::check;
+use super::spin::{spin, spin_before};
 use super::thread::UncancelledCall;
 use crate::error::Cause;
 
 /// A descriptor to wait for.
 pub type PollFd = libc::pollfd;
 
-/// `poll`, as it is: 0 when the time is over, an error when a signal came.
+/// `poll`, as it is: 0 when the time is over, an error when a signal came. It spins before, where the program wants
+/// that and there is time.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     let _uncancelled = UncancelledCall::new();
-    // SAFETY: pointer and length describe `fds`.
-    let rc = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
+    let rc = spin_before(timeout_ms, |timeout_ms| {
+        // SAFETY: pointer and length describe `fds`.
+        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }
+    });
     usize::try_from(rc).map_err(|_| errno::last())
+}
+
+/// Looks whether there is something to receive, for as long as the program wants that before a thread goes to sleep.
+#[inline]
+pub fn spin_until_readable(fd: RawFd) {
+    spin(|| {
+        let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+        // What is wrong with it, receiving will tell.
+        poll(&mut fds, 0).map_or(Some(()), |ready| (ready > 0).then_some(()))
+    });
 }
 
 /// Waits until a socket that said EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the

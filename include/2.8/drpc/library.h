@@ -123,6 +123,16 @@ int drpc_set_max_message(size_t bytes);
  */
 int drpc_set_max_datagram(size_t bytes);
 
+/**
+ * Has every thread of the process look again and again, for so many microseconds, before it goes to sleep when it waits
+ * for a message or for a client. It takes a CPU for that time, and saves the time that waking up takes, which is most of
+ * that of a small call: for processes that have CPUs of their own. 0 is not to, UINT_MAX what the environment variable
+ * DRPC_SPIN_US says: the default. At most a second; on a machine with one CPU it has no effect.
+ *
+ * Returns 0.
+ */
+int drpc_set_spin(unsigned int microseconds);
+
 /** Version of the library, as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);
 

@@ -1,0 +1,110 @@
+//! Spinning: looking again and again for a while before going to sleep, for programs that ask for it. It takes a CPU,
+//! and saves the time that it takes to wake up, which is most of the time of a small call between two CPUs.
+
+use std::ffi::{CStr, c_int};
+use std::hint;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::environment::secure_variable;
+
+/// For so many microseconds; what the program has not set is read from the environment when it is first needed.
+static LIMIT_US: AtomicU32 = AtomicU32::new(NOT_SET);
+const NOT_SET: u32 = u32::MAX;
+
+/// Nobody wants to take a CPU for longer by oversight.
+const MAX_US: u32 = 1_000_000;
+
+/// Has every thread of the process look for `limit` before it goes to sleep when it waits for a message; zero is not at
+/// all, and nothing is what the environment variable `DRPC_SPIN_US` says, in microseconds. At most a second; on a
+/// machine with one CPU, where nobody could answer meanwhile, not at all.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// drpc::set_spin(Some(Duration::from_micros(20)));
+/// drpc::set_spin(None);
+/// ```
+pub fn set_spin(limit: Option<Duration>) {
+    let us = limit.map(|limit| useful(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)));
+    LIMIT_US.store(us.unwrap_or(NOT_SET), Ordering::Relaxed);
+}
+
+fn useful(us: u32) -> u32 {
+    // SAFETY: the function takes a number only.
+    let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    if cpus == 1 { 0 } else { us.min(MAX_US) }
+}
+
+#[inline]
+fn limit_us() -> u32 {
+    match LIMIT_US.load(Ordering::Relaxed) {
+        NOT_SET => from_environment(),
+        us => us,
+    }
+}
+
+#[cold]
+fn from_environment() -> u32 {
+    let number = |value: &CStr| value.to_str().ok().and_then(|value| value.parse::<u32>().ok());
+    let us = secure_variable(c"DRPC_SPIN_US", number).flatten().map_or(0, useful);
+    // Unless the program sets something at this moment.
+    LIMIT_US.compare_exchange(NOT_SET, us, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(us)
+}
+
+/// Repeats `attempt` until it has a result, for as long as the program wants that; `None` when it is time to sleep.
+#[inline]
+pub(super) fn spin<T>(attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    match limit_us() {
+        0 => None,
+        us => spin_for(Duration::from_micros(us.into()), attempt),
+    }
+}
+
+/// The same for a system call that returns 0 when its timeout is over, a negative one being none.
+#[inline]
+pub(super) fn spin_before(timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
+    let limit = match u64::try_from(timeout_ms) {
+        Ok(0) => return call(0),
+        Ok(ms) => Duration::from_millis(ms),
+        Err(_) => Duration::MAX,
+    };
+    let found = match limit_us() {
+        0 => None,
+        us => spin_for(limit.min(Duration::from_micros(us.into())), || Some(call(0)).filter(|rc| *rc != 0)),
+    };
+    found.unwrap_or_else(|| call(timeout_ms))
+}
+
+#[cold]
+fn spin_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(result) = attempt() {
+            return Some(result);
+        }
+        if began.elapsed() >= limit {
+            return None;
+        }
+        hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_with_a_result_or_with_the_time() {
+        let mut looks = 0;
+        let third = |looks: &mut u32| {
+            *looks += 1;
+            (*looks == 3).then_some("there")
+        };
+        assert_eq!(spin_for(Duration::MAX, || third(&mut looks)), Some("there"));
+        assert_eq!(looks, 3);
+        let began = Instant::now();
+        assert_eq!(spin_for(Duration::from_millis(2), || None::<()>), None);
+        assert!(began.elapsed() >= Duration::from_millis(2));
+    }
+}
