@@ -257,15 +257,16 @@ pub fn receive_record<T>(
             return Err(Cause::Truncated { room: buffer.len() });
         }
         let limit = message.limit();
-        match framing {
-            Framing::Datagram => decode(Received { bytes, limit }).map(Some),
-            Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
-            Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
+        let bytes = match framing {
+            Framing::Datagram => bytes,
+            Framing::Chunked if bytes.is_empty() && message.is_partial() => return Err(Cause::Cut),
+            Framing::Chunked if bytes.is_empty() => return Err(Cause::Closed),
             Framing::Chunked => match message.push(bytes)? {
-                Progress::Partial => Ok(None),
-                Progress::Complete(bytes) => decode(Received { bytes, limit }).map(Some),
+                Progress::Partial => return Ok(None),
+                Progress::Complete(bytes) => bytes,
             },
-        }
+        };
+        decode(Received { bytes, limit }).map(Some)
     })
 }
 

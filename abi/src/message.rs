@@ -263,7 +263,10 @@ pub(crate) unsafe fn free<M: Message>(message: *mut M, heap: Heap) {
     unsafe {
         if is_a(message) {
             heap.free((*M::body(message)).data.cast());
-            free_unknown(&mut *message.cast::<ProtobufCMessage>(), heap);
+            let base = message.cast::<ProtobufCMessage>();
+            if !(*base).unknown_fields.is_null() {
+                free_unknown(&mut *base, heap);
+            }
             heap.free(message.cast());
         }
     }

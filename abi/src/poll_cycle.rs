@@ -37,12 +37,7 @@ pub(crate) unsafe fn run<A: Abi>(
 ) -> Result<c_int, Cause> {
     // SAFETY: the context is alive, and its list changes only below.
     let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
-    let mut count = 1;
-    for node in sessions() {
-        // SAFETY: the nodes of the list are valid.
-        unsafe { Context::<A>::listener((*node).ctx.cast()) }?;
-        count += 1;
-    }
+    let count = 1 + sessions().count();
     let mut few = [IDLE; FEW];
     let mut many = Vec::new();
     let fds = match few.get_mut(..count) {
@@ -54,7 +49,7 @@ pub(crate) unsafe fn run<A: Abi>(
         }
     };
     for (node, slot) in sessions().zip(fds.iter_mut()) {
-        // SAFETY: as above.
+        // SAFETY: the nodes of the list are valid.
         slot.fd = unsafe { Context::<A>::listener((*node).ctx.cast()) }?.fd();
     }
     if let Some(last) = fds.last_mut() {

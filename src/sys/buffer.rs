@@ -8,7 +8,6 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 use once_cell::race::OnceNonZeroUsize;
@@ -124,31 +123,40 @@ pub fn have_record() -> Result<(), Cause> {
 ///
 /// It must not be held while control is with the caller's code: that code may come back here, and would be served
 /// from a mapping of its own, or may go on in another thread.
-#[inline]
+#[inline(always)]
 pub fn with_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let block = unsafe { block.as_ref() };
-    let Some(_returned) = block.take() else { return with_mapped_record(work) };
-    // SAFETY: `taken` was false, so nobody else holds a reference into the record until `_returned` is dropped.
-    let record = unsafe { &mut *block.record.get() };
-    work(record)
+    let returned = block.take();
+    let mapped = if returned.is_none() { Some(Mapped::new()?) } else { None };
+    let record = mapped.as_ref().map_or(&block.record, Mapped::record);
+    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until `returned` is
+    // dropped, or the block is `mapped` for this alone.
+    work(unsafe { &mut *record.get() })
 }
 
-#[cold]
-fn with_mapped_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
-    struct Mapped(NonNull<Block>);
-    impl Drop for Mapped {
-        fn drop(&mut self) {
-            let _keep = KeepErrno::new();
-            // SAFETY: mapped below, and released only here.
-            unsafe { unmap(self.0.as_ptr().cast()) };
-        }
+/// A block that is no thread's.
+struct Mapped(NonNull<Block>);
+
+impl Mapped {
+    #[cold]
+    fn new() -> Result<Self, Cause> {
+        map().map(Self).ok_or(NO_BUFFER)
     }
-    let mapped = Mapped(map().ok_or(NO_BUFFER)?);
-    // SAFETY: the mapping is valid, zeroed, known to nobody else, and lives until `mapped` is dropped.
-    let record = unsafe { slice::from_raw_parts_mut((*mapped.0.as_ptr()).record.get().cast(), RECORD_ROOM) };
-    work(record)
+
+    fn record(&self) -> &UnsafeCell<[u8; RECORD_ROOM]> {
+        // SAFETY: the mapping is valid, zeroed, and lives as long as this.
+        unsafe { &self.0.as_ref().record }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: mapped in `new`, and released only here.
+        unsafe { unmap(self.0.as_ptr().cast()) };
+    }
 }
 
 /// Lends the text of the thread's last error; `None` when there is no memory for one, or the block is in use.
