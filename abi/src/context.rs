@@ -212,9 +212,10 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// Keeps what has been learnt about the client of a session.
-    pub(crate) fn keep_dialect(self, dialect: Dialect) {
-        if dialect != self.dialect() {
+    /// Keeps what has been learnt about the client of a session, of which so much was known.
+    #[inline]
+    pub(crate) fn keep_dialect(self, known: Dialect, dialect: Dialect) {
+        if dialect != known {
             self.flags().set_framing(dialect.get());
         }
     }
@@ -233,29 +234,35 @@ impl<A: Abi> Context<A> {
 
     /// A call of this session has been answered.
     pub(crate) fn has_answered(self) {
-        if self.has_credulous_client() {
+        if self.flags().owes_replies() && self.has_credulous_client() {
             self.flags().answered();
         }
     }
 
     /// The message being received: a part of it may have come already.
+    #[inline(always)]
     pub(crate) fn take_partial(self) -> Reassembly {
-        let limit = self.limits().message;
-        if self.flags().has(flags::PARTIAL) {
-            self.flags().clear(flags::PARTIAL);
-            if let Some(partial) = side_table::PARTIAL.take(self.comm() as usize) {
-                return partial;
-            }
-        }
-        Reassembly::new(limit)
+        let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
+        kept.unwrap_or_else(|| Reassembly::new(self.limits().message))
+    }
+
+    #[cold]
+    fn take_kept_partial(self) -> Option<Reassembly> {
+        self.flags().clear(flags::PARTIAL);
+        side_table::PARTIAL.take(self.comm() as usize)
     }
 
     /// Keeps what has come of a message for the next call. Where that is not possible the connection is of no use
     /// any more, and is shut down.
+    #[inline(always)]
     pub(crate) fn keep_partial(self, partial: Reassembly) {
-        if !partial.is_partial() {
-            return;
+        if partial.is_partial() {
+            self.keep_some(partial);
         }
+    }
+
+    #[cold]
+    fn keep_some(self, partial: Reassembly) {
         match side_table::PARTIAL.put(self.comm() as usize, partial) {
             Ok(()) => drop(self.flags().set(flags::PARTIAL)),
             Err(_) => sys::shut_down(self.fd()),

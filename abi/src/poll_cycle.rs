@@ -156,10 +156,11 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
         let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(NO_SEQUENCE, |call| call.sequence))
     };
-    let mut dialect = session.dialect();
+    let known = session.dialect();
+    let mut dialect = known;
     let received = transport::receive_record(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
-    session.keep_dialect(dialect);
+    session.keep_dialect(known, dialect);
     if received.is_ok() {
         pace::run_yield(session);
     }

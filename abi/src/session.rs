@@ -110,10 +110,11 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let unpack =
             |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, limit);
         let yielding = || pace::run_yield(session);
-        let mut dialect = session.dialect();
+        let known = session.dialect();
+        let mut dialect = known;
         let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
-        session.keep_dialect(dialect);
+        session.keep_dialect(known, dialect);
         if received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()) {
             session.owe_answer();
         }

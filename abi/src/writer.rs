@@ -13,13 +13,10 @@ pub(crate) struct Turn<A: Abi>(Context<A>);
 
 impl<A: Abi> Turn<A> {
     /// Waits for the right to send: in the program's yield function if it has one, else asleep.
+    #[inline]
     pub(crate) fn wait(context: Context<A>) -> Self {
-        while context.flags().set(SENDING) {
-            match context.yielder() {
-                // SAFETY: the program gave the function for this purpose.
-                Some(yielder) => drop(unsafe { yielder() }),
-                None => sleep(context),
-            }
+        if context.flags().set(SENDING) {
+            wait_longer(context);
         }
         Self(context)
     }
@@ -31,12 +28,31 @@ impl<A: Abi> Turn<A> {
 }
 
 impl<A: Abi> Drop for Turn<A> {
+    #[inline]
     fn drop(&mut self) {
-        let before = self.0.flags().clear(SENDING | SEND_AWAITED);
-        if before & SEND_AWAITED != 0 {
-            let (lock, woken) = &WAITERS;
-            let _asleep_or_not_yet = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            woken.notify_all();
+        if self.0.flags().clear(SENDING | SEND_AWAITED) & SEND_AWAITED != 0 {
+            wake_all();
+        }
+    }
+}
+
+#[cold]
+fn wake_all() {
+    let (lock, woken) = &WAITERS;
+    let _asleep_or_not_yet = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    woken.notify_all();
+}
+
+#[cold]
+fn wait_longer<A: Abi>(context: Context<A>) {
+    loop {
+        match context.yielder() {
+            // SAFETY: the program gave the function for this purpose.
+            Some(yielder) => drop(unsafe { yielder() }),
+            None => sleep(context),
+        }
+        if !context.flags().set(SENDING) {
+            return;
         }
     }
 }
