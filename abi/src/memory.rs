@@ -3,7 +3,11 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
-use ::drpc::Cause;
+use ::drpc::{Cause, sys};
+
+/// That of the libraries.
+#[global_allocator]
+static MALLOC: sys::Malloc = sys::Malloc;
 
 /// Gives a block back.
 ///

@@ -172,21 +172,6 @@ pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8],
     Ok(())
 }
 
-/// A new message with these values and a copy of `body`.
-pub(crate) fn with_body<M: Message>(mut message: M, body: &[u8]) -> Result<*mut M, Cause> {
-    let body = copy(Heap::SYSTEM, body)?;
-    // SAFETY: `message` is initialised, and its body empty.
-    unsafe { *M::body(&mut message) = body };
-    match Owned::new(message) {
-        Ok(message) => Ok(message.keep()),
-        Err(cause) => {
-            // SAFETY: made above and not handed out.
-            unsafe { Heap::SYSTEM.free(body.data.cast()) };
-            Err(cause)
-        }
-    }
-}
-
 #[inline(always)]
 fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     if bytes.is_empty() {

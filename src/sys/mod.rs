@@ -12,6 +12,7 @@ mod errno;
 mod file;
 mod fork;
 mod inherited;
+mod malloc;
 mod poll;
 mod record;
 mod socket;
@@ -27,6 +28,7 @@ pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
 pub use fork::fork_generation;
 pub use inherited::adopt_listener;
+pub use malloc::Malloc;
 pub use poll::{PollFd, ms_until, poll, send_timeout, spin_until_readable, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
 pub use socket::{

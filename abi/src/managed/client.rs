@@ -10,13 +10,14 @@ use ::drpc::der::Release;
 use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response};
 
 use super::cancel::drpc_cancel;
+use super::message::with_body;
 use super::object::{self, Endpoint};
 use super::server::cause;
 use crate::context::Abi;
 use crate::drpc_pb_c::Drpc__Response;
 use crate::entry;
 use crate::memory;
-use crate::message::{self, Message};
+use crate::message::Message;
 use crate::{library, log, negotiation};
 
 /// A client, for any number of threads.
@@ -305,7 +306,7 @@ pub unsafe extern "C" fn drpc_client_call(
             }
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
             let response = client.client()?.call_with(&options, module, method, body).map_err(cause)?;
-            *resp = to_c(&response)?;
+            *resp = to_c(response)?;
             Ok(0)
         })
     }
@@ -404,9 +405,9 @@ unsafe fn call_options(options: *const drpc_call_options) -> Result<CallOptions,
     Ok(wanted)
 }
 
-fn to_c(response: &Response) -> Result<*mut Drpc__Response, Cause> {
+fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
     let Response { sequence, status, body } = response;
-    message::with_body(Drpc__Response { sequence: *sequence, status: *status, ..Drpc__Response::empty() }, body)
+    with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)
 }
 
 /// Where the result of a submitted call goes.
@@ -422,7 +423,7 @@ unsafe impl Send for Done {}
 
 impl Done {
     fn run(self, result: Result<Response, ::drpc::Error>) {
-        let result = result.map_err(cause).and_then(|response| to_c(&response));
+        let result = result.map_err(cause).and_then(to_c);
         let (rc, response) = match result {
             Ok(response) => (0, response),
             Err(cause) => (cause.code(self.release), std::ptr::null_mut()),

@@ -10,5 +10,6 @@ pub mod session;
 pub mod stats;
 
 mod handler;
+mod message;
 mod object;
 mod settings;

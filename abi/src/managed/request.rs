@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, Request};
 
+use super::message::with_body;
 use super::object;
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -50,7 +51,7 @@ impl Turn {
         let body = request.take_body();
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
-        let call = message::with_body(Drpc__Call { module, method, sequence, ..Drpc__Call::empty() }, &body)?;
+        let call = with_body(Drpc__Call { module, method, sequence, ..Drpc__Call::empty() }, body)?;
         let session = drpc_session { session: request.session().clone(), in_turn: true };
         let (call, deferred) = (CallBlock(call), AtomicBool::new(false));
         object::give(Self { session, request, call, release, deferred, taken })
