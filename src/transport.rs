@@ -17,7 +17,7 @@ use crate::wire::{Encoded, HEAD_CAPACITY};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
 /// where they lie.
-const COPY_MAX: usize = 16 << 10;
+const COPY_MAX: usize = 4 << 10;
 
 /// Room for a small record, which is put together on the stack. (The compiler clears so much without a call.)
 const SMALL_ROOM: usize = 256;
@@ -101,7 +101,11 @@ fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut i
             pace.after_record();
         }
         Framing::Chunked => {
-            for (header, range) in Chunks::new(len)? {
+            let chunks = Chunks::new(len)?;
+            if len > chunked::MAX_DATA {
+                sys::take_ahead(fd);
+            }
+            for (header, range) in chunks {
                 let size = chunked::HEADER_LEN + range.len();
                 let begun = header.index > 0;
                 let sent = send_record(fd, &header.to_bytes(), message, range, begun, pace);

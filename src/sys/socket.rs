@@ -165,6 +165,19 @@ pub fn largest_datagram(fd: RawFd) -> usize {
     size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
 }
 
+/// Has the socket take some full records before anybody reads them, so that the two ends need not take turns with each.
+/// Where that is not allowed, they do.
+pub fn take_ahead(fd: RawFd) {
+    let size: c_int = 512 << 10;
+    let _keep = KeepErrno::new();
+    // The kernel reports twice what it has been told.
+    if option(fd, libc::SO_SNDBUF).is_ok_and(|now| now < 2 * size) {
+        let len = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: the pointer and the length describe `size`.
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const size).cast(), len) };
+    }
+}
+
 /// An option of a socket that is a number.
 pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
     let mut value: c_int = 0;
