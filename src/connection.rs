@@ -42,7 +42,8 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits, log: Log) -> Self {
-        Self { session, dialect, limits, log, message: Reassembly::new(limits.message), owed: 0 }
+        let message = Reassembly::with_body(limits.message, CallRef::LAST_FIELD);
+        Self { session, dialect, limits, log, message, owed: 0 }
     }
 
     /// Who is connected.
@@ -176,8 +177,9 @@ impl AsFd for Connection {
     }
 }
 
-fn owned_call(message: Received<'_>) -> Result<Call, Cause> {
-    Ok(CallRef::decode(message.within_limit()?)?.to_owned())
+fn owned_call(mut message: Received<'_>) -> Result<Call, Cause> {
+    let call = CallRef::decode(message.within_limit()?)?;
+    Ok(message.take_body().map_or_else(|| call.to_owned(), |body| call.with_body(body)))
 }
 
 /// Waits in the kernel.

@@ -55,8 +55,7 @@ impl Response {
 impl CallRef<'_> {
     /// The same call with a body of its own.
     pub(crate) fn to_owned(self) -> Call {
-        let Self { module, method, sequence, body } = self;
-        Call { module, method, sequence, body: body.to_vec() }
+        self.with_body(self.body.to_vec())
     }
 
     /// The same, if there is memory for it.
@@ -64,8 +63,13 @@ impl CallRef<'_> {
         let mut body = Vec::new();
         body.try_reserve_exact(self.body.len()).map_err(|_| Cause::NoMemory)?;
         body.extend_from_slice(self.body);
+        Ok(self.with_body(body))
+    }
+
+    /// The same numbers with another body.
+    pub(crate) fn with_body(self, body: Vec<u8>) -> Call {
         let Self { module, method, sequence, .. } = self;
-        Ok(Call { module, method, sequence, body })
+        Call { module, method, sequence, body }
     }
 }
 

@@ -5,19 +5,26 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::io::IoSlice;
+use std::mem;
 use std::ops::Range;
 use std::os::fd::RawFd;
 
 use crate::error::Cause;
-use crate::framing::chunked::{Chunks, Header, Progress, Reassembly};
+use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, chunked};
-use crate::sys::{self, Peeked};
-use crate::wire::{Encoded, HEAD_CAPACITY};
+use crate::sys::{self, Layout, Peeked, Record, RecordBuffer};
+use crate::wire::{BodyPlace, Encoded, HEAD_CAPACITY};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
 /// where they lie.
 const COPY_MAX: usize = 4 << 10;
+
+/// Bodies from this size on are received where they are going to stay.
+const PLACED_MIN: usize = 4 << 10;
+
+/// Room for larger ones is not made before they begin.
+const PLACED_MAX: usize = 16 * MAX_DATA;
 
 /// Room for a small record, which is put together on the stack. (The compiler clears so much without a call.)
 const SMALL_ROOM: usize = 256;
@@ -102,7 +109,7 @@ fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut i
         }
         Framing::Chunked => {
             let chunks = Chunks::new(len)?;
-            if len > chunked::MAX_DATA {
+            if len > MAX_DATA {
                 sys::take_ahead(fd);
             }
             for (header, range) in chunks {
@@ -170,7 +177,7 @@ fn send_record(
         let [head, body, unknown] = message.slices(range.clone());
         let slices = [IoSlice::new(header), head, body, unknown];
         let sent = if header.len() + range.len() <= COPY_MAX {
-            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(buffer, &slices))]))
+            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
         } else {
             sys::send(fd, &slices)
         };
@@ -194,18 +201,20 @@ fn gather<'a>(buffer: &'a mut [u8], slices: &[IoSlice<'_>]) -> &'a [u8] {
     buffer.get(..len).unwrap_or_default()
 }
 
-/// A message as it came, still in the buffer.
-#[derive(Clone, Copy, Debug)]
+/// A message as it came. Its bytes are still in the buffer; the body may be in a block of its own, and is not among
+/// the bytes then.
+#[derive(Debug)]
 pub struct Received<'a> {
     bytes: &'a [u8],
+    body: Option<&'a mut Vec<u8>>,
     limit: usize,
 }
 
 impl<'a> Received<'a> {
     /// The message, if it is not too large. (One in chunks has been measured before it was stored.)
     #[inline]
-    pub fn within_limit(self) -> Result<&'a [u8], Cause> {
-        match self.bytes.len() {
+    pub fn within_limit(&self) -> Result<&'a [u8], Cause> {
+        match self.bytes.len() + self.body.as_ref().map_or(0, |body| body.len()) {
             size if size > self.limit => Err(Cause::TooBig { size: size as u64, limit: self.limit }),
             _ => Ok(self.bytes),
         }
@@ -213,8 +222,14 @@ impl<'a> Received<'a> {
 
     /// The message, however large.
     #[inline]
-    pub fn bytes(self) -> &'a [u8] {
+    pub fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// The body, if it is in a block of its own.
+    #[inline]
+    pub fn take_body(&mut self) -> Option<Vec<u8>> {
+        self.body.take().map(mem::take)
     }
 }
 
@@ -254,24 +269,141 @@ pub fn receive_record<T>(
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
     sys::with_record(|buffer| {
-        let record = sys::receive(fd, buffer, first_buffer)?;
-        let bytes = buffer.get(..record.len).unwrap_or_default();
-        let framing = framing_of(fd, dialect, bytes, record.truncated)?;
-        if record.truncated {
-            return Err(Cause::Truncated { room: buffer.len() });
-        }
         let limit = message.limit();
-        let bytes = match framing {
-            Framing::Datagram => bytes,
-            Framing::Chunked if bytes.is_empty() && message.is_partial() => return Err(Cause::Cut),
-            Framing::Chunked if bytes.is_empty() => return Err(Cause::Closed),
-            Framing::Chunked => match message.push(bytes)? {
-                Progress::Partial => return Ok(None),
-                Progress::Complete(bytes) => bytes,
-            },
+        let whole = match take_record(fd, *dialect, message, first_buffer, buffer)? {
+            Taken::Body(_, fields) => {
+                let bytes = buffer.bytes.get(fields).unwrap_or_default();
+                Message { bytes, body: Some(message.body_mut()) }
+            }
+            Taken::Record(record, in_place) => {
+                let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
+                let framing = framing_of(fd, dialect, bytes, record.truncated)?;
+                if record.truncated {
+                    return Err(Cause::Truncated { room: sys::RECORD_ROOM });
+                }
+                if !in_place {
+                    buffer.last = layout(bytes, framing, message.body());
+                }
+                match framing {
+                    Framing::Datagram => Message { bytes, body: None },
+                    Framing::Chunked if bytes.is_empty() && message.is_partial() => return Err(Cause::Cut),
+                    Framing::Chunked if bytes.is_empty() => return Err(Cause::Closed),
+                    Framing::Chunked => match message.accept(bytes, in_place)? {
+                        Some(whole) => whole,
+                        None => return Ok(None),
+                    },
+                }
+            }
         };
-        decode(Received { bytes, limit }).map(Some)
+        decode(Received { bytes: whole.bytes, body: whole.body, limit }).map(Some)
     })
+}
+
+/// A record that has been received.
+pub(crate) enum Taken {
+    /// It is in the buffer, or if this says so its data is in the message that is being put together, and the rest in
+    /// the buffer where it would be else.
+    Record(Record, bool),
+    /// It is a whole message. Its body is in the block of the one that is being put together, and the fields before that
+    /// lie here in the buffer.
+    Body(Record, Range<usize>),
+}
+
+/// Receives one record, which comes to lie where it is going to stay if that can be told beforehand.
+#[inline(always)]
+pub(crate) fn take_record(
+    fd: RawFd,
+    dialect: Dialect,
+    message: &mut Reassembly,
+    first_buffer: usize,
+    buffer: &mut RecordBuffer,
+) -> Result<Taken, Cause> {
+    if expects_large(dialect, message, buffer) {
+        if let Some(taken) = take_placed(fd, dialect.framing(), message, buffer)? {
+            return Ok(taken);
+        }
+    }
+    sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| Taken::Record(record, false))
+}
+
+/// The next record is a chunk of a message that has begun, or may be as large as the one before.
+#[inline]
+fn expects_large(dialect: Dialect, message: &Reassembly, buffer: &RecordBuffer) -> bool {
+    (message.is_partial() || buffer.last.body > 0) && message.body() > 0 && dialect.get().is_some()
+}
+
+/// Receives a record if it can be told where its parts belong: from the chunks before it, or because it may be like the
+/// last record. If it is not, it is put where all others go.
+#[cold]
+fn take_placed(
+    fd: RawFd,
+    framing: Framing,
+    message: &mut Reassembly,
+    buffer: &mut RecordBuffer,
+) -> Result<Option<Taken>, Cause> {
+    if message.is_partial() {
+        let Some((block, due)) = message.room() else { return Ok(None) };
+        let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, block, due)?;
+        return Ok(Some(Taken::Record(record, true)));
+    }
+    let taken = take_alike(fd, framing, message, buffer);
+    if !matches!(taken, Ok(Some(Taken::Body(..) | Taken::Record(_, true)))) {
+        message.reset();
+    }
+    taken
+}
+
+fn take_alike(
+    fd: RawFd,
+    framing: Framing,
+    message: &mut Reassembly,
+    buffer: &mut RecordBuffer,
+) -> Result<Option<Taken>, Cause> {
+    let (expected, limit, number) = (buffer.last, message.limit(), message.body());
+    let Some(body) = message.block(expected.whole_body) else { return Ok(None) };
+    let record = sys::receive_around(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
+    let fits = record.len == expected.head + expected.body && !record.truncated;
+    let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);
+    let found = head.and_then(|head| body_place(head, record.len, framing, number));
+    Ok(Some(match found.filter(|(_, layout)| *layout == expected) {
+        Some((_, layout)) if layout.body < layout.whole_body => Taken::Record(record, true),
+        Some((fields, _)) => Taken::Body(record, fields),
+        None => {
+            if let Some(to) = buffer.bytes.get_mut(expected.head..).and_then(|rest| rest.get_mut(..body.len())) {
+                to.copy_from_slice(body);
+            }
+            Taken::Record(record, false)
+        }
+    }))
+}
+
+/// The layout of the first record of a message, for the next one that may be like it.
+#[inline(always)]
+pub(crate) fn layout(record: &[u8], framing: Framing, number: u32) -> Layout {
+    if record.len() <= PLACED_MIN || number == 0 {
+        return Layout::default();
+    }
+    let found = body_place(record, record.len(), framing, number).map(|(_, layout)| layout);
+    found.filter(|layout| layout.whole_body <= PLACED_MAX).unwrap_or_default()
+}
+
+/// The fields and the layout of a record of `len` bytes that begins with `head`, if it is the first one of a message that
+/// ends with its body.
+#[cold]
+fn body_place(head: &[u8], len: usize, framing: Framing, number: u32) -> Option<(Range<usize>, Layout)> {
+    let (before, message_len) = match framing {
+        Framing::Datagram => (0, len),
+        Framing::Chunked => {
+            let (header, _) = Header::split(head)?;
+            let total = usize::try_from(header.total).ok()?;
+            let (first, range) = Chunks::new(total).ok()?.next()?;
+            (HEADER_LEN, (header == first && len == HEADER_LEN + range.len()).then_some(total)?)
+        }
+    };
+    let BodyPlace { fields, start } = BodyPlace::find(head.get(before..)?, number, message_len)?;
+    let head = before + start;
+    let layout = Layout { head, body: len.checked_sub(head)?, whole_body: message_len - start };
+    Some((before..before + fields, layout))
 }
 
 /// Receives one message, however many records it takes. When it fails with `message` partial, the next call goes on

@@ -400,6 +400,37 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// Where the body lies in an encoded message, within the first bytes of it that [`Head`] has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyPlace {
+    /// Bytes of the fields before it.
+    pub fields: usize,
+    /// Where its first byte is.
+    pub start: usize,
+}
+
+impl BodyPlace {
+    /// Finds the body in a message of `len` bytes that begins with `beginning`, if the message is as known senders
+    /// write it: some numbers, then the body, which is the field `number` and goes to the end.
+    pub fn find(beginning: &[u8], number: u32, len: usize) -> Option<Self> {
+        let mut fields = Fields::new(beginning);
+        loop {
+            let rest = fields.rest;
+            let before = beginning.len() - rest.len();
+            let (key, value) = rest.split_first()?;
+            if u32::from(*key) == (number << 3) | WireType::LengthDelimited as u32 {
+                let (prefix, end) = delimited(value)?;
+                let start = before + 1 + prefix;
+                return (before + 1 + end == len && start <= HEAD_CAPACITY).then_some(Self { fields: before, start });
+            }
+            let field = fields.field()?;
+            if before > HEAD_CAPACITY || field.wire_type != 0 || !(1..number).contains(&field.number) {
+                return None;
+            }
+        }
+    }
+}
+
 /// The length of the length that `input` begins with, and that of both it and what it announces.
 #[inline]
 fn delimited(input: &[u8]) -> Option<(usize, usize)> {

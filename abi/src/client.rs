@@ -205,16 +205,16 @@ pub(crate) fn receive<A: Abi>(
 ) -> Result<(), Cause> {
     loop {
         let owed = context.flags().owes_replies();
-        let mut partial = context.take_partial();
+        let mut partial = context.take_partial(ResponseRef::LAST_FIELD);
         let limit = context.limits().message;
-        let keep = |message: Received<'_>| {
+        let keep = |mut message: Received<'_>| {
             let Some(reply) = reply else { return Ok(true) };
             let bytes = message.within_limit()?;
             if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
                 return Ok(false);
             }
             // SAFETY: the block holds a response that owns nothing.
-            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, limit) }.map(|()| true)
+            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
         };
         let yielding = || pace::run_yield(context);
         match transport::receive(context.fd(), dialect, &mut partial, A::RECORD, keep, yielding) {

@@ -239,11 +239,11 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// The message being received: a part of it may have come already.
+    /// The message being received, of which a part may have come already; the number of its body's field.
     #[inline(always)]
-    pub(crate) fn take_partial(self) -> Reassembly {
+    pub(crate) fn take_partial(self, body: u32) -> Reassembly {
         let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
-        kept.unwrap_or_else(|| Reassembly::new(self.limits().message))
+        kept.unwrap_or_else(|| Reassembly::with_body(self.limits().message, body))
     }
 
     #[cold]
@@ -306,7 +306,7 @@ impl<A: Abi> Context<A> {
             Ok(2..) => return Ok(()),
             Ok(_) => {}
         }
-        drop(self.take_partial());
+        drop(self.take_partial(0));
         self.rest();
         if self.handler().is_none() {
             side_table::ROUTES.take(self.comm() as usize);

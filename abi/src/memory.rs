@@ -1,13 +1,19 @@
 //! Memory that C owns.
 
 use std::ffi::c_void;
-use std::ptr::NonNull;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
 
 use ::drpc::{Cause, sys};
 
 /// That of the libraries.
 #[global_allocator]
 static MALLOC: sys::Malloc = sys::Malloc;
+
+/// The bytes as a `malloc` block, which they are in already, and which is the caller's now; null when there are none.
+pub(crate) fn give(bytes: Vec<u8>) -> *mut u8 {
+    if bytes.is_empty() { ptr::null_mut() } else { ManuallyDrop::new(bytes).as_mut_ptr() }
+}
 
 /// Gives a block back.
 ///

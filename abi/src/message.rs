@@ -129,16 +129,22 @@ pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
 /// What an unknown field costs beside its bytes: its entry, and a block of its own.
 const UNKNOWN_COST: usize = size_of::<ProtobufCMessageUnknownField>() + 32;
 
-/// Reads an encoded message into a new one that takes no more than `limit` bytes.
+/// Reads an encoded message into a new one that takes no more than `limit` bytes. A `body` that does not stand in the
+/// message becomes its own.
 #[inline(always)]
-pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8], limit: usize) -> Result<*mut M, Cause> {
+pub(crate) fn unpack<M: Message>(
+    heap: Heap,
+    bytes: &[u8],
+    body: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<*mut M, Cause> {
     let message = heap.alloc(size_of::<M>()).cast::<M>();
     if message.is_null() {
         return Err(Cause::NoMemory);
     }
     // SAFETY: the block is new, of the right size, and from `heap`.
     unsafe {
-        match fill(message, heap, bytes, limit) {
+        match fill(message, heap, bytes, body, limit) {
             Ok(()) => Ok(message),
             Err(cause) => {
                 heap.free(message.cast());
@@ -151,18 +157,28 @@ pub(crate) fn unpack<M: Message>(heap: Heap, bytes: &[u8], limit: usize) -> Resu
 /// Writes an encoded message over `message`; on an error it is left as it was.
 ///
 /// # Safety
-/// `message` is valid for writing, and owns nothing that would have to be freed.
+/// `message` is valid for writing, and owns nothing that would have to be freed. A block of its own for the body is for
+/// messages from malloc.
 #[inline(always)]
-pub(crate) unsafe fn fill<M: Message>(message: *mut M, heap: Heap, bytes: &[u8], limit: usize) -> Result<(), Cause> {
+pub(crate) unsafe fn fill<M: Message>(
+    message: *mut M,
+    heap: Heap,
+    bytes: &[u8],
+    own_body: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<(), Cause> {
     let (filled, body, unknown) = M::decode(bytes)?;
     let mut base = empty_base(M::descriptor());
     if unknown > 0 {
         copy_unknown::<M>(&mut base, unknown, heap, bytes, limit)?;
     }
-    let body = copy(heap, body).inspect_err(|_| {
-        // SAFETY: made above from the same heap, and not handed out.
-        unsafe { free_unknown(&mut base, heap) };
-    })?;
+    let body = match own_body {
+        Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::give(body) },
+        None => copy(heap, body).inspect_err(|_| {
+            // SAFETY: made above from the same heap, and not handed out.
+            unsafe { free_unknown(&mut base, heap) };
+        })?,
+    };
     // SAFETY: the caller's promise; every message begins with a ProtobufCMessage.
     unsafe {
         message.write(filled);

@@ -149,11 +149,12 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
 fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
-    let mut partial = session.take_partial();
+    let mut partial = session.take_partial(CallRef::LAST_FIELD);
     let mut sequence = NO_SEQUENCE;
     let limit = session.limits().message;
-    let unpack = |message: Received<'_>| {
-        let call = message.within_limit().and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, limit));
+    let unpack = |mut message: Received<'_>| {
+        let (bytes, body) = (message.within_limit(), message.take_body());
+        let call = bytes.and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, body, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(NO_SEQUENCE, |call| call.sequence))
     };
     let known = session.dialect();

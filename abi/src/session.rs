@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 
 use ::drpc::transport::{self, Received};
-use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
 
 use crate::client::socket_path;
@@ -105,10 +105,11 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         // SAFETY: the caller's promise.
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
-        let mut partial = session.take_partial();
+        let mut partial = session.take_partial(CallRef::LAST_FIELD);
         let limit = session.limits().message;
-        let unpack =
-            |message: Received<'_>| message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, limit);
+        let unpack = |mut message: Received<'_>| {
+            message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, message.take_body(), limit)
+        };
         let yielding = || pace::run_yield(session);
         let known = session.dialect();
         let mut dialect = known;

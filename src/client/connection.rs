@@ -129,7 +129,7 @@ impl Connection {
             server,
             limits: *limits,
             outbox: Outbox::default(),
-            message: Reassembly::new(limits.message),
+            message: Reassembly::with_body(limits.message, ResponseRef::LAST_FIELD),
             has_answered: false,
         })
     }
@@ -239,8 +239,11 @@ impl Connection {
     }
 }
 
-fn decode(message: Received<'_>) -> Result<Reply, Cause> {
+fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
     let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
+    if let Some(body) = message.take_body() {
+        return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body })));
+    }
     let mut copy = Vec::new();
     let stored = copy.try_reserve_exact(body.len()).map_err(|_| Cause::NoMemory).map(|()| {
         copy.extend_from_slice(body);

@@ -14,6 +14,8 @@
 use std::ops::Range;
 
 use crate::error::{Cause, HeaderFault};
+use crate::sys;
+use crate::wire::BodyPlace;
 
 /// Size of a chunk's header.
 pub const HEADER_LEN: usize = 24;
@@ -26,6 +28,12 @@ pub const MAX_DATA: usize = MAX_RECORD - HEADER_LEN;
 
 /// Room made at first for a message of several chunks; doubled while data keeps arriving.
 const FIRST_ROOM: usize = 2 * MAX_DATA;
+
+/// Room is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
+const TRUSTED_PART: usize = 64;
+
+/// For bodies from this size on `malloc` has fresh memory each time.
+const FRESH: usize = 32 << 20;
 
 /// The header of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +150,12 @@ pub struct Reassembly {
     next: u32,
     data: Vec<u8>,
     lost: bool,
+    /// Number of the field that gets a block of its own; 0: none.
+    body: u32,
+    /// What comes before the body, if `data` is the body.
+    head: Vec<u8>,
+    /// How much of that are the fields before it.
+    fields: usize,
 }
 
 /// What a chunk made of the message.
@@ -153,11 +167,28 @@ pub enum Progress<'a> {
     Complete(&'a [u8]),
 }
 
+/// A complete message.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// The message, without its body if that is in a block of its own.
+    pub bytes: &'a [u8],
+    /// The body.
+    pub body: Option<&'a mut Vec<u8>>,
+}
+
 impl Reassembly {
     /// Waits for the first chunk of a message of at most `limit` bytes.
     #[inline]
     pub fn new(limit: usize) -> Self {
-        Self { limit, total: 0, count: 0, next: 0, data: Vec::new(), lost: false }
+        Self::with_body(limit, 0)
+    }
+
+    /// The same, and puts bodies, which are the field `number`, into blocks of their own where they come in several
+    /// chunks.
+    #[inline]
+    pub fn with_body(limit: usize, number: u32) -> Self {
+        let (data, head) = (Vec::new(), Vec::new());
+        Self { limit, total: 0, count: 0, next: 0, data, lost: false, body: number, head, fields: 0 }
     }
 
     /// The largest message accepted.
@@ -166,38 +197,89 @@ impl Reassembly {
         self.limit
     }
 
+    /// Number of the field that gets a block of its own; 0: none.
+    #[inline]
+    pub fn body(&self) -> u32 {
+        self.body
+    }
+
+    /// The [block](Reassembly::block).
+    pub fn body_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.data
+    }
+
     /// A message has begun and is not complete.
     #[inline]
     pub fn is_partial(&self) -> bool {
         self.next != 0
     }
 
-    /// Memory held, in bytes.
+    /// Memory held, in bytes. Of the room for a body it counts as much as there would be if it were doubled, as the rest
+    /// is no memory yet.
     pub fn held(&self) -> usize {
-        self.data.capacity()
+        match self.head.is_empty() {
+            true => self.data.capacity(),
+            false => self.data.capacity().min(FIRST_ROOM.max(2 * self.data.len())),
+        }
     }
 
-    /// What has come of a message begun.
+    /// What has come of a message begun, but not of a body in a block of its own.
     pub fn partial(&self) -> &[u8] {
-        if self.is_partial() { &self.data } else { &[] }
+        match (self.is_partial(), self.head.is_empty()) {
+            (false, _) => &[],
+            (true, false) => &self.head,
+            (true, true) => &self.data,
+        }
     }
 
     /// Forgets a message begun.
     #[inline]
     pub fn reset(&mut self) {
-        *self = Self::new(self.limit);
+        *self = Self::with_body(self.limit, self.body);
+    }
+
+    /// Where the data of the next chunk belongs: behind the content of a block that has room for it, and how much it is.
+    /// None when the chunk is to be received elsewhere.
+    pub fn room(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        if self.head.is_empty() || !self.is_partial() {
+            return None;
+        }
+        let done = self.next as usize * MAX_DATA;
+        let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
+        // A record that was none of the message may have left something there.
+        self.data.truncate(done.checked_sub(self.head.len())?);
+        if self.make_room(due).is_err() {
+            self.lose();
+            return None;
+        }
+        Some((&mut self.data, due))
+    }
+
+    /// An empty block for the body of a message that is expected in one record, if there is memory for it and nothing has
+    /// begun.
+    pub fn block(&mut self, size: usize) -> Option<&mut Vec<u8>> {
+        self.data.clear();
+        self.data.try_reserve_exact(size).ok()?;
+        Some(&mut self.data)
     }
 
     /// Takes the next record. After an error, as after a complete message, the next record begins a new one.
     #[inline]
     pub fn push<'a>(&'a mut self, record: &'a [u8]) -> Result<Progress<'a>, Cause> {
+        Ok(self.accept(record, false)?.map_or(Progress::Partial, |message| Progress::Complete(message.bytes)))
+    }
+
+    /// The same, for a record whose data may be [in place](Reassembly::room). `None` when there is more to come.
+    #[inline(always)]
+    pub fn accept<'a>(&'a mut self, record: &'a [u8], in_place: bool) -> Result<Option<Message<'a>>, Cause> {
         match Header::only_data(record) {
-            Some(data) if !self.is_partial() && data.len() <= self.limit => Ok(Progress::Complete(data)),
-            _ => self.push_checked(record),
+            Some(bytes) if !self.is_partial() && bytes.len() <= self.limit => Ok(Some(Message { bytes, body: None })),
+            _ => self.accept_checked(record, in_place),
         }
     }
 
-    fn push_checked<'a>(&'a mut self, record: &'a [u8]) -> Result<Progress<'a>, Cause> {
+    #[cold]
+    fn accept_checked<'a>(&'a mut self, record: &'a [u8], in_place: bool) -> Result<Option<Message<'a>>, Cause> {
         let (header, data) = match self.check(record) {
             Ok(checked) => checked,
             Err(cause) => {
@@ -206,9 +288,9 @@ impl Reassembly {
             }
         };
         if header.count == 1 {
-            return Ok(Progress::Complete(data));
+            return Ok(Some(Message { bytes: data, body: None }));
         }
-        self.store(header, data)
+        self.store(header, data, in_place)
     }
 
     /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
@@ -255,27 +337,57 @@ impl Reassembly {
         }
     }
 
-    fn store(&mut self, header: Header, data: &[u8]) -> Result<Progress<'_>, Cause> {
+    /// Adds the data of the chunk that is next, if it is not in place.
+    fn store(&mut self, header: Header, mut data: &[u8], in_place: bool) -> Result<Option<Message<'_>>, Cause> {
         if self.next == 0 {
             self.total = header.total;
             self.count = header.count;
-            self.data.clear();
+            if !in_place {
+                self.data.clear();
+            }
+            data = self.split_head(data).unwrap_or(data);
         }
-        if !self.lost && self.make_room(data.len()).is_ok() {
+        if in_place {
+            data = &[];
+        }
+        // A body in place is of no use without what comes before it.
+        let known = !in_place || !self.head.is_empty();
+        if !self.lost && known && self.make_room(data.len()).is_ok() {
             self.data.extend_from_slice(data);
         } else {
-            self.lost = true;
-            self.data = Vec::new();
+            self.lose();
         }
         self.next += 1;
         if self.next < self.count {
-            return Ok(Progress::Partial);
+            return Ok(None);
         }
         self.next = 0;
         if std::mem::take(&mut self.lost) {
             return Err(Cause::NoMemory);
         }
-        Ok(Progress::Complete(&self.data))
+        Ok(Some(match self.head.get(..self.fields) {
+            Some(bytes) if !self.head.is_empty() => Message { bytes, body: Some(&mut self.data) },
+            _ => Message { bytes: &self.data, body: None },
+        }))
+    }
+
+    /// Keeps what comes before the body in the data of the first chunk, if the body is to have a block of its own, and
+    /// returns the rest.
+    fn split_head<'a>(&mut self, data: &'a [u8]) -> Option<&'a [u8]> {
+        self.head.clear();
+        let BodyPlace { fields, start } = BodyPlace::find(data, self.body, self.total as usize)?;
+        let (head, body) = data.split_at_checked(start)?;
+        self.head.try_reserve_exact(start).ok()?;
+        self.head.extend_from_slice(head);
+        self.fields = fields;
+        Some(body)
+    }
+
+    /// The message does not fit into memory.
+    fn lose(&mut self) {
+        self.lost = true;
+        self.data = Vec::new();
+        self.head.clear();
     }
 
     fn make_room(&mut self, more: usize) -> Result<(), Cause> {
@@ -283,9 +395,15 @@ impl Reassembly {
         if needed <= self.data.capacity() {
             return Ok(());
         }
-        let doubled = FIRST_ROOM.max(2 * self.data.capacity()).min(self.total as usize);
-        let more = doubled.max(needed) - self.data.len();
-        self.data.try_reserve_exact(more).map_err(|_| Cause::NoMemory)
+        let whole = self.total as usize - self.head.len();
+        let arrived = self.data.len().max(more);
+        let all = !self.head.is_empty() && whole / TRUSTED_PART <= arrived;
+        let room = if all { whole } else { FIRST_ROOM.max(2 * self.data.capacity()).min(whole) };
+        self.data.try_reserve_exact(room.max(needed) - self.data.len()).map_err(|_| Cause::NoMemory)?;
+        if all && whole >= FRESH {
+            sys::expect_much(&mut self.data);
+        }
+        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
 //! What one record that a client sent amounts to.
 
+use std::mem;
 use std::os::fd::RawFd;
 
 use crate::error::Cause;
 use crate::framing::Framing;
-use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Progress, Reassembly};
+use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Message, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::message::Call;
 use crate::sys;
-use crate::transport;
+use crate::transport::{self, Taken};
 use crate::wire::CallRef;
 
 /// What there was to read.
@@ -44,15 +45,27 @@ pub(super) enum Incoming {
 /// speaks.
 pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly) -> (Incoming, usize) {
     let received = sys::with_record(|buffer| {
-        let record = sys::receive(fd, buffer, MAX_RECORD)?;
-        let bytes = buffer.get(..record.len).unwrap_or_default();
-        Ok(match transport::framing_of(fd, dialect, bytes, record.truncated)? {
+        let (record, in_place) = match transport::take_record(fd, *dialect, message, MAX_RECORD, buffer)? {
+            Taken::Record(record, in_place) => (record, in_place),
+            Taken::Body(record, fields) => {
+                let header = fields.start;
+                let bytes = buffer.bytes.get(fields).unwrap_or_default();
+                let body = Some(mem::take(message.body_mut()));
+                return Ok((whole(bytes, body), record.len.saturating_sub(header)));
+            }
+        };
+        let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
+        let framing = transport::framing_of(fd, dialect, bytes, record.truncated)?;
+        if !in_place {
+            buffer.last = transport::layout(bytes, framing, message.body());
+        }
+        Ok(match framing {
             Framing::Datagram if record.truncated => {
-                (Incoming::Unparsable(Cause::Truncated { room: buffer.len() }), record.len)
+                (Incoming::Unparsable(Cause::Truncated { room: sys::RECORD_ROOM }), record.len)
             }
             Framing::Datagram => (datagram(bytes, message.limit()), record.len),
             Framing::Chunked if bytes.is_empty() => (Incoming::End, 0),
-            Framing::Chunked => (chunk(bytes, message), record.len.saturating_sub(HEADER_LEN)),
+            Framing::Chunked => (chunk(bytes, in_place, message), record.len.saturating_sub(HEADER_LEN)),
         })
     });
     match received {
@@ -69,16 +82,16 @@ fn datagram(bytes: &[u8], limit: usize) -> Incoming {
             let cause = Cause::TooBig { size: size as u64, limit };
             Incoming::Refused { sequence: CallRef::sequence_in(bytes), cause }
         }
-        _ => whole(bytes),
+        _ => whole(bytes, None),
     }
 }
 
-fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
+fn chunk(record: &[u8], in_place: bool, message: &mut Reassembly) -> Incoming {
     let first = !message.is_partial();
-    match message.push(record) {
-        Ok(Progress::Partial) => Incoming::Part,
-        Ok(Progress::Complete(bytes)) => {
-            let call = whole(bytes);
+    match message.accept(record, in_place) {
+        Ok(None) => Incoming::Part,
+        Ok(Some(Message { bytes, body })) => {
+            let call = whole(bytes, body.map(mem::take));
             // Whatever memory a large call took.
             message.reset();
             call
@@ -92,9 +105,10 @@ fn chunk(record: &[u8], message: &mut Reassembly) -> Incoming {
     }
 }
 
-fn whole(bytes: &[u8]) -> Incoming {
+/// A whole message, of which the body may be in a block of its own.
+fn whole(bytes: &[u8], body: Option<Vec<u8>>) -> Incoming {
     let Ok(call) = CallRef::decode(bytes) else { return Incoming::Unparsable(Cause::Malformed) };
-    match call.try_to_owned() {
+    match body.map_or_else(|| call.try_to_owned(), |body| Ok(call.with_body(body))) {
         Ok(call) => Incoming::Call(call),
         Err(cause) => Incoming::Refused { sequence: Some(call.sequence), cause },
     }

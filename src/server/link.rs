@@ -16,6 +16,7 @@ use crate::request::Answers;
 use crate::session::Session;
 use crate::sync::{Arc, Mutex, Weak, lock};
 use crate::sys::{Interest, Watch};
+use crate::wire::CallRef;
 use crate::wire::ResponseRef;
 
 /// A session, and what is going on there. Whoever changes the state settles, before the lock is given up, what is to
@@ -66,7 +67,7 @@ impl Link {
         let state = State {
             lane: Lane::new(refused),
             dialect: hub.dialect,
-            message: Reassembly::new(hub.limits.message),
+            message: Reassembly::with_body(hub.limits.message, CallRef::LAST_FIELD),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,

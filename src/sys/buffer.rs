@@ -31,7 +31,30 @@ const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 struct Block {
     taken: AtomicBool,
     text: UnsafeCell<[u8; TEXT_ROOM]>,
-    record: UnsafeCell<[u8; RECORD_ROOM]>,
+    record: UnsafeCell<RecordBuffer>,
+}
+
+/// What a thread receives records with. Any bytes are a valid value.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RecordBuffer {
+    /// How the last large message was laid out, as the next one may be like it.
+    pub last: Layout,
+    /// Room for a record. Its content is whatever the last one left there.
+    pub bytes: [u8; RECORD_ROOM],
+}
+
+/// The layout of the first record of a large message: `head` bytes, then `body` bytes of the message's body, to the end.
+/// No body: it was none such.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes before the body.
+    pub head: usize,
+    /// Bytes of the body in the record.
+    pub body: usize,
+    /// Bytes of the body in the message.
+    pub whole_body: usize,
 }
 
 impl Block {
@@ -119,12 +142,12 @@ pub fn have_record() -> Result<(), Cause> {
     block().map(drop).ok_or(NO_BUFFER)
 }
 
-/// Lends the thread's record buffer. Its content is whatever the last record left there.
+/// Lends the thread's record buffer.
 ///
 /// It must not be held while control is with the caller's code: that code may come back here, and would be served
 /// from a mapping of its own, or may go on in another thread.
 #[inline(always)]
-pub fn with_record<T>(work: impl FnOnce(&mut [u8]) -> Result<T, Cause>) -> Result<T, Cause> {
+pub fn with_record<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let block = unsafe { block.as_ref() };
@@ -145,7 +168,7 @@ impl Mapped {
         map().map(Self).ok_or(NO_BUFFER)
     }
 
-    fn record(&self) -> &UnsafeCell<[u8; RECORD_ROOM]> {
+    fn record(&self) -> &UnsafeCell<RecordBuffer> {
         // SAFETY: the mapping is valid, zeroed, and lives as long as this.
         unsafe { &self.0.as_ref().record }
     }

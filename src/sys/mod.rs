@@ -11,6 +11,7 @@ mod epoll;
 mod errno;
 mod file;
 mod fork;
+mod heap;
 mod inherited;
 mod malloc;
 mod poll;
@@ -21,16 +22,17 @@ mod thread;
 mod wake;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
-pub use buffer::{RECORD_ROOM, TEXT_ROOM, have_record, with_record, with_text};
+pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
 pub use fork::fork_generation;
+pub use heap::expect_much;
 pub use inherited::adopt_listener;
 pub use malloc::Malloc;
 pub use poll::{PollFd, ms_until, poll, send_timeout, spin_until_readable, wait_writable, whole_ms};
-pub use record::{Peeked, Record, end_receiving, peek, receive, send, shut_down};
+pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, shut_down};
 pub use socket::{
     accept, close, connect, copy_patience, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
     set_timeout, take_ahead,

@@ -57,13 +57,54 @@ pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
 /// that no peer of this release should send.
 #[inline(always)]
 pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
-    let room = buffer.len();
-    let (first, rest) = buffer.split_at_mut(first.min(room));
-    let mut parts = [first, rest].map(|part| libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: part.len() });
+    let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
+    // SAFETY: the parts describe the two halves of `buffer`, which is borrowed exclusively.
+    unsafe { receive_parts(fd, &mut [first, rest].map(|part| part_at(part.as_mut_ptr(), part.len()))) }
+}
+
+/// Receives one record, of which `due` bytes from `before` on go behind the content of `block`, as far as it has room.
+/// Everything else goes to where it would be in `buffer` if the whole record went there.
+pub fn receive_around(
+    fd: RawFd,
+    buffer: &mut [u8],
+    before: usize,
+    block: &mut Vec<u8>,
+    due: usize,
+) -> Result<Record, Cause> {
+    let room = block.spare_capacity_mut();
+    let due = due.min(room.len());
+    let (head, rest) = buffer.split_at_mut(before.min(buffer.len()));
+    let behind = rest.get_mut(due..).unwrap_or_default();
+    let before = head.len();
+    let mut parts = [
+        part_at(head.as_mut_ptr(), before),
+        part_at(room.as_mut_ptr().cast(), due),
+        part_at(behind.as_mut_ptr(), behind.len()),
+    ];
+    // SAFETY: the parts describe pieces of `buffer` and the room of `block`, which are borrowed exclusively.
+    let record = unsafe { receive_parts(fd, &mut parts) }?;
+    let filled = block.len() + record.len.saturating_sub(before).min(due);
+    // SAFETY: so many bytes are in the block now, and no more than it has room for.
+    unsafe { block.set_len(filled) };
+    Ok(record)
+}
+
+#[inline]
+fn part_at(at: *mut u8, len: usize) -> libc::iovec {
+    libc::iovec { iov_base: at.cast(), iov_len: len }
+}
+
+/// Receives one record.
+///
+/// # Safety
+/// The parts describe memory that is valid for writing.
+#[inline(always)]
+unsafe fn receive_parts(fd: RawFd, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
+    let room = parts.iter().map(|part| part.iov_len).sum();
     let mut message = header();
     message.msg_iov = parts.as_mut_ptr();
     message.msg_iovlen = parts.len() as _;
-    // SAFETY: recvmsg writes to `message` and to the two halves of `buffer`, which is borrowed exclusively.
+    // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
     let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd, &mut message, 0) })?;
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
