@@ -281,7 +281,7 @@ pub fn receive_record<T>(
                 if record.truncated {
                     return Err(Cause::Truncated { room: sys::RECORD_ROOM });
                 }
-                if !in_place {
+                if !in_place && (bytes.len() > PLACED_MIN || buffer.last.body > 0) {
                     buffer.last = layout(bytes, framing, message.body());
                 }
                 match framing {
