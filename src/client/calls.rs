@@ -1,11 +1,13 @@
 //! The calls of a client, free of I/O: whose turn it is, which reply answers which call, and what becomes of each when
 //! the connection is lost.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
+use super::line::Line;
 use super::out::{Out, Whose};
+use super::table::Table;
 use crate::error::{Cause, Phase};
 use crate::message::Response;
 use crate::sync::ThreadId;
@@ -17,12 +19,12 @@ use crate::sync::ThreadId;
 /// ticket stays the same, so that it is first in line then.
 pub(super) struct Calls {
     pipelining: bool,
-    entries: BTreeMap<Ticket, Entry>,
+    entries: Table<Entry>,
     last: Ticket,
     /// Calls and locks that wait for their turn.
-    line: BTreeSet<Ticket>,
+    line: Line<Ticket>,
     /// Who waits for nothing but a connection.
-    connecting: BTreeSet<Ticket>,
+    connecting: Line<Ticket>,
     /// Calls that have their turn and of which nothing has been sent.
     granted: usize,
     /// Calls that are being sent or have been.
@@ -30,9 +32,9 @@ pub(super) struct Calls {
     /// Who holds the lock.
     holder: Option<ThreadId>,
     /// When submitted calls are over.
-    deadlines: BTreeSet<(Instant, Ticket)>,
+    deadlines: Line<(Instant, Ticket)>,
     /// Submitted calls that have ended, whose completions are to be run.
-    completions: VecDeque<(Submission, Outcome)>,
+    completions: VecDeque<Ticket>,
     /// Blocked callers to be woken.
     woken: Vec<Ticket>,
 }
@@ -41,14 +43,14 @@ impl Calls {
     pub(super) fn new(pipelining: bool) -> Self {
         Self {
             pipelining,
-            entries: BTreeMap::new(),
+            entries: Table::new(),
             last: 0,
-            line: BTreeSet::new(),
-            connecting: BTreeSet::new(),
+            line: Line::new(),
+            connecting: Line::new(),
             granted: 0,
             out: Out::new(),
             holder: None,
-            deadlines: BTreeSet::new(),
+            deadlines: Line::new(),
             completions: VecDeque::new(),
             woken: Vec::new(),
         }
@@ -57,6 +59,9 @@ impl Calls {
     /// Puts somebody in line who may be tried again so many times.
     pub(super) fn add(&mut self, wish: Wish, tries: u32, owner: Owner) -> Ticket {
         self.last += 1;
+        while !self.entries.is_free(self.last) {
+            self.last += 1;
+        }
         let ticket = self.last;
         if let Owner::Submitted(Submission { end: Some(end), .. }) = &owner {
             self.deadlines.insert((*end, ticket));
@@ -65,12 +70,12 @@ impl Calls {
             Wish::Connection { .. } => self.connecting.insert(ticket),
             Wish::Call { .. } | Wish::Lock(_) => self.line.insert(ticket),
         };
-        self.entries.insert(ticket, Entry::new(wish, tries, owner));
+        self.entries.put(ticket, Entry::new(wish, tries, owner));
         ticket
     }
 
     pub(super) fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        self.entries.get_mut(&ticket)
+        self.entries.get_mut(ticket)
     }
 
     /// The calling thread holds the lock.
@@ -85,7 +90,7 @@ impl Calls {
 
     /// Who is next, if it is somebody's turn.
     pub(super) fn next(&self) -> Option<(Ticket, Wish)> {
-        let mut line = self.line.iter().filter_map(|ticket| Some((*ticket, self.entries.get(ticket)?)));
+        let mut line = self.line.iter().filter_map(|ticket| Some((ticket, self.entries.get(ticket)?)));
         let (ticket, entry) = match self.holder {
             None => line.next()?,
             Some(holder) => line.find(|(_, entry)| entry.by == holder)?,
@@ -111,8 +116,8 @@ impl Calls {
 
     /// It is a call's turn to be sent.
     pub(super) fn grant(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(&ticket) {
-            self.line.remove(&ticket);
+        if let Some(entry) = self.entries.get_mut(ticket) {
+            self.line.remove(ticket);
             entry.stage = Stage::Granted;
             self.granted += 1;
             self.woken.push(ticket);
@@ -128,7 +133,7 @@ impl Calls {
     /// It is being sent now, under this sequence.
     pub(super) fn begin(&mut self, ticket: Ticket) -> i32 {
         let sequence = self.out.number(ticket);
-        if let Some(entry) = self.entries.get_mut(&ticket) {
+        if let Some(entry) = self.entries.get_mut(ticket) {
             entry.stage = Stage::Sending(sequence);
             self.granted -= 1;
         }
@@ -137,7 +142,7 @@ impl Calls {
 
     /// The probe is sent in its place.
     pub(super) fn probe(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) {
             if let Stage::Sending(sequence) = *stage {
                 *stage = Stage::Probing(self.out.probe(sequence));
             }
@@ -146,7 +151,7 @@ impl Calls {
 
     /// It has been sent to its end.
     pub(super) fn sent(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) {
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) {
             if let Stage::Sending(sequence) = *stage {
                 *stage = Stage::Sent(sequence);
             }
@@ -155,7 +160,7 @@ impl Calls {
 
     /// It had its turn, but cannot be sent now.
     pub(super) fn step_back(&mut self, ticket: Ticket) {
-        if self.entries.contains_key(&ticket) {
+        if self.entries.get(ticket).is_some() {
             self.granted -= 1;
             self.line_up(ticket);
         }
@@ -181,7 +186,7 @@ impl Calls {
     /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
     pub(super) fn rejected(&mut self) {
         for ticket in self.out.lost() {
-            let Some(entry) = self.entries.get_mut(&ticket) else { continue };
+            let Some(entry) = self.entries.get_mut(ticket) else { continue };
             if !std::mem::replace(&mut entry.rejected, true) || entry.use_try() {
                 self.line_up(ticket);
             } else {
@@ -212,7 +217,7 @@ impl Calls {
     /// to come.
     fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
         match whose {
-            Whose::Call(ticket) => match self.entries.get(&ticket) {
+            Whose::Call(ticket) => match self.entries.get(ticket) {
                 // Whatever the answer says, it has come, and now the call itself can be sent.
                 Some(Entry { stage: Stage::Probing(sequence), .. }) => {
                     self.out.remove(*sequence);
@@ -232,7 +237,7 @@ impl Calls {
     /// Gives up on somebody. A call that is out leaves a reply behind that is still to come, unless it was `withdrawn`
     /// before anything of it had been sent.
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
-        let Some(entry) = self.entries.get(&ticket) else { return };
+        let Some(entry) = self.entries.get(ticket) else { return };
         if matches!(entry.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
             self.out.owe();
         }
@@ -250,7 +255,7 @@ impl Calls {
 
     /// The connection took less than the whole of a call, so that no reply on it is for this one.
     pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
-        let Some(Entry { stage, .. }) = self.entries.get_mut(&ticket) else { return };
+        let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) else { return };
         if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {
             *stage = Stage::Sending(sequence);
             self.out.remove(sequence);
@@ -259,7 +264,7 @@ impl Calls {
     }
 
     fn lost_one(&mut self, ticket: Ticket, cause: Cause) {
-        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        let Some(entry) = self.entries.get_mut(ticket) else { return };
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
         let again = match entry.stage {
             Stage::Sending(_) => true,
@@ -282,7 +287,7 @@ impl Calls {
 
     /// It waits for its turn once more.
     fn line_up(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(&ticket) {
+        if let Some(entry) = self.entries.get_mut(ticket) {
             entry.stage = Stage::Waiting;
             self.line.insert(ticket);
         }
@@ -290,15 +295,17 @@ impl Calls {
 
     /// There is a connection.
     pub(super) fn connected(&mut self) {
-        let connecting = std::mem::take(&mut self.connecting);
-        connecting.iter().for_each(|ticket| self.end(*ticket, Ok(Response::default())));
+        while let Some(ticket) = self.connecting.first() {
+            self.end(ticket, Ok(Response::default()));
+        }
     }
 
     /// There is none for this reason. Whoever cannot wait any longer fails.
     pub(super) fn unreachable(&mut self, cause: Cause) {
-        let waiting: Vec<Ticket> = self.line.union(&self.connecting).copied().collect();
+        let mut waiting: Vec<Ticket> = self.line.iter().chain(self.connecting.iter()).collect();
+        waiting.sort_unstable();
         for ticket in waiting {
-            let failed = self.entries.get_mut(&ticket).is_some_and(|entry| !entry.can_wait_out(cause));
+            let failed = self.entries.get_mut(ticket).is_some_and(|entry| !entry.can_wait_out(cause));
             if failed {
                 self.end(ticket, Err((Phase::Connect, cause)));
             }
@@ -308,43 +315,45 @@ impl Calls {
     /// The client has been closed: every call fails.
     pub(super) fn close(&mut self) {
         let calls = self.entries.iter().filter(|(_, entry)| entry.needs_connection());
-        let calls: Vec<Ticket> = calls.map(|(ticket, _)| *ticket).collect();
+        let mut calls: Vec<Ticket> = calls.map(|(ticket, _)| ticket).collect();
+        calls.sort_unstable();
         calls.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Call, Cause::NotConnected))));
         self.out.lost();
     }
 
     /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
     pub(super) fn end(&mut self, ticket: Ticket, outcome: Outcome) {
-        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        let Some(entry) = self.entries.get_mut(ticket) else { return };
         match std::mem::replace(&mut entry.stage, Stage::Waiting) {
             ended @ Stage::Ended(_) => {
                 entry.stage = ended;
                 return;
             }
-            Stage::Waiting => drop((self.line.remove(&ticket), self.connecting.remove(&ticket))),
+            Stage::Waiting => {
+                self.line.remove(ticket);
+                self.connecting.remove(ticket);
+            }
             Stage::Granted => self.granted -= 1,
             Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
         }
+        entry.stage = Stage::Ended(outcome);
         match &entry.owner {
-            Owner::Blocked => {
-                entry.stage = Stage::Ended(outcome);
-                self.woken.push(ticket);
-            }
+            Owner::Blocked => self.woken.push(ticket),
             Owner::Submitted(Submission { end, .. }) => {
-                if let Some(end) = end {
-                    self.deadlines.remove(&(*end, ticket));
+                if let Some(end) = *end {
+                    self.deadlines.remove((end, ticket));
                 }
-                if let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.entries.remove(&ticket) {
-                    self.completions.push_back((submission, outcome));
-                }
+                self.completions.push_back(ticket);
             }
         }
     }
 
-    /// What came of it, if it has ended; it is forgotten then.
+    /// What came of the wish of a blocked caller, if it has ended; it is forgotten then.
     pub(super) fn take(&mut self, ticket: Ticket) -> Option<Outcome> {
-        let Stage::Ended(_) = self.entries.get(&ticket)?.stage else { return None };
-        match self.entries.remove(&ticket)?.stage {
+        let Entry { stage: Stage::Ended(_), owner: Owner::Blocked, .. } = self.entries.get(ticket)? else {
+            return None;
+        };
+        match self.entries.remove(ticket)?.stage {
             Stage::Ended(outcome) => Some(outcome),
             _ => None,
         }
@@ -362,7 +371,7 @@ impl Calls {
 
     /// When the first submitted call is over.
     pub(super) fn first_deadline(&self) -> Option<(Instant, Ticket)> {
-        self.deadlines.first().copied()
+        self.deadlines.first()
     }
 
     /// Completions are to be run.
@@ -372,6 +381,12 @@ impl Calls {
 
     /// Takes the next completion that is to be run.
     pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
-        self.completions.pop_front()
+        let ticket = self.completions.pop_front()?;
+        match self.entries.remove(ticket)? {
+            Entry { owner: Owner::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
+                Some((submission, outcome))
+            }
+            _ => None,
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
-use crate::sync::{Arc, ThreadId};
+use crate::sync::{Arc, ThreadId, lock};
 use crate::sys::{self, BlockedSignals};
 
 /// A thread dispatches, until this is dropped.
@@ -36,12 +36,11 @@ impl Shared {
         let event = events.wait(timeout.map_or(-1, sys::whole_ms));
         let event = event.map_err(|cause| self.error((Phase::Progress, cause)))?;
         let _dispatching = Dispatching::new(self);
-        let now = Instant::now();
         let ended = self.with(|state| {
             if let Some(event) = event {
-                events.handle(event, state, now);
+                events.handle(event, state);
             }
-            state.advance(now);
+            state.advance();
             state.calls.completions()
         });
         // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
@@ -50,7 +49,9 @@ impl Shared {
 
     /// Runs a completion, if one is to be run.
     pub(super) fn complete_one(&self) -> bool {
-        let Some((submission, outcome)) = self.with(|state| state.calls.next_completion()) else { return false };
+        // Nothing follows from its being taken out.
+        let next = lock(&self.state).calls.next_completion();
+        let Some((submission, outcome)) = next else { return false };
         (submission.done)(outcome.map_err(|failure| self.error(failure)));
         true
     }

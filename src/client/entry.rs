@@ -6,6 +6,7 @@ use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
 use crate::sync::ThreadId;
+use crate::wire::{CallRef, HEAD_CAPACITY};
 
 /// The place in line, which no other call of the client has, or has had.
 pub(super) type Ticket = u64;
@@ -66,6 +67,19 @@ pub(super) struct Submission {
     pub(super) end: Option<Instant>,
     pub(super) hook: Option<CancelHook>,
     pub(super) done: Completion,
+}
+
+impl Submission {
+    /// The length of the message, if it is over a limit. With the shortest sequence: one that is too large with its own
+    /// only is told so later.
+    pub(super) fn size_over(&self, limit: usize) -> Option<usize> {
+        if self.body.len().saturating_add(HEAD_CAPACITY) <= limit {
+            return None;
+        }
+        let Self { module, method, body, .. } = self;
+        let size = CallRef { module: *module, method: *method, sequence: 1, body }.encode(&[]).len();
+        (size > limit).then_some(size)
+    }
 }
 
 /// One call, or somebody else who waits for the connection.

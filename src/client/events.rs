@@ -56,14 +56,14 @@ impl Events {
     }
 
     /// Does what an event asks for.
-    pub(super) fn handle(&self, event: Event, state: &mut State, now: Instant) {
+    pub(super) fn handle(&self, event: Event, state: &mut State) {
         match event.token {
             SOCKET => {
                 if event.writable {
-                    state.flush(now);
+                    state.flush();
                 }
                 if event.readable {
-                    state.receive(now);
+                    state.receive();
                 }
             }
             SIGNAL => {
@@ -80,7 +80,7 @@ impl Events {
     /// Follows the state.
     pub(super) fn follow(&self, state: &mut State) {
         if let Err(cause) = self.watch_socket(state) {
-            state.unwatched(cause, Instant::now());
+            state.unwatched(cause);
         }
         let deadline = state.calls.first_deadline().map(|(end, _)| end);
         let alarm = deadline.into_iter().chain(state.next_attempt()).min();
@@ -98,16 +98,22 @@ impl Events {
     }
 
     fn watch_socket(&self, state: &mut State) -> Result<(), Cause> {
-        let wanted = state.connection.as_ref().map(|connection| {
-            let interest = Interest { readable: true, writable: connection.wants_to_send() };
-            (Arc::clone(connection.wire()), interest)
-        });
+        let wanted = state
+            .connection
+            .as_ref()
+            .map(|connection| (connection.wire(), Interest { readable: true, writable: connection.wants_to_send() }));
+        match (&state.watched.wire, &wanted) {
+            (Some((wire, interest)), Some((same, wanted))) if Arc::ptr_eq(wire, same) && interest == wanted => {
+                return Ok(());
+            }
+            (None, None) => return Ok(()),
+            _ => {}
+        }
+        let wanted = wanted.map(|(wire, interest)| (Arc::clone(wire), interest));
         let known = state.watched.wire.take();
         match (&known, &wanted) {
-            (Some((wire, interest)), Some((same, wanted))) if Arc::ptr_eq(wire, same) => {
-                if interest != wanted {
-                    self.set.set(wire.as_fd(), SOCKET, Watch::Always(*wanted))?;
-                }
+            (Some((wire, _)), Some((same, wanted))) if Arc::ptr_eq(wire, same) => {
+                self.set.set(wire.as_fd(), SOCKET, Watch::Always(*wanted))?;
             }
             _ => {
                 if let Some((wire, _)) = &known {

@@ -1,7 +1,6 @@
 //! The end of a client.
 
 use std::sync::TryLockError;
-use std::time::Instant;
 
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
@@ -42,7 +41,7 @@ impl Handle {
         if let Some(thread) = thread {
             thread.stop(&self.shared);
         }
-        self.shared.with(|state| state.close(Instant::now()));
+        self.shared.with(|state| state.close());
         while self.shared.complete_one() {}
     }
 }

@@ -9,6 +9,7 @@ mod entry;
 mod events;
 mod handle;
 mod leader;
+mod line;
 mod lock;
 mod options;
 mod out;
@@ -22,11 +23,12 @@ mod shared;
 mod shuttle;
 mod state;
 mod submit;
+mod table;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use caller::Caller;
@@ -130,7 +132,7 @@ impl Client {
     /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
     pub fn close(&self) -> Result<(), Error> {
         self.check(Phase::Close)?;
-        self.0.shared.with(|state| state.close(Instant::now()));
+        self.0.shared.with(|state| state.close());
         Ok(())
     }
 
@@ -242,7 +244,7 @@ impl Client {
         self.0.shared.with(|state| {
             if state.calls.holds_lock() {
                 state.calls.unlock();
-                state.advance(Instant::now());
+                state.advance();
             }
         });
         Ok(())

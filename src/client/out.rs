@@ -1,8 +1,7 @@
 //! The calls that are out, by number, and the replies that nobody waits for any more.
 
-use std::collections::{BTreeMap, btree_map};
-
 use super::entry::Ticket;
+use super::table::Table;
 use crate::error::Cause;
 use crate::framing::fallback;
 use crate::message::NO_SEQUENCE;
@@ -14,10 +13,15 @@ const MAX_OWED: usize = 1024;
 /// The number of the probe. No call has it then, as the probe is out alone.
 const PROBE: i32 = fallback::PROBE.sequence as i32;
 
+/// The number of a call in the table.
+fn key(number: i32) -> u64 {
+    number as u64
+}
+
 /// The calls that are being sent or have been, and wait for a reply.
 #[derive(Debug)]
 pub(super) struct Out {
-    calls: BTreeMap<i32, Ticket>,
+    calls: Table<Ticket>,
     /// Replies that are still to come, and that nobody waits for.
     owed: usize,
     /// It is not known what the server speaks.
@@ -40,7 +44,7 @@ pub(super) enum Whose {
 impl Out {
     /// No call yet.
     pub(super) fn new() -> Self {
-        Self { calls: BTreeMap::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
+        Self { calls: Table::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
     }
 
     /// No call is out.
@@ -69,8 +73,8 @@ impl Out {
             let sequence = Sequence::at(self.counter);
             self.counter = sequence.next_counter();
             self.wrapped |= sequence.number() == i32::MAX;
-            if let btree_map::Entry::Vacant(free) = self.calls.entry(sequence.number()) {
-                free.insert(ticket);
+            if self.calls.is_free(key(sequence.number())) {
+                self.calls.put(key(sequence.number()), ticket);
                 return sequence.number();
             }
         }
@@ -78,14 +82,15 @@ impl Out {
 
     /// The probe goes ahead of the call that has been given a number, and has one of its own.
     pub(super) fn probe(&mut self, number: i32) -> i32 {
-        let ticket = self.calls.remove(&number);
-        self.calls.extend(ticket.map(|ticket| (PROBE, ticket)));
+        if let Some(ticket) = self.calls.remove(key(number)) {
+            self.calls.put(key(PROBE), ticket);
+        }
         PROBE
     }
 
     /// A call is no longer out.
     pub(super) fn remove(&mut self, number: i32) {
-        self.calls.remove(&number);
+        self.calls.remove(key(number));
     }
 
     /// The reply to a call is still to come, and nobody will wait for it.
@@ -101,7 +106,7 @@ impl Out {
     /// What a reply answers. An error means that it answers nothing that was ever asked.
     pub(super) fn answered(&mut self, sequence: i64) -> Result<Whose, Cause> {
         let number = i32::try_from(sequence).unwrap_or(0);
-        if let Some(ticket) = self.calls.get(&number) {
+        if let Some(ticket) = self.calls.get(key(number)) {
             Ok(Whose::Call(*ticket))
         } else if sequence == NO_SEQUENCE {
             Ok(self.unnamed())
@@ -115,8 +120,8 @@ impl Out {
 
     /// What a reply answers that does not say so: the only call that can be meant, or any one.
     pub(super) fn unnamed(&mut self) -> Whose {
-        match (self.calls.values().next(), self.calls.len() + self.owed) {
-            (Some(only), 1) => Whose::Call(*only),
+        match (self.calls.iter().next(), self.calls.len() + self.owed) {
+            (Some((_, only)), 1) => Whose::Call(*only),
             (Some(_), _) => Whose::AnyOnes,
             (None, _) => {
                 self.owed = self.owed.saturating_sub(1);
@@ -128,13 +133,21 @@ impl Out {
     /// Nobody waits for any of them any more, of which one has been answered.
     pub(super) fn give_up(&mut self) -> Vec<Ticket> {
         self.owed = (self.owed + self.calls.len()).saturating_sub(1);
-        std::mem::take(&mut self.calls).into_values().collect()
+        self.take_all()
     }
 
     /// The connection is gone, and no reply will come.
     pub(super) fn lost(&mut self) -> Vec<Ticket> {
         self.owed = 0;
-        std::mem::take(&mut self.calls).into_values().collect()
+        self.take_all()
+    }
+
+    /// In the order in which they came.
+    fn take_all(&mut self) -> Vec<Ticket> {
+        let calls = std::mem::replace(&mut self.calls, Table::new());
+        let mut tickets: Vec<Ticket> = calls.iter().map(|(_, ticket)| *ticket).collect();
+        tickets.sort_unstable();
+        tickets
     }
 }
 

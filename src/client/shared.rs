@@ -122,17 +122,16 @@ impl Shared {
             state = lock(&self.state);
         }
         let outcome = loop {
-            let now = Instant::now();
-            state.advance(now);
+            state.advance();
             if let Some(outcome) = state.calls.take(ticket) {
                 break outcome;
-            } else if end.is_some_and(|end| end <= now) {
+            } else if end.is_some_and(|end| end <= Instant::now()) {
                 state.abandon(ticket, Cause::TimedOut);
             } else if cancel.is_some_and(Cancel::is_cancelled) {
                 // Its hook may still have to wait for others.
                 state.abandon(ticket, Cause::Cancelled);
             } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
-                state.send(ticket, call, now);
+                state.send(ticket, call);
             } else {
                 state = self.rest(state, ticket, end);
             }
@@ -150,7 +149,7 @@ impl Shared {
             if let Some(shared) = shared.upgrade().filter(|shared| shared.is_ours()) {
                 shared.with(|state| {
                     state.abandon(ticket, Cause::Cancelled);
-                    state.advance(Instant::now());
+                    state.advance();
                 });
             }
         })
@@ -169,16 +168,15 @@ impl Shared {
                 let ready = wire.wait(writable, end);
                 state = lock(&self.state);
                 state.awake(ticket);
-                let now = Instant::now();
                 match ready {
                     Err(cause) => state.abandon(ticket, cause),
                     // Whoever else has read it, or closed the connection, does no harm: nothing here waits.
                     Ok(ready) => {
                         if ready.writable {
-                            state.flush(now);
+                            state.flush();
                         }
                         if ready.readable {
-                            state.receive(now);
+                            state.receive();
                         }
                     }
                 }

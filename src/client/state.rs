@@ -69,7 +69,7 @@ impl State {
     pub(super) fn add(&mut self, wish: Wish, owner: Owner) -> Ticket {
         if matches!(wish, Wish::Connection { .. }) {
             // The end of the connection that there is shows only to who reads.
-            self.receive(Instant::now());
+            self.receive();
             self.retry.at_once();
         }
         self.calls.add(wish, self.settings.retries, owner)
@@ -78,30 +78,31 @@ impl State {
     /// Does everything that can be done now: gives up the submitted calls that are over, connects if somebody needs that,
     /// gives calls their turn and sends those whose callers do not wait. Whoever has ended a call has to do this, for the
     /// next one may have its turn.
-    pub(super) fn advance(&mut self, now: Instant) {
-        self.expire(now);
+    pub(super) fn advance(&mut self) {
+        self.expire();
         if self.connection.is_some() && self.calls.owe_too_much() {
             self.connection = None;
             self.calls.lost(Cause::Closed);
         }
         if self.calls.is_connecting() {
-            self.connect(now);
+            self.connect();
         }
         while let Some((ticket, wish)) = self.calls.next() {
             match wish {
                 Wish::Lock(holder) => self.calls.grant_lock(ticket, holder),
-                Wish::Call { .. } if !self.connect(now) => return,
+                Wish::Call { .. } if !self.connect() => return,
                 _ => {
                     self.calls.grant(ticket);
-                    self.send_submitted(ticket, now);
+                    self.send_submitted(ticket);
                 }
             }
         }
     }
 
     /// Whether there is a connection; makes one if it is time to.
-    fn connect(&mut self, now: Instant) -> bool {
+    fn connect(&mut self) -> bool {
         if self.connection.is_none() {
+            let now = Instant::now();
             if !self.retry.is_due(now) {
                 return false;
             }
@@ -127,7 +128,7 @@ impl State {
     }
 
     /// Sends a call whose turn it is, or as much of it as the socket takes; or the probe, if that has to go ahead.
-    pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>, now: Instant) {
+    pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>) {
         let waits = self.calls.await_verdict();
         let Some(connection) = self.connection.as_mut().filter(|_| !waits) else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
@@ -141,39 +142,39 @@ impl State {
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => {
                 self.calls.unsent(ticket, cause);
-                self.lose(cause, now);
+                self.lose(cause);
             }
         }
     }
 
-    fn send_submitted(&mut self, ticket: Ticket, now: Instant) {
+    fn send_submitted(&mut self, ticket: Ticket) {
         let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) else { return };
         if submission.hook.as_ref().is_some_and(CancelHook::is_cancelled) {
             return self.abandon(ticket, Cause::Cancelled);
         }
         let Submission { module, method, .. } = *submission;
         let body = std::mem::take(&mut submission.body);
-        self.send(ticket, CallRef { module, method, sequence: 0, body: &body }, now);
+        self.send(ticket, CallRef { module, method, sequence: 0, body: &body });
         if let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) {
             submission.body = body;
         }
     }
 
     /// Goes on sending what the socket did not take at once.
-    pub(super) fn flush(&mut self, now: Instant) {
+    pub(super) fn flush(&mut self) {
         let Some(connection) = &mut self.connection else { return };
         if let Err(cause) = connection.flush(|ticket| self.calls.sent(ticket)) {
-            self.lose(cause, now);
+            self.lose(cause);
         }
     }
 
     /// Takes the replies that are there, and hands them to their calls.
-    pub(super) fn receive(&mut self, now: Instant) {
+    pub(super) fn receive(&mut self) {
         for _ in 0..IN_A_ROW {
             match self.receive_one() {
                 Ok(true) if self.calls.are_out() => {}
                 Ok(_) => return,
-                Err(cause) => return self.fail(cause, now),
+                Err(cause) => return self.fail(cause),
             }
         }
     }
@@ -197,9 +198,9 @@ impl State {
     }
 
     /// The connection takes no more; replies that have come before that count.
-    fn lose(&mut self, cause: Cause, now: Instant) {
+    fn lose(&mut self, cause: Cause) {
         while let Ok(true) = self.receive_one() {}
-        self.fail(cause, now);
+        self.fail(cause);
     }
 
     /// The server reads datagrams, and may have closed its side: the next connection begins with one.
@@ -210,29 +211,29 @@ impl State {
     }
 
     /// The connection is of no use any more.
-    fn fail(&mut self, cause: Cause, now: Instant) {
+    fn fail(&mut self, cause: Cause) {
         let Some(connection) = self.connection.take() else { return };
         connection.forget();
         if !connection.has_answered {
-            self.retry.failed(now);
+            self.retry.failed(Instant::now());
         }
         self.notes.push(Note::Lost(cause));
         self.calls.lost(cause);
     }
 
     /// Closes the connection; calls fail until the program connects again.
-    pub(super) fn close(&mut self, now: Instant) {
+    pub(super) fn close(&mut self) {
         self.wanted = false;
         self.connection = None;
         self.retry.worked();
         self.calls.close();
-        self.advance(now);
+        self.advance();
     }
 
     /// A connection that cannot be watched is of no use. Another one may be, in a while.
-    pub(super) fn unwatched(&mut self, cause: Cause, now: Instant) {
-        self.fail(cause, now);
-        self.retry.failed(now);
+    pub(super) fn unwatched(&mut self, cause: Cause) {
+        self.fail(cause);
+        self.retry.failed(Instant::now());
     }
 
     /// Gives up on somebody.
@@ -245,9 +246,9 @@ impl State {
     }
 
     /// Gives up on the submitted calls that are over.
-    fn expire(&mut self, now: Instant) {
+    fn expire(&mut self) {
         while let Some((end, ticket)) = self.calls.first_deadline() {
-            if end > now {
+            if end > Instant::now() {
                 return;
             }
             self.abandon(ticket, Cause::TimedOut);

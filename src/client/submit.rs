@@ -1,13 +1,10 @@
 //! Calls whose callers do not wait.
 
-use std::time::Instant;
-
 use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::sync::Arc;
-use crate::wire::CallRef;
 
 impl Shared {
     /// Makes a call without waiting for the reply.
@@ -24,20 +21,18 @@ impl Shared {
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return refuse(Cause::Cancelled);
         }
-        // With the shortest sequence: one that is too large with its own only is told so later.
-        let size = CallRef { module, method, sequence: 1, body: &body }.encode(&[]).len();
         let end = options.end(self.settings.timeout);
         let wish = Wish::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.
         let mut submission = Some(Submission { module, method, body, end, hook: None, done });
         let ticket = self.with(|state| {
             let limit = state.limit();
-            if size > limit {
+            if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {
                 return Err(Cause::TooBig { size: size as u64, limit });
             }
             let submission = submission.take_if(|_| state.wanted).ok_or(Cause::NotConnected)?;
             let ticket = state.add(wish, Owner::Submitted(submission));
-            state.advance(Instant::now());
+            state.advance();
             Ok(ticket)
         });
         let ticket = match ticket {
