@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use super::bed::{Bed, News};
 use super::connection::Wire;
 use super::entry::Ticket;
 use super::state::State;
-use crate::sync::{Arc, Condvar};
+use crate::sync::Arc;
 
 /// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
 /// one takes over.
@@ -67,13 +68,17 @@ impl State {
     }
 
     /// A caller goes to sleep.
-    pub(super) fn asleep(&mut self, ticket: Ticket, bed: &Arc<Condvar>) {
+    pub(super) fn asleep(&mut self, ticket: Ticket, bed: &Arc<Bed>) {
         self.sleepers.insert(ticket, Arc::clone(bed));
+    }
+
+    /// A caller has slept long enough; false when it has been woken already, and is about to be told why.
+    pub(super) fn get_up(&mut self, ticket: Ticket) -> bool {
+        self.sleepers.remove(&ticket).is_some()
     }
 
     /// A caller is awake again.
     pub(super) fn awake(&mut self, ticket: Ticket) {
-        self.sleepers.remove(&ticket);
         if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
             leader.watch = Watch::Nothing;
         }
@@ -84,12 +89,13 @@ impl State {
         self.leader.take_if(|leader| leader.ticket == ticket);
     }
 
-    /// Wakes the callers that something has happened to, and sees to it that somebody leads.
+    /// Finds the callers to be woken because something has happened to them, and sees to it that somebody leads. A call
+    /// that has ended is given to its caller, unless that one has to give up the lead.
     pub(super) fn wake(&mut self) {
         while let Some(ticket) = self.calls.next_woken() {
             match &self.leader {
                 Some(leader) if leader.ticket == ticket => self.wake_leader(),
-                _ => self.wake_sleeper(ticket),
+                _ => self.wake_sleeper(ticket, true),
             }
         }
         if self.leader.is_none() && self.sleepers.is_empty() {
@@ -101,7 +107,7 @@ impl State {
             None if !matches!(wanted, Watch::Nothing) => {
                 if let Some(ticket) = self.sleepers.keys().next().copied() {
                     self.leader = Some(Leader { ticket, watch: Watch::Nothing });
-                    self.wake_sleeper(ticket);
+                    self.wake_sleeper(ticket, false);
                 }
             }
             _ => {}
@@ -113,13 +119,14 @@ impl State {
         let ticket = leader.ticket;
         match std::mem::replace(&mut leader.watch, Watch::Nothing) {
             Watch::Socket(wire, _) => wire.wake(),
-            Watch::Clock(_) | Watch::Nothing => self.wake_sleeper(ticket),
+            Watch::Clock(_) | Watch::Nothing => self.wake_sleeper(ticket, false),
         }
     }
 
-    fn wake_sleeper(&self, ticket: Ticket) {
-        if let Some(bed) = self.sleepers.get(&ticket) {
-            bed.notify_one();
+    fn wake_sleeper(&mut self, ticket: Ticket, may_end: bool) {
+        if let Some(bed) = self.sleepers.remove(&ticket) {
+            let outcome = if may_end { self.calls.take(ticket) } else { None };
+            self.woken.push((bed, outcome.map_or(News::Look, News::Ended)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The calling side.
 
+mod bed;
 mod builder;
 mod caller;
 mod calls;

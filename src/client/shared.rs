@@ -4,9 +4,10 @@
 //! owner. The others sleep, each on a condition variable of its own. Nobody waits for anything with the lock held, so
 //! that whoever comes can send, receive and give up at any time.
 
-use std::sync::{OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Instant;
 
+use super::bed::{Bed, News};
 use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
 use super::events::Events;
 use super::leader::Watch;
@@ -16,7 +17,7 @@ use crate::cancel::{Cancel, CancelHook};
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
 use crate::message::Response;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{Arc, Mutex, MutexGuard, lock};
 use crate::sys;
 use crate::wire::CallRef;
 
@@ -55,19 +56,16 @@ impl Shared {
         result
     }
 
-    /// What follows from a change: others are woken, and the epoll set is told.
-    fn settle(&self, state: &mut State) {
+    /// What follows from a change: the epoll set is told; the lock is given back; others are woken, who would only wait
+    /// for it before; and the log is told.
+    fn release(&self, mut state: MutexGuard<'_, State>) {
         if let Some(events) = self.events.get() {
-            events.follow(state);
+            events.follow(&mut state);
         }
         state.wake();
-    }
-
-    /// Gives the lock back, and tells the log what happened.
-    fn release(&self, mut state: MutexGuard<'_, State>) {
-        self.settle(&mut state);
-        let notes = state.take_notes();
+        let (woken, notes) = (std::mem::take(&mut state.woken), state.take_notes());
         drop(state);
+        woken.into_iter().for_each(|(bed, news)| bed.tell(news));
         for note in notes {
             let path = self.settings.path.display();
             match note {
@@ -133,7 +131,10 @@ impl Shared {
             } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
                 state.send(ticket, call);
             } else {
-                state = self.rest(state, ticket, end);
+                match self.rest(state, ticket, end) {
+                    Ok(awake) => state = awake,
+                    Err(outcome) => return outcome,
+                }
             }
         };
         state.leave(ticket);
@@ -155,13 +156,14 @@ impl Shared {
         })
     }
 
-    /// Waits until something has happened that may concern the caller.
+    /// Waits until something has happened that may concern the caller. An error is what somebody else has made of its
+    /// wish.
     fn rest<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         ticket: Ticket,
         end: Option<Instant>,
-    ) -> MutexGuard<'a, State> {
+    ) -> Result<MutexGuard<'a, State>, Outcome> {
         match state.lead(ticket) {
             Watch::Socket(wire, writable) => {
                 self.release(state);
@@ -180,7 +182,7 @@ impl Shared {
                         }
                     }
                 }
-                state
+                Ok(state)
             }
             Watch::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
             Watch::Nothing => self.sleep(state, ticket, end),
@@ -192,18 +194,16 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         ticket: Ticket,
         until: Option<Instant>,
-    ) -> MutexGuard<'a, State> {
-        let bed = Arc::new(Condvar::new());
+    ) -> Result<MutexGuard<'a, State>, Outcome> {
+        let bed = Arc::new(Bed::default());
         state.asleep(ticket, &bed);
-        self.settle(&mut state);
-        let mut state = match until {
-            None => bed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                bed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        self.release(state);
+        let news = bed.sleep(until).or_else(|| if lock(&self.state).get_up(ticket) { None } else { bed.sleep(None) });
+        if let Some(News::Ended(outcome)) = news {
+            return Err(outcome);
+        }
+        let mut state = lock(&self.state);
         state.awake(ticket);
-        state
+        Ok(state)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::bed::{Bed, News};
 use super::calls::Calls;
 use super::connection::{Connection, Refusal, Reply};
 use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
@@ -14,7 +15,7 @@ use crate::cancel::CancelHook;
 use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
 use crate::framing::{Framing, fallback};
-use crate::sync::{Arc, Condvar};
+use crate::sync::Arc;
 use crate::wire::CallRef;
 
 /// Replies taken in a row before others may use the connection.
@@ -42,7 +43,9 @@ pub(super) struct State {
     reads_datagrams: Option<ServerId>,
     pub(super) leader: Option<Leader>,
     /// Callers that sleep, and where.
-    pub(super) sleepers: BTreeMap<Ticket, Arc<Condvar>>,
+    pub(super) sleepers: BTreeMap<Ticket, Arc<Bed>>,
+    /// Callers to be woken, once nobody holds the lock.
+    pub(super) woken: Vec<(Arc<Bed>, News)>,
     /// What the epoll set knows of all this.
     pub(super) watched: Watched,
     notes: Vec<Note>,
@@ -59,6 +62,7 @@ impl State {
             reads_datagrams: None,
             leader: None,
             sleepers: BTreeMap::new(),
+            woken: Vec::new(),
             watched: Watched::default(),
             notes: Vec::new(),
             settings,
