@@ -1,6 +1,5 @@
 //! Which module serves which call.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
@@ -73,7 +72,8 @@ pub trait Module: Send + Sync {
 /// ```
 #[derive(Default)]
 pub struct Service {
-    modules: HashMap<i32, Box<dyn Module>>,
+    /// In ascending order.
+    modules: Vec<(i32, Box<dyn Module>)>,
 }
 
 /// A module with this number is registered already.
@@ -100,19 +100,27 @@ impl Service {
     /// Adds a module.
     pub fn register(&mut self, module: impl Module + 'static) -> Result<(), DuplicateModule> {
         let id = module.id();
-        if self.modules.contains_key(&id) {
-            return Err(DuplicateModule(id));
+        match self.place(id) {
+            Ok(_) => Err(DuplicateModule(id)),
+            Err(free) => {
+                self.modules.insert(free, (id, Box::new(module)));
+                Ok(())
+            }
         }
-        self.modules.insert(id, Box::new(module));
-        Ok(())
     }
 
     /// The module with this number.
     pub fn module(&self, id: i32) -> Option<&dyn Module> {
-        self.modules.get(&id).map(|module| &**module)
+        let (_, module) = self.modules.get(self.place(id).ok()?)?;
+        Some(&**module)
     }
 
-    /// The modules and their numbers.
+    /// Where a module is, or where it would be.
+    fn place(&self, id: i32) -> Result<usize, usize> {
+        self.modules.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    /// The modules and their numbers, in ascending order.
     pub(crate) fn modules(&self) -> impl Iterator<Item = (i32, &dyn Module)> {
         self.modules.iter().map(|(id, module)| (*id, &**module))
     }
@@ -175,6 +183,6 @@ impl Answers for Slot {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.modules.keys()).finish()
+        f.debug_list().entries(self.modules.iter().map(|(id, _)| id)).finish()
     }
 }

@@ -11,7 +11,9 @@ use super::accept::Door;
 use super::bind::{Bound, Existing, FilePolicy};
 use super::hub::{Authorise, Hub, Terms, token};
 use super::limits::ServerLimits;
+use super::pace::Pace;
 use super::pool::Pool;
+use super::relay::Relay;
 use super::roll::Roll;
 use super::shutdown::Course;
 use super::stats::Counters;
@@ -106,7 +108,9 @@ impl ServerBuilder {
     }
 
     /// How many threads there are, and so handlers that run at the same time; unless set, one for each CPU, and at
-    /// least two.
+    /// least two. Handlers that have been quick so far, a few microseconds, are run one after the other by the thread
+    /// that reads the calls, which costs less than to wake another one. If one of them takes its time for once, another
+    /// thread goes on after some milliseconds.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -211,15 +215,12 @@ impl ServerBuilder {
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
         let mut allowed = self.allowed;
-        let mut modules: Vec<(i32, bool)> = self.service.modules().map(|(id, it)| (id, it.concurrent())).collect();
-        modules.sort_unstable();
-        let terms = modules.iter().enumerate();
-        let terms = terms.map(|(slot, (id, concurrent))| {
-            (*id, Terms { slot, concurrent: *concurrent, allowed: allowed.remove(id) })
+        let terms = self.service.modules().map(|(id, module)| {
+            (id, Terms { concurrent: module.concurrent(), allowed: allowed.remove(&id), pace: Pace::new() })
         });
         Ok(Hub {
             terms: terms.collect(),
-            counters: Counters::new(modules.iter().map(|(id, _)| *id).collect()),
+            counters: Counters::new(self.service.modules().map(|(id, _)| id).collect()),
             service: self.service,
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
@@ -232,6 +233,7 @@ impl ServerBuilder {
             door: Door::new(bound),
             roll: Roll::default(),
             pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1)),
+            relay: Relay::new(),
             course: Course::new(self.grace),
             partial: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),

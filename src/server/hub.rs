@@ -1,14 +1,16 @@
 //! What the threads of a server share, and what becomes of an event.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use super::accept::Door;
 use super::limits::ServerLimits;
 use super::link::{Job, Link};
+use super::pace::Pace;
 use super::pool::Pool;
+use super::relay::{Lead, Post, Relay};
 use super::remark::{Fault, Remark};
 use super::roll::Roll;
 use super::shutdown::Course;
@@ -23,7 +25,7 @@ use crate::service::{self, Service};
 use crate::session::Session;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
-use crate::sys::{self, Epoll, Event, Interest, Signal, Watch};
+use crate::sys::{self, Epoll, Event, Interest, PollFd, Signal, Watch};
 
 /// What is watched under which number; every other number is that of a session.
 pub(super) mod token {
@@ -33,7 +35,17 @@ pub(super) mod token {
     pub(in crate::server) const TIMER: u64 = u64::MAX - 1;
     /// That somebody wants the server to end, and then that it has ended.
     pub(in crate::server) const WAKE: u64 = u64::MAX - 2;
+
+    /// It is that of something which is told once.
+    pub(in crate::server) fn is_own(token: u64) -> bool {
+        token >= WAKE
+    }
 }
+
+/// Events that a thread takes at a time.
+const BATCH: usize = 16;
+
+pub(super) type Events = sys::Events<BATCH>;
 
 /// Whose time has come; every other number is that of a session.
 pub(super) mod alarm {
@@ -47,12 +59,11 @@ pub(super) mod alarm {
 /// held.
 #[derive(Debug)]
 pub(super) struct Terms {
-    /// Where they are counted.
-    pub(super) slot: usize,
     /// See [`Module::concurrent`](crate::Module::concurrent).
     pub(super) concurrent: bool,
     /// The users who may call it, if not everybody may.
     pub(super) allowed: Option<HashSet<u32>>,
+    pub(super) pace: Pace,
 }
 
 /// The program's say about who may connect.
@@ -61,8 +72,8 @@ pub(super) type Authorise = dyn Fn(&Session) -> bool + Send + Sync;
 /// A server without its handle. Its threads and its sessions' requests know it, the latter only as long as it is there.
 pub(super) struct Hub {
     pub(super) service: Service,
-    /// What holds for the calls of each module.
-    pub(super) terms: HashMap<i32, Terms>,
+    /// The modules in ascending order, and what holds for their calls. Where one stands is its slot.
+    pub(super) terms: Vec<(i32, Terms)>,
     pub(super) authorise: Option<Box<Authorise>>,
     /// What is known of the clients before their first call.
     pub(super) dialect: Dialect,
@@ -74,6 +85,7 @@ pub(super) struct Hub {
     pub(super) door: Door,
     pub(super) roll: Roll,
     pub(super) pool: Pool,
+    pub(super) relay: Relay,
     pub(super) course: Course,
     pub(super) counters: Counters,
     /// Bytes of calls of which only a part has come.
@@ -85,49 +97,82 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// Waits for the next event; `None` when there is none for so long, or a signal came.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<Option<Event>, Cause> {
+    /// Waits for the next events; there are none when the time is over or a signal came.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<Events, Cause> {
         // shuttle runs all threads in one, which must not wait.
         if cfg!(all(test, shuttle)) {
             crate::sync::thread::yield_now();
-            return self.epoll.wait(0);
+            return self.epoll.wait_for(0);
         }
-        self.epoll.wait(timeout.map_or(-1, sys::whole_ms))
+        self.epoll.wait_for(timeout.map_or(-1, sys::whole_ms))
     }
 
-    /// Does what an event asks for.
-    pub(super) fn handle(self: &Arc<Self>, event: Event) {
-        match event.token {
-            token::DOOR => self.accept(),
-            token::TIMER => self.ring(),
-            token::WAKE => self.wake_up(),
+    /// Waits until there is an event, and leaves it to others.
+    pub(super) fn await_event(&self) -> Result<(), Cause> {
+        if cfg!(all(test, shuttle)) {
+            crate::sync::thread::yield_now();
+            return Ok(());
+        }
+        let mut fds = [PollFd { fd: self.epoll.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        match sys::poll(&mut fds, -1) {
+            Ok(_) | Err(Cause::Os(libc::EINTR)) => Ok(()),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Does what events ask for, until somebody else does. What is the server's own comes first: it is told once. That
+    /// there is something to do for a session is told again until it has been done, so that it can be left to others.
+    pub(super) fn handle(self: &Arc<Self>, events: &Events, lead: &mut Lead<'_>) {
+        for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
+            match token {
+                token::DOOR => self.accept(),
+                token::TIMER => self.ring(),
+                _ => self.wake_up(),
+            }
+        }
+        for event in events.iter().filter(|event| !token::is_own(event.token)) {
+            if !lead.go(Post::Working) || self.has_ended() {
+                return;
+            }
             // One that has ended in the meantime is not found.
-            id => {
-                if let Some(link) = self.roll.get(id) {
-                    if let Some(job) = link.serve(self) {
-                        self.run(link, job);
-                    }
+            if let Some(link) = self.roll.get(event.token) {
+                if let Some(job) = link.serve(self) {
+                    self.run(link, job, lead);
                 }
             }
         }
     }
 
+    /// The slot of a module, and its terms.
+    pub(super) fn terms(&self, module: i32) -> Option<(usize, &Terms)> {
+        let slot = self.terms.binary_search_by_key(&module, |(id, _)| *id).ok()?;
+        self.terms.get(slot).map(|(_, terms)| (slot, terms))
+    }
+
     /// Has the module handle a call.
-    fn run(&self, link: Arc<Link>, Job { tag, call }: Job) {
+    fn run(&self, link: Arc<Link>, Job { tag, call }: Job, lead: &mut Lead<'_>) {
         let (session, module) = (link.session().clone(), call.module);
         let request = Request::new(session.clone(), call, link as Arc<dyn Answers>, tag);
-        // It is there, or there would be no job.
-        let Some(module) = self.service.module(module) else { return };
+        // They are there, or there would be no job.
+        let (Some(served), Some((_, terms))) = (self.service.module(module), self.terms(module)) else { return };
         let _serving = self.pool.serving();
         // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
         if self.has_ended() {
             return;
         }
+        if lead.late {
+            self.counters.saturated.add(1);
+        }
+        if terms.pace.is_slow() {
+            lead.leave();
+        }
         let began = Instant::now();
-        if !service::run(module, request) {
+        if !service::run(served, request) {
             self.tell_about(Remark::Fault(Fault::Panic, None), &session);
         }
-        self.counters.handled(began.elapsed());
+        let time = began.elapsed();
+        terms.pace.took(time);
+        self.counters.handled(time);
     }
 
     /// Does what it is time for.

@@ -46,7 +46,7 @@ pub(super) struct State {
     pub(super) gone: bool,
     /// When the message of which a part has come began.
     pub(super) began: Option<Instant>,
-    /// When something happened last.
+    /// When something happened last, where that is of interest.
     pub(super) active: Instant,
     /// The alarm that is set.
     pub(super) alarm: Option<Instant>,
@@ -91,7 +91,7 @@ impl Link {
 
     /// Waits for the first call.
     pub(super) fn watch(&self, hub: &Hub) {
-        let added = hub.epoll.add(self.session.as_fd(), self.id(), Watch::Once(Interest::READ));
+        let added = hub.epoll.add(self.session.as_fd(), self.id(), Watch::Always(Interest::READ));
         self.change(hub, |turn| {
             if let Err(cause) = added {
                 turn.remark(Remark::Fault(Fault::Accept, Some(cause)));
@@ -103,10 +103,11 @@ impl Link {
     /// Something has happened on the socket: sends what waits, and reads. Returns a call to be handled.
     pub(super) fn serve(&self, hub: &Hub) -> Option<Job> {
         self.change(hub, |turn| {
-            // The kernel has told what it was asked for.
-            turn.state.armed = Interest::NONE;
+            if turn.interest() == Interest::NONE {
+                turn.ignore();
+            }
             if turn.state.lane.is_serving() {
-                turn.state.active = Instant::now();
+                turn.be_active();
             }
             turn.serve()
         })
@@ -149,7 +150,7 @@ impl Answers for Link {
         let hub = self.hub.upgrade().ok_or(Cause::SessionEnded)?;
         self.change(&hub, |turn| {
             let flight = turn.state.lane.finish(tag).ok_or(Cause::SessionEnded)?;
-            turn.state.active = Instant::now();
+            turn.be_active();
             turn.reply(flight.slot, response).map_err(|cause| match cause {
                 // The server has not noticed yet.
                 Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,

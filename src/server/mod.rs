@@ -8,7 +8,9 @@ mod incoming;
 mod lane;
 mod limits;
 mod link;
+mod pace;
 mod pool;
+mod relay;
 mod remark;
 mod reply;
 mod roll;
@@ -32,9 +34,10 @@ pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 use crate::error::{Cause, Error, Phase};
 use crate::sync::Arc;
 use hub::Hub;
+use relay::Lead;
 
-/// Events that one [`Server::dispatch`] deals with at most.
-const EVENTS: usize = 64;
+/// How often one [`Server::dispatch`] takes what has happened.
+const BATCHES: usize = 4;
 
 /// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. No client delays
 /// another one, whatever it sends or does not take.
@@ -139,14 +142,15 @@ impl Server {
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let hub = self.hub();
         let mut timeout = timeout;
-        for _ in 0..EVENTS {
+        for _ in 0..BATCHES {
             if hub.has_ended() {
                 return Ok(false);
             }
-            match hub.wait(timeout).map_err(|cause| hub.error(Phase::Serve, cause))? {
-                Some(event) => hub.handle(event),
-                None => break,
+            let events = hub.wait(timeout).map_err(|cause| hub.error(Phase::Serve, cause))?;
+            if events.is_empty() {
+                break;
             }
+            hub.handle(&events, &mut Lead::none());
             timeout = Some(Duration::ZERO);
         }
         Ok(!hub.has_ended())

@@ -5,11 +5,12 @@ use std::sync::{OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::hub::Hub;
+use super::relay::{Lead, Post};
 use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Condvar, Mutex, lock, thread_local};
-use crate::sys::{self, BlockedSignals, Event};
+use crate::sys::{self, BlockedSignals};
 
 /// The number of the next server in this process; 0 is none.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
@@ -137,7 +138,7 @@ impl Hub {
         Ok(())
     }
 
-    /// What a thread does: waits for one event and deals with it, while another one waits for the next.
+    /// What a thread does: leads when it is its turn.
     fn work(self: Arc<Self>) {
         /// Also when it ends because the program's log has panicked.
         struct Alive<'a>(&'a Pool);
@@ -149,26 +150,25 @@ impl Hub {
         }
         let _alive = Alive(&self.pool);
         SERVING.with(|serving| serving.set(self.pool.server));
-        while !self.has_ended() {
-            match self.next() {
-                Ok(Some(event)) => self.handle(event),
-                Ok(None) => {}
-                // The set of descriptors is there as long as the server is.
-                Err(_) => break,
+        // The set of descriptors, which alone could fail, is there as long as the server is.
+        while let Ok(Some(lead)) = self.stand_by() {
+            if self.lead(lead).is_err() {
+                break;
             }
         }
     }
 
-    /// Waits for the next event. One that is there already has had to wait, if until now no thread was free.
-    fn next(&self) -> Result<Option<Event>, Cause> {
-        if !self.pool.was_full.load(Ordering::Acquire) {
-            return self.wait(None);
+    /// Waits for events and deals with them, until somebody else leads.
+    fn lead(self: &Arc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
+        while !self.has_ended() && lead.go(Post::Waiting) {
+            // What is there already has had to wait, if until now no thread was free.
+            lead.late = self.pool.was_full.load(Ordering::Acquire);
+            let events = if lead.late { self.epoll.wait_for(0)? } else { self.wait(None)? };
+            if events.is_empty() {
+                self.pool.was_full.store(false, Ordering::Release);
+            }
+            self.handle(&events, &mut lead);
         }
-        let event = self.epoll.wait(0)?;
-        match event {
-            Some(_) => self.counters.saturated.add(1),
-            None => self.pool.was_full.store(false, Ordering::Release),
-        }
-        Ok(event)
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The sessions of a server.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::link::Link;
 use crate::sync::{Arc, Mutex, lock};
@@ -17,10 +18,29 @@ pub(super) struct Roll(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    links: HashMap<u64, Arc<Link>>,
+    links: HashMap<u64, Arc<Link>, BuildHasherDefault<Scatter>>,
     by_uid: HashMap<u32, usize>,
     refused: VecDeque<u64>,
     closed: bool,
+}
+
+/// Hashes the number of a session, which no client has a say in.
+#[derive(Debug, Default)]
+struct Scatter(u64);
+
+impl Hasher for Scatter {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // By the golden ratio, which moves neighbours apart.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 impl Roll {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use super::hub::{Hub, alarm, token};
+use super::relay::Lead;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -125,9 +126,8 @@ impl Hub {
     /// Then waits for the threads, until the deadline or, if patient, without end.
     pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
         while !self.has_ended() {
-            if let Some(event) = self.wait(None).map_err(|cause| self.error(Phase::Shutdown, cause))? {
-                self.handle(event);
-            }
+            let events = self.wait(None).map_err(|cause| self.error(Phase::Shutdown, cause))?;
+            self.handle(&events, &mut Lead::none());
         }
         let idle = self.pool.wait(self.course.deadline().filter(|_| !patient));
         if idle && !self.course.lossy.load(Ordering::Acquire) {

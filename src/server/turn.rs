@@ -128,14 +128,14 @@ impl Turn<'_> {
     }
 
     fn call(&mut self, call: Call) -> Option<Job> {
-        let (sequence, terms) = (call.sequence, self.hub.terms.get(&call.module));
-        let slot = terms.map_or(self.hub.terms.len(), |terms| terms.slot);
+        let (sequence, served) = (call.sequence, self.hub.terms(call.module));
+        let slot = served.map_or(self.hub.terms.len(), |(slot, _)| slot);
         if !self.state.lane.is_serving() {
             self.answer_call(slot, sequence, Status::Failure);
             self.close();
             return None;
         }
-        let Some(terms) = terms else {
+        let Some((_, terms)) = served else {
             self.answer_call(slot, sequence, Status::UnknownModule);
             return None;
         };
@@ -196,6 +196,10 @@ impl Turn<'_> {
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let State { lane, message, outbox, began, active, .. } = &*self.state;
         let limits = &self.hub.limits;
+        // As it is after nearly every call.
+        if lane.is_serving() && outbox.is_empty() && began.is_none() && limits.idle_time.is_none() {
+            return None;
+        }
         let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
         let partial = message.is_partial();
         let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
@@ -207,6 +211,13 @@ impl Turn<'_> {
         let refused = refused.and_then(|active| after(active, REFUSED_TIME, Overdue::Refused));
         let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, Overdue::Idle));
         [reply, rest, refused, idle].into_iter().flatten().min()
+    }
+
+    /// Something happens. (Asking for the time takes some.)
+    pub(super) fn be_active(&mut self) {
+        if self.hub.limits.idle_time.is_some() {
+            self.state.active = Instant::now();
+        }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
@@ -247,13 +258,27 @@ impl Turn<'_> {
         if self.state.lane.is_over() && self.state.outbox.is_empty() {
             return self.leave();
         }
-        let interest = self.interest();
-        if interest != self.state.armed && interest != Interest::NONE {
-            // It cannot fail for a descriptor that has been added.
-            let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), Watch::Once(interest));
-            self.state.armed = interest;
+        // What is not wanted for a moment does no harm, unless it happens.
+        match self.interest() {
+            Interest::NONE => {}
+            interest => self.watch(interest, Watch::Always(interest)),
         }
         self.set_alarm();
+    }
+
+    /// Something has happened, if only that the client has gone, and nothing is to be done about it now: it is told no
+    /// more.
+    pub(super) fn ignore(&mut self) {
+        // The end cannot be left out, but is told only once.
+        self.watch(Interest::NONE, Watch::Once(Interest::NONE));
+    }
+
+    fn watch(&mut self, interest: Interest, watch: Watch) {
+        if interest != self.state.armed {
+            // It cannot fail for a descriptor that has been added.
+            let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
+            self.state.armed = interest;
+        }
     }
 
     /// One alarm is enough: when it rings too early, it is set again.

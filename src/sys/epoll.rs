@@ -99,25 +99,49 @@ impl Epoll {
     /// Waits for the next event, at most so many milliseconds; -1 is for ever. `None` when the time is over or a
     /// signal came.
     pub fn wait(&self, timeout_ms: c_int) -> Result<Option<Event>, Cause> {
+        Ok(self.wait_for::<1>(timeout_ms)?.iter().next())
+    }
+
+    /// Waits in the same way, and takes what has happened by then, but no more than so many events.
+    pub fn wait_for<const MOST: usize>(&self, timeout_ms: c_int) -> Result<Events<MOST>, Cause> {
         let _uncancelled = UncancelledCall::new();
-        let mut event = libc::epoll_event { events: 0, u64: 0 };
-        // SAFETY: the pointer is to `event`, room for the one that is asked for.
-        let wait = |timeout_ms| unsafe { libc::epoll_wait(self.0.as_raw_fd(), &mut event, 1, timeout_ms) };
+        let mut events = Events { list: [libc::epoll_event { events: 0, u64: 0 }; MOST], len: 0 };
+        let (fd, list) = (self.0.as_raw_fd(), events.list.as_mut_ptr());
+        // SAFETY: the pointer is to room for as many events as are asked for.
+        let wait = |timeout_ms| unsafe { libc::epoll_wait(fd, list, MOST as c_int, timeout_ms) };
         match check(spin_before(timeout_ms, wait)) {
-            Ok(0) => Ok(None),
-            Ok(_) => {
-                let libc::epoll_event { events, u64: token } = event;
-                let has = |wanted: c_int| events & wanted as u32 != 0;
-                Ok(Some(Event {
-                    token,
-                    readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
-                    writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
-                    hung_up: has(libc::EPOLLHUP | libc::EPOLLERR),
-                }))
-            }
-            Err(Cause::Os(libc::EINTR)) => Ok(None),
-            Err(cause) => Err(cause),
+            Ok(len) => events.len = usize::try_from(len).unwrap_or_default(),
+            Err(Cause::Os(libc::EINTR)) => {}
+            Err(cause) => return Err(cause),
         }
+        Ok(events)
+    }
+}
+
+/// What happened on several descriptors.
+pub struct Events<const MOST: usize> {
+    list: [libc::epoll_event; MOST],
+    len: usize,
+}
+
+impl<const MOST: usize> Events<MOST> {
+    /// The events in the order in which they happened.
+    pub fn iter(&self) -> impl Iterator<Item = Event> {
+        self.list.iter().take(self.len).map(|event| {
+            let libc::epoll_event { events, u64: token } = *event;
+            let has = |wanted: c_int| events & wanted as u32 != 0;
+            Event {
+                token,
+                readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+                writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
+                hung_up: has(libc::EPOLLHUP | libc::EPOLLERR),
+            }
+        })
+    }
+
+    /// Nothing has happened.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 

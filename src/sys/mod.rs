@@ -24,7 +24,7 @@ mod wake;
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
 pub use environment::{secure_variable, write_stderr};
-pub use epoll::{Epoll, Event, Interest, Watch};
+pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
 pub use fork::fork_generation;

@@ -264,6 +264,58 @@ fn slow_handlers_and_slow_clients_stop_nobody_else() {
     unread.iter().for_each(|client| assert_eq!(client.reply().body.len(), 3 * MAX_DATA));
 }
 
+/// Also when it is one that has been quick so far, so that nobody had to be woken for it.
+#[test]
+fn a_handler_that_is_slow_for_once_stops_nobody_else() {
+    const QUICK: usize = 500;
+    let (_dir, path) = place();
+    let gate = Gate::default();
+    let server = Server::builder().module(Echo).module(gate.clone()).threads(2).bind(&path).unwrap();
+    server.start().unwrap();
+    let [held_up, other] = [(); 2].map(|()| Raw::connect(&path, Framing::Chunked));
+    gate.open(QUICK);
+    for sequence in 1..=QUICK as i64 {
+        held_up.call(GATE, 1, sequence, b"");
+    }
+    held_up.send(&call(GATE, 1, 1, b"late"));
+    gate.await_waiting(1);
+    for sequence in 1..=10 {
+        assert_eq!(other.call(ECHO, 1, sequence, b"quick").body, b"quick");
+    }
+    // It has not given up.
+    gate.await_waiting(1);
+    gate.open(1);
+    assert_eq!(held_up.reply().body, b"late");
+}
+
+/// A session is not watched anew for each call, so that one in which more has come, or whose client has gone, must be
+/// left alone while its call is being handled.
+#[test]
+fn what_has_to_wait_wakes_nobody() {
+    let (_dir, path) = place();
+    let (later, taken) = Later::new(false);
+    let server = Server::builder().module(later).bind(&path).unwrap();
+    for gone in [false, true] {
+        let client = Raw::connect(&path, Framing::Chunked);
+        client.send(&call(LATER, 1, 1, b""));
+        while readable(&server) {
+            assert_eq!(server.dispatch(Some(Duration::ZERO)), Ok(true));
+        }
+        let first = taken.try_recv().unwrap();
+        client.send(&call(LATER, 1, 2, b""));
+        let client = Some(client).filter(|_| !gone);
+        assert_eq!(server.dispatch(Some(Duration::ZERO)), Ok(true));
+        assert!(!readable(&server), "there is nothing that could be done");
+        let answered = first.reply(Ok(Vec::new()));
+        assert_eq!(answered.is_ok(), !gone);
+        while readable(&server) {
+            assert_eq!(server.dispatch(Some(Duration::ZERO)), Ok(true));
+        }
+        drop(taken.try_recv().unwrap());
+        drop(client);
+    }
+}
+
 /// One more slow handler than that, and requests wait, and are counted.
 #[test]
 fn requests_that_wait_for_a_thread_are_counted() {
