@@ -1,26 +1,12 @@
 /*
- * server SOCKET READY: serves one session until its peer hangs up, echoing
- * bodies; the file READY appears once a client may connect.
+ * plain_server SOCKET READY: serves one session until its peer hangs up; the
+ * file READY appears once a client may connect.
  */
-#include "../abi.h"
+#include "hand_back.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-static void
-echo(Drpc__Call *call, Drpc__Response *resp)
-{
-	if (call->body.len == 0)
-		return;
-	resp->body.data = malloc(call->body.len);
-	if (resp->body.data == NULL)
-		exit(1);
-	memcpy(resp->body.data, call->body.data, call->body.len);
-	resp->body.len = call->body.len;
-}
 
 int
 main(int argc, char **argv)
@@ -32,7 +18,7 @@ main(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	listener = abi_listen(argv[1], echo);
+	listener = abi_listen(argv[1], hand_back);
 	if (listener == NULL || fcntl(listener->comm->fd, F_SETFL, 0) != 0 ||
 	    close(open(argv[2], O_CREAT | O_WRONLY, 0600)) != 0)
 		return 1;

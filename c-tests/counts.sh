@@ -1,0 +1,58 @@
+#!/bin/sh
+# No call costs more than counts/budget says, in counts alone: time would depend
+# on what else the machine does.
+. "$(dirname "$0")/shell/tap.sh"
+. "$here/shell/counts.sh"
+
+for abi in $abis; do
+	build_counted "$abi"
+done
+
+# made ABI PROGRAM CALLS LENGTH EXPECTED
+made() {
+	found=$(system_calls "$1" "$2" "$3" "$4") || fail "$found" || return 1
+	# What may be made once or twice.
+	found=$(echo "$found" | awk -v RS='[ \n]+' -v ORS=' ' -v expected=" $5 " '{
+		split($0, call, "*")
+		print (index(expected, " ~" call[1] " ") && call[2] < 2.1 ? "~" call[1] : $0)
+	}')
+	same 'system calls' "$5" "${found% }"
+}
+
+# takes ABI PROGRAM CALLS LENGTH BLOCKS FAULTS: every block is released, too.
+takes() {
+	figures=$(memory "$1" "$2" "$3" "$4") || fail "$figures" || return 1
+	echo "$figures" >"$work/figures"
+	read -r found _ released faults <"$work/figures"
+	same 'blocks released' "$found" "$released" || return 1
+	[ "$5" = - ] || same 'blocks allocated' "$5" "$found" || return 1
+	[ "${faults%.*}" -le "$6" ] || fail "page faults: $faults"
+}
+
+# runs ABI PROGRAM CALLS LENGTH BUDGET
+runs() {
+	figures=$(instructions "$1" "$2" "$3" "$4") || fail "$figures" || return 1
+	echo "$figures" >"$work/figures"
+	read -r figure copying <"$work/figures"
+	[ "$4" -ge 65536 ] || figure=$((figure + copying))
+	[ "$figure" -gt 100 ] || fail "$figure instructions cannot be a call" || return 1
+	[ "$figure" -le "$5" ] || fail "$figure instructions"
+}
+
+while read -r abi program bytes blocks budget faults expected <&3; do
+	case $abi in
+	''|\#*) continue ;;
+	esac
+	calls=1000
+	[ "$bytes" -lt 65536 ] || calls=20
+	what="$abi $program, $bytes bytes"
+	[ "$expected" = - ] || check "$what: $expected" made "$abi" "$program" $calls "$bytes" "$expected"
+	taken="$faults page faults at most, all blocks released"
+	[ "$blocks" = - ] || taken="$blocks blocks, $taken"
+	check "$what: $taken" takes "$abi" "$program" $calls "$bytes" "$blocks" "$faults"
+	[ "$budget" = - ] && continue
+	figure=
+	check "$what: $budget instructions at most" runs "$abi" "$program" $calls "$bytes" "$budget"
+	[ -z "$figure" ] || note "$what: $figure instructions, $((figure + figure / 10)) with a tenth more"
+done 3<"$here/counts/budget"
+finish
