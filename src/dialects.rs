@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::framing::Framing;
@@ -35,6 +36,16 @@ type Servers = [Option<(ServerId, Framing)>; MAX_SERVERS];
 
 static SERVERS: Mutex<Servers> = Mutex::new([None; MAX_SERVERS]);
 
+/// What has been learnt of any server at all, at any time: see [`are_all_chunked`].
+static LEARNT: AtomicU8 = AtomicU8::new(0);
+const A_CHUNKED_ONE: u8 = 1;
+const A_DATAGRAM_ONE: u8 = 2;
+
+/// Some servers have been found to read chunks, and none to read datagrams: the next one is likely to read chunks, too.
+pub fn are_all_chunked() -> bool {
+    LEARNT.load(Ordering::Relaxed) == A_CHUNKED_ONE
+}
+
 /// The servers, if they can be looked at.
 fn servers() -> Option<MutexGuard<'static, Servers>> {
     lock_briefly(&SERVERS)
@@ -53,6 +64,8 @@ pub fn recall(server: &ServerId) -> Option<Framing> {
 
 /// Remembers what a server speaks.
 pub fn learn(server: ServerId, framing: Framing) {
+    let found = if framing == Framing::Chunked { A_CHUNKED_ONE } else { A_DATAGRAM_ONE };
+    LEARNT.fetch_or(found, Ordering::Relaxed);
     let Some(mut servers) = servers() else { return };
     drop_where(&mut servers, |known| *known == server);
     let free = servers.iter().position(Option::is_none).unwrap_or(MAX_SERVERS - 1);
@@ -120,7 +133,11 @@ mod tests {
         let first = server(&path);
         let (known, client) = id(&path);
         assert_eq!(recall(&known), None);
+        assert!(!are_all_chunked());
+        learn(known, Framing::Chunked);
+        assert!(are_all_chunked());
         learn(known, Framing::Datagram);
+        assert!(!are_all_chunked());
         assert_eq!(recall(&id(&path).0), Some(Framing::Datagram));
         learn(known, Framing::Chunked);
         assert_eq!(recall(&known), Some(Framing::Chunked));

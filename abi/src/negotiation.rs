@@ -44,23 +44,29 @@ pub(crate) fn settle<A: Abi>(
         return Ok(Some(framing));
     }
     let route = context.route();
-    let Some(server) = Counterpart::of(context.fd(), route.map(|route| route.path)) else {
-        // Nobody: the call will say so, unless somebody stands in for the system calls.
-        return Ok(Some(A::FRAMING));
-    };
-    if route.is_some_and(|route| route.rejected) {
-        return go_over(context, &server, site);
-    }
+    let counterpart = || Counterpart::of(context.fd(), route.map(|route| route.path));
     let owed = context.flags().owes_replies();
-    if let Some(framing) = server.recall().filter(|_| !owed) {
-        context.settle(framing);
-        return Ok(Some(framing));
+    let trial = reply.filter(|_| !owed && fallback::is_safe(call));
+    // Who the server is need not be known where the call itself may go out, unless that may spare a rejection.
+    let asks = trial.is_none() || !dialects::are_all_chunked() || route.is_some_and(|route| route.rejected);
+    let server = if asks { counterpart() } else { None };
+    if asks {
+        let Some(server) = &server else {
+            // Nobody: the call will say so, unless somebody stands in for the system calls.
+            return Ok(Some(A::FRAMING));
+        };
+        if route.is_some_and(|route| route.rejected) {
+            return go_over(context, server, site);
+        }
+        if let Some(framing) = server.recall().filter(|_| !owed) {
+            context.settle(framing);
+            return Ok(Some(framing));
+        }
     }
     let limit = context.limits().message;
     if call.len() > limit {
         return Err(Cause::TooBig { size: call.len() as u64, limit });
     }
-    let trial = reply.filter(|_| !owed && fallback::is_safe(call));
     if owed {
         context.flags().reply_came();
     } else if trial.is_some() {
@@ -75,9 +81,11 @@ pub(crate) fn settle<A: Abi>(
         return Err(cause);
     }
     if dialect.framing() == Framing::Datagram {
-        return go_over(context, &server, site);
+        return go_over(context, &server.or_else(counterpart).ok_or(Cause::NoWayBack)?, site);
     }
-    server.learn(Framing::Chunked);
+    if let Some(server) = server {
+        server.learn(Framing::Chunked);
+    }
     context.settle(Framing::Chunked);
     answered?;
     Ok(trial.is_none().then_some(Framing::Chunked))
