@@ -180,7 +180,7 @@ check-headers: setup-build
 	@echo 'ok - headers are what the Rust sources give'
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.
-ABI_LINES := 2700
+ABI_LINES := 2800
 MANAGED_LINES := 1200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
 check-abi-size:

@@ -42,7 +42,7 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits, log: Log) -> Self {
-        let message = Reassembly::with_body(limits.message, CallRef::LAST_FIELD);
+        let message = Reassembly::with_body(limits.message, CallRef::BODY);
         Self { session, dialect, limits, log, message, owed: 0 }
     }
 

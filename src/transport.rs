@@ -379,7 +379,7 @@ fn take_alike(
 
 /// The layout of the first record of a message, for the next one that may be like it.
 #[inline(always)]
-pub(crate) fn layout(record: &[u8], framing: Framing, number: u32) -> Layout {
+pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
     if record.len() <= PLACED_MIN || number == 0 {
         return Layout::default();
     }
@@ -390,7 +390,7 @@ pub(crate) fn layout(record: &[u8], framing: Framing, number: u32) -> Layout {
 /// The fields and the layout of a record of `len` bytes that begins with `head`, if it is the first one of a message that
 /// ends with its body.
 #[cold]
-fn body_place(head: &[u8], len: usize, framing: Framing, number: u32) -> Option<(Range<usize>, Layout)> {
+fn body_place(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
     let (before, message_len) = match framing {
         Framing::Datagram => (0, len),
         Framing::Chunked => {

@@ -52,6 +52,9 @@ impl<'a> CallRef<'a> {
     /// Number of the last field; every other number is unknown.
     pub const LAST_FIELD: u32 = 4;
 
+    /// Number of the body.
+    pub const BODY: u8 = 4;
+
     /// Reads a call; of a repeated field the last one counts, unknown ones are passed over.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
         Ok(Self::decode_counting(message)?.0)
@@ -126,6 +129,9 @@ impl<'a> CallRef<'a> {
 impl<'a> ResponseRef<'a> {
     /// Number of the last field; every other number is unknown.
     pub const LAST_FIELD: u32 = 3;
+
+    /// Number of the body.
+    pub const BODY: u8 = 3;
 
     /// Reads a response; of a repeated field the last one counts, unknown ones are passed over.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
@@ -412,22 +418,15 @@ pub struct BodyPlace {
 impl BodyPlace {
     /// Finds the body in a message of `len` bytes that begins with `beginning`, if the message is as known senders
     /// write it: some numbers, then the body, which is the field `number` and goes to the end.
-    pub fn find(beginning: &[u8], number: u32, len: usize) -> Option<Self> {
+    pub fn find(beginning: &[u8], number: u8, len: usize) -> Option<Self> {
         let mut fields = Fields::new(beginning);
-        loop {
-            let rest = fields.rest;
-            let before = beginning.len() - rest.len();
-            let (key, value) = rest.split_first()?;
-            if u32::from(*key) == (number << 3) | WireType::LengthDelimited as u32 {
-                let (prefix, end) = delimited(value)?;
-                let start = before + 1 + prefix;
-                return (before + 1 + end == len && start <= HEAD_CAPACITY).then_some(Self { fields: before, start });
-            }
-            let field = fields.field()?;
-            if before > HEAD_CAPACITY || field.wire_type != 0 || !(1..number).contains(&field.number) {
-                return None;
-            }
+        for before in 1..number {
+            fields.int(before);
         }
+        let before = beginning.len() - fields.rest.len();
+        let (prefix, end) = delimited(fields.after_key(number, WireType::LengthDelimited)?)?;
+        let start = before + 1 + prefix;
+        (before + 1 + end == len && start <= HEAD_CAPACITY).then_some(Self { fields: before, start })
     }
 }
 

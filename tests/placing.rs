@@ -40,7 +40,7 @@ struct Session {
 
 impl Session {
     /// `body` is the number of the field that is placed.
-    fn new(framing: Framing, body: u32) -> Self {
+    fn new(framing: Framing, body: u8) -> Self {
         let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         ours.set_nonblocking(true).unwrap();
         theirs.set_send_buffer_size(1 << 20).unwrap();
@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn placing_changes_nothing(all in proptest::collection::vec(any_sent(), 1..10)) {
         let (whole, none) = outcome(&all, 0);
-        let (placed, _) = outcome(&all, CallRef::LAST_FIELD);
+        let (placed, _) = outcome(&all, CallRef::BODY);
         prop_assert_eq!(none, 0);
         for (i, (whole, placed)) in whole.iter().zip(&placed).enumerate() {
             prop_assert!(whole == placed, "record {}: {:.300?} became {:.300?}", i, whole, placed);
@@ -238,7 +238,7 @@ fn bodies_are_placed() {
         let all: Vec<_> = bodies.iter().map(|(session, body)| usual(*session, *body)).collect();
         let mut thread = None;
         // In a thread that has received nothing yet.
-        std::thread::scope(|scope| thread = Some(scope.spawn(|| outcome(&all, CallRef::LAST_FIELD)).join().unwrap()));
+        std::thread::scope(|scope| thread = Some(scope.spawn(|| outcome(&all, CallRef::BODY)).join().unwrap()));
         let (outcome, placed) = thread.unwrap();
         let came: Vec<_> = outcome.into_iter().filter_map(|(came, ..)| came.unwrap()).map(|came| came.3).collect();
         assert_eq!(came, bodies.iter().map(|(_, body)| pattern(*body)).collect::<Vec<_>>());
@@ -258,7 +258,7 @@ fn bodies_are_placed() {
 fn a_part_waits_for_the_rest() {
     let body = pattern(2 * MAX_DATA + 5);
     let records = cut(&encoded(1, &body));
-    let mut sessions = [Framing::Chunked; 2].map(|framing| Session::new(framing, CallRef::LAST_FIELD));
+    let mut sessions = [Framing::Chunked; 2].map(|framing| Session::new(framing, CallRef::BODY));
     for round in 1..4 {
         for record in &records {
             for session in &mut sessions {
@@ -278,7 +278,7 @@ fn a_part_waits_for_the_rest() {
 fn a_record_in_between_leaves_nothing() {
     let body = pattern(2 * MAX_DATA);
     let records = cut(&encoded(1, &body));
-    let mut session = Session::new(Framing::Chunked, CallRef::LAST_FIELD);
+    let mut session = Session::new(Framing::Chunked, CallRef::BODY);
     assert_eq!(session.hear(&records[0]).0, Ok(None));
     assert!(matches!(session.hear(&pattern(300_000)).0, Err(Cause::Truncated { .. })));
     assert_eq!(session.hear(&records[1]).0, Ok(None));
@@ -289,7 +289,7 @@ fn a_record_in_between_leaves_nothing() {
 #[test]
 fn messages_without_memory() {
     for size in [60_000, 2 * MAX_DATA] {
-        let (body, mut session) = (pattern(size), Session::new(Framing::Chunked, CallRef::LAST_FIELD));
+        let (body, mut session) = (pattern(size), Session::new(Framing::Chunked, CallRef::BODY));
         let records = cut(&encoded(1, &body));
         // The second one is like the one before.
         for like in 0..2 {
@@ -331,7 +331,7 @@ fn room_follows_what_arrives() {
         (16 << 20, 2 * MAX_DATA, 2 * MAX_DATA),
         (1 << 27, 2 * MAX_DATA, 2 * MAX_DATA),
     ] {
-        let mut message = Reassembly::with_body(usize::MAX, CallRef::LAST_FIELD);
+        let mut message = Reassembly::with_body(usize::MAX, CallRef::BODY);
         let message_bytes = encoded(1, &pattern(body));
         let records = cut(&message_bytes);
         let before = Heap::held();

@@ -205,7 +205,7 @@ pub(crate) fn receive<A: Abi>(
 ) -> Result<(), Cause> {
     loop {
         let owed = context.flags().owes_replies();
-        let mut partial = context.take_partial(ResponseRef::LAST_FIELD);
+        let mut partial = context.take_partial(ResponseRef::BODY);
         let limit = context.limits().message;
         let keep = |mut message: Received<'_>| {
             let Some(reply) = reply else { return Ok(true) };

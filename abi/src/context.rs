@@ -241,7 +241,7 @@ impl<A: Abi> Context<A> {
 
     /// The message being received, of which a part may have come already; the number of its body's field.
     #[inline(always)]
-    pub(crate) fn take_partial(self, body: u32) -> Reassembly {
+    pub(crate) fn take_partial(self, body: u8) -> Reassembly {
         let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
         kept.unwrap_or_else(|| Reassembly::with_body(self.limits().message, body))
     }

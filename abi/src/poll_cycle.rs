@@ -149,7 +149,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
 fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
-    let mut partial = session.take_partial(CallRef::LAST_FIELD);
+    let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
     let limit = session.limits().message;
     let unpack = |mut message: Received<'_>| {

@@ -105,7 +105,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         // SAFETY: the caller's promise.
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
-        let mut partial = session.take_partial(CallRef::LAST_FIELD);
+        let mut partial = session.take_partial(CallRef::BODY);
         let limit = session.limits().message;
         let unpack = |mut message: Received<'_>| {
             message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, message.take_body(), limit)

@@ -129,7 +129,7 @@ impl Connection {
             server,
             limits: *limits,
             outbox: Outbox::default(),
-            message: Reassembly::with_body(limits.message, ResponseRef::LAST_FIELD),
+            message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
         })
     }

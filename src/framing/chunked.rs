@@ -151,7 +151,7 @@ pub struct Reassembly {
     data: Vec<u8>,
     lost: bool,
     /// Number of the field that gets a block of its own; 0: none.
-    body: u32,
+    body: u8,
     /// What comes before the body, if `data` is the body.
     head: Vec<u8>,
     /// How much of that are the fields before it.
@@ -186,7 +186,7 @@ impl Reassembly {
     /// The same, and puts bodies, which are the field `number`, into blocks of their own where they come in several
     /// chunks.
     #[inline]
-    pub fn with_body(limit: usize, number: u32) -> Self {
+    pub fn with_body(limit: usize, number: u8) -> Self {
         let (data, head) = (Vec::new(), Vec::new());
         Self { limit, total: 0, count: 0, next: 0, data, lost: false, body: number, head, fields: 0 }
     }
@@ -199,7 +199,7 @@ impl Reassembly {
 
     /// Number of the field that gets a block of its own; 0: none.
     #[inline]
-    pub fn body(&self) -> u32 {
+    pub fn body(&self) -> u8 {
         self.body
     }
 

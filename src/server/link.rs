@@ -67,7 +67,7 @@ impl Link {
         let state = State {
             lane: Lane::new(refused),
             dialect: hub.dialect,
-            message: Reassembly::with_body(hub.limits.message, CallRef::LAST_FIELD),
+            message: Reassembly::with_body(hub.limits.message, CallRef::BODY),
             outbox: Outbox::default(),
             armed: Interest::READ,
             deaf: false,
