@@ -1,0 +1,186 @@
+/* Reads commands and prints samples: see client.h. */
+#include "client.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char *path;
+/* The connection that the commands share, and what it was made for. */
+static void *connection;
+static struct load shared;
+
+static uint64_t
+now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void *
+allocate(size_t size)
+{
+	void *block = malloc(size > 0 ? size : 1);
+
+	if (block == NULL)
+		die("malloc");
+	return block;
+}
+
+static void
+print(const uint64_t *samples, uint64_t count)
+{
+	printf("%" PRIu64 "\n", count);
+	if (fwrite(samples, sizeof(*samples), count, stdout) != count)
+		die("standard output");
+}
+
+/* Some programs make other connections for other sizes, or for several calls at a time. */
+static void
+use(const struct load *load)
+{
+	struct load first = *load;
+
+	if (connection != NULL && shared.size == load->size && shared.depth == load->depth)
+		return;
+	if (connection != NULL)
+		contender.close(connection);
+	connection = contender.connect(path, load);
+	shared = *load;
+	first.compare = true;
+	contender.call(connection, &first);
+}
+
+static void
+calls(const struct load *load, uint64_t *samples, uint64_t count)
+{
+	use(load);
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t begin = now();
+
+		contender.call(connection, load);
+		samples[i] = now() - begin;
+	}
+}
+
+static void
+connects(const struct load *load, uint64_t *samples, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t begin = now();
+		void	*fresh = contender.connect(path, load);
+
+		contender.call(fresh, load);
+		contender.close(fresh);
+		samples[i] = now() - begin;
+	}
+}
+
+static void
+paced(const struct load *load, uint64_t *samples, uint64_t count, uint64_t rate)
+{
+	use(load);
+
+	uint64_t begin = now();
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t due = begin + i * 1000000000 / rate;
+
+		while (now() < due)
+			;
+		contender.call(connection, load);
+		samples[i] = now() - due;
+	}
+}
+
+static void
+pipeline(const struct load *load, uint64_t *sample, uint64_t count)
+{
+	use(load);
+
+	uint64_t begin = now();
+
+	contender.pipeline(connection, load, count);
+	*sample = now() - begin;
+}
+
+static void
+clients(const struct load *load, uint64_t *sample, uint64_t count, uint64_t number)
+{
+	struct load first = *load;
+	void	   *connections = contender.connect_many(path, load, number);
+
+	first.compare = true;
+	contender.call_many(connections, &first, number);
+
+	uint64_t begin = now();
+
+	contender.call_many(connections, load, count);
+	*sample = now() - begin;
+	contender.close_many(connections);
+}
+
+/* Returns false if this contender cannot do what it is told. */
+static bool
+obey(const char *command, const struct load *load, uint64_t count, uint64_t extra)
+{
+	uint64_t *samples;
+	uint64_t  taken = count;
+
+	if (contender.prepare != NULL && !contender.prepare(load))
+		return false;
+	samples = allocate(count * sizeof(*samples));
+	if (strcmp(command, "calls") == 0 && contender.call != NULL) {
+		calls(load, samples, count);
+	} else if (strcmp(command, "connects") == 0 && contender.call != NULL) {
+		connects(load, samples, count);
+	} else if (strcmp(command, "paced") == 0 && contender.call != NULL && extra > 0) {
+		paced(load, samples, count, extra);
+	} else if (strcmp(command, "pipeline") == 0 && contender.pipeline != NULL && load->depth > 0) {
+		pipeline(load, samples, count);
+		taken = 1;
+	} else if (strcmp(command, "clients") == 0 && contender.connect_many != NULL && extra > 0) {
+		clients(load, samples, count, extra);
+		taken = 1;
+	} else {
+		free(samples);
+		return false;
+	}
+	print(samples, taken);
+	free(samples);
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	char line[128];
+
+	if (argc != 2)
+		return 2;
+	path = argv[1];
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		struct load load = {0};
+		uint64_t    count, extra = 0;
+		char	    command[16];
+		uint8_t	   *body;
+
+		if (sscanf(line, "%15s %zu %" SCNu64 " %" SCNu64, command, &load.size, &count, &extra) < 3 || count == 0) {
+			errno = 0;
+			die("no such command");
+		}
+		body = allocate(load.size);
+		for (size_t i = 0; i < load.size; i++)
+			body[i] = (uint8_t)(i * 31 + (i >> 8) + 7);
+		load.body = body;
+		load.depth = strcmp(command, "pipeline") == 0 ? extra : 1;
+		if (!obey(command, &load, count, extra))
+			puts("unsupported");
+		fflush(stdout);
+		free(body);
+	}
+	return 0;
+}
