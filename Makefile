@@ -3,6 +3,7 @@
 #   make            the libraries, in build/lib
 #   make demo       examples over both libraries
 #   make check      every test; each part of it is a target of its own, see CHECKS
+#   make bench      measures for some minutes, and writes docs/benchmarks*; bench-quick: less, to build/bench/report
 #   make interop    tables of which release can talk to which, and how large the messages may be
 #   make install    PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 #   make uninstall  the same variables
@@ -69,13 +70,14 @@ SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-
 # The parts of `make check`, in this order.
 CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 
-.PHONY: all demo check interop install uninstall headers examples clean cargo setup-build setup-demo setup-check $(CHECKS)
+.PHONY: all demo check interop bench bench-quick bench-programs install uninstall headers examples clean cargo \
+	setup-build setup-demo setup-check setup-bench $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
 all: $(SHARED) $(LINKS) $(STATIC)
 
-setup-build setup-demo setup-check: setup-%:
+setup-build setup-demo setup-check setup-bench: setup-%:
 	@$(SETUP) $*
 
 # --- Libraries
@@ -209,6 +211,20 @@ interop: setup-check all
 			{ sed -n '/^not ok/,/^ok/p' $(BUILD)/interop/$$part.log; exit 1; }; \
 	done
 	@cat $(BUILD)/interop/clients.md && echo && cat $(BUILD)/interop/servers.md
+
+# --- Benchmark: see bench/README.md
+
+BENCH_RUN := $(RELEASE)/bench-run --programs $(BUILD)/bench
+
+bench-programs: setup-bench all
+	@$(MAKE) --no-print-directory -C bench BUILD=$(BUILD)
+	$(CARGO) build --release --manifest-path bench/Cargo.toml
+
+bench: bench-programs
+	$(BENCH_RUN) --report docs
+
+bench-quick: bench-programs
+	$(BENCH_RUN) --quick --report $(BUILD)/bench/report
 
 # --- Installation
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sees to it that the system has what a make target needs.
 #
-#   scripts/setup.sh build|demo|check
+#   scripts/setup.sh build|demo|bench|check
 #
 # Silent and quick when nothing is missing. What is missing is installed when that takes no question (as root, or by
 # sudo without a password, on apt, dnf and zypper systems); otherwise the command to type is printed.
@@ -10,8 +10,9 @@ set -eu
 case ${1-} in
 build) level=1 ;;
 demo) level=2 ;;
-check) level=3 ;;
-*) echo "usage: $0 build|demo|check" >&2; exit 2 ;;
+bench) level=3 ;;
+check) level=4 ;;
+*) echo "usage: $0 build|demo|bench|check" >&2; exit 2 ;;
 esac
 
 fail() {
@@ -39,12 +40,12 @@ needs() {
 	cat <<-'END'
 	2 has         pkg-config     pkg-config          pkgconf-pkg-config  pkg-config
 	2 has_library libprotobuf-c  libprotobuf-c-dev   protobuf-c-devel    libprotobuf-c-devel
-	3 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
-	3 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	3 runs        valgrind       valgrind,libc6-dbg  valgrind            valgrind
-	3 has_cxx     c++            g++                 gcc-c++             gcc-c++
 	3 has         strace         strace              strace              strace
-	3 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
+	4 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
+	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
+	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
+	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
 	END
 }
 
@@ -105,7 +106,7 @@ if [ -n "$packages" ]; then
 fi
 
 # A minimal Rust toolchain comes without the formatter and the linter.
-if [ "$level" -ge 3 ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+if [ "$level" -ge 4 ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
 	has rustup || fail "rustfmt and clippy are missing, please install them beside cargo"
 	rustup component add rustfmt clippy >&2 </dev/null || fail "please type: rustup component add rustfmt clippy"
 fi

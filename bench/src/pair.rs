@@ -1,0 +1,226 @@
+//! What is compared: a server and a client, as commands that want the path of a socket as their last argument.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::options::Options;
+
+/// A kind of measurement. What is asked of clients in each is in README.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Experiment {
+    Latency,
+    Connect,
+    Paced,
+    Pipeline,
+    Clients,
+}
+
+impl Experiment {
+    pub(crate) const ALL: [Self; 5] = [Self::Latency, Self::Connect, Self::Paced, Self::Pipeline, Self::Clients];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Connect => "connect",
+            Self::Paced => "paced",
+            Self::Pipeline => "pipeline",
+            Self::Clients => "clients",
+        }
+    }
+
+    /// Whether a round gives the time of all its calls alone, not that of each.
+    pub(crate) fn is_throughput(self) -> bool {
+        matches!(self, Self::Pipeline | Self::Clients)
+    }
+}
+
+/// Those in which calls are made one after the other.
+const CALLS: &[Experiment] = &[Experiment::Latency, Experiment::Connect, Experiment::Paced];
+const LATENCY: &[Experiment] = &[Experiment::Latency];
+const PIPELINE: &[Experiment] = &[Experiment::Pipeline];
+const CLIENTS: &[Experiment] = &[Experiment::Clients];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) about: String,
+    pub(crate) server: Vec<PathBuf>,
+    pub(crate) client: Vec<PathBuf>,
+    /// Variables of both.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) experiments: &'static [Experiment],
+    pub(crate) spins: bool,
+}
+
+impl Pair {
+    fn new(name: &str, experiments: &'static [Experiment], server: PathBuf, client: PathBuf, about: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            server: vec![server],
+            client: vec![client],
+            environment: Vec::new(),
+            experiments,
+            spins: false,
+        }
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Waits without sleeping, for which it needs a core of its own.
+    fn spinning(mut self) -> Self {
+        self.spins = true;
+        self
+    }
+
+    /// The same with another build of the library.
+    fn built(&self, name: &str, library: &Path) -> Self {
+        let mut other = self.clone().with("LD_LIBRARY_PATH", &library.display().to_string());
+        other.name = format!("{} @{name}", self.name);
+        other
+    }
+}
+
+/// What others are compared with.
+pub(crate) const FLOOR: &str = "floor";
+pub(crate) const FLOOR_AGAIN: &str = "floor again";
+pub(crate) const FLOOR_SPIN: &str = "floor, spinning";
+pub(crate) const RAW_PIPE: &str = "raw pipe";
+pub(crate) const RAW_EPOLL: &str = "raw epoll server";
+pub(crate) const PLAIN_08: &str = "plain 0.8";
+pub(crate) const PLAIN_28: &str = "plain 2.8";
+pub(crate) const PLAIN_SPIN: &str = "plain 2.8, spinning";
+pub(crate) const MANAGED: &str = "managed server";
+pub(crate) const SHARED: &str = "shared client";
+pub(crate) const SHARED_RAW: &str = "shared client, raw server";
+
+pub(crate) fn baseline(experiment: Experiment) -> &'static str {
+    match experiment {
+        Experiment::Latency | Experiment::Connect | Experiment::Paced => FLOOR,
+        Experiment::Pipeline => RAW_PIPE,
+        Experiment::Clients => RAW_EPOLL,
+    }
+}
+
+/// The pairs of this repository, the baselines first.
+pub(crate) fn ours(options: &Options) -> Vec<Pair> {
+    let c = |program: &str| options.programs.join(program);
+    let rust = |program: &str| options.rust_programs.join(program);
+    let new = Pair::new;
+    let pairs = vec![
+        new(FLOOR, CALLS, c("floor_server"), c("floor_client"), "sendmsg and recvmsg in C; the server polls"),
+        new(
+            FLOOR_AGAIN,
+            CALLS,
+            c("floor_server"),
+            c("floor_client"),
+            "the same once more: its distance from 1 is noise",
+        ),
+        new("floor, send/recv", LATENCY, c("floor_server_send"), c("floor_client_send"), "the same with send and recv"),
+        new(FLOOR_SPIN, LATENCY, c("floor_server_spin"), c("floor_client_spin"), "recvmsg again and again, no poll")
+            .spinning(),
+        new(RAW_PIPE, PIPELINE, c("epoll_server"), c("load_client"), "records made beforehand, an epoll loop in C"),
+        new(RAW_EPOLL, CLIENTS, c("epoll_server"), c("load_client"), "an epoll loop in C, one thread"),
+    ];
+    let of_the_library = [
+        new(
+            PLAIN_08,
+            CALLS,
+            c("0.8/plain_server"),
+            c("0.8/plain_client"),
+            "daos/drpc.h and drpc_progress of libdrpc-0.8",
+        ),
+        new(
+            PLAIN_28,
+            CALLS,
+            c("2.8/plain_server"),
+            c("2.8/plain_client"),
+            "daos/drpc.h and drpc_progress of libdrpc-2.8",
+        ),
+        new(PLAIN_SPIN, LATENCY, c("2.8/plain_server"), c("2.8/plain_client"), "with DRPC_SPIN_US=50")
+            .with("DRPC_SPIN_US", "50")
+            .spinning(),
+        new(
+            MANAGED,
+            CALLS,
+            c("2.8/managed_server"),
+            c("2.8/plain_client"),
+            "drpc/server.h, the plain client of libdrpc-2.8",
+        ),
+        new(SHARED, CALLS, c("2.8/managed_server"), c("2.8/shared_client"), "drpc/client.h and drpc/server.h"),
+        new(
+            SHARED_RAW,
+            PIPELINE,
+            c("epoll_server"),
+            c("2.8/shared_client"),
+            "drpc/client.h, submit and dispatch, the raw server",
+        )
+        .with("DRPC_FRAMING", "chunked"),
+        new(
+            SHARED,
+            PIPELINE,
+            c("2.8/managed_server"),
+            c("2.8/shared_client"),
+            "drpc/client.h, submit and dispatch, drpc/server.h",
+        ),
+        new(
+            "raw pipe, managed server",
+            PIPELINE,
+            c("2.8/managed_server"),
+            c("load_client"),
+            "the raw client, drpc/server.h",
+        ),
+        new(MANAGED, CLIENTS, c("2.8/managed_server"), c("load_client"), "drpc/server.h, threads as it chooses"),
+        new("progress loop", CLIENTS, c("2.8/plain_server"), c("load_client"), "drpc_progress of libdrpc-2.8"),
+    ];
+    let in_rust = [
+        new("Rust", CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
+        new("Rust, Listener", CALLS, rust("rust_listener"), rust("rust_client"), "drpc::Client and drpc::Listener"),
+        new(
+            "Rust",
+            PIPELINE,
+            rust("rust_server"),
+            rust("rust_client"),
+            "drpc::Client, submit and dispatch, and drpc::Server",
+        ),
+        new("Rust", CLIENTS, rust("rust_server"), c("load_client"), "drpc::Server, threads as it chooses"),
+    ];
+    let builds = options.libraries.iter().flat_map(|(name, library)| {
+        let built = |pair: &Pair| pair.built(name, library);
+        of_the_library.iter().map(built).collect::<Vec<_>>()
+    });
+    let builds = builds.collect::<Vec<_>>();
+    pairs.into_iter().chain(of_the_library).chain(builds).chain(in_rust).collect()
+}
+
+/// A line of the manifest of peers.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) about: String,
+    #[serde(default)]
+    server: Vec<PathBuf>,
+    #[serde(default)]
+    client: Vec<PathBuf>,
+    pub(crate) missing: Option<String>,
+}
+
+impl Peer {
+    pub(crate) fn pair(&self) -> Pair {
+        Pair {
+            name: self.name.clone(),
+            about: self.about.clone(),
+            server: self.server.clone(),
+            client: self.client.clone(),
+            environment: Vec::new(),
+            experiments: &Experiment::ALL,
+            spins: false,
+        }
+    }
+}
