@@ -35,6 +35,10 @@ impl Cpus {
         Ok(Self { all, numbers })
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
     pub(crate) fn layouts(&self) -> &'static [Layout] {
         if self.numbers.len() > 1 { &[Layout::One, Layout::Two] } else { &[Layout::One] }
     }

@@ -1,10 +1,17 @@
 //! Runs pairs of a server and a client against each other, and reports what their calls cost. See README.md.
 
+mod chart;
+mod counts;
 mod cpus;
+mod goals;
+mod machine;
+mod markdown;
 mod options;
 mod pair;
 mod plan;
+mod plots;
 mod process;
+mod report;
 mod rounds;
 mod statistics;
 
@@ -12,10 +19,13 @@ use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
+use counts::Counts;
 use cpus::Cpus;
+use machine::{Machine, Spent};
 use options::{Options, USAGE};
 use pair::{Experiment, Pair, Peer, baseline};
 use plan::Plan;
+use report::{Contender, Report};
 use rounds::Measurement;
 
 /// What is printed of a case while the next one runs.
@@ -35,6 +45,21 @@ fn peers(options: &Options) -> Result<Vec<Peer>, Box<dyn Error>> {
     }
 }
 
+/// For the report: who is there, once each, and who is not.
+fn contenders(pairs: &[Pair], peers: &[Peer]) -> Vec<Contender> {
+    let is_peer = |name: &str| peers.iter().any(|peer| peer.name == name);
+    let there = pairs.iter().map(|pair| {
+        let experiments = pair.experiments.iter().map(|experiment| experiment.name()).collect::<Vec<_>>().join(", ");
+        let about = format!("{} ({experiments})", pair.about);
+        Contender { name: pair.name.clone(), about, peer: is_peer(&pair.name), missing: None }
+    });
+    let absent = peers.iter().filter(|peer| peer.missing.is_some()).map(|peer| {
+        let Peer { name, about, missing, .. } = peer.clone();
+        Contender { name, about, peer: true, missing }
+    });
+    there.chain(absent).collect()
+}
+
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let cpus = Cpus::new()?;
     let plan = Plan::new(options, cpus.layouts());
@@ -43,12 +68,24 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let present = peers.iter().filter(|peer| peer.missing.is_none()).map(Peer::pair);
     let mut pairs = pair::ours(options).into_iter().chain(present).collect::<Vec<_>>();
     pairs.retain(|pair| is_baseline(pair) || options.wants(&pair.name));
+    let counts = Counts::read(&options.counts)?;
     let folder = tempfile::tempdir()?;
+    let (mut measurements, mut failures) = (Vec::new(), Vec::new());
+    let spent = Spent::now();
     for &case in &plan.cases {
         let (measured, failed) = rounds::run(case, &pairs, &plan, &cpus, folder.path());
         print(&case.title(), &measured);
         failed.iter().for_each(|failure| println!("  {}: {}", failure.pair, failure.reason));
+        measurements.extend(measured);
+        failures.extend(failed);
     }
+    let stolen = spent.stolen_since();
+    let Some(place) = &options.report else { return Ok(()) };
+    let goals = goals::of(&measurements, &counts);
+    let machine = Machine::new(cpus.count());
+    let contenders = contenders(&pairs, &peers);
+    Report { machine, stolen, plan, contenders, goals, measurements, failures, counts }.write(place)?;
+    println!("written: {}", place.join("benchmarks.md").display());
     Ok(())
 }
 

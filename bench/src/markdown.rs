@@ -1,0 +1,304 @@
+//! The report as tables.
+
+use std::fmt::Write;
+
+use crate::cpus::Layout;
+use crate::goals::{inverse, spread, thousands};
+use crate::pair::{Experiment, FLOOR_AGAIN, baseline};
+use crate::plan::{RATE, SMALL, bytes};
+use crate::plots;
+use crate::report::Report;
+use crate::rounds::Measurement;
+use crate::statistics::Spread;
+
+/// Rows of cells, the first row being the heading.
+#[derive(Default)]
+pub(crate) struct Table(Vec<Vec<String>>);
+
+impl Table {
+    fn new<const N: usize>(heading: [&str; N]) -> Self {
+        Self(vec![heading.map(str::to_owned).to_vec()])
+    }
+
+    fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.0.push(cells.to_vec());
+    }
+
+    /// Names in the first column, and beside each its values; nothing for a row without any.
+    fn pivot(corner: &str, columns: &[String], rows: impl Iterator<Item = (String, Vec<Option<String>>)>) -> Self {
+        let heading = std::iter::once(corner.to_owned()).chain(columns.iter().cloned()).collect();
+        let with_values = rows.filter(|(_, cells)| cells.iter().any(Option::is_some));
+        let rows = with_values.map(|(name, cells)| {
+            let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
+            std::iter::once(name).chain(cells).collect()
+        });
+        Self(std::iter::once(heading).chain(rows).collect())
+    }
+
+    fn write(&self, text: &mut String) {
+        let mut rows = self.0.iter();
+        let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
+        if let Some(heading) = rows.next() {
+            text.push_str(&line(heading));
+            text.push_str(&format!("|---|{}\n", "---:|".repeat(heading.len().saturating_sub(1))));
+        }
+        rows.for_each(|row| text.push_str(&line(row)));
+        text.push('\n');
+    }
+}
+
+/// Microseconds, three digits.
+fn microseconds(ns: f64) -> String {
+    let us = ns / 1e3;
+    match us {
+        ..100.0 => format!("{us:.1}"),
+        _ => thousands(us),
+    }
+}
+
+/// One experiment: what is in the columns, and what a cell says of a measurement.
+struct Section<'a> {
+    report: &'a Report,
+    experiment: Experiment,
+    /// The column that a measurement belongs to, and its heading.
+    column: fn(&Measurement) -> u64,
+    heading: fn(u64) -> String,
+}
+
+impl Section<'_> {
+    fn tables(&self, text: &mut String, title: &str, cell: impl Fn(&Measurement) -> String) {
+        for cores in [Layout::One, Layout::Two] {
+            let measured = self.report.of(self.experiment, cores);
+            let columns = self.report.columns(self.experiment, cores, self.column);
+            if columns.is_empty() {
+                continue;
+            }
+            let rows = self.report.pairs(self.experiment).map(|pair| {
+                let at = |column| {
+                    let is_there = |found: &&&Measurement| found.pair == pair && (self.column)(found) == column;
+                    measured.iter().find(is_there).map(|found| cell(found))
+                };
+                (pair.to_owned(), columns.iter().copied().map(at).collect())
+            });
+            let headings = columns.iter().copied().map(self.heading).collect::<Vec<_>>();
+            let _ = writeln!(text, "{title}, {}:\n", cores.name());
+            Table::pivot("", &headings, rows).write(text);
+        }
+    }
+}
+
+fn machine(report: &Report, text: &mut String) {
+    let machine = &report.machine;
+    let kind = if machine.virtual_machine {
+        "a virtual machine on hardware that others use, too"
+    } else {
+        "no virtual machine"
+    };
+    let _ = writeln!(
+        text,
+        "Measured on {}: {}, {} CPUs ({kind}), {} of memory, {}, {}; {}; {}. Transparent huge pages: {}; \
+         `net.core.wmem_max`: {}. Other virtual machines took {:.1} % of the CPUs' time meanwhile.\n",
+        machine.date,
+        machine.cpu,
+        machine.cpus,
+        machine.memory,
+        machine.kernel,
+        machine.libc,
+        machine.compiler,
+        machine.rust,
+        machine.huge_pages,
+        machine.largest_send_buffer,
+        report.stolen * 100.0,
+    );
+    if machine.cpus < 2 {
+        text.push_str("There is one CPU only: what takes two cores was left out.\n\n");
+    }
+    for cores in [Layout::One, Layout::Two] {
+        let again = report.of(Experiment::Latency, cores).into_iter().filter(|found| found.pair == FLOOR_AGAIN);
+        let ratios = again.map(|found| &found.ratio).collect::<Vec<_>>();
+        if ratios.is_empty() {
+            continue;
+        }
+        let distance = |ratio: &&Spread| (ratio.median - 1.0).abs().max((1.0 / ratio.median - 1.0).abs());
+        let width = |ratio: &&Spread| ratio.upper_quartile - ratio.lower_quartile;
+        let largest = |values: Vec<f64>| values.into_iter().fold(0.0, f64::max) * 100.0;
+        let _ = writeln!(
+            text,
+            "Noise, {}: the floor, measured against itself, is at most {:.1} % off in the median of a size, and half of \
+             its rounds lie within {:.1} %. Smaller differences than these mean nothing.\n",
+            cores.name(),
+            largest(ratios.iter().map(distance).collect()),
+            largest(ratios.iter().map(width).collect()),
+        );
+    }
+}
+
+fn goals(report: &Report, text: &mut String) {
+    let mut table = Table::new(["", "goal", "measured", "met", "DAOS's own"]);
+    for goal in &report.goals {
+        let met = match goal.met {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "",
+        };
+        let measured = goal.measured.clone().unwrap_or_else(|| "not measured".to_owned());
+        table.row([goal.what.clone(), goal.goal.clone(), measured, met.to_owned(), goal.originals.to_owned()]);
+    }
+    text.push_str("## Goals\n\np50 and connecting: times the floor, on one core.\n\n");
+    table.write(text);
+}
+
+fn latency(report: &Report, text: &mut String) {
+    text.push_str("## Latency against size\n\n");
+    let section = Section {
+        report,
+        experiment: Experiment::Latency,
+        column: |measurement| measurement.case.size,
+        heading: bytes,
+    };
+    text.push_str(&plots::link(report, "latency"));
+    section.tables(text, "Microseconds of a call, p50", |found| microseconds(found.ns_per_call.median));
+    text.push_str(&plots::link(report, "ratio"));
+    section.tables(text, "Times the floor", |found| spread(&found.ratio));
+    text.push_str(
+        "Percentiles of all calls with 64 B, in microseconds (those of all sizes are in benchmarks.json):\n\n",
+    );
+    percentiles(report, Experiment::Latency, text);
+}
+
+fn percentiles(report: &Report, experiment: Experiment, text: &mut String) {
+    let mut table = Table::new(["", "", "calls", "p50", "p99", "p99.9", "longest"]);
+    for cores in [Layout::One, Layout::Two] {
+        let measured = report.of(experiment, cores).into_iter().filter(|found| found.case.size == SMALL);
+        for (found, calls) in measured.filter_map(|found| Some((found, found.calls?))) {
+            let us = |ns| microseconds(ns as f64);
+            table.row([
+                found.pair.clone(),
+                cores.name().to_owned(),
+                thousands(calls.samples as f64),
+                us(calls.p50),
+                us(calls.p99),
+                us(calls.p999),
+                us(calls.max),
+            ]);
+        }
+    }
+    table.write(text);
+}
+
+fn connect(report: &Report, text: &mut String) {
+    text.push_str("## Connect, call, close\n\n");
+    let section = Section {
+        report,
+        experiment: Experiment::Connect,
+        column: |found| found.case.size,
+        heading: |_| "".to_owned(),
+    };
+    section.tables(text, "With 64 B, microseconds (p50) and times the floor", |found| {
+        format!("{} µs, {}", microseconds(found.ns_per_call.median), spread(&found.ratio))
+    });
+}
+
+fn throughput(report: &Report, text: &mut String) {
+    let rate = |found: &Measurement| thousands(found.per_second());
+    let part = |found: &Measurement| spread(&inverse(&found.ratio));
+    let parameter = |found: &Measurement| found.case.parameter;
+    text.push_str("## Many clients\n\n");
+    let clients = Section {
+        report,
+        experiment: Experiment::Clients,
+        column: parameter,
+        heading: |clients| format!("{clients} clients"),
+    };
+    text.push_str(&plots::link(report, "clients"));
+    clients.tables(text, "Calls a second with 64 B", rate);
+    clients.tables(text, &format!("Part of the {}'s", baseline(Experiment::Clients)), part);
+    text.push_str("## Many calls on one connection\n\n");
+    let depth = Section {
+        report,
+        experiment: Experiment::Pipeline,
+        column: parameter,
+        heading: |depth| format!("{depth} deep"),
+    };
+    text.push_str(&plots::link(report, "pipeline"));
+    depth.tables(text, "Calls a second with 64 B", rate);
+    depth.tables(text, &format!("Part of the {}'s", baseline(Experiment::Pipeline)), part);
+}
+
+fn counts(report: &Report, text: &mut String) {
+    let counts = &report.counts.counts;
+    if counts.is_empty() {
+        text.push_str("## Counts\n\nNothing was counted.\n\n");
+        return;
+    }
+    text.push_str("## Counts\n\nPer call and side: what noise does not touch.\n\n");
+    report.counts.notes.iter().for_each(|note| text.push_str(&format!("* {note}\n")));
+    text.push('\n');
+    let unique = |values: Vec<String>| {
+        let mut seen = Vec::new();
+        values.into_iter().for_each(|value| {
+            if !seen.contains(&value) {
+                seen.push(value)
+            }
+        });
+        seen
+    };
+    for what in unique(counts.iter().map(|count| count.what.clone()).collect()) {
+        let these = counts.iter().filter(|count| count.what == what).collect::<Vec<_>>();
+        let mut sizes = these.iter().map(|count| count.size).collect::<Vec<_>>();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let heading = |size: &Option<u64>| size.map_or_else(|| "bytes".to_owned(), bytes);
+        let who = unique(these.iter().map(|count| format!("{}, {}", count.contender, count.side)).collect());
+        let rows = who.into_iter().map(|who| {
+            let at = |size: &Option<u64>| {
+                let is_it = |count: &&&crate::counts::Count| {
+                    format!("{}, {}", count.contender, count.side) == who && count.size == *size
+                };
+                these.iter().find(is_it).map(|count| thousands(count.value))
+            };
+            let cells = sizes.iter().map(at).collect();
+            (who, cells)
+        });
+        Table::pivot(&what, &sizes.iter().map(heading).collect::<Vec<_>>(), rows).write(text);
+    }
+}
+
+fn contenders(report: &Report, text: &mut String) {
+    text.push_str("## Who takes part\n\n");
+    for contender in &report.contenders {
+        let missing = contender.missing.as_ref().map(|reason| format!(" Missing: {reason}.")).unwrap_or_default();
+        let _ = writeln!(text, "* **{}**: {}.{missing}", contender.name, contender.about);
+    }
+    text.push('\n');
+    if !report.failures.is_empty() {
+        text.push_str("These failed:\n\n");
+        let failures = report.failures.iter();
+        failures.for_each(|failure| {
+            let _ = writeln!(text, "* {} ({}): {}", failure.pair, failure.case, failure.reason);
+        });
+        text.push('\n');
+    }
+}
+
+pub(crate) fn of(report: &Report) -> String {
+    let mut text = "# Benchmarks\n\nWritten by `make bench`; what is measured and how is in \
+                    [bench/README.md](../bench/README.md), all figures in [benchmarks.json](benchmarks.json). The floor \
+                    is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are quartiles of the rounds.\n\n"
+        .to_owned();
+    machine(report, &mut text);
+    goals(report, &mut text);
+    latency(report, &mut text);
+    connect(report, &mut text);
+    let _ = writeln!(
+        text,
+        "## At a fixed rate\n\n{} calls a second with 64 B, in microseconds from when a call was due:\n",
+        thousands(RATE as f64)
+    );
+    percentiles(report, Experiment::Paced, &mut text);
+    throughput(report, &mut text);
+    counts(report, &mut text);
+    contenders(report, &mut text);
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}

@@ -1,0 +1,82 @@
+//! What `make bench` leaves.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::counts::Counts;
+use crate::cpus::Layout;
+use crate::goals::Goal;
+use crate::machine::Machine;
+use crate::markdown;
+use crate::pair::Experiment;
+use crate::plan::Plan;
+use crate::plots;
+use crate::rounds::{Failure, Measurement};
+
+/// A contender, or why it is none.
+#[derive(Debug, Serialize)]
+pub(crate) struct Contender {
+    pub(crate) name: String,
+    pub(crate) about: String,
+    /// Another RPC system.
+    pub(crate) peer: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    /// Part of the CPUs' time that other virtual machines took meanwhile.
+    pub(crate) stolen: f64,
+    pub(crate) plan: Plan,
+    pub(crate) contenders: Vec<Contender>,
+    pub(crate) goals: Vec<Goal>,
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) counts: Counts,
+}
+
+impl Report {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+        let plots = folder.join("benchmarks");
+        fs::create_dir_all(&plots)?;
+        fs::write(folder.join("benchmarks.json"), serde_json::to_string_pretty(self)? + "\n")?;
+        fs::write(folder.join("benchmarks.md"), markdown::of(self))?;
+        plots::write(self, &plots)
+    }
+}
+
+impl Report {
+    /// What was measured in one experiment.
+    pub(crate) fn of(&self, experiment: Experiment, cores: Layout) -> Vec<&Measurement> {
+        let is_meant = |found: &&Measurement| (found.case.experiment, found.case.cores) == (experiment, cores);
+        self.measurements.iter().filter(is_meant).collect()
+    }
+
+    /// The pairs of an experiment, in the order in which they were first measured.
+    pub(crate) fn pairs(&self, experiment: Experiment) -> impl Iterator<Item = &str> {
+        let mut pairs = Vec::new();
+        for found in self.measurements.iter().filter(|found| found.case.experiment == experiment) {
+            if !pairs.contains(&found.pair.as_str()) {
+                pairs.push(&found.pair);
+            }
+        }
+        pairs.into_iter()
+    }
+
+    /// What the columns of a table or a plot stand for.
+    pub(crate) fn columns(&self, experiment: Experiment, cores: Layout, of: fn(&Measurement) -> u64) -> Vec<u64> {
+        let mut columns = self.of(experiment, cores).into_iter().map(of).collect::<Vec<_>>();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    pub(crate) fn is_peer(&self, pair: &str) -> bool {
+        self.contenders.iter().any(|contender| contender.peer && contender.name == pair)
+    }
+}
