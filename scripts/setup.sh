@@ -35,6 +35,8 @@ minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
 # A program can be linked with nothing shared, which one of the tests does.
 links_static() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -static -x c -o /dev/null - 2>/dev/null; }
 
+has_header() { echo "#include <$1>" | "${CC:-cc}" -E -o /dev/null - 2>/dev/null; }
+
 # One line per need: the first level that has it, how to see that it is there, its packages for apt, dnf and zypper.
 needs() {
 	cat <<-'END'
@@ -49,6 +51,15 @@ needs() {
 	END
 }
 
+# What the benchmark also measures if it is there.
+extras() {
+	cat <<-'END'
+	3 has_library libsystemd     libsystemd-dev      systemd-devel       systemd-devel
+	3 has_library libzmq         libzmq3-dev         zeromq-devel        zeromq-devel
+	3 has_header  nng/nng.h      libnng-dev          nng-devel           nng-devel
+	END
+}
+
 if has apt-get; then
 	column=1 install="apt-get install -y --no-install-recommends"
 elif has dnf; then
@@ -59,9 +70,10 @@ else
 	column=0 install=
 fi
 
-# The names of what is missing: packages of this system, or the needs themselves where we do not know its packages.
+# The names of what is missing of a list: packages of this system, or the needs themselves where we do not know its
+# packages.
 missing() {
-	needs | while read -r from test need apt dnf zypper; do
+	"$1" | while read -r from test need apt dnf zypper; do
 		[ "$from" -gt "$level" ] || "$test" "$need" || case $column in
 		1) echo "$apt" ;;
 		2) echo "$dnf" ;;
@@ -91,18 +103,32 @@ install_packages() {
 	esac >&2
 }
 
-packages=$(missing)
+may_install() {
+	[ -n "$install" ] && { [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null </dev/null; }; }
+}
+
+packages=$(missing needs)
 if [ -n "$packages" ]; then
 	[ -n "$install" ] || fail "missing, please install: $packages"
 	command="$install $packages"
 	[ "$(id -u)" = 0 ] || command="sudo $command"
-	[ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null </dev/null; } ||
-		fail "some packages are missing, please type: $command"
+	may_install || fail "some packages are missing, please type: $command"
 	echo "libdrpc: installing $packages" >&2
 	# shellcheck disable=SC2086
 	install_packages $packages || fail "installing failed, please look into it with: $command"
-	packages=$(missing)
+	packages=$(missing needs)
 	[ -z "$packages" ] || fail "still missing after '$command': $packages"
+fi
+
+if [ "$1" = bench ]; then
+	packages=$(missing extras)
+	if [ -n "$packages" ] && may_install; then
+		echo "libdrpc: installing $packages" >&2
+		# One by one: the benchmark does without what this system does not have.
+		for package in $packages; do
+			install_packages "$package" || echo "libdrpc: going on without $package" >&2
+		done
+	fi
 fi
 
 # A minimal Rust toolchain comes without the formatter and the linter.

@@ -1,5 +1,6 @@
 /*
- * The client's side of the contender protocol (see ../README.md). A program defines `contender`, and client.c has main().
+ * The client's side of the contender protocol (see ../README.md). A program defines `contender`; client.c
+ * has main().
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H

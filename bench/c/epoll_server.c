@@ -1,6 +1,6 @@
 /*
- * epoll_server SOCKET: what a server of many clients costs at least: one thread, epoll, one record in, one out. It changes
- * the tags of the record so that the answer is dRPC, and knows no other call than the benchmark's.
+ * epoll_server SOCKET: what a server of many clients costs at least: one thread, epoll, one record in, one out. It
+ * changes the tags of the record so that the answer is dRPC, and knows no other call than the benchmark's.
  */
 #include <errno.h>
 #include <sys/epoll.h>

@@ -19,7 +19,7 @@ struct head {
 	uint64_t rest;
 };
 
-/* The calls that dRPC is bound to, or with BENCH_SEND the quicker pair, or with BENCH_SPIN the one that never sleeps. */
+/* The calls that dRPC is bound to; with BENCH_SEND the quicker pair, with BENCH_SPIN one that never sleeps. */
 static inline size_t
 send_record(int fd, void *data, size_t size)
 {

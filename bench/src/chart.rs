@@ -91,7 +91,8 @@ impl Chart {
     fn frame(&self, axis: &Axis, svg: &mut String) {
         let _ = writeln!(
             svg,
-            r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13" fill="#333">
+            r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"
+  font-family="sans-serif" font-size="13" fill="#333">
 <rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>
 <text x="{LEFT}" y="24" font-size="16" font-weight="bold">{}</text>
 <text x="{LEFT}" y="{}" text-anchor="end" fill="#666">{}</text>"##,
@@ -103,7 +104,8 @@ impl Chart {
             let (y, text) = (axis.y(tick), (self.label)(tick));
             let _ = writeln!(
                 svg,
-                r##"<path d="M{LEFT} {y:.1}H{RIGHT}" stroke="#e4e4e4"/><text x="{}" y="{:.1}" text-anchor="end">{text}</text>"##,
+                r##"<path d="M{LEFT} {y:.1}H{RIGHT}" stroke="#e4e4e4"/>
+<text x="{}" y="{:.1}" text-anchor="end">{text}</text>"##,
                 LEFT - 8.0,
                 y + 4.0
             );
@@ -156,7 +158,8 @@ fn names(mut ends: Vec<((f64, f64), &Line)>, svg: &mut String) {
     for (((x, y), Line { name, colour, .. }), place) in ends.into_iter().zip(places) {
         let _ = writeln!(
             svg,
-            r#"<path d="M{:.1} {y:.1}L{:.1} {place:.1}" stroke="{colour}" stroke-width="0.7" fill="none"/><text x="{:.1}" y="{:.1}" fill="{colour}">{name}</text>"#,
+            r#"<path d="M{:.1} {y:.1}L{:.1} {place:.1}" stroke="{colour}" stroke-width="0.7" fill="none"/>
+<text x="{:.1}" y="{:.1}" fill="{colour}">{name}</text>"#,
             x + 5.0,
             RIGHT + LEADER - 4.0,
             RIGHT + LEADER,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::cpus::Layout;
 use crate::goals::{inverse, spread, thousands};
-use crate::pair::{Experiment, FLOOR_AGAIN, baseline};
+use crate::pair::{self, Experiment, FLOOR_AGAIN};
 use crate::plan::{RATE, SMALL, bytes};
 use crate::plots;
 use crate::report::Report;
@@ -60,13 +60,15 @@ fn microseconds(ns: f64) -> String {
 struct Section<'a> {
     report: &'a Report,
     experiment: Experiment,
-    /// The column that a measurement belongs to, and its heading.
+    /// What the columns stand for, which one a measurement belongs to, and its heading.
+    columns: &'static str,
     column: fn(&Measurement) -> u64,
     heading: fn(u64) -> String,
 }
 
 impl Section<'_> {
-    fn tables(&self, text: &mut String, title: &str, cell: impl Fn(&Measurement) -> String) {
+    /// A table for each layout.
+    fn tables(&self, text: &mut String, title: &str, cell: impl Fn(&Measurement) -> Option<String>) {
         for cores in [Layout::One, Layout::Two] {
             let measured = self.report.of(self.experiment, cores);
             let columns = self.report.columns(self.experiment, cores, self.column);
@@ -76,15 +78,20 @@ impl Section<'_> {
             let rows = self.report.pairs(self.experiment).map(|pair| {
                 let at = |column| {
                     let is_there = |found: &&&Measurement| found.pair == pair && (self.column)(found) == column;
-                    measured.iter().find(is_there).map(|found| cell(found))
+                    measured.iter().find(is_there).and_then(|found| cell(found))
                 };
                 (pair.to_owned(), columns.iter().copied().map(at).collect())
             });
             let headings = columns.iter().copied().map(self.heading).collect::<Vec<_>>();
             let _ = writeln!(text, "{title}, {}:\n", cores.name());
-            Table::pivot("", &headings, rows).write(text);
+            Table::pivot(self.columns, &headings, rows).write(text);
         }
     }
+}
+
+/// Not what the others are compared with, whose ratio is always 1.
+fn is_compared(found: &Measurement) -> bool {
+    found.pair != pair::baseline(found.case.experiment)
 }
 
 fn machine(report: &Report, text: &mut String) {
@@ -124,8 +131,8 @@ fn machine(report: &Report, text: &mut String) {
         let largest = |values: Vec<f64>| values.into_iter().fold(0.0, f64::max) * 100.0;
         let _ = writeln!(
             text,
-            "Noise, {}: the floor, measured against itself, is at most {:.1} % off in the median of a size, and half of \
-             its rounds lie within {:.1} %. Smaller differences than these mean nothing.\n",
+            "Noise, {}: the floor, measured against itself, is at most {:.1} % off in the median of a size, and half \
+             of its rounds lie within {:.1} %. Smaller differences than these mean nothing.\n",
             cores.name(),
             largest(ratios.iter().map(distance).collect()),
             largest(ratios.iter().map(width).collect()),
@@ -153,13 +160,14 @@ fn latency(report: &Report, text: &mut String) {
     let section = Section {
         report,
         experiment: Experiment::Latency,
+        columns: "body",
         column: |measurement| measurement.case.size,
         heading: bytes,
     };
     text.push_str(&plots::link(report, "latency"));
-    section.tables(text, "Microseconds of a call, p50", |found| microseconds(found.ns_per_call.median));
+    section.tables(text, "Microseconds of a call, p50", |found| Some(microseconds(found.ns_per_call.median)));
     text.push_str(&plots::link(report, "ratio"));
-    section.tables(text, "Times the floor", |found| spread(&found.ratio));
+    section.tables(text, "Times the floor", |found| is_compared(found).then(|| spread(&found.ratio)));
     text.push_str(
         "Percentiles of all calls with 64 B, in microseconds (those of all sizes are in benchmarks.json):\n\n",
     );
@@ -191,38 +199,41 @@ fn connect(report: &Report, text: &mut String) {
     let section = Section {
         report,
         experiment: Experiment::Connect,
+        columns: "body",
         column: |found| found.case.size,
-        heading: |_| "".to_owned(),
+        heading: bytes,
     };
     section.tables(text, "With 64 B, microseconds (p50) and times the floor", |found| {
-        format!("{} µs, {}", microseconds(found.ns_per_call.median), spread(&found.ratio))
+        Some(format!("{} µs, {}", microseconds(found.ns_per_call.median), spread(&found.ratio)))
     });
 }
 
 fn throughput(report: &Report, text: &mut String) {
-    let rate = |found: &Measurement| thousands(found.per_second());
-    let part = |found: &Measurement| spread(&inverse(&found.ratio));
+    let rate = |found: &Measurement| Some(thousands(found.per_second()));
+    let part = |found: &Measurement| is_compared(found).then(|| spread(&inverse(&found.ratio)));
     let parameter = |found: &Measurement| found.case.parameter;
     text.push_str("## Many clients\n\n");
     let clients = Section {
         report,
         experiment: Experiment::Clients,
+        columns: "clients",
         column: parameter,
-        heading: |clients| format!("{clients} clients"),
+        heading: |clients| clients.to_string(),
     };
     text.push_str(&plots::link(report, "clients"));
     clients.tables(text, "Calls a second with 64 B", rate);
-    clients.tables(text, &format!("Part of the {}'s", baseline(Experiment::Clients)), part);
+    clients.tables(text, &format!("Part of the {}'s", pair::baseline(Experiment::Clients)), part);
     text.push_str("## Many calls on one connection\n\n");
     let depth = Section {
         report,
         experiment: Experiment::Pipeline,
+        columns: "unanswered calls",
         column: parameter,
-        heading: |depth| format!("{depth} deep"),
+        heading: |depth| depth.to_string(),
     };
     text.push_str(&plots::link(report, "pipeline"));
     depth.tables(text, "Calls a second with 64 B", rate);
-    depth.tables(text, &format!("Part of the {}'s", baseline(Experiment::Pipeline)), part);
+    depth.tables(text, &format!("Part of the {}'s", pair::baseline(Experiment::Pipeline)), part);
 }
 
 fn counts(report: &Report, text: &mut String) {
@@ -283,8 +294,9 @@ fn contenders(report: &Report, text: &mut String) {
 
 pub(crate) fn of(report: &Report) -> String {
     let mut text = "# Benchmarks\n\nWritten by `make bench`; what is measured and how is in \
-                    [bench/README.md](../bench/README.md), all figures in [benchmarks.json](benchmarks.json). The floor \
-                    is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are quartiles of the rounds.\n\n"
+                    [bench/README.md](../bench/README.md), all figures in [benchmarks.json](benchmarks.json). The \
+                    floor is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are the quartiles \
+                    of the rounds.\n\n"
         .to_owned();
     machine(report, &mut text);
     goals(report, &mut text);

@@ -42,9 +42,13 @@ impl Case {
         }
     }
 
-    /// Calls that a command has at least: each connection takes part.
+    /// Calls that a command has at least: each connection takes part, and what is late has time to catch up.
     pub(crate) fn least(&self) -> u64 {
-        if self.experiment.is_throughput() { 4 * self.parameter } else { 1 }
+        match self.experiment {
+            Experiment::Latency | Experiment::Connect => 1,
+            Experiment::Paced => 100,
+            Experiment::Pipeline | Experiment::Clients => 4 * self.parameter,
+        }
     }
 
     /// Whether a pair can take part.
@@ -89,7 +93,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(options: &Options, layouts: &[Layout]) -> Self {
-        let (starts, rounds, turn, case) = if options.quick { (1, 6, 4, 1100) } else { (3, 10, 20, 9000) };
+        let (starts, rounds, turn, case) = if options.quick { (1, 6, 4, 900) } else { (3, 10, 20, 8000) };
         let layouts = layouts.iter().filter(|layout| options.layout.is_none_or(|wanted| wanted == **layout));
         let cases = options
             .only

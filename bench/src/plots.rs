@@ -13,8 +13,9 @@ use crate::report::Report;
 use crate::rounds::Measurement;
 
 /// Told apart by people who see colours differently, too (Okabe and Ito).
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#785ef0"];
-/// What is no dRPC is dashed.
+const COLOURS: [&str; 9] =
+    ["#0072b2", "#d55e00", "#785ef0", "#009e73", "#cc79a7", "#882255", "#b8860b", "#56b4e9", "#44aa99"];
+/// Of what has no library, and of other RPC systems; but for the baseline they are dashed.
 const RAW: &str = "#000000";
 const PEER: &str = "#888888";
 
@@ -96,23 +97,30 @@ pub(crate) fn link(report: &Report, file: &str) -> String {
     pictures.collect()
 }
 
+/// Without a library.
+fn is_raw(pair: &str) -> bool {
+    pair.starts_with("floor") || pair.starts_with("raw")
+}
+
 impl Plot {
     fn chart(&self, report: &Report, cores: Layout) -> Chart {
         let measured = report.of(self.experiment, cores);
         let columns = report.columns(self.experiment, cores, self.column);
-        let mut colours = COLOURS.iter().cycle();
+        // The same in all plots.
+        let coloured = Experiment::ALL.iter().flat_map(|&experiment| report.pairs(experiment));
+        let coloured = coloured.filter(|pair| !is_raw(pair) && !report.is_peer(pair)).collect::<Vec<_>>();
         let lines = report.pairs(self.experiment).filter(|&pair| pair != FLOOR_AGAIN).map(|pair| {
             let value = |column: &u64| {
                 let found = measured.iter().find(|found| found.pair == pair && (self.column)(found) == *column)?;
                 Some((self.value)(found))
             };
-            let (is_raw, is_peer) = (pair.starts_with("floor") || pair.starts_with("raw"), report.is_peer(pair));
-            let colour = match (is_raw, is_peer) {
-                (true, _) => RAW,
-                (_, true) => PEER,
-                _ => colours.next().copied().unwrap_or(RAW),
+            let place = coloured.iter().position(|other| *other == pair);
+            let colour = match place.and_then(|place| COLOURS.iter().cycle().nth(place)) {
+                Some(colour) => colour,
+                None if report.is_peer(pair) => PEER,
+                None => RAW,
             };
-            let dashed = is_peer || is_raw && pair != baseline(self.experiment);
+            let dashed = place.is_none() && pair != baseline(self.experiment);
             Line { name: pair.to_owned(), colour, dashed, values: columns.iter().map(value).collect() }
         });
         Chart {

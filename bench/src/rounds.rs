@@ -67,19 +67,17 @@ impl<'a> Entrant<'a> {
         self.running = None;
         let mut running = Running::start(self.pair, cpus, self.case.cores, socket)?;
         let mut count = self.case.least();
-        // The first one finds nothing in its place.
-        for _ in 0..2 {
+        let begin = Instant::now();
+        // The first calls find nothing in its place; when they take long already there are no others.
+        for calls in 1.. {
+            let turn_begin = Instant::now();
             if running.ask(&self.case.command(count))?.is_none() {
                 return Ok(());
             }
-        }
-        let begin = Instant::now();
-        loop {
-            let turn_begin = Instant::now();
-            running.ask(&self.case.command(count))?;
             let per_call = turn_begin.elapsed().as_secs_f64() / count as f64;
             count = ((turn.as_secs_f64() / per_call) as u64).clamp(self.case.least(), MOST);
-            if begin.elapsed() >= turn {
+            let warm = if calls > 2 { turn } else { 10 * turn };
+            if begin.elapsed() >= warm {
                 break;
             }
         }
