@@ -40,7 +40,7 @@ main(int argc, char **argv)
 		if (poll(polled, count, -1) < 0 && errno != EINTR)
 			die("poll");
 #else
-		/* The one client waits in the same way. */
+		/* There is one client, which waits in the same way. */
 		for (polled[0].revents = POLLIN; count > 1;)
 			serve(1);
 #endif

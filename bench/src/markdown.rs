@@ -120,24 +120,32 @@ fn machine(report: &Report, text: &mut String) {
     if machine.cpus < 2 {
         text.push_str("There is one CPU only: what takes two cores was left out.\n\n");
     }
-    for cores in [Layout::One, Layout::Two] {
-        let again = report.of(Experiment::Latency, cores).into_iter().filter(|found| found.pair == FLOOR_AGAIN);
-        let ratios = again.map(|found| &found.ratio).collect::<Vec<_>>();
-        if ratios.is_empty() {
-            continue;
+    noise(report, text);
+}
+
+/// How far the floor is from itself. The large bodies have few rounds, and depend on what is in the caches.
+fn noise(report: &Report, text: &mut String) {
+    text.push_str("Noise, as the floor measured against itself shows it; smaller differences mean nothing:\n\n");
+    let mut table = Table::new(["bodies", "", "largest distance of a median from 1", "widest quartiles"]);
+    for (bodies, sizes) in [("to 120 KiB", 0..=120 << 10), ("larger", 1 << 20..=u64::MAX)] {
+        for cores in [Layout::One, Layout::Two] {
+            let again = report.of(Experiment::Latency, cores).into_iter();
+            let again = again.filter(|found| found.pair == FLOOR_AGAIN && sizes.contains(&found.case.size));
+            let ratios = again.map(|found| &found.ratio).collect::<Vec<_>>();
+            let largest = |of: fn(&Spread) -> f64| ratios.iter().map(|ratio| of(ratio)).fold(0.0, f64::max);
+            if !ratios.is_empty() {
+                let distance = largest(|ratio| (ratio.median - 1.0).abs());
+                let width = largest(|ratio| ratio.upper_quartile - ratio.lower_quartile);
+                table.row([
+                    bodies.to_owned(),
+                    cores.name().to_owned(),
+                    format!("{distance:.3}"),
+                    format!("{width:.3}"),
+                ]);
+            }
         }
-        let distance = |ratio: &&Spread| (ratio.median - 1.0).abs().max((1.0 / ratio.median - 1.0).abs());
-        let width = |ratio: &&Spread| ratio.upper_quartile - ratio.lower_quartile;
-        let largest = |values: Vec<f64>| values.into_iter().fold(0.0, f64::max) * 100.0;
-        let _ = writeln!(
-            text,
-            "Noise, {}: the floor, measured against itself, is at most {:.1} % off in the median of a size, and half \
-             of its rounds lie within {:.1} %. Smaller differences than these mean nothing.\n",
-            cores.name(),
-            largest(ratios.iter().map(distance).collect()),
-            largest(ratios.iter().map(width).collect()),
-        );
     }
+    table.write(text);
 }
 
 fn goals(report: &Report, text: &mut String) {

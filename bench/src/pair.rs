@@ -122,8 +122,14 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
             "the same once more: its distance from 1 is noise",
         ),
         new("floor, send/recv", LATENCY, c("floor_server_send"), c("floor_client_send"), "the same with send and recv"),
-        new(FLOOR_SPIN, LATENCY, c("floor_server_spin"), c("floor_client_spin"), "recvmsg again and again, no poll")
-            .spinning(),
+        new(
+            FLOOR_SPIN,
+            LATENCY,
+            c("floor_server_spin"),
+            c("floor_client_spin"),
+            "no poll, and recvmsg again and again for 50 µs",
+        )
+        .spinning(),
         new(RAW_PIPE, PIPELINE, c("epoll_server"), c("load_client"), "records made beforehand, an epoll loop in C"),
         new(RAW_EPOLL, CLIENTS, c("epoll_server"), c("load_client"), "an epoll loop in C, one thread"),
     ];
