@@ -219,11 +219,14 @@ BENCH_RUN := $(RELEASE)/bench-run --programs $(BUILD)/bench
 bench-programs: setup-bench all
 	@$(MAKE) --no-print-directory -C bench BUILD=$(BUILD)
 	$(CARGO) build --release --manifest-path bench/Cargo.toml
+	@sh bench/peers/build.sh
 
 bench: bench-programs
+	sh bench/counts.sh
 	$(BENCH_RUN) --report docs
 
 bench-quick: bench-programs
+	sh bench/counts.sh quick
 	$(BENCH_RUN) --quick --report $(BUILD)/bench/report
 
 # --- Installation

@@ -199,7 +199,7 @@ fn records(sent: &Sent, framing: Framing) -> Vec<Vec<u8>> {
 }
 
 /// What becomes of all records, in three sessions of one thread, and how many bodies were placed.
-fn outcome(all: &[Sent], number: u32) -> (Vec<Heard>, usize) {
+fn outcome(all: &[Sent], number: u8) -> (Vec<Heard>, usize) {
     let framings = [Framing::Chunked, Framing::Chunked, Framing::Datagram];
     let mut sessions = framings.map(|framing| Session::new(framing, number));
     let mut outcome = Vec::new();

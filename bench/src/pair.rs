@@ -95,6 +95,7 @@ pub(crate) const RAW_EPOLL: &str = "raw epoll server";
 pub(crate) const PLAIN_08: &str = "plain 0.8";
 pub(crate) const PLAIN_28: &str = "plain 2.8";
 pub(crate) const PLAIN_SPIN: &str = "plain 2.8, spinning";
+pub(crate) const LOOP: &str = "progress loop";
 pub(crate) const MANAGED: &str = "managed server";
 pub(crate) const SHARED: &str = "shared client";
 pub(crate) const SHARED_RAW: &str = "shared client, raw server";
@@ -182,7 +183,7 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
             "the raw client, drpc/server.h",
         ),
         new(MANAGED, CLIENTS, c("2.8/managed_server"), c("load_client"), "drpc/server.h, threads as it chooses"),
-        new("progress loop", CLIENTS, c("2.8/plain_server"), c("load_client"), "drpc_progress of libdrpc-2.8"),
+        new(LOOP, CLIENTS, c("2.8/plain_server"), c("load_client"), "drpc_progress of libdrpc-2.8"),
     ];
     let in_rust = [
         new("Rust", CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
