@@ -1,0 +1,122 @@
+#!/bin/sh
+# Counts what calls cost, and writes build/bench/counts.json, or the file that is named; README.md says what is in it.
+# With `quick` one size and one ABI only.
+. "$(dirname "$0")/../c-tests/shell/tap.sh"
+. "$here/shell/counts.sh"
+
+sizes='0 64 4096 65536 122880 1048576 16777216 67108864'
+if [ "${1-}" = quick ]; then
+	sizes=64
+	abis=2.8
+	shift
+fi
+file=${1:-$BUILD/bench/counts.json}
+bench=$root/bench
+raw="$bench/c/program.c $bench/c/seqpacket.c $bench/c/message.c"
+
+for abi in $abis; do
+	build_counted "$abi"
+done
+mkdir -p "$work/floor"
+for program in floor_client floor_server; do
+	# shellcheck disable=SC2086
+	build $CC -std=gnu11 -O2 $strict -o "$work/floor/$program" "$bench/counts/$program.c" $raw
+done
+build $CC -std=gnu11 -O2 $strict $(cflags 2.8) -o "$work/sessions" "$bench/counts/sessions.c" $(libs 2.8)
+
+# entry WHAT VALUE [SIZE], of $contender and $side
+separator='['
+entry() {
+	printf '%s\n    { "contender": "%s", "side": "%s", %s"what": "%s", "value": %s }' "$separator" \
+		"$contender" "$side" "${3:+\"size\": $3, }" "$1" "$2" >>"$work/json"
+	separator=,
+}
+
+# enough SIZE: calls that let the figures settle, without taking long.
+enough() {
+	if [ "$1" -lt 65536 ]; then echo 500; elif [ "$1" -le 1048576 ]; then echo 20; else echo 5; fi
+}
+
+sum_of_system_calls() {
+	tr ' ' '\n' | awk -F '*' '{ n += NF > 1 ? $2 : NF } END { printf "%.4g", n }'
+}
+
+counted() {
+	figures=$("$@") || { echo "$*: $figures" >&2; exit 1; }
+}
+
+# contender NAME DIRECTORY PROGRAM
+contender() {
+	contender=$1
+	directory=$2
+	program=$3
+	side=${3##*_}
+	for size in $sizes; do
+		calls=$(enough "$size")
+		counted memory "$directory" "$program" "$calls" "$size"
+		echo "$figures" >"$work/figures"
+		read -r blocks bytes _ faults <"$work/figures"
+		entry allocations "$blocks" "$size"
+		entry 'bytes allocated' "$bytes" "$size"
+		entry 'page faults' "$(printf %.0f "$faults")" "$size"
+		[ "$size" -le 1048576 ] || continue
+		counted system_calls "$directory" "$program" "$calls" "$size"
+		entry 'system calls' "$(echo "$figures" | sum_of_system_calls)" "$size"
+		counted instructions "$directory" "$program" "$calls" "$size"
+		entry instructions $((${figures% *} + ${figures#* })) "$size"
+		entry 'instructions without copies' "${figures% *}" "$size"
+	done
+}
+
+# The server in which 1,000 sessions are idle. It is alone, so that what they do with it is all that it has done.
+idle_sessions() {
+	contender='managed server'
+	side=server
+	rm -f "$work/sock" "$work/ready"
+	( ulimit -n "$(ulimit -H -n)"; exec "$work/2.8/managed_server" "$work/sock" "$work/ready" ) &
+	server=$!
+	started "$server"
+	await "$work/ready" || exit 1
+	counted timeout 120 "$work/sessions" "$work/sock" "$server" 1000
+	wait "$server"
+	over "$server"
+	entry 'idle session, connected' "${figures% *}"
+	entry 'idle session, after a call' "${figures#* }"
+}
+
+contender floor floor floor_client
+contender floor floor floor_server
+for abi in $abis; do
+	contender "plain $abi" "$abi" plain_client
+	contender "plain $abi" "$abi" plain_server
+done
+contender 'progress loop' 2.8 loop_server
+contender 'shared client' 2.8 shared_client
+contender 'managed server' 2.8 managed_server
+idle_sessions
+
+mkdir -p "$(dirname "$file")"
+{
+	cat <<-'END'
+	{
+	  "notes": [
+	    "Each figure is the difference between a run of some calls and one of twice as many, divided by the calls.",
+	    "Instructions are those of callgrind, the program and the C library included.",
+	    "It counts each round of a string instruction, hence each byte or so of a copy.",
+	    "Without copies: without memcpy, memmove and memset.",
+	    "System calls are those of strace, which slows a program and so changes how often it looks for more.",
+	    "Without strace the managed server waits up to twice a call.",
+	    "Allocations, and the bytes asked for, are counted between program and C library.",
+	    "The handler hands back the body that it was given.",
+	    "Page faults are those of getrusage, rounded to a whole number a call.",
+	    "In 0.8 bodies above 14 KiB go in chunks.",
+	    "The plain server waits in drpc_recv_call, the progress loop in drpc_progress.",
+	    "Progress loop, shared client and managed server are those of 2.8, with one thread.",
+	    "Idle sessions: growth of the managed server's private memory with 1,000 of them, divided by 1,000."
+	  ],
+	END
+	printf '  "counts": '
+	cat "$work/json"
+	printf '\n  ]\n}\n'
+} >"$file"
+finished=yes
