@@ -58,9 +58,45 @@ pub fn send(
     }
     let mut room = [0; SMALL_ROOM];
     match small_record(&mut room, framing, message) {
-        Some(record) => send_small(fd, framing, record, pace),
-        None => send_records(fd, framing, message, pace),
+        Some(record) => send_only(fd, framing, record.len(), pace, || sys::send(fd, &[IoSlice::new(record)])),
+        None => send_larger(fd, framing, message, pace),
     }
+}
+
+/// Sends a message that is not small.
+fn send_larger(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let len = message.len();
+    let [head, body, unknown] = message.pieces();
+    let mut room = [0; chunked::HEADER_LEN + HEAD_CAPACITY];
+    let is_one = unknown.is_empty() && (framing == Framing::Datagram || len <= MAX_DATA);
+    let Some(front) = front(&mut room, framing, len, head).filter(|_| is_one) else {
+        return send_records(fd, framing, message, pace);
+    };
+    let size = front.len() + body.len();
+    if len > COPY_MAX {
+        return send_only(fd, framing, size, pace, || sys::send(fd, &[IoSlice::new(front), IoSlice::new(body)]));
+    }
+    send_only(fd, framing, size, pace, || {
+        sys::with_record(|buffer| {
+            let pieces = [IoSlice::new(front), IoSlice::new(body)];
+            sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &pieces))])
+        })
+    })
+}
+
+/// What comes before the body in the only record of a message.
+fn front<'a>(
+    room: &'a mut [u8; chunked::HEADER_LEN + HEAD_CAPACITY],
+    framing: Framing,
+    len: usize,
+    head: &[u8],
+) -> Option<&'a [u8]> {
+    let header = Header::only(len).to_bytes();
+    let header = if framing == Framing::Chunked { &header[..] } else { &[] };
+    let (to, rest) = room.split_at_mut_checked(header.len())?;
+    to.copy_from_slice(header);
+    rest.get_mut(..head.len())?.copy_from_slice(head);
+    room.get(..header.len() + head.len())
 }
 
 /// Puts a small message together with what stands before it in its record.
@@ -82,15 +118,20 @@ fn small_record<'a>(room: &'a mut [u8; SMALL_ROOM], framing: Framing, message: &
     room.get(start..chunked::HEADER_LEN + len)
 }
 
+/// Sends the only record of a message.
 #[inline(always)]
-fn send_small(fd: RawFd, framing: Framing, record: &[u8], pace: &mut impl Pace) -> Result<(), Cause> {
+fn send_only(
+    fd: RawFd,
+    framing: Framing,
+    size: usize,
+    pace: &mut impl Pace,
+    mut send: impl FnMut() -> Result<usize, Cause>,
+) -> Result<(), Cause> {
     loop {
-        match sys::send(fd, &[IoSlice::new(record)]) {
+        match send() {
             Err(cause) if cause.is_would_block() => pace.when_full(fd, false)?,
             Err(cause) => return Err(cause),
-            Ok(sent) if sent < record.len() && framing == Framing::Chunked => {
-                return Err(Cause::SentShort { sent, size: record.len() });
-            }
+            Ok(sent) if sent < size && framing == Framing::Chunked => return Err(Cause::SentShort { sent, size }),
             // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
             Ok(_) => break,
         }
