@@ -30,5 +30,5 @@ main(int argc, char **argv)
 		die(drpc_last_error());
 	ready();
 	for (;;)
-		drpc_progress(loop, 1000); /* its result is about sessions that have ended */
+		drpc_progress(loop, -1); /* its result is about sessions that have ended */
 }
