@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 
 use crate::error::Cause;
-use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
+use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly, Room};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, chunked};
 use crate::sys::{self, Layout, Peeked, Record, RecordBuffer};
@@ -383,7 +383,10 @@ fn take_placed(
     buffer: &mut RecordBuffer,
 ) -> Result<Option<Taken>, Cause> {
     if message.is_partial() {
-        let Some((block, due)) = message.room() else { return Ok(None) };
+        let Some(Room { block, due, fresh }) = message.room() else { return Ok(None) };
+        if fresh {
+            sys::expect_much(block);
+        }
         let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, block, due)?;
         return Ok(Some(Taken::Record(record, true)));
     }

@@ -406,7 +406,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Where the body lies in an encoded message, within the first bytes of it that [`Head`] has room for.
+/// Where the body lies in an encoded message, within the first bytes of it that known fields can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyPlace {
     /// Bytes of the fields before it.

@@ -14,7 +14,6 @@
 use std::ops::Range;
 
 use crate::error::{Cause, HeaderFault};
-use crate::sys;
 use crate::wire::BodyPlace;
 
 /// Size of a chunk's header.
@@ -167,6 +166,17 @@ pub enum Progress<'a> {
     Complete(&'a [u8]),
 }
 
+/// Where the data of a chunk belongs.
+#[derive(Debug)]
+pub struct Room<'a> {
+    /// Behind the content of this block, which has room for it.
+    pub block: &'a mut Vec<u8>,
+    /// How much it is.
+    pub due: usize,
+    /// The block has just got room for all of a body for which memory is new each time.
+    pub fresh: bool,
+}
+
 /// A complete message.
 #[derive(Debug)]
 pub struct Message<'a> {
@@ -238,9 +248,8 @@ impl Reassembly {
         *self = Self::with_body(self.limit, self.body);
     }
 
-    /// Where the data of the next chunk belongs: behind the content of a block that has room for it, and how much it is.
-    /// None when the chunk is to be received elsewhere.
-    pub fn room(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+    /// Where the data of the next chunk belongs. None when the chunk is to be received elsewhere.
+    pub fn room(&mut self) -> Option<Room<'_>> {
         if self.head.is_empty() || !self.is_partial() {
             return None;
         }
@@ -248,11 +257,11 @@ impl Reassembly {
         let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
         // A record that was none of the message may have left something there.
         self.data.truncate(done.checked_sub(self.head.len())?);
-        if self.make_room(due).is_err() {
+        let Ok(fresh) = self.make_room(due) else {
             self.lose();
             return None;
-        }
-        Some((&mut self.data, due))
+        };
+        Some(Room { block: &mut self.data, due, fresh })
     }
 
     /// An empty block for the body of a message that is expected in one record, if there is memory for it and nothing has
@@ -390,20 +399,18 @@ impl Reassembly {
         self.head.clear();
     }
 
-    fn make_room(&mut self, more: usize) -> Result<(), Cause> {
+    /// Says whether that has made [fresh](Room::fresh) room.
+    fn make_room(&mut self, more: usize) -> Result<bool, Cause> {
         let needed = self.data.len() + more;
         if needed <= self.data.capacity() {
-            return Ok(());
+            return Ok(false);
         }
         let whole = self.total as usize - self.head.len();
         let arrived = self.data.len().max(more);
         let all = !self.head.is_empty() && whole / TRUSTED_PART <= arrived;
         let room = if all { whole } else { FIRST_ROOM.max(2 * self.data.capacity()).min(whole) };
         self.data.try_reserve_exact(room.max(needed) - self.data.len()).map_err(|_| Cause::NoMemory)?;
-        if all && whole >= FRESH {
-            sys::expect_much(&mut self.data);
-        }
-        Ok(())
+        Ok(all && whole >= FRESH)
     }
 }
 
