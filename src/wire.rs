@@ -439,7 +439,7 @@ fn delimited(input: &[u8]) -> Option<(usize, usize)> {
 
 #[inline]
 const fn key_byte(number: u8, wire_type: WireType) -> u8 {
-    number << 3 | wire_type as u8
+    (number << 3) | wire_type as u8
 }
 
 /// The varint that `input` begins with, if it ends within `max` bytes, and its length; bits over 64 are dropped.

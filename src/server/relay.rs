@@ -163,7 +163,7 @@ impl Hub {
 mod tests {
     use super::*;
 
-    fn take<'a>(relay: &'a Relay) -> Lead<'a> {
+    fn take(relay: &Relay) -> Lead<'_> {
         let step = relay.change(relay.look(), Post::Working).unwrap();
         Lead { relay: Some(relay), step, late: false }
     }
