@@ -26,7 +26,8 @@ takes() {
 	read -r found _ released faults <"$work/figures"
 	same 'blocks released' "$found" "$released" || return 1
 	[ "$5" = - ] || same 'blocks allocated' "$5" "$found" || return 1
-	[ "${faults%.*}" -le "$6" ] || fail "page faults: $faults"
+	# In a run of 20 calls a single one is chance.
+	awk -v found="$faults" -v most="$6" 'BEGIN { exit !(found <= most + 0.1) }' || fail "page faults: $faults"
 }
 
 # runs ABI PROGRAM CALLS LENGTH BUDGET

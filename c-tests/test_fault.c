@@ -589,7 +589,7 @@ no_socket_is_asked_what_it_speaks(void **state)
 /* --- kernels played by a test --------------------------------------------------------------- */
 
 /* The next record that recvmsg gives, and the length that it claims for it. */
-static uint8_t next_record[256];
+static uint8_t next_record[8192];
 static size_t  next_len;
 static ssize_t next_claim;
 
@@ -656,6 +656,34 @@ a_mocked_call_works(void **state)
 	assert_int_equal(resp->sequence, 0);
 	assert_int_equal(resp->status, DRPC__STATUS__SUCCESS);
 	drpc_response_free(resp);
+	assert_int_equal(LIBRARY(drpc_close(ctx)), 0);
+}
+
+/* Who stands in for recvmsg need not know of more places than the first. */
+static void
+mocked_large_replies_come_in_one_piece(void **state)
+{
+	struct drpc    *ctx = context_by_hand(12, NULL);
+	Drpc__Response *resp;
+	uint8_t		msg[3 + 5000] = {0x1a, 0x88, 0x27};
+	int		i;
+
+	(void)state;
+	syscalls_reset();
+	calls.pretend_fd = 12;
+	calls.sendmsg    = play_sendmsg;
+	calls.recvmsg    = play_recvmsg;
+	for (i = 0; i < 3; i++) {
+		memset(msg + 3, 'a' + i, 5000);
+		next_message(msg, sizeof(msg));
+		/* As the kernel tells it. */
+		next_claim = (ssize_t)next_len;
+		assert_int_equal(try_call(ctx, R_SYNC, &resp), 0);
+		assert_int_equal(resp->body.len, 5000);
+		assert_memory_equal(resp->body.data, msg + 3, 5000);
+		drpc_response_free(resp);
+		assert_int_equal(calls.received_first, UNIXCOMM_MAXMSGSIZE);
+	}
 	assert_int_equal(LIBRARY(drpc_close(ctx)), 0);
 }
 
@@ -1035,7 +1063,7 @@ progress_spins_only_before_it_sleeps(void **state)
 	calls.poll = timed_out;
 	assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), -DER_TIMEDOUT);
 	assert_int_equal(calls.count[CALL_POLL] > 2, can_spin());
-	assert_int_equal(calls.polled_timeout, 1000);
+	assert_in_range(calls.polled_timeout, 1, can_spin() ? 999 : 1000);
 	assert_int_equal(drpc_set_spin(0), 0);
 	syscalls_reset();
 	calls.poll = timed_out;
@@ -1466,6 +1494,7 @@ main(void)
 	    unit(call_calls_as_the_original_does),
 	    unit(no_socket_is_asked_what_it_speaks),
 	    unit(a_mocked_call_works),
+	    unit(mocked_large_replies_come_in_one_piece),
 	    unit(a_mocked_receive_works),
 	    unit(the_count_that_sendmsg_gives),
 	    unit(recv_call_tells_every_failure),

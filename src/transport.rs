@@ -322,6 +322,10 @@ pub fn receive_record<T>(
                 if record.truncated {
                     return Err(Cause::Truncated { room: sys::RECORD_ROOM });
                 }
+                if buffer.last.body == 0 && bytes.len() > PLACED_MIN && !message.is_partial() && !sys::is_socket(fd) {
+                    // Somebody stands in for recvmsg, and may not know of more places than one.
+                    message.place_nothing();
+                }
                 if !in_place && (bytes.len() > PLACED_MIN || buffer.last.body > 0) {
                     buffer.last = layout(bytes, framing, message.body());
                 }
@@ -370,7 +374,13 @@ pub(crate) fn take_record(
 /// The next record is a chunk of a message that has begun, or may be as large as the one before.
 #[inline]
 fn expects_large(dialect: Dialect, message: &Reassembly, buffer: &RecordBuffer) -> bool {
-    (message.is_partial() || buffer.last.body > 0) && message.body() > 0 && dialect.get().is_some()
+    let expected = match dialect.get() {
+        // What is left of a message in chunks is no concern of a datagram.
+        Some(Framing::Datagram) if message.is_partial() => false,
+        Some(_) => message.is_partial() || buffer.last.body > 0,
+        None => false,
+    };
+    expected && message.body() > 0
 }
 
 /// Receives a record if it can be told where its parts belong: from the chunks before it, or because it may be like the
@@ -404,7 +414,8 @@ fn take_alike(
     buffer: &mut RecordBuffer,
 ) -> Result<Option<Taken>, Cause> {
     let (expected, limit, number) = (buffer.last, message.limit(), message.body());
-    let Some(body) = message.block(expected.whole_body) else { return Ok(None) };
+    // No more than this record needs: it may be long in coming.
+    let Some(body) = message.block(expected.body) else { return Ok(None) };
     let record = sys::receive_around(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
     let fits = record.len == expected.head + expected.body && !record.truncated;
     let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);

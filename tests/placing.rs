@@ -344,3 +344,15 @@ fn room_follows_what_arrives() {
         }
     }
 }
+
+/// As `drpc_set_framing` allows.
+#[test]
+fn a_datagram_is_not_taken_for_the_next_chunk() {
+    let mut session = Session::new(Framing::Chunked, CallRef::BODY);
+    let records = cut(&encoded(1, &pattern(2 * MAX_DATA)));
+    assert_eq!(session.hear(&records[0]), (Ok(None), true, Some(1)));
+    session.dialect = Dialect::known(Framing::Datagram);
+    let body = pattern(100);
+    session.send(&encoded(2, &body));
+    assert_eq!(session.receive(), Ok(Some((2, 207, 2, body, 0))));
+}

@@ -10,7 +10,7 @@ use ::drpc::counterpart::Counterpart;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::fallback::{self, PROBE};
 use ::drpc::wire::Encoded;
-use ::drpc::{Cause, Framing, Phase, Sequence, dialects};
+use ::drpc::{Cause, Framing, Phase, Sequence, dialects, sys};
 
 use crate::client;
 use crate::context::{Abi, Context};
@@ -48,7 +48,10 @@ pub(crate) fn settle<A: Abi>(
     let owed = context.flags().owes_replies();
     let trial = reply.filter(|_| !owed && fallback::is_safe(call));
     // Who the server is need not be known where the call itself may go out, unless that may spare a rejection.
-    let asks = trial.is_none() || !dialects::are_all_chunked() || route.is_some_and(|route| route.rejected);
+    let asks = trial.is_none()
+        || !dialects::are_all_chunked()
+        || route.is_some_and(|route| route.rejected)
+        || sys::peer(context.fd()).is_none();
     let server = if asks { counterpart() } else { None };
     if asks {
         let Some(server) = &server else {

@@ -218,6 +218,11 @@ impl Reassembly {
         &mut self.data
     }
 
+    /// Gives bodies no blocks of their own from now on.
+    pub fn place_nothing(&mut self) {
+        self.body = 0;
+    }
+
     /// A message has begun and is not complete.
     #[inline]
     pub fn is_partial(&self) -> bool {
@@ -384,6 +389,9 @@ impl Reassembly {
     /// returns the rest.
     fn split_head<'a>(&mut self, data: &'a [u8]) -> Option<&'a [u8]> {
         self.head.clear();
+        if self.body == 0 {
+            return None;
+        }
         let BodyPlace { fields, start } = BodyPlace::find(data, self.body, self.total as usize)?;
         let (head, body) = data.split_at_checked(start)?;
         self.head.try_reserve_exact(start).ok()?;

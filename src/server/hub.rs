@@ -124,6 +124,8 @@ impl Hub {
     /// there is something to do for a session is told again until it has been done, so that it can be left to others.
     pub(super) fn handle(self: &Arc<Self>, events: &Events, lead: &mut Lead<'_>) {
         for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
+            // Whoever leads by now: what the program is asked here may hold this thread up.
+            lead.go(Post::Working);
             match token {
                 token::DOOR => self.accept(),
                 token::TIMER => self.ring(),

@@ -34,8 +34,8 @@ pub use malloc::Malloc;
 pub use poll::{PollFd, ms_until, poll, send_timeout, spin_until_readable, wait_writable, whole_ms};
 pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, shut_down};
 pub use socket::{
-    accept, close, connect, copy_patience, largest_datagram, listen, listen_after, open, put_in_place, set_nonblocking,
-    set_timeout, take_ahead,
+    accept, close, connect, copy_patience, is_socket, largest_datagram, listen, listen_after, open, put_in_place,
+    set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, UncancelledCall, cpus};

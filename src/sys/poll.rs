@@ -25,13 +25,22 @@ pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     usize::try_from(rc).map_err(|_| errno::last())
 }
 
-/// Looks whether there is something to receive, for as long as the program wants that before a thread goes to sleep.
+/// Looks whether there is something to receive, for as long as the program wants that before a thread goes to sleep;
+/// where it would not sleep, once.
 #[inline]
 pub fn spin_until_readable(fd: RawFd) {
+    let mut waits = None;
     spin(|| {
+        if waits == Some(false) {
+            return Some(());
+        }
         let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
         // What is wrong with it, receiving will tell.
-        poll(&mut fds, 0).map_or(Some(()), |ready| (ready > 0).then_some(()))
+        let found = poll(&mut fds, 0).map_or(Some(()), |ready| (ready > 0).then_some(()));
+        if found.is_none() {
+            waits.get_or_insert_with(|| !is_nonblocking(fd));
+        }
+        found
     });
 }
 

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_int};
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use super::address::{self, with_address};
@@ -165,16 +166,26 @@ pub fn largest_datagram(fd: RawFd) -> usize {
     size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
 }
 
+/// It is a socket: nobody stands in for the system calls.
+pub fn is_socket(fd: RawFd) -> bool {
+    let _keep = KeepErrno::new();
+    option(fd, libc::SO_TYPE).is_ok()
+}
+
 /// Has the socket take some full records before anybody reads them, so that the two ends need not take turns with each.
 /// Where that is not allowed, they do.
 pub fn take_ahead(fd: RawFd) {
-    let size: c_int = 512 << 10;
+    const WANTED: c_int = 512 << 10;
+    // What the kernel reports then: twice as much, or what the system allows. A socket that has so much is left alone.
+    static REACHED: AtomicI32 = AtomicI32::new(2 * WANTED);
     let _keep = KeepErrno::new();
-    // The kernel reports twice what it has been told.
-    if option(fd, libc::SO_SNDBUF).is_ok_and(|now| now < 2 * size) {
-        let len = size_of::<c_int>() as libc::socklen_t;
+    if option(fd, libc::SO_SNDBUF).is_ok_and(|now| now < REACHED.load(Ordering::Relaxed)) {
+        let (size, len) = (WANTED, size_of::<c_int>() as libc::socklen_t);
         // SAFETY: the pointer and the length describe `size`.
         unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const size).cast(), len) };
+        if let Ok(now) = option(fd, libc::SO_SNDBUF) {
+            REACHED.store(now, Ordering::Relaxed);
+        }
     }
 }
 

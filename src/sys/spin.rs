@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::environment::secure_variable;
+use super::poll::whole_ms;
 
 /// For so many microseconds; what the program has not set is read from the environment when it is first needed.
 static LIMIT_US: AtomicU32 = AtomicU32::new(NOT_SET);
@@ -64,16 +65,19 @@ pub(super) fn spin<T>(attempt: impl FnMut() -> Option<T>) -> Option<T> {
 /// The same for a system call that returns 0 when its timeout is over, a negative one being none.
 #[inline]
 pub(super) fn spin_before(timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
-    let limit = match u64::try_from(timeout_ms) {
-        Ok(0) => return call(0),
-        Ok(ms) => Duration::from_millis(ms),
-        Err(_) => Duration::MAX,
-    };
-    let found = match limit_us() {
-        0 => None,
-        us => spin_for(limit.min(Duration::from_micros(us.into())), || Some(call(0)).filter(|rc| *rc != 0)),
-    };
-    found.unwrap_or_else(|| call(timeout_ms))
+    match limit_us() {
+        us if us > 0 && timeout_ms != 0 => spin_and_call(Duration::from_micros(us.into()), timeout_ms, call),
+        _ => call(timeout_ms),
+    }
+}
+
+#[cold]
+fn spin_and_call(spin: Duration, timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
+    let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+    let began = Instant::now();
+    let found = spin_for(limit.map_or(spin, |limit| limit.min(spin)), || Some(call(0)).filter(|rc| *rc != 0));
+    let left = |limit: Duration| whole_ms(limit.saturating_sub(began.elapsed()));
+    found.unwrap_or_else(|| call(limit.map_or(timeout_ms, left)))
 }
 
 #[cold]

@@ -2,7 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::Stdio;
-use std::sync::mpsc::TryRecvError;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -286,6 +287,29 @@ fn a_handler_that_is_slow_for_once_stops_nobody_else() {
     gate.await_waiting(1);
     gate.open(1);
     assert_eq!(held_up.reply().body, b"late");
+}
+
+/// Nor does who decides about clients, and takes his time.
+#[test]
+fn a_decision_about_a_client_stops_nobody_else() {
+    let (_dir, path) = place();
+    let (decide, decisions) = mpsc::channel();
+    let (asking, asked) = mpsc::channel();
+    let decisions = Mutex::new(decisions);
+    let authorise = move |_: &Session| {
+        asking.send(()).unwrap();
+        decisions.lock().unwrap().recv().unwrap()
+    };
+    let server = Server::builder().module(Echo).threads(2).authorise(authorise).bind(&path).unwrap();
+    server.start().unwrap();
+    decide.send(true).unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    asked.recv().unwrap();
+    let other = Raw::connect(&path, Framing::Chunked);
+    asked.recv().unwrap();
+    assert_eq!(client.call(ECHO, 1, 1, b"quick").body, b"quick");
+    decide.send(true).unwrap();
+    assert_eq!(other.call(ECHO, 1, 1, b"late").body, b"late");
 }
 
 /// A session is not watched anew for each call, so that one in which more has come, or whose client has gone, must be

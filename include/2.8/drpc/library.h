@@ -127,7 +127,9 @@ int drpc_set_max_datagram(size_t bytes);
  * Has every thread of the process look again and again, for so many microseconds, before it goes to sleep when it waits
  * for a message or for a client. It takes a CPU for that time, and saves the time that waking up takes, which is most of
  * that of a small call: for processes that have CPUs of their own. 0 is not to, UINT_MAX what the environment variable
- * DRPC_SPIN_US says: the default. At most a second; on a machine with one CPU it has no effect.
+ * DRPC_SPIN_US says: the default. At most a second; on a machine with one CPU it has no effect. A
+ * timeout of a blocking socket (drpc_set_timeout) begins after it, and a signal that comes meanwhile does not end
+ * drpc_progress.
  *
  * Returns 0.
  */
