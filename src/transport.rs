@@ -182,14 +182,19 @@ impl Pace for Unwaiting {
 /// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
 /// more. Returns the index of the record to go on with; `None` when the message is out.
 pub fn send_some(fd: RawFd, framing: Framing, message: &Encoded<'_>, first: u32) -> Result<Option<u32>, Cause> {
+    let is_out = |sent: Result<usize, Cause>, size| match sent {
+        Ok(sent) if sent < size => Err(Cause::SentShort { sent, size }),
+        Ok(_) => Ok(true),
+        Err(cause) if cause.is_would_block() => Ok(false),
+        Err(cause) => Err(cause),
+    };
+    let mut room = [0; SMALL_ROOM];
+    if let Some(record) = small_record(&mut room, framing, message) {
+        return Ok((!is_out(sys::send(fd, &[IoSlice::new(record)]), record.len())?).then_some(0));
+    }
     let send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();
-        match send_record(fd, header, message, range, false, &mut Unwaiting) {
-            Ok(sent) if sent < size => Err(Cause::SentShort { sent, size }),
-            Ok(_) => Ok(true),
-            Err(cause) if cause.is_would_block() => Ok(false),
-            Err(cause) => Err(cause),
-        }
+        is_out(send_record(fd, header, message, range, false, &mut Unwaiting), size)
     };
     match framing {
         Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
