@@ -26,8 +26,8 @@ takes() {
 	read -r found _ released faults <"$work/figures"
 	same 'blocks released' "$found" "$released" || return 1
 	[ "$5" = - ] || same 'blocks allocated' "$5" "$found" || return 1
-	# In a run of 20 calls a single one is chance.
-	awk -v found="$faults" -v most="$6" 'BEGIN { exit !(found <= most + 0.1) }' || fail "page faults: $faults"
+	# A page now and then is chance; a body of 1 MiB in fresh memory is 256 of them.
+	awk -v found="$faults" -v most="$6" 'BEGIN { exit !(found < most + 1) }' || fail "page faults: $faults"
 }
 
 # runs ABI PROGRAM CALLS LENGTH BUDGET
