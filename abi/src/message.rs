@@ -243,7 +243,7 @@ fn copy_unknown<M: Message>(
 
 /// # Safety
 /// The unknown fields came from `heap` and are not used any more.
-unsafe fn free_unknown(base: &mut ProtobufCMessage, heap: Heap) {
+pub(crate) unsafe fn free_unknown(base: &mut ProtobufCMessage, heap: Heap) {
     // SAFETY: the caller's promise.
     unsafe {
         for field in unknown_fields(base) {

@@ -12,6 +12,7 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
+use crate::request::Answers;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys::{self, Interest, Peeked, Watch};
 
@@ -117,6 +118,7 @@ impl Turn<'_> {
     }
 
     /// A part of a call has come.
+    #[cold]
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
         Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
@@ -151,11 +153,12 @@ impl Turn<'_> {
             self.answer_call(slot, sequence, Status::Failure);
             self.close();
         }
-        tag.map(|tag| Job { tag, call })
+        tag.map(|tag| Job { tag, slot, call })
     }
 
     /// Takes no more calls, but reads what has come to its end, so that no call is lost without an answer. (A socket that
     /// is closed with something unread gives its peer an error in place of what was sent before.)
+    #[cold]
     pub(super) fn close(&mut self) {
         if self.state.lane.close() {
             sys::end_receiving(self.fd());
@@ -163,6 +166,7 @@ impl Turn<'_> {
     }
 
     /// Ends the connection: nothing is read or sent any more.
+    #[cold]
     pub(super) fn abandon(&mut self) {
         self.state.deaf = true;
         self.state.outbox = Outbox::default();
@@ -172,6 +176,7 @@ impl Turn<'_> {
         sys::shut_down(self.fd());
     }
 
+    #[cold]
     pub(super) fn cut(&mut self) {
         let flights = self.state.lane.cut();
         if !flights.is_empty() || !self.state.outbox.is_empty() {
@@ -192,14 +197,17 @@ impl Turn<'_> {
         self.state.lane.interest(!self.state.outbox.is_empty())
     }
 
+    /// There may be something for which the session has no more time; not so after nearly every call.
+    fn has_deadline(&self) -> bool {
+        let State { lane, outbox, began, .. } = &*self.state;
+        !lane.is_serving() || !outbox.is_empty() || began.is_some() || self.hub.limits.idle_time.is_some()
+    }
+
     /// What the session has no more time for, and when.
+    #[cold]
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let State { lane, message, outbox, began, active, .. } = &*self.state;
         let limits = &self.hub.limits;
-        // As it is after nearly every call.
-        if lane.is_serving() && outbox.is_empty() && began.is_none() && limits.idle_time.is_none() {
-            return None;
-        }
         let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
         let partial = message.is_partial();
         let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
@@ -263,11 +271,14 @@ impl Turn<'_> {
             Interest::NONE => {}
             interest => self.watch(interest, Watch::Always(interest)),
         }
-        self.set_alarm();
+        if self.has_deadline() {
+            self.set_alarm();
+        }
     }
 
     /// Something has happened, if only that the client has gone, and nothing is to be done about it now: it is told no
     /// more.
+    #[cold]
     pub(super) fn ignore(&mut self) {
         // The end cannot be left out, but is told only once.
         self.watch(Interest::NONE, Watch::Once(Interest::NONE));
@@ -275,10 +286,15 @@ impl Turn<'_> {
 
     fn watch(&mut self, interest: Interest, watch: Watch) {
         if interest != self.state.armed {
-            // It cannot fail for a descriptor that has been added.
-            let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
-            self.state.armed = interest;
+            self.watch_otherwise(interest, watch);
         }
+    }
+
+    #[cold]
+    fn watch_otherwise(&mut self, interest: Interest, watch: Watch) {
+        // It cannot fail for a descriptor that has been added.
+        let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
+        self.state.armed = interest;
     }
 
     /// One alarm is enough: when it rings too early, it is set again.
@@ -295,6 +311,7 @@ impl Turn<'_> {
     }
 
     /// The session is over.
+    #[cold]
     pub(super) fn leave(&mut self) {
         let (hub, link) = (self.hub, self.link);
         self.state.gone = true;

@@ -6,6 +6,7 @@
 
 mod address;
 mod buffer;
+mod clock;
 mod environment;
 mod epoll;
 mod errno;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
+pub use clock::nanoseconds;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};

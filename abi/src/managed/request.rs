@@ -2,20 +2,19 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, Request};
 
-use super::message::with_body;
-use super::object;
+use super::message::{self, binary};
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry;
-use crate::memory;
-use crate::message::{self, Message};
-use crate::protobuf_c::Heap;
+use crate::memory::{self, Owned};
+use crate::message::{Message, is_a};
 
 /// A call that its handler has taken, to answer it later.
 pub struct drpc_request {
@@ -28,50 +27,64 @@ pub(crate) struct Turn {
     /// First, so that the pointer to it that a handler gets leads to the rest.
     session: drpc_session,
     request: Request,
-    call: CallBlock,
+    call: Drpc__Call,
     release: Release,
     deferred: AtomicBool,
     /// Where the thread that runs the handler sees that the request is not its own any more. Valid until then.
     taken: *const Cell<bool>,
 }
 
-/// A call in malloc blocks.
-struct CallBlock(*mut Drpc__Call);
-
-impl Drop for CallBlock {
-    fn drop(&mut self) {
-        // SAFETY: the call came from malloc with all it owns, and is not used any more.
-        unsafe { message::free(self.0, Heap::SYSTEM) };
-    }
-}
-
 impl Turn {
     /// Puts a request into a block that C can have a pointer to.
     pub(crate) fn give(mut request: Request, release: Release, taken: &Cell<bool>) -> Result<*mut Self, Cause> {
-        let body = request.take_body();
+        let turn = Owned::new(MaybeUninit::<Self>::uninit())?.keep().cast::<Self>();
+        let body = binary(request.take_body());
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
-        let call = with_body(Drpc__Call { module, method, sequence, ..Drpc__Call::empty() }, body)?;
-        let session = drpc_session { session: request.session().clone(), in_turn: true };
-        let (call, deferred) = (CallBlock(call), AtomicBool::new(false));
-        object::give(Self { session, request, call, release, deferred, taken })
+        let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
+        // The session is that of the request, and stays as long.
+        let session = drpc_session { session: request.session(), in_turn: true };
+        // SAFETY: the block is new, and has room for a turn.
+        unsafe { turn.write(Self { session, request, call, release, deferred: AtomicBool::new(false), taken }) };
+        Ok(turn)
     }
 
     /// The call, as the handler gets it.
-    pub(crate) fn call(&self) -> *mut Drpc__Call {
-        self.call.0
-    }
-
-    /// Answers with what a handler has written into a response.
     ///
     /// # Safety
-    /// `response` points to a response.
-    pub(crate) unsafe fn answer(self, response: *const Drpc__Response) -> Result<(), Cause> {
-        // SAFETY: the caller's promise; a body has as many bytes as it says.
-        let (status, body) =
-            unsafe { ((*response).status, memory::bytes((*response).body.data, (*response).body.len)) };
-        // Without a body that can be read the request is dropped, which answers it.
-        self.request.respond(status, body?).map_err(|error| error.cause())
+    /// `turn` came from [`give`](Self::give), and has not ended.
+    pub(crate) unsafe fn call(turn: *mut Self) -> *mut Drpc__Call {
+        // SAFETY: the caller's promise.
+        unsafe { &raw mut (*turn).call }
+    }
+
+    /// Answers with what a handler has written into a response, and ends.
+    ///
+    /// # Safety
+    /// `turn` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
+    pub(crate) unsafe fn answer(turn: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
+        // SAFETY: the caller's promise; a body has as many bytes as it says. It may be that of the call.
+        unsafe {
+            let (status, body) = ((*response).status, memory::bytes((*response).body.data, (*response).body.len));
+            Self::end(turn, |request| {
+                // Without a body that can be read the request is dropped, which answers it.
+                request.respond(status, body?).map_err(|error| error.cause())
+            })
+        }
+    }
+
+    /// Lets `last` have the request, and gives back everything else.
+    ///
+    /// # Safety
+    /// `turn` is as for [`call`](Self::call) and nobody else's.
+    unsafe fn end<T>(turn: *mut Self, last: impl FnOnce(Request) -> T) -> T {
+        // SAFETY: the request is moved out, once, and the rest is not used any more after that.
+        unsafe {
+            let result = last(ptr::read(&raw const (*turn).request));
+            message::clear(&raw mut (*turn).call);
+            memory::free(turn);
+            result
+        }
     }
 }
 
@@ -118,7 +131,7 @@ pub unsafe extern "C" fn drpc_request_session(request: *mut drpc_request) -> *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *const Drpc__Call {
     // SAFETY: the caller's promise.
-    unsafe { request.cast::<Turn>().as_ref() }.map_or(ptr::null(), |turn| turn.call().cast_const())
+    if request.is_null() { ptr::null() } else { unsafe { &raw const (*request.cast::<Turn>()).call } }
 }
 
 /// Answers a call with the status and, if that is DRPC__STATUS__SUCCESS, the body of a response, which stays the
@@ -132,17 +145,21 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 /// `request` is as for drpc_request_session, `response` is null or points to a response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, response: *const Drpc__Response) -> c_int {
+    let turn = request.cast::<Turn>();
     // SAFETY: the caller's promise.
-    let request = unsafe { object::take_back(request.cast::<Turn>()) };
-    let release = request.as_ref().map_or(Release::V2_8, |request| request.release);
+    let release = unsafe { turn.as_ref() }.map_or(Release::V2_8, |turn| turn.release);
     entry::run_for(release, Phase::Respond, |_| {
-        let request = request.ok_or(Cause::Invalid("the request is NULL"))?;
-        // SAFETY: the caller's promise.
-        if !unsafe { message::is_a(response) } {
-            return Err(Cause::Invalid("the response is NULL or not initialised"));
+        if turn.is_null() {
+            return Err(Cause::Invalid("the request is NULL"));
         }
-        // SAFETY: as above.
-        unsafe { request.answer(response) }
+        // SAFETY: the caller's promise, by which the turn is nobody else's.
+        unsafe {
+            if !is_a(response) {
+                Turn::end(turn, drop);
+                return Err(Cause::Invalid("the response is NULL or not initialised"));
+            }
+            Turn::answer(turn, response)
+        }
     })
     .err()
     .unwrap_or(0)
@@ -154,6 +171,8 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
 /// As for drpc_request_session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_drop(request: *mut drpc_request) {
-    // SAFETY: the caller's promise.
-    entry::infallible((), || drop(unsafe { object::take_back(request.cast::<Turn>()) }));
+    if !request.is_null() {
+        // SAFETY: not null, and the caller's promise, by which the turn is nobody else's.
+        entry::infallible((), || unsafe { Turn::end(request.cast::<Turn>(), drop) });
+    }
 }

@@ -9,7 +9,8 @@ use crate::entry;
 
 /// The session that a call came on.
 pub struct drpc_session {
-    pub(crate) session: Session,
+    /// Stays as long as this.
+    pub(crate) session: *const Session,
     /// This is the first field of a `Turn`.
     pub(crate) in_turn: bool,
 }
@@ -32,7 +33,8 @@ pub struct drpc_peer {
 unsafe fn with<T>(session: *const drpc_session, missing: T, look: impl FnOnce(&Session) -> T) -> T {
     // SAFETY: the caller's promise.
     match unsafe { session.as_ref() } {
-        Some(session) => entry::infallible(missing, || look(&session.session)),
+        // SAFETY: whoever made it has seen to it that its session stays.
+        Some(session) => entry::infallible(missing, || look(unsafe { &*session.session })),
         None => missing,
     }
 }
