@@ -81,7 +81,9 @@ impl Request {
         self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().path(), cause))
     }
 
-    fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
+    /// The same for somebody who goes on to use the call.
+    #[doc(hidden)]
+    pub fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
         if std::mem::replace(&mut self.answered, true) {
             return Ok(());
         }

@@ -200,8 +200,8 @@ impl Hub {
         if now != *counted {
             // It wraps, as the sum does, so that less is taken away.
             sum.fetch_add(now.wrapping_sub(*counted), Relaxed);
+            *counted = now;
         }
-        *counted = now;
     }
 
     /// Tells something about the server itself.

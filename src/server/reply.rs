@@ -73,7 +73,7 @@ impl Turn<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
         if self.state.deaf {
             return Err(Cause::SessionEnded);

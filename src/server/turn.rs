@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::hub::Hub;
-use super::incoming::{self, Incoming};
+use super::incoming::{self, Incoming, NoCall};
 use super::lane::Flight;
 use super::link::{Job, Link, State};
 use super::remark::{Fault, Limit, Remark};
@@ -68,27 +68,30 @@ impl Turn<'_> {
             if !self.state.message.is_partial() {
                 self.state.began = None;
             }
-            if matches!(incoming, Incoming::Nothing) {
-                break;
-            }
-            if let Some(job) = self.take(incoming) {
-                return Some(job);
+            match incoming {
+                Incoming::Nothing => break,
+                Incoming::Part => self.part(),
+                Incoming::Call(call) => {
+                    let job = self.call(call);
+                    if job.is_some() {
+                        return job;
+                    }
+                }
+                Incoming::Other(what) => self.take(what),
             }
         }
         None
     }
 
-    /// Deals with what has come. Returns a call to be handled.
-    fn take(&mut self, incoming: Incoming) -> Option<Job> {
-        match incoming {
-            Incoming::Nothing => {}
-            Incoming::Part => self.part(),
-            Incoming::Call(call) => return self.call(call),
-            Incoming::Unparsable(cause) => {
+    /// Deals with what is no call.
+    #[cold]
+    fn take(&mut self, what: NoCall) {
+        match what {
+            NoCall::Unparsable(cause) => {
                 self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
             }
-            Incoming::Refused { sequence, cause } => {
+            NoCall::Refused { sequence, cause } => {
                 self.remark(match cause {
                     Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
                     _ => Remark::Limit(Limit::Message),
@@ -96,7 +99,7 @@ impl Turn<'_> {
                 self.fail(sequence);
                 self.close();
             }
-            Incoming::OutOfStep { cause, bare } => {
+            NoCall::OutOfStep { cause, bare } => {
                 // Once is enough, and the rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
@@ -106,7 +109,7 @@ impl Turn<'_> {
                 }
                 self.close();
             }
-            Incoming::End => {
+            NoCall::End => {
                 if self.state.message.is_partial() {
                     self.remark(Remark::Fault(Fault::Cut, None));
                     self.fail_partial();
@@ -114,7 +117,6 @@ impl Turn<'_> {
                 self.state.lane.end();
             }
         }
-        None
     }
 
     /// A part of a call has come.
@@ -267,31 +269,32 @@ impl Turn<'_> {
             return self.leave();
         }
         // What is not wanted for a moment does no harm, unless it happens.
-        match self.interest() {
-            Interest::NONE => {}
-            interest => self.watch(interest, Watch::Always(interest)),
+        let interest = self.interest();
+        let is_watched = interest == Interest::NONE || interest == self.state.armed;
+        if !is_watched || self.has_deadline() {
+            self.settle_otherwise(is_watched, interest);
         }
-        if self.has_deadline() {
-            self.set_alarm();
+    }
+
+    #[cold]
+    fn settle_otherwise(&mut self, is_watched: bool, interest: Interest) {
+        if !is_watched {
+            self.watch(interest, Watch::Always(interest));
         }
+        self.set_alarm();
     }
 
     /// Something has happened, if only that the client has gone, and nothing is to be done about it now: it is told no
     /// more.
     #[cold]
     pub(super) fn ignore(&mut self) {
-        // The end cannot be left out, but is told only once.
-        self.watch(Interest::NONE, Watch::Once(Interest::NONE));
-    }
-
-    fn watch(&mut self, interest: Interest, watch: Watch) {
-        if interest != self.state.armed {
-            self.watch_otherwise(interest, watch);
+        if self.state.armed != Interest::NONE {
+            // The end cannot be left out, but is told only once.
+            self.watch(Interest::NONE, Watch::Once(Interest::NONE));
         }
     }
 
-    #[cold]
-    fn watch_otherwise(&mut self, interest: Interest, watch: Watch) {
+    fn watch(&mut self, interest: Interest, watch: Watch) {
         // It cannot fail for a descriptor that has been added.
         let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
         self.state.armed = interest;

@@ -7,7 +7,7 @@ use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
 use super::message;
-use super::request::Turn;
+use super::request::{Spare, Turn};
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
@@ -36,13 +36,19 @@ unsafe impl Send for Handler {}
 // SAFETY: as above.
 unsafe impl Sync for Handler {}
 
-impl Module for Handler {
+/// A handler at work.
+pub(crate) struct Served {
+    pub(crate) handler: Handler,
+    pub(crate) spare: Spare,
+}
+
+impl Module for Served {
     fn id(&self) -> i32 {
-        self.module
+        self.handler.module
     }
 
     fn concurrent(&self) -> bool {
-        self.concurrent
+        self.handler.concurrent
     }
 
     fn serve(&self, request: Request) {
@@ -52,21 +58,30 @@ impl Module for Handler {
     }
 }
 
-impl Handler {
+impl Served {
     /// Runs the function; what it leaves in the response is the answer, unless it has taken the request.
     fn run(&self, request: Request) -> Result<(), Cause> {
+        let Handler { function, arg, release, .. } = self.handler;
         let taken = Cell::new(false);
         let mut response = Drpc__Response { sequence: request.call().sequence, ..Drpc__Response::empty() };
         let response = &raw mut response;
-        let turn = Turn::give(request, self.release, &taken)?;
+        let turn = Turn::begin(&self.spare, request, release, &taken)?;
         // SAFETY: the program gave the function for this purpose, with this argument. The session is the first field
         // of the turn. Both messages stay until the function has returned: one that takes the request promises not
         // to use the call once it has answered.
-        unsafe { (self.function)(turn.cast(), Turn::call(turn), response, self.arg) };
+        unsafe { function(turn.cast(), Turn::call(turn), response, arg) };
         let answered = match taken.get() {
             true => Ok(()),
-            // SAFETY: nobody has taken the request, and the response is still ours.
-            false => unsafe { Turn::answer(turn, response) },
+            false => {
+                // SAFETY: nobody has taken the request, and the response is still ours.
+                let answered = unsafe {
+                    let answered = Turn::answer(turn, response);
+                    Turn::end(turn);
+                    answered
+                };
+                self.spare.put(turn);
+                answered
+            }
         };
         // SAFETY: what the function has put there is from malloc, and it does not keep it.
         unsafe { message::clear(response) };

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, Request};
@@ -26,64 +26,108 @@ pub struct drpc_request {
 pub(crate) struct Turn {
     /// First, so that the pointer to it that a handler gets leads to the rest.
     session: drpc_session,
-    request: Request,
     call: Drpc__Call,
+    request: Request,
     release: Release,
     deferred: AtomicBool,
     /// Where the thread that runs the handler sees that the request is not its own any more. Valid until then.
     taken: *const Cell<bool>,
 }
 
+/// Room for a turn, kept from one call for the next.
+pub(crate) struct Spare(AtomicPtr<Turn>);
+
+impl Spare {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn take(&self) -> Result<*mut Turn, Cause> {
+        match self.0.swap(ptr::null_mut(), Ordering::Acquire) {
+            none if none.is_null() => Ok(Owned::new(MaybeUninit::<Turn>::uninit())?.keep().cast()),
+            room => Ok(room),
+        }
+    }
+
+    /// Keeps the room of a turn that has [ended](Turn::end).
+    pub(crate) fn put(&self, room: *mut Turn) {
+        let other = self.0.swap(room, Ordering::AcqRel);
+        if !other.is_null() {
+            // SAFETY: another thread's turn was here, and has ended, too.
+            unsafe { memory::free(other) };
+        }
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.put(ptr::null_mut());
+    }
+}
+
 impl Turn {
     /// Puts a request into a block that C can have a pointer to.
-    pub(crate) fn give(mut request: Request, release: Release, taken: &Cell<bool>) -> Result<*mut Self, Cause> {
-        let turn = Owned::new(MaybeUninit::<Self>::uninit())?.keep().cast::<Self>();
+    pub(crate) fn begin(
+        spare: &Spare,
+        mut request: Request,
+        release: Release,
+        taken: &Cell<bool>,
+    ) -> Result<*mut Self, Cause> {
+        let turn = spare.take()?;
         let body = binary(request.take_body());
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
         let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
         // The session is that of the request, and stays as long.
         let session = drpc_session { session: request.session(), in_turn: true };
-        // SAFETY: the block is new, and has room for a turn.
-        unsafe { turn.write(Self { session, request, call, release, deferred: AtomicBool::new(false), taken }) };
+        let deferred = AtomicBool::new(false);
+        // SAFETY: the block has room for a turn, and none is in it.
+        unsafe { turn.write(Self { session, call, release, deferred, taken, request }) };
         Ok(turn)
     }
 
     /// The call, as the handler gets it.
     ///
     /// # Safety
-    /// `turn` came from [`give`](Self::give), and has not ended.
+    /// `turn` came from [`begin`](Self::begin), and has not ended.
     pub(crate) unsafe fn call(turn: *mut Self) -> *mut Drpc__Call {
         // SAFETY: the caller's promise.
         unsafe { &raw mut (*turn).call }
     }
 
-    /// Answers with what a handler has written into a response, and ends.
+    /// Answers with what a handler has written into a response.
     ///
     /// # Safety
     /// `turn` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
     pub(crate) unsafe fn answer(turn: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
-        // SAFETY: the caller's promise; a body has as many bytes as it says. It may be that of the call.
+        // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
         unsafe {
-            let (status, body) = ((*response).status, memory::bytes((*response).body.data, (*response).body.len));
-            Self::end(turn, |request| {
-                // Without a body that can be read the request is dropped, which answers it.
-                request.respond(status, body?).map_err(|error| error.cause())
-            })
+            let body = memory::bytes((*response).body.data, (*response).body.len)?;
+            (*turn).request.answer((*response).status, body)
         }
     }
 
-    /// Lets `last` have the request, and gives back everything else.
+    /// Gives back what the turn has, but not its room. A request that has not been answered is now.
     ///
     /// # Safety
     /// `turn` is as for [`call`](Self::call) and nobody else's.
-    unsafe fn end<T>(turn: *mut Self, last: impl FnOnce(Request) -> T) -> T {
-        // SAFETY: the request is moved out, once, and the rest is not used any more after that.
+    pub(crate) unsafe fn end(turn: *mut Self) {
+        // SAFETY: the caller's promise, by which nothing of it is used any more.
         unsafe {
-            let result = last(ptr::read(&raw const (*turn).request));
+            ptr::drop_in_place(&raw mut (*turn).request);
             message::clear(&raw mut (*turn).call);
+        }
+    }
+
+    /// The same for one that has been taken, of which nothing stays.
+    ///
+    /// # Safety
+    /// As for `end`.
+    unsafe fn end_taken(turn: *mut Self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::end(turn);
             memory::free(turn);
-            result
         }
     }
 }
@@ -154,11 +198,12 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
         }
         // SAFETY: the caller's promise, by which the turn is nobody else's.
         unsafe {
-            if !is_a(response) {
-                Turn::end(turn, drop);
-                return Err(Cause::Invalid("the response is NULL or not initialised"));
-            }
-            Turn::answer(turn, response)
+            let answered = match is_a(response) {
+                true => Turn::answer(turn, response),
+                false => Err(Cause::Invalid("the response is NULL or not initialised")),
+            };
+            Turn::end_taken(turn);
+            answered
         }
     })
     .err()
@@ -173,6 +218,6 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
 pub unsafe extern "C" fn drpc_request_drop(request: *mut drpc_request) {
     if !request.is_null() {
         // SAFETY: not null, and the caller's promise, by which the turn is nobody else's.
-        entry::infallible((), || unsafe { Turn::end(request.cast::<Turn>(), drop) });
+        entry::infallible((), || unsafe { Turn::end_taken(request.cast::<Turn>()) });
     }
 }
