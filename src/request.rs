@@ -81,6 +81,12 @@ impl Request {
         self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().path(), cause))
     }
 
+    #[cold]
+    fn give_up(&mut self) {
+        // Whoever dropped it does not care, and a session that has ended has nobody to answer.
+        let _ = self.answer(Status::Failure.into(), &[]);
+    }
+
     /// The same for somebody who goes on to use the call.
     #[doc(hidden)]
     pub fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
@@ -94,8 +100,9 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // Whoever dropped it does not care, and a session that has ended has nobody to answer.
-        let _ = self.answer(Status::Failure.into(), &[]);
+        if !self.answered {
+            self.give_up();
+        }
     }
 }
 

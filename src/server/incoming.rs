@@ -52,12 +52,12 @@ pub(super) enum NoCall {
 /// speaks.
 #[inline]
 pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly) -> (Incoming, usize) {
+    let (mut size, mut was_partial) = (0, false);
     let received = sys::with_record(|buffer| {
-        let mut is_chunk = false;
-        let (bytes, body, size) = match transport::take_record(fd, *dialect, message, MAX_RECORD, buffer)? {
+        let (bytes, body) = match transport::take_record(fd, *dialect, message, MAX_RECORD, buffer)? {
             Taken::Body(record, fields) => {
-                let size = record.len.saturating_sub(fields.start);
-                (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())), size)
+                size = record.len.saturating_sub(fields.start);
+                (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())))
             }
             Taken::Record(record, in_place) => {
                 let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
@@ -66,36 +66,39 @@ pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly
                     buffer.last = transport::layout(bytes, framing, message.body());
                 }
                 match framing {
-                    Framing::Datagram => match undue(record, bytes, message.limit()) {
-                        Some(undue) => return Ok((Incoming::Other(undue), record.len)),
-                        None => (bytes, None, record.len),
-                    },
-                    Framing::Chunked if bytes.is_empty() => return Ok((Incoming::Other(NoCall::End), 0)),
+                    Framing::Datagram => {
+                        size = record.len;
+                        match undue(record, bytes, message.limit()) {
+                            Some(undue) => return Ok(Incoming::Other(undue)),
+                            None => (bytes, None),
+                        }
+                    }
+                    Framing::Chunked if bytes.is_empty() => return Ok(Incoming::Other(NoCall::End)),
                     Framing::Chunked => {
-                        let (first, size) = (!message.is_partial(), record.len.saturating_sub(HEADER_LEN));
-                        is_chunk = true;
+                        size = record.len.saturating_sub(HEADER_LEN);
+                        was_partial = message.is_partial();
                         match message.accept(bytes, in_place) {
-                            Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take), size),
-                            Ok(None) => return Ok((Incoming::Part, size)),
-                            Err(cause) => return Ok((Incoming::Other(refused(bytes, first, cause)), size)),
+                            Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take)),
+                            Ok(None) => return Ok(Incoming::Part),
+                            Err(cause) => return Ok(Incoming::Other(refused(bytes, !was_partial, cause))),
                         }
                     }
                 }
             }
         };
         let call = whole(bytes, body);
-        if is_chunk {
+        if was_partial {
             // Whatever memory a large call took.
             message.reset();
         }
-        Ok((call, size))
+        Ok(call)
     });
-    match received {
-        Ok(received) => received,
-        Err(cause) if cause.is_would_block() => (Incoming::Nothing, 0),
+    let incoming = received.unwrap_or_else(|cause| match cause.is_would_block() {
+        true => Incoming::Nothing,
         // Whatever it is, it will not go away.
-        Err(_) => (Incoming::Other(NoCall::End), 0),
-    }
+        false => Incoming::Other(NoCall::End),
+    });
+    (incoming, size)
 }
 
 /// Why a datagram is not taken, if it is not.

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, Request};
+use ::drpc::{Cause, Phase, Request, Session};
 
 use super::message::{self, binary};
 use super::session::drpc_session;
@@ -78,12 +78,19 @@ impl Turn {
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
         let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
-        // The session is that of the request, and stays as long.
-        let session = drpc_session { session: request.session(), in_turn: true };
-        let deferred = AtomicBool::new(false);
+        let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
         // SAFETY: the block has room for a turn, and none is in it.
         unsafe { turn.write(Self { session, call, release, deferred, taken, request }) };
         Ok(turn)
+    }
+
+    /// The session that the call came on.
+    ///
+    /// # Safety
+    /// `turn` is as for [`call`](Self::call), and stays as long as the result is used.
+    pub(crate) unsafe fn session<'a>(turn: *const Self) -> &'a Session {
+        // SAFETY: the caller's promise.
+        unsafe { (*turn).request.session() }
     }
 
     /// The call, as the handler gets it.
@@ -145,11 +152,11 @@ impl Turn {
 pub unsafe extern "C" fn drpc_session_defer(session: *mut drpc_session) -> *mut drpc_request {
     // SAFETY: the caller's promise.
     match unsafe { session.as_ref() } {
-        Some(session) if session.in_turn => {}
+        Some(session) if session.session.is_null() => {}
         _ => return ptr::null_mut(),
     }
     let request = session.cast::<Turn>();
-    // SAFETY: `in_turn` says that the session is the first field of a turn.
+    // SAFETY: without a session of its own this is the first field of a turn.
     let (deferred, taken) = unsafe { (&(*request).deferred, (*request).taken) };
     if deferred.swap(true, Ordering::AcqRel) {
         return ptr::null_mut();

@@ -35,7 +35,7 @@ unsafe impl Sync for Authorise {}
 
 impl Authorise {
     fn allows(&self, session: &Session) -> bool {
-        let mut session = drpc_session { session, in_turn: false };
+        let mut session = drpc_session { session };
         // SAFETY: the program gave the function for this purpose, with this argument.
         unsafe { (self.function)(&mut session, self.arg) }
     }
