@@ -169,10 +169,10 @@ impl Hub {
             } else {
                 self.wait(None, &mut events)?;
             }
-            if events.is_empty() {
-                self.pool.was_full.store(false, Ordering::Release);
+            match events.is_empty() {
+                true => self.pool.was_full.store(false, Ordering::Release),
+                false => self.handle(&events, &mut lead),
             }
-            self.handle(&events, &mut lead);
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl Turn<'_> {
         self.remarks.push(remark);
     }
 
+    #[inline(always)]
     pub(super) fn serve(&mut self) -> Option<Job> {
         for _ in 0..RECORDS {
             if self.link.session().is_closed() {
@@ -131,6 +132,7 @@ impl Turn<'_> {
         }
     }
 
+    #[inline(always)]
     fn call(&mut self, call: Call) -> Option<Job> {
         let (sequence, served) = (call.sequence, self.hub.terms(call.module));
         let slot = served.map_or(self.hub.terms.len(), |(slot, _)| slot);
