@@ -190,7 +190,7 @@ pub fn send_some(fd: RawFd, framing: Framing, message: &Encoded<'_>, first: u32)
     };
     let mut room = [0; SMALL_ROOM];
     if let Some(record) = small_record(&mut room, framing, message) {
-        return Ok((!is_out(sys::send(fd, &[IoSlice::new(record)]), record.len())?).then_some(0));
+        return Ok((!is_out(sys::send_piece(fd, record), record.len())?).then_some(0));
     }
     let send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use crate::error::Cause;
 use crate::framing::Framing;
-use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Message, Reassembly};
+use crate::framing::chunked::{HEADER_LEN, Header, Message, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::message::Call;
 use crate::sys::{self, Record};
@@ -54,7 +54,7 @@ pub(super) enum NoCall {
 pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly) -> (Incoming, usize) {
     let (mut size, mut was_partial) = (0, false);
     let received = sys::with_record(|buffer| {
-        let (bytes, body) = match transport::take_record(fd, *dialect, message, MAX_RECORD, buffer)? {
+        let (bytes, body) = match transport::take_record(fd, *dialect, message, sys::RECORD_ROOM, buffer)? {
             Taken::Body(record, fields) => {
                 size = record.len.saturating_sub(fields.start);
                 (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())))

@@ -53,10 +53,27 @@ pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     retried(fd, SENDING, || unsafe { libc::sendmsg(fd, &message, 0) })
 }
 
+/// Sends a record that is in one piece and needs no message header, which takes the kernel time. (The C functions of DAOS
+/// have one: see `docs/architecture.md`.)
+#[inline(always)]
+pub fn send_piece(fd: RawFd, record: &[u8]) -> Result<usize, Cause> {
+    // SAFETY: the pointer and the length describe `record`, which is only read.
+    retried(fd, SENDING, || unsafe { libc::send(fd, record.as_ptr().cast(), record.len(), 0) })
+}
+
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
-/// that no peer of this release should send.
+/// that no peer of this release should send. If there is no rest, the kernel has no message header to read, as in
+/// [`send_piece`].
 #[inline(always)]
 pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
+    let room = buffer.len();
+    if first >= room {
+        let at = buffer.as_mut_ptr().cast();
+        // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. The flag has the length of
+        // the record returned, however much of it there was room for.
+        let len = retried(fd, RECEIVING, || unsafe { libc::recv(fd, at, room, libc::MSG_TRUNC) })?;
+        return Ok(Record { len: len.min(room), truncated: len > room });
+    }
     let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
     // SAFETY: the parts describe the two halves of `buffer`, which is borrowed exclusively.
     unsafe { receive_parts(fd, &mut [first, rest].map(|part| part_at(part.as_mut_ptr(), part.len()))) }
@@ -198,5 +215,31 @@ fn wait_again(fd: RawFd, direction: Direction, began: Instant) -> Result<(), Cau
             Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
             _ => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// With a message header and without.
+    #[test]
+    fn what_there_is_no_room_for_is_told() {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        for first in [2, 4, 9] {
+            for (record, len, truncated) in [(&b"abc"[..], 3, false), (b"abcd", 4, false), (b"abcde", 4, true)] {
+                assert_eq!(send_piece(theirs.as_raw_fd(), record), Ok(record.len()));
+                let mut buffer = [0; 4];
+                let received = receive(ours.as_raw_fd(), &mut buffer, first).unwrap();
+                assert_eq!((received.len, received.truncated), (len, truncated), "{first}, {record:?}");
+                assert_eq!(buffer[..len], record[..len]);
+            }
+        }
+        drop(theirs);
+        assert_eq!(receive(ours.as_raw_fd(), &mut [0; 4], 4).unwrap().len, 0);
     }
 }
