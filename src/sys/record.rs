@@ -1,10 +1,10 @@
 //! Sending and receiving one record.
 
-use std::ffi::{c_int, c_short};
+use std::ffi::{c_int, c_long, c_short};
 use std::io::IoSlice;
-use std::mem;
 use std::os::fd::RawFd;
 use std::time::Instant;
+use std::{mem, ptr};
 
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
@@ -58,7 +58,33 @@ pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
 #[inline(always)]
 pub fn send_piece(fd: RawFd, record: &[u8]) -> Result<usize, Cause> {
     // SAFETY: the pointer and the length describe `record`, which is only read.
-    retried(fd, SENDING, || unsafe { libc::send(fd, record.as_ptr().cast(), record.len(), 0) })
+    in_one_piece(fd, SENDING, || unsafe {
+        one_piece(libc::SYS_sendto, fd, record.as_ptr().cast_mut(), record.len(), 0)
+    })
+}
+
+/// `sendto` or `recvfrom` without an address. libc's functions are points where a thread can be cancelled: to prevent that,
+/// and what they do in case it happens, takes longer than all that is done here.
+///
+/// # Safety
+/// The pointer and the length describe memory that is valid for what the system call does with it.
+#[inline(always)]
+unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c_int) -> isize {
+    let none = ptr::null_mut::<u8>();
+    // SAFETY: the caller's promise; null is no address, and has no length.
+    unsafe { libc::syscall(number, c_long::from(fd), at, len, c_long::from(flags), none, none) as isize }
+}
+
+/// As [`retried`], for a call that is no point where the thread can be cancelled.
+#[inline(always)]
+fn in_one_piece(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+    match usize::try_from(call()) {
+        Ok(len) => Ok(len),
+        Err(_) => {
+            let _uncancelled = UncancelledCall::new();
+            retry(fd, direction, &mut call)
+        }
+    }
 }
 
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
@@ -68,10 +94,11 @@ pub fn send_piece(fd: RawFd, record: &[u8]) -> Result<usize, Cause> {
 pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let room = buffer.len();
     if first >= room {
-        let at = buffer.as_mut_ptr().cast();
+        let at = buffer.as_mut_ptr();
         // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. The flag has the length of
         // the record returned, however much of it there was room for.
-        let len = retried(fd, RECEIVING, || unsafe { libc::recv(fd, at, room, libc::MSG_TRUNC) })?;
+        let len =
+            in_one_piece(fd, RECEIVING, || unsafe { one_piece(libc::SYS_recvfrom, fd, at, room, libc::MSG_TRUNC) })?;
         return Ok(Record { len: len.min(room), truncated: len > room });
     }
     let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
