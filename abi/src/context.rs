@@ -212,15 +212,16 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// Keeps what has been learnt about the client of a session, of which so much was known.
+    /// Keeps what has been learnt about the client of a session, if nothing was known.
     #[inline]
     pub(crate) fn keep_dialect(self, known: Dialect, dialect: Dialect) {
-        if dialect != known {
+        if known.get().is_none() && dialect.get().is_some() {
             self.flags().set_framing(dialect.get());
         }
     }
 
     /// The client of this session may take its end for a success.
+    #[inline]
     fn has_credulous_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }

@@ -72,14 +72,13 @@ pub(crate) fn settle<A: Abi>(
     }
     if owed {
         context.flags().reply_came();
-    } else if trial.is_some() {
-        client::send(context, Framing::Chunked, call)?;
     } else {
-        client::send(context, Framing::Chunked, &PROBE.encode(&[]))?;
+        let probe = PROBE.encode(&[]);
+        client::send(context, context.fd().into(), Framing::Chunked, if trial.is_some() { call } else { &probe })?;
     }
     site.phase(Phase::Reply);
     let mut dialect = Dialect::sought();
-    let answered = client::receive(context, &mut dialect, number, trial);
+    let answered = client::receive(context, context.fd().into(), &mut dialect, number, trial);
     if let (Err(cause), None) = (answered, dialect.get()) {
         return Err(cause);
     }

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
-use ::drpc::sys::{self, Peeked, PollFd};
+use ::drpc::sys::{self, Fd, Peeked, PollFd, UncancelledCall};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
@@ -25,7 +25,7 @@ const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// Runs one cycle: the first error met, or 0.
+/// Runs one cycle: the first error met, or 0. The thread is `uncancelled` for as long as no session has a yield function.
 ///
 /// # Safety
 /// `context` points to a progress context, `listener` is its listener.
@@ -34,6 +34,7 @@ pub(crate) unsafe fn run<A: Abi>(
     context: *mut drpc_progress_context,
     listener: Context<A>,
     timeout_ms: c_int,
+    uncancelled: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
     // SAFETY: the context is alive, and its list changes only below.
     let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
@@ -56,7 +57,7 @@ pub(crate) unsafe fn run<A: Abi>(
         last.fd = listener.fd();
     }
     site.subject(Subject::Socket(listener.fd()));
-    let rested = match wait(fds, listener, timeout_ms)? {
+    let rested = match wait(fds, listener, timeout_ms, uncancelled.as_ref())? {
         Waited::TimedOut => return Err(Cause::TimedOut),
         Waited::Ready(rested) => rested,
     };
@@ -65,7 +66,7 @@ pub(crate) unsafe fn run<A: Abi>(
     let mut keep_first = |code: c_int| first = if first == 0 { code } else { first };
     for (node, slot) in sessions().zip(slots) {
         // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
-        keep_first(unsafe { serve_session::<A>(node, slot.revents) });
+        keep_first(unsafe { serve_session::<A>(node, slot.revents, uncancelled) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
             return Ok(first);
@@ -85,7 +86,12 @@ enum Waited {
 }
 
 /// Polls. While the listener rests it is left out, but not for longer than it rests.
-fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> Result<Waited, Cause> {
+fn wait<A: Abi>(
+    fds: &mut [PollFd],
+    listener: Context<A>,
+    timeout_ms: c_int,
+    uncancelled: Option<&UncancelledCall>,
+) -> Result<Waited, Cause> {
     let mut rest = listener.rest();
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let began = rest.map(|_| Instant::now());
@@ -106,7 +112,7 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> 
         }
         rest = listener.rest();
     }
-    Ok(match sys::poll(fds, left())? {
+    Ok(match sys::poll_held(fds, left(), uncancelled)? {
         0 => Waited::TimedOut,
         _ => Waited::Ready(rest),
     })
@@ -116,7 +122,11 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> 
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
-unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int {
+unsafe fn serve_session<A: Abi>(
+    node: *mut drpc_list,
+    revents: c_short,
+    uncancelled: &mut Option<UncancelledCall>,
+) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
@@ -129,7 +139,11 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
         note(session, Level::Info, "the peer has closed the connection");
         None
     } else if hung_up || revents & libc::POLLIN != 0 {
-        receive(session)
+        if session.yielder().is_some() {
+            // Its program does other work in this thread meanwhile.
+            *uncancelled = None;
+        }
+        receive(session, uncancelled.as_ref())
     } else {
         Some(0)
     };
@@ -148,10 +162,10 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
-fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
+fn receive<A: Abi>(session: Context<A>, uncancelled: Option<&UncancelledCall>) -> Option<c_int> {
     let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
-    let limit = session.limits().message;
+    let limit = partial.limit();
     let unpack = |mut message: Received<'_>| {
         let (bytes, body) = (message.within_limit(), message.take_body());
         let call = bytes.and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, body, limit));
@@ -159,7 +173,8 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     };
     let known = session.dialect();
     let mut dialect = known;
-    let received = transport::receive_record(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack);
+    let fd = Fd::held(session.fd(), uncancelled);
+    let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
     session.keep_dialect(known, dialect);
     if received.is_ok() {
@@ -178,7 +193,7 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
-    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call) } {
+    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, uncancelled) } {
         entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
+use ::drpc::sys::Fd;
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
@@ -106,25 +107,35 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial(CallRef::BODY);
-        let limit = session.limits().message;
+        let limit = partial.limit();
         let unpack = |mut message: Received<'_>| {
             message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, message.take_body(), limit)
         };
+        let uncancelled = pace::uncancelled(session);
+        let fd = Fd::held(session.fd(), uncancelled.as_ref());
         let yielding = || pace::run_yield(session);
         let known = session.dialect();
         let mut dialect = known;
-        let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
+        let received = transport::receive(fd, &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(known, dialect);
-        if received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()) {
-            session.owe_answer();
-        }
-        if let Err(Cause::Malformed | Cause::NoMemory) = received {
-            // SAFETY: not null, and the caller's promise.
-            unsafe { *call = std::ptr::null_mut() };
-        }
+        let received = match received {
+            Ok(received) => received,
+            Err(cause) => {
+                if cause.is_about_a_message() {
+                    session.owe_answer();
+                }
+                if let Cause::Malformed | Cause::NoMemory = cause {
+                    // SAFETY: not null, and the caller's promise.
+                    unsafe { *call = std::ptr::null_mut() };
+                }
+                return Err(cause);
+            }
+        };
+        session.owe_answer();
         // SAFETY: as above.
-        received.map(|received| unsafe { *call = received })
+        unsafe { *call = received };
+        Ok(())
     })
 }
 
@@ -142,7 +153,7 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         // SAFETY: `is_a` says that there is a response.
-        unsafe { respond(session, response) }
+        unsafe { respond_inline(session, session.fd().into(), response) }
     })
 }
 
@@ -150,29 +161,68 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
 ///
 /// # Safety
 /// `response` points to an initialised response.
-pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc__Response) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    let encode_and_send = || unsafe {
-        let unknown = message::encoded_unknown(response)?;
-        send(session, &Drpc__Response::encode(response, &unknown)?, true)
-    };
+pub(crate) unsafe fn respond<A: Abi>(
+    session: Context<A>,
+    fd: Fd<'_>,
+    response: *const Drpc__Response,
+) -> Result<(), Cause> {
+    // SAFETY: the caller's promise.
+    unsafe { respond_inline(session, fd, response) }
+}
+
+/// The same as a part of the function that calls it.
+///
+/// # Safety
+/// As for `respond`.
+#[inline(always)]
+unsafe fn respond_inline<A: Abi>(
+    session: Context<A>,
+    fd: Fd<'_>,
+    response: *const Drpc__Response,
+) -> Result<(), Cause> {
     let _turn = Turn::wait(session);
-    let sent = encode_and_send();
-    if sent.is_err_and(Cause::is_too_big) {
-        // The client waits for something.
+    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    let sent = unsafe { encode_and_send(session, fd, response) };
+    match sent {
+        Ok(()) => session.has_answered(),
         // SAFETY: the caller's promise.
-        let (sequence, status) = (unsafe { (*response).sequence }, Status::FailedMarshal as i32);
-        send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
-        session.has_answered();
+        Err(cause) if cause.is_too_big() => say_too_big(session, unsafe { (*response).sequence })?,
+        Err(_) => {}
     }
-    sent.inspect(|()| session.has_answered())
+    sent
+}
+
+/// # Safety
+/// As for `respond`.
+#[inline(always)]
+unsafe fn encode_and_send<A: Abi>(
+    session: Context<A>,
+    fd: Fd<'_>,
+    response: *const Drpc__Response,
+) -> Result<(), Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    unsafe {
+        let unknown = message::encoded_unknown(response)?;
+        let mut encoded = Encoded::new(Drpc__Response::body_bytes(response)?, &unknown);
+        Drpc__Response::encode_head(response, &mut encoded);
+        send(session, fd, &encoded, true)
+    }
+}
+
+/// Answers in place of a response that is too large, as the client waits for something.
+#[cold]
+fn say_too_big<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
+    let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
+    send_small(session, &response.encode(&[]), true)?;
+    session.has_answered();
+    Ok(())
 }
 
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
-    send(session, &response.encode(&[]), false)
+    send_small(session, &response.encode(&[]), false)
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
@@ -190,9 +240,16 @@ pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
     }
 }
 
-fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+/// The same, where it does not matter how fast.
+#[inline(never)]
+fn send_small<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+    send(session, session.fd().into(), message, waits)
+}
+
+#[inline(always)]
+fn send<A: Abi>(session: Context<A>, fd: Fd<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
     let (framing, pace) = (session.dialect().framing(), &mut Pace { context: session, waits });
-    transport::send(session.fd(), framing, message, session.limits().send(framing), pace)
+    transport::send(fd, framing, message, session.limits().send(framing), pace)
 }
 
 /// Gives a reference back.

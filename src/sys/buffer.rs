@@ -6,6 +6,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
@@ -150,35 +151,47 @@ pub fn have_record() -> Result<(), Cause> {
 pub fn with_record<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
-    let block = unsafe { block.as_ref() };
-    let returned = block.take();
-    let mapped = if returned.is_none() { Some(Mapped::new()?) } else { None };
-    let record = mapped.as_ref().map_or(&block.record, Mapped::record);
-    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until `returned` is
-    // dropped, or the block is `mapped` for this alone.
-    work(unsafe { &mut *record.get() })
+    let lent = match unsafe { block.as_ref() }.take() {
+        Some(returned) => {
+            mem::forget(returned);
+            Lent { block, mapped: false }
+        }
+        None => Lent::map()?,
+    };
+    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until it is given back,
+    // or the block is mapped for this alone.
+    work(unsafe { &mut *lent.block.as_ref().record.get() })
 }
 
-/// A block that is no thread's.
-struct Mapped(NonNull<Block>);
+/// A block whose record is lent: the thread's, or one that is mapped for the purpose.
+struct Lent {
+    block: NonNull<Block>,
+    mapped: bool,
+}
 
-impl Mapped {
+impl Lent {
     #[cold]
-    fn new() -> Result<Self, Cause> {
-        map().map(Self).ok_or(NO_BUFFER)
+    fn map() -> Result<Self, Cause> {
+        map().map(|block| Self { block, mapped: true }).ok_or(NO_BUFFER)
     }
 
-    fn record(&self) -> &UnsafeCell<RecordBuffer> {
-        // SAFETY: the mapping is valid, zeroed, and lives as long as this.
-        unsafe { &self.0.as_ref().record }
+    #[cold]
+    fn unmap(&self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: mapped in `map`, and released only here.
+        unsafe { unmap(self.block.as_ptr().cast()) };
     }
 }
 
-impl Drop for Mapped {
+impl Drop for Lent {
+    #[inline]
     fn drop(&mut self) {
-        let _keep = KeepErrno::new();
-        // SAFETY: mapped in `new`, and released only here.
-        unsafe { unmap(self.0.as_ptr().cast()) };
+        if self.mapped {
+            self.unmap();
+        } else {
+            // SAFETY: the thread's block is alive as long as the thread; it has been taken.
+            drop(Returned(unsafe { &self.block.as_ref().taken }));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
-use super::thread::UncancelledCall;
+use super::thread::{Fd, UncancelledCall};
 use crate::error::Cause;
 
 /// A record that has been received.
@@ -45,18 +45,18 @@ const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: lib
 
 /// Sends the slices as one record and says how many bytes the kernel took.
 #[inline(always)]
-pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
+pub fn send(fd: Fd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     let mut message = header();
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
     // SAFETY: IoSlice has the layout of iovec, and sendmsg reads the memory that `slices` borrows, no more.
-    retried(fd, SENDING, || unsafe { libc::sendmsg(fd, &message, 0) })
+    retried(fd, SENDING, || unsafe { libc::sendmsg(fd.raw(), &message, 0) })
 }
 
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
 /// that no peer of this release should send.
 #[inline(always)]
-pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
+pub fn receive(fd: Fd<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
     // SAFETY: the parts describe the two halves of `buffer`, which is borrowed exclusively.
     unsafe { receive_parts(fd, &mut [first, rest].map(|part| part_at(part.as_mut_ptr(), part.len()))) }
@@ -64,8 +64,9 @@ pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cau
 
 /// Receives one record, of which `due` bytes from `before` on go behind the content of `block`, as far as it has room.
 /// Everything else goes to where it would be in `buffer` if the whole record went there.
+#[inline(always)]
 pub fn receive_around(
-    fd: RawFd,
+    fd: Fd<'_>,
     buffer: &mut [u8],
     before: usize,
     block: &mut Vec<u8>,
@@ -99,13 +100,13 @@ fn part_at(at: *mut u8, len: usize) -> libc::iovec {
 /// # Safety
 /// The parts describe memory that is valid for writing.
 #[inline(always)]
-unsafe fn receive_parts(fd: RawFd, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
+unsafe fn receive_parts(fd: Fd<'_>, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
     let room = parts.iter().map(|part| part.iov_len).sum();
     let mut message = header();
     message.msg_iov = parts.as_mut_ptr();
     message.msg_iovlen = parts.len() as _;
     // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
-    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd, &mut message, 0) })?;
+    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd.raw(), &mut message, 0) })?;
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
 
@@ -155,11 +156,11 @@ fn header() -> libc::msghdr {
 /// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
 /// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
 #[inline(always)]
-fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
-    let _uncancelled = UncancelledCall::new();
+fn retried(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+    let _uncancelled = fd.uncancelled();
     match usize::try_from(call()) {
         Ok(len) => Ok(len),
-        Err(_) => retry(fd, direction, &mut call),
+        Err(_) => retry(fd.raw(), direction, &mut call),
     }
 }
 
