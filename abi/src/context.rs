@@ -244,7 +244,7 @@ impl<A: Abi> Context<A> {
     #[inline(always)]
     pub(crate) fn take_partial(self, body: u8) -> Reassembly {
         let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
-        kept.unwrap_or_else(|| Reassembly::with_body(self.limits().message, body))
+        kept.unwrap_or_else(|| Reassembly::with_body(settings::max_message(), body))
     }
 
     #[cold]

@@ -12,13 +12,13 @@ use ::drpc::framing::fallback::{self, PROBE};
 use ::drpc::wire::Encoded;
 use ::drpc::{Cause, Framing, Phase, Sequence, dialects, sys};
 
-use crate::client;
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;
 use crate::entry::Site;
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::writer::Turn;
+use crate::{client, settings};
 
 /// The framing for a context's call, which is kept in the context. `None` when the call has been answered on the way, so
 /// that its reply is in the place for it.
@@ -66,7 +66,7 @@ pub(crate) fn settle<A: Abi>(
             return Ok(Some(framing));
         }
     }
-    let limit = context.limits().message;
+    let limit = settings::max_message();
     if call.len() > limit {
         return Err(Cause::TooBig { size: call.len() as u64, limit });
     }
