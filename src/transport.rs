@@ -56,88 +56,99 @@ pub fn send<'f>(
     if len > limit {
         return Err(Cause::TooBig { size: len as u64, limit });
     }
-    let mut room = [0; SMALL_ROOM];
-    match small_record(&mut room, framing, message) {
-        Some(record) => send_only(fd, framing, &[IoSlice::new(record)], pace),
-        None => send_larger(fd, framing, message, pace),
-    }
-}
-
-/// Sends a message that is not small.
-fn send_larger(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
-    let len = message.len();
-    let [head, body, unknown] = message.pieces();
-    let mut room = [0; chunked::HEADER_LEN + HEAD_CAPACITY];
-    let is_one = unknown.is_empty() && (framing == Framing::Datagram || len <= MAX_DATA);
-    let Some(front) = front(&mut room, framing, len, head).filter(|_| is_one) else {
-        return send_records(fd, framing, message, pace);
-    };
-    send_only(fd, framing, &[IoSlice::new(front), IoSlice::new(body)], pace)
-}
-
-/// What comes before the body in the only record of a message.
-fn front<'a>(
-    room: &'a mut [u8; chunked::HEADER_LEN + HEAD_CAPACITY],
-    framing: Framing,
-    len: usize,
-    head: &[u8],
-) -> Option<&'a [u8]> {
-    let header = Header::only(len).to_bytes();
-    let header = if framing == Framing::Chunked { &header[..] } else { &[] };
-    let (to, rest) = room.split_at_mut_checked(header.len())?;
-    to.copy_from_slice(header);
-    rest.get_mut(..head.len())?.copy_from_slice(head);
-    room.get(..header.len() + head.len())
-}
-
-/// Puts a small message together with what stands before it in its record.
-#[inline(always)]
-fn small_record<'a>(room: &'a mut [u8; SMALL_ROOM], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
-    let len = message.len();
     if len > SMALL {
-        return None;
+        return if len <= COPY_MAX {
+            send_copied(fd, framing, message, pace)
+        } else {
+            send_larger(fd, framing, message, pace)
+        };
     }
-    let (header, data) = room.split_at_mut(chunked::HEADER_LEN);
-    message.copy_to(data)?;
-    let start = match framing {
-        Framing::Datagram => chunked::HEADER_LEN,
-        Framing::Chunked => {
-            header.copy_from_slice(&Header::only(len).to_bytes());
-            0
-        }
-    };
-    room.get(start..chunked::HEADER_LEN + len)
-}
-
-/// Sends the only record of a message.
-#[inline(always)]
-fn send_only(fd: Fd<'_>, framing: Framing, pieces: &[IoSlice<'_>], pace: &mut impl Pace) -> Result<(), Cause> {
-    let size = size_of_pieces(pieces);
-    loop {
-        match send_pieces(fd, pieces) {
-            Err(cause) if cause.is_would_block() => pace.when_full(fd.raw(), false)?,
-            Err(cause) => return Err(cause),
-            Ok(sent) if sent < size && framing == Framing::Chunked => return Err(Cause::SentShort { sent, size }),
-            // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
-            Ok(_) => break,
-        }
+    let mut room = [0; SMALL_ROOM];
+    let record = whole_record(&mut room, framing, message)?;
+    while !is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))? {
+        pace.when_full(fd.raw(), false)?;
     }
     pace.after_record();
     Ok(())
 }
 
-/// Sends the pieces as one record, in one piece if it is small enough for that.
-#[inline(always)]
-fn send_pieces(fd: Fd<'_>, pieces: &[IoSlice<'_>]) -> Result<usize, Cause> {
-    if pieces.len() == 1 || size_of_pieces(pieces) > COPY_MAX {
-        return sys::send(fd, pieces);
+/// Sends a message that is not small, but goes out in one piece.
+#[inline(never)]
+fn send_copied(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let send = || {
+        sys::with_record(|buffer| {
+            let record = whole_record(&mut buffer.bytes, framing, message)?;
+            is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))
+        })
+    };
+    while !send()? {
+        pace.when_full(fd.raw(), false)?;
     }
-    sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, pieces))]))
+    pace.after_record();
+    Ok(())
 }
 
+/// Sends a message from where it lies.
+#[inline(never)]
+fn send_larger(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let [_, body, unknown] = message.pieces();
+    let mut room = [0; HEADER_LEN + HEAD_CAPACITY];
+    let is_one = unknown.is_empty() && (framing == Framing::Datagram || message.len() <= MAX_DATA);
+    let Some(front) = front(&mut room, framing, message).filter(|_| is_one) else {
+        return send_records(fd, framing, message, pace);
+    };
+    let pieces = [IoSlice::new(front), IoSlice::new(body)];
+    while !is_out(framing, front.len() + body.len(), sys::send(fd, &pieces))? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Whether a record of `size` bytes is out; false if the socket takes no more.
 #[inline(always)]
-fn size_of_pieces(pieces: &[IoSlice<'_>]) -> usize {
-    pieces.iter().map(|piece| piece.len()).sum()
+fn is_out(framing: Framing, size: usize, sent: Result<usize, Cause>) -> Result<bool, Cause> {
+    match sent {
+        // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+        Ok(sent) if sent < size && framing == Framing::Chunked => Err(Cause::SentShort { sent, size }),
+        Ok(_) => Ok(true),
+        Err(cause) if cause.is_would_block() => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// What comes before the body in the only record of a message.
+#[inline(always)]
+fn front<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
+    let (header, data) = room.split_first_chunk_mut()?;
+    let len = message.copy_head_to(data)?;
+    let start = put_header(header, framing, message);
+    room.get(start..HEADER_LEN + len)
+}
+
+/// The only record of a message.
+#[inline(always)]
+fn whole_record<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Result<&'a [u8], Cause> {
+    let (len, limit) = (message.len(), room.len());
+    let put = |room: &'a mut [u8]| {
+        let (header, data) = room.split_first_chunk_mut()?;
+        message.copy_to(data)?;
+        let start = put_header(header, framing, message);
+        room.get(start..HEADER_LEN + len)
+    };
+    put(room).ok_or(Cause::TooBig { size: len as u64, limit })
+}
+
+/// Puts what stands before a message in its only record, and returns where the record begins.
+#[inline(always)]
+fn put_header(header: &mut [u8; HEADER_LEN], framing: Framing, message: &Encoded<'_>) -> usize {
+    match framing {
+        Framing::Datagram => HEADER_LEN,
+        Framing::Chunked => {
+            *header = Header::only(message.len()).to_bytes();
+            0
+        }
+    }
 }
 
 fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
@@ -188,19 +199,14 @@ pub fn send_some<'f>(
     first: u32,
 ) -> Result<Option<u32>, Cause> {
     let fd = fd.into();
-    let is_out = |sent: Result<usize, Cause>, size| match sent {
-        Ok(sent) if sent < size => Err(Cause::SentShort { sent, size }),
-        Ok(_) => Ok(true),
-        Err(cause) if cause.is_would_block() => Ok(false),
-        Err(cause) => Err(cause),
-    };
-    let mut room = [0; SMALL_ROOM];
-    if let Some(record) = small_record(&mut room, framing, message) {
-        return Ok((!is_out(sys::send(fd, &[IoSlice::new(record)]), record.len())?).then_some(0));
+    if message.len() <= SMALL {
+        let mut room = [0; SMALL_ROOM];
+        let record = whole_record(&mut room, framing, message)?;
+        return Ok((!is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))?).then_some(0));
     }
     let send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();
-        is_out(send_record(fd, header, message, range, false, &mut Unwaiting), size)
+        is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))
     };
     match framing {
         Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
@@ -227,7 +233,13 @@ fn send_record(
 ) -> Result<usize, Cause> {
     loop {
         let [head, body, unknown] = message.slices(range.clone());
-        match send_pieces(fd, &[IoSlice::new(header), head, body, unknown]) {
+        let slices = [IoSlice::new(header), head, body, unknown];
+        let sent = if header.len() + range.len() <= COPY_MAX {
+            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
+        } else {
+            sys::send(fd, &slices)
+        };
+        match sent {
             Err(cause) if cause.is_would_block() => pace.when_full(fd.raw(), begun)?,
             done => return done,
         }

@@ -214,12 +214,20 @@ impl<'a> Encoded<'a> {
         self.head.len + self.body.len() + self.unknown.len()
     }
 
+    /// Copies the fields before the body to the beginning of `to`, and returns their length, if there is room for the
+    /// largest there can be.
+    #[inline]
+    pub fn copy_head_to(&self, to: &mut [u8]) -> Option<usize> {
+        // As a whole, because a copy of fixed length takes no call.
+        *to.first_chunk_mut()? = self.head.bytes;
+        Some(self.head.len)
+    }
+
     /// Copies the message to the beginning of `to`, if there is room for it (and for the largest head).
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> Option<()> {
-        // As a whole, because a copy of fixed length takes no call.
-        *to.first_chunk_mut()? = self.head.bytes;
-        let mut rest = to.get_mut(self.head.len..)?;
+        let head = self.copy_head_to(to)?;
+        let mut rest = to.get_mut(head..)?;
         for piece in [self.body, self.unknown] {
             if !piece.is_empty() {
                 let (room, behind) = rest.split_at_mut_checked(piece.len())?;
