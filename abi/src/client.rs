@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
-use ::drpc::sys::{Fd, UncancelledCall};
+use ::drpc::sys::Fd;
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
@@ -18,7 +18,7 @@ use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::message::{self, Message};
 use crate::negotiation;
-use crate::pace::{self, Pace};
+use crate::pace::{self, Held, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 
@@ -158,7 +158,7 @@ unsafe fn make<A: Abi>(
     call: *mut Drpc__Call,
     response: &Owned<Drpc__Response>,
     waits: bool,
-    uncancelled: Option<&UncancelledCall>,
+    held: Held<'_>,
     site: &Site<'_>,
 ) -> Result<(), Cause> {
     // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller. The
@@ -181,7 +181,7 @@ unsafe fn make<A: Abi>(
             },
         };
         site.phase(Phase::Call);
-        let fd = Fd::held(context.fd(), uncancelled);
+        let fd = Fd::held(context.fd(), held);
         let turn = Turn::wait(context);
         send(context, fd, framing, &encoded)?;
         drop(turn);

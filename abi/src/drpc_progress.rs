@@ -6,8 +6,8 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ::drpc::sys::{Fd, UncancelledCall};
-use ::drpc::{Cause, Framing, Phase, Status, sys};
+use ::drpc::sys::Fd;
+use ::drpc::{Cause, Framing, Phase, sys};
 
 use crate::context::{Abi, Context, Head as drpc};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -16,7 +16,9 @@ use crate::flags::{CLOSE_ASKED, IN_PROGRESS};
 use crate::list::{self, d_list_t};
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
+use crate::pace::Held;
 use crate::protobuf_c::Heap;
+use crate::writer::Turn;
 use crate::{pace, poll_cycle, session};
 
 /// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
@@ -160,17 +162,13 @@ impl<A: Abi> Drop for AtWork<A> {
 ///
 /// # Safety
 /// `call` points to a call from malloc that nobody else uses.
-pub(crate) unsafe fn dispatch<A: Abi>(
-    session: Context<A>,
-    call: *mut Drpc__Call,
-    uncancelled: Option<&UncancelledCall>,
-) -> Result<(), Cause> {
+pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call, held: Held<'_>) -> Result<(), Cause> {
     // SAFETY: the call is alive until it is freed below, and each block is given away once.
     unsafe {
         let call = Freed(call);
         let resp = Freed(message::response_to(call.0)?.keep());
         let Some(spawn) = spawner() else {
-            serve::<A>(session, &call, &resp, uncancelled);
+            serve::<A>(session, &call, &resp, held);
             return Ok(());
         };
         let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
@@ -219,14 +217,9 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
 
 /// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
 /// caller waits for something.
-fn serve<A: Abi>(
-    session: Context<A>,
-    call: &Freed<Drpc__Call>,
-    resp: &Freed<Drpc__Response>,
-    uncancelled: Option<&UncancelledCall>,
-) {
-    let own = if uncancelled.is_none() { pace::uncancelled(session) } else { None };
-    let fd = Fd::held(session.fd(), uncancelled.or(own.as_ref()));
+fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>, held: Held<'_>) {
+    let own = if held.is_none() { pace::uncancelled(session) } else { None };
+    let fd = Fd::held(session.fd(), held.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {
@@ -238,9 +231,8 @@ fn serve<A: Abi>(
         let lost = match cause {
             // The caller waits for something.
             Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
-                let (sequence, status) = ((*call.0).sequence, Status::FailedMarshal as c_int);
-                let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
-                let sent = session::respond(session, fd, &raw const instead);
+                let _turn = Turn::wait(session);
+                let sent = session::send_failure(session, (*call.0).sequence);
                 sent.inspect_err(|cause| entry::report(Phase::Respond, subject, *cause)).is_err()
             }
             _ => cause == Cause::TimedOut,

@@ -17,6 +17,7 @@ use crate::flags::CLOSE_ASKED;
 use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
+use crate::pace::Held;
 use crate::protobuf_c::Heap;
 use crate::{message, pace, session};
 
@@ -25,7 +26,8 @@ const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// Runs one cycle: the first error met, or 0. The thread is `uncancelled` for as long as no session has a yield function.
+/// Runs one cycle: the first error met, or 0. The thread is `held` uncancelled until a session has a yield
+/// function.
 ///
 /// # Safety
 /// `context` points to a progress context, `listener` is its listener.
@@ -34,7 +36,7 @@ pub(crate) unsafe fn run<A: Abi>(
     context: *mut drpc_progress_context,
     listener: Context<A>,
     timeout_ms: c_int,
-    uncancelled: &mut Option<UncancelledCall>,
+    held: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
     // SAFETY: the context is alive, and its list changes only below.
     let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
@@ -57,7 +59,7 @@ pub(crate) unsafe fn run<A: Abi>(
         last.fd = listener.fd();
     }
     site.subject(Subject::Socket(listener.fd()));
-    let rested = match wait(fds, listener, timeout_ms, uncancelled.as_ref())? {
+    let rested = match wait(fds, listener, timeout_ms, held.as_ref())? {
         Waited::TimedOut => return Err(Cause::TimedOut),
         Waited::Ready(rested) => rested,
     };
@@ -66,7 +68,7 @@ pub(crate) unsafe fn run<A: Abi>(
     let mut keep_first = |code: c_int| first = if first == 0 { code } else { first };
     for (node, slot) in sessions().zip(slots) {
         // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
-        keep_first(unsafe { serve_session::<A>(node, slot.revents, uncancelled) });
+        keep_first(unsafe { serve_session::<A>(node, slot.revents, held) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
             return Ok(first);
@@ -86,12 +88,7 @@ enum Waited {
 }
 
 /// Polls. While the listener rests it is left out, but not for longer than it rests.
-fn wait<A: Abi>(
-    fds: &mut [PollFd],
-    listener: Context<A>,
-    timeout_ms: c_int,
-    uncancelled: Option<&UncancelledCall>,
-) -> Result<Waited, Cause> {
+fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int, held: Held<'_>) -> Result<Waited, Cause> {
     let mut rest = listener.rest();
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let began = rest.map(|_| Instant::now());
@@ -112,7 +109,7 @@ fn wait<A: Abi>(
         }
         rest = listener.rest();
     }
-    Ok(match sys::poll_held(fds, left(), uncancelled)? {
+    Ok(match sys::poll_held(fds, left(), held)? {
         0 => Waited::TimedOut,
         _ => Waited::Ready(rest),
     })
@@ -122,11 +119,7 @@ fn wait<A: Abi>(
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
-unsafe fn serve_session<A: Abi>(
-    node: *mut drpc_list,
-    revents: c_short,
-    uncancelled: &mut Option<UncancelledCall>,
-) -> c_int {
+unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &mut Option<UncancelledCall>) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
@@ -141,9 +134,9 @@ unsafe fn serve_session<A: Abi>(
     } else if hung_up || revents & libc::POLLIN != 0 {
         if session.yielder().is_some() {
             // Its program does other work in this thread meanwhile.
-            *uncancelled = None;
+            *held = None;
         }
-        receive(session, uncancelled.as_ref())
+        receive(session, held.as_ref())
     } else {
         Some(0)
     };
@@ -162,7 +155,7 @@ unsafe fn serve_session<A: Abi>(
 
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
-fn receive<A: Abi>(session: Context<A>, uncancelled: Option<&UncancelledCall>) -> Option<c_int> {
+fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
     let limit = partial.limit();
@@ -173,7 +166,7 @@ fn receive<A: Abi>(session: Context<A>, uncancelled: Option<&UncancelledCall>) -
     };
     let known = session.dialect();
     let mut dialect = known;
-    let fd = Fd::held(session.fd(), uncancelled);
+    let fd = Fd::held(session.fd(), held);
     let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
     session.keep_dialect(known, dialect);
@@ -193,7 +186,7 @@ fn receive<A: Abi>(session: Context<A>, uncancelled: Option<&UncancelledCall>) -
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
-    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, uncancelled) } {
+    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, held) } {
         entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;

@@ -119,23 +119,21 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let received = transport::receive(fd, &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(known, dialect);
-        let received = match received {
-            Ok(received) => received,
+        match received {
+            // SAFETY: not null, and the caller's promise.
+            Ok(received) => unsafe { *call = received },
             Err(cause) => {
-                if cause.is_about_a_message() {
-                    session.owe_answer();
-                }
                 if let Cause::Malformed | Cause::NoMemory = cause {
-                    // SAFETY: not null, and the caller's promise.
+                    // SAFETY: as above.
                     unsafe { *call = std::ptr::null_mut() };
                 }
-                return Err(cause);
+                if !cause.is_about_a_message() {
+                    return Err(cause);
+                }
             }
-        };
+        }
         session.owe_answer();
-        // SAFETY: as above.
-        unsafe { *call = received };
-        Ok(())
+        received.map(drop)
     })
 }
 
@@ -153,7 +151,7 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         // SAFETY: `is_a` says that there is a response.
-        unsafe { respond_inline(session, session.fd().into(), response) }
+        unsafe { respond(session, session.fd().into(), response) }
     })
 }
 
@@ -161,68 +159,42 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
 ///
 /// # Safety
 /// `response` points to an initialised response.
+#[inline(always)]
 pub(crate) unsafe fn respond<A: Abi>(
     session: Context<A>,
     fd: Fd<'_>,
     response: *const Drpc__Response,
 ) -> Result<(), Cause> {
-    // SAFETY: the caller's promise.
-    unsafe { respond_inline(session, fd, response) }
-}
-
-/// The same as a part of the function that calls it.
-///
-/// # Safety
-/// As for `respond`.
-#[inline(always)]
-unsafe fn respond_inline<A: Abi>(
-    session: Context<A>,
-    fd: Fd<'_>,
-    response: *const Drpc__Response,
-) -> Result<(), Cause> {
-    let _turn = Turn::wait(session);
     // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    let sent = unsafe { encode_and_send(session, fd, response) };
+    let encode_and_send = || unsafe {
+        let unknown = message::encoded_unknown(response)?;
+        let mut encoded = Encoded::new(Drpc__Response::body_bytes(response)?, &unknown);
+        Drpc__Response::encode_head(response, &mut encoded);
+        send(session, fd, &encoded, true)
+    };
+    let _turn = Turn::wait(session);
+    let sent = encode_and_send();
     match sent {
         Ok(()) => session.has_answered(),
         // SAFETY: the caller's promise.
-        Err(cause) if cause.is_too_big() => say_too_big(session, unsafe { (*response).sequence })?,
+        Err(cause) if cause.is_too_big() => send_failure(session, unsafe { (*response).sequence })?,
         Err(_) => {}
     }
     sent
 }
 
-/// # Safety
-/// As for `respond`.
-#[inline(always)]
-unsafe fn encode_and_send<A: Abi>(
-    session: Context<A>,
-    fd: Fd<'_>,
-    response: *const Drpc__Response,
-) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    unsafe {
-        let unknown = message::encoded_unknown(response)?;
-        let mut encoded = Encoded::new(Drpc__Response::body_bytes(response)?, &unknown);
-        Drpc__Response::encode_head(response, &mut encoded);
-        send(session, fd, &encoded, true)
-    }
-}
-
-/// Answers in place of a response that is too large, as the client waits for something.
+/// Answers in place of a response that cannot be sent, as the client waits for something. The turn is the caller's.
 #[cold]
-fn say_too_big<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
+pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
-    send_small(session, &response.encode(&[]), true)?;
-    session.has_answered();
-    Ok(())
+    send_rarely(session, &response.encode(&[]), true).inspect(|()| session.has_answered())
 }
 
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
-    send_small(session, &response.encode(&[]), false)
+    send_rarely(session, &response.encode(&[]), false)
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
@@ -240,16 +212,16 @@ pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
     }
 }
 
-/// The same, where it does not matter how fast.
-#[inline(never)]
-fn send_small<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
-    send(session, session.fd().into(), message, waits)
-}
-
 #[inline(always)]
 fn send<A: Abi>(session: Context<A>, fd: Fd<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
     let (framing, pace) = (session.dialect().framing(), &mut Pace { context: session, waits });
     transport::send(fd, framing, message, session.limits().send(framing), pace)
+}
+
+/// The same, where it does not matter how fast.
+#[inline(never)]
+fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+    send(session, session.fd().into(), message, waits)
 }
 
 /// Gives a reference back.

@@ -30,13 +30,11 @@ pub(crate) fn set_max_datagram(bytes: usize) {
 }
 
 /// The largest message sent and accepted.
-#[inline]
 pub(crate) fn max_message() -> usize {
     MAX_MESSAGE.load(Ordering::Relaxed)
 }
 
 /// The largest messages sent and accepted, where `datagram` is what the line's peers can receive.
-#[inline]
 pub(crate) fn limits(datagram: usize) -> Limits {
     let chosen = MAX_DATAGRAM.load(Ordering::Relaxed);
     Limits { message: max_message(), datagram: if chosen == 0 { datagram } else { chosen } }
