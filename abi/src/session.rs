@@ -165,15 +165,9 @@ pub(crate) unsafe fn respond<A: Abi>(
     fd: Fd<'_>,
     response: *const Drpc__Response,
 ) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    let encode_and_send = || unsafe {
-        let unknown = message::encoded_unknown(response)?;
-        let mut encoded = Encoded::new(Drpc__Response::body_bytes(response)?, &unknown);
-        Drpc__Response::encode_head(response, &mut encoded);
-        send(session, fd, &encoded, true)
-    };
     let _turn = Turn::wait(session);
-    let sent = encode_and_send();
+    // SAFETY: the caller's promise.
+    let sent = unsafe { encode_and_send(session, fd, response) };
     match sent {
         Ok(()) => session.has_answered(),
         // SAFETY: the caller's promise.
@@ -181,6 +175,19 @@ pub(crate) unsafe fn respond<A: Abi>(
         Err(_) => {}
     }
     sent
+}
+
+/// # Safety
+/// `response` points to an initialised response.
+#[inline(always)]
+unsafe fn encode_and_send<A: Abi>(session: Context<A>, fd: Fd<'_>, resp: *const Drpc__Response) -> Result<(), Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    unsafe {
+        let unknown = message::encoded_unknown(resp)?;
+        let mut encoded = Encoded::new(Drpc__Response::body_bytes(resp)?, &unknown);
+        Drpc__Response::encode_head(resp, &mut encoded);
+        send(session, fd, &encoded, true)
+    }
 }
 
 /// Answers in place of a response that cannot be sent, as the client waits for something. The turn is the caller's.
