@@ -1,6 +1,7 @@
 //! One cycle of the progress loop: wait, serve every session that has something, accept.
 
 use std::ffi::{c_int, c_short};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
@@ -18,7 +19,7 @@ use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::protobuf_c::Heap;
-use crate::{message, pace, session};
+use crate::{message, pace, session, settings};
 
 /// Up to this many descriptors are waited for without allocating.
 const FEW: usize = 64;
@@ -281,7 +282,8 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
 
 /// A session of the loop does not wait for its peer, and for room to answer no longer than the listener's timeout.
 fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Cause> {
-    if let Some(timeout) = sys::send_timeout(listener.fd()) {
+    let given = settings::TIMEOUTS.load(Ordering::Relaxed);
+    if let Some(timeout) = given.then(|| sys::send_timeout(listener.fd())).flatten() {
         sys::set_timeout(session.fd(), timeout)?;
     }
     sys::set_nonblocking(session.fd(), true)
