@@ -263,7 +263,8 @@ unsafe fn serve_listener<A: Abi>(
 /// # Safety
 /// As for `serve_listener`.
 unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
-    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: list::UNLINKED })?;
+    // (Were all of it null, it would come from calloc, which passes by the blocks that were freed last.)
+    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: d_list_t { next: sessions, prev: sessions } })?;
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
