@@ -47,11 +47,12 @@ pub(crate) fn settle<A: Abi>(
     let counterpart = || Counterpart::of(context.fd(), route.map(|route| route.path));
     let owed = context.flags().owes_replies();
     let trial = reply.filter(|_| !owed && fallback::is_safe(call));
-    // Who the server is need not be known where the call itself may go out, unless that may spare a rejection.
+    // Who the server is need not be known where the call itself may go out, unless that may spare a rejection; nor whether
+    // there is one, where nobody is sent the same.
     let asks = trial.is_none()
         || !dialects::are_all_chunked()
         || route.is_some_and(|route| route.rejected)
-        || sys::peer(context.fd()).is_none();
+        || (A::FRAMING != Framing::Chunked && sys::peer(context.fd()).is_none());
     let server = if asks { counterpart() } else { None };
     if asks {
         let Some(server) = &server else {

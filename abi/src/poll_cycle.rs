@@ -1,6 +1,7 @@
 //! One cycle of the progress loop: wait, serve every session that has something, accept.
 
 use std::ffi::{c_int, c_short};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
@@ -19,7 +20,7 @@ use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::pace::Held;
 use crate::protobuf_c::Heap;
-use crate::{message, pace, session};
+use crate::{message, pace, session, settings};
 
 /// Up to this many descriptors are waited for without allocating.
 const FEW: usize = 64;
@@ -255,7 +256,8 @@ unsafe fn serve_listener<A: Abi>(
 /// # Safety
 /// As for `serve_listener`.
 unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
-    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: list::UNLINKED })?;
+    // (Were all of it null, it would come from calloc, which passes by the blocks that were freed last.)
+    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: d_list_t { next: sessions, prev: sessions } })?;
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
@@ -274,7 +276,8 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
 
 /// A session of the loop does not wait for its peer, and for room to answer no longer than the listener's timeout.
 fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Cause> {
-    if let Some(timeout) = sys::send_timeout(listener.fd()) {
+    let given = settings::TIMEOUTS.load(Ordering::Relaxed);
+    if let Some(timeout) = given.then(|| sys::send_timeout(listener.fd())).flatten() {
         sys::set_timeout(session.fd(), timeout)?;
     }
     sys::set_nonblocking(session.fd(), true)

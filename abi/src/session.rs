@@ -62,7 +62,6 @@ pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Contex
 
 /// Takes the next connection of a listener. Its session has the listener's handler and yield function.
 pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Context, Cause> {
-    let _uncancelled = sys::UncancelledCall::new();
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
     let session = session.opened(socket, 0);

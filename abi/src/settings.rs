@@ -1,6 +1,6 @@
 //! What a program sets for the whole process.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 
@@ -8,6 +8,8 @@ use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
 
 static SOCKET_MODE: AtomicU32 = AtomicU32::new(DEFAULT_MODE);
+/// Some listener, or a session, has been given a timeout.
+pub(crate) static TIMEOUTS: AtomicBool = AtomicBool::new(false);
 static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(DEFAULT_MESSAGE_LIMIT);
 /// 0: as the line's peers can receive.
 static MAX_DATAGRAM: AtomicUsize = AtomicUsize::new(0);
