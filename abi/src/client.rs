@@ -173,15 +173,15 @@ unsafe fn make<A: Abi>(
         let mut encoded = Encoded::new(body, &unknown);
         Drpc__Call::encode_head(call, &mut encoded);
         let reply = waits.then_some(response);
+        let fd = Fd::held(context.fd(), held);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
-            None => match negotiation::settle(context, &encoded, number, reply, site)? {
+            None => match negotiation::settle(context, fd, &encoded, number, reply, site)? {
                 Some(framing) => framing,
                 None => return Ok(()),
             },
         };
         site.phase(Phase::Call);
-        let fd = Fd::held(context.fd(), held);
         let turn = Turn::wait(context);
         send(context, fd, framing, &encoded)?;
         drop(turn);

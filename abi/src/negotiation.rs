@@ -9,6 +9,7 @@ use ::drpc::bounded_text::BoundedText;
 use ::drpc::counterpart::Counterpart;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::fallback::{self, PROBE};
+use ::drpc::sys::Fd;
 use ::drpc::wire::Encoded;
 use ::drpc::{Cause, Framing, Phase, Sequence, dialects, sys};
 
@@ -28,6 +29,7 @@ use crate::{client, settings};
 #[cold]
 pub(crate) fn settle<A: Abi>(
     context: Context<A>,
+    fd: Fd<'_>,
     call: &Encoded<'_>,
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
@@ -75,11 +77,11 @@ pub(crate) fn settle<A: Abi>(
         context.flags().reply_came();
     } else {
         let probe = PROBE.encode(&[]);
-        client::send(context, context.fd().into(), Framing::Chunked, if trial.is_some() { call } else { &probe })?;
+        client::send(context, fd, Framing::Chunked, if trial.is_some() { call } else { &probe })?;
     }
     site.phase(Phase::Reply);
     let mut dialect = Dialect::sought();
-    let answered = client::receive(context, context.fd().into(), &mut dialect, number, trial);
+    let answered = client::receive(context, fd, &mut dialect, number, trial);
     if let (Err(cause), None) = (answered, dialect.get()) {
         return Err(cause);
     }
