@@ -34,7 +34,7 @@ entry() {
 
 # enough SIZE: calls that let the figures settle, without taking long.
 enough() {
-	if [ "$1" -lt 65536 ]; then echo 500; elif [ "$1" -le 1048576 ]; then echo 20; else echo 5; fi
+	if [ "$1" -lt 65536 ]; then echo 500; elif [ "$1" -le 16777216 ]; then echo 20; else echo 5; fi
 }
 
 sum_of_system_calls() {

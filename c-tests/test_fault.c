@@ -456,6 +456,39 @@ call_works(struct pair *pair, int64_t sequence)
 	drpc_response_free(resp);
 }
 
+/* Of a server like those met before nothing is asked. */
+static void
+another_connection_costs_its_calls_only(void **state)
+{
+	struct dir      dir;
+	struct drpc    *ctx;
+	Drpc__Response *resp;
+	int             listener;
+	int             peer;
+	int             i;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	for (i = 0; i < 2; i++) {
+		syscalls_reset();
+		assert_int_equal(LIBRARY(abi_connect(dir.sock, &ctx)), 0);
+		peer = accept(listener, NULL, NULL);
+		assert_true(peer_send_response(peer, 1, 0, (const uint8_t *)"yes", 3));
+		assert_int_equal(try_call(ctx, R_SYNC, &resp), 0);
+		drpc_response_free(resp);
+		assert_int_equal(LIBRARY(drpc_close(ctx)), 0);
+		close(peer);
+	}
+	assert_int_equal(calls.count[CALL_FCNTL], 2);
+	assert_int_equal(calls.count[CALL_FCHMOD], ABI_CHUNKED);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	assert_int_equal(calls.count[CALL_RECVMSG], 1);
+	assert_int_equal(calls.count[CALL_GETSOCKOPT], 0);
+	close(listener);
+	dir_remove(&dir);
+}
+
 static void
 call_tells_every_failure_to_send(void **state)
 {
@@ -1040,6 +1073,34 @@ progress_polls_as_the_original_does(void **state)
 	stop(&server);
 }
 
+/* The listener is asked for its timeout only when a program has set one. */
+static void
+sessions_take_over_a_timeout_that_was_set(void **state)
+{
+	struct server  server;
+	struct timeval time;
+	socklen_t      len = sizeof(time);
+	int            peers[2];
+	int            i;
+
+	(void)state;
+	serve(&server);
+	for (i = 0; i < 2; i++) {
+		peers[i] = peer_connect(server.dir.sock);
+		if (i == 1)
+			assert_int_equal(drpc_set_timeout(server.loop->listener_ctx, 3000), 0);
+		syscalls_reset();
+		assert_int_equal(LIBRARY(drpc_progress(server.loop, 1000)), 0);
+		assert_int_equal(calls.count[CALL_FCNTL], 2);
+		assert_int_equal(calls.count[CALL_GETSOCKOPT], i);
+		assert_int_equal(getsockopt(session_at(server.loop, 0)->comm->fd, SOL_SOCKET, SO_SNDTIMEO, &time, &len), 0);
+		assert_int_equal(time.tv_sec, 3 * i);
+	}
+	close(peers[0]);
+	close(peers[1]);
+	stop(&server);
+}
+
 /* Spinning is of no use where nobody could answer meanwhile. */
 static bool
 can_spin(void)
@@ -1481,6 +1542,7 @@ main(void)
 	    unit(connect_tells_every_failure),
 	    unit(connect_goes_on_after_a_signal),
 	    unit(connect_calls_as_the_original_does),
+	    unit(another_connection_costs_its_calls_only),
 	    unit(connecting_again_tells_every_failure),
 	    unit(connecting_again_is_made_up_for_by_the_next_call),
 	    unit(connecting_again_goes_on_after_a_signal),
@@ -1507,6 +1569,7 @@ main(void)
 	    unit(large_records_are_sent_by_one_call_each),
 	    unit(close_never_fails_and_never_repeats),
 	    unit(progress_polls_as_the_original_does),
+	    unit(sessions_take_over_a_timeout_that_was_set),
 	    unit(progress_spins_only_before_it_sleeps),
 	    unit(receiving_spins_as_long_as_wanted),
 	    unit(progress_answers_what_is_no_call_at_once),

@@ -875,7 +875,7 @@ an_error_makes_it_forget(void **state)
 	dir_remove(&dir);
 }
 
-/* Where a context has been connected to is kept for 64 of them; for others the server's own name has to do. */
+/* Where a context has been connected to is kept for 256 of them; for others the server's own name has to do. */
 static void
 many_contexts_may_wait_for_their_first_call(void **state)
 {

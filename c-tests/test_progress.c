@@ -382,6 +382,59 @@ sessions_inherit_yield(void **state)
 	close(peer);
 	stop(&server);
 }
+
+static int cancelable_yields;
+
+static int
+is_cancelable(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_setcancelstate(state, NULL);
+	return state == PTHREAD_CANCEL_ENABLE;
+}
+
+static int
+count_cancelable(void)
+{
+	cancelable_yields += is_cancelable();
+	return 0;
+}
+
+static void
+echo_uncancelled(Drpc__Call *call, Drpc__Response *resp)
+{
+	assert_false(is_cancelable());
+	echo(call, resp);
+}
+
+/* Other work that a yield function does in the thread is not for the library to protect, whose else it would be. */
+static void
+cancelling_is_left_to_yield_functions(void **state)
+{
+	struct server server;
+	int           peer;
+
+	(void)state;
+	serve(&server, echo_uncancelled);
+	peer = join(&server);
+	send_call(peer, 1, 10);
+	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	expect_reply(peer, 1, DRPC__STATUS__SUCCESS, 10);
+	assert_true(is_cancelable());
+	/* The session alone has one, its listener has not. */
+	session_at(server.loop, 0)->handler = echo;
+	session_at(server.loop, 0)->yield   = count_cancelable;
+	cancelable_yields                   = 0;
+	send_call(peer, 2, 10);
+	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	expect_reply(peer, 2, DRPC__STATUS__SUCCESS, 10);
+	assert_int_equal(cancelable_yields, 2);
+	assert_true(is_cancelable());
+	close(peer);
+	stop(&server);
+}
 #endif
 
 static void
@@ -1331,6 +1384,7 @@ main(void)
 	    unit(connections_become_sessions),
 #ifdef DRPC_ABI_28
 	    unit(sessions_inherit_yield),
+	    unit(cancelling_is_left_to_yield_functions),
 #endif
 	    unit(calls_are_answered),
 	    unit(calls_sent_ahead_are_answered_in_turn),

@@ -54,6 +54,8 @@ pub mod dialects;
 pub mod framing;
 pub mod modules;
 #[doc(hidden)]
+pub mod routes;
+#[doc(hidden)]
 pub mod side_table;
 #[doc(hidden)]
 #[expect(unsafe_code, reason = "system calls")]

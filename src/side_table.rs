@@ -10,16 +10,21 @@ use crate::sync::lock_briefly;
 #[derive(Debug)]
 pub struct SideTable<T> {
     facts: Mutex<Vec<(usize, T)>>,
-    room: usize,
+}
+
+impl<T> Default for SideTable<T> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<T> SideTable<T> {
-    /// Room for so many facts.
-    pub const fn new(room: usize) -> Self {
-        Self { facts: Mutex::new(Vec::new()), room }
+    /// No facts.
+    pub const fn new() -> Self {
+        Self { facts: Mutex::new(Vec::new()) }
     }
 
-    /// Keeps a fact in the place of the one before. Where there is no room left, another one is forgotten.
+    /// Keeps a fact in the place of the one before.
     pub fn put(&self, address: usize, fact: T) -> Result<(), Cause> {
         let mut table = lock_briefly(&self.facts).ok_or(Cause::Busy)?;
         match table.binary_search_by_key(&address, |(address, _)| *address) {
@@ -28,14 +33,9 @@ impl<T> SideTable<T> {
                     *slot = (address, fact);
                 }
             }
-            Err(at) if table.len() < self.room => {
+            Err(at) => {
                 table.try_reserve(1).map_err(|_| Cause::NoMemory)?;
                 table.insert(at, (address, fact));
-            }
-            // Moved up by the one that goes.
-            Err(at) => {
-                table.remove(0);
-                table.insert(at.saturating_sub(1), (address, fact));
             }
         }
         Ok(())
@@ -54,38 +54,20 @@ impl<T> SideTable<T> {
     }
 }
 
-impl<T: Copy> SideTable<T> {
-    /// A copy of a fact.
-    pub fn get(&self, address: usize) -> Option<T> {
-        let table = lock_briefly(&self.facts)?;
-        let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
-        table.get(at).map(|(_, fact)| *fact)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn facts_are_found_by_their_address_only() {
-        let table = SideTable::new(usize::MAX);
+        let table = SideTable::new();
         for address in [40usize, 8, 24, 16] {
             table.put(address, address + 1).unwrap();
         }
         table.put(24, 0).unwrap();
-        assert_eq!([table.get(24), table.take(24), table.take(24)], [Some(0), Some(0), None]);
+        assert_eq!([table.take(24), table.take(24)], [Some(0), None]);
         assert_eq!(table.take(9), None);
         assert_eq!([8, 16, 40].map(|address| table.take(address)), [Some(9), Some(17), Some(41)]);
         assert_eq!(table.facts.lock().unwrap().capacity(), 0);
-    }
-
-    #[test]
-    fn one_fact_goes_for_another() {
-        let table = SideTable::new(2);
-        for address in [8usize, 16, 24] {
-            table.put(address, address + 1).unwrap();
-        }
-        assert_eq!([8, 16, 24].map(|address| table.get(address)), [None, Some(17), Some(25)]);
     }
 }

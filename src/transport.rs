@@ -13,7 +13,7 @@ use crate::error::Cause;
 use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly, Room};
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, chunked};
-use crate::sys::{self, Layout, Peeked, Record, RecordBuffer};
+use crate::sys::{self, Fd, Layout, Peeked, Record, RecordBuffer};
 use crate::wire::{BodyPlace, Encoded, HEAD_CAPACITY};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
@@ -45,102 +45,113 @@ pub trait Pace {
 /// Sends a message. It is refused before anything is sent if it is larger than `limit`. Sent in part it cannot be
 /// taken back, so that the connection is shut down when the rest does not go out.
 #[inline(always)]
-pub fn send(
-    fd: RawFd,
+pub fn send<'f>(
+    fd: impl Into<Fd<'f>>,
     framing: Framing,
     message: &Encoded<'_>,
     limit: usize,
     pace: &mut impl Pace,
 ) -> Result<(), Cause> {
-    let len = message.len();
+    let (fd, len) = (fd.into(), message.len());
     if len > limit {
         return Err(Cause::TooBig { size: len as u64, limit });
     }
-    let mut room = [0; SMALL_ROOM];
-    match small_record(&mut room, framing, message) {
-        Some(record) => send_only(fd, framing, record.len(), pace, || sys::send(fd, &[IoSlice::new(record)])),
-        None => send_larger(fd, framing, message, pace),
-    }
-}
-
-/// Sends a message that is not small.
-fn send_larger(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
-    let len = message.len();
-    let [head, body, unknown] = message.pieces();
-    let mut room = [0; chunked::HEADER_LEN + HEAD_CAPACITY];
-    let is_one = unknown.is_empty() && (framing == Framing::Datagram || len <= MAX_DATA);
-    let Some(front) = front(&mut room, framing, len, head).filter(|_| is_one) else {
-        return send_records(fd, framing, message, pace);
-    };
-    let size = front.len() + body.len();
-    if len > COPY_MAX {
-        return send_only(fd, framing, size, pace, || sys::send(fd, &[IoSlice::new(front), IoSlice::new(body)]));
-    }
-    send_only(fd, framing, size, pace, || {
-        sys::with_record(|buffer| {
-            let pieces = [IoSlice::new(front), IoSlice::new(body)];
-            sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &pieces))])
-        })
-    })
-}
-
-/// What comes before the body in the only record of a message.
-fn front<'a>(
-    room: &'a mut [u8; chunked::HEADER_LEN + HEAD_CAPACITY],
-    framing: Framing,
-    len: usize,
-    head: &[u8],
-) -> Option<&'a [u8]> {
-    let header = Header::only(len).to_bytes();
-    let header = if framing == Framing::Chunked { &header[..] } else { &[] };
-    let (to, rest) = room.split_at_mut_checked(header.len())?;
-    to.copy_from_slice(header);
-    rest.get_mut(..head.len())?.copy_from_slice(head);
-    room.get(..header.len() + head.len())
-}
-
-/// Puts a small message together with what stands before it in its record.
-#[inline(always)]
-fn small_record<'a>(room: &'a mut [u8; SMALL_ROOM], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
-    let len = message.len();
     if len > SMALL {
-        return None;
+        return if len <= COPY_MAX {
+            send_copied(fd, framing, message, pace)
+        } else {
+            send_larger(fd, framing, message, pace)
+        };
     }
-    let (header, data) = room.split_at_mut(chunked::HEADER_LEN);
-    message.copy_to(data)?;
-    let start = match framing {
-        Framing::Datagram => chunked::HEADER_LEN,
-        Framing::Chunked => {
-            header.copy_from_slice(&Header::only(len).to_bytes());
-            0
-        }
-    };
-    room.get(start..chunked::HEADER_LEN + len)
-}
-
-/// Sends the only record of a message.
-#[inline(always)]
-fn send_only(
-    fd: RawFd,
-    framing: Framing,
-    size: usize,
-    pace: &mut impl Pace,
-    mut send: impl FnMut() -> Result<usize, Cause>,
-) -> Result<(), Cause> {
-    loop {
-        match send() {
-            Err(cause) if cause.is_would_block() => pace.when_full(fd, false)?,
-            Err(cause) => return Err(cause),
-            Ok(sent) if sent < size && framing == Framing::Chunked => return Err(Cause::SentShort { sent, size }),
-            // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
-            Ok(_) => break,
-        }
+    let mut room = [0; SMALL_ROOM];
+    let record = whole_record(&mut room, framing, message)?;
+    while !is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))? {
+        pace.when_full(fd.raw(), false)?;
     }
     pace.after_record();
     Ok(())
 }
 
-fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+/// Sends a message that is not small, but goes out in one piece.
+#[inline(never)]
+fn send_copied(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let send = || {
+        sys::with_record(|buffer| {
+            let record = whole_record(&mut buffer.bytes, framing, message)?;
+            is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))
+        })
+    };
+    while !send()? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Sends a message from where it lies.
+#[inline(never)]
+fn send_larger(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let [_, body, unknown] = message.pieces();
+    let mut room = [0; HEADER_LEN + HEAD_CAPACITY];
+    let is_one = unknown.is_empty() && (framing == Framing::Datagram || message.len() <= MAX_DATA);
+    let Some(front) = front(&mut room, framing, message).filter(|_| is_one) else {
+        return send_records(fd, framing, message, pace);
+    };
+    let pieces = [IoSlice::new(front), IoSlice::new(body)];
+    while !is_out(framing, front.len() + body.len(), sys::send(fd, &pieces))? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Whether a record of `size` bytes is out; false if the socket takes no more.
+#[inline(always)]
+fn is_out(framing: Framing, size: usize, sent: Result<usize, Cause>) -> Result<bool, Cause> {
+    match sent {
+        // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+        Ok(sent) if sent < size && framing == Framing::Chunked => Err(Cause::SentShort { sent, size }),
+        Ok(_) => Ok(true),
+        Err(cause) if cause.is_would_block() => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// What comes before the body in the only record of a message.
+#[inline(always)]
+fn front<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
+    let (header, data) = room.split_first_chunk_mut()?;
+    let len = message.copy_head_to(data)?;
+    let start = put_header(header, framing, message);
+    room.get(start..HEADER_LEN + len)
+}
+
+/// The only record of a message.
+#[inline(always)]
+fn whole_record<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Result<&'a [u8], Cause> {
+    let (len, limit) = (message.len(), room.len());
+    let put = |room: &'a mut [u8]| {
+        let (header, data) = room.split_first_chunk_mut()?;
+        message.copy_to(data)?;
+        let start = put_header(header, framing, message);
+        room.get(start..HEADER_LEN + len)
+    };
+    put(room).ok_or(Cause::TooBig { size: len as u64, limit })
+}
+
+/// Puts what stands before a message in its only record, and returns where the record begins.
+#[inline(always)]
+fn put_header(header: &mut [u8; HEADER_LEN], framing: Framing, message: &Encoded<'_>) -> usize {
+    match framing {
+        Framing::Datagram => HEADER_LEN,
+        Framing::Chunked => {
+            *header = Header::only(message.len()).to_bytes();
+            0
+        }
+    }
+}
+
+fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
     let len = message.len();
     match framing {
         Framing::Datagram => {
@@ -151,7 +162,7 @@ fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut i
         Framing::Chunked => {
             let chunks = Chunks::new(len)?;
             if len > MAX_DATA {
-                sys::take_ahead(fd);
+                sys::take_ahead(fd.raw());
             }
             for (header, range) in chunks {
                 let size = chunked::HEADER_LEN + range.len();
@@ -160,7 +171,7 @@ fn send_records(fd: RawFd, framing: Framing, message: &Encoded<'_>, pace: &mut i
                 let sent =
                     sent.and_then(|sent| if sent < size { Err(Cause::SentShort { sent, size }) } else { Ok(()) });
                 if begun && sent.is_err() {
-                    sys::shut_down(fd);
+                    sys::shut_down(fd.raw());
                 }
                 sent?;
                 pace.after_record();
@@ -181,20 +192,21 @@ impl Pace for Unwaiting {
 
 /// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
 /// more. Returns the index of the record to go on with; `None` when the message is out.
-pub fn send_some(fd: RawFd, framing: Framing, message: &Encoded<'_>, first: u32) -> Result<Option<u32>, Cause> {
-    let is_out = |sent: Result<usize, Cause>, size| match sent {
-        Ok(sent) if sent < size => Err(Cause::SentShort { sent, size }),
-        Ok(_) => Ok(true),
-        Err(cause) if cause.is_would_block() => Ok(false),
-        Err(cause) => Err(cause),
-    };
-    let mut room = [0; SMALL_ROOM];
-    if let Some(record) = small_record(&mut room, framing, message) {
-        return Ok((!is_out(sys::send_piece(fd, record), record.len())?).then_some(0));
+pub fn send_some<'f>(
+    fd: impl Into<Fd<'f>>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    first: u32,
+) -> Result<Option<u32>, Cause> {
+    let fd = fd.into();
+    if message.len() <= SMALL {
+        let mut room = [0; SMALL_ROOM];
+        let record = whole_record(&mut room, framing, message)?;
+        return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(0));
     }
     let send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();
-        is_out(send_record(fd, header, message, range, false, &mut Unwaiting), size)
+        is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))
     };
     match framing {
         Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
@@ -212,7 +224,7 @@ pub fn send_some(fd: RawFd, framing: Framing, message: &Encoded<'_>, first: u32)
 /// Sends one record: a header and a part of the message.
 #[inline]
 fn send_record(
-    fd: RawFd,
+    fd: Fd<'_>,
     header: &[u8],
     message: &Encoded<'_>,
     range: Range<usize>,
@@ -228,7 +240,7 @@ fn send_record(
             sys::send(fd, &slices)
         };
         match sent {
-            Err(cause) if cause.is_would_block() => pace.when_full(fd, begun)?,
+            Err(cause) if cause.is_would_block() => pace.when_full(fd.raw(), begun)?,
             done => return done,
         }
     }
@@ -307,46 +319,92 @@ fn may_be_empty(fd: RawFd, dialect: Dialect) -> Result<(), Cause> {
 /// Receives one record, and learns from the first one what the peer speaks. Where it completes a message, `decode` makes
 /// of it what the caller wants while the bytes are still in the buffer; `None` means that more records are to come.
 #[inline(always)]
-pub fn receive_record<T>(
-    fd: RawFd,
+pub fn receive_record<'f, T>(
+    fd: impl Into<Fd<'f>>,
     dialect: &mut Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
+    let fd = fd.into();
     sys::with_record(|buffer| {
         let limit = message.limit();
-        let whole = match take_record(fd, *dialect, message, first_buffer, buffer)? {
-            Taken::Body(_, fields) => {
-                let bytes = buffer.bytes.get(fields).unwrap_or_default();
-                Message { bytes, body: Some(message.body_mut()) }
-            }
-            Taken::Record(record, in_place) => {
-                let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
-                let framing = framing_of(fd, dialect, bytes, record.truncated)?;
-                if record.truncated {
-                    return Err(Cause::Truncated { room: sys::RECORD_ROOM });
-                }
-                if buffer.last.body == 0 && bytes.len() > PLACED_MIN && !message.is_partial() && !sys::is_socket(fd) {
-                    // Somebody stands in for recvmsg, and may not know of more places than one.
-                    message.place_nothing();
-                }
-                if !in_place && (bytes.len() > PLACED_MIN || buffer.last.body > 0) {
-                    buffer.last = layout(bytes, framing, message.body());
-                }
-                match framing {
-                    Framing::Datagram => Message { bytes, body: None },
-                    Framing::Chunked if bytes.is_empty() && message.is_partial() => return Err(Cause::Cut),
-                    Framing::Chunked if bytes.is_empty() => return Err(Cause::Closed),
-                    Framing::Chunked => match message.accept(bytes, in_place)? {
-                        Some(whole) => whole,
-                        None => return Ok(None),
-                    },
-                }
+        let heard = if buffer.last.body > 0 || message.is_partial() {
+            receive_after_large(fd, dialect, message, first_buffer, buffer)?
+        } else {
+            let record = sys::receive(fd, &mut buffer.bytes, first_buffer)?;
+            match small_message(*dialect, record, &buffer.bytes, limit) {
+                Some(bytes) => Some(Message { bytes, body: None }),
+                None => hear(fd.raw(), dialect, message, buffer, record, false)?,
             }
         };
-        decode(Received { bytes: whole.bytes, body: whole.body, limit }).map(Some)
+        match heard {
+            Some(Message { bytes, body }) => decode(Received { bytes, body, limit }).map(Some),
+            None => Ok(None),
+        }
     })
+}
+
+/// The message in a record of a known peer that holds all of it, if it is small: nearly all are, and there is nothing to
+/// learn from them.
+#[inline(always)]
+fn small_message(dialect: Dialect, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
+    if record.truncated || record.len == 0 || record.len > PLACED_MIN {
+        return None;
+    }
+    let bytes = buffer.get(..record.len)?;
+    match dialect.get()? {
+        Framing::Datagram => Some(bytes),
+        Framing::Chunked => Header::only_data(bytes).filter(|data| data.len() <= limit),
+    }
+}
+
+/// Receives one record that may be large, or belong to what has come before.
+#[inline(never)]
+fn receive_after_large<'a>(
+    fd: Fd<'_>,
+    dialect: &mut Dialect,
+    message: &'a mut Reassembly,
+    first_buffer: usize,
+    buffer: &'a mut RecordBuffer,
+) -> Result<Option<Message<'a>>, Cause> {
+    match take_record(fd, *dialect, message, first_buffer, buffer)? {
+        Taken::Record(record, in_place) => hear(fd.raw(), dialect, message, buffer, record, in_place),
+        Taken::Body(_, fields) => {
+            let bytes = buffer.bytes.get(fields).unwrap_or_default();
+            Ok(Some(Message { bytes, body: Some(message.body_mut()) }))
+        }
+    }
+}
+
+/// Learns from a record what the peer speaks, and how large its messages are; `None` if more records are to come.
+#[inline(never)]
+fn hear<'a>(
+    fd: RawFd,
+    dialect: &mut Dialect,
+    message: &'a mut Reassembly,
+    buffer: &'a mut RecordBuffer,
+    record: Record,
+    in_place: bool,
+) -> Result<Option<Message<'a>>, Cause> {
+    let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
+    let framing = framing_of(fd, dialect, bytes, record.truncated)?;
+    if record.truncated {
+        return Err(Cause::Truncated { room: sys::RECORD_ROOM });
+    }
+    if buffer.last.body == 0 && bytes.len() > PLACED_MIN && !message.is_partial() && !sys::is_socket(fd) {
+        // Somebody stands in for recvmsg, and may not know of more places than one.
+        message.place_nothing();
+    }
+    if !in_place && (bytes.len() > PLACED_MIN || buffer.last.body > 0) {
+        buffer.last = layout(bytes, framing, message.body());
+    }
+    match framing {
+        Framing::Datagram => Ok(Some(Message { bytes, body: None })),
+        Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
+        Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
+        Framing::Chunked => message.accept(bytes, in_place),
+    }
 }
 
 /// A record that has been received.
@@ -361,13 +419,14 @@ pub(crate) enum Taken {
 
 /// Receives one record, which comes to lie where it is going to stay if that can be told beforehand.
 #[inline(always)]
-pub(crate) fn take_record(
-    fd: RawFd,
+pub(crate) fn take_record<'f>(
+    fd: impl Into<Fd<'f>>,
     dialect: Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
     buffer: &mut RecordBuffer,
 ) -> Result<Taken, Cause> {
+    let fd = fd.into();
     if expects_large(dialect, message, buffer) {
         if let Some(taken) = take_placed(fd, dialect.framing(), message, buffer)? {
             return Ok(taken);
@@ -390,9 +449,9 @@ fn expects_large(dialect: Dialect, message: &Reassembly, buffer: &RecordBuffer) 
 
 /// Receives a record if it can be told where its parts belong: from the chunks before it, or because it may be like the
 /// last record. If it is not, it is put where all others go.
-#[cold]
+#[inline(always)]
 fn take_placed(
-    fd: RawFd,
+    fd: Fd<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
@@ -412,8 +471,9 @@ fn take_placed(
     taken
 }
 
+#[inline(always)]
 fn take_alike(
-    fd: RawFd,
+    fd: Fd<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
@@ -449,7 +509,7 @@ pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
 
 /// The fields and the layout of a record of `len` bytes that begins with `head`, if it is the first one of a message that
 /// ends with its body.
-#[cold]
+#[inline(always)]
 fn body_place(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
     let (before, message_len) = match framing {
         Framing::Datagram => (0, len),
@@ -469,16 +529,17 @@ fn body_place(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(
 /// Receives one message, however many records it takes. When it fails with `message` partial, the next call goes on
 /// where this one stopped.
 #[inline(always)]
-pub fn receive<T>(
-    fd: RawFd,
+pub fn receive<'f, T>(
+    fd: impl Into<Fd<'f>>,
     dialect: &mut Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
     mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     mut after_record: impl FnMut(),
 ) -> Result<T, Cause> {
+    let fd = fd.into();
     loop {
-        sys::spin_until_readable(fd);
+        sys::spin_until_readable(fd.raw());
         let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {

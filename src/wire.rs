@@ -118,11 +118,18 @@ impl<'a> CallRef<'a> {
     /// Encodes the call; `unknown` are encoded fields that follow the known ones.
     #[inline(always)]
     pub fn encode(&self, unknown: &'a [u8]) -> Encoded<'a> {
-        let mut head = Head::new();
-        head.int(1, self.module.into());
-        head.int(2, self.method.into());
-        head.int(3, self.sequence);
-        head.body(4, self.body, unknown)
+        let mut encoded = Encoded::new(self.body, unknown);
+        self.encode_head(&mut encoded);
+        encoded
+    }
+
+    /// Encodes everything but the body, and the unknown fields, which `encoded` has got.
+    #[inline(always)]
+    pub fn encode_head(&self, encoded: &mut Encoded<'_>) {
+        encoded.head.int(1, self.module.into());
+        encoded.head.int(2, self.method.into());
+        encoded.head.int(3, self.sequence);
+        encoded.head.body(4, encoded.body.len());
     }
 }
 
@@ -165,10 +172,17 @@ impl<'a> ResponseRef<'a> {
     /// Encodes the response; `unknown` are encoded fields that follow the known ones.
     #[inline(always)]
     pub fn encode(&self, unknown: &'a [u8]) -> Encoded<'a> {
-        let mut head = Head::new();
-        head.int(1, self.sequence);
-        head.int(2, self.status.into());
-        head.body(3, self.body, unknown)
+        let mut encoded = Encoded::new(self.body, unknown);
+        self.encode_head(&mut encoded);
+        encoded
+    }
+
+    /// Encodes everything but the body, and the unknown fields, which `encoded` has got.
+    #[inline(always)]
+    pub fn encode_head(&self, encoded: &mut Encoded<'_>) {
+        encoded.head.int(1, self.sequence);
+        encoded.head.int(2, self.status.into());
+        encoded.head.body(3, encoded.body.len());
     }
 }
 
@@ -181,9 +195,16 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
+    /// A message of which the fields before the body are [still to come](CallRef::encode_head). (It is then filled where
+    /// it lies, as moving it costs more than encoding it.)
+    #[inline(always)]
+    pub fn new(body: &'a [u8], unknown: &'a [u8]) -> Self {
+        Self { head: Head::new(), body, unknown }
+    }
+
     /// A message that has been encoded before.
     pub(crate) fn whole(bytes: &'a [u8]) -> Self {
-        Self { head: Head::new(), body: bytes, unknown: &[] }
+        Self::new(bytes, &[])
     }
 
     /// Length of the message in bytes.
@@ -193,12 +214,20 @@ impl<'a> Encoded<'a> {
         self.head.len + self.body.len() + self.unknown.len()
     }
 
+    /// Copies the fields before the body to the beginning of `to`, and returns their length, if there is room for the
+    /// largest there can be.
+    #[inline]
+    pub fn copy_head_to(&self, to: &mut [u8]) -> Option<usize> {
+        // As a whole, because a copy of fixed length takes no call.
+        *to.first_chunk_mut()? = self.head.bytes;
+        Some(self.head.len)
+    }
+
     /// Copies the message to the beginning of `to`, if there is room for it (and for the largest head).
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> Option<()> {
-        // As a whole, because a copy of fixed length takes no call.
-        *to.first_chunk_mut()? = self.head.bytes;
-        let mut rest = to.get_mut(self.head.len..)?;
+        let head = self.copy_head_to(to)?;
+        let mut rest = to.get_mut(head..)?;
         for piece in [self.body, self.unknown] {
             if !piece.is_empty() {
                 let (room, behind) = rest.split_at_mut_checked(piece.len())?;
@@ -244,7 +273,7 @@ impl Head {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Nearly every key and value has one byte.
+    /// Every key has one byte, and nearly every value one or two.
     #[inline(always)]
     fn put(&mut self, number: u8, wire_type: WireType, value: u64) {
         let key = key_byte(number, wire_type);
@@ -253,9 +282,17 @@ impl Head {
                 (*first, *second) = (key, value as u8);
                 self.len += 2;
             }
+            Some([first, second, third, ..]) if value < 0x4000 => {
+                (*first, *second, *third) = (key, value as u8 | 0x80, (value >> 7) as u8);
+                self.len += 3;
+            }
             Some([first, free @ ..]) => {
-                *first = key;
-                self.len += 1 + put_varint(value, free);
+                let (bytes, len) = varint_bytes(value);
+                if let (Some(to), Some(bytes)) = (free.get_mut(..len), bytes.get(..len)) {
+                    *first = key;
+                    to.copy_from_slice(bytes);
+                    self.len += 1 + len;
+                }
             }
             _ => {}
         }
@@ -269,27 +306,28 @@ impl Head {
         }
     }
 
+    /// The key and the length of a body that follows; an empty one is left out, too.
     #[inline]
-    fn body<'a>(mut self, number: u8, body: &'a [u8], unknown: &'a [u8]) -> Encoded<'a> {
-        if !body.is_empty() {
-            self.put(number, WireType::LengthDelimited, body.len() as u64);
+    fn body(&mut self, number: u8, len: usize) {
+        if len > 0 {
+            self.put(number, WireType::LengthDelimited, len as u64);
         }
-        Encoded { head: self, body, unknown }
     }
 }
 
 /// The key of an encoded field, and its length.
 pub fn key(number: u32, wire_type: u8) -> ([u8; VARINT_MAX], usize) {
-    let mut bytes = [0; VARINT_MAX];
-    let len = put_varint((u64::from(number) << 3) | u64::from(wire_type), &mut bytes);
-    (bytes, len)
+    varint_bytes((u64::from(number) << 3) | u64::from(wire_type))
 }
 
-/// Encodes a number at the beginning of `to`, and returns its length.
-fn put_varint(value: u64, mut to: &mut [u8]) -> usize {
-    let room = to.len();
-    encode_varint(value, &mut to);
-    room - to.len()
+/// An encoded number, and its length.
+#[inline(never)]
+fn varint_bytes(value: u64) -> ([u8; VARINT_MAX], usize) {
+    let mut bytes = [0; VARINT_MAX];
+    let mut free = &mut bytes[..];
+    encode_varint(value, &mut free);
+    let len = VARINT_MAX - free.len();
+    (bytes, len)
 }
 
 /// One field of an encoded message.
@@ -418,6 +456,7 @@ pub struct BodyPlace {
 impl BodyPlace {
     /// Finds the body in a message of `len` bytes that begins with `beginning`, if the message is as known senders
     /// write it: some numbers, then the body, which is the field `number` and goes to the end.
+    #[inline]
     pub fn find(beginning: &[u8], number: u8, len: usize) -> Option<Self> {
         let mut fields = Fields::new(beginning);
         for before in 1..number {
@@ -445,18 +484,21 @@ const fn key_byte(number: u8, wire_type: WireType) -> u8 {
 /// The varint that `input` begins with, if it ends within `max` bytes, and its length; bits over 64 are dropped.
 #[inline]
 fn varint(input: &[u8], max: usize) -> Option<(u64, usize)> {
-    match input.first() {
-        Some(byte) if *byte < 0x80 => Some((u64::from(*byte), 1)),
+    match *input {
+        [first, ..] if first < 0x80 => Some((u64::from(first), 1)),
+        [first, second, ..] if second < 0x80 => Some((u64::from(first & 0x7f) | u64::from(second) << 7, 2)),
         _ => long_varint(input, max),
     }
 }
 
+#[inline(never)]
 fn long_varint(input: &[u8], max: usize) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (i, byte) in input.iter().take(max).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * i);
+    let (mut value, mut shift) = (0, 0);
+    for byte in input.get(..max).unwrap_or(input) {
+        value |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
         if *byte < 0x80 {
-            return Some((value, i + 1));
+            return Some((value, shift / 7));
         }
     }
     None

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
+use ::drpc::sys::Fd;
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
@@ -14,10 +15,10 @@ use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Site, Subject};
 use crate::log::{self, Level};
-use crate::memory::{self, Owned};
+use crate::memory::Owned;
 use crate::message::{self, Message};
 use crate::negotiation;
-use crate::pace::{self, Pace};
+use crate::pace::{self, Held, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 
@@ -131,11 +132,12 @@ pub unsafe fn call<A: Abi>(
             return Err(Cause::Invalid("the call is NULL or not initialised"));
         }
         site.subject(Subject::Socket(context.fd()));
+        let uncancelled = pace::uncancelled(context);
         // Made before anything is sent, so that memory does not run out with the reply on its way.
         sys::have_record()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
-        let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, site) };
+        let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
         if made.is_err_and(Cause::ends_connection) {
             dialects::forget(context.fd());
         }
@@ -156,6 +158,7 @@ unsafe fn make<A: Abi>(
     call: *mut Drpc__Call,
     response: &Owned<Drpc__Response>,
     waits: bool,
+    held: Held<'_>,
     site: &Site<'_>,
 ) -> Result<(), Cause> {
     // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller. The
@@ -163,42 +166,46 @@ unsafe fn make<A: Abi>(
     unsafe {
         let unknown = message::encoded_unknown(call)?;
         // A body without its data takes no number.
-        memory::bytes((*call).body.data, (*call).body.len)?;
+        let body = Drpc__Call::body_bytes(call)?;
         let number = context.take_sequence();
         (*call).sequence = number.number().into();
         (*response.as_ptr()).sequence = (*call).sequence;
-        let encoded = Drpc__Call::encode(call, &unknown)?;
+        let mut encoded = Encoded::new(body, &unknown);
+        Drpc__Call::encode_head(call, &mut encoded);
         let reply = waits.then_some(response);
+        let fd = Fd::held(context.fd(), held);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
-            None => match negotiation::settle(context, &encoded, number, reply, site)? {
+            None => match negotiation::settle(context, fd, &encoded, number, reply, site)? {
                 Some(framing) => framing,
                 None => return Ok(()),
             },
         };
         site.phase(Phase::Call);
         let turn = Turn::wait(context);
-        send(context, framing, &encoded)?;
+        send(context, fd, framing, &encoded)?;
         drop(turn);
         if reply.is_none() {
             context.flags().owe_reply();
             return Ok(());
         }
         site.phase(Phase::Reply);
-        receive(context, &mut Dialect::known(framing), number, reply)
+        receive(context, fd, &mut Dialect::known(framing), number, reply)
     }
 }
 
 /// Sends a call for someone whose turn it is.
-pub(crate) fn send<A: Abi>(context: Context<A>, framing: Framing, call: &Encoded<'_>) -> Result<(), Cause> {
+#[inline(always)]
+pub(crate) fn send<A: Abi>(context: Context<A>, fd: Fd<'_>, framing: Framing, call: &Encoded<'_>) -> Result<(), Cause> {
     let pace = &mut Pace { context, waits: false };
-    transport::send(context.fd(), framing, call, context.limits().send(framing), pace)
+    transport::send(fd, framing, call, context.limits().send(framing), pace)
 }
 
 /// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
 /// nobody waits for are dropped on the way.
 pub(crate) fn receive<A: Abi>(
     context: Context<A>,
+    fd: Fd<'_>,
     dialect: &mut Dialect,
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
@@ -206,7 +213,7 @@ pub(crate) fn receive<A: Abi>(
     loop {
         let owed = context.flags().owes_replies();
         let mut partial = context.take_partial(ResponseRef::BODY);
-        let limit = context.limits().message;
+        let limit = partial.limit();
         let keep = |mut message: Received<'_>| {
             let Some(reply) = reply else { return Ok(true) };
             let bytes = message.within_limit()?;
@@ -217,7 +224,7 @@ pub(crate) fn receive<A: Abi>(
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
         };
         let yielding = || pace::run_yield(context);
-        match transport::receive(context.fd(), dialect, &mut partial, A::RECORD, keep, yielding) {
+        match transport::receive(fd, dialect, &mut partial, A::RECORD, keep, yielding) {
             Ok(true) => return Ok(()),
             Ok(false) => {
                 context.flags().reply_came();

@@ -11,13 +11,12 @@ use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::{Framing, Limits};
-use ::drpc::sys::{self, SocketPath};
-use ::drpc::{Cause, Sequence};
+use ::drpc::routes::{ROUTES, Route};
+use ::drpc::{Cause, Sequence, sys};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
 use crate::log::{self, Level};
-use crate::side_table::Route;
 use crate::{flags, memory, session, settings, side_table};
 
 /// The socket of a context. A block of its own: callers may free it apart from the context.
@@ -196,31 +195,30 @@ impl<A: Abi> Context<A> {
     /// Keeps what is known about a server's framing from now on.
     pub(crate) fn settle(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
-        side_table::ROUTES.take(self.comm() as usize);
+        ROUTES.forget(self.comm() as usize);
     }
 
     /// Where the program has connected the context to, until it is known how the server expects messages.
     pub(crate) fn route(self) -> Option<Route> {
-        side_table::ROUTES.get(self.comm() as usize)
+        ROUTES.get(self.comm() as usize)
     }
 
     /// Keeps that the next call has to connect again first. Where no route is kept it goes out on a connection that may
     /// have ended: another context's way back is worth more.
     pub(crate) fn keep_rejected(self) {
-        if let Some(route) = self.route() {
-            let _ = side_table::ROUTES.put(self.comm() as usize, Route { rejected: true, ..route });
-        }
+        ROUTES.reject(self.comm() as usize);
     }
 
-    /// Keeps what has been learnt about the client of a session, of which so much was known.
+    /// Keeps what has been learnt about the client of a session, if nothing was known.
     #[inline]
     pub(crate) fn keep_dialect(self, known: Dialect, dialect: Dialect) {
-        if dialect != known {
+        if known.get().is_none() && dialect.get().is_some() {
             self.flags().set_framing(dialect.get());
         }
     }
 
     /// The client of this session may take its end for a success.
+    #[inline]
     fn has_credulous_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }
@@ -243,7 +241,7 @@ impl<A: Abi> Context<A> {
     #[inline(always)]
     pub(crate) fn take_partial(self, body: u8) -> Reassembly {
         let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
-        kept.unwrap_or_else(|| Reassembly::with_body(self.limits().message, body))
+        kept.unwrap_or_else(|| Reassembly::with_body(settings::max_message(), body))
     }
 
     #[cold]
@@ -309,7 +307,7 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial(0));
         self.rest();
         if self.handler().is_none() {
-            side_table::ROUTES.take(self.comm() as usize);
+            ROUTES.forget(self.comm() as usize);
         }
         if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
@@ -349,11 +347,9 @@ pub(crate) struct Unopened<A: Abi> {
 }
 
 impl<A: Abi> Unopened<A> {
-    /// Keeps the path for as long as it may be needed to connect again, if there is memory for it.
+    /// Keeps the path for as long as it may be needed to connect again.
     pub(crate) fn keep_path(&self, path: &CStr) {
-        if let Some(path) = SocketPath::new(path.to_bytes()) {
-            let _ = side_table::ROUTES.put(self.comm.as_ptr() as usize, Route { path, rejected: false });
-        }
+        ROUTES.put(self.comm.as_ptr() as usize, path.to_bytes());
     }
 
     /// The context, which is the caller's now, like the socket in it.

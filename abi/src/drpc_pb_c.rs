@@ -5,6 +5,7 @@ use std::mem::offset_of;
 use std::ptr;
 
 use ::drpc::Cause;
+use ::drpc::wire::Encoded;
 
 use crate::entry;
 use crate::memory;
@@ -213,7 +214,9 @@ unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(usize, 
         if !message::is_a(message) {
             return Err(Cause::Invalid("not a message of this type"));
         }
-        M::encode(message, &[])?.pieces().into_iter().try_for_each(&mut put_next)?;
+        let mut encoded = Encoded::new(M::body_bytes(message)?, &[]);
+        M::encode_head(message, &mut encoded);
+        encoded.pieces().into_iter().try_for_each(&mut put_next)?;
         message::each_unknown(message, &mut put_next)
     });
     packed.map_or(0, |()| size)

@@ -6,7 +6,8 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ::drpc::{Cause, Framing, Phase, Status, sys};
+use ::drpc::sys::Fd;
+use ::drpc::{Cause, Framing, Phase, sys};
 
 use crate::context::{Abi, Context, Head as drpc};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -15,9 +16,10 @@ use crate::flags::{CLOSE_ASKED, IN_PROGRESS};
 use crate::list::{self, d_list_t};
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
-use crate::poll_cycle;
+use crate::pace::Held;
 use crate::protobuf_c::Heap;
-use crate::session;
+use crate::writer::Turn;
+use crate::{pace, poll_cycle, session};
 
 /// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
 #[repr(C)]
@@ -137,7 +139,7 @@ pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: 
                 return Err(Cause::Busy);
             }
             let _at_work = AtWork(context, listener);
-            poll_cycle::run(site, context, listener, timeout_ms)
+            poll_cycle::run(site, context, listener, timeout_ms, &mut pace::uncancelled(listener))
         }
     });
     done.unwrap_or_else(|code| code)
@@ -160,18 +162,18 @@ impl<A: Abi> Drop for AtWork<A> {
 ///
 /// # Safety
 /// `call` points to a call from malloc that nobody else uses.
-pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call) -> Result<(), Cause> {
+pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call, held: Held<'_>) -> Result<(), Cause> {
     // SAFETY: the call is alive until it is freed below, and each block is given away once.
     unsafe {
         let call = Freed(call);
         let resp = Freed(message::response_to(call.0)?.keep());
         let Some(spawn) = spawner() else {
-            serve::<A>(session, &call, &resp);
+            serve::<A>(session, &call, &resp, held);
             return Ok(());
         };
         let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
         session.add_ref()?;
-        let uncancelled = session.yielder().is_none().then(sys::UncancelledCall::new);
+        let uncancelled = pace::uncancelled(session);
         let refused = spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0;
         drop(uncancelled);
         if refused {
@@ -204,7 +206,7 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
             memory::free(context);
             let (call, resp) = (Freed(call), Freed(resp));
             if let Ok(session) = Context::<A>::new(session.cast()) {
-                serve::<A>(session, &call, &resp);
+                serve::<A>(session, &call, &resp, None);
                 drop((call, resp));
                 // Whether it was the last reference is nothing to tell anybody.
                 let _ = session.release();
@@ -215,24 +217,22 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
 
 /// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
 /// caller waits for something.
-fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>) {
-    // A program that gave a yield function does other work in this thread meanwhile; whether that may be cancelled is
-    // not for us to say.
-    let _uncancelled = session.yielder().is_none().then(sys::UncancelledCall::new);
+fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>, held: Held<'_>) {
+    let own = if held.is_none() { pace::uncancelled(session) } else { None };
+    let fd = Fd::held(session.fd(), held.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {
             handler(call.0, resp.0);
         }
         let subject = Subject::Socket(session.fd());
-        let Err(cause) = session::respond(session, resp.0) else { return };
+        let Err(cause) = session::respond(session, fd, resp.0) else { return };
         entry::report(Phase::Respond, subject, cause);
         let lost = match cause {
             // The caller waits for something.
             Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
-                let (sequence, status) = ((*call.0).sequence, Status::FailedMarshal as c_int);
-                let instead = Drpc__Response { sequence, status, ..Drpc__Response::empty() };
-                let sent = session::respond(session, &raw const instead);
+                let _turn = Turn::wait(session);
+                let sent = session::send_failure(session, (*call.0).sequence);
                 sent.inspect_err(|cause| entry::report(Phase::Respond, subject, *cause)).is_err()
             }
             _ => cause == Cause::TimedOut,

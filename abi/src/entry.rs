@@ -66,6 +66,14 @@ impl<'a> Site<'a> {
     pub(crate) fn subject(&self, subject: Subject<'a>) {
         self.subject.set(subject);
     }
+
+    /// Tells of a failure, and gives its number.
+    #[cold]
+    fn failed(&self, release: Release, cause: Cause) -> c_int {
+        report(self.phase.get(), self.subject.get(), cause);
+        sys::set_errno(cause.errno());
+        cause.code(release)
+    }
 }
 
 /// Runs the body of an exported function. An error is logged, kept for drpc_last_error, put into errno, and turned
@@ -93,20 +101,16 @@ pub(crate) fn run_for<'a, T>(
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
     let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
-    match catch_unwind(AssertUnwindSafe(|| body(&site))) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(cause)) => {
-            report(site.phase.get(), site.subject.get(), cause);
-            sys::set_errno(cause.errno());
-            Err(cause.code(release))
-        }
-        Err(_) => {
-            let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
-            log::line(Level::Error, &text);
-            keep(&text);
-            Err(-der::DER_MISC)
-        }
-    }
+    let run = || body(&site).map_err(|cause| site.failed(release, cause));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
+}
+
+#[cold]
+fn panicked(phase: Phase) -> c_int {
+    let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
+    log::line(Level::Error, &text);
+    keep(&text);
+    -der::DER_MISC
 }
 
 /// The same for a function that returns nothing but the number.

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Framing, Phase, Status, der, set_spin, sys};
@@ -189,6 +190,9 @@ pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int 
         let context = unsafe { Context::<A>::new(context) }?;
         let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
         site.subject(Subject::Socket(context.fd()));
+        if context.handler().is_some() {
+            settings::TIMEOUTS.store(true, Ordering::Relaxed);
+        }
         sys::set_timeout(context.fd(), Duration::from_millis(ms))
     })
 }

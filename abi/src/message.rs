@@ -31,17 +31,30 @@ pub(crate) unsafe trait Message: Sized {
     /// Reads the known fields: the message without its body, the body, and the number of unknown fields.
     fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause>;
 
-    /// The message's body.
+    /// Where the message's body is.
     ///
     /// # Safety
     /// `message` points to an initialised message.
     unsafe fn body(message: *mut Self) -> *mut ProtobufCBinaryData;
 
-    /// Encodes the message, with `unknown` behind the known fields.
+    /// The message's body.
     ///
     /// # Safety
-    /// `message` points to an initialised message, which, like its body, stays as it is while the result is used.
-    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause>;
+    /// `message` points to an initialised message, whose body stays as it is while the result is used.
+    #[inline(always)]
+    unsafe fn body_bytes<'a>(message: *const Self) -> Result<&'a [u8], Cause> {
+        // SAFETY: the caller's promise; a message's body has as many bytes as it says.
+        unsafe {
+            let body = *Self::body(message.cast_mut());
+            memory::bytes(body.data, body.len)
+        }
+    }
+
+    /// Encodes the fields before the body.
+    ///
+    /// # Safety
+    /// `message` points to an initialised message.
+    unsafe fn encode_head(message: *const Self, encoded: &mut Encoded<'_>);
 }
 
 fn empty_base(descriptor: *const ProtobufCMessageDescriptor) -> ProtobufCMessage {
@@ -73,13 +86,10 @@ unsafe impl Message for Drpc__Call {
     }
 
     #[inline(always)]
-    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
+    unsafe fn encode_head(message: *const Self, encoded: &mut Encoded<'_>) {
         // SAFETY: the caller's promise; the fields are copied out.
-        let (module, method, sequence, body) =
-            unsafe { ((*message).module, (*message).method, (*message).sequence, (*message).body) };
-        // SAFETY: a message's body has as many bytes as it says, the caller's promise.
-        let body = unsafe { memory::bytes(body.data, body.len) }?;
-        Ok(CallRef { module, method, sequence, body }.encode(unknown))
+        let (module, method, sequence) = unsafe { ((*message).module, (*message).method, (*message).sequence) };
+        CallRef { module, method, sequence, body: &[] }.encode_head(encoded);
     }
 }
 
@@ -108,12 +118,10 @@ unsafe impl Message for Drpc__Response {
     }
 
     #[inline(always)]
-    unsafe fn encode(message: *const Self, unknown: &[u8]) -> Result<Encoded<'_>, Cause> {
+    unsafe fn encode_head(message: *const Self, encoded: &mut Encoded<'_>) {
         // SAFETY: the caller's promise; the fields are copied out.
-        let (sequence, status, body) = unsafe { ((*message).sequence, (*message).status, (*message).body) };
-        // SAFETY: a message's body has as many bytes as it says, the caller's promise.
-        let body = unsafe { memory::bytes(body.data, body.len) }?;
-        Ok(ResponseRef { sequence, status, body }.encode(unknown))
+        let (sequence, status) = unsafe { ((*message).sequence, (*message).status) };
+        ResponseRef { sequence, status, body: &[] }.encode_head(encoded);
     }
 }
 
@@ -168,16 +176,20 @@ pub(crate) unsafe fn fill<M: Message>(
     limit: usize,
 ) -> Result<(), Cause> {
     let (filled, body, unknown) = M::decode(bytes)?;
-    let mut base = empty_base(M::descriptor());
-    if unknown > 0 {
-        copy_unknown::<M>(&mut base, unknown, heap, bytes, limit)?;
-    }
+    let base = match unknown {
+        0 => empty_base(M::descriptor()),
+        _ => copy_unknown::<M>(unknown, heap, bytes, limit)?,
+    };
     let body = match own_body {
         Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::give(body) },
-        None => copy(heap, body).inspect_err(|_| {
-            // SAFETY: made above from the same heap, and not handed out.
-            unsafe { free_unknown(&mut base, heap) };
-        })?,
+        None => match copy(heap, body) {
+            Ok(body) => body,
+            Err(cause) => {
+                // SAFETY: made above from the same heap, and not handed out.
+                unsafe { free_unknown(base, heap) };
+                return Err(cause);
+            }
+        },
     };
     // SAFETY: the caller's promise; every message begins with a ProtobufCMessage.
     unsafe {
@@ -202,14 +214,9 @@ fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     Ok(ProtobufCBinaryData { len: bytes.len(), data })
 }
 
+/// The beginning of a message with the unknown fields among those in `bytes`.
 #[cold]
-fn copy_unknown<M: Message>(
-    base: &mut ProtobufCMessage,
-    count: usize,
-    heap: Heap,
-    bytes: &[u8],
-    limit: usize,
-) -> Result<(), Cause> {
+fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize) -> Result<ProtobufCMessage, Cause> {
     let cost = count.saturating_mul(UNKNOWN_COST).saturating_add(bytes.len());
     if cost > limit {
         return Err(Cause::TooBig { size: cost as u64, limit });
@@ -220,7 +227,7 @@ fn copy_unknown<M: Message>(
     if fields.is_null() {
         return Err(Cause::NoMemory);
     }
-    base.unknown_fields = fields;
+    let mut base = ProtobufCMessage { unknown_fields: fields, ..empty_base(M::descriptor()) };
     for field in Fields::new(bytes).flatten().filter(|field| !(1..=M::LAST_FIELD).contains(&field.number)) {
         let Ok(ProtobufCBinaryData { len, data }) = copy(heap, field.value) else {
             // SAFETY: `base` holds what has been made so far, from the same heap.
@@ -238,21 +245,20 @@ fn copy_unknown<M: Message>(
         }
         base.n_unknown_fields += 1;
     }
-    Ok(())
+    Ok(base)
 }
 
 /// # Safety
 /// The unknown fields came from `heap` and are not used any more.
-pub(crate) unsafe fn free_unknown(base: &mut ProtobufCMessage, heap: Heap) {
+#[cold]
+pub(crate) unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
     // SAFETY: the caller's promise.
     unsafe {
-        for field in unknown_fields(base) {
+        for field in unknown_fields(&base) {
             heap.free(field.data.cast());
         }
         heap.free(base.unknown_fields.cast());
     }
-    base.unknown_fields = ptr::null_mut();
-    base.n_unknown_fields = 0;
 }
 
 /// Frees a message with all it owns. One that is no message of type `M` is left alone.
@@ -266,7 +272,7 @@ pub(crate) unsafe fn free<M: Message>(message: *mut M, heap: Heap) {
             heap.free((*M::body(message)).data.cast());
             let base = message.cast::<ProtobufCMessage>();
             if !(*base).unknown_fields.is_null() {
-                free_unknown(&mut *base, heap);
+                free_unknown(base.read(), heap);
             }
             heap.free(message.cast());
         }

@@ -9,16 +9,17 @@ use ::drpc::bounded_text::BoundedText;
 use ::drpc::counterpart::Counterpart;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::fallback::{self, PROBE};
+use ::drpc::sys::Fd;
 use ::drpc::wire::Encoded;
 use ::drpc::{Cause, Framing, Phase, Sequence, dialects, sys};
 
-use crate::client;
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;
 use crate::entry::Site;
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::writer::Turn;
+use crate::{client, settings};
 
 /// The framing for a context's call, which is kept in the context. `None` when the call has been answered on the way, so
 /// that its reply is in the place for it.
@@ -28,6 +29,7 @@ use crate::writer::Turn;
 #[cold]
 pub(crate) fn settle<A: Abi>(
     context: Context<A>,
+    fd: Fd<'_>,
     call: &Encoded<'_>,
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
@@ -47,11 +49,12 @@ pub(crate) fn settle<A: Abi>(
     let counterpart = || Counterpart::of(context.fd(), route.map(|route| route.path));
     let owed = context.flags().owes_replies();
     let trial = reply.filter(|_| !owed && fallback::is_safe(call));
-    // Who the server is need not be known where the call itself may go out, unless that may spare a rejection.
+    // Who the server is need not be known where the call itself may go out, unless that may spare a rejection; nor whether
+    // there is one, where nobody is sent the same.
     let asks = trial.is_none()
         || !dialects::are_all_chunked()
         || route.is_some_and(|route| route.rejected)
-        || sys::peer(context.fd()).is_none();
+        || (A::FRAMING != Framing::Chunked && sys::peer(context.fd()).is_none());
     let server = if asks { counterpart() } else { None };
     if asks {
         let Some(server) = &server else {
@@ -66,20 +69,19 @@ pub(crate) fn settle<A: Abi>(
             return Ok(Some(framing));
         }
     }
-    let limit = context.limits().message;
+    let limit = settings::max_message();
     if call.len() > limit {
         return Err(Cause::TooBig { size: call.len() as u64, limit });
     }
     if owed {
         context.flags().reply_came();
-    } else if trial.is_some() {
-        client::send(context, Framing::Chunked, call)?;
     } else {
-        client::send(context, Framing::Chunked, &PROBE.encode(&[]))?;
+        let probe = PROBE.encode(&[]);
+        client::send(context, fd, Framing::Chunked, if trial.is_some() { call } else { &probe })?;
     }
     site.phase(Phase::Reply);
     let mut dialect = Dialect::sought();
-    let answered = client::receive(context, &mut dialect, number, trial);
+    let answered = client::receive(context, fd, &mut dialect, number, trial);
     if let (Err(cause), None) = (answered, dialect.get()) {
         return Err(cause);
     }

@@ -14,6 +14,16 @@ pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
     }
 }
 
+/// What says that the thread cannot be cancelled meanwhile; nothing: each system call has to see to it.
+pub(crate) type Held<'a> = Option<&'a sys::UncancelledCall>;
+
+/// Keeps the thread from being cancelled for a whole function, instead of for each system call, unless the program's
+/// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.
+#[inline]
+pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::UncancelledCall> {
+    context.yielder().is_none().then(sys::UncancelledCall::new)
+}
+
 /// The pace at which a context's messages are sent.
 pub(crate) struct Pace<A: Abi> {
     pub(crate) context: Context<A>,

@@ -1,10 +1,11 @@
 //! One cycle of the progress loop: wait, serve every session that has something, accept.
 
 use std::ffi::{c_int, c_short};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
-use ::drpc::sys::{self, Peeked, PollFd};
+use ::drpc::sys::{self, Fd, Peeked, PollFd, UncancelledCall};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
@@ -17,15 +18,17 @@ use crate::flags::CLOSE_ASKED;
 use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
+use crate::pace::Held;
 use crate::protobuf_c::Heap;
-use crate::{message, pace, session};
+use crate::{message, pace, session, settings};
 
 /// Up to this many descriptors are waited for without allocating.
 const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// Runs one cycle: the first error met, or 0.
+/// Runs one cycle: the first error met, or 0. The thread is `held` uncancelled until a session has a yield
+/// function.
 ///
 /// # Safety
 /// `context` points to a progress context, `listener` is its listener.
@@ -34,6 +37,7 @@ pub(crate) unsafe fn run<A: Abi>(
     context: *mut drpc_progress_context,
     listener: Context<A>,
     timeout_ms: c_int,
+    held: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
     // SAFETY: the context is alive, and its list changes only below.
     let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
@@ -56,7 +60,7 @@ pub(crate) unsafe fn run<A: Abi>(
         last.fd = listener.fd();
     }
     site.subject(Subject::Socket(listener.fd()));
-    let rested = match wait(fds, listener, timeout_ms)? {
+    let rested = match wait(fds, listener, timeout_ms, held.as_ref())? {
         Waited::TimedOut => return Err(Cause::TimedOut),
         Waited::Ready(rested) => rested,
     };
@@ -65,7 +69,7 @@ pub(crate) unsafe fn run<A: Abi>(
     let mut keep_first = |code: c_int| first = if first == 0 { code } else { first };
     for (node, slot) in sessions().zip(slots) {
         // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
-        keep_first(unsafe { serve_session::<A>(node, slot.revents) });
+        keep_first(unsafe { serve_session::<A>(node, slot.revents, held) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
             return Ok(first);
@@ -85,7 +89,7 @@ enum Waited {
 }
 
 /// Polls. While the listener rests it is left out, but not for longer than it rests.
-fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> Result<Waited, Cause> {
+fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int, held: Held<'_>) -> Result<Waited, Cause> {
     let mut rest = listener.rest();
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let began = rest.map(|_| Instant::now());
@@ -106,7 +110,7 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> 
         }
         rest = listener.rest();
     }
-    Ok(match sys::poll(fds, left())? {
+    Ok(match sys::poll_held(fds, left(), held)? {
         0 => Waited::TimedOut,
         _ => Waited::Ready(rest),
     })
@@ -116,7 +120,7 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int) -> 
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
-unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int {
+unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &mut Option<UncancelledCall>) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
@@ -129,7 +133,11 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
         note(session, Level::Info, "the peer has closed the connection");
         None
     } else if hung_up || revents & libc::POLLIN != 0 {
-        receive(session)
+        if session.yielder().is_some() {
+            // Its program does other work in this thread meanwhile.
+            *held = None;
+        }
+        receive(session, held.as_ref())
     } else {
         Some(0)
     };
@@ -148,10 +156,10 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short) -> c_int
 
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
-fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
+fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
-    let limit = session.limits().message;
+    let limit = partial.limit();
     let unpack = |mut message: Received<'_>| {
         let (bytes, body) = (message.within_limit(), message.take_body());
         let call = bytes.and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, body, limit));
@@ -159,7 +167,8 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     };
     let known = session.dialect();
     let mut dialect = known;
-    let received = transport::receive_record(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack);
+    let fd = Fd::held(session.fd(), held);
+    let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
     session.keep_dialect(known, dialect);
     if received.is_ok() {
@@ -178,7 +187,7 @@ fn receive<A: Abi>(session: Context<A>) -> Option<c_int> {
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
-    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call) } {
+    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, held) } {
         entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;
@@ -247,7 +256,8 @@ unsafe fn serve_listener<A: Abi>(
 /// # Safety
 /// As for `serve_listener`.
 unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
-    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: list::UNLINKED })?;
+    // (Were all of it null, it would come from calloc, which passes by the blocks that were freed last.)
+    let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: d_list_t { next: sessions, prev: sessions } })?;
     let session = session::accept_session(listener)?;
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
@@ -266,7 +276,8 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
 
 /// A session of the loop does not wait for its peer, and for room to answer no longer than the listener's timeout.
 fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Cause> {
-    if let Some(timeout) = sys::send_timeout(listener.fd()) {
+    let given = settings::TIMEOUTS.load(Ordering::Relaxed);
+    if let Some(timeout) = given.then(|| sys::send_timeout(listener.fd())).flatten() {
         sys::set_timeout(session.fd(), timeout)?;
     }
     sys::set_nonblocking(session.fd(), true)

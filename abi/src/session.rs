@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
+use ::drpc::sys::Fd;
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
@@ -61,7 +62,6 @@ pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Contex
 
 /// Takes the next connection of a listener. Its session has the listener's handler and yield function.
 pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Context, Cause> {
-    let _uncancelled = sys::UncancelledCall::new();
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
     let session = session.opened(socket, 0);
@@ -106,25 +106,33 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial(CallRef::BODY);
-        let limit = session.limits().message;
+        let limit = partial.limit();
         let unpack = |mut message: Received<'_>| {
             message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, message.take_body(), limit)
         };
+        let uncancelled = pace::uncancelled(session);
+        let fd = Fd::held(session.fd(), uncancelled.as_ref());
         let yielding = || pace::run_yield(session);
         let known = session.dialect();
         let mut dialect = known;
-        let received = transport::receive(session.fd(), &mut dialect, &mut partial, A::RECORD, unpack, yielding);
+        let received = transport::receive(fd, &mut dialect, &mut partial, A::RECORD, unpack, yielding);
         session.keep_partial(partial);
         session.keep_dialect(known, dialect);
-        if received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()) {
-            session.owe_answer();
-        }
-        if let Err(Cause::Malformed | Cause::NoMemory) = received {
+        match received {
             // SAFETY: not null, and the caller's promise.
-            unsafe { *call = std::ptr::null_mut() };
+            Ok(received) => unsafe { *call = received },
+            Err(cause) => {
+                if let Cause::Malformed | Cause::NoMemory = cause {
+                    // SAFETY: as above.
+                    unsafe { *call = std::ptr::null_mut() };
+                }
+                if !cause.is_about_a_message() {
+                    return Err(cause);
+                }
+            }
         }
-        // SAFETY: as above.
-        received.map(|received| unsafe { *call = received })
+        session.owe_answer();
+        received.map(drop)
     })
 }
 
@@ -142,7 +150,7 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         // SAFETY: `is_a` says that there is a response.
-        unsafe { respond(session, response) }
+        unsafe { respond(session, session.fd().into(), response) }
     })
 }
 
@@ -150,29 +158,49 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
 ///
 /// # Safety
 /// `response` points to an initialised response.
-pub(crate) unsafe fn respond<A: Abi>(session: Context<A>, response: *const Drpc__Response) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    let encode_and_send = || unsafe {
-        let unknown = message::encoded_unknown(response)?;
-        send(session, &Drpc__Response::encode(response, &unknown)?, true)
-    };
+#[inline(always)]
+pub(crate) unsafe fn respond<A: Abi>(
+    session: Context<A>,
+    fd: Fd<'_>,
+    response: *const Drpc__Response,
+) -> Result<(), Cause> {
     let _turn = Turn::wait(session);
-    let sent = encode_and_send();
-    if sent.is_err_and(Cause::is_too_big) {
-        // The client waits for something.
+    // SAFETY: the caller's promise.
+    let sent = unsafe { encode_and_send(session, fd, response) };
+    match sent {
+        Ok(()) => session.has_answered(),
         // SAFETY: the caller's promise.
-        let (sequence, status) = (unsafe { (*response).sequence }, Status::FailedMarshal as i32);
-        send(session, &ResponseRef { sequence, status, body: &[] }.encode(&[]), true)?;
-        session.has_answered();
+        Err(cause) if cause.is_too_big() => send_failure(session, unsafe { (*response).sequence })?,
+        Err(_) => {}
     }
-    sent.inspect(|()| session.has_answered())
+    sent
+}
+
+/// # Safety
+/// `response` points to an initialised response.
+#[inline(always)]
+unsafe fn encode_and_send<A: Abi>(session: Context<A>, fd: Fd<'_>, resp: *const Drpc__Response) -> Result<(), Cause> {
+    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    unsafe {
+        let unknown = message::encoded_unknown(resp)?;
+        let mut encoded = Encoded::new(Drpc__Response::body_bytes(resp)?, &unknown);
+        Drpc__Response::encode_head(resp, &mut encoded);
+        send(session, fd, &encoded, true)
+    }
+}
+
+/// Answers in place of a response that cannot be sent, as the client waits for something. The turn is the caller's.
+#[cold]
+pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
+    let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
+    send_rarely(session, &response.encode(&[]), true).inspect(|()| session.has_answered())
 }
 
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
-    send(session, &response.encode(&[]), false)
+    send_rarely(session, &response.encode(&[]), false)
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
@@ -190,9 +218,16 @@ pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
     }
 }
 
-fn send<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+#[inline(always)]
+fn send<A: Abi>(session: Context<A>, fd: Fd<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
     let (framing, pace) = (session.dialect().framing(), &mut Pace { context: session, waits });
-    transport::send(session.fd(), framing, message, session.limits().send(framing), pace)
+    transport::send(fd, framing, message, session.limits().send(framing), pace)
+}
+
+/// The same, where it does not matter how fast.
+#[inline(never)]
+fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+    send(session, session.fd().into(), message, waits)
 }
 
 /// Gives a reference back.

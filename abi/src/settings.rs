@@ -1,6 +1,6 @@
 //! What a program sets for the whole process.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 
@@ -8,7 +8,10 @@ use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
 
 static SOCKET_MODE: AtomicU32 = AtomicU32::new(DEFAULT_MODE);
-static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(0);
+/// Some listener, or a session, has been given a timeout.
+pub(crate) static TIMEOUTS: AtomicBool = AtomicBool::new(false);
+static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(DEFAULT_MESSAGE_LIMIT);
+/// 0: as the line's peers can receive.
 static MAX_DATAGRAM: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn set_socket_mode(mode: libc::mode_t) {
@@ -21,18 +24,20 @@ pub(crate) fn socket_mode() -> Option<libc::mode_t> {
 }
 
 pub(crate) fn set_max_message(bytes: usize) {
-    MAX_MESSAGE.store(bytes, Ordering::Relaxed);
+    MAX_MESSAGE.store(if bytes == 0 { DEFAULT_MESSAGE_LIMIT } else { bytes }, Ordering::Relaxed);
 }
 
 pub(crate) fn set_max_datagram(bytes: usize) {
     MAX_DATAGRAM.store(bytes, Ordering::Relaxed);
 }
 
+/// The largest message sent and accepted.
+pub(crate) fn max_message() -> usize {
+    MAX_MESSAGE.load(Ordering::Relaxed)
+}
+
 /// The largest messages sent and accepted, where `datagram` is what the line's peers can receive.
 pub(crate) fn limits(datagram: usize) -> Limits {
-    let chosen = |size: &AtomicUsize| Some(size.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0);
-    Limits {
-        message: chosen(&MAX_MESSAGE).unwrap_or(DEFAULT_MESSAGE_LIMIT),
-        datagram: chosen(&MAX_DATAGRAM).unwrap_or(datagram),
-    }
+    let chosen = MAX_DATAGRAM.load(Ordering::Relaxed);
+    Limits { message: max_message(), datagram: if chosen == 0 { datagram } else { chosen } }
 }

@@ -96,7 +96,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(options: &Options, layouts: &[Layout]) -> Self {
-        let (starts, rounds, turn, case) = if options.quick { (1, 6, 4, 700) } else { (3, 10, 20, 8000) };
+        let (starts, rounds, turn, case) = if options.quick { (1, 6, 4, 700) } else { (5, 6, 20, 8000) };
         let layouts = layouts.iter().filter(|layout| options.layout.is_none_or(|wanted| wanted == **layout));
         let cases = options
             .only

@@ -19,6 +19,7 @@ ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
 int     __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __real_close(int fd);
 int     __real_dup3(int from, int to, int flags);
+int     __real_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -32,6 +33,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
 int     __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __wrap_close(int fd);
 int     __wrap_dup3(int from, int to, int flags);
+int     __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 
 void
 syscalls_reset(void)
@@ -231,4 +233,10 @@ __wrap_dup3(int from, int to, int flags)
 	if (!calls.armed)
 		return __real_dup3(from, to, flags);
 	return fails(CALL_DUP3) ? -1 : __real_dup3(from, to, flags);
+}
+
+int
+__wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return calls.armed && fails(CALL_GETSOCKOPT) ? -1 : __real_getsockopt(fd, level, option, value, len);
 }

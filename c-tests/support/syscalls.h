@@ -25,6 +25,7 @@ enum call {
 	CALL_POLL,
 	CALL_CLOSE,
 	CALL_DUP3,
+	CALL_GETSOCKOPT,
 	CALLS
 };
 

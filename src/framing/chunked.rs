@@ -78,10 +78,11 @@ impl Header {
     /// Splits a record into its header and what follows; `None` when it is too short.
     #[inline]
     pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {
-        let (total, rest) = record.split_first_chunk()?;
-        let (data, rest) = rest.split_first_chunk()?;
-        let (index, rest) = rest.split_first_chunk()?;
-        let (count, rest) = rest.split_first_chunk()?;
+        let (header, rest) = record.split_first_chunk::<HEADER_LEN>()?;
+        let (total, header) = header.split_first_chunk()?;
+        let (data, header) = header.split_first_chunk()?;
+        let (index, header) = header.split_first_chunk()?;
+        let (count, _) = header.split_first_chunk()?;
         let header = Self {
             total: u64::from_ne_bytes(*total),
             data: u64::from_ne_bytes(*data),
@@ -144,13 +145,21 @@ impl Iterator for Chunks {
 #[derive(Debug)]
 pub struct Reassembly {
     limit: usize,
+    /// Number of the field that gets a block of its own; 0: none.
+    body: u8,
+    /// What there is of a message that is not in one record, or may be large. Nearly all are neither.
+    parts: Option<Parts>,
+}
+
+/// The parts of a message that have come.
+#[derive(Debug, Default)]
+struct Parts {
     total: u64,
     count: u32,
+    /// Index of the next chunk; 0 if none has come, or all have.
     next: u32,
     data: Vec<u8>,
     lost: bool,
-    /// Number of the field that gets a block of its own; 0: none.
-    body: u8,
     /// What comes before the body, if `data` is the body.
     head: Vec<u8>,
     /// How much of that are the fields before it.
@@ -197,8 +206,7 @@ impl Reassembly {
     /// chunks.
     #[inline]
     pub fn with_body(limit: usize, number: u8) -> Self {
-        let (data, head) = (Vec::new(), Vec::new());
-        Self { limit, total: 0, count: 0, next: 0, data, lost: false, body: number, head, fields: 0 }
+        Self { limit, body: number, parts: None }
     }
 
     /// The largest message accepted.
@@ -215,7 +223,7 @@ impl Reassembly {
 
     /// The [block](Reassembly::block).
     pub fn body_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.data
+        &mut self.parts.get_or_insert_default().data
     }
 
     /// Gives bodies no blocks of their own from now on.
@@ -226,55 +234,51 @@ impl Reassembly {
     /// A message has begun and is not complete.
     #[inline]
     pub fn is_partial(&self) -> bool {
-        self.next != 0
+        self.parts.as_ref().is_some_and(|parts| parts.next != 0)
     }
 
     /// Memory held, in bytes. Of the room for a body it counts as much as there would be if it were doubled, as the rest
     /// is no memory yet.
     pub fn held(&self) -> usize {
-        match self.head.is_empty() {
-            true => self.data.capacity(),
-            false => self.data.capacity().min(FIRST_ROOM.max(2 * self.data.len())),
+        match &self.parts {
+            Some(Parts { data, head, .. }) if head.is_empty() => data.capacity(),
+            Some(Parts { data, .. }) => data.capacity().min(FIRST_ROOM.max(2 * data.len())),
+            None => 0,
         }
     }
 
     /// What has come of a message begun, but not of a body in a block of its own.
     pub fn partial(&self) -> &[u8] {
-        match (self.is_partial(), self.head.is_empty()) {
-            (false, _) => &[],
-            (true, false) => &self.head,
-            (true, true) => &self.data,
+        match &self.parts {
+            Some(Parts { next: 1.., data, head, .. }) => {
+                if head.is_empty() {
+                    data
+                } else {
+                    head
+                }
+            }
+            _ => &[],
         }
     }
 
     /// Forgets a message begun.
     #[inline]
     pub fn reset(&mut self) {
-        *self = Self::with_body(self.limit, self.body);
+        self.parts = None;
     }
 
     /// Where the data of the next chunk belongs. None when the chunk is to be received elsewhere.
     pub fn room(&mut self) -> Option<Room<'_>> {
-        if self.head.is_empty() || !self.is_partial() {
-            return None;
-        }
-        let done = self.next as usize * MAX_DATA;
-        let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
-        // A record that was none of the message may have left something there.
-        self.data.truncate(done.checked_sub(self.head.len())?);
-        let Ok(fresh) = self.make_room(due) else {
-            self.lose();
-            return None;
-        };
-        Some(Room { block: &mut self.data, due, fresh })
+        self.parts.as_mut()?.room()
     }
 
     /// An empty block for the body of a message that is expected in one record, if there is memory for it and nothing has
     /// begun.
     pub fn block(&mut self, size: usize) -> Option<&mut Vec<u8>> {
-        self.data.clear();
-        self.data.try_reserve_exact(size).ok()?;
-        Some(&mut self.data)
+        let block = self.body_mut();
+        block.clear();
+        block.try_reserve_exact(size).ok()?;
+        Some(block)
     }
 
     /// Takes the next record. After an error, as after a complete message, the next record begins a new one.
@@ -304,7 +308,7 @@ impl Reassembly {
         if header.count == 1 {
             return Ok(Some(Message { bytes: data, body: None }));
         }
-        self.store(header, data, in_place)
+        self.parts.get_or_insert_default().store(header, data, in_place, self.body)
     }
 
     /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
@@ -315,10 +319,9 @@ impl Reassembly {
             return fault(HeaderFault::Missing { len: record.len() });
         };
         let Header { total, data: size, index, count } = header;
-        let missing = match self.next {
-            0 => total,
-            done => self.total.saturating_sub(u64::from(done) * MAX_DATA as u64),
-        };
+        let begun = self.parts.as_ref().filter(|parts| parts.next != 0);
+        let next = begun.map_or(0, |parts| parts.next);
+        let missing = begun.map_or(total, |parts| parts.total.saturating_sub(u64::from(next) * MAX_DATA as u64));
         if count == 0 {
             return fault(HeaderFault::NoChunks);
         }
@@ -328,15 +331,15 @@ impl Reassembly {
         if size > missing {
             return fault(HeaderFault::Surplus { data: size, missing });
         }
-        let first = self.next == 0;
-        if u64::from(count) != chunk_count(total) || (!first && (total != self.total || count != self.count)) {
+        let is_another = begun.is_some_and(|parts| total != parts.total || count != parts.count);
+        if u64::from(count) != chunk_count(total) || is_another {
             return fault(HeaderFault::Inconsistent { total, count });
         }
         if index >= count {
             return fault(HeaderFault::IndexOutOfRange { index, count });
         }
-        if index != self.next {
-            return fault(HeaderFault::OutOfOrder { index, expected: self.next });
+        if index != next {
+            return fault(HeaderFault::OutOfOrder { index, expected: next });
         }
         let due = missing.min(MAX_DATA as u64);
         if size < due {
@@ -350,16 +353,40 @@ impl Reassembly {
             None => fault(HeaderFault::Stub { len: record.len(), announced: HEADER_LEN + size as usize }),
         }
     }
+}
 
-    /// Adds the data of the chunk that is next, if it is not in place.
-    fn store(&mut self, header: Header, mut data: &[u8], in_place: bool) -> Result<Option<Message<'_>>, Cause> {
+impl Parts {
+    /// Where the data of the next chunk belongs, if it is all of the body.
+    fn room(&mut self) -> Option<Room<'_>> {
+        if self.head.is_empty() || self.next == 0 {
+            return None;
+        }
+        let done = self.next as usize * MAX_DATA;
+        let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
+        // A record that was none of the message may have left something there.
+        self.data.truncate(done.checked_sub(self.head.len())?);
+        let Ok(fresh) = self.make_room(due) else {
+            self.lose();
+            return None;
+        };
+        Some(Room { block: &mut self.data, due, fresh })
+    }
+
+    /// Adds the data of the chunk that is next, if it is not in place. The field `body` gets a block of its own.
+    fn store(
+        &mut self,
+        header: Header,
+        mut data: &[u8],
+        in_place: bool,
+        body: u8,
+    ) -> Result<Option<Message<'_>>, Cause> {
         if self.next == 0 {
             self.total = header.total;
             self.count = header.count;
             if !in_place {
                 self.data.clear();
             }
-            data = self.split_head(data).unwrap_or(data);
+            data = self.split_head(data, body).unwrap_or(data);
         }
         if in_place {
             data = &[];
@@ -387,12 +414,12 @@ impl Reassembly {
 
     /// Keeps what comes before the body in the data of the first chunk, if the body is to have a block of its own, and
     /// returns the rest.
-    fn split_head<'a>(&mut self, data: &'a [u8]) -> Option<&'a [u8]> {
+    fn split_head<'a>(&mut self, data: &'a [u8], body: u8) -> Option<&'a [u8]> {
         self.head.clear();
-        if self.body == 0 {
+        if body == 0 {
             return None;
         }
-        let BodyPlace { fields, start } = BodyPlace::find(data, self.body, self.total as usize)?;
+        let BodyPlace { fields, start } = BodyPlace::find(data, body, self.total as usize)?;
         let (head, body) = data.split_at_checked(start)?;
         self.head.try_reserve_exact(start).ok()?;
         self.head.extend_from_slice(head);
@@ -515,7 +542,7 @@ mod tests {
         assert_eq!(reassembly.push(&record), Err(Cause::TooBig { size: total, limit: 1 << 20 }));
         let mut reassembly = Reassembly::new(usize::MAX);
         assert_eq!(reassembly.push(&record), Ok(Progress::Partial));
-        assert_eq!(reassembly.data.capacity(), FIRST_ROOM);
+        assert_eq!(reassembly.held(), FIRST_ROOM);
     }
 
     #[test]

@@ -37,32 +37,37 @@ pub fn is_first_chunk(record: &[u8]) -> bool {
 
 /// The framing of a peer, as far as it is known: its first record tells, and then it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dialect {
-    heard: bool,
-    framing: Framing,
-    /// The peer is a server that has been spoken to in chunks.
-    answers: bool,
+pub struct Dialect(State);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Known(Framing),
+    /// Of a peer who speaks first, and has not yet.
+    Unknown(Framing),
+    /// Of a server that has been spoken to in chunks, and has not answered yet.
+    Sought,
 }
 
 impl Dialect {
     /// The peer uses this framing.
     pub const fn known(framing: Framing) -> Self {
-        Self { heard: true, framing, answers: false }
+        Self(State::Known(framing))
     }
 
     /// It is that of a peer who speaks first, and is not known yet. What cannot be told apart is taken for the framing
     /// `own`.
     pub const fn unknown(own: Framing) -> Self {
-        Self { heard: false, framing: own, answers: false }
+        Self(State::Unknown(own))
     }
 
     /// It is that of a server that has been spoken to in chunks, in a way that is [safe](fallback). What is no known
     /// answer to that is read as a chunk, which is an error.
     pub const fn sought() -> Self {
-        Self { heard: false, framing: Framing::Chunked, answers: true }
+        Self(State::Sought)
     }
 
     /// The framing chosen for a peer, or one that is not known yet.
+    #[inline]
     pub fn chosen(framing: Option<Framing>, own: Framing) -> Self {
         framing.map_or(Self::unknown(own), Self::known)
     }
@@ -70,31 +75,37 @@ impl Dialect {
     /// The framing, if it is known.
     #[inline]
     pub fn get(self) -> Option<Framing> {
-        self.heard.then_some(self.framing)
+        match self.0 {
+            State::Known(framing) => Some(framing),
+            State::Unknown(_) | State::Sought => None,
+        }
     }
 
     /// The framing to answer in.
     #[inline]
     pub fn framing(self) -> Framing {
-        self.framing
+        match self.0 {
+            State::Known(framing) | State::Unknown(framing) => framing,
+            State::Sought => Framing::Chunked,
+        }
     }
 
     /// Learns from a record, which the kernel has cut or not, and returns the framing to read it with.
     #[inline]
     pub fn hear(&mut self, record: &[u8], truncated: bool) -> Framing {
-        if !self.heard {
+        if self.get().is_none() {
             self.hear_first(record, truncated);
         }
-        self.framing
+        self.framing()
     }
 
     #[cold]
     fn hear_first(&mut self, record: &[u8], truncated: bool) {
-        let told = match (self.answers, truncated) {
-            (true, _) => fallback::judge(record),
+        let told = match (self.0, truncated) {
+            (State::Sought, _) => fallback::judge(record),
             // No chunk is larger than what there is room for.
-            (false, true) => Some(Framing::Datagram),
-            (false, false) => detect(record),
+            (_, true) => Some(Framing::Datagram),
+            (_, false) => detect(record),
         };
         if let Some(framing) = told {
             *self = Self::known(framing);

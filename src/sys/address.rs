@@ -36,12 +36,15 @@ pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
 pub struct SocketPath([u8; PATH_MAX + 1]);
 
 impl SocketPath {
+    /// No path.
+    pub const EMPTY: Self = Self([0; PATH_MAX + 1]);
+
     /// The path, if it is not too long for one.
     pub fn new(path: &[u8]) -> Option<Self> {
-        let mut copy = [0; PATH_MAX + 1];
-        let (room, _zero) = copy.split_at_mut(PATH_MAX);
+        let mut copy = Self::EMPTY;
+        let (room, _zero) = copy.0.split_at_mut(PATH_MAX);
         room.get_mut(..path.len())?.copy_from_slice(path);
-        Some(Self(copy))
+        Some(copy)
     }
 
     /// The path that the other end of a connection is bound to, if any.

@@ -58,17 +58,23 @@ pub struct Layout {
 }
 
 impl Block {
-    /// Takes the content, unless it is taken. What disturbs a thread in between, a signal handler, has given it back
+    /// Takes the content; false if it is taken. What disturbs a thread in between, a signal handler, has given it back
     /// when the thread goes on, so that the two steps need not be one.
     #[inline]
-    fn take(&self) -> Option<Returned<'_>> {
+    fn take(&self) -> bool {
         if self.taken.load(Ordering::Relaxed) {
-            return None;
+            return false;
         }
         self.taken.store(true, Ordering::Relaxed);
         // The compiler must not move what is done with the content before that.
         compiler_fence(Ordering::SeqCst);
-        Some(Returned(&self.taken))
+        true
+    }
+
+    #[inline]
+    fn give_back(&self) {
+        compiler_fence(Ordering::SeqCst);
+        self.taken.store(false, Ordering::Relaxed);
     }
 }
 
@@ -125,17 +131,6 @@ fn block() -> Option<NonNull<Block>> {
     Some(block)
 }
 
-/// Gives the buffer back, also when its user panics.
-struct Returned<'a>(&'a AtomicBool);
-
-impl Drop for Returned<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        compiler_fence(Ordering::SeqCst);
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
 /// Sees to it that the thread has a record buffer.
 #[inline]
 pub fn have_record() -> Result<(), Cause> {
@@ -150,44 +145,50 @@ pub fn have_record() -> Result<(), Cause> {
 pub fn with_record<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
-    let block = unsafe { block.as_ref() };
-    let returned = block.take();
-    let mapped = if returned.is_none() { Some(Mapped::new()?) } else { None };
-    let record = mapped.as_ref().map_or(&block.record, Mapped::record);
-    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until `returned` is
-    // dropped, or the block is `mapped` for this alone.
-    work(unsafe { &mut *record.get() })
+    let lent = if unsafe { block.as_ref() }.take() { Lent { block, mapped: false } } else { Lent::map()? };
+    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until it is given back,
+    // or the block is mapped for this alone.
+    work(unsafe { &mut *lent.block.as_ref().record.get() })
 }
 
-/// A block that is no thread's.
-struct Mapped(NonNull<Block>);
+/// A block that is lent: the thread's, or one that is mapped for the purpose. It is given back also when its user panics.
+struct Lent {
+    block: NonNull<Block>,
+    mapped: bool,
+}
 
-impl Mapped {
+impl Lent {
     #[cold]
-    fn new() -> Result<Self, Cause> {
-        map().map(Self).ok_or(NO_BUFFER)
+    fn map() -> Result<Self, Cause> {
+        map().map(|block| Self { block, mapped: true }).ok_or(NO_BUFFER)
     }
 
-    fn record(&self) -> &UnsafeCell<RecordBuffer> {
-        // SAFETY: the mapping is valid, zeroed, and lives as long as this.
-        unsafe { &self.0.as_ref().record }
+    #[cold]
+    fn unmap(&self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: mapped in `map`, and released only here.
+        unsafe { unmap(self.block.as_ptr().cast()) };
     }
 }
 
-impl Drop for Mapped {
+impl Drop for Lent {
+    #[inline]
     fn drop(&mut self) {
-        let _keep = KeepErrno::new();
-        // SAFETY: mapped in `new`, and released only here.
-        unsafe { unmap(self.0.as_ptr().cast()) };
+        if self.mapped {
+            self.unmap();
+        } else {
+            // SAFETY: the thread's block is alive as long as the thread.
+            unsafe { self.block.as_ref() }.give_back();
+        }
     }
 }
 
 /// Lends the text of the thread's last error; `None` when there is no memory for one, or the block is in use.
 pub fn with_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
     let _keep = KeepErrno::new();
+    let block = block()?;
     // SAFETY: alive as long as its thread, and shared by nobody, as above.
-    let block = unsafe { block()?.as_ref() };
-    let _returned = block.take()?;
-    // SAFETY: `taken` was false, so nobody else holds a reference into the text until `_returned` is dropped.
-    Some(work(unsafe { &mut *block.text.get() }))
+    let lent = unsafe { block.as_ref() }.take().then(|| Lent { block, mapped: false })?;
+    // SAFETY: `taken` was false, so nobody else holds a reference into the text until the block is given back.
+    Some(work(unsafe { &mut *lent.block.as_ref().text.get() }))
 }

@@ -17,7 +17,12 @@ pub type PollFd = libc::pollfd;
 /// `poll`, as it is: 0 when the time is over, an error when a signal came. It spins before, where the program wants
 /// that and there is time.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
-    let _uncancelled = UncancelledCall::new();
+    poll_held(fds, timeout_ms, None)
+}
+
+/// The same, where the caller may have seen to it already that the thread is not cancelled.
+pub fn poll_held(fds: &mut [PollFd], timeout_ms: c_int, uncancelled: Option<&UncancelledCall>) -> Result<usize, Cause> {
+    let _own = uncancelled.is_none().then(UncancelledCall::new);
     let rc = spin_before(timeout_ms, |timeout_ms| {
         // SAFETY: pointer and length describe `fds`.
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }

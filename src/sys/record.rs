@@ -8,7 +8,7 @@ use std::{mem, ptr};
 
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
-use super::thread::UncancelledCall;
+use super::thread::{Fd, UncancelledCall};
 use crate::error::Cause;
 
 /// A record that has been received.
@@ -45,21 +45,21 @@ const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: lib
 
 /// Sends the slices as one record and says how many bytes the kernel took.
 #[inline(always)]
-pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
+pub fn send(fd: Fd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     let mut message = header();
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
     // SAFETY: IoSlice has the layout of iovec, and sendmsg reads the memory that `slices` borrows, no more.
-    retried(fd, SENDING, || unsafe { libc::sendmsg(fd, &message, 0) })
+    retried(fd, SENDING, || unsafe { libc::sendmsg(fd.raw(), &message, 0) })
 }
 
 /// Sends a record that is in one piece and needs no message header, which takes the kernel time. (The C functions of DAOS
 /// have one: see `docs/architecture.md`.)
 #[inline(always)]
-pub fn send_piece(fd: RawFd, record: &[u8]) -> Result<usize, Cause> {
+pub fn send_piece(fd: Fd<'_>, record: &[u8]) -> Result<usize, Cause> {
     // SAFETY: the pointer and the length describe `record`, which is only read.
     in_one_piece(fd, SENDING, || unsafe {
-        one_piece(libc::SYS_sendto, fd, record.as_ptr().cast_mut(), record.len(), 0)
+        one_piece(libc::SYS_sendto, fd.raw(), record.as_ptr().cast_mut(), record.len(), 0)
     })
 }
 
@@ -77,12 +77,12 @@ unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c
 
 /// As [`retried`], for a call that is no point where the thread can be cancelled.
 #[inline(always)]
-fn in_one_piece(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+fn in_one_piece(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     match usize::try_from(call()) {
         Ok(len) => Ok(len),
         Err(_) => {
-            let _uncancelled = UncancelledCall::new();
-            retry(fd, direction, &mut call)
+            let _uncancelled = fd.uncancelled();
+            retry(fd.raw(), direction, &mut call)
         }
     }
 }
@@ -91,14 +91,15 @@ fn in_one_piece(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize
 /// that no peer of this release should send. If there is no rest, the kernel has no message header to read, as in
 /// [`send_piece`].
 #[inline(always)]
-pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
+pub fn receive(fd: Fd<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let room = buffer.len();
     if first >= room {
         let at = buffer.as_mut_ptr();
         // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. The flag has the length of
         // the record returned, however much of it there was room for.
-        let len =
-            in_one_piece(fd, RECEIVING, || unsafe { one_piece(libc::SYS_recvfrom, fd, at, room, libc::MSG_TRUNC) })?;
+        let len = in_one_piece(fd, RECEIVING, || unsafe {
+            one_piece(libc::SYS_recvfrom, fd.raw(), at, room, libc::MSG_TRUNC)
+        })?;
         return Ok(Record { len: len.min(room), truncated: len > room });
     }
     let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
@@ -108,8 +109,9 @@ pub fn receive(fd: RawFd, buffer: &mut [u8], first: usize) -> Result<Record, Cau
 
 /// Receives one record, of which `due` bytes from `before` on go behind the content of `block`, as far as it has room.
 /// Everything else goes to where it would be in `buffer` if the whole record went there.
+#[inline(always)]
 pub fn receive_around(
-    fd: RawFd,
+    fd: Fd<'_>,
     buffer: &mut [u8],
     before: usize,
     block: &mut Vec<u8>,
@@ -143,13 +145,13 @@ fn part_at(at: *mut u8, len: usize) -> libc::iovec {
 /// # Safety
 /// The parts describe memory that is valid for writing.
 #[inline(always)]
-unsafe fn receive_parts(fd: RawFd, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
+unsafe fn receive_parts(fd: Fd<'_>, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
     let room = parts.iter().map(|part| part.iov_len).sum();
     let mut message = header();
     message.msg_iov = parts.as_mut_ptr();
     message.msg_iovlen = parts.len() as _;
     // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
-    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd, &mut message, 0) })?;
+    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd.raw(), &mut message, 0) })?;
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
 
@@ -199,11 +201,11 @@ fn header() -> libc::msghdr {
 /// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
 /// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
 #[inline(always)]
-fn retried(fd: RawFd, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
-    let _uncancelled = UncancelledCall::new();
+fn retried(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+    let _uncancelled = fd.uncancelled();
     match usize::try_from(call()) {
         Ok(len) => Ok(len),
-        Err(_) => retry(fd, direction, &mut call),
+        Err(_) => retry(fd.raw(), direction, &mut call),
     }
 }
 
@@ -259,14 +261,14 @@ mod tests {
         let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         for first in [2, 4, 9] {
             for (record, len, truncated) in [(&b"abc"[..], 3, false), (b"abcd", 4, false), (b"abcde", 4, true)] {
-                assert_eq!(send_piece(theirs.as_raw_fd(), record), Ok(record.len()));
+                assert_eq!(send_piece(theirs.as_raw_fd().into(), record), Ok(record.len()));
                 let mut buffer = [0; 4];
-                let received = receive(ours.as_raw_fd(), &mut buffer, first).unwrap();
+                let received = receive(ours.as_raw_fd().into(), &mut buffer, first).unwrap();
                 assert_eq!((received.len, received.truncated), (len, truncated), "{first}, {record:?}");
                 assert_eq!(buffer[..len], record[..len]);
             }
         }
         drop(theirs);
-        assert_eq!(receive(ours.as_raw_fd(), &mut [0; 4], 4).unwrap().len, 0);
+        assert_eq!(receive(ours.as_raw_fd().into(), &mut [0; 4], 4).unwrap().len, 0);
     }
 }

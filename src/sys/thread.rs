@@ -1,6 +1,8 @@
 //! What a thread does not want to be disturbed by: cancellation, and signals.
 
 use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::os::fd::RawFd;
 use std::{mem, ptr};
 
 /// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
@@ -9,7 +11,11 @@ use std::{mem, ptr};
 /// The state belongs to the thread: it must not be held while the program's yield function may go on with other work
 /// there.
 #[derive(Debug)]
-pub struct UncancelledCall(c_int);
+pub struct UncancelledCall {
+    before: c_int,
+    /// It cannot be given to another thread.
+    of_thread: PhantomData<*const ()>,
+}
 
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
@@ -25,7 +31,7 @@ impl UncancelledCall {
         let mut before = 0;
         // SAFETY: the state is one of the two that exist, `before` is valid for writing.
         unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
-        Self(before)
+        Self { before, of_thread: PhantomData }
     }
 }
 
@@ -34,7 +40,42 @@ impl Drop for UncancelledCall {
     fn drop(&mut self) {
         let mut disabled = 0;
         // SAFETY: the state is what the same function reported, `disabled` is valid for writing.
-        unsafe { pthread_setcancelstate(self.0, &mut disabled) };
+        unsafe { pthread_setcancelstate(self.before, &mut disabled) };
+    }
+}
+
+/// A socket to send to or to receive from. A number becomes one as it is: every system call sees to it by itself that the
+/// thread is not cancelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Fd<'a> {
+    raw: RawFd,
+    uncancelled: Option<&'a UncancelledCall>,
+}
+
+impl<'a> Fd<'a> {
+    /// The caller has seen to it already, for several system calls at once, if it has.
+    #[inline]
+    pub fn held(raw: RawFd, uncancelled: Option<&'a UncancelledCall>) -> Self {
+        Self { raw, uncancelled }
+    }
+
+    /// The number.
+    #[inline]
+    pub fn raw(self) -> RawFd {
+        self.raw
+    }
+
+    /// What a system call needs.
+    #[inline]
+    pub(super) fn uncancelled(self) -> Option<UncancelledCall> {
+        self.uncancelled.is_none().then(UncancelledCall::new)
+    }
+}
+
+impl From<RawFd> for Fd<'_> {
+    #[inline]
+    fn from(raw: RawFd) -> Self {
+        Self { raw, uncancelled: None }
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) unsafe fn clear<M: Message>(message: *mut M) {
             memory::free((*M::body(message)).data);
             let base = message.cast::<ProtobufCMessage>();
             if !(*base).unknown_fields.is_null() {
-                message::free_unknown(&mut *base, Heap::SYSTEM);
+                message::free_unknown(base.read(), Heap::SYSTEM);
             }
         }
     }

@@ -1,0 +1,149 @@
+//! The ways back to servers, by the address of what is connected to them. They take no block of memory, as most are
+//! forgotten a moment later.
+//!
+//! What is at an address may have been freed without us, and its route be found for another one there: where it leads is
+//! looked at.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::sync::Mutex;
+
+use crate::sync::lock_briefly;
+use crate::sys::SocketPath;
+
+/// Routes kept at a time.
+const MAX_ROUTES: usize = 256;
+
+/// The way back to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it has been found.
+    pub path: SocketPath,
+    /// It has said that it reads datagrams, and wants another connection for them.
+    pub rejected: bool,
+}
+
+/// Routes in no order.
+#[derive(Debug)]
+pub struct Routes(Mutex<Table>);
+
+#[derive(Debug)]
+struct Table {
+    /// Apart from the routes, as all of them are looked at.
+    addresses: [usize; MAX_ROUTES],
+    routes: [Route; MAX_ROUTES],
+    len: usize,
+    /// What is forgotten next when there is no room.
+    next: usize,
+}
+
+/// Those of the process's clients, until they know how their servers expect messages.
+pub static ROUTES: Routes = Routes::new();
+
+impl Routes {
+    const fn new() -> Self {
+        let none = Route { path: SocketPath::EMPTY, rejected: false };
+        Self(Mutex::new(Table { addresses: [0; MAX_ROUTES], routes: [none; MAX_ROUTES], len: 0, next: 0 }))
+    }
+
+    /// Keeps a route in the place of the one before. Where there is no room left, another one is forgotten.
+    pub fn put(&self, address: usize, path: &[u8]) {
+        let Some(path) = SocketPath::new(path) else { return };
+        let Some(mut table) = lock_briefly(&self.0) else { return };
+        let table = &mut *table;
+        let at = table.find(address).unwrap_or_else(|| {
+            if table.len < MAX_ROUTES {
+                table.len += 1;
+                return table.len - 1;
+            }
+            table.next = (table.next + 1) % MAX_ROUTES;
+            table.next
+        });
+        if let (Some(kept_for), Some(kept)) = (table.addresses.get_mut(at), table.routes.get_mut(at)) {
+            (*kept_for, *kept) = (address, Route { path, rejected: false });
+        }
+    }
+
+    /// A copy of a route.
+    pub fn get(&self, address: usize) -> Option<Route> {
+        let table = lock_briefly(&self.0)?;
+        table.routes.get(table.find(address)?).copied()
+    }
+
+    /// Keeps that the server has said that it reads datagrams, if there is a route.
+    pub fn reject(&self, address: usize) {
+        let Some(mut table) = lock_briefly(&self.0) else { return };
+        if let Some(route) = table.find(address).and_then(|at| table.routes.get_mut(at)) {
+            route.rejected = true;
+        }
+    }
+
+    /// Forgets a route.
+    pub fn forget(&self, address: usize) {
+        let Some(mut table) = lock_briefly(&self.0) else { return };
+        let Some(at) = table.find(address) else { return };
+        table.len -= 1;
+        let last = table.len;
+        if at < last {
+            table.addresses.swap(at, last);
+            table.routes.swap(at, last);
+        }
+    }
+}
+
+impl Table {
+    fn find(&self, address: usize) -> Option<usize> {
+        self.addresses.get(..self.len)?.iter().position(|kept| *kept == address)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    /// Another one for each number.
+    fn path(i: usize) -> Vec<u8> {
+        vec![b'/'; 1 + i % 107]
+    }
+
+    fn route(i: usize) -> Route {
+        Route { path: SocketPath::new(&path(i)).unwrap(), rejected: false }
+    }
+
+    fn found(routes: &Routes) -> Vec<usize> {
+        (0..2 * MAX_ROUTES)
+            .filter(|i| routes.get(*i).inspect(|found| assert_eq!(*found, route(*i))).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn routes_are_found_by_their_address_only() {
+        let routes = Routes::new();
+        for i in [40, 8, 24, 16, 7] {
+            routes.put(i, &path(i));
+        }
+        for gone in [9, 40, 40, 16] {
+            routes.forget(gone);
+        }
+        assert_eq!(found(&routes), [7, 8, 24]);
+        routes.reject(8);
+        routes.reject(9);
+        assert_eq!([7, 8, 9].map(|i| routes.get(i).map(|route| route.rejected)), [Some(false), Some(true), None]);
+        routes.put(8, &path(9));
+        assert_eq!([7, 8].map(|i| routes.get(i)), [Some(route(7)), Some(route(9))]);
+        for i in [7, 8, 24] {
+            routes.forget(i);
+        }
+        assert_eq!(routes.0.lock().unwrap().len, 0);
+    }
+
+    #[test]
+    fn one_route_goes_for_another() {
+        let routes = Routes::new();
+        for i in 0..MAX_ROUTES + 3 {
+            routes.put(i, &path(i));
+        }
+        let found = found(&routes);
+        assert_eq!((found.len(), found.last()), (MAX_ROUTES, Some(&(MAX_ROUTES + 2))));
+    }
+}
