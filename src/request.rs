@@ -11,6 +11,9 @@ use crate::wire::ResponseRef;
 
 /// Takes the answers to the calls of a session.
 pub(crate) trait Answers: Send + Sync {
+    /// The session.
+    fn session(&self) -> &Session;
+
     /// Takes the answer to the call known by `tag`, once.
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause>;
 }
@@ -38,20 +41,20 @@ pub(crate) trait Answers: Send + Sync {
 /// }
 /// ```
 pub struct Request {
-    session: Session,
     call: Call,
-    answers: Option<Arc<dyn Answers>>,
+    answers: Arc<dyn Answers>,
+    answered: bool,
     tag: u64,
 }
 
 impl Request {
-    pub(crate) fn new(session: Session, call: Call, answers: Arc<dyn Answers>, tag: u64) -> Self {
-        Self { session, call, answers: Some(answers), tag }
+    pub(crate) fn new(call: Call, answers: Arc<dyn Answers>, tag: u64) -> Self {
+        Self { call, answers, answered: false, tag }
     }
 
     /// The session that the call came on.
     pub fn session(&self) -> &Session {
-        &self.session
+        self.answers.session()
     }
 
     /// The call.
@@ -75,25 +78,39 @@ impl Request {
     /// Answers with a status, which may be one that [`Status`] does not know, and a body, which is sent only with
     /// [`Status::Success`]. The caller does not wait: what the client does not take at once is copied.
     pub fn respond(mut self, status: i32, body: &[u8]) -> Result<(), Error> {
-        self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session.path(), cause))
+        self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().path(), cause))
     }
 
-    fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
-        let Some(answers) = self.answers.take() else { return Ok(()) };
+    #[cold]
+    fn give_up(&mut self) {
+        // Whoever dropped it does not care, and a session that has ended has nobody to answer.
+        let _ = self.answer(Status::Failure.into(), &[]);
+    }
+
+    /// The same for somebody who goes on to use the call.
+    #[doc(hidden)]
+    pub fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
+        if std::mem::replace(&mut self.answered, true) {
+            return Ok(());
+        }
         let body = if status == Status::Success as i32 { body } else { &[] };
-        answers.answer(self.tag, &ResponseRef { sequence: self.call.sequence, status, body })
+        self.answers.answer(self.tag, &ResponseRef { sequence: self.call.sequence, status, body })
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // Whoever dropped it does not care, and a session that has ended has nobody to answer.
-        let _ = self.answer(Status::Failure.into(), &[]);
+        if !self.answered {
+            self.give_up();
+        }
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("session", &self.session.id()).field("call", &self.call).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("session", &self.session().id())
+            .field("call", &self.call)
+            .finish_non_exhaustive()
     }
 }

@@ -111,13 +111,17 @@ impl Service {
 
     /// The module with this number.
     pub fn module(&self, id: i32) -> Option<&dyn Module> {
-        let (_, module) = self.modules.get(self.place(id).ok()?)?;
-        Some(&**module)
+        self.module_at(self.place(id).ok()?)
     }
 
     /// Where a module is, or where it would be.
     fn place(&self, id: i32) -> Result<usize, usize> {
         self.modules.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    /// The module at a place among [them all](Self::modules).
+    pub(crate) fn module_at(&self, place: usize) -> Option<&dyn Module> {
+        self.modules.get(place).map(|(_, module)| &**module)
     }
 
     /// The modules and their numbers, in ascending order.
@@ -131,8 +135,8 @@ impl Service {
         let Some(module) = self.module(call.module) else {
             return Response::of_status(&call, Status::UnknownModule);
         };
-        let slot = Arc::new(Slot::default());
-        run(module, Request::new(session.clone(), call, Arc::clone(&slot) as Arc<dyn Answers>, 0));
+        let slot = Arc::new(Slot { session: session.clone(), response: Mutex::default(), answered: Condvar::new() });
+        run(module, Request::new(call, Arc::clone(&slot) as Arc<dyn Answers>, 0));
         slot.wait()
     }
 
@@ -154,8 +158,8 @@ pub(crate) fn run(module: &dyn Module, request: Request) -> bool {
 }
 
 /// Where a single answer is waited for.
-#[derive(Default)]
 struct Slot {
+    session: Session,
     response: Mutex<Option<Response>>,
     answered: Condvar,
 }
@@ -173,6 +177,10 @@ impl Slot {
 }
 
 impl Answers for Slot {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
     fn answer(&self, _tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
         let ResponseRef { sequence, status, body } = *response;
         *lock(&self.response) = Some(Response { sequence, status, body: body.to_vec() });

@@ -202,7 +202,7 @@ pub fn send_some<'f>(
     if message.len() <= SMALL {
         let mut room = [0; SMALL_ROOM];
         let record = whole_record(&mut room, framing, message)?;
-        return Ok((!is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))?).then_some(0));
+        return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(0));
     }
     let send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();

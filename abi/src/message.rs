@@ -251,7 +251,7 @@ fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize
 /// # Safety
 /// The unknown fields came from `heap` and are not used any more.
 #[cold]
-unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
+pub(crate) unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
     // SAFETY: the caller's promise.
     unsafe {
         for field in unknown_fields(&base) {

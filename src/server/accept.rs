@@ -143,7 +143,7 @@ impl Hub {
             true => Some(Remark::Limit(Limit::SessionsPerUid)),
         };
         if let Some(remark) = refusal {
-            self.tell_about(remark, &session);
+            self.tell_about(remark, session.peer());
         }
         let link = Arc::new(Link::new(session, self, refusal.is_some()));
         match self.roll.enter(link.id(), &link, refusal.is_some()) {

@@ -22,7 +22,7 @@ use crate::framing::dialect::Dialect;
 use crate::log::Log;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
-use crate::session::Session;
+use crate::session::{Credentials, Session};
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Arc, Mutex};
 use crate::sys::{self, Epoll, Event, Interest, PollFd, Signal, Watch};
@@ -98,13 +98,13 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Waits for the next events; there are none when the time is over or a signal came.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<Events, Cause> {
+    pub(super) fn wait(&self, timeout: Option<Duration>, events: &mut Events) -> Result<(), Cause> {
         // shuttle runs all threads in one, which must not wait.
         if cfg!(all(test, shuttle)) {
             crate::sync::thread::yield_now();
-            return self.epoll.wait_for(0);
+            return self.epoll.wait_for(0, events);
         }
-        self.epoll.wait_for(timeout.map_or(-1, sys::whole_ms))
+        self.epoll.wait_for(timeout.map_or(-1, sys::whole_ms), events)
     }
 
     /// Waits until there is an event, and leaves it to others.
@@ -152,11 +152,11 @@ impl Hub {
     }
 
     /// Has the module handle a call.
-    fn run(&self, link: Arc<Link>, Job { tag, call }: Job, lead: &mut Lead<'_>) {
-        let (session, module) = (link.session().clone(), call.module);
-        let request = Request::new(session.clone(), call, link as Arc<dyn Answers>, tag);
+    fn run(&self, link: Arc<Link>, Job { tag, slot, call }: Job, lead: &mut Lead<'_>) {
+        let peer = link.session().peer();
+        let request = Request::new(call, link, tag);
         // They are there, or there would be no job.
-        let (Some(served), Some((_, terms))) = (self.service.module(module), self.terms(module)) else { return };
+        let (Some(module), Some((_, terms))) = (self.service.module_at(slot), self.terms.get(slot)) else { return };
         let _serving = self.pool.serving();
         // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
         if self.has_ended() {
@@ -168,11 +168,11 @@ impl Hub {
         if terms.pace.is_slow() {
             lead.leave();
         }
-        let began = Instant::now();
-        if !service::run(served, request) {
-            self.tell_about(Remark::Fault(Fault::Panic, None), &session);
+        let began = sys::nanoseconds();
+        if !service::run(module, request) {
+            self.tell_about(Remark::Fault(Fault::Panic, None), peer);
         }
-        let time = began.elapsed();
+        let time = sys::nanoseconds().saturating_sub(began);
         terms.pace.took(time);
         self.counters.handled(time);
     }
@@ -200,8 +200,8 @@ impl Hub {
         if now != *counted {
             // It wraps, as the sum does, so that less is taken away.
             sum.fetch_add(now.wrapping_sub(*counted), Relaxed);
+            *counted = now;
         }
-        *counted = now;
     }
 
     /// Tells something about the server itself.
@@ -211,9 +211,14 @@ impl Hub {
     }
 
     /// Tells something about a session.
-    pub(super) fn tell_about(&self, remark: Remark, session: &Session) {
+    pub(super) fn tell_about(&self, remark: Remark, peer: Credentials) {
         remark.count(&self.counters);
-        remark.log_about(&self.log, session);
+        self.log_about(remark, peer);
+    }
+
+    /// Writes a line about a session.
+    pub(super) fn log_about(&self, remark: Remark, peer: Credentials) {
+        remark.log(&self.log, format_args!("{}: {peer}", self.door.path().display()));
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {

@@ -5,10 +5,10 @@ use std::os::fd::RawFd;
 
 use crate::error::Cause;
 use crate::framing::Framing;
-use crate::framing::chunked::{HEADER_LEN, Header, MAX_RECORD, Message, Reassembly};
+use crate::framing::chunked::{HEADER_LEN, Header, Message, Reassembly};
 use crate::framing::dialect::Dialect;
 use crate::message::Call;
-use crate::sys;
+use crate::sys::{self, Record};
 use crate::transport::{self, Taken};
 use crate::wire::CallRef;
 
@@ -21,6 +21,13 @@ pub(super) enum Incoming {
     Part,
     /// A call.
     Call(Call),
+    /// What is neither.
+    Other(NoCall),
+}
+
+/// What is no call, and no part of one.
+#[derive(Debug)]
+pub(super) enum NoCall {
     /// A message that is no call. The next one can be read.
     Unparsable(Cause),
     /// A call that cannot be taken. Of one in chunks the rest is to come, so that none can be read after it.
@@ -43,73 +50,91 @@ pub(super) enum Incoming {
 
 /// Reads one record, if there is one; says how many bytes of messages it held. The first one tells what the client
 /// speaks.
+#[inline]
 pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly) -> (Incoming, usize) {
+    let (mut size, mut was_partial) = (0, false);
     let received = sys::with_record(|buffer| {
-        let (record, in_place) = match transport::take_record(fd, *dialect, message, MAX_RECORD, buffer)? {
-            Taken::Record(record, in_place) => (record, in_place),
+        let (bytes, body) = match transport::take_record(fd, *dialect, message, sys::RECORD_ROOM, buffer)? {
             Taken::Body(record, fields) => {
-                let header = fields.start;
-                let bytes = buffer.bytes.get(fields).unwrap_or_default();
-                let body = Some(mem::take(message.body_mut()));
-                return Ok((whole(bytes, body), record.len.saturating_sub(header)));
+                size = record.len.saturating_sub(fields.start);
+                (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())))
+            }
+            Taken::Record(record, in_place) => {
+                let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
+                let framing = transport::framing_of(fd, dialect, bytes, record.truncated)?;
+                if !in_place {
+                    buffer.last = transport::layout(bytes, framing, message.body());
+                }
+                match framing {
+                    Framing::Datagram => {
+                        size = record.len;
+                        match undue(record, bytes, message.limit()) {
+                            Some(undue) => return Ok(Incoming::Other(undue)),
+                            None => (bytes, None),
+                        }
+                    }
+                    Framing::Chunked if bytes.is_empty() => return Ok(Incoming::Other(NoCall::End)),
+                    Framing::Chunked => {
+                        size = record.len.saturating_sub(HEADER_LEN);
+                        was_partial = message.is_partial();
+                        match message.accept(bytes, in_place) {
+                            Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take)),
+                            Ok(None) => return Ok(Incoming::Part),
+                            Err(cause) => return Ok(Incoming::Other(refused(bytes, !was_partial, cause))),
+                        }
+                    }
+                }
             }
         };
-        let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
-        let framing = transport::framing_of(fd, dialect, bytes, record.truncated)?;
-        if !in_place {
-            buffer.last = transport::layout(bytes, framing, message.body());
-        }
-        Ok(match framing {
-            Framing::Datagram if record.truncated => {
-                (Incoming::Unparsable(Cause::Truncated { room: sys::RECORD_ROOM }), record.len)
-            }
-            Framing::Datagram => (datagram(bytes, message.limit()), record.len),
-            Framing::Chunked if bytes.is_empty() => (Incoming::End, 0),
-            Framing::Chunked => (chunk(bytes, in_place, message), record.len.saturating_sub(HEADER_LEN)),
-        })
-    });
-    match received {
-        Ok(received) => received,
-        Err(cause) if cause.is_would_block() => (Incoming::Nothing, 0),
-        // Whatever it is, it will not go away.
-        Err(_) => (Incoming::End, 0),
-    }
-}
-
-fn datagram(bytes: &[u8], limit: usize) -> Incoming {
-    match bytes.len() {
-        size if size > limit => {
-            let cause = Cause::TooBig { size: size as u64, limit };
-            Incoming::Refused { sequence: CallRef::sequence_in(bytes), cause }
-        }
-        _ => whole(bytes, None),
-    }
-}
-
-fn chunk(record: &[u8], in_place: bool, message: &mut Reassembly) -> Incoming {
-    let first = !message.is_partial();
-    match message.accept(record, in_place) {
-        Ok(None) => Incoming::Part,
-        Ok(Some(Message { bytes, body })) => {
-            let call = whole(bytes, body.map(mem::take));
+        let call = whole(bytes, body);
+        if was_partial {
             // Whatever memory a large call took.
             message.reset();
-            call
         }
-        Err(cause @ Cause::TooBig { .. }) => {
+        Ok(call)
+    });
+    let incoming = received.unwrap_or_else(|cause| match cause.is_would_block() {
+        true => Incoming::Nothing,
+        // Whatever it is, it will not go away.
+        false => Incoming::Other(NoCall::End),
+    });
+    (incoming, size)
+}
+
+/// Why a datagram is not taken, if it is not.
+#[inline]
+fn undue(record: Record, bytes: &[u8], limit: usize) -> Option<NoCall> {
+    match bytes.len() {
+        _ if record.truncated => Some(NoCall::Unparsable(Cause::Truncated { room: sys::RECORD_ROOM })),
+        size if size > limit => {
+            let cause = Cause::TooBig { size: size as u64, limit };
+            Some(NoCall::Refused { sequence: CallRef::sequence_in(bytes), cause })
+        }
+        _ => None,
+    }
+}
+
+/// A chunk that is not taken.
+#[cold]
+fn refused(record: &[u8], first: bool, cause: Cause) -> NoCall {
+    match cause {
+        Cause::TooBig { .. } => {
             let beginning = Header::split(record).map(|(_, data)| data).unwrap_or_default();
-            Incoming::Refused { sequence: CallRef::sequence_in(beginning), cause }
+            NoCall::Refused { sequence: CallRef::sequence_in(beginning), cause }
         }
-        Err(cause @ Cause::NoMemory) => Incoming::Refused { sequence: None, cause },
-        Err(cause) => Incoming::OutOfStep { cause, bare: first && CallRef::decode(record).is_ok() },
+        Cause::NoMemory => NoCall::Refused { sequence: None, cause },
+        cause => NoCall::OutOfStep { cause, bare: first && CallRef::decode(record).is_ok() },
     }
 }
 
 /// A whole message, of which the body may be in a block of its own.
+#[inline(always)]
 fn whole(bytes: &[u8], body: Option<Vec<u8>>) -> Incoming {
-    let Ok(call) = CallRef::decode(bytes) else { return Incoming::Unparsable(Cause::Malformed) };
+    let Ok((call, _)) = CallRef::decode_counting(bytes) else {
+        return Incoming::Other(NoCall::Unparsable(Cause::Malformed));
+    };
     match body.map_or_else(|| call.try_to_owned(), |body| Ok(call.with_body(body))) {
         Ok(call) => Incoming::Call(call),
-        Err(cause) => Incoming::Refused { sequence: Some(call.sequence), cause },
+        Err(cause) => Incoming::Other(NoCall::Refused { sequence: Some(call.sequence), cause }),
     }
 }

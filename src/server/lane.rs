@@ -73,7 +73,10 @@ impl Lane {
     /// A call is answered; `None` when it has been before.
     pub(super) fn finish(&mut self, tag: u64) -> Option<Flight> {
         let place = self.flights.iter().position(|flight| flight.tag == tag)?;
-        Some(self.flights.remove(place))
+        match place + 1 == self.flights.len() {
+            true => self.flights.pop(),
+            false => Some(self.flights.remove(place)),
+        }
     }
 
     /// Takes all calls from their handlers.

@@ -59,6 +59,8 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) tag: u64,
+    /// The slot of its module.
+    pub(super) slot: usize,
     pub(super) call: Call,
 }
 
@@ -83,10 +85,6 @@ impl Link {
 
     pub(super) fn id(&self) -> u64 {
         self.session.id()
-    }
-
-    pub(super) fn session(&self) -> &Session {
-        &self.session
     }
 
     /// Waits for the first call.
@@ -140,12 +138,16 @@ impl Link {
             turn.settle();
             result
         };
-        remarks.iter().for_each(|remark| remark.log_about(&hub.log, &self.session));
+        remarks.iter().for_each(|remark| hub.log_about(*remark, self.session.peer()));
         result
     }
 }
 
 impl Answers for Link {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
         let hub = self.hub.upgrade().ok_or(Cause::SessionEnded)?;
         self.change(&hub, |turn| {

@@ -33,7 +33,7 @@ pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::error::{Cause, Error, Phase};
 use crate::sync::Arc;
-use hub::Hub;
+use hub::{Events, Hub};
 use relay::Lead;
 
 /// How often one [`Server::dispatch`] takes what has happened.
@@ -141,12 +141,12 @@ impl Server {
     /// There is something to do whenever the server's descriptor is readable.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let hub = self.hub();
-        let mut timeout = timeout;
+        let (mut timeout, mut events) = (timeout, Events::default());
         for _ in 0..BATCHES {
             if hub.has_ended() {
                 return Ok(false);
             }
-            let events = hub.wait(timeout).map_err(|cause| hub.error(Phase::Serve, cause))?;
+            hub.wait(timeout, &mut events).map_err(|cause| hub.error(Phase::Serve, cause))?;
             if events.is_empty() {
                 break;
             }

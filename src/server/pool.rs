@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::{OnceLock, PoisonError};
 use std::time::Instant;
 
-use super::hub::Hub;
+use super::hub::{Events, Hub};
 use super::relay::{Lead, Post};
 use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -160,14 +160,19 @@ impl Hub {
 
     /// Waits for events and deals with them, until somebody else leads.
     fn lead(self: &Arc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
+        let mut events = Events::default();
         while !self.has_ended() && lead.go(Post::Waiting) {
             // What is there already has had to wait, if until now no thread was free.
             lead.late = self.pool.was_full.load(Ordering::Acquire);
-            let events = if lead.late { self.epoll.wait_for(0)? } else { self.wait(None)? };
-            if events.is_empty() {
-                self.pool.was_full.store(false, Ordering::Release);
+            if lead.late {
+                self.epoll.wait_for(0, &mut events)?;
+            } else {
+                self.wait(None, &mut events)?;
             }
-            self.handle(&events, &mut lead);
+            match events.is_empty() {
+                true => self.pool.was_full.store(false, Ordering::Release),
+                false => self.handle(&events, &mut lead),
+            }
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::fmt;
 use super::stats::Counters;
 use crate::error::Cause;
 use crate::log::{Level, Log};
-use crate::session::Session;
 
 /// One of [`ServerLimits`](crate::ServerLimits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +103,5 @@ impl Remark {
                 }
             }
         }
-    }
-
-    /// Writes a line about a session.
-    pub(super) fn log_about(self, log: &Log, session: &Session) {
-        self.log(log, format_args!("{}: {}", session.path().display(), session.peer()));
     }
 }

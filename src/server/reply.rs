@@ -8,13 +8,14 @@ use crate::message::{NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys;
-use crate::wire::{CallRef, ResponseRef};
+use crate::wire::{CallRef, Encoded, ResponseRef};
 
 /// The responses that have not been taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
 
 impl Turn<'_> {
     /// Answers a message of which a part has come with a failure, and forgets it.
+    #[cold]
     pub(super) fn fail_partial(&mut self) {
         let sequence = CallRef::sequence_in(self.state.message.partial());
         self.state.message.reset();
@@ -30,12 +31,14 @@ impl Turn<'_> {
         self.answer_as(self.state.dialect.framing(), sequence, status);
     }
 
+    #[cold]
     pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // The client that does not take it is dealt with as with every response.
         let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
     /// Answers a call that is not handled.
+    #[cold]
     pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status) {
         // As above.
         let _ = self.reply(slot, &ResponseRef { sequence, status: status.into(), body: &[] });
@@ -44,16 +47,23 @@ impl Turn<'_> {
     /// Sends the response to a call, or one that says why it cannot be sent.
     pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
         let sent = self.send(self.state.dialect.framing(), response);
-        let (status, remark, fatal) = match sent {
-            Err(cause) if cause.is_too_big() => {
+        match sent {
+            Ok(()) => self.hub.counters.answered(slot, response.status),
+            Err(cause) => self.not_sent(slot, response, cause),
+        }
+        sent
+    }
+
+    /// A response cannot be sent, or not as it is.
+    #[cold]
+    fn not_sent(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
+        let (status, remark, fatal) = match cause {
+            cause if cause.is_too_big() => {
                 (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
             }
-            Err(Cause::NoMemory) => (Status::Failure, Remark::Fault(Fault::NoMemory, None), true),
-            Err(OVER_LIMIT) => (Status::Failure, Remark::Limit(Limit::Unsent), true),
-            _ => {
-                self.hub.counters.answered(slot, response.status);
-                return sent;
-            }
+            Cause::NoMemory => (Status::Failure, Remark::Fault(Fault::NoMemory, None), true),
+            OVER_LIMIT => (Status::Failure, Remark::Limit(Limit::Unsent), true),
+            _ => return self.hub.counters.answered(slot, response.status),
         };
         self.hub.counters.answered(slot, status.into());
         self.remark(remark);
@@ -61,9 +71,9 @@ impl Turn<'_> {
         if fatal {
             self.close();
         }
-        sent
     }
 
+    #[inline(always)]
     fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
         if self.state.deaf {
             return Err(Cause::SessionEnded);
@@ -73,18 +83,7 @@ impl Turn<'_> {
         let len = message.len();
         match self.state.outbox.send_now(fd, framing, &message, hub.limits.sizes().send(framing)) {
             Ok(true) => {}
-            Ok(false) => {
-                // Without a body it is too small to matter, and the last one before the session is closed.
-                if !response.body.is_empty() && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
-                    return Err(OVER_LIMIT);
-                }
-                // Kept, it would break the connection when its turn comes.
-                if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
-                    return Err(Cause::Os(libc::EMSGSIZE));
-                }
-                self.state.outbox.keep(framing, &message, 0)?;
-                self.flush();
-            }
+            Ok(false) => self.keep(framing, &message, !response.body.is_empty())?,
             Err(cause) if cause.is_too_big() => return Err(cause),
             Err(cause) => {
                 self.broken(cause);
@@ -95,7 +94,31 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// The socket has not taken a response yet.
+    #[cold]
+    fn keep(&mut self, framing: Framing, message: &Encoded<'_>, has_body: bool) -> Result<(), Cause> {
+        let (hub, fd, len) = (self.hub, self.fd(), message.len());
+        // Without a body it is too small to matter, and the last one before the session is closed.
+        if has_body && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
+            return Err(OVER_LIMIT);
+        }
+        // Kept, it would break the connection when its turn comes.
+        if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
+            return Err(Cause::Os(libc::EMSGSIZE));
+        }
+        self.state.outbox.keep(framing, message, 0)?;
+        self.flush();
+        Ok(())
+    }
+
     pub(super) fn flush(&mut self) {
+        if !self.state.outbox.is_empty() {
+            self.flush_kept();
+        }
+    }
+
+    #[cold]
+    fn flush_kept(&mut self) {
         let fd = self.fd();
         if let Err(cause) = self.state.outbox.flush(fd, |_| {}) {
             self.broken(cause);
@@ -103,6 +126,7 @@ impl Turn<'_> {
     }
 
     /// The socket takes nothing more.
+    #[cold]
     fn broken(&mut self, cause: Cause) {
         self.state.deaf = true;
         self.state.outbox = Outbox::default();

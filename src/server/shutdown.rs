@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use super::hub::{Hub, alarm, token};
+use super::hub::{Events, Hub, alarm, token};
 use super::relay::Lead;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
@@ -125,8 +125,9 @@ impl Hub {
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
     /// Then waits for the threads, until the deadline or, if patient, without end.
     pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
+        let mut events = Events::default();
         while !self.has_ended() {
-            let events = self.wait(None).map_err(|cause| self.error(Phase::Shutdown, cause))?;
+            self.wait(None, &mut events).map_err(|cause| self.error(Phase::Shutdown, cause))?;
             self.handle(&events, &mut Lead::none());
         }
         let idle = self.pool.wait(self.course.deadline().filter(|_| !patient));

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::hub::Hub;
-use super::incoming::{self, Incoming};
+use super::incoming::{self, Incoming, NoCall};
 use super::lane::Flight;
 use super::link::{Job, Link, State};
 use super::remark::{Fault, Limit, Remark};
@@ -12,6 +12,7 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
+use crate::request::Answers;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys::{self, Interest, Peeked, Watch};
 
@@ -49,6 +50,7 @@ impl Turn<'_> {
         self.remarks.push(remark);
     }
 
+    #[inline(always)]
     pub(super) fn serve(&mut self) -> Option<Job> {
         for _ in 0..RECORDS {
             if self.link.session().is_closed() {
@@ -67,27 +69,30 @@ impl Turn<'_> {
             if !self.state.message.is_partial() {
                 self.state.began = None;
             }
-            if matches!(incoming, Incoming::Nothing) {
-                break;
-            }
-            if let Some(job) = self.take(incoming) {
-                return Some(job);
+            match incoming {
+                Incoming::Nothing => break,
+                Incoming::Part => self.part(),
+                Incoming::Call(call) => {
+                    let job = self.call(call);
+                    if job.is_some() {
+                        return job;
+                    }
+                }
+                Incoming::Other(what) => self.take(what),
             }
         }
         None
     }
 
-    /// Deals with what has come. Returns a call to be handled.
-    fn take(&mut self, incoming: Incoming) -> Option<Job> {
-        match incoming {
-            Incoming::Nothing => {}
-            Incoming::Part => self.part(),
-            Incoming::Call(call) => return self.call(call),
-            Incoming::Unparsable(cause) => {
+    /// Deals with what is no call.
+    #[cold]
+    fn take(&mut self, what: NoCall) {
+        match what {
+            NoCall::Unparsable(cause) => {
                 self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
             }
-            Incoming::Refused { sequence, cause } => {
+            NoCall::Refused { sequence, cause } => {
                 self.remark(match cause {
                     Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
                     _ => Remark::Limit(Limit::Message),
@@ -95,7 +100,7 @@ impl Turn<'_> {
                 self.fail(sequence);
                 self.close();
             }
-            Incoming::OutOfStep { cause, bare } => {
+            NoCall::OutOfStep { cause, bare } => {
                 // Once is enough, and the rest of a call that was refused makes no sense either.
                 if self.state.lane.is_serving() {
                     self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
@@ -105,7 +110,7 @@ impl Turn<'_> {
                 }
                 self.close();
             }
-            Incoming::End => {
+            NoCall::End => {
                 if self.state.message.is_partial() {
                     self.remark(Remark::Fault(Fault::Cut, None));
                     self.fail_partial();
@@ -113,10 +118,10 @@ impl Turn<'_> {
                 self.state.lane.end();
             }
         }
-        None
     }
 
     /// A part of a call has come.
+    #[cold]
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
         Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
@@ -127,6 +132,7 @@ impl Turn<'_> {
         }
     }
 
+    #[inline(always)]
     fn call(&mut self, call: Call) -> Option<Job> {
         let (sequence, served) = (call.sequence, self.hub.terms(call.module));
         let slot = served.map_or(self.hub.terms.len(), |(slot, _)| slot);
@@ -151,11 +157,12 @@ impl Turn<'_> {
             self.answer_call(slot, sequence, Status::Failure);
             self.close();
         }
-        tag.map(|tag| Job { tag, call })
+        tag.map(|tag| Job { tag, slot, call })
     }
 
     /// Takes no more calls, but reads what has come to its end, so that no call is lost without an answer. (A socket that
     /// is closed with something unread gives its peer an error in place of what was sent before.)
+    #[cold]
     pub(super) fn close(&mut self) {
         if self.state.lane.close() {
             sys::end_receiving(self.fd());
@@ -163,6 +170,7 @@ impl Turn<'_> {
     }
 
     /// Ends the connection: nothing is read or sent any more.
+    #[cold]
     pub(super) fn abandon(&mut self) {
         self.state.deaf = true;
         self.state.outbox = Outbox::default();
@@ -172,6 +180,7 @@ impl Turn<'_> {
         sys::shut_down(self.fd());
     }
 
+    #[cold]
     pub(super) fn cut(&mut self) {
         let flights = self.state.lane.cut();
         if !flights.is_empty() || !self.state.outbox.is_empty() {
@@ -192,14 +201,17 @@ impl Turn<'_> {
         self.state.lane.interest(!self.state.outbox.is_empty())
     }
 
+    /// There may be something for which the session has no more time; not so after nearly every call.
+    fn has_deadline(&self) -> bool {
+        let State { lane, outbox, began, .. } = &*self.state;
+        !lane.is_serving() || !outbox.is_empty() || began.is_some() || self.hub.limits.idle_time.is_some()
+    }
+
     /// What the session has no more time for, and when.
+    #[cold]
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let State { lane, message, outbox, began, active, .. } = &*self.state;
         let limits = &self.hub.limits;
-        // As it is after nearly every call.
-        if lane.is_serving() && outbox.is_empty() && began.is_none() && limits.idle_time.is_none() {
-            return None;
-        }
         let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
         let partial = message.is_partial();
         let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
@@ -259,26 +271,35 @@ impl Turn<'_> {
             return self.leave();
         }
         // What is not wanted for a moment does no harm, unless it happens.
-        match self.interest() {
-            Interest::NONE => {}
-            interest => self.watch(interest, Watch::Always(interest)),
+        let interest = self.interest();
+        let is_watched = interest == Interest::NONE || interest == self.state.armed;
+        if !is_watched || self.has_deadline() {
+            self.settle_otherwise(is_watched, interest);
+        }
+    }
+
+    #[cold]
+    fn settle_otherwise(&mut self, is_watched: bool, interest: Interest) {
+        if !is_watched {
+            self.watch(interest, Watch::Always(interest));
         }
         self.set_alarm();
     }
 
     /// Something has happened, if only that the client has gone, and nothing is to be done about it now: it is told no
     /// more.
+    #[cold]
     pub(super) fn ignore(&mut self) {
-        // The end cannot be left out, but is told only once.
-        self.watch(Interest::NONE, Watch::Once(Interest::NONE));
+        if self.state.armed != Interest::NONE {
+            // The end cannot be left out, but is told only once.
+            self.watch(Interest::NONE, Watch::Once(Interest::NONE));
+        }
     }
 
     fn watch(&mut self, interest: Interest, watch: Watch) {
-        if interest != self.state.armed {
-            // It cannot fail for a descriptor that has been added.
-            let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
-            self.state.armed = interest;
-        }
+        // It cannot fail for a descriptor that has been added.
+        let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
+        self.state.armed = interest;
     }
 
     /// One alarm is enough: when it rings too early, it is set again.
@@ -295,6 +316,7 @@ impl Turn<'_> {
     }
 
     /// The session is over.
+    #[cold]
     pub(super) fn leave(&mut self) {
         let (hub, link) = (self.hub, self.link);
         self.state.gone = true;

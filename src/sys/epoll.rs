@@ -99,13 +99,15 @@ impl Epoll {
     /// Waits for the next event, at most so many milliseconds; -1 is for ever. `None` when the time is over or a
     /// signal came.
     pub fn wait(&self, timeout_ms: c_int) -> Result<Option<Event>, Cause> {
-        Ok(self.wait_for::<1>(timeout_ms)?.iter().next())
+        let mut events = Events::<1>::default();
+        self.wait_for(timeout_ms, &mut events)?;
+        Ok(events.iter().next())
     }
 
     /// Waits in the same way, and takes what has happened by then, but no more than so many events.
-    pub fn wait_for<const MOST: usize>(&self, timeout_ms: c_int) -> Result<Events<MOST>, Cause> {
+    pub fn wait_for<const MOST: usize>(&self, timeout_ms: c_int, events: &mut Events<MOST>) -> Result<(), Cause> {
         let _uncancelled = UncancelledCall::new();
-        let mut events = Events { list: [libc::epoll_event { events: 0, u64: 0 }; MOST], len: 0 };
+        events.len = 0;
         let (fd, list) = (self.0.as_raw_fd(), events.list.as_mut_ptr());
         // SAFETY: the pointer is to room for as many events as are asked for.
         let wait = |timeout_ms| unsafe { libc::epoll_wait(fd, list, MOST as c_int, timeout_ms) };
@@ -114,7 +116,7 @@ impl Epoll {
             Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),
         }
-        Ok(events)
+        Ok(())
     }
 }
 
@@ -122,6 +124,13 @@ impl Epoll {
 pub struct Events<const MOST: usize> {
     list: [libc::epoll_event; MOST],
     len: usize,
+}
+
+/// None.
+impl<const MOST: usize> Default for Events<MOST> {
+    fn default() -> Self {
+        Self { list: [libc::epoll_event { events: 0, u64: 0 }; MOST], len: 0 }
+    }
 }
 
 impl<const MOST: usize> Events<MOST> {

@@ -6,6 +6,7 @@
 
 mod address;
 mod buffer;
+mod clock;
 mod environment;
 mod epoll;
 mod errno;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
+pub use clock::nanoseconds;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
@@ -32,7 +34,7 @@ pub use heap::expect_much;
 pub use inherited::adopt_listener;
 pub use malloc::Malloc;
 pub use poll::{PollFd, ms_until, poll, poll_held, send_timeout, spin_until_readable, wait_writable, whole_ms};
-pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, shut_down};
+pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, send_piece, shut_down};
 pub use socket::{
     accept, close, connect, copy_patience, is_socket, largest_datagram, listen, listen_after, open, put_in_place,
     set_nonblocking, set_timeout, take_ahead,

@@ -1,10 +1,10 @@
 //! Sending and receiving one record.
 
-use std::ffi::{c_int, c_short};
+use std::ffi::{c_int, c_long, c_short};
 use std::io::IoSlice;
-use std::mem;
 use std::os::fd::RawFd;
 use std::time::Instant;
+use std::{mem, ptr};
 
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
@@ -53,10 +53,55 @@ pub fn send(fd: Fd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     retried(fd, SENDING, || unsafe { libc::sendmsg(fd.raw(), &message, 0) })
 }
 
+/// Sends a record that is in one piece and needs no message header, which takes the kernel time. (The C functions of DAOS
+/// have one: see `docs/architecture.md`.)
+#[inline(always)]
+pub fn send_piece(fd: Fd<'_>, record: &[u8]) -> Result<usize, Cause> {
+    // SAFETY: the pointer and the length describe `record`, which is only read.
+    in_one_piece(fd, SENDING, || unsafe {
+        one_piece(libc::SYS_sendto, fd.raw(), record.as_ptr().cast_mut(), record.len(), 0)
+    })
+}
+
+/// `sendto` or `recvfrom` without an address. libc's functions are points where a thread can be cancelled: to prevent that,
+/// and what they do in case it happens, takes longer than all that is done here.
+///
+/// # Safety
+/// The pointer and the length describe memory that is valid for what the system call does with it.
+#[inline(always)]
+unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c_int) -> isize {
+    let none = ptr::null_mut::<u8>();
+    // SAFETY: the caller's promise; null is no address, and has no length.
+    unsafe { libc::syscall(number, c_long::from(fd), at, len, c_long::from(flags), none, none) as isize }
+}
+
+/// As [`retried`], for a call that is no point where the thread can be cancelled.
+#[inline(always)]
+fn in_one_piece(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+    match usize::try_from(call()) {
+        Ok(len) => Ok(len),
+        Err(_) => {
+            let _uncancelled = fd.uncancelled();
+            retry(fd.raw(), direction, &mut call)
+        }
+    }
+}
+
 /// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
-/// that no peer of this release should send.
+/// that no peer of this release should send. If there is no rest, the kernel has no message header to read, as in
+/// [`send_piece`].
 #[inline(always)]
 pub fn receive(fd: Fd<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
+    let room = buffer.len();
+    if first >= room {
+        let at = buffer.as_mut_ptr();
+        // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. The flag has the length of
+        // the record returned, however much of it there was room for.
+        let len = in_one_piece(fd, RECEIVING, || unsafe {
+            one_piece(libc::SYS_recvfrom, fd.raw(), at, room, libc::MSG_TRUNC)
+        })?;
+        return Ok(Record { len: len.min(room), truncated: len > room });
+    }
     let (first, rest) = buffer.split_at_mut(first.min(buffer.len()));
     // SAFETY: the parts describe the two halves of `buffer`, which is borrowed exclusively.
     unsafe { receive_parts(fd, &mut [first, rest].map(|part| part_at(part.as_mut_ptr(), part.len()))) }
@@ -199,5 +244,31 @@ fn wait_again(fd: RawFd, direction: Direction, began: Instant) -> Result<(), Cau
             Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
             _ => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// With a message header and without.
+    #[test]
+    fn what_there_is_no_room_for_is_told() {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        for first in [2, 4, 9] {
+            for (record, len, truncated) in [(&b"abc"[..], 3, false), (b"abcd", 4, false), (b"abcde", 4, true)] {
+                assert_eq!(send_piece(theirs.as_raw_fd().into(), record), Ok(record.len()));
+                let mut buffer = [0; 4];
+                let received = receive(ours.as_raw_fd().into(), &mut buffer, first).unwrap();
+                assert_eq!((received.len, received.truncated), (len, truncated), "{first}, {record:?}");
+                assert_eq!(buffer[..len], record[..len]);
+            }
+        }
+        drop(theirs);
+        assert_eq!(receive(ours.as_raw_fd().into(), &mut [0; 4], 4).unwrap().len, 0);
     }
 }

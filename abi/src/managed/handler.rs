@@ -6,13 +6,12 @@ use std::ffi::c_void;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
-use super::object;
-use super::request::Turn;
+use super::message;
+use super::request::{Spare, Turn};
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
-use crate::message;
-use crate::protobuf_c::Heap;
+use crate::message::Message;
 
 /// The function that serves a module.
 pub(crate) type Function = unsafe extern "C" fn(
@@ -37,13 +36,19 @@ unsafe impl Send for Handler {}
 // SAFETY: as above.
 unsafe impl Sync for Handler {}
 
-impl Module for Handler {
+/// A handler at work.
+pub(crate) struct Served {
+    pub(crate) handler: Handler,
+    pub(crate) spare: Spare,
+}
+
+impl Module for Served {
     fn id(&self) -> i32 {
-        self.module
+        self.handler.module
     }
 
     fn concurrent(&self) -> bool {
-        self.concurrent
+        self.handler.concurrent
     }
 
     fn serve(&self, request: Request) {
@@ -53,33 +58,33 @@ impl Module for Handler {
     }
 }
 
-impl Handler {
+impl Served {
     /// Runs the function; what it leaves in the response is the answer, unless it has taken the request.
     fn run(&self, request: Request) -> Result<(), Cause> {
+        let Handler { function, arg, release, .. } = self.handler;
         let taken = Cell::new(false);
-        let turn = Turn::give(request, self.release, &taken)?;
-        // SAFETY: the turn is new.
-        let call = unsafe { (*turn).call() };
-        // SAFETY: the call belongs to the turn.
-        let response = match unsafe { message::response_to(call) } {
-            Ok(response) => response.keep(),
-            Err(cause) => {
-                // SAFETY: nobody else has the turn.
-                drop(unsafe { object::take_back(turn) });
-                return Err(cause);
-            }
-        };
+        let mut response = Drpc__Response { sequence: request.call().sequence, ..Drpc__Response::empty() };
+        let response = &raw mut response;
+        let turn = Turn::begin(&self.spare, request, release, &taken)?;
         // SAFETY: the program gave the function for this purpose, with this argument. The session is the first field
         // of the turn. Both messages stay until the function has returned: one that takes the request promises not
         // to use the call once it has answered.
-        unsafe { (self.function)(turn.cast(), call, response, self.arg) };
+        unsafe { function(turn.cast(), Turn::call(turn), response, arg) };
         let answered = match taken.get() {
             true => Ok(()),
-            // SAFETY: nobody has taken the request, and the response is still ours.
-            false => unsafe { object::take_back(turn).map_or(Ok(()), |turn| turn.answer(response)) },
+            false => {
+                // SAFETY: nobody has taken the request, and the response is still ours.
+                let answered = unsafe {
+                    let answered = Turn::answer(turn, response);
+                    Turn::end(turn);
+                    answered
+                };
+                self.spare.put(turn);
+                answered
+            }
         };
-        // SAFETY: made above; a function does not keep it.
-        unsafe { message::free(response, Heap::SYSTEM) };
+        // SAFETY: what the function has put there is from malloc, and it does not keep it.
+        unsafe { message::clear(response) };
         match answered {
             // The function's fault. That a session has ended is told by the server, where it happens.
             Err(cause @ Cause::Invalid(_)) => Err(cause),

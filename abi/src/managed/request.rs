@@ -2,20 +2,19 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, Request};
+use ::drpc::{Cause, Phase, Request, Session};
 
-use super::message::with_body;
-use super::object;
+use super::message::{self, binary};
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry;
-use crate::memory;
-use crate::message::{self, Message};
-use crate::protobuf_c::Heap;
+use crate::memory::{self, Owned};
+use crate::message::{Message, is_a};
 
 /// A call that its handler has taken, to answer it later.
 pub struct drpc_request {
@@ -27,51 +26,116 @@ pub struct drpc_request {
 pub(crate) struct Turn {
     /// First, so that the pointer to it that a handler gets leads to the rest.
     session: drpc_session,
+    call: Drpc__Call,
     request: Request,
-    call: CallBlock,
     release: Release,
     deferred: AtomicBool,
     /// Where the thread that runs the handler sees that the request is not its own any more. Valid until then.
     taken: *const Cell<bool>,
 }
 
-/// A call in malloc blocks.
-struct CallBlock(*mut Drpc__Call);
+/// Room for a turn, kept from one call for the next.
+pub(crate) struct Spare(AtomicPtr<Turn>);
 
-impl Drop for CallBlock {
+impl Spare {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn take(&self) -> Result<*mut Turn, Cause> {
+        match self.0.swap(ptr::null_mut(), Ordering::Acquire) {
+            none if none.is_null() => Ok(Owned::new(MaybeUninit::<Turn>::uninit())?.keep().cast()),
+            room => Ok(room),
+        }
+    }
+
+    /// Keeps the room of a turn that has [ended](Turn::end).
+    pub(crate) fn put(&self, room: *mut Turn) {
+        let other = self.0.swap(room, Ordering::AcqRel);
+        if !other.is_null() {
+            // SAFETY: another thread's turn was here, and has ended, too.
+            unsafe { memory::free(other) };
+        }
+    }
+}
+
+impl Drop for Spare {
     fn drop(&mut self) {
-        // SAFETY: the call came from malloc with all it owns, and is not used any more.
-        unsafe { message::free(self.0, Heap::SYSTEM) };
+        self.put(ptr::null_mut());
     }
 }
 
 impl Turn {
     /// Puts a request into a block that C can have a pointer to.
-    pub(crate) fn give(mut request: Request, release: Release, taken: &Cell<bool>) -> Result<*mut Self, Cause> {
-        let body = request.take_body();
+    pub(crate) fn begin(
+        spare: &Spare,
+        mut request: Request,
+        release: Release,
+        taken: &Cell<bool>,
+    ) -> Result<*mut Self, Cause> {
+        let turn = spare.take()?;
+        let body = binary(request.take_body());
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
-        let call = with_body(Drpc__Call { module, method, sequence, ..Drpc__Call::empty() }, body)?;
-        let session = drpc_session { session: request.session().clone(), in_turn: true };
-        let (call, deferred) = (CallBlock(call), AtomicBool::new(false));
-        object::give(Self { session, request, call, release, deferred, taken })
+        let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
+        let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
+        // SAFETY: the block has room for a turn, and none is in it.
+        unsafe { turn.write(Self { session, call, release, deferred, taken, request }) };
+        Ok(turn)
+    }
+
+    /// The session that the call came on.
+    ///
+    /// # Safety
+    /// `turn` is as for [`call`](Self::call), and stays as long as the result is used.
+    pub(crate) unsafe fn session<'a>(turn: *const Self) -> &'a Session {
+        // SAFETY: the caller's promise.
+        unsafe { (*turn).request.session() }
     }
 
     /// The call, as the handler gets it.
-    pub(crate) fn call(&self) -> *mut Drpc__Call {
-        self.call.0
+    ///
+    /// # Safety
+    /// `turn` came from [`begin`](Self::begin), and has not ended.
+    pub(crate) unsafe fn call(turn: *mut Self) -> *mut Drpc__Call {
+        // SAFETY: the caller's promise.
+        unsafe { &raw mut (*turn).call }
     }
 
     /// Answers with what a handler has written into a response.
     ///
     /// # Safety
-    /// `response` points to a response.
-    pub(crate) unsafe fn answer(self, response: *const Drpc__Response) -> Result<(), Cause> {
-        // SAFETY: the caller's promise; a body has as many bytes as it says.
-        let (status, body) =
-            unsafe { ((*response).status, memory::bytes((*response).body.data, (*response).body.len)) };
-        // Without a body that can be read the request is dropped, which answers it.
-        self.request.respond(status, body?).map_err(|error| error.cause())
+    /// `turn` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
+    pub(crate) unsafe fn answer(turn: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
+        // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
+        unsafe {
+            let body = memory::bytes((*response).body.data, (*response).body.len)?;
+            (*turn).request.answer((*response).status, body)
+        }
+    }
+
+    /// Gives back what the turn has, but not its room. A request that has not been answered is now.
+    ///
+    /// # Safety
+    /// `turn` is as for [`call`](Self::call) and nobody else's.
+    pub(crate) unsafe fn end(turn: *mut Self) {
+        // SAFETY: the caller's promise, by which nothing of it is used any more.
+        unsafe {
+            ptr::drop_in_place(&raw mut (*turn).request);
+            message::clear(&raw mut (*turn).call);
+        }
+    }
+
+    /// The same for one that has been taken, of which nothing stays.
+    ///
+    /// # Safety
+    /// As for `end`.
+    unsafe fn end_taken(turn: *mut Self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::end(turn);
+            memory::free(turn);
+        }
     }
 }
 
@@ -88,11 +152,11 @@ impl Turn {
 pub unsafe extern "C" fn drpc_session_defer(session: *mut drpc_session) -> *mut drpc_request {
     // SAFETY: the caller's promise.
     match unsafe { session.as_ref() } {
-        Some(session) if session.in_turn => {}
+        Some(session) if session.session.is_null() => {}
         _ => return ptr::null_mut(),
     }
     let request = session.cast::<Turn>();
-    // SAFETY: `in_turn` says that the session is the first field of a turn.
+    // SAFETY: without a session of its own this is the first field of a turn.
     let (deferred, taken) = unsafe { (&(*request).deferred, (*request).taken) };
     if deferred.swap(true, Ordering::AcqRel) {
         return ptr::null_mut();
@@ -118,7 +182,7 @@ pub unsafe extern "C" fn drpc_request_session(request: *mut drpc_request) -> *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *const Drpc__Call {
     // SAFETY: the caller's promise.
-    unsafe { request.cast::<Turn>().as_ref() }.map_or(ptr::null(), |turn| turn.call().cast_const())
+    if request.is_null() { ptr::null() } else { unsafe { &raw const (*request.cast::<Turn>()).call } }
 }
 
 /// Answers a call with the status and, if that is DRPC__STATUS__SUCCESS, the body of a response, which stays the
@@ -132,17 +196,22 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 /// `request` is as for drpc_request_session, `response` is null or points to a response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, response: *const Drpc__Response) -> c_int {
+    let turn = request.cast::<Turn>();
     // SAFETY: the caller's promise.
-    let request = unsafe { object::take_back(request.cast::<Turn>()) };
-    let release = request.as_ref().map_or(Release::V2_8, |request| request.release);
+    let release = unsafe { turn.as_ref() }.map_or(Release::V2_8, |turn| turn.release);
     entry::run_for(release, Phase::Respond, |_| {
-        let request = request.ok_or(Cause::Invalid("the request is NULL"))?;
-        // SAFETY: the caller's promise.
-        if !unsafe { message::is_a(response) } {
-            return Err(Cause::Invalid("the response is NULL or not initialised"));
+        if turn.is_null() {
+            return Err(Cause::Invalid("the request is NULL"));
         }
-        // SAFETY: as above.
-        unsafe { request.answer(response) }
+        // SAFETY: the caller's promise, by which the turn is nobody else's.
+        unsafe {
+            let answered = match is_a(response) {
+                true => Turn::answer(turn, response),
+                false => Err(Cause::Invalid("the response is NULL or not initialised")),
+            };
+            Turn::end_taken(turn);
+            answered
+        }
     })
     .err()
     .unwrap_or(0)
@@ -154,6 +223,8 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
 /// As for drpc_request_session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_drop(request: *mut drpc_request) {
-    // SAFETY: the caller's promise.
-    entry::infallible((), || drop(unsafe { object::take_back(request.cast::<Turn>()) }));
+    if !request.is_null() {
+        // SAFETY: not null, and the caller's promise, by which the turn is nobody else's.
+        entry::infallible((), || unsafe { Turn::end_taken(request.cast::<Turn>()) });
+    }
 }

@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use ::drpc::Session;
 
+use super::request::Turn;
 use crate::entry;
 
 /// The session that a call came on.
 pub struct drpc_session {
-    pub(crate) session: Session,
-    /// This is the first field of a `Turn`.
-    pub(crate) in_turn: bool,
+    /// Stays as long as this. Null if this is the first field of a `Turn`, whose request knows its session.
+    pub(crate) session: *const Session,
 }
 
 /// Who is at the other end of a session, as of when the connection was made.
@@ -31,10 +31,14 @@ pub struct drpc_peer {
 /// `session` is null or one that the library has given out and that is still valid.
 unsafe fn with<T>(session: *const drpc_session, missing: T, look: impl FnOnce(&Session) -> T) -> T {
     // SAFETY: the caller's promise.
-    match unsafe { session.as_ref() } {
-        Some(session) => entry::infallible(missing, || look(&session.session)),
-        None => missing,
-    }
+    let session = match unsafe { session.as_ref() } {
+        None => return missing,
+        // SAFETY: it is the first field of a turn, which is as valid as the session.
+        Some(known) if known.session.is_null() => unsafe { Turn::session(session.cast()) },
+        // SAFETY: whoever made it has seen to it that its session stays.
+        Some(known) => unsafe { &*known.session },
+    };
+    entry::infallible(missing, || look(session))
 }
 
 /// A number that no other session of this process has, or has had. 0 for NULL.

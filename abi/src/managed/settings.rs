@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
-use super::handler::Handler;
+use super::handler::{Handler, Served};
+use super::request::Spare;
 use super::server::drpc_server_option::{self, *};
 use super::session::drpc_session;
 use crate::{library, log};
@@ -34,7 +35,7 @@ unsafe impl Sync for Authorise {}
 
 impl Authorise {
     fn allows(&self, session: &Session) -> bool {
-        let mut session = drpc_session { session: session.clone(), in_turn: false };
+        let mut session = drpc_session { session };
         // SAFETY: the program gave the function for this purpose, with this argument.
         unsafe { (self.function)(&mut session, self.arg) }
     }
@@ -93,7 +94,7 @@ impl Settings {
     fn builder(&self, datagram: usize) -> ServerBuilder {
         let mut builder = Server::builder().log(Log::to(log::from_core));
         for handler in &self.handlers {
-            builder = builder.module(*handler);
+            builder = builder.module(Served { handler: *handler, spare: Spare::new() });
         }
         for (module, uids) in &self.allowed {
             builder = builder.allow(*module, uids.iter().copied());
