@@ -8,7 +8,7 @@ use super::entry::Ticket;
 use super::settings::Settings;
 use crate::dialects::{self, ServerId};
 use crate::error::Cause;
-use crate::framing::chunked::{self, Reassembly};
+use crate::framing::chunked::Reassembly;
 use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits, fallback};
 use crate::message::Response;
@@ -211,7 +211,7 @@ impl Connection {
         loop {
             let (fd, unknown) = (self.fd(), self.framing().is_none());
             let received =
-                transport::receive_record(fd, &mut self.dialect, &mut self.message, chunked::MAX_RECORD, decode);
+                transport::receive_record(fd, &mut self.dialect, &mut self.message, sys::RECORD_ROOM, decode);
             if let Some(framing) = self.framing().filter(|_| unknown) {
                 if let Some(server) = self.server {
                     dialects::learn(server, framing);
