@@ -10,9 +10,9 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 
 use crate::error::Cause;
+use crate::framing::Framing;
 use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly, Room};
 use crate::framing::dialect::Dialect;
-use crate::framing::{Framing, chunked};
 use crate::sys::{self, Fd, Layout, Peeked, Record, RecordBuffer};
 use crate::wire::{BodyPlace, Encoded, HEAD_CAPACITY};
 
@@ -30,7 +30,7 @@ const PLACED_MAX: usize = 16 * MAX_DATA;
 const SMALL_ROOM: usize = 256;
 
 /// Messages up to this size are small: the header stands before them, and all of the largest head is copied.
-const SMALL: usize = SMALL_ROOM - chunked::HEADER_LEN - HEAD_CAPACITY;
+const SMALL: usize = SMALL_ROOM - HEADER_LEN - HEAD_CAPACITY;
 
 /// What happens between the system calls that one message takes.
 pub trait Pace {
@@ -165,7 +165,7 @@ fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut 
                 sys::take_ahead(fd.raw());
             }
             for (header, range) in chunks {
-                let size = chunked::HEADER_LEN + range.len();
+                let size = HEADER_LEN + range.len();
                 let begun = header.index > 0;
                 let sent = send_record(fd, &header.to_bytes(), message, range, begun, pace);
                 let sent =
@@ -539,7 +539,7 @@ pub fn receive<'f, T>(
 ) -> Result<T, Cause> {
     let fd = fd.into();
     loop {
-        sys::spin_until_readable(fd.raw());
+        sys::spin_until_readable(fd);
         let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {

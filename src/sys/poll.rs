@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::errno;
 use super::socket::check;
 use super::spin::{spin, spin_before};
-use super::thread::UncancelledCall;
+use super::thread::{Fd, UncancelledCall};
 use crate::error::Cause;
 
 /// A descriptor to wait for.
@@ -33,17 +33,17 @@ pub fn poll_held(fds: &mut [PollFd], timeout_ms: c_int, uncancelled: Option<&Unc
 /// Looks whether there is something to receive, for as long as the program wants that before a thread goes to sleep;
 /// where it would not sleep, once.
 #[inline]
-pub fn spin_until_readable(fd: RawFd) {
+pub fn spin_until_readable(fd: Fd<'_>) {
     let mut waits = None;
     spin(|| {
         if waits == Some(false) {
             return Some(());
         }
-        let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+        let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
         // What is wrong with it, receiving will tell.
-        let found = poll(&mut fds, 0).map_or(Some(()), |ready| (ready > 0).then_some(()));
+        let found = poll_held(&mut fds, 0, fd.by_caller()).map_or(Some(()), |ready| (ready > 0).then_some(()));
         if found.is_none() {
-            waits.get_or_insert_with(|| !is_nonblocking(fd));
+            waits.get_or_insert_with(|| !is_nonblocking(fd.raw()));
         }
         found
     });

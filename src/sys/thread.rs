@@ -65,6 +65,12 @@ impl<'a> Fd<'a> {
         self.raw
     }
 
+    /// What the caller holds.
+    #[inline]
+    pub(super) fn by_caller(self) -> Option<&'a UncancelledCall> {
+        self.uncancelled
+    }
+
     /// What a system call needs.
     #[inline]
     pub(super) fn uncancelled(self) -> Option<UncancelledCall> {
