@@ -537,9 +537,8 @@ pub fn receive<'f, T>(
     mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     mut after_record: impl FnMut(),
 ) -> Result<T, Cause> {
-    let fd = fd.into();
+    let fd = fd.into().spinning();
     loop {
-        sys::spin_until_readable(fd);
         let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::errno;
 use super::socket::check;
-use super::spin::{spin, spin_before};
-use super::thread::{Fd, UncancelledCall};
+use super::spin::spin_before;
+use super::thread::UncancelledCall;
 use crate::error::Cause;
 
 /// A descriptor to wait for.
@@ -28,25 +28,6 @@ pub fn poll_held(fds: &mut [PollFd], timeout_ms: c_int, uncancelled: Option<&Unc
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }
     });
     usize::try_from(rc).map_err(|_| errno::last())
-}
-
-/// Looks whether there is something to receive, for as long as the program wants that before a thread goes to sleep;
-/// where it would not sleep, once.
-#[inline]
-pub fn spin_until_readable(fd: Fd<'_>) {
-    let mut waits = None;
-    spin(|| {
-        if waits == Some(false) {
-            return Some(());
-        }
-        let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
-        // What is wrong with it, receiving will tell.
-        let found = poll_held(&mut fds, 0, fd.by_caller()).map_or(Some(()), |ready| (ready > 0).then_some(()));
-        if found.is_none() {
-            waits.get_or_insert_with(|| !is_nonblocking(fd.raw()));
-        }
-        found
-    });
 }
 
 /// Waits until a socket that said EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the
@@ -86,7 +67,7 @@ pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
 }
 
 /// Calls on the descriptor do not wait.
-fn is_nonblocking(fd: RawFd) -> bool {
+pub(super) fn is_nonblocking(fd: RawFd) -> bool {
     // SAFETY: F_GETFL takes no argument and changes nothing.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     flags >= 0 && flags & libc::O_NONBLOCK != 0

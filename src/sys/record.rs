@@ -3,11 +3,12 @@
 use std::ffi::{c_int, c_long, c_short};
 use std::io::IoSlice;
 use std::os::fd::RawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{mem, ptr};
 
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
+use super::spin::{spin_for, spin_limit};
 use super::thread::{Fd, UncancelledCall};
 use crate::error::Cause;
 
@@ -151,8 +152,26 @@ unsafe fn receive_parts(fd: Fd<'_>, parts: &mut [libc::iovec]) -> Result<Record,
     message.msg_iov = parts.as_mut_ptr();
     message.msg_iovlen = parts.len() as _;
     // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
-    let len = retried(fd, RECEIVING, || unsafe { libc::recvmsg(fd.raw(), &mut message, 0) })?;
+    let mut call = |flags| unsafe { libc::recvmsg(fd.raw(), &mut message, flags) };
+    let len = match spin_limit() {
+        Some(limit) if fd.spins() => spin_and_receive(fd, limit, &mut call)?,
+        _ => retried(fd, RECEIVING, || call(0))?,
+    };
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
+}
+
+/// Tries to receive for a while before it waits; where it would not wait, once.
+#[cold]
+fn spin_and_receive(fd: Fd<'_>, limit: Duration, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
+    let _uncancelled = fd.uncancelled();
+    let mut waits = None;
+    let tried = spin_for(limit, || match usize::try_from(call(libc::MSG_DONTWAIT)) {
+        Ok(len) => Some(Ok(len)),
+        Err(_) if errno::last() != Cause::Os(libc::EAGAIN) => Some(retry(fd.raw(), RECEIVING, &mut || call(0))),
+        Err(_) if *waits.get_or_insert_with(|| !poll::is_nonblocking(fd.raw())) => None,
+        Err(_) => Some(Err(Cause::Os(libc::EAGAIN))),
+    });
+    tried.unwrap_or_else(|| retried(fd, RECEIVING, || call(0)))
 }
 
 /// Looks at what lies ahead without taking it and without waiting.

@@ -53,20 +53,21 @@ fn from_environment() -> u32 {
     LIMIT_US.compare_exchange(NOT_SET, us, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(us)
 }
 
-/// Repeats `attempt` until it has a result, for as long as the program wants that; `None` when it is time to sleep.
+/// For how long the program wants to look before a thread goes to sleep, if it does.
 #[inline]
-pub(super) fn spin<T>(attempt: impl FnMut() -> Option<T>) -> Option<T> {
+pub(super) fn spin_limit() -> Option<Duration> {
     match limit_us() {
         0 => None,
-        us => spin_for(Duration::from_micros(us.into()), attempt),
+        us => Some(Duration::from_micros(us.into())),
     }
 }
 
-/// The same for a system call that returns 0 when its timeout is over, a negative one being none.
+/// Repeats a system call that returns 0 when its timeout is over, a negative one being none, for so long before it may
+/// sleep.
 #[inline]
 pub(super) fn spin_before(timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
-    match limit_us() {
-        us if us > 0 && timeout_ms != 0 => spin_and_call(Duration::from_micros(us.into()), timeout_ms, call),
+    match spin_limit() {
+        Some(limit) if timeout_ms != 0 => spin_and_call(limit, timeout_ms, call),
         _ => call(timeout_ms),
     }
 }
@@ -80,8 +81,9 @@ fn spin_and_call(spin: Duration, timeout_ms: c_int, mut call: impl FnMut(c_int) 
     found.unwrap_or_else(|| call(limit.map_or(timeout_ms, left)))
 }
 
+/// Repeats `attempt` until it has a result; `None` when it is time to sleep.
 #[cold]
-fn spin_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+pub(super) fn spin_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();
     loop {
         if let Some(result) = attempt() {

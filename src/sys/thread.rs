@@ -50,13 +50,20 @@ impl Drop for UncancelledCall {
 pub struct Fd<'a> {
     raw: RawFd,
     uncancelled: Option<&'a UncancelledCall>,
+    spins: bool,
 }
 
 impl<'a> Fd<'a> {
     /// The caller has seen to it already, for several system calls at once, if it has.
     #[inline]
     pub fn held(raw: RawFd, uncancelled: Option<&'a UncancelledCall>) -> Self {
-        Self { raw, uncancelled }
+        Self { raw, uncancelled, spins: false }
+    }
+
+    /// The same, to be looked at for as long as the program wants that before a thread goes to sleep.
+    #[inline]
+    pub fn spinning(self) -> Self {
+        Self { spins: true, ..self }
     }
 
     /// The number.
@@ -65,10 +72,10 @@ impl<'a> Fd<'a> {
         self.raw
     }
 
-    /// What the caller holds.
+    /// It is [spinning](Self::spinning).
     #[inline]
-    pub(super) fn by_caller(self) -> Option<&'a UncancelledCall> {
-        self.uncancelled
+    pub(super) fn spins(self) -> bool {
+        self.spins
     }
 
     /// What a system call needs.
@@ -81,7 +88,7 @@ impl<'a> Fd<'a> {
 impl From<RawFd> for Fd<'_> {
     #[inline]
     fn from(raw: RawFd) -> Self {
-        Self { raw, uncancelled: None }
+        Self::held(raw, None)
     }
 }
 
