@@ -218,7 +218,6 @@ impl<A: Abi> Context<A> {
     }
 
     /// The client of this session may take its end for a success.
-    #[inline]
     fn has_credulous_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }

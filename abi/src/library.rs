@@ -190,9 +190,7 @@ pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int 
         let context = unsafe { Context::<A>::new(context) }?;
         let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
         site.subject(Subject::Socket(context.fd()));
-        if context.handler().is_some() {
-            settings::TIMEOUTS.store(true, Ordering::Relaxed);
-        }
+        settings::TIMEOUTS.fetch_or(context.handler().is_some(), Ordering::Relaxed);
         sys::set_timeout(context.fd(), Duration::from_millis(ms))
     })
 }

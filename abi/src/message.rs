@@ -182,14 +182,10 @@ pub(crate) unsafe fn fill<M: Message>(
     };
     let body = match own_body {
         Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::give(body) },
-        None => match copy(heap, body) {
-            Ok(body) => body,
-            Err(cause) => {
-                // SAFETY: made above from the same heap, and not handed out.
-                unsafe { free_unknown(base, heap) };
-                return Err(cause);
-            }
-        },
+        None => copy(heap, body).inspect_err(|_| {
+            // SAFETY: made above from the same heap, and not handed out.
+            unsafe { free_unknown(base, heap) };
+        })?,
     };
     // SAFETY: the caller's promise; every message begins with a ProtobufCMessage.
     unsafe {
@@ -251,7 +247,7 @@ fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize
 /// # Safety
 /// The unknown fields came from `heap` and are not used any more.
 #[cold]
-pub(crate) unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
+unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
     // SAFETY: the caller's promise.
     unsafe {
         for field in unknown_fields(&base) {
@@ -266,17 +262,32 @@ pub(crate) unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
 /// # Safety
 /// `message` is null or a message that came, like all it owns, from `heap` and is not used any more.
 pub(crate) unsafe fn free<M: Message>(message: *mut M, heap: Heap) {
-    // SAFETY: the caller's promise, and `is_a` says that there is a message.
+    // SAFETY: the caller's promise.
     unsafe {
-        if is_a(message) {
-            heap.free((*M::body(message)).data.cast());
-            let base = message.cast::<ProtobufCMessage>();
-            if !(*base).unknown_fields.is_null() {
-                free_unknown(base.read(), heap);
-            }
+        if clear(message, heap) {
             heap.free(message.cast());
         }
     }
+}
+
+/// Frees what a message owns, but not the message; false for what is no message of type `M`, which is left alone.
+///
+/// # Safety
+/// `message` is null or a message whose parts came from `heap` and are not used any more.
+#[inline(always)]
+pub(crate) unsafe fn clear<M: Message>(message: *mut M, heap: Heap) -> bool {
+    // SAFETY: the caller's promise, and `is_a` says that there is a message.
+    unsafe {
+        if !is_a(message) {
+            return false;
+        }
+        heap.free((*M::body(message)).data.cast());
+        let base = message.cast::<ProtobufCMessage>();
+        if !(*base).unknown_fields.is_null() {
+            free_unknown(*base, heap);
+        }
+    }
+    true
 }
 
 /// # Safety

@@ -19,7 +19,6 @@ pub(crate) type Held<'a> = Option<&'a sys::UncancelledCall>;
 
 /// Keeps the thread from being cancelled for a whole function, instead of for each system call, unless the program's
 /// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.
-#[inline]
 pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::UncancelledCall> {
     context.yielder().is_none().then(sys::UncancelledCall::new)
 }

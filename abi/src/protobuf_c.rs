@@ -74,6 +74,7 @@ pub struct ProtobufCMessageUnknownField {
 
 /// What every message begins with.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct ProtobufCMessage {
     /// The message's type.
     pub descriptor: *const ProtobufCMessageDescriptor,

@@ -250,13 +250,8 @@ impl Reassembly {
     /// What has come of a message begun, but not of a body in a block of its own.
     pub fn partial(&self) -> &[u8] {
         match &self.parts {
-            Some(Parts { next: 1.., data, head, .. }) => {
-                if head.is_empty() {
-                    data
-                } else {
-                    head
-                }
-            }
+            Some(Parts { next: 1.., data, head, .. }) if head.is_empty() => data,
+            Some(Parts { next: 1.., head, .. }) => head,
             _ => &[],
         }
     }

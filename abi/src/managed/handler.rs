@@ -6,12 +6,12 @@ use std::ffi::c_void;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
-use super::message;
 use super::request::{Spare, Turn};
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
-use crate::message::Message;
+use crate::message::{self, Message};
+use crate::protobuf_c::Heap;
 
 /// The function that serves a module.
 pub(crate) type Function = unsafe extern "C" fn(
@@ -84,7 +84,7 @@ impl Served {
             }
         };
         // SAFETY: what the function has put there is from malloc, and it does not keep it.
-        unsafe { message::clear(response) };
+        unsafe { message::clear(response, Heap::SYSTEM) };
         match answered {
             // The function's fault. That a session has ended is told by the server, where it happens.
             Err(cause @ Cause::Invalid(_)) => Err(cause),

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, Request, Session};
 
-use super::message::{self, binary};
+use super::message::binary;
 use super::session::drpc_session;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry;
 use crate::memory::{self, Owned};
-use crate::message::{Message, is_a};
+use crate::message::{self, Message};
+use crate::protobuf_c::Heap;
 
 /// A call that its handler has taken, to answer it later.
 pub struct drpc_request {
@@ -122,7 +123,7 @@ impl Turn {
         // SAFETY: the caller's promise, by which nothing of it is used any more.
         unsafe {
             ptr::drop_in_place(&raw mut (*turn).request);
-            message::clear(&raw mut (*turn).call);
+            message::clear(&raw mut (*turn).call, Heap::SYSTEM);
         }
     }
 
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
         }
         // SAFETY: the caller's promise, by which the turn is nobody else's.
         unsafe {
-            let answered = match is_a(response) {
+            let answered = match message::is_a(response) {
                 true => Turn::answer(turn, response),
                 false => Err(Cause::Invalid("the response is NULL or not initialised")),
             };
