@@ -182,8 +182,8 @@ check-headers: setup-build
 	@echo 'ok - headers are what the Rust sources give'
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.
-ABI_LINES := 2800
-MANAGED_LINES := 1200
+ABI_LINES := 3600
+MANAGED_LINES := 2200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
 check-abi-size:
 	@abi=$$($(call code_lines,abi/src/*.rs abi/*/src/*.rs)); managed=$$($(call code_lines,abi/src/managed/*.rs abi/*/src/managed/*.rs)); \
