@@ -108,16 +108,9 @@ $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)): %.so.$(SOVERSION): %.so.$(VERSION)
 $(ABIS:%=$(LIB)/libdrpc-%.so): %.so: %.so.$(SOVERSION)
 	ln -sf $(<F) $@
 
-# Cargo's archive is ten times as large as needed and defines thousands of symbols: link what the API needs into one
-# object, and make every symbol local that is not on the export list.
-$(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/symbols.sh
-	@mkdir -p $(@D) $(BUILD)/obj
-	scripts/symbols.sh abi/$*/exports.map >$(BUILD)/obj/drpc-$*.symbols
-	$(LD) -r --gc-sections $$(sed 's/^/-u /' $(BUILD)/obj/drpc-$*.symbols) -o $(BUILD)/obj/drpc-$*.o $<
-	$(OBJCOPY) --strip-debug --strip-unneeded -R .llvmbc -R .llvmcmd \
-		--keep-global-symbols=$(BUILD)/obj/drpc-$*.symbols $(BUILD)/obj/drpc-$*.o
-	rm -f $@
-	$(AR) rcs $@ $(BUILD)/obj/drpc-$*.o
+$(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/archive.sh scripts/symbols.sh
+	@mkdir -p $(@D)
+	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
 
 headers: setup-build
 	$(CARGO) run -q -p drpc-headers -- write

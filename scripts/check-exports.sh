@@ -92,6 +92,15 @@ check() {
 	same "$name.so exports the list, each symbol with its version" "$work/versioned" "$work/shared"
 	nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' | sort >"$work/static"
 	same "$name.a defines the list" "$work/list" "$work/static"
+	# A program may have functions of these names itself. They replace what the program calls, and not what the library
+	# does; only descriptors, and what stands in them, are the same for both.
+	equal "$name.a: symbols that do not give way to the program's" drpc_version \
+		"$(nm -g --defined-only "$archive" | awk 'NF == 3 && $2 !~ /[VW]/ { print $3 }')"
+	readelf -rW "$archive" >"$work/references"
+	equal "$name.a: functions that it calls by their public names" "" \
+		"$(awk 'NR == FNR { name[$1]; next } $5 in name { print $5 }' "$work/list" "$work/references" |
+			grep -v -e '__descriptor$' -e '^drpc__[a-z]*__init$' | sort -u | tr '\n' ' ')"
+	equal "$name.a: groups of sections" 0 "$(readelf -gW "$archive" | grep -c 'group section' || :)"
 	declared "$abi" >"$work/declared"
 	sed 's/.* //' "$work/declared" | sort >"$work/headers"
 	same "headers of $abi declare the list" "$work/list" "$work/headers"
