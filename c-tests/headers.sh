@@ -219,6 +219,194 @@ for abi in $abis; do
 	done
 done
 
+# DAOS's headers and ours in one unit, in both orders. The stand-ins have the guards of DAOS's headers and declare what
+# those declare. They are included by other names, as two directories of headers hide one of two files of one name.
+theirs=$work/theirs
+mkdir "$theirs"
+cat >"$theirs/drpc_types.h" <<'C'
+#ifndef __DAOS_DRPC_TYPES_H__
+#define __DAOS_DRPC_TYPES_H__
+#include <stddef.h>
+#include <stdint.h>
+#define UNIXCOMM_MAXMSGSIZE (1 << 17)
+struct drpc_header {
+	size_t	 total_data_size;
+	size_t	 chunk_data_size;
+	uint32_t chunk_idx;
+	uint32_t total_chunks;
+};
+#define DRPC_HEADER_LEN sizeof(struct drpc_header)
+#define DRPC_MAX_DATA_SIZE DRPC_CHUNK_DATA_SIZE(UNIXCOMM_MAXMSGSIZE)
+#define DRPC_CHUNK_DATA_SIZE(bytes) (bytes - DRPC_HEADER_LEN)
+#define DRPC_CHUNK_DATA_PTR(ptr) (ptr + DRPC_HEADER_LEN)
+#endif
+C
+cat >"$theirs/drpc.h" <<'C'
+#ifndef __DAOS_DRPC_H__
+#define __DAOS_DRPC_H__
+#ifdef DRPC_ABI_28
+#include "drpc_types.h"
+#else
+#define UNIXCOMM_MAXMSGSIZE 16384
+#endif
+#include <stdbool.h>
+#include <daos/drpc.pb-c.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+struct unixcomm {
+	int fd;
+	int flags;
+};
+typedef void (*drpc_handler_t)(Drpc__Call *, Drpc__Response *);
+#ifdef DRPC_ABI_28
+typedef int (*drpc_thread_yielder_t)(void);
+#endif
+struct drpc {
+	struct unixcomm *comm;
+	int		 sequence;
+	uint32_t	 ref_count;
+	drpc_handler_t	 handler;
+#ifdef DRPC_ABI_28
+	drpc_thread_yielder_t yield;
+#endif
+};
+enum rpcflags {
+	R_SYNC = 1
+};
+#ifdef DRPC_ABI_28
+struct drpc_alloc {
+	ProtobufCAllocator alloc;
+	bool		   oom;
+};
+#define PROTO_ALLOCATOR_INIT(self) {.alloc.alloc = daos_drpc_alloc}
+int drpc_connect(char *sockaddr, struct drpc **);
+#else
+struct drpc *drpc_connect(char *sockaddr);
+#endif
+int drpc_close(struct drpc *ctx);
+#ifdef __cplusplus
+}
+#endif
+#endif
+C
+cat >"$theirs/drpc_modules.h" <<'C'
+#ifndef __DAOS_DRPC_MODULES_H__
+#define __DAOS_DRPC_MODULES_H__
+enum drpc_module {
+	DRPC_MODULE_TEST = 0,
+	DRPC_MODULE_SEC_AGENT,
+	DRPC_MODULE_MGMT,
+	DRPC_MODULE_SRV,
+	DRPC_MODULE_SEC,
+	NUM_DRPC_MODULES
+};
+#endif
+C
+cat >"$theirs/daos_engine.h" <<'C'
+#ifndef __DSS_API_H__
+#define __DSS_API_H__
+#include "drpc.h"
+struct dss_drpc_handler {
+	int	       module_id;
+	drpc_handler_t handler;
+};
+#endif
+C
+cat >"$theirs/drpc_handler.h" <<'C'
+#ifndef __DAOS_DRPC_HANDLER_H__
+#define __DAOS_DRPC_HANDLER_H__
+#include "daos_engine.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+int drpc_hdlr_register(int module_id, drpc_handler_t handler);
+int drpc_hdlr_register_all(struct dss_drpc_handler *handlers);
+#ifdef __cplusplus
+}
+#endif
+#endif
+C
+# unit_of theirs|ours NAME…: includes these headers.
+unit_of() {
+	from=$1
+	shift
+	for header in "$@"; do
+		case $from in
+		theirs) echo "#include \"$header.h\"" ;;
+		ours) echo "#include <$header.h>" ;;
+		esac
+	done
+}
+cat >"$work/use.c" <<'C'
+int use(struct dss_drpc_handler *handlers, struct drpc *ctx);
+int
+use(struct dss_drpc_handler *handlers, struct drpc *ctx)
+{
+	Drpc__Call call;
+	int	   module = DRPC_MODULE_MGMT;
+
+	call.module = module;
+	return drpc_hdlr_register_all(handlers) + (int)sizeof(call) + ctx->comm->fd + R_SYNC + UNIXCOMM_MAXMSGSIZE;
+}
+C
+# mixed theirs_first|engine_first|ours_first ABI MODE: a unit that includes headers of both in this order.
+mixed() {
+	order=$1
+	of=$2
+	as=$3
+	types=$([ "$of" = 0.8 ] || echo drpc_types)
+	our_types=${types:+daos/$types}
+	{
+		case $order in
+		theirs_first)
+			unit_of theirs $types drpc drpc_modules daos_engine drpc_handler
+			unit_of ours $our_types daos/drpc daos/drpc_modules daos/drpc_handler daos/drpc_progress \
+				drpc/library drpc/server drpc/client
+			;;
+		engine_first)
+			unit_of theirs daos_engine
+			unit_of ours daos/drpc_handler daos/drpc_modules
+			unit_of theirs drpc_handler drpc_modules
+			;;
+		ours_first)
+			unit_of ours daos/drpc_handler daos/drpc_modules $our_types daos/drpc
+			unit_of theirs $types drpc drpc_modules drpc_handler
+			;;
+		esac
+		cat "$work/use.c"
+	} >"$work/mixed.c"
+	compiles "$as" "$work/mixed.c" "-I$root/include/$of" "-I$theirs" "$(abi_macro "$of")"
+}
+for abi in $abis; do
+	for mode in $modes; do
+		check "$abi: DAOS's headers, then ours, as $mode" mixed theirs_first "$abi" "$mode"
+		check "$abi: DAOS's engine's header, then ours, as $mode" mixed engine_first "$abi" "$mode"
+		check "$abi: our headers, then DAOS's, as $mode" mixed ours_first "$abi" "$mode"
+	done
+done
+
+# leaves_our_names ABI: daos/drpc.h has the names of DAOS's header alone, so that a program may use ours for itself.
+leaves_our_names() {
+	{
+		echo '#include <daos/drpc.h>'
+		sed -n '\|/\* drpc/library.h|,$s/^[[:space:]]*\(drpc_[a-z_]*\);/\1/p' "$root/abi/$1/exports.map" |
+			sed 's/.*/static const char *&(double number) { return number > 1 ? "&" : "none"; }/'
+		echo 'const char *use(double number);'
+		echo 'const char *use(double number) { return drpc_status_name(number); }'
+		echo 'enum names { DRPC_LOG_ERROR, DRPC_FRAMING_AUTO };'
+	} >"$work/names.c"
+	compiles c11 "$work/names.c" "-I$root/include/$1" -Wno-unused-function
+}
+for abi in $abis; do
+	check "$abi: daos/drpc.h leaves our other names to the program" leaves_our_names "$abi"
+	for header in server client; do
+		printf '#include <drpc/%s.h>\nconst char *use(void);\nconst char *use(void) { return drpc_last_error(); }\n' \
+			"$header" >"$work/includes.c"
+		check "$abi: drpc/$header.h includes drpc/library.h" compiles c11 "$work/includes.c" "-I$root/include/$abi"
+	done
+done
+
 # protoc-c writes its version, and the tags of the structs have gained and lost
 # an underscore between its releases (callers use the typedefs); the rest is ours
 # to the byte.

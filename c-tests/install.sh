@@ -105,6 +105,7 @@ done
 
 cat >"$work/version.c" <<'C'
 #include <daos/drpc.h>
+#include <drpc/library.h>
 #include <stdio.h>
 int
 main(void)

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <drpc/library.h>
+
 #include "support/body.h"
 #include "support/context.h"
 #include "support/descriptors.h"

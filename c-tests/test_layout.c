@@ -11,6 +11,7 @@
 #include <daos/drpc_handler.h>
 #include <daos/drpc_modules.h>
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 
 #include "support/descriptors.h"
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 
 #include "support/body.h"
 #include "support/context.h"

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <drpc/library.h>
+
 #include "support/body.h"
 #include "support/context.h"
 #include "support/descriptors.h"

@@ -18,6 +18,7 @@
 #include <daos/drpc_handler.h>
 #include <daos/drpc_modules.h>
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 
 #include "hello.pb-c.h"
 

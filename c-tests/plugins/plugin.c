@@ -1,5 +1,6 @@
 /* Compiled once per ABI: a plugin that is a dRPC client through its own library. */
 #include <daos/drpc.h>
+#include <drpc/library.h>
 
 #include <string.h>
 

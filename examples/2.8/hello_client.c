@@ -12,6 +12,7 @@
 
 #include <daos/drpc.h>
 #include <daos/drpc_modules.h>
+#include <drpc/library.h>
 
 #include "hello.pb-c.h"
 

@@ -6,12 +6,16 @@ pub(crate) struct Header {
     pub(crate) path: String,
     /// What it is, for its first comment.
     pub(crate) about: String,
+    /// The include guard of DAOS's header of this name, if there is one: the two are never both read.
+    pub(crate) guard: Option<&'static str>,
     /// The Rust sources, in the order of the header.
     pub(crate) sources: Vec<String>,
     /// Types to be declared although no function of the header mentions them.
     pub(crate) items: &'static [&'static str],
     /// Types that another header declares.
     pub(crate) left_out: &'static [&'static str],
+    /// A struct that another header of DAOS's declares, and the include guard of that header.
+    pub(crate) elsewhere: Option<(&'static str, &'static str)>,
     /// What stands before the declarations: includes.
     pub(crate) before: String,
     /// What stands between them: before the comment of the line that has the first text.
@@ -37,14 +41,17 @@ fn line_headers(line: &str) -> Vec<Header> {
             .iter()
             .map(|source| source.replace("{line}", line).replace("{module}", &line.replace('.', "_")))
             .collect(),
+        guard: None,
         items: &[],
         left_out: &[],
+        elsewhere: None,
         before: String::new(),
         between: None,
         after: "",
     };
     let mut headers = vec![
         Header {
+            guard: Some("__DAOS_DRPC_H__"),
             items: &["unixcomm", "drpc_handler_t", "rpcflags", "drpc_alloc", "UNIXCOMM_MAXMSGSIZE"],
             left_out: &["Head", "Yielder"],
             before: format!("{}{DRPC_INCLUDES}", if newer { "#include <daos/drpc_types.h>\n" } else { "" }),
@@ -56,6 +63,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             )
         },
         Header {
+            guard: Some("__DAOS_DRPC_MODULES_H__"),
             items: if newer {
                 &[
                     "drpc_module",
@@ -79,7 +87,9 @@ fn line_headers(line: &str) -> Vec<Header> {
             ..header("daos/drpc_modules.h", "Numbers of modules and methods.", &["src/modules/v{module}.rs"])
         },
         Header {
+            guard: Some("__DAOS_DRPC_HANDLER_H__"),
             items: &["dss_drpc_handler"],
+            elsewhere: Some(("dss_drpc_handler", "__DSS_API_H__")),
             before: "#include <daos/drpc.h>\n".into(),
             ..header("daos/drpc_handler.h", "Which function serves which module.", &["abi/src/drpc_handler.rs"])
         },
@@ -140,6 +150,7 @@ fn line_headers(line: &str) -> Vec<Header> {
     ];
     if newer {
         headers.push(Header {
+            guard: Some("__DAOS_DRPC_TYPES_H__"),
             items: &["drpc_header", "UNIXCOMM_MAXMSGSIZE"],
             before: "#include <stddef.h>\n#include <stdint.h>\n".into(),
             after: CHUNK_MACROS,
@@ -156,7 +167,6 @@ const DRPC_INCLUDES: &str = "\
 
 #include <daos/drpc.pb-c.h>
 #include <daos/drpc_errno.h>
-#include <drpc/library.h>
 
 /* In the source tree of DAOS its programs expect this header, too. */
 #if defined(__has_include)
@@ -173,6 +183,7 @@ const MANAGED_INCLUDES: &str = "\
 #include <sys/types.h>
 
 #include <daos/drpc.h>
+#include <drpc/library.h>
 ";
 
 const LIST_INCLUDE: &str = "

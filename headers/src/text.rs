@@ -4,12 +4,15 @@ use crate::table::Header;
 
 /// Puts guard, first comment, includes and macros around the declarations, and makes the comments a C reader's.
 pub(crate) fn finish(header: &Header, declarations: &str) -> String {
-    let guard = guard(&header.path);
+    let guard = header.guard.map_or_else(|| guard(&header.path), str::to_owned);
     let declarations = with_struct_tags(&on_one_line(&without_safety_notes(declarations)));
     let mut declarations = declarations.trim().to_owned();
     if let Some((item, text)) = header.between {
         let before = declarations.find(item).and_then(|at| declarations.get(..at)?.rfind("/**"));
         declarations.insert_str(before.unwrap_or_default(), &format!("{text}\n"));
+    }
+    if let Some((name, guard)) = header.elsewhere {
+        leave_out_after(&mut declarations, name, guard);
     }
     let before = if header.before.is_empty() { String::new() } else { format!("{}\n", header.before) };
     format!(
@@ -17,6 +20,18 @@ pub(crate) fn finish(header: &Header, declarations: &str) -> String {
          {before}{declarations}\n{}\n#endif /* {guard} */\n",
         header.about, header.after
     )
+}
+
+/// Leaves the declaration of a struct to a header that has been read already.
+fn leave_out_after(declarations: &mut String, name: &str, guard: &str) {
+    const END: &str = "\n};\n";
+    let Some(at) = declarations.find(&format!("struct {name} {{")) else { return };
+    let comment = declarations.get(..at).and_then(|before| before.rfind("/**"));
+    let end = declarations.get(at..).and_then(|after| after.find(END));
+    if let (Some(start), Some(end)) = (comment, end) {
+        declarations.insert_str(at + end + END.len(), &format!("#endif /* {guard} */\n"));
+        declarations.insert_str(start, &format!("#ifndef {guard}\n"));
+    }
 }
 
 /// The guard of a header: its path below the include directory, in capitals.

@@ -3,8 +3,8 @@
  *
  * Generated from the Rust sources: see headers/.
  */
-#ifndef LIBDRPC_DAOS_DRPC_MODULES_H
-#define LIBDRPC_DAOS_DRPC_MODULES_H
+#ifndef __DAOS_DRPC_MODULES_H__
+#define __DAOS_DRPC_MODULES_H__
 
 /** Modules. */
 enum drpc_module {
@@ -68,4 +68,4 @@ enum drpc_mgmt_method_1_0 {
         DRPC_METHOD_MGMT_PING_RANK = 224,
 };
 
-#endif /* LIBDRPC_DAOS_DRPC_MODULES_H */
+#endif /* __DAOS_DRPC_MODULES_H__ */

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <daos/drpc.h>
+#include <drpc/library.h>
 
 /** What can be set with drpc_client_set. */
 enum drpc_client_option {

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <daos/drpc.h>
+#include <drpc/library.h>
 
 /** For drpc_server_register. */
 enum drpc_server_flags {

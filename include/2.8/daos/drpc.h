@@ -3,8 +3,8 @@
  *
  * Generated from the Rust sources: see headers/.
  */
-#ifndef LIBDRPC_DAOS_DRPC_H
-#define LIBDRPC_DAOS_DRPC_H
+#ifndef __DAOS_DRPC_H__
+#define __DAOS_DRPC_H__
 
 #include <daos/drpc_types.h>
 #include <stdbool.h>
@@ -13,7 +13,6 @@
 
 #include <daos/drpc.pb-c.h>
 #include <daos/drpc_errno.h>
-#include <drpc/library.h>
 
 /* In the source tree of DAOS its programs expect this header, too. */
 #if defined(__has_include)
@@ -266,4 +265,4 @@ int drpc_add_ref(struct drpc *ctx);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif /* LIBDRPC_DAOS_DRPC_H */
+#endif /* __DAOS_DRPC_H__ */

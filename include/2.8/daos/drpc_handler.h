@@ -3,11 +3,12 @@
  *
  * Generated from the Rust sources: see headers/.
  */
-#ifndef LIBDRPC_DAOS_DRPC_HANDLER_H
-#define LIBDRPC_DAOS_DRPC_HANDLER_H
+#ifndef __DAOS_DRPC_HANDLER_H__
+#define __DAOS_DRPC_HANDLER_H__
 
 #include <daos/drpc.h>
 
+#ifndef __DSS_API_H__
 /** A module's number and its handler. Arrays of them end with an entry whose handler is NULL. */
 struct dss_drpc_handler {
         /** Number of the module. */
@@ -15,6 +16,7 @@ struct dss_drpc_handler {
         /** What serves its calls. */
         drpc_handler_t handler;
 };
+#endif /* __DSS_API_H__ */
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,4 +83,4 @@ void drpc_hdlr_process_msg(Drpc__Call *request,
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif /* LIBDRPC_DAOS_DRPC_HANDLER_H */
+#endif /* __DAOS_DRPC_HANDLER_H__ */

@@ -3,8 +3,8 @@
  *
  * Generated from the Rust sources: see headers/.
  */
-#ifndef LIBDRPC_DAOS_DRPC_MODULES_H
-#define LIBDRPC_DAOS_DRPC_MODULES_H
+#ifndef __DAOS_DRPC_MODULES_H__
+#define __DAOS_DRPC_MODULES_H__
 
 /** Modules. */
 enum drpc_module {
@@ -113,4 +113,4 @@ enum drpc_srv_method_1_2 {
         DRPC_METHOD_SRV_BIO_ERR = 302,
 };
 
-#endif /* LIBDRPC_DAOS_DRPC_MODULES_H */
+#endif /* __DAOS_DRPC_MODULES_H__ */

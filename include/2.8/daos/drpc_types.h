@@ -3,8 +3,8 @@
  *
  * Generated from the Rust sources: see headers/.
  */
-#ifndef LIBDRPC_DAOS_DRPC_TYPES_H
-#define LIBDRPC_DAOS_DRPC_TYPES_H
+#ifndef __DAOS_DRPC_TYPES_H__
+#define __DAOS_DRPC_TYPES_H__
 
 #include <stddef.h>
 #include <stdint.h>
@@ -40,4 +40,4 @@ struct drpc_header {
 /** The data of a record; `ptr` points to bytes. */
 #define DRPC_CHUNK_DATA_PTR(ptr) ((ptr) + DRPC_HEADER_LEN)
 
-#endif /* LIBDRPC_DAOS_DRPC_TYPES_H */
+#endif /* __DAOS_DRPC_TYPES_H__ */
