@@ -308,6 +308,7 @@ impl<A: Abi> Context<A> {
         if self.handler().is_none() {
             ROUTES.forget(self.comm() as usize);
         }
+        let _keep = sys::KeepErrno::new();
         if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
         }

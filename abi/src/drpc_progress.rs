@@ -151,6 +151,7 @@ struct AtWork<A: Abi>(*mut drpc_progress_context, Context<A>);
 impl<A: Abi> Drop for AtWork<A> {
     fn drop(&mut self) {
         if self.1.flags().clear(IN_PROGRESS | CLOSE_ASKED) & CLOSE_ASKED != 0 {
+            let _keep = sys::KeepErrno::new();
             // SAFETY: the context is alive, and who asked for the end does not use it any more.
             unsafe { close_now::<A>(self.0) };
         }

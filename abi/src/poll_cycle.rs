@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
-use ::drpc::sys::{self, Fd, Peeked, PollFd, UncancelledCall};
+use ::drpc::sys::{self, Fd, KeepErrno, Peeked, PollFd, UncancelledCall};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
@@ -27,8 +27,8 @@ const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// Runs one cycle: the first error met, or 0. The thread is `held` uncancelled until a session has a yield
-/// function.
+/// Runs one cycle: the first error met, whose errno is left behind, or 0. The thread is `held` uncancelled until a
+/// session has a yield function.
 ///
 /// # Safety
 /// `context` points to a progress context, `listener` is its listener.
@@ -65,21 +65,35 @@ pub(crate) unsafe fn run<A: Abi>(
         Waited::Ready(rested) => rested,
     };
     let Some((listener_slot, slots)) = fds.split_last() else { return Ok(0) };
-    let mut first = 0;
-    let mut keep_first = |code: c_int| first = if first == 0 { code } else { first };
+    let mut first = First(None);
     for (node, slot) in sessions().zip(slots) {
         // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
-        keep_first(unsafe { serve_session::<A>(node, slot.revents, held) });
+        first.keep(unsafe { serve_session::<A>(node, slot.revents, held) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
-            return Ok(first);
+            return Ok(first.code());
         }
     }
     // SAFETY: the list is as it was but for sessions that are gone.
-    keep_first(unsafe {
-        serve_listener(&raw mut (*context).session_ctx_list, listener, listener_slot.revents, rested)
-    });
-    Ok(first)
+    first
+        .keep(unsafe { serve_listener(&raw mut (*context).session_ctx_list, listener, listener_slot.revents, rested) });
+    Ok(first.code())
+}
+
+/// The first error of a cycle, and its errno.
+struct First(Option<(c_int, KeepErrno)>);
+
+impl First {
+    fn keep(&mut self, code: c_int) {
+        if code != 0 && self.0.is_none() {
+            self.0 = Some((code, KeepErrno::new()));
+        }
+    }
+
+    /// Puts the errno back.
+    fn code(self) -> c_int {
+        self.0.map_or(0, |(code, _)| code)
+    }
 }
 
 enum Waited {
@@ -122,7 +136,10 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int, hel
 /// `node` is in the list of a progress context.
 unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &mut Option<UncancelledCall>) -> c_int {
     // SAFETY: the node is valid.
-    let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else { return -der::DER_INVAL };
+    let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else {
+        sys::set_errno(libc::EINVAL);
+        return -der::DER_INVAL;
+    };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
     let stays = if revents & libc::POLLNVAL != 0 {
         note(session, Level::Error, "its descriptor is not open");
@@ -177,7 +194,10 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     let call = match received {
         Ok(Some(call)) => call,
         Ok(None) => return Some(0),
-        Err(cause) if cause.is_would_block() => return Some(cause.code(A::RELEASE)),
+        Err(cause) if cause.is_would_block() => {
+            sys::set_errno(cause.errno());
+            return Some(cause.code(A::RELEASE));
+        }
         Err(cause) => {
             entry::report(Phase::Receive, Subject::Socket(session.fd()), cause);
             answer_unreadable(session, sequence, cause);
@@ -247,6 +267,7 @@ unsafe fn serve_listener<A: Abi>(
         // The connection stays in the queue, and poll would return at once for ever.
         listener.set_rest(Rest::after(rested));
     }
+    sys::set_errno(cause.errno());
     match A::ACCEPT_FAILED {
         Some(code) if cause != Cause::NoMemory => -code,
         _ => cause.code(A::RELEASE),

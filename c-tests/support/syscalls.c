@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct syscalls calls;
 
@@ -20,6 +22,13 @@ int     __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __real_close(int fd);
 int     __real_dup3(int from, int to, int flags);
 int     __real_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+int     __real_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
+int     __real_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int     __real_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+ssize_t __real_recv(int fd, void *buffer, size_t len, int flags);
+int     __real_shutdown(int fd, int how);
+int     __real_stat(const char *path, struct stat *into);
+int     __real_unlink(const char *path);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -34,6 +43,13 @@ int     __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int     __wrap_close(int fd);
 int     __wrap_dup3(int from, int to, int flags);
 int     __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+int     __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
+int     __wrap_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int     __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+ssize_t __wrap_recv(int fd, void *buffer, size_t len, int flags);
+int     __wrap_shutdown(int fd, int how);
+int     __wrap_stat(const char *path, struct stat *into);
+int     __wrap_unlink(const char *path);
 
 void
 syscalls_reset(void)
@@ -239,4 +255,46 @@ int
 __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
 	return calls.armed && fails(CALL_GETSOCKOPT) ? -1 : __real_getsockopt(fd, level, option, value, len);
+}
+
+int
+__wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return calls.armed && fails(CALL_SETSOCKOPT) ? -1 : __real_setsockopt(fd, level, option, value, len);
+}
+
+int
+__wrap_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return calls.armed && fails(CALL_GETPEERNAME) ? -1 : __real_getpeername(fd, addr, len);
+}
+
+int
+__wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return calls.armed && fails(CALL_GETSOCKNAME) ? -1 : __real_getsockname(fd, addr, len);
+}
+
+ssize_t
+__wrap_recv(int fd, void *buffer, size_t len, int flags)
+{
+	return calls.armed && fails(CALL_RECV) ? -1 : __real_recv(fd, buffer, len, flags);
+}
+
+int
+__wrap_shutdown(int fd, int how)
+{
+	return calls.armed && fails(CALL_SHUTDOWN) ? -1 : __real_shutdown(fd, how);
+}
+
+int
+__wrap_stat(const char *path, struct stat *into)
+{
+	return calls.armed && fails(CALL_STAT) ? -1 : __real_stat(path, into);
+}
+
+int
+__wrap_unlink(const char *path)
+{
+	return calls.armed && fails(CALL_UNLINK) ? -1 : __real_unlink(path);
 }

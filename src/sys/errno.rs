@@ -17,7 +17,8 @@ pub fn set_errno(errno: c_int) {
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Puts `errno` back when dropped: around everything that a caller did not ask for.
+/// Puts `errno` back when dropped: around everything that a caller did not ask for. What fails says why in its [`Cause`],
+/// from which the functions of the C libraries set `errno` last of all.
 #[derive(Debug)]
 pub struct KeepErrno(c_int);
 

@@ -24,6 +24,7 @@ impl FileId {
 
 /// The file at a path; a symbolic link is not followed. `None` when there is none.
 pub fn file_at(path: &CStr) -> Result<Option<FileId>, Cause> {
+    let _keep = KeepErrno::new();
     // SAFETY: stat is plain data, which lstat fills in.
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
     // SAFETY: `path` is a C string and `stat` is valid for writing.
@@ -54,6 +55,7 @@ pub fn file_stamp(path: &CStr) -> Option<FileStamp> {
 
 /// Removes a file.
 pub fn unlink(path: &CStr) -> Result<(), Cause> {
+    let _keep = KeepErrno::new();
     // SAFETY: `path` is a C string.
     check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
 }

@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use super::errno;
+use super::errno::{self, KeepErrno};
 use super::socket::check;
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
@@ -68,6 +68,7 @@ pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
 
 /// Calls on the descriptor do not wait.
 pub(super) fn is_nonblocking(fd: RawFd) -> bool {
+    let _keep = KeepErrno::new();
     // SAFETY: F_GETFL takes no argument and changes nothing.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     flags >= 0 && flags & libc::O_NONBLOCK != 0
@@ -98,6 +99,7 @@ pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
 
 /// The same as the kernel has it.
 pub(super) fn time(fd: RawFd, option: c_int) -> Result<libc::timeval, Cause> {
+    let _keep = KeepErrno::new();
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut len = mem::size_of::<libc::timeval>() as libc::socklen_t;
     // SAFETY: the pointers describe `time`, which any bytes make valid, and its length.

@@ -107,6 +107,7 @@ pub(super) fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
 
 /// Says whether calls on the descriptor wait.
 pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
+    let _keep = KeepErrno::new();
     let flags = if nonblocking { libc::O_NONBLOCK } else { 0 };
     // SAFETY: F_SETFL takes a number.
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
@@ -144,6 +145,8 @@ pub fn copy_patience(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
 
 /// Puts a socket in the place of another one, which is closed.
 pub fn put_in_place(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
+    let _keep = KeepErrno::new();
+    let socket = socket;
     // SAFETY: F_GETFD takes no argument, and dup3 takes numbers.
     unsafe {
         let closing = check(libc::fcntl(fd, libc::F_GETFD))? & libc::FD_CLOEXEC != 0;
@@ -168,7 +171,6 @@ pub fn largest_datagram(fd: RawFd) -> usize {
 
 /// It is a socket: nobody stands in for the system calls.
 pub fn is_socket(fd: RawFd) -> bool {
-    let _keep = KeepErrno::new();
     option(fd, libc::SO_TYPE).is_ok()
 }
 
@@ -191,6 +193,7 @@ pub fn take_ahead(fd: RawFd) {
 
 /// An option of a socket that is a number.
 pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
+    let _keep = KeepErrno::new();
     let mut value: c_int = 0;
     let mut len = mem::size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the pointers describe `value`, which any bytes make valid, and its length.
@@ -200,7 +203,7 @@ pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
 
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
 pub fn close(fd: RawFd) -> Result<(), Cause> {
-    let _uncancelled = UncancelledCall::new();
+    let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
     // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
     check(unsafe { libc::close(fd) }).map(drop)
 }
