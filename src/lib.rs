@@ -42,6 +42,10 @@
 
 #![deny(unsafe_code)]
 
+// Not `not(target_pointer_width = "64")`, which no test on a 64-bit machine could meet.
+#[cfg(any(target_pointer_width = "16", target_pointer_width = "32"))]
+compile_error!("libdrpc is for targets with 64-bit pointers: the layouts of its C structs are those of 64 bits");
+
 #[doc(hidden)]
 pub mod backoff;
 #[doc(hidden)]
