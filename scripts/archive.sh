@@ -15,7 +15,7 @@ here=$(dirname "$0")
 # Every library in Rust has its own copy of DW.ref.rust_eh_personality, in a group of sections of that name. A linker keeps
 # one of these groups only: the other library would lose its copy, and with it its way to handle a panic.
 dissolve=--force-group-allocation
-"${LD:-ld}" --help | grep -q -e "$dissolve" || {
+${LD:-ld} --help | grep -q -e "$dissolve" || {
 	echo "${LD:-ld} does not know $dissolve: the static library needs GNU ld 2.29 or later (make LD=...)" >&2
 	exit 1
 }
@@ -26,11 +26,11 @@ name=$(basename "$into" .a)
 object=$work/${name#lib}.o
 
 "$here/symbols.sh" "$exports" >"$work/symbols"
-"${LD:-ld}" -r --gc-sections $dissolve $(sed 's/^/-u /' "$work/symbols") -o "$object" "$from"
+${LD:-ld} -r --gc-sections $dissolve $(sed 's/^/-u /' "$work/symbols") -o "$object" "$from"
 # A program may define functions of these names itself, as DAOS's engine and its tests do: the symbols are weak, and give way.
 # drpc_version stays strong: when a program takes functions from the archives of two ABIs, the linker refuses that.
 sed '/^drpc_version$/d' "$work/symbols" >"$work/weak"
-"${OBJCOPY:-objcopy}" --strip-debug --strip-unneeded -R .llvmbc -R .llvmcmd \
+${OBJCOPY:-objcopy} --strip-debug --strip-unneeded -R .llvmbc -R .llvmcmd \
 	--keep-global-symbols="$work/symbols" --weaken-symbols="$work/weak" "$object"
 rm -f "$into"
-"${AR:-ar}" rcs "$into" "$object"
+${AR:-ar} rcs "$into" "$object"
