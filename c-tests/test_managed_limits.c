@@ -115,9 +115,15 @@ time_without_a_call(void **state)
 	int            peer;
 
 	(void)state;
-	make(&managed, DRPC_SERVER_IDLE_TIME, 50);
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_IDLE_TIME, 50);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	/* The call is there when the session begins, so that this is not idle too early. */
 	peer = peer_connect(managed.dir.sock);
-	exchange_echo(peer, ECHO, 1);
+	exchange_send(peer, ECHO, 0, 1, 10);
+	managed_start(&managed);
+	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	assert_true(peer_is_closed(peer));
 	assert_int_equal(managed_stats(&managed).limit_idle_time, 1);
 	close(peer);
