@@ -57,12 +57,7 @@ served_by() {
 	server=$!
 	started "$server"
 	exec 4>"$work/input"
-	tries=0
-	until grep -q listening "$work/server.log"; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 1000 ] || fail 'the server does not start' || return 1
-		sleep 0.01
-	done
+	await_that grep -q listening "$work/server.log" || return 1
 	command_rc=0
 	"$@" || command_rc=$?
 	"$how"

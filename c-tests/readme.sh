@@ -10,6 +10,13 @@ awk -v work="$work/" '
 	fence { print > out }
 ' "$root/README.md"
 
+# is_heard CLIENT: calls, and says whether somebody listens.
+is_heard() {
+	client_rc=0
+	"$1" "$work/sock" >"$work/answer" 2>&1 || client_rc=$?
+	! grep -q refused "$work/answer"
+}
+
 # greet ABI SERVER CLIENT: what the client prints when it calls the server.
 greet() {
 	rm -f "$work/sock"
@@ -18,13 +25,7 @@ greet() {
 	started "$running"
 	await "$work/sock"
 	# Between bind and listen the server still refuses.
-	client_rc=1
-	for attempt in 1 2 3 4 5 6 7 8 9 10; do
-		"$work/$3-$1" "$work/sock" >"$work/answer" 2>&1
-		client_rc=$?
-		grep -q refused "$work/answer" || break
-		sleep 0.1
-	done
+	await_that is_heard "$work/$3-$1"
 	kill "$running"
 	wait "$running" 2>/dev/null
 	over "$running"

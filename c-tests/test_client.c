@@ -18,6 +18,7 @@
 #include "support/descriptors.h"
 #include "support/dir.h"
 #include "support/echo.h"
+#include "support/patience.h"
 #include "support/peer.h"
 
 /* The same for a client that need not find out how its server expects messages. */
@@ -822,7 +823,7 @@ answer_unread(void *arg)
 {
 	int           peer  = *(int *)arg;
 	struct pollfd ready = {.fd = peer, .events = POLLIN};
-	bool          ok    = poll(&ready, 1, 20000) == 1 && peer_send_response(peer, 1, 0, (const uint8_t *)"yes", 3);
+	bool          ok    = poll(&ready, 1, PATIENCE_MS) == 1 && peer_send_response(peer, 1, 0, (const uint8_t *)"yes", 3);
 
 	close(peer);
 	return ok ? NULL : arg;

@@ -134,13 +134,13 @@ handlers_run_in_the_thread_that_dispatches(void **state)
 	managed_make(&managed);
 	managed_register(&managed, OTHER, note_thread, &thread);
 	assert_int_equal(drpc_server_listen(managed.server), 0);
-	assert_int_equal(tasks_running(), 1);
+	assert_true(tasks_are(1));
 	peer = peer_connect(managed.dir.sock);
 	exchange_send(peer, OTHER, 0, 1, 10);
 	serve_until(&managed, peer);
 	exchange_expect(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	assert_true(pthread_equal(thread, pthread_self()));
-	assert_int_equal(tasks_running(), 1);
+	assert_true(tasks_are(1));
 	close(peer);
 	managed_end(&managed);
 }

@@ -26,6 +26,7 @@
 #include "support/dir.h"
 #include "support/echo.h"
 #include "support/memory.h"
+#include "support/patience.h"
 #include "support/peer.h"
 
 /*
@@ -580,7 +581,7 @@ serve_one(struct drpc_progress_context *loop, const char *path, bool plenty)
 	free(body);
 	problem = settle(loop);
 	/* The listener may still be resting from its last failure. */
-	for (i = 0; plenty && problem == NULL && peer_is_quiet(peer) && i < 500; i++) {
+	for (i = 0; plenty && problem == NULL && peer_is_quiet(peer) && i < PATIENCE_MS / 10; i++) {
 		CHECK(LIBRARY(drpc_progress(loop, 10)) != -DER_NOMEM);
 		problem = settle(loop);
 	}
@@ -640,7 +641,7 @@ half_calls_in_the_loop(void)
 	dir_make(&dir);
 	loop = drpc_progress_context_create(abi_listen(dir.sock, answer));
 	peer = peer_connect(dir.sock);
-	CHECK(drpc_progress(loop, 1000) == 0);
+	CHECK(drpc_progress(loop, PATIENCE_MS) == 0);
 	msg = calloc(1, TWO);
 	/* Field 4 with a body of the rest: three bytes of length make 131052 - 4. */
 	memcpy(msg, "\x22\xe9\xff\x07", 4);

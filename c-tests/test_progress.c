@@ -17,6 +17,7 @@
 #include "support/context.h"
 #include "support/descriptors.h"
 #include "support/dir.h"
+#include "support/patience.h"
 #include "support/peer.h"
 
 /* A listener in a directory of its own, and the loop around it. */
@@ -74,7 +75,7 @@ join(struct server *server)
 	int before = sessions(server->loop);
 	int peer   = peer_connect(server->dir.sock);
 
-	assert_int_equal(drpc_progress(server->loop, 1000), 0);
+	assert_int_equal(drpc_progress(server->loop, PATIENCE_MS), 0);
 	assert_int_equal(sessions(server->loop), before + 1);
 	return peer;
 }
@@ -280,7 +281,7 @@ a_loop_made_by_hand_works(void **state)
 
 	send_call(second[1], 7, 40);
 	send_call(first[1], 8, 50);
-	assert_int_equal(drpc_progress(loop, 1000), 0);
+	assert_int_equal(drpc_progress(loop, PATIENCE_MS), 0);
 	expect_reply(first[1], 8, DRPC__STATUS__SUCCESS, 50);
 	expect_reply(second[1], 7, DRPC__STATUS__SUCCESS, 40);
 	close(first[1]);
@@ -421,7 +422,7 @@ cancelling_is_left_to_yield_functions(void **state)
 	serve(&server, echo_uncancelled);
 	peer = join(&server);
 	send_call(peer, 1, 10);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 1, DRPC__STATUS__SUCCESS, 10);
 	assert_true(is_cancelable());
 	/* The session alone has one, its listener has not. */
@@ -429,7 +430,7 @@ cancelling_is_left_to_yield_functions(void **state)
 	session_at(server.loop, 0)->yield   = count_cancelable;
 	cancelable_yields                   = 0;
 	send_call(peer, 2, 10);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 2, DRPC__STATUS__SUCCESS, 10);
 	assert_int_equal(cancelable_yields, 2);
 	assert_true(is_cancelable());
@@ -450,7 +451,7 @@ calls_are_answered(void **state)
 	peer = join(&server);
 	for (i = 0; i < 50; i++) {
 		send_call(peer, i, (size_t)i * 100);
-		assert_int_equal(drpc_progress(server.loop, 1000), 0);
+		assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 		expect_reply(peer, i, DRPC__STATUS__SUCCESS, (size_t)i * 100);
 		assert_int_equal(session_at(server.loop, 0)->ref_count, 1);
 	}
@@ -491,7 +492,7 @@ many_sessions_are_served_in_one_cycle(void **state)
 		peers[i] = join(&server);
 	for (i = 0; i < 100; i++)
 		send_call(peers[i], i + 1, (size_t)i);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	for (i = 0; i < 100; i++)
 		expect_reply(peers[i], i + 1, DRPC__STATUS__SUCCESS, (size_t)i);
 	/* Half of them leave, in any order. */
@@ -601,7 +602,7 @@ the_handler_decides(void **state)
 	peer = join(&server);
 	for (decision = DRPC__STATUS__SUCCESS; decision <= DRPC__STATUS__FAILED_MARSHAL; decision++) {
 		send_call(peer, INT64_MAX, 0);
-		assert_int_equal(drpc_progress(server.loop, 1000), 0);
+		assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 		expect_reply(peer, INT64_MAX, decision, 9);
 	}
 	close(peer);
@@ -629,10 +630,10 @@ a_reply_that_is_too_large_says_so(void **state)
 	serve(&server, large_reply);
 	peer = join(&server);
 	assert_true(peer_send_call(peer, 2, 1, 5, NULL, 0));
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 5, DRPC__STATUS__FAILED_MARSHAL, 0);
 	assert_true(peer_send_call(peer, 2, 2, 6, NULL, 0));
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 6, DRPC__STATUS__SUCCESS, 100);
 	assert_int_equal(drpc_set_max_message(0), 0);
 	close(peer);
@@ -661,7 +662,7 @@ a_reply_that_the_kernel_refuses_says_so(void **state)
 	serve(&server, huge_reply);
 	peer = join(&server);
 	assert_true(peer_send_call(peer, 2, 1, 5, NULL, 0));
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 5, DRPC__STATUS__FAILED_MARSHAL, 0);
 	assert_int_equal(sessions(server.loop), 1);
 	assert_int_equal(drpc_set_max_message(0), 0);
@@ -683,12 +684,12 @@ a_session_ends_with_its_peer(void **state)
 	serve(&server, context_no_handler);
 	peer = join(&server);
 	close(peer);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(sessions(server.loop), 0);
 	/* Also when the peer only says that it will not speak again. */
 	peer = join(&server);
 	shutdown(peer, SHUT_WR);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(sessions(server.loop), 0);
 	assert_true(peer_is_closed(peer));
 	close(peer);
@@ -740,7 +741,7 @@ a_descriptor_that_is_none_drops_the_session(void **state)
 	other = join(&server);
 	close(fd);
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(sessions(server.loop), 1);
 	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
 	assert_true(peer_is_closed(peer));
@@ -760,7 +761,7 @@ a_listener_that_hangs_up_is_an_error(void **state)
 	peer = join(&server);
 	shutdown(server.loop->listener_ctx->comm->fd, SHUT_RDWR);
 	send_call(peer, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), ABI_CHUNKED ? -DER_MISC : -DER_UNKNOWN);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), ABI_CHUNKED ? -DER_MISC : -DER_UNKNOWN);
 	/* The sessions are none the worse for it. */
 	expect_reply(peer, 1, DRPC__STATUS__SUCCESS, 4);
 	assert_int_equal(sessions(server.loop), 1);
@@ -783,7 +784,7 @@ an_unparsable_call_is_answered_and_the_session_closed(void **state)
 	peer  = join(&server);
 	assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff\xff", 3));
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
 	assert_true(peer_is_closed(peer));
 	assert_int_equal(sessions(server.loop), 1);
@@ -832,7 +833,7 @@ an_answer_that_finds_no_room_delays_nobody(void **state)
 	fill_up(session_at(server.loop, 0));
 	assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff\xff", 3));
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(sessions(server.loop), 1);
 	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
 	close(peer);
@@ -867,7 +868,7 @@ a_reply_waits_no_longer_than_the_listener_allows(void **state)
 	settle(server.loop);
 	assert_int_equal(sessions(server.loop), ABI_CHUNKED ? 1 : 2);
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
 	close(peer);
 	close(other);
@@ -888,7 +889,7 @@ a_cut_call_is_answered_and_the_session_closed(void **state)
 	peer = join(&server);
 	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	send_call(peer, 3, 300000);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, 0);
 	assert_true(peer_is_closed(peer));
 	assert_int_equal(sessions(server.loop), 0);
@@ -907,7 +908,7 @@ a_call_over_the_limit_is_answered_and_the_session_closed(void **state)
 	serve(&server, context_no_handler);
 	peer = join(&server);
 	send_call(peer, 3, 1000);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(drpc_set_max_message(0), 0);
 	expect_reply(peer, 3, DRPC__STATUS__FAILURE, 0);
 	assert_true(peer_is_closed(peer));
@@ -927,7 +928,7 @@ an_empty_record_is_an_empty_call(void **state)
 	peer       = join(&server);
 	calls_seen = 0;
 	assert_true(peer_send_record(peer, "", 0));
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(calls_seen, 1);
 	expect_reply(peer, 0, DRPC__STATUS__SUCCESS, 0);
 	assert_int_equal(sessions(server.loop), 1);
@@ -978,7 +979,7 @@ header_faults_end_the_session(void **state)
 	for (i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
 		peer = join(&server);
 		assert_true(peer_send_chunk(peer, &faults[i].header, "\0\0\0\0\0", faults[i].data));
-		assert_int_equal(drpc_progress(server.loop, 1000), 0);
+		assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 		assert_int_equal(sessions(server.loop), 1);
 		/* What may have been a datagram is answered in one, as to an older client the end would be a success. */
 		peer_chunked = faults[i].in_chunks;
@@ -988,7 +989,7 @@ header_faults_end_the_session(void **state)
 		close(peer);
 	}
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
 	close(other);
 	stop(&server);
@@ -1048,9 +1049,9 @@ one_record_a_session_and_cycle(void **state)
 	peer = join(&server);
 	assert_true(peer_send_chunk(peer, &half_one, msg, WIRE_CHUNK_MAX));
 	assert_true(peer_send_chunk(peer, &half_two, msg + WIRE_CHUNK_MAX, 5));
-	drpc_progress(server.loop, 1000);
+	drpc_progress(server.loop, PATIENCE_MS);
 	assert_true(peer_is_quiet(peer));
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(peer, 3, DRPC__STATUS__SUCCESS, TWO - 10);
 	free(msg);
 	close(peer);
@@ -1084,7 +1085,7 @@ the_loop_is_not_entered_twice(void **state)
 	inner_rc = 0;
 	peer     = join(&server);
 	send_call(peer, 1, 0);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	assert_int_equal(inner_rc, -DER_BUSY);
 	expect_reply(peer, 1, DRPC__STATUS__SUCCESS, 0);
 	close(peer);
@@ -1096,7 +1097,7 @@ progress_elsewhere(Drpc__Call *call, Drpc__Response *resp)
 {
 	(void)call;
 	(void)resp;
-	inner_rc = drpc_progress(around->loop, 1000);
+	inner_rc = drpc_progress(around->loop, PATIENCE_MS);
 }
 
 static void
@@ -1115,7 +1116,7 @@ another_loop_may_be_entered(void **state)
 	peers[1] = join(&inner);
 	send_call(peers[0], 1, 0);
 	send_call(peers[1], 2, 10);
-	assert_int_equal(drpc_progress(outer.loop, 1000), 0);
+	assert_int_equal(drpc_progress(outer.loop, PATIENCE_MS), 0);
 	assert_int_equal(inner_rc, 0);
 	expect_reply(peers[0], 1, DRPC__STATUS__SUCCESS, 0);
 	expect_reply(peers[1], 2, DRPC__STATUS__SUCCESS, 10);
@@ -1146,7 +1147,7 @@ closing_from_a_handler_waits_for_the_cycle(void **state)
 	for (i = 0; i < 3; i++)
 		peers[i] = join(&server);
 	send_call(peers[1], 1, 0);
-	drpc_progress(server.loop, 1000);
+	drpc_progress(server.loop, PATIENCE_MS);
 	/* The reply is out, and everything is closed; the loop is gone. */
 	expect_reply(peers[1], 1, DRPC__STATUS__SUCCESS, 0);
 	for (i = 0; i < 3; i++) {
@@ -1276,7 +1277,7 @@ a_spawner_that_fails_ends_the_session(void **state)
 	peer  = join(&server);
 	drpc_progress_set_spawner(refuse_job);
 	send_call(peer, 9, 10);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	if (!ABI_CHUNKED)
 		/* Clients of the datagram dialect take an end for success. */
 		expect_reply(peer, 9, DRPC__STATUS__FAILURE, 0);
@@ -1284,7 +1285,7 @@ a_spawner_that_fails_ends_the_session(void **state)
 	assert_int_equal(sessions(server.loop), 1);
 	drpc_progress_set_spawner(NULL);
 	send_call(other, 1, 4);
-	assert_int_equal(drpc_progress(server.loop, 1000), 0);
+	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	expect_reply(other, 1, DRPC__STATUS__SUCCESS, 4);
 	close(peer);
 	close(other);

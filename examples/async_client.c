@@ -20,7 +20,7 @@
 /* Number of the server's module, and of a method that it does not look at. */
 enum { ECHO = 100, ANY = 0 };
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 10000 };
 
 struct state {
 	struct drpc_client *client;

@@ -32,7 +32,7 @@ fn work(client: &Client, thread: usize) -> Result<usize, drpc::Error> {
 fn run() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: client SOCKET")?;
     let client = Client::builder()
-        .timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(10))
         // Our server answers one message after the other, so that calls need not wait for each other.
         .pipelining(true)
         .connect(path)?;

@@ -23,7 +23,7 @@
 enum { ECHO = 100, COUNTER = 101 };
 
 /* Milliseconds that replies get to go out when the server ends. */
-enum { GRACE = 1000 };
+enum { GRACE = 10000 };
 
 /* Module ECHO: every method answers with the body of its call. */
 static void

@@ -18,7 +18,7 @@
 /* Numbers of the server's modules, and of a method that they do not look at. */
 enum { ECHO = 100, COUNTER = 101, ANY = 0 };
 
-enum { THREADS = 4, CALLS = 1000, PATIENCE_MS = 5000 };
+enum { THREADS = 4, CALLS = 1000, PATIENCE_MS = 10000 };
 
 struct worker {
 	pthread_t thread;

@@ -12,7 +12,7 @@ shift
 mkdir -p "$logs"
 
 # Seconds that one part may take; a hang is a failure.
-limit=900
+limit=1800
 
 passed=0
 failed=0

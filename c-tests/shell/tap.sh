@@ -168,14 +168,19 @@ install_into() {
 	export PKG_CONFIG_PATH
 }
 
-# await FILE: until it exists, ten seconds at most.
-await() {
+# await_that COMMAND…: until it succeeds, a minute at most: a machine may be busy.
+await_that() {
 	tries=0
-	until [ -e "$1" ]; do
+	until "$@"; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 1000 ] || fail "$1 did not appear" || return 1
+		[ "$tries" -lt 6000 ] || fail "a minute was not enough: $*" || return 1
 		sleep 0.01
 	done
+}
+
+# await FILE: until it exists.
+await() {
+	await_that test -e "$1"
 }
 
 finish() {

@@ -16,4 +16,10 @@
 		assert_true(condition);                                                                                \
 	} while (0)
 
+/*
+ * A loop over times for what has to begin within one, and does not end: each
+ * is longer than the one before, and the last is ample.
+ */
+#define LONGER_TIMES(ms) for (int ms = 30; ms < 4 * PATIENCE_MS; ms *= 4)
+
 #endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs test programs one after the other and passes on the TAP they print.
+# Runs test programs one after the other and passes on the TAP they print. The Makefile runs several of these at once.
 #
 #   LIMIT=seconds [VALGRIND=command] support/run.sh LIBRARY_DIRECTORY PROGRAM...
 #

@@ -83,11 +83,29 @@ shared_answer(struct shared *shared, int64_t sequence, size_t len)
 }
 
 void
+shared_call_in_vain(struct shared *shared, int32_t method)
+{
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = 0);
+	struct caller            caller;
+
+	/* The time may be over before the call is sent. */
+	LONGER_TIMES (ms) {
+		options.timeout_ms = ms;
+		caller_start(&caller, shared->client, method, &options);
+		assert_int_equal(caller_error(&caller), -DER_TIMEDOUT);
+		if (!peer_is_quiet(shared->peer))
+			return;
+	}
+	fail_msg("a call is not sent");
+}
+
+void
 shared_is_usable(struct shared *shared)
 {
-	struct caller caller;
+	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = PATIENCE_MS);
+	struct caller            caller;
 
-	caller_start(&caller, shared->client, 30, NULL);
+	caller_start(&caller, shared->client, 30, &options);
 	shared_answer(shared, shared_expect(shared, 30), 31);
 	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
 }

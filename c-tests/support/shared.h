@@ -29,6 +29,8 @@ bool shared_is_knocking(const struct shared *shared);
 int64_t shared_expect(struct shared *shared, int32_t method);
 /* Answers it with SUCCESS and a body of `len` bytes of the pattern. */
 void shared_answer(struct shared *shared, int64_t sequence, size_t len);
+/* Makes a call with a body of `method` bytes that is not answered in time, and of which something has been sent. */
+void shared_call_in_vain(struct shared *shared, int32_t method);
 /* Makes a call in another thread, and answers it: the connection is as it should be. */
 void shared_is_usable(struct shared *shared);
 /* Destroys the client and everything else. */

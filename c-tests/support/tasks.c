@@ -3,9 +3,12 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-int
-tasks_running(void)
+#include "patience.h"
+
+static int
+count(void)
 {
 	DIR           *dir = opendir("/proc/self/task");
 	struct dirent *entry;
@@ -19,4 +22,14 @@ tasks_running(void)
 		n += entry->d_name[0] != '.';
 	closedir(dir);
 	return n;
+}
+
+bool
+tasks_are(int expected)
+{
+	int ms;
+
+	for (ms = 0; count() != expected && ms < PATIENCE_MS; ms++)
+		usleep(1000);
+	return count() == expected;
 }

@@ -72,7 +72,7 @@ connect_to(const char *path)
 	struct sockaddr_un addr = address(path);
 	int		   tries;
 
-	for (tries = 0; tries < 1000; tries++) {
+	for (tries = 0; tries < 6000; tries++) {
 		int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 
 		if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)

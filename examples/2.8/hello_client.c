@@ -120,7 +120,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	/* Otherwise a call waits for as long as the server likes. */
-	drpc_set_timeout(ctx, 5000);
+	drpc_set_timeout(ctx, 10000);
 
 	int status = greet(ctx, argv[2]);
 	drpc_close(ctx);

@@ -243,7 +243,7 @@ impl Turn<'_> {
             }
             // More has come, and no thread has had the time to read it.
             Overdue::Message if self.has_unread() => self.state.began = Some(now),
-            Overdue::Idle if self.has_unread() => self.state.active = now,
+            Overdue::Refused | Overdue::Idle if self.has_unread() => self.state.active = now,
             Overdue::Message => {
                 self.remark(Remark::Limit(Limit::MessageTime));
                 self.close();

@@ -1,16 +1,14 @@
 //! Deadlines and cancelling, whatever a call waits for, and what is left of the connection then.
 
-use std::time::Instant;
-
-use drpc::{Cancel, Cause, Phase};
+use drpc::Cancel;
 use socket2::{Domain, SockAddr, Type};
 
 use super::*;
 use crate::peer::pattern;
-use crate::raw::{describe, records};
+use crate::raw::records;
 
-/// The options of a call, and what may cancel it.
-type Options = fn(&Cancel) -> CallOptions;
+/// The options of a call that has so much time, or may be cancelled.
+type Options = fn(Duration, &Cancel) -> CallOptions;
 
 /// A way in which a call ends before its time.
 struct Ending {
@@ -22,38 +20,50 @@ struct Ending {
 impl Ending {
     fn each(work: impl Fn(&Self)) {
         let endings: [(Options, Cause); 4] = [
-            (|_| CallOptions::new().timeout(MOMENT), Cause::TimedOut),
-            (|_| soon(), Cause::TimedOut),
-            (|_| soon().timeout(PATIENCE), Cause::TimedOut),
-            (|cancel| CallOptions::new().cancel(cancel), Cause::Cancelled),
+            (|time, _| CallOptions::new().timeout(time), Cause::TimedOut),
+            (|time, _| due_in(time), Cause::TimedOut),
+            (|time, _| due_in(time).timeout(2 * time), Cause::TimedOut),
+            (|_, cancel| CallOptions::new().cancel(cancel), Cause::Cancelled),
         ];
         for (options, cause) in endings {
             work(&Self { options, cancel: Cancel::new(), cause });
         }
     }
 
-    /// Makes a call that ends like this, once the server has got `begun`, and says in which phase it was.
-    fn of<T>(&self, begun: impl FnOnce() + Send, call: impl FnOnce(&CallOptions) -> Result<T, Error>) -> Phase {
+    /// Makes a call of which nothing can be sent, and says in which phase it was when it ended like this.
+    fn before_it_is_sent<T>(&self, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
+        // Nothing shows that it has begun.
+        self.of(|| thread::sleep(MOMENT), MOMENT, &call)
+    }
+
+    /// The same for a call that the server has got some of, to which it says nothing.
+    fn once_it_is_sent<T>(&self, server: &Peer, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
+        let mut phases = longer_times().map(|time| self.of(|| server.wait(), time, &call));
+        phases.find(|_| server.has_something()).unwrap()
+    }
+
+    fn of<T>(
+        &self,
+        begun: impl FnOnce() + Send,
+        time: Duration,
+        call: &impl Fn(&CallOptions) -> Result<T, Error>,
+    ) -> Phase {
         let (phase, cause) = thread::scope(|scope| {
-            scope.spawn(|| {
-                begun();
-                self.cancel.cancel();
-            });
-            describe(call(&(self.options)(&self.cancel)))
+            if self.cause == Cause::Cancelled {
+                scope.spawn(|| {
+                    begun();
+                    self.cancel.cancel();
+                });
+            }
+            describe(call(&(self.options)(time, &self.cancel)))
         });
         assert_eq!(cause, self.cause);
         phase
     }
 }
 
-/// A deadline that comes soon.
-fn soon() -> CallOptions {
-    CallOptions::new().deadline(Instant::now() + MOMENT)
-}
-
-/// Nothing shows that the call has begun.
-fn in_a_moment() {
-    thread::sleep(MOMENT);
+fn due_in(time: Duration) -> CallOptions {
+    CallOptions::new().deadline(Instant::now() + time)
 }
 
 /// The client makes a call, and the server answers it.
@@ -82,7 +92,7 @@ fn while_the_server_is_too_busy_to_accept() {
         let listener = raw_listener(&path);
         let others = fill(&path);
         let client = patient().build(&path);
-        assert_eq!(ending.of(in_a_moment, |options| client.open_with(options)), Phase::Connect);
+        assert_eq!(ending.before_it_is_sent(|options| client.open_with(options)), Phase::Connect);
         assert!(!client.is_connected());
         thread::scope(|scope| {
             let opener = scope.spawn(|| client.open());
@@ -100,7 +110,7 @@ fn while_connecting_again() {
         let Set { client, server, listener, path, dir: _dir, .. } = Set::new(&patient());
         drop(server);
         let others = fill(&path);
-        assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Connect);
+        assert_eq!(ending.before_it_is_sent(|options| client.call_with(options, 7, 1, b"never")), Phase::Connect);
         others.iter().for_each(|_| drop(accept(&listener)));
         thread::scope(|scope| {
             let caller = call_in(scope, &client, b"next");
@@ -117,7 +127,7 @@ fn while_others_have_their_turn() {
         thread::scope(|scope| {
             let other = call_in(scope, &client, b"other");
             let call = server.call();
-            assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
+            assert_eq!(ending.before_it_is_sent(|options| client.call_with(options, 7, 1, b"never")), Phase::Call);
             server.answer(&call, b"");
             other.join().unwrap().unwrap();
         });
@@ -139,8 +149,8 @@ fn while_another_thread_has_the_lock() {
                 is_over.recv_timeout(PATIENCE).unwrap();
             });
             is_locked.recv_timeout(PATIENCE).unwrap();
-            assert_eq!(ending.of(in_a_moment, |options| client.call_with(options, 7, 1, b"never")), Phase::Call);
-            assert_eq!(ending.of(in_a_moment, |options| client.lock_with(options)), Phase::Call);
+            assert_eq!(ending.before_it_is_sent(|options| client.call_with(options, 7, 1, b"never")), Phase::Call);
+            assert_eq!(ending.before_it_is_sent(|options| client.lock_with(options)), Phase::Call);
             over.send(()).unwrap();
             holder.join().unwrap();
         });
@@ -155,7 +165,7 @@ fn while_the_socket_is_full() {
     Ending::each(|ending| {
         let Set { client, server, .. } = Set::new(&patient());
         let short = CallOptions::new().timeout(MOMENT);
-        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, &body)), Phase::Call);
+        assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, &body)), Phase::Call);
         assert_eq!(describe(client.call_with(&short, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
         thread::scope(|scope| {
             let caller = call_in(scope, &client, b"next");
@@ -172,7 +182,7 @@ fn while_the_socket_is_full() {
 fn while_the_server_is_at_work() {
     Ending::each(|ending| {
         let Set { client, server, .. } = Set::new(&patient());
-        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
+        assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
         let call = server.call();
         server.answer(&call, b"late");
         assert_usable(&client, &server);
@@ -185,7 +195,7 @@ fn while_half_a_reply_is_there() {
         let Set { client, server, .. } = Set::new(&patient());
         let reply = records(Framing::Chunked, &success(1, &pattern(200_000)));
         server.send(&reply[0]);
-        assert_eq!(ending.of(|| server.wait(), |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
+        assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
         server.call();
         server.send(&reply[1]);
         assert_usable(&client, &server);
@@ -222,15 +232,20 @@ fn over_before_it_began() {
 /// The time that the client allows holds for what says nothing else.
 #[test]
 fn the_time_that_the_client_allows() {
-    let Set { client, server, .. } = Set::new(&patient().timeout(MOMENT));
-    assert_eq!(describe(client.call(7, 1, b"slow")), (Phase::Reply, Cause::TimedOut));
+    let sent_in = |time| {
+        let set = Set::new(&patient().timeout(time));
+        let (phase, cause) = describe(set.client.call(7, 1, b"slow"));
+        assert_eq!(cause, Cause::TimedOut);
+        (phase == Phase::Reply).then_some((set, time))
+    };
+    let (Set { client, server, .. }, time) = longer_times().find_map(sent_in).unwrap();
     server.call();
     thread::scope(|scope| {
         for options in [CallOptions::new().timeout(PATIENCE), CallOptions::new().deadline(Instant::now() + PATIENCE)] {
             let client = &client;
             let caller = scope.spawn(move || client.call_with(&options, 7, 1, b"slow"));
             let call = server.call();
-            thread::sleep(2 * MOMENT);
+            thread::sleep(2 * time);
             server.answer(&call, b"");
             caller.join().unwrap().unwrap();
         }

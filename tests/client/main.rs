@@ -17,14 +17,17 @@ mod replies;
 mod sharing;
 mod submit;
 
-use std::path::PathBuf;
+use std::fs;
+use std::iter;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
-use drpc::{Call, CallOptions, Client, ClientBuilder, Error, Framing, Response};
+use drpc::{Call, CallOptions, Cause, Client, ClientBuilder, Error, Framing, Phase, Response};
 use peer::Peer;
 use prost::Message;
-use raw::{MOMENT, PATIENCE, place, raw_listener, success};
+use raw::{MOMENT, PATIENCE, describe, place, raw_listener, success};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -61,14 +64,59 @@ fn finding_out() -> ClientBuilder {
     Client::builder().framing(None).timeout(PATIENCE)
 }
 
+/// A thread that can be seen to wait.
+struct Runner<'a, T> {
+    thread: ScopedJoinHandle<'a, T>,
+    /// What the kernel says of it.
+    stat: PathBuf,
+}
+
+impl<T> Runner<'_, T> {
+    /// Waits until the thread waits, for whatever it is.
+    fn await_rest(&self) {
+        let rests = || {
+            let stat = fs::read_to_string(&self.stat).unwrap();
+            // The state follows the name, which is in brackets.
+            stat.rsplit(") ").next().unwrap().starts_with('S')
+        };
+        let began = Instant::now();
+        while !rests() {
+            assert!(began.elapsed() < PATIENCE, "the thread goes on and on");
+            thread::yield_now();
+        }
+    }
+
+    fn join(self) -> thread::Result<T> {
+        self.thread.join()
+    }
+}
+
+/// Does something in a thread of its own.
+fn run_in<'a, T: Send + 'a>(scope: &'a thread::Scope<'a, '_>, work: impl FnOnce() -> T + Send + 'a) -> Runner<'a, T> {
+    let (sender, named) = mpsc::channel();
+    let thread = scope.spawn(move || {
+        sender.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+        work()
+    });
+    let stat = Path::new("/proc").join(named.recv_timeout(PATIENCE).unwrap()).join("stat");
+    Runner { thread, stat }
+}
+
 /// Makes a call in a thread of its own.
-fn call_in<'a>(
-    scope: &'a thread::Scope<'a, '_>,
-    client: &Client,
-    body: &[u8],
-) -> ScopedJoinHandle<'a, Result<Response, Error>> {
+fn call_in<'a>(scope: &'a thread::Scope<'a, '_>, client: &Client, body: &[u8]) -> Runner<'a, Result<Response, Error>> {
     let (client, body) = (client.clone(), body.to_vec());
-    scope.spawn(move || client.call(7, 1, &body))
+    run_in(scope, move || client.call(7, 1, &body))
+}
+
+/// Times for what has to begin within one, and does not end: each is longer than the one before, and the last ample.
+fn longer_times() -> impl Iterator<Item = Duration> {
+    iter::successors(Some(MOMENT), |time| (*time < PATIENCE).then_some(*time * 4))
+}
+
+/// Makes a call that is not answered in time, where the time is long enough for sending it.
+fn call_in_vain(client: &Client) -> (Phase, Cause) {
+    let call = |time| describe(client.call_with(&CallOptions::new().timeout(time), 7, 1, b""));
+    longer_times().map(call).find(|failure| *failure != (Phase::Call, Cause::TimedOut)).unwrap()
 }
 
 /// Submits a call; its result will be in the channel.
@@ -105,6 +153,14 @@ impl Peer {
     /// Waits until something has come.
     fn wait(&self) {
         self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]).unwrap();
+    }
+
+    /// Something has come.
+    fn has_something(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let peeked = self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]);
+        self.0.set_nonblocking(false).unwrap();
+        peeked.is_ok()
     }
 
     /// Nothing comes.

@@ -43,8 +43,7 @@ fn assert_new_connection(set: &Set) {
 fn a_late_reply_is_dropped() {
     for framing in FRAMINGS {
         let Set { client, server, .. } = Set::new(&patient().framing(framing));
-        let short = CallOptions::new().timeout(MOMENT);
-        assert_eq!(describe(client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        assert_eq!(call_in_vain(&client), (Phase::Reply, Cause::TimedOut));
         server.send_message(framing, &success(1, b"late"));
         server.send_message(framing, &success(2, b"in time"));
         assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
@@ -55,12 +54,11 @@ fn a_late_reply_is_dropped() {
 #[test]
 fn a_reply_cut_by_the_clock_is_taken_later() {
     let Set { client, server, .. } = Set::new(&patient());
-    let short = CallOptions::new().timeout(MOMENT);
     let late = records(Framing::Chunked, &success(1, &pattern(2 * MAX_DATA)));
     assert_eq!(late.len(), 3);
     for record in &late[..2] {
         server.send(record);
-        assert_eq!(describe(client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+        assert_eq!(call_in_vain(&client), (Phase::Reply, Cause::TimedOut));
     }
     server.send(&late[2]);
     server.send_message(Framing::Chunked, &success(2, b"late, too"));
@@ -88,8 +86,7 @@ fn an_answer_to_no_call_fails_several() {
     assert_same_connection(&set);
 
     // It may also be for a call that nobody waits for any more.
-    let short = CallOptions::new().timeout(MOMENT);
-    assert_eq!(describe(set.client.call_with(&short, 7, 1, b"")), (Phase::Reply, Cause::TimedOut));
+    assert_eq!(call_in_vain(&set.client), (Phase::Reply, Cause::TimedOut));
     no_call();
     assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Unattributable));
     let _ = [(); 2].map(|()| set.server.call());
@@ -218,19 +215,21 @@ fn a_connection_that_owes_too_much_is_replaced() {
 
 #[test]
 fn errors_of_a_connection_say_what_to_do() {
-    let Set { client, server, path, .. } = Set::new(&patient().timeout(MOMENT).retries(0));
+    let Set { client, server, path, .. } = Set::new(&patient().retries(0));
     let shown = path.display();
-    let call = |body: &[u8]| client.call(7, 1, body).unwrap_err().to_string();
+    let call = |options| client.call_with(&options, 7, 1, b"").unwrap_err().to_string();
     let late = "the server did not answer within the time that this program allows";
-    assert_eq!(call(b""), format!("reply {shown}: timed out: {late}"));
+    let mut timed_out = longer_times().map(|time| call(CallOptions::new().timeout(time)));
+    let once_sent = timed_out.find(|error| error.starts_with("reply")).unwrap();
+    assert_eq!(once_sent, format!("reply {shown}: timed out: {late}"));
     server.send_message(Framing::Chunked, b"?");
     let other = "the peer may speak another release's wire format";
-    assert_eq!(call(b""), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));
+    assert_eq!(call(CallOptions::new()), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));
     (0..2).for_each(|_| drop(server.receive()));
     server.0.shutdown(std::net::Shutdown::Write).unwrap();
     let none = "the peer closed the connection without a reply";
     let crashed = "the peer crashed, refused the call, or speaks another release's wire format";
-    assert_eq!(call(b""), format!("reply {shown}: {none}: {crashed}"));
+    assert_eq!(call(CallOptions::new()), format!("reply {shown}: {none}: {crashed}"));
 
     let Set { client, path, .. } = Set::new(&patient().framing(Framing::Datagram));
     let shown = path.display();

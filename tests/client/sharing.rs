@@ -84,7 +84,8 @@ fn whoever_reads_for_others_can_leave() {
         let one = server.call();
         let second = call_in(scope, &client, b"second");
         let two = server.call();
-        thread::sleep(MOMENT);
+        first.await_rest();
+        second.await_rest();
         server.answer(&one, b"one");
         assert_eq!(first.join().unwrap().unwrap().body, b"one");
         server.answer(&two, b"two");
@@ -100,7 +101,7 @@ fn a_large_call_goes_out_while_another_caller_reads() {
     thread::scope(|scope| {
         let first = call_in(scope, &client, b"first");
         let one = server.call();
-        thread::sleep(MOMENT);
+        first.await_rest();
         let second = call_in(scope, &client, &body);
         let two = server.long_call();
         assert!(two.body == body, "another call");
@@ -221,8 +222,8 @@ fn the_lock_is_one_threads_and_not_its_successors() {
     let Set { client, server, .. } = Set::new(&patient());
     thread::scope(|scope| {
         let locked = client.lock().unwrap();
-        let next = scope.spawn(|| client.lock().unwrap().call(7, 1, b"owner").unwrap());
-        thread::sleep(MOMENT);
+        let next = run_in(scope, || client.lock().unwrap().call(7, 1, b"owner").unwrap());
+        next.await_rest();
         let submitted = [b"first", b"other"].map(|body| submit(&client, &CallOptions::new(), body));
         drop(locked);
         for body in [b"first", b"owner", b"other"] {

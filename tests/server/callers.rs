@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use drpc::{Failure, Framing, Module, Server, ServerLimits, Session, Status};
@@ -55,17 +56,17 @@ fn a_client_can_be_refused() {
         let lines = Lines::default();
         let builder = Server::builder().module(Echo).log(lines.log());
         let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
-        server.start().unwrap();
-        let client = Raw::connect(&path, framing);
-        client.send(&call(ECHO, 1, 7, b""));
-        client.assert_reply(7, Status::Failure);
-        client.assert_end();
         // An unknown module makes no difference, and silence does not help.
-        let client = Raw::connect(&path, framing);
-        client.send(&call(77, 1, 8, b""));
-        client.assert_reply(8, Status::Failure);
-        client.assert_end();
-        Raw::connect(&path, framing).assert_end();
+        let [known, unknown, silent] = [(); 3].map(|()| Raw::connect(&path, framing));
+        // Before the server sees the sessions, as it gives them a second for that.
+        known.send(&call(ECHO, 1, 7, b""));
+        unknown.send(&call(77, 1, 8, b""));
+        server.start().unwrap();
+        known.assert_reply(7, Status::Failure);
+        known.assert_end();
+        unknown.assert_reply(8, Status::Failure);
+        unknown.assert_end();
+        silent.assert_end();
         lines.await_ending(": refused", 3);
         assert_eq!((server.stats().refused, server.stats().handled), (3, 0));
     }
@@ -75,9 +76,10 @@ fn a_client_can_be_refused() {
 fn one_who_cannot_be_judged_is_refused() {
     let (_dir, path) = place();
     let server = Server::builder().module(Echo).authorise(|_| panic!("no judgement")).bind(&path).unwrap();
-    server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
-    assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Failure);
+    client.send(&call(ECHO, 1, 1, b""));
+    server.start().unwrap();
+    client.assert_reply(1, Status::Failure);
     client.assert_end();
 }
 
@@ -146,8 +148,9 @@ fn a_handler_can_close_the_session() {
 #[test]
 fn so_many_sessions_of_a_user() {
     const SOCKET: &str = "DRPC_TEST_SOCKET";
+    const REFUSED: &str = "refused: ";
     if let Some(path) = env::var_os(SOCKET) {
-        return call_as_somebody(&PathBuf::from(path));
+        return println!("\n{REFUSED}{}", call_as_somebody(&PathBuf::from(path)));
     }
     let (dir, path) = place();
     let lines = Lines::default();
@@ -155,7 +158,7 @@ fn so_many_sessions_of_a_user() {
     let builder = Server::builder().module(Echo).limits(limits).framing(Framing::Datagram).log(lines.log());
     let server = builder.mode(0o666).bind(&path).unwrap();
     server.start().unwrap();
-    if own_ids().0 == 0 {
+    let refused = if own_ids().0 == 0 {
         let clients = [(); 4].map(|()| Raw::connect(&path, Framing::Datagram));
         clients.iter().for_each(|client| assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success));
         // A copy of the test program where everybody can run it.
@@ -163,30 +166,50 @@ fn so_many_sessions_of_a_user() {
         let program = dir.path().join("client");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
         let mut command = Command::new(program);
-        command.args(["--exact", "callers::so_many_sessions_of_a_user"]).env(SOCKET, &path);
+        command.args(["--exact", "--nocapture", "callers::so_many_sessions_of_a_user"]).env(SOCKET, &path);
         let output = command.current_dir("/").uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        lines.await_ending("uid 12345: refused, the user has too many sessions", 2);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}");
+        let refused = said.lines().find_map(|line| line.strip_prefix(REFUSED)?.parse().ok()).unwrap();
+        lines.await_ending("uid 12345: refused, the user has too many sessions", refused);
+        refused
     } else {
-        call_as_somebody(&path);
-    }
-    assert_met(&server, |limits| limits.sessions_per_uid = 2);
+        call_as_somebody(&path)
+    };
+    assert_met(&server, |limits| limits.sessions_per_uid = refused as u64);
 }
 
-fn call_as_somebody(path: &std::path::Path) {
+/// Connects until a client is told that it is refused, and says how often. One that has not called for a second is told
+/// nothing, and a busy machine may need longer for that.
+fn be_refused(connect: impl Fn() -> Raw) -> usize {
+    let is_told = |_: &usize| {
+        let began = Instant::now();
+        let client = connect();
+        let response = if client.try_send(&call(ECHO, 1, 1, b"")) { client.try_reply() } else { None };
+        match &response {
+            Some(response) => {
+                assert_eq!(response.status(), Status::Failure);
+                client.assert_end();
+            }
+            None => assert!(began.elapsed() >= Duration::from_secs(1), "closed without an answer"),
+        }
+        response.is_some()
+    };
+    (1..100).find(is_told).unwrap()
+}
+
+/// Says how many sessions have been refused.
+fn call_as_somebody(path: &std::path::Path) -> usize {
     let connect = || Raw::connect(path, Framing::Datagram);
     let status = |client: &Raw| client.call(ECHO, 1, 1, b"").status();
     let mut clients = [connect(), connect()];
     clients.iter().for_each(|client| assert_eq!(status(client), Status::Success));
-    for _ in 0..2 {
-        let refused = connect();
-        assert_eq!(status(&refused), Status::Failure);
-        refused.assert_end();
-    }
+    let refused = be_refused(connect) + be_refused(connect);
     assert_eq!(status(&clients[0]), Status::Success);
     // Its place is free when the server has noticed the end, which the client sees by half-closing first.
     clients[1].socket().shutdown(std::net::Shutdown::Write).unwrap();
     clients[1].assert_end();
     clients[1] = connect();
     assert_eq!(status(&clients[1]), Status::Success);
+    refused
 }

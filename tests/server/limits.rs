@@ -338,13 +338,14 @@ fn an_idle_session_is_closed() {
         let gate = Gate::default();
         let builder = limited(limits).module(gate.clone()).log(lines.log());
         let server = builder.bind(&path).unwrap();
-        server.start().unwrap();
-        let busy = Raw::connect(&path, framing);
+        let [busy, idle @ ..] = [(); 4].map(|()| Raw::connect(&path, framing));
+        // Before the server sees the sessions, so that none of them is idle too early.
         busy.send(&call(GATE, 1, 1, b""));
+        idle.iter().for_each(|idle| idle.send(&call(ECHO, 1, 1, b"")));
+        server.start().unwrap();
         gate.await_waiting(1);
-        for _ in 0..3 {
-            let idle = Raw::connect(&path, framing);
-            assert_eq!(idle.call(ECHO, 1, 1, b"").status(), Status::Success);
+        for idle in idle {
+            idle.assert_reply(1, Status::Success);
             idle.assert_end();
         }
         assert_met(&server, |limits| limits.idle_time = 3);
