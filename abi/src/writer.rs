@@ -21,9 +21,10 @@ impl<A: Abi> Turn<A> {
         Self(context)
     }
 
-    /// The right to send, unless somebody has it.
+    /// The right to send, unless it is taken.
     pub(crate) fn now(context: Context<A>) -> Option<Self> {
-        (!context.flags().set(SENDING)).then_some(Self(context))
+        // Not made unless it is had: dropping it would give back another thread's.
+        (!context.flags().set(SENDING)).then(|| Self(context))
     }
 }
 
