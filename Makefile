@@ -203,7 +203,7 @@ interop: setup-check all
 		MAKE="$(MAKE)" TABLES=$(BUILD)/interop sh c-tests/interop_$$part.sh >$(BUILD)/interop/$$part.log || \
 			{ sed -n '/^not ok/,/^ok/p' $(BUILD)/interop/$$part.log; exit 1; }; \
 	done
-	@cat $(BUILD)/interop/clients.md && echo && cat $(BUILD)/interop/servers.md
+	@cd $(BUILD)/interop && cat clients.md && echo && cat programs.md && echo && cat servers.md
 
 # --- Benchmark: see bench/README.md
 

@@ -64,8 +64,9 @@ for of in 0.8 2.8 Rust; do
 	done
 done
 
-done_with servers 'our server' <<'END'
+tabulate servers 'our server' <<'END'
 How large a call may be, and its answer, from clients of each release; a client is told that an answer is larger.
 all: any size that the client can send, or read. then cut: larger answers are sent, and the client cannot read them;
 drpc_set_max_datagram prevents that.
 END
+finish

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <daos/drpc_progress.h>
+#include <drpc/library.h>
 #include <drpc/server.h>
 
 #include "support/body.h"
@@ -282,6 +283,123 @@ set_framing_refuses_what_it_does_not_know(void **state)
 	pair_free(&pair);
 }
 
+/* What does not tell is taken for what the user has chosen: a program written for DAOS 2.6 sends and expects datagrams. */
+static void
+what_cannot_be_told_is_what_the_user_has_chosen(void **state)
+{
+	static const struct {
+		const char *framing;
+		int         garbage;
+		bool        chunked;
+	} cases[] = {
+	    {"datagram", -DER_PROTO, false},
+	    {"chunked", -DER_TRUNC, true},
+	    {"auto", ABI_CHUNKED ? -DER_TRUNC : -DER_PROTO, ABI_CHUNKED},
+	};
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	struct pair    pair;
+	Drpc__Call    *call = NULL;
+	size_t         i;
+
+	(void)state;
+	resp.sequence = 7;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(setenv("DRPC_FRAMING", cases[i].framing, 1), 0);
+		pair = pair_new(context_no_handler);
+		assert_int_equal(drpc_send_response(pair.ctx, &resp), 0);
+		peer_chunked = cases[i].chunked;
+		exchange_expect(pair.peer, 7, DRPC__STATUS__SUCCESS, 0);
+		assert_true(peer_send_record(pair.peer, "\x2a\xff", 2));
+		assert_int_equal(drpc_recv_call(pair.ctx, &call), cases[i].garbage);
+		pair_free(&pair);
+	}
+	assert_int_equal(unsetenv("DRPC_FRAMING"), 0);
+	peer_chunked = ABI_CHUNKED;
+}
+
+/* --- the probe -------------------------------------------------------------------- */
+
+/* What a client asks with which framing is read, and how it is told that this is no call: bare, or in a chunk. */
+static const char probe[31] = "\7\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\7\7\7\7\7\7\7";
+static const char no_call[37] =
+    "\15\0\0\0\0\0\0\0\15\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\377\377\377\377\377\377\377\377\377\1\20\5";
+
+static void
+ask(int peer)
+{
+	assert_true(peer_send_record(peer, probe, sizeof(probe)));
+}
+
+static void
+expect_answer(int peer, int framing)
+{
+	bool    bare = framing == DRPC_FRAMING_DATAGRAM;
+	uint8_t record[64];
+
+	assert_int_equal(peer_recv_record(peer, record, sizeof(record)), bare ? 13 : 37);
+	assert_memory_equal(record, bare ? no_call + WIRE_HEADER : no_call, bare ? 13 : 37);
+}
+
+static void
+only_debug(int level, const char *line, void *arg)
+{
+	(void)line;
+	(void)arg;
+	assert_int_equal(level, DRPC_LOG_DEBUG);
+}
+
+static const int framings_read[] = {DRPC_FRAMING_AUTO, DRPC_FRAMING_DATAGRAM, DRPC_FRAMING_CHUNKED};
+
+/* The function answers, and says what the program is to do: the client is about to close the connection. */
+static void
+session_answers_the_probe(void **state)
+{
+	struct pair pair;
+	Drpc__Call *call = NULL;
+	size_t      i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		pair = pair_new(context_no_handler);
+		if (framings_read[i] != DRPC_FRAMING_AUTO)
+			assert_int_equal(drpc_set_framing(pair.ctx, framings_read[i]), 0);
+		ask(pair.peer);
+		drpc_set_log(only_debug, NULL);
+		assert_int_equal(drpc_recv_call(pair.ctx, &call), -DER_TRUNC);
+		drpc_set_log(NULL, NULL);
+		assert_null(call);
+		assert_non_null(strstr(drpc_last_error(), "which wire format is read"));
+		expect_answer(pair.peer, framings_read[i]);
+		assert_true(peer_is_quiet(pair.peer));
+		/* The connection is the program's: a client without another one goes on with it. */
+		peer_chunked = framings_read[i] != DRPC_FRAMING_DATAGRAM;
+		exchange_send(pair.peer, ECHO, 0, 1, 10);
+		assert_int_equal(serve_one(&pair, 1, 10), 0);
+		exchange_expect(pair.peer, 1, DRPC__STATUS__SUCCESS, 10);
+		/* Nothing is owed for it at the end. */
+		assert_int_equal(drpc_close(pair.ctx), 0);
+		assert_true(peer_is_closed(pair.peer));
+		close(pair.peer);
+	}
+	peer_chunked = ABI_CHUNKED;
+}
+
+/* A client that takes no answer does not hold the program up. */
+static void
+session_does_not_wait_to_answer_the_probe(void **state)
+{
+	struct pair pair = pair_new(context_no_handler);
+	Drpc__Call *call = NULL;
+	int         i;
+
+	(void)state;
+	for (i = 0; i < 2000; i++) {
+		ask(pair.peer);
+		assert_int_equal(drpc_recv_call(pair.ctx, &call), -DER_TRUNC);
+	}
+	pair_free(&pair);
+}
+
 /* --- the progress loop ------------------------------------------------------------ */
 
 static void
@@ -357,6 +475,45 @@ loop_answers_each_client_as_it_speaks(void **state)
 	close(peers[1]);
 	loop_end(&loop);
 	peer_chunked = ABI_CHUNKED;
+}
+
+static void
+never(Drpc__Call *call, Drpc__Response *resp)
+{
+	(void)call;
+	(void)resp;
+	fail_msg("the probe has reached a handler");
+}
+
+/* A handler that looks at no module is none the wiser. */
+static void
+loop_answers_the_probe(void **state)
+{
+	struct drpc_progress_context *progress;
+	struct drpc                  *listener;
+	struct dir                    dir;
+	size_t                        i;
+	int                           peer;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		dir_make(&dir);
+		listener = abi_listen(dir.sock, never);
+		if (framings_read[i] != DRPC_FRAMING_AUTO)
+			assert_int_equal(drpc_set_framing(listener, framings_read[i]), 0);
+		progress = drpc_progress_context_create(listener);
+		peer     = peer_connect(dir.sock);
+		assert_int_equal(drpc_progress(progress, PATIENCE_MS), 0);
+		ask(peer);
+		drpc_set_log(only_debug, NULL);
+		assert_int_equal(drpc_progress(progress, PATIENCE_MS), 0);
+		drpc_set_log(NULL, NULL);
+		expect_answer(peer, framings_read[i]);
+		assert_true(peer_is_closed(peer));
+		close(peer);
+		drpc_progress_context_close(progress);
+		dir_remove(&dir);
+	}
 }
 
 /* To a client up to 2.6 the end of the connection is a success. */
@@ -469,7 +626,11 @@ main(void)
 	    unit(datagram_limit_follows_from_the_line),
 	    unit(session_takes_over_what_its_listener_was_told),
 	    unit(set_framing_refuses_what_it_does_not_know),
+	    unit(what_cannot_be_told_is_what_the_user_has_chosen),
+	    unit(session_answers_the_probe),
+	    unit(session_does_not_wait_to_answer_the_probe),
 	    unit(loop_answers_each_client_as_it_speaks),
+	    unit(loop_answers_the_probe),
 	    unit(loop_answers_what_may_have_been_a_datagram),
 	    unit(managed_answers_each_client_as_it_speaks),
 	    unit(managed_speaks_what_it_was_told),

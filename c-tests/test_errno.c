@@ -429,8 +429,9 @@ of_finding_out(void **state)
 		assert_true(peer >= 0);
 		assert_int_equal(drpc_set_framing(ctx, DRPC_FRAMING_AUTO), 0);
 		assert_int_equal(drpc_set_timeout(ctx, 5000), 0);
-		/* To what a client asks before a call that large, and to the call. */
-		assert_true(peer_send_response(peer, 0, DRPC__STATUS__UNKNOWN_MODULE, NULL, 0));
+		/* To what a client asks before a call that large, and to the call, for which there is no other connection. */
+		assert_int_equal(unlink(dir.sock), 0);
+		assert_true(peer_send_response(peer, -1, DRPC__STATUS__FAILED_UNMARSHAL_CALL, NULL, 0));
 		assert_true(peer_send_response(peer, 1, 0, NULL, 0));
 		always_fails(besides[i].call, 1, BESIDE);
 		calls.sendmsg = take_all;

@@ -329,7 +329,7 @@ connecting_again_fails(const char *path, int listener, enum call call, int nth, 
 	assert_true(peer_recv_record(peer, record, sizeof(record)) > 0);
 	assert_true(peer_is_quiet(peer));
 	close(peer);
-	if (call == CALL_DUP3 || (call == CALL_FCNTL && nth > 4))
+	if (call == CALL_DUP3 || (call == CALL_FCNTL && nth > 2))
 		close(accept(listener, NULL, NULL));
 	assert_int_equal(drpc_close(ctx), 0);
 }
@@ -352,7 +352,9 @@ connecting_again_tells_every_failure(void **state)
 #ifdef DRPC_ABI_28
 		connecting_again_fails(dir.sock, listener, CALL_FCHMOD, 1, errnos[i].error, errnos[i].der);
 #endif
-		connecting_again_fails(dir.sock, listener, CALL_CONNECT, 1, errnos[i].error, errnos[i].der);
+		/* A server that is too busy is waited for. */
+		if (errnos[i].error != EAGAIN)
+			connecting_again_fails(dir.sock, listener, CALL_CONNECT, 1, errnos[i].error, errnos[i].der);
 		connecting_again_fails(dir.sock, listener, CALL_DUP3, 1, errnos[i].error, errnos[i].der);
 	}
 	close(listener);
@@ -377,8 +379,8 @@ connecting_again_is_made_up_for_by_the_next_call(void **state)
 	listener       = peer_listen(dir.sock);
 	ctx            = rejected_client(dir.sock, listener, &peer);
 	request.module = 2;
-	syscalls_fail(CALL_CONNECT, 1, EAGAIN);
-	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -DER_AGAIN);
+	syscalls_fail(CALL_CONNECT, 1, ECONNREFUSED);
+	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -DER_MISC);
 	close(peer);
 	syscalls_reset();
 	syscalls_fail(CALL_SOCKET, 1, EMFILE);
@@ -396,6 +398,7 @@ connecting_again_is_made_up_for_by_the_next_call(void **state)
 	dir_remove(&dir);
 }
 
+/* A call that waits does so for a server that is too busy; one that does not is kept. */
 static void
 connecting_again_goes_on_after_a_signal(void **state)
 {
@@ -412,18 +415,54 @@ connecting_again_goes_on_after_a_signal(void **state)
 	dir_make(&dir);
 	listener = peer_listen(dir.sock);
 	ctx      = rejected_client(dir.sock, listener, &peer);
+	assert_int_equal(LIBRARY(drpc_call(ctx, 0, &request, &resp)), 0);
+	drpc_response_free(resp);
+	assert_int_equal(calls.count[CALL_SENDMSG], 1);
+	syscalls_fail(CALL_CONNECT, 1, EAGAIN);
+	assert_int_equal(LIBRARY(drpc_call(ctx, 0, &request, &resp)), 0);
+	drpc_response_free(resp);
+	assert_int_equal(calls.count[CALL_CONNECT], 1);
+	syscalls_reset();
 	syscalls_fail(CALL_CONNECT, 1, EINTR);
 	syscalls_fail(CALL_DUP3, 1, EINTR);
 	assert_int_equal(LIBRARY(drpc_call(ctx, 0, &request, &resp)), 0);
 	drpc_response_free(resp);
 	assert_int_equal(calls.count[CALL_CONNECT], 2);
 	assert_int_equal(calls.count[CALL_DUP3], 2);
-	/* The probe, and the call. */
-	assert_int_equal(calls.count[CALL_SENDMSG], 2);
 	again = accept(listener, NULL, NULL);
 	assert_int_equal(peer_recv_record(again, record, sizeof(record)), 2);
+	assert_memory_equal(record, "\x18\x01", 2);
+	assert_int_equal(peer_recv_record(again, record, sizeof(record)), 2);
+	assert_int_equal(peer_recv_record(again, record, sizeof(record)), 2);
+	assert_memory_equal(record, "\x18\x03", 2);
 	assert_int_equal(drpc_close(ctx), 0);
 	close(again);
+	close(peer);
+	close(listener);
+	dir_remove(&dir);
+}
+
+/* A blocking call does not give up because the server is busy, nor does it spin. */
+static void
+connecting_again_waits_for_a_busy_server(void **state)
+{
+	Drpc__Call      request = DRPC__CALL__INIT;
+	Drpc__Response *resp    = NULL;
+	struct dir      dir;
+	struct drpc    *ctx;
+	int             listener;
+	int             peer;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	ctx      = rejected_client(dir.sock, listener, &peer);
+	assert_int_equal(drpc_set_timeout(ctx, 50), 0);
+	syscalls_fail(CALL_CONNECT, 1, EAGAIN);
+	calls.fail_times[CALL_CONNECT] = INT32_MAX;
+	assert_int_equal(LIBRARY(drpc_call(ctx, R_SYNC, &request, &resp)), -DER_TIMEDOUT);
+	assert_in_range(calls.count[CALL_CONNECT], 2, 51);
+	assert_int_equal(drpc_close(ctx), 0);
 	close(peer);
 	close(listener);
 	dir_remove(&dir);
@@ -1582,6 +1621,7 @@ main(void)
 	    unit(connecting_again_tells_every_failure),
 	    unit(connecting_again_is_made_up_for_by_the_next_call),
 	    unit(connecting_again_goes_on_after_a_signal),
+	    unit(connecting_again_waits_for_a_busy_server),
 	    unit(listen_tells_every_failure),
 	    unit(listen_calls_as_the_original_does),
 	    unit(accept_tells_every_failure),

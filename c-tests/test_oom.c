@@ -303,8 +303,8 @@ going_over_to_datagrams(size_t len)
 		CHECK(resp == NULL);
 		again = accept(listener, NULL, NULL);
 		for (sent++; sent > 0; sent--) {
+			static uint8_t   record[WIRE_RECORD_MAX * 2];
 			struct wire_call got;
-			uint8_t          record[1024];
 			ssize_t          n = peer_recv_record(again, record, sizeof(record));
 
 			CHECK(n > 0 && wire_read_call(record, (size_t)n, &got));
@@ -330,7 +330,75 @@ a_trial_that_is_rejected(void)
 static const char *
 a_probe_that_is_rejected(void)
 {
-	return going_over_to_datagrams(500);
+	const char *fault;
+
+	CHECK(drpc_set_max_datagram(200000) == 0);
+	fault = going_over_to_datagrams(140000);
+	CHECK(drpc_set_max_datagram(0) == 0);
+	return fault;
+}
+
+/* Calls that do not wait: what could not be kept has not been sent, and the others go out when there is an answer. */
+static const char *
+async_calls_that_are_rejected(void)
+{
+	static const int sizes[] = {8, 9, 10};
+	Drpc__Call       call    = DRPC__CALL__INIT;
+	Drpc__Response  *resp    = NULL;
+	struct drpc     *ctx     = NULL;
+	uint8_t          record[64];
+	struct dir       dir;
+	bool             kept[3];
+	int              again;
+	int              listener;
+	int              peer;
+	size_t           i;
+	int              rc;
+
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	rc       = LIBRARY(abi_connect(dir.sock, &ctx));
+	CHECK(fits_pointer(rc));
+	if (rc == 0) {
+		peer = accept(listener, NULL, NULL);
+		CHECK(LIBRARY(drpc_set_framing(ctx, DRPC_FRAMING_AUTO)) == 0);
+		call.body.data = body_new(10);
+		for (i = 0; i < 3; i++) {
+			call.body.len = sizes[i];
+			rc            = LIBRARY(drpc_call(ctx, 0, &call, &resp));
+			kept[i]       = rc == 0;
+			CHECK(fits(rc));
+			LIBRARY_VOID(drpc_response_free(resp));
+			resp = NULL;
+		}
+		memory_relieve();
+		CHECK(!(kept[0] || kept[1] || kept[2]) == peer_is_quiet(peer));
+		CHECK(peer_send_record(peer, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05", 13));
+		if (!peer_is_quiet(peer)) {
+			call.body.len = 0;
+			CHECK(fcntl(ctx->comm->fd, F_SETFL, O_NONBLOCK) == 0);
+			CHECK(LIBRARY(drpc_call(ctx, R_SYNC, &call, &resp)) == -DER_AGAIN);
+			again = accept(listener, NULL, NULL);
+			for (i = 0; i <= 3; i++) {
+				struct wire_call got;
+				ssize_t          n;
+
+				if (i < 3 && !kept[i])
+					continue;
+				n = peer_recv_record(again, record, sizeof(record));
+				CHECK(n > 0 && wire_read_call(record, (size_t)n, &got));
+				CHECK(got.len == (i < 3 ? (size_t)sizes[i] : 0) && body_is(got.body, got.len));
+			}
+			CHECK(peer_is_quiet(again));
+			close(again);
+		}
+		CHECK(close_context(ctx) == 0);
+		free(call.body.data);
+		close(peer);
+	}
+	close(listener);
+	dir_remove(&dir);
+	return NULL;
 }
 
 /* The peer answers with what is no answer. */
@@ -879,6 +947,7 @@ main(void)
 	    plays(a_large_call),
 	    plays(a_trial_that_is_rejected),
 	    plays(a_probe_that_is_rejected),
+	    plays(async_calls_that_are_rejected),
 	    plays(a_malformed_reply),
 	    plays(receiving_and_responding),
 	    plays(receiving_in_large),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::error::{Cause, Error, Phase};
 use crate::framing::chunked::{self, Reassembly};
 use crate::framing::dialect::Dialect;
+use crate::framing::fallback;
 use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
 use crate::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::service::Service;
 use crate::session::Session;
-use crate::sys;
+use crate::sys::{self, Unwaiting};
 use crate::transport::{self, Pace, Received};
 use crate::wire::{CallRef, ResponseRef};
 
@@ -66,10 +67,16 @@ impl Connection {
         sys::set_timeout(self.fd(), timeout).map_err(|cause| self.error(Phase::Configure, cause))
     }
 
-    /// Waits for the next call; `None` when the client has closed the connection.
+    /// Waits for the next call; `None` when the client has closed the connection, or is about to: a client that finds out
+    /// which framing is read is answered, and connects anew.
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, dialect, message) = (self.fd(), &mut self.dialect, &mut self.message);
         let received = transport::receive(fd, dialect, message, chunked::MAX_RECORD, owned_call, || {});
+        let received = received.map_err(|cause| self.dialect.fault(cause));
+        if let Err(Cause::Probe(framing)) = received {
+            self.answer_at_once(framing, Status::FailedUnmarshalCall);
+            return Ok(None);
+        }
         self.owed += usize::from(received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()));
         match received {
             Ok(call) => {
@@ -148,6 +155,14 @@ impl Connection {
         }
     }
 
+    /// Sends a response that names no call without waiting for the client, on a connection that is about to end; true if it
+    /// is out.
+    fn answer_at_once(&self, framing: Framing, status: Status) -> bool {
+        let response = ResponseRef { sequence: NO_SEQUENCE, status: status.into(), body: &[] };
+        let Ok(_unwaiting) = Unwaiting::new(self.fd()) else { return false };
+        matches!(transport::send_some(self.fd(), framing, &response.encode(&[]), 0), Ok(None))
+    }
+
     fn error(&self, phase: Phase, cause: Cause) -> Error {
         Error::new(phase, self.session.path(), cause)
     }
@@ -160,11 +175,8 @@ impl Drop for Connection {
         if self.owed == 0 || self.dialect.get() == Some(Framing::Chunked) {
             return;
         }
-        // Nothing is waited for, and who does not take it has to do without.
-        let _ = sys::set_nonblocking(self.fd(), true);
-        let failure = ResponseRef { sequence: NO_SEQUENCE, status: Status::Failure.into(), body: &[] };
         for _ in 0..self.owed {
-            if !matches!(transport::send_some(self.fd(), Framing::Datagram, &failure.encode(&[]), 0), Ok(None)) {
+            if !self.answer_at_once(Framing::Datagram, Status::Failure) {
                 return;
             }
         }
@@ -178,7 +190,8 @@ impl AsFd for Connection {
 }
 
 fn owned_call(mut message: Received<'_>) -> Result<Call, Cause> {
-    let call = CallRef::decode(message.within_limit()?)?;
+    let bytes = message.within_limit()?;
+    let call = CallRef::decode(bytes).map_err(|_| fallback::no_call(bytes))?;
     Ok(message.take_body().map_or_else(|| call.to_owned(), |body| call.with_body(body)))
 }
 

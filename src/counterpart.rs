@@ -9,23 +9,22 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::sys::{self, SocketPath, UncancelledCall};
 
-/// A server at the other end of a socket.
+/// A server at the other end of a socket, to which a way back is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Counterpart {
     fd: RawFd,
-    path: Option<SocketPath>,
+    path: SocketPath,
     id: Option<ServerId>,
 }
 
 impl Counterpart {
-    /// Who is at the other end of `fd`, which has been connected to `path`, if that is known. `None` when it is connected
-    /// to nobody.
+    /// The server at the other end of `fd`, which has been connected to `path`, if that is known. None if `fd` is connected
+    /// to no server, or to one that cannot be connected to again: its end has no path that means the same everywhere.
     pub fn of(fd: RawFd, path: Option<SocketPath>) -> Option<Self> {
         let pid = sys::peer(fd)?.pid;
         // The path that the server has bound need not be that of a client in another file system, or be there any more.
-        let path = path.or_else(|| SocketPath::of_peer(fd).filter(SocketPath::is_absolute));
-        let id = path.and_then(|path| ServerId::of(path, pid));
-        Some(Self { fd, path, id })
+        let path = path.or_else(|| SocketPath::of_peer(fd).filter(SocketPath::is_absolute))?;
+        Some(Self { fd, path, id: ServerId::of(path, pid) })
     }
 
     /// What it speaks, if that has been learnt.
@@ -41,28 +40,30 @@ impl Counterpart {
     }
 
     /// Replaces the connection by a new one to the same server, under the same descriptor and with the same flags and
-    /// timeouts. When it fails, the old one is still there.
+    /// timeouts. When it fails, the old one is still there. It does not wait: false while the server has too many others to
+    /// accept.
     ///
     /// A path may lead to another server by now, and one that is not known must not hear a datagram first.
-    pub fn connect_again(&self, mode: Option<libc::mode_t>) -> Result<(), Cause> {
+    pub fn connect_again(&self, mode: Option<libc::mode_t>) -> Result<bool, Cause> {
         let _uncancelled = UncancelledCall::new();
-        let bound = SocketPath::of_peer(self.fd).filter(|bound| bound.is_absolute() && self.path != Some(*bound));
-        let mut failed = None;
-        for path in [self.path, bound].into_iter().flatten() {
-            match self.connect_to(&path, mode) {
-                Ok(socket) => return sys::put_in_place(self.fd, socket),
-                Err(cause) => failed = failed.or(Some(cause)),
-            }
-        }
-        Err(failed.unwrap_or(Cause::NoWayBack))
+        let socket = self.connect_to(&self.path, mode).or_else(|cause| {
+            let bound = SocketPath::of_peer(self.fd).filter(|bound| bound.is_absolute() && self.path != *bound);
+            self.connect_to(&bound.ok_or(cause)?, mode).map_err(|_| cause)
+        })?;
+        let Some(socket) = socket else { return Ok(false) };
+        sys::put_in_place(self.fd, socket)?;
+        Ok(true)
     }
 
-    /// Another connection to the same server, which waits for nobody if this one does not.
-    fn connect_to(&self, path: &SocketPath, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
-        let socket = sys::open(false, mode)?;
+    /// Another connection to the same server; None while it is too busy.
+    fn connect_to(&self, path: &SocketPath, mode: Option<libc::mode_t>) -> Result<Option<OwnedFd>, Cause> {
+        let socket = sys::open(true, mode)?;
+        match sys::connect(&socket, path.as_c_str().to_bytes()) {
+            Err(cause) if cause.is_would_block() => return Ok(None),
+            connected => connected?,
+        }
         sys::copy_patience(self.fd, &socket)?;
-        sys::connect(&socket, path.as_c_str().to_bytes())?;
         let of = |fd| (sys::peer(fd), SocketPath::of_peer(fd));
-        if of(self.fd) == of(socket.as_raw_fd()) { Ok(socket) } else { Err(Cause::Replaced) }
+        if of(self.fd) == of(socket.as_raw_fd()) { Ok(Some(socket)) } else { Err(Cause::Replaced) }
     }
 }

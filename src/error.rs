@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::der;
+use crate::framing::Framing;
 
 /// What was being done when something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +130,15 @@ pub enum Cause {
     NotASocket,
     /// The service manager has not handed such a socket to the process.
     NotHanded,
-    /// The server reads datagrams, and the connection on which that was found out cannot be replaced: its socket has no
-    /// path that is known.
-    NoWayBack,
     /// The server reads datagrams, and another one has taken its place.
     Replaced,
+    /// The peer closed the connection instead of answering the first message, which was sent in chunks.
+    Unanswered,
+    /// The peer has asked, by a message in this framing, which framing is read here. It connects anew once it has the
+    /// answer.
+    Probe(Framing),
+    /// The peer has answered the first message in a way that does not tell which framing it reads.
+    Unclear,
 }
 
 /// What is wrong with a socket path.
@@ -217,8 +222,10 @@ impl Cause {
         -match self {
             Self::Os(errno) => release.from_errno(errno),
             Self::TimedOut => der::DER_TIMEDOUT,
-            Self::NoReply => der::DER_NOREPLY,
-            Self::Closed | Self::Cut | Self::Truncated { .. } | Self::SentShort { .. } => der::DER_TRUNC,
+            Self::NoReply | Self::Unanswered => der::DER_NOREPLY,
+            Self::Closed | Self::Probe(_) | Self::Cut | Self::Truncated { .. } | Self::SentShort { .. } => {
+                der::DER_TRUNC
+            }
             Self::Header(fault) => match fault {
                 HeaderFault::Missing { .. }
                 | HeaderFault::Oversize { .. }
@@ -246,7 +253,7 @@ impl Cause {
             Self::Stopped => der::DER_SHUTDOWN,
             Self::Locked => der::DER_BUSY,
             Self::NotHanded => der::DER_NONEXIST,
-            Self::NoWayBack | Self::Replaced => der::DER_PROTO,
+            Self::Replaced | Self::Unclear => der::DER_PROTO,
         }
     }
 
@@ -255,7 +262,7 @@ impl Cause {
         match self {
             Self::Os(errno) => errno,
             Self::TimedOut => libc::ETIMEDOUT,
-            Self::Closed | Self::NoReply | Self::Cut => libc::ECONNRESET,
+            Self::Closed | Self::Probe(_) | Self::NoReply | Self::Unanswered | Self::Cut => libc::ECONNRESET,
             Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
             Self::Header(_) | Self::Malformed | Self::Unattributable | Self::UnexpectedReply { .. } => libc::EPROTO,
             Self::NoMemory => libc::ENOMEM,
@@ -272,7 +279,7 @@ impl Cause {
             Self::Locked => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
             Self::NotHanded => libc::ENOENT,
-            Self::NoWayBack | Self::Replaced => libc::EPROTO,
+            Self::Replaced | Self::Unclear => libc::EPROTO,
         }
     }
 
@@ -328,7 +335,9 @@ impl Cause {
             (_, Self::TooBig { .. }) => {
                 "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client"
             }
-            (_, Self::NoWayBack) => "choose the datagram framing for it: drpc_set_framing, or DRPC_FRAMING=datagram",
+            (_, Self::Unanswered | Self::Unclear) => {
+                "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram or the framing of the client (drpc_set_framing)"
+            }
             (_, Self::Replaced) => "connect again",
             _ => return None,
         })
@@ -368,12 +377,14 @@ impl fmt::Display for Cause {
             Self::Locked => f.write_str("another server has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
             Self::NotHanded => f.write_str("no such socket was handed to the process"),
-            Self::NoWayBack => f.write_str(
-                "the server speaks the wire format of DAOS 0.8 to 2.6, and its socket has no path to connect to again",
-            ),
             Self::Replaced => {
                 f.write_str("the server speaks the wire format of DAOS 0.8 to 2.6, and another one has taken its place")
             }
+            Self::Probe(_) => f.write_str("the peer has asked which wire format is read here, and connects anew"),
+            Self::Unanswered => f.write_str(
+                "the peer closed the connection without an answer to the first message, which had the wire format of DAOS 2.8",
+            ),
+            Self::Unclear => f.write_str("the answer to the first message does not tell which wire format the server speaks"),
         }
     }
 }

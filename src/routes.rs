@@ -13,16 +13,7 @@ use crate::sys::SocketPath;
 /// Routes kept at a time.
 const MAX_ROUTES: usize = 256;
 
-/// The way back to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Where it has been found.
-    pub path: SocketPath,
-    /// It has said that it reads datagrams, and wants another connection for them.
-    pub rejected: bool,
-}
-
-/// Routes in no order.
+/// Routes, each the path at which a server has been found, in no order.
 #[derive(Debug)]
 pub struct Routes(Mutex<Table>);
 
@@ -30,7 +21,7 @@ pub struct Routes(Mutex<Table>);
 struct Table {
     /// Apart from the routes, as all of them are looked at.
     addresses: [usize; MAX_ROUTES],
-    routes: [Route; MAX_ROUTES],
+    routes: [SocketPath; MAX_ROUTES],
     len: usize,
     /// What is forgotten next when there is no room.
     next: usize,
@@ -41,8 +32,8 @@ pub static ROUTES: Routes = Routes::new();
 
 impl Routes {
     const fn new() -> Self {
-        let none = Route { path: SocketPath::EMPTY, rejected: false };
-        Self(Mutex::new(Table { addresses: [0; MAX_ROUTES], routes: [none; MAX_ROUTES], len: 0, next: 0 }))
+        let routes = [SocketPath::EMPTY; MAX_ROUTES];
+        Self(Mutex::new(Table { addresses: [0; MAX_ROUTES], routes, len: 0, next: 0 }))
     }
 
     /// Keeps a route in the place of the one before. Where there is no room left, another one is forgotten.
@@ -59,22 +50,14 @@ impl Routes {
             table.next
         });
         if let (Some(kept_for), Some(kept)) = (table.addresses.get_mut(at), table.routes.get_mut(at)) {
-            (*kept_for, *kept) = (address, Route { path, rejected: false });
+            (*kept_for, *kept) = (address, path);
         }
     }
 
     /// A copy of a route.
-    pub fn get(&self, address: usize) -> Option<Route> {
+    pub fn get(&self, address: usize) -> Option<SocketPath> {
         let table = lock_briefly(&self.0)?;
         table.routes.get(table.find(address)?).copied()
-    }
-
-    /// Keeps that the server has said that it reads datagrams, if there is a route.
-    pub fn reject(&self, address: usize) {
-        let Some(mut table) = lock_briefly(&self.0) else { return };
-        if let Some(route) = table.find(address).and_then(|at| table.routes.get_mut(at)) {
-            route.rejected = true;
-        }
     }
 
     /// Forgets a route.
@@ -106,8 +89,8 @@ mod tests {
         vec![b'/'; 1 + i % 107]
     }
 
-    fn route(i: usize) -> Route {
-        Route { path: SocketPath::new(&path(i)).unwrap(), rejected: false }
+    fn route(i: usize) -> SocketPath {
+        SocketPath::new(&path(i)).unwrap()
     }
 
     fn found(routes: &Routes) -> Vec<usize> {
@@ -126,9 +109,6 @@ mod tests {
             routes.forget(gone);
         }
         assert_eq!(found(&routes), [7, 8, 24]);
-        routes.reject(8);
-        routes.reject(9);
-        assert_eq!([7, 8, 9].map(|i| routes.get(i).map(|route| route.rejected)), [Some(false), Some(true), None]);
         routes.put(8, &path(9));
         assert_eq!([7, 8].map(|i| routes.get(i)), [Some(route(7)), Some(route(9))]);
         for i in [7, 8, 24] {

@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Cause;
 use crate::sync::lock_briefly;
@@ -10,6 +11,8 @@ use crate::sync::lock_briefly;
 #[derive(Debug)]
 pub struct SideTable<T> {
     facts: Mutex<Vec<(usize, T)>>,
+    /// There may be facts. Most of the time there are none, and the lock is not taken to see that.
+    in_use: AtomicBool,
 }
 
 impl<T> Default for SideTable<T> {
@@ -21,7 +24,7 @@ impl<T> Default for SideTable<T> {
 impl<T> SideTable<T> {
     /// No facts.
     pub const fn new() -> Self {
-        Self { facts: Mutex::new(Vec::new()) }
+        Self { facts: Mutex::new(Vec::new()), in_use: AtomicBool::new(false) }
     }
 
     /// Keeps a fact in the place of the one before.
@@ -35,20 +38,33 @@ impl<T> SideTable<T> {
             }
             Err(at) => {
                 table.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+                self.in_use.store(true, Ordering::Relaxed);
                 table.insert(at, (address, fact));
             }
         }
         Ok(())
     }
 
+    /// Puts a fact in the place of another, which takes no memory. None if there is no other: nothing is kept then.
+    pub fn exchange(&self, address: usize, fact: T) -> Option<T> {
+        let mut table = lock_briefly(&self.facts)?;
+        let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
+        table.get_mut(at).map(|(_, kept)| std::mem::replace(kept, fact))
+    }
+
     /// Takes a fact out.
     pub fn take(&self, address: usize) -> Option<T> {
+        // A thread that is handed a context also sees what was put here for it before.
+        if !self.in_use.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut table = lock_briefly(&self.facts)?;
         let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
         let (_, fact) = table.remove(at);
         if table.is_empty() {
             // Nothing stays allocated for what is over.
             *table = Vec::new();
+            self.in_use.store(false, Ordering::Relaxed);
         }
         Some(fact)
     }
@@ -65,7 +81,8 @@ mod tests {
             table.put(address, address + 1).unwrap();
         }
         table.put(24, 0).unwrap();
-        assert_eq!([table.take(24), table.take(24)], [Some(0), None]);
+        assert_eq!([table.exchange(24, 1), table.exchange(25, 1)], [Some(0), None]);
+        assert_eq!([table.take(24), table.take(24)], [Some(1), None]);
         assert_eq!(table.take(9), None);
         assert_eq!([8, 16, 40].map(|address| table.take(address)), [Some(9), Some(17), Some(41)]);
         assert_eq!(table.facts.lock().unwrap().capacity(), 0);

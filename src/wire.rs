@@ -63,16 +63,7 @@ impl<'a> CallRef<'a> {
     /// The same, and says how many unknown fields there are.
     #[inline(always)]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
-        Self::collect(Fields::new(message))
-    }
-
-    /// Reads a call as protobuf-c before 1.3.2 does, which takes zero for a field number like any other.
-    pub fn decode_with_number_zero(message: &'a [u8]) -> Result<Self, Cause> {
-        Ok(Self::collect(Fields { rest: message, zero: true })?.0)
-    }
-
-    #[inline(always)]
-    fn collect(mut fields: Fields<'a>) -> Result<(Self, usize), Cause> {
+        let mut fields = Fields::new(message);
         let mut call = Self {
             module: fields.int(1) as i32,
             method: fields.int(2) as i32,
@@ -121,6 +112,20 @@ impl<'a> CallRef<'a> {
         let mut encoded = Encoded::new(self.body, unknown);
         self.encode_head(&mut encoded);
         encoded
+    }
+
+    /// Encodes the call with a sequence that takes `more` bytes than it has to. None if the sequence is zero, which is
+    /// not written, or takes more than a varint can then.
+    pub fn encode_longer(&self, unknown: &'a [u8], more: usize) -> Option<Encoded<'a>> {
+        let mut encoded = Encoded::new(self.body, unknown);
+        encoded.head.int(1, self.module.into());
+        encoded.head.int(2, self.method.into());
+        encoded.head.int(3, self.sequence);
+        if more > 0 {
+            encoded.head.lengthen(more, self.sequence)?;
+        }
+        encoded.head.body(4, encoded.body.len());
+        Some(encoded)
     }
 
     /// Encodes everything but the body, and the unknown fields, which `encoded` has got.
@@ -306,6 +311,22 @@ impl Head {
         }
     }
 
+    /// Writes the varint at the end, which is `value`, with `more` bytes: each says that another one follows, and the last
+    /// one adds nothing.
+    fn lengthen(&mut self, more: usize, value: i64) -> Option<()> {
+        let (_, len) = varint_bytes(value as u64);
+        if value == 0 || len + more > VARINT_MAX {
+            return None;
+        }
+        let added = self.bytes.get_mut(self.len - 1..self.len + more)?;
+        let (last, added) = added.split_first_mut()?;
+        *last |= 0x80;
+        added.fill(0x80);
+        *added.last_mut()? = 0;
+        self.len += more;
+        Some(())
+    }
+
     /// The key and the length of a body that follows; an empty one is left out, too.
     #[inline]
     fn body(&mut self, number: u8, len: usize) {
@@ -362,15 +383,13 @@ impl<'a> Field<'a> {
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
-    /// Zero is a field number.
-    zero: bool,
 }
 
 impl<'a> Fields<'a> {
     /// Iterates over the fields of `message`.
     #[inline]
     pub fn new(message: &'a [u8]) -> Self {
-        Self { rest: message, zero: false }
+        Self { rest: message }
     }
 
     /// The next field if it is this integer, as all known senders write their fields in order; else its default.
@@ -407,7 +426,7 @@ impl<'a> Fields<'a> {
         let (key, key_len) = varint(self.rest, VARINT32_MAX)?;
         let (first, _) = self.rest.split_first()?;
         // Zero is no field number. (Spelt in several bytes protobuf-c lets it pass, and so do we.)
-        if !self.zero && first & 0xf8 == 0 {
+        if first & 0xf8 == 0 {
             return None;
         }
         let value = self.rest.get(key_len..)?;

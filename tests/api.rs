@@ -576,8 +576,10 @@ fn every_cause_has_its_number() {
         (Cause::Forked, der::DER_NO_HDL, libc::EBADFD),
         (Cause::Unattributable, der::DER_PROTO, libc::EPROTO),
         (Cause::UnexpectedReply { sequence: 9 }, der::DER_MISMATCH, libc::EPROTO),
-        (Cause::NoWayBack, der::DER_PROTO, libc::EPROTO),
         (Cause::Replaced, der::DER_PROTO, libc::EPROTO),
+        (Cause::Unanswered, der::DER_NOREPLY, libc::ECONNRESET),
+        (Cause::Probe(drpc::Framing::Chunked), der::DER_TRUNC, libc::ECONNRESET),
+        (Cause::Unclear, der::DER_PROTO, libc::EPROTO),
     ];
     for (cause, number, errno) in cases {
         for release in [Release::V0_8, Release::V2_8] {

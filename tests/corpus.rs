@@ -14,7 +14,7 @@ use std::path::Path;
 
 use drpc::Framing;
 use drpc::framing::dialect::detect;
-use old_servers::{Rules, read};
+use old_servers::{Read, Rules, read};
 use serde_json::Value;
 
 #[test]
@@ -62,7 +62,7 @@ fn the_claims_hold_of_the_recordings() {
     assert_eq!((records, clients), (364, 47));
 }
 
-/// The rules that the claims take for Go's are those by which DAOS's Go server of 0.8.0 has answered.
+/// The rules of old Go are those by which DAOS's Go server of 0.8.0 has answered.
 #[test]
 fn the_rules_of_old_servers_are_those_recorded() {
     let golden: Value = serde_json::from_str(include_str!("golden/wire.json")).unwrap();
@@ -71,8 +71,49 @@ fn the_rules_of_old_servers_are_those_recorded() {
         let (sent, answered) = (&recording["sent"], &recording["reply"][0]["decoded"]);
         let (Some(record), true) = (sent[0]["hex"].as_str(), recording["framing"] == "datagram") else { continue };
         let refused = answered["sequence"] == -1 && answered["status_name"] == "FAILED_UNMARSHAL_CALL";
-        assert_eq!(read(&bytes(record), Rules::Go).is_none(), refused, "{}", recording["id"]);
+        assert_eq!(read(&bytes(record), Rules::OldGo).is_none(), refused, "{}", recording["id"]);
         answers += 1;
     }
     assert_eq!(answers, 49);
+}
+
+/// A record as the table of the parsers has it: `78*10` is ten times the byte 78.
+fn record(text: &str) -> Vec<u8> {
+    let piece = |piece: &str| match piece.split_once('*') {
+        Some((byte, times)) => bytes(byte).repeat(times.parse().unwrap()),
+        None => bytes(piece),
+    };
+    text.split_whitespace().flat_map(piece).collect()
+}
+
+fn as_in_the_table(read: Option<Read<'_>>) -> String {
+    let say = |Read { module, method, sequence, body }| format!("{module}/{method}/{sequence}/{}", body.len());
+    read.map_or_else(|| "-".to_owned(), say)
+}
+
+/// The peers of `c-tests/interop` are held to the same table.
+#[test]
+fn the_models_of_parsers_read_what_the_table_says() {
+    let lines = include_str!("parsers/records.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let (mut lengths_read, mut refused) = ([[false; 8]; 4], 0);
+    for line in lines {
+        let (text, expected) = line.split_once('|').unwrap();
+        let record = record(text);
+        claims::check_first(&record);
+        let found = Rules::ALL.map(|rules| as_in_the_table(read(&record, rules)));
+        assert_eq!(
+            found.each_ref().map(String::as_str),
+            *expected.split('|').map(str::trim).collect::<Vec<_>>(),
+            "{line}"
+        );
+        refused += usize::from(found.iter().all(|read| read == "-"));
+        if detect(&record) == Some(Framing::Chunked) {
+            for (parser, read) in found.iter().enumerate() {
+                lengths_read[parser][usize::from(record[0] % 8)] |= read != "-";
+            }
+        }
+    }
+    let lengths_read = lengths_read.map(|read| (0..8).filter(|rest| read[*rest]).collect::<Vec<_>>());
+    assert_eq!(lengths_read, [vec![0, 1, 2, 5], vec![2], vec![2, 3], vec![2]]);
+    assert!(refused > 30, "{refused}");
 }

@@ -1,6 +1,6 @@
 //! Properties of what tells the framings apart: no call is taken for a chunk, no chunk for a call, and no server that
-//! reads datagrams takes the chunk of a safe call for a call. `docs/wire.md` has the arguments; here is the attempt to
-//! prove them wrong.
+//! reads datagrams takes a trial or the probe for a call. `docs/wire.md` has the arguments; here is the attempt to prove
+//! them wrong.
 #![expect(clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod claims;
@@ -10,13 +10,13 @@ mod old_servers;
 mod records;
 mod witness;
 
-use claims::{check, check_first};
+use claims::{check, check_first, check_trial};
 use drpc::framing::chunked::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
 use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
-use drpc::framing::fallback::{PROBE, is_safe};
+use drpc::framing::fallback::probe;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
-use drpc::wire::{CallRef, ResponseRef};
-use old_servers::{Read, Rules, read};
+use drpc::wire::{CallRef, ResponseRef, key};
+use old_servers::{Rules, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -215,12 +215,110 @@ proptest! {
         }
     }
 
-    /// A safe call's chunk is refused by every server that reads datagrams; the claims look at all of their rules.
+    /// Of any message that ends a key in 4, 6 or 7 no chunk is read as a call: whatever the message says, whatever
+    /// follows, and wherever the server cuts the record.
     #[test]
-    fn no_old_server_executes_a_safe_call(numbers in numbers(), body in fields(), len in 0..260usize) {
+    fn no_parser_reads_a_chunk_of_a_length_that_stops_it(
+        message in prop_oneof![fields(), vec(any::<u8>(), 0..300)],
+        size in size(),
+        wire_type in select(vec![4, 6, 7]),
+        surplus in fields(),
+    ) {
+        let mut message = message;
+        message.resize(size / 8 * 8 + wire_type, 0x48);
+        for mut record in cut(Framing::Chunked, &message) {
+            record.extend_from_slice(&surplus);
+            for len in [record.len(), 16_384, 1000, HEADER_LEN, 8, 1] {
+                let record = &record[..len.min(record.len())];
+                prop_assert_eq!(Rules::ALL.map(|rules| read(record, rules)), [None; 4]);
+            }
+        }
+    }
+
+    /// The refusal of every server, bare or in a chunk, with marks and what might be one; and with one byte changed.
+    #[test]
+    fn answers_and_near_misses(
+        marks in vec((select(vec![2046u32, 2047, 2047, 2047, 2048]), select(vec![0, 0, 0, 1, 2, 5]), vec(any::<u8>(), 0..3)), 0..3),
+        in_a_chunk: bool,
+        flip in any::<Option<(Index, u8)>>(),
+        surplus in select(vec![&b""[..], b"", b"\0", b"\x08\x01"]),
+    ) {
+        let mut message = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05".to_vec();
+        for (number, wire_type, value) in marks {
+            let (key, len) = key(number, wire_type);
+            message.extend_from_slice(&key[..len]);
+            message.extend_from_slice(&value);
+        }
+        let mut record = if in_a_chunk { cut(Framing::Chunked, &message).concat() } else { message };
+        record.extend_from_slice(surplus);
+        check_first(&record);
+        if let Some((at, byte)) = flip {
+            let at = at.index(record.len());
+            record[at] = byte;
+            check_first(&record);
+        }
+    }
+
+    #[test]
+    fn a_trial_is_the_call_to_some_and_nothing_to_others(
+        numbers in numbers(),
+        sequence in prop_oneof![1..=i64::from(i32::MAX), 1..300i64],
+        body in fields(),
+        len in size(),
+        unknown in select(vec![&b""[..], b"\x28\x01", b"\xfa\x7f\x03abc"]),
+    ) {
         let mut body = body;
         body.resize(len, 0x48);
-        check_first(&call_bytes(numbers, &body));
+        let (module, method, other) = numbers;
+        for sequence in [sequence, other] {
+            check_trial(&CallRef { module, method, sequence, body: &body }, unknown);
+        }
+    }
+}
+
+/// Every length in turn, up to messages of three chunks. What is read of other lengths is in `tests/parsers`.
+#[test]
+fn no_length_that_stops_a_parser_is_left_out() {
+    let content = [0x48; 1000];
+    for total in (0..3 * MAX_DATA).filter(|total| matches!(total % 8, 4 | 6 | 7)) {
+        let record = [&header_of((total as u64).to_ne_bytes()).to_bytes()[..], &content].concat();
+        for len in [record.len(), record.len() - 1] {
+            assert_eq!(Rules::ALL.map(|rules| read(&record[..len], rules)), [None; 4], "{total}");
+        }
+    }
+}
+
+/// The smallest messages of which a parser reads a call, of lengths that begin a group and of others: the numbers of
+/// `docs/wire.md`. Bytes 0x48 read as fields wherever one lands among them, or among one more. A call of module 4 has a
+/// byte 0x04, which ends a group.
+#[test]
+fn from_which_length_on_the_message_decides() {
+    let contents = [vec![0x48; 1000], vec![0x48; 1001], call_bytes((4, 200, 1), b"xx")];
+    let smallest = |rules, of_groups| {
+        (1..6000).filter(|total| (total % 8 == 3) == of_groups).find(|total| {
+            let header = header_of((*total as u64).to_ne_bytes()).to_bytes();
+            let is_read = |content: &Vec<u8>| {
+                read(&[&header[..], &content[..content.len().min(*total)]].concat(), rules).is_some()
+            };
+            contents.iter().any(is_read)
+        })
+    };
+    assert_eq!(Rules::ALL.map(|rules| smallest(rules, false)), [Some(1), Some(5666), Some(5642), Some(5642)]);
+    assert_eq!(Rules::ALL.map(|rules| smallest(rules, true)), [None, None, Some(11), None]);
+}
+
+/// Neither by those who read datagrams nor by those who read chunks, and nothing that a record holds behind it helps.
+#[test]
+fn no_parser_reads_the_probe() {
+    let message = probe().pieces().concat();
+    let record = cut(Framing::Chunked, &message).concat();
+    assert_eq!((message.len(), record.len()), (7, 31));
+    for bytes in [message, record] {
+        check_first(&bytes);
+        for surplus in [&[][..], &[0], &[0x48; 100], b"\x08\x01\x10\x01"] {
+            let bytes = [&bytes, surplus].concat();
+            assert_eq!(Rules::ALL.map(|rules| read(&bytes, rules)), [None; 4], "{bytes:02x?}");
+        }
     }
 }
 
@@ -265,92 +363,4 @@ fn a_call_without_numbers_can_be_a_chunk() {
     assert_eq!(detect(&record), Some(Framing::Chunked));
     assert_eq!(detect(&call(MAX_RECORD - 5)), Some(Framing::Datagram));
     assert_eq!(Reassembly::new(1 << 40).push(&record), Ok(Progress::Partial));
-}
-
-/// The header of a message that takes one chunk.
-fn header(total: usize) -> [u8; HEADER_LEN] {
-    header_of((total as u64).to_ne_bytes()).to_bytes()
-}
-
-/// The smallest message in a chunk of which a server can read a call at all. Bytes 0x48 read as fields wherever one
-/// lands among them, or among one more.
-#[test]
-fn no_small_message_in_a_chunk_is_a_call() {
-    let smallest = |rules| {
-        (1..=MAX_DATA).find(|total| {
-            [1000, 1001].iter().any(|len| {
-                let record = [&header(*total)[..], &vec![0x48; *len]].concat();
-                read(&record, rules).is_some()
-            })
-        })
-    };
-    assert_eq!(smallest(Rules::Go), Some(5642));
-    assert_eq!(smallest(Rules::C), Some(5666));
-    assert_eq!(smallest(Rules::OldC), Some(1));
-}
-
-/// What servers read of the chunk of a usual call, of every size: the sizes at which it is the call itself, and those
-/// at which it is another one, with its numbers.
-fn sizes_read(rules: Rules) -> (Vec<usize>, Vec<(usize, Numbers)>) {
-    let (module, method, sequence) = (2, 207, 1);
-    let pattern: Vec<u8> = (0..MAX_DATA).map(|i| (i * 31 + 7) as u8).collect();
-    let (mut same, mut others) = (Vec::new(), Vec::new());
-    let mut record = Vec::new();
-    for len in 0..MAX_DATA {
-        let call = CallRef { module, method, sequence, body: &pattern[..len] }.encode(&[]);
-        if call.len() > MAX_DATA {
-            break;
-        }
-        let [head, body, _] = call.pieces();
-        record.clear();
-        [&header(call.len())[..], head, body].iter().for_each(|piece| record.extend_from_slice(piece));
-        match read(&record, rules) {
-            Some(read) if read == (Read { module, method, sequence, body }) => same.push(call.len()),
-            Some(Read { module, method, sequence, .. }) => others.push((call.len(), (module, method, sequence))),
-            None => {}
-        }
-    }
-    (same, others)
-}
-
-/// The sizes of `docs/wire.md`.
-#[test]
-fn some_large_messages_in_a_chunk_are_calls() {
-    let steps = |first: usize, last: usize| (first..=last).step_by(8);
-    let at = |less: usize, more: usize| {
-        let ranges = [(5642, 5754), (38154, 38266), (71178, 71290)];
-        ranges.into_iter().flat_map(move |(first, last)| steps(first + less + more, last + more)).collect::<Vec<_>>()
-    };
-    for (rules, less) in [(Rules::Go, 0), (Rules::C, 24)] {
-        let (same, others) = sizes_read(rules);
-        assert_eq!(same, at(less, 0));
-        let read_as =
-            |numbers| others.iter().filter(|other| other.1 == numbers).map(|other| other.0).collect::<Vec<_>>();
-        assert_eq!(read_as((0, 207, 1)), at(less, 512));
-        assert_eq!(read_as((0, 0, 1)), at(less, 1280));
-        assert_eq!(read_as((0, 0, 0)), at(less, 1792));
-        assert_eq!(others.len(), 3 * same.len());
-    }
-}
-
-/// Under any sequence, as a client may have made calls before.
-#[test]
-fn no_server_executes_the_probe() {
-    for sequence in (0..63).map(|bits| (1i64 << bits) - 1).chain([i64::MAX, -1]) {
-        let probe = CallRef { sequence, ..PROBE }.encode(&[]);
-        let record = cut(Framing::Chunked, &probe.pieces().concat()).concat();
-        assert_eq!([Rules::Go, Rules::C, Rules::OldC].map(|rules| read(&record, rules)), [None; 3], "{sequence}");
-        assert!(is_safe(&probe), "{sequence}");
-    }
-}
-
-/// At how many sizes a small call is safe, with a body that is no message; before the others goes the probe.
-#[test]
-fn most_small_calls_are_safe() {
-    let body = [7; 300];
-    let safe = |module, method| {
-        let call = |len| CallRef { module, method, sequence: 1, body: &body[..len] };
-        (0..body.len()).filter(|len| is_safe(&call(*len).encode(&[]))).count()
-    };
-    assert_eq!([safe(1, 101), safe(2, 207), safe(3, 301)], [223, 157, 157]);
 }

@@ -8,7 +8,7 @@ use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::sys::Fd;
 use ::drpc::transport::{self, Aftermath, Received};
-use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
 
 use crate::context::{Abi, Context, Head};
@@ -17,7 +17,7 @@ use crate::entry::{self, Site, Subject};
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::message::{self, Message};
-use crate::negotiation;
+use crate::negotiation::{self, Next};
 use crate::pace::{self, Held, Pace};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
@@ -176,10 +176,14 @@ unsafe fn make<A: Abi>(
         let fd = Fd::held(context.fd(), held);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
-            None => match negotiation::settle(context, fd, &encoded, number, reply, site)? {
-                Some(framing) => framing,
-                None => return Ok(()),
-            },
+            None => {
+                let Drpc__Call { module, method, sequence, .. } = *call;
+                let call = CallRef { module, method, sequence, body };
+                match negotiation::settle(context, fd, &call, &unknown, number, reply, site)? {
+                    Next::Send(framing) => framing,
+                    Next::Done => return Ok(()),
+                }
+            }
         };
         site.phase(Phase::Call);
         let turn = Turn::wait(context);

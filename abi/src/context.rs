@@ -11,20 +11,21 @@ use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
 use ::drpc::framing::{Framing, Limits};
-use ::drpc::routes::{ROUTES, Route};
-use ::drpc::{Cause, Sequence, sys};
+use ::drpc::routes::ROUTES;
+use ::drpc::sys::{self, SocketPath};
+use ::drpc::{Cause, Sequence};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::flags::Flags;
 use crate::log::{self, Level};
-use crate::{flags, memory, session, settings, side_table};
+use crate::{flags, memory, negotiation, session, settings, side_table};
 
 /// The socket of a context. A block of its own: callers may free it apart from the context.
 #[repr(C)]
 pub struct unixcomm {
     /// Descriptor of the socket.
     pub fd: c_int,
-    /// Flags set on the socket. The highest 9 bits belong to the library: 0 in a struct made by hand.
+    /// Flags set on the socket. The highest 10 bits belong to the library: 0 in a struct made by hand.
     pub flags: c_int,
 }
 
@@ -135,6 +136,11 @@ impl<A: Abi> Context<A> {
         self.0.as_ptr().cast()
     }
 
+    /// Where the context's socket is kept, by which facts about it are found.
+    pub(crate) fn comm_address(self) -> usize {
+        self.comm() as usize
+    }
+
     fn comm(self) -> *mut unixcomm {
         // SAFETY: the context is alive.
         unsafe { (*self.head()).comm }
@@ -187,26 +193,27 @@ impl<A: Abi> Context<A> {
         settings::limits(A::DATAGRAM)
     }
 
-    /// What the client of a session speaks, as far as it is known.
+    /// What the client of a session speaks, as far as it is known. What cannot be told apart is taken for what the user has
+    /// chosen, or for the line's framing.
+    #[inline]
     pub(crate) fn dialect(self) -> Dialect {
-        Dialect::chosen(self.flags().framing(), A::FRAMING)
+        self.flags().framing().map_or_else(Self::unknown_dialect, Dialect::known)
+    }
+
+    #[cold]
+    fn unknown_dialect() -> Dialect {
+        Dialect::unknown(negotiation::usual::<A>().unwrap_or(A::FRAMING))
     }
 
     /// Keeps what is known about a server's framing from now on.
     pub(crate) fn settle(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
-        ROUTES.forget(self.comm() as usize);
+        ROUTES.forget(self.comm_address());
     }
 
     /// Where the program has connected the context to, until it is known how the server expects messages.
-    pub(crate) fn route(self) -> Option<Route> {
-        ROUTES.get(self.comm() as usize)
-    }
-
-    /// Keeps that the next call has to connect again first. Where no route is kept it goes out on a connection that may
-    /// have ended: another context's way back is worth more.
-    pub(crate) fn keep_rejected(self) {
-        ROUTES.reject(self.comm() as usize);
+    pub(crate) fn route(self) -> Option<SocketPath> {
+        ROUTES.get(self.comm_address())
     }
 
     /// Keeps what has been learnt about the client of a session, if nothing was known.
@@ -246,7 +253,7 @@ impl<A: Abi> Context<A> {
     #[cold]
     fn take_kept_partial(self) -> Option<Reassembly> {
         self.flags().clear(flags::PARTIAL);
-        side_table::PARTIAL.take(self.comm() as usize)
+        side_table::PARTIAL.take(self.comm_address())
     }
 
     /// Keeps what has come of a message for the next call. Where that is not possible the connection is of no use
@@ -260,7 +267,7 @@ impl<A: Abi> Context<A> {
 
     #[cold]
     fn keep_some(self, partial: Reassembly) {
-        match side_table::PARTIAL.put(self.comm() as usize, partial) {
+        match side_table::PARTIAL.put(self.comm_address(), partial) {
             Ok(()) => drop(self.flags().set(flags::PARTIAL)),
             Err(_) => sys::shut_down(self.fd()),
         }
@@ -272,12 +279,12 @@ impl<A: Abi> Context<A> {
             return None;
         }
         self.flags().clear(flags::RESTING);
-        side_table::RESTS.take(self.comm() as usize)
+        side_table::RESTS.take(self.comm_address())
     }
 
     /// Lets accepting rest. Without memory to remember it, it does not.
     pub(crate) fn set_rest(self, rest: Rest) {
-        if side_table::RESTS.put(self.comm() as usize, rest).is_ok() {
+        if side_table::RESTS.put(self.comm_address(), rest).is_ok() {
             self.flags().set(flags::RESTING);
         }
     }
@@ -303,12 +310,13 @@ impl<A: Abi> Context<A> {
             Ok(2..) => return Ok(()),
             Ok(_) => {}
         }
+        let _keep = sys::KeepErrno::new();
+        negotiation::finish(self);
         drop(self.take_partial(0));
         self.rest();
         if self.handler().is_none() {
-            ROUTES.forget(self.comm() as usize);
+            ROUTES.forget(self.comm_address());
         }
-        let _keep = sys::KeepErrno::new();
         if self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
         }
@@ -347,9 +355,12 @@ pub(crate) struct Unopened<A: Abi> {
 }
 
 impl<A: Abi> Unopened<A> {
-    /// Keeps the path for as long as it may be needed to connect again.
+    /// Keeps the path for as long as it may be needed to connect again. What is kept for another context, which has been
+    /// freed by hand at this address, goes.
     pub(crate) fn keep_path(&self, path: &CStr) {
-        ROUTES.put(self.comm.as_ptr() as usize, path.to_bytes());
+        let address = self.comm.as_ptr() as usize;
+        ROUTES.put(address, path.to_bytes());
+        drop(side_table::INQUIRIES.take(address));
     }
 
     /// The context, which is the caller's now, like the socket in it.

@@ -148,6 +148,7 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
             return;
         }
         Cause::Closed => Level::Info,
+        Cause::Probe(_) => Level::Debug,
         _ => Level::Error,
     };
     let text = match cause.hint(phase) {

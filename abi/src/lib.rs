@@ -24,6 +24,7 @@ pub mod session;
 
 mod entry;
 mod flags;
+mod inquiry;
 mod log;
 mod memory;
 mod negotiation;

@@ -10,6 +10,7 @@ use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Framing, Phase, Status, der, set_spin, 
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::STATUS_VALUES;
 use crate::entry::{self, Subject};
+use crate::flags::ASKED;
 use crate::{log, settings};
 
 /// How much a log line matters.
@@ -204,7 +205,12 @@ pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         let chosen = u64::try_from(framing).ok().and_then(self::framing);
-        context.flags().set_framing(chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?);
+        let chosen = chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?;
+        if context.flags().has(ASKED) {
+            // What the server has been asked is answered in its framing.
+            return Err(Cause::Busy);
+        }
+        context.flags().set_framing(chosen);
         Ok(())
     })
 }

@@ -78,9 +78,7 @@ pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
         ::drpc::Level::Warn => Level::Warn,
         _ => Level::Info,
     };
-    if wanted(level) {
-        line(level, &BoundedText::new(text));
-    }
+    notice(level, text);
 }
 
 /// A line that a peer can provoke; beyond some a second they are counted and left out.
@@ -101,6 +99,13 @@ pub(crate) fn provoked(level: Level, text: &BoundedText) {
 pub(crate) fn wanted(level: Level) -> bool {
     let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
     sink.log.is_some() || stderr_level() >= level as usize
+}
+
+/// A line about what the program has asked for and may not get, which is never left out.
+pub(crate) fn notice(level: Level, text: fmt::Arguments<'_>) {
+    if wanted(level) {
+        line(level, &BoundedText::new(text));
+    }
 }
 
 /// A line about the course of things.

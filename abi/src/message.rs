@@ -3,6 +3,7 @@
 use std::ffi::c_uint;
 use std::ptr;
 
+use ::drpc::framing::fallback;
 use ::drpc::wire::{self, CallRef, Encoded, Fields, ResponseRef};
 use ::drpc::{Cause, Phase};
 
@@ -160,6 +161,18 @@ pub(crate) fn unpack<M: Message>(
             }
         }
     }
+}
+
+/// Reads an encoded call into a new one, as [`unpack`] does. What is no call may be a probe.
+#[inline(always)]
+pub(crate) fn unpack_call(bytes: &[u8], body: Option<Vec<u8>>, limit: usize) -> Result<*mut Drpc__Call, Cause> {
+    unpack(Heap::SYSTEM, bytes, body, limit).map_err(|cause| no_call(bytes, cause))
+}
+
+/// Why a message cannot be unpacked as a call.
+#[cold]
+fn no_call(bytes: &[u8], cause: Cause) -> Cause {
+    if cause == Cause::Malformed { fallback::no_call(bytes) } else { cause }
 }
 
 /// Writes an encoded message over `message`; on an error it is left as it was.

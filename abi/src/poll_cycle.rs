@@ -11,7 +11,6 @@ use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
 
 use crate::context::{Abi, Context};
-use crate::drpc_pb_c::Drpc__Call;
 use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
 use crate::entry::{self, Site, Subject};
 use crate::flags::CLOSE_ASKED;
@@ -19,7 +18,6 @@ use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::pace::Held;
-use crate::protobuf_c::Heap;
 use crate::{message, pace, session, settings};
 
 /// Up to this many descriptors are waited for without allocating.
@@ -179,7 +177,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     let limit = partial.limit();
     let unpack = |mut message: Received<'_>| {
         let (bytes, body) = (message.within_limit(), message.take_body());
-        let call = bytes.and_then(|bytes| message::unpack::<Drpc__Call>(Heap::SYSTEM, bytes, body, limit));
+        let call = bytes.and_then(|bytes| message::unpack_call(bytes, body, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(NO_SEQUENCE, |call| call.sequence))
     };
     let known = session.dialect();
@@ -199,6 +197,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
             return Some(cause.code(A::RELEASE));
         }
         Err(cause) => {
+            let cause = dialect.fault(cause);
             entry::report(Phase::Receive, Subject::Socket(session.fd()), cause);
             answer_unreadable(session, sequence, cause);
             return None;
@@ -221,6 +220,7 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
     match cause {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
+        Cause::Probe(_) => session::answer_probe(session),
         _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall),
         // Who has said nothing that can be understood may be one.
         _ if session.flags().framing() != Some(Framing::Chunked) => {

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use ::drpc::sys::Fd;
+use ::drpc::sys::{Fd, Unwaiting};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
@@ -11,9 +11,9 @@ use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
+use crate::log::{self, Level};
 use crate::message::{self, Message};
 use crate::pace::{self, Pace};
-use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 use crate::{context, settings};
 
@@ -107,24 +107,27 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         site.subject(Subject::Socket(session.fd()));
         let mut partial = session.take_partial(CallRef::BODY);
         let limit = partial.limit();
-        let unpack = |mut message: Received<'_>| {
-            message::unpack::<Drpc__Call>(Heap::SYSTEM, message.within_limit()?, message.take_body(), limit)
-        };
+        let unpack =
+            |mut message: Received<'_>| message::unpack_call(message.within_limit()?, message.take_body(), limit);
         let uncancelled = pace::uncancelled(session);
         let fd = Fd::held(session.fd(), uncancelled.as_ref());
         let yielding = || pace::run_yield(session);
         let known = session.dialect();
         let mut dialect = known;
         let received = transport::receive(fd, &mut dialect, &mut partial, A::RECORD, unpack, yielding);
+        let received = received.map_err(|cause| dialect.fault(cause));
         session.keep_partial(partial);
         session.keep_dialect(known, dialect);
         match received {
             // SAFETY: not null, and the caller's promise.
             Ok(received) => unsafe { *call = received },
             Err(cause) => {
-                if let Cause::Malformed | Cause::NoMemory = cause {
+                if let Cause::Malformed | Cause::NoMemory | Cause::Probe(_) = cause {
                     // SAFETY: as above.
                     unsafe { *call = std::ptr::null_mut() };
+                }
+                if let Cause::Probe(_) = cause {
+                    answer_probe(session);
                 }
                 if !cause.is_about_a_message() {
                     return Err(cause);
@@ -201,6 +204,14 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _turn = Turn::now(session).ok_or(Cause::Busy)?;
     send_rarely(session, &response.encode(&[]), false)
+}
+
+/// Answers a client that asks which framing is read, if that can be done at once: it is about to connect anew.
+pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
+    let (fd, now) = (session.fd(), Unwaiting::new(session.fd()));
+    if let Some(cause) = now.and_then(|_now| respond_at_once(session, NO_SEQUENCE, Status::FailedUnmarshalCall)).err() {
+        log::note(Level::Debug, format_args!("receive{}: a probe is not answered: {cause}", Subject::Socket(fd)));
+    }
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to

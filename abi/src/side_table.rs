@@ -7,8 +7,13 @@ use ::drpc::backoff::Rest;
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::side_table::SideTable;
 
+use crate::inquiry::Inquiry;
+
 /// Messages received in part.
 pub(crate) static PARTIAL: SideTable<Reassembly> = SideTable::new();
 
 /// Listeners that do not accept for a while.
 pub(crate) static RESTS: SideTable<Rest> = SideTable::new();
+
+/// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
+pub(crate) static INQUIRIES: SideTable<Option<Inquiry>> = SideTable::new();

@@ -14,6 +14,13 @@ enum {
 	TAKE = 307, /* with nothing */
 	HIDING_MODULE = 2,
 	HIDE = 201, /* with nothing; there is a call in its body */
+	/* Calls that a Go server of DAOS 0.8 takes for others if they come in a chunk as they are. */
+	GROUPING_MODULE = 2,
+	GROUP = 207,   /* with nothing, and there is none for other bodies than that of `grouping` */
+	GROUPED = 241, /* what is in that body */
+	SHIFTING_MODULE = 4,
+	SHIFT = 200, /* with nothing; another module has the same */
+	SHIFTED_MODULE = 0,
 };
 
 /*
@@ -22,13 +29,19 @@ enum {
  */
 struct bytes hiding(size_t len);
 
+/* A body for GROUP: some bytes, the end of a group, and an encoded call of GROUPED with less than 128 bytes. */
+struct bytes grouping(size_t len);
+
 /* Opens the log that methods_execute appends to. */
 bool methods_log_to(const char *path);
 /*
  * Executes a call: the status, and with SUCCESS the body of the answer. A line in
  * the log says what was executed: module, method, length of the body, and what a
- * list of calls names it ("take:5642"), or "other" if none of them can be it.
+ * list of calls names it ("take:5642"), or "other:MODULE/METHOD/LENGTH" if none of
+ * them can be it.
  */
 int32_t methods_execute(int32_t module, int32_t method, const uint8_t *body, size_t len, struct bytes *answer);
+/* The same, but a call of what there is not is executed, too: SUCCESS, with nothing. */
+int32_t methods_execute_any(int32_t module, int32_t method, const uint8_t *body, size_t len, struct bytes *answer);
 
 #endif

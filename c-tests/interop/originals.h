@@ -27,6 +27,10 @@ struct original {
 	enum decoder decoder;
 	/* Whether a server knows methods of the modules 1 to 4 only. */
 	bool	     daos_only;
+	/* Whether a program has given its listener a handler that executes whatever comes, without a look at the module. */
+	bool	     bare;
+	/* Whether a program with a loop of its own closes a session over what it cannot read, without an answer. */
+	bool	     mute;
 };
 
 /* NULL if there is none of that name. */

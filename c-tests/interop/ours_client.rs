@@ -23,6 +23,9 @@ const MAKE: i32 = 306;
 const TAKE: i32 = 307;
 /// Its body holds a call of TAKE, for who takes the header of a record for a part of the message.
 const HIDE: (i32, i32) = (2, 201);
+/// Calls that a Go server of DAOS 0.8 takes for others if they come in a chunk as they are.
+const GROUP: (i32, i32) = (2, 207);
+const SHIFT: (i32, i32) = (4, 200);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,6 +51,13 @@ fn hiding(len: usize) -> Vec<u8> {
     [b"hiding    ".as_slice(), &call.encode(&[]).pieces().concat()].concat()
 }
 
+/// Some bytes, the end of a group, and a call with a body of `len` bytes.
+fn grouping(len: usize) -> Vec<u8> {
+    let body = vec![b'e'; len];
+    let call = CallRef { module: 2, method: 241, sequence: 5, body: &body };
+    [b"xxxxxxxxxx\x04".as_slice(), &call.encode(&[]).pieces().concat()].concat()
+}
+
 impl Task {
     fn new(name: &str) -> Result<Self> {
         let (method, number) = name.split_once(':').ok_or("a call is METHOD:SIZE")?;
@@ -56,6 +66,8 @@ impl Task {
             "take" => ((MODULE, TAKE), pattern(size), Vec::new()),
             "make" => ((MODULE, MAKE), number.as_bytes().to_vec(), pattern(size)),
             "hide" => (HIDE, hiding(size), Vec::new()),
+            "group" => (GROUP, grouping(size), Vec::new()),
+            "shift" => (SHIFT, pattern(size), Vec::new()),
             _ => return Err("no such method".into()),
         };
         Ok(Self { name: name.to_owned(), module, method, body, answer })

@@ -22,9 +22,11 @@ const MAKE: i32 = 306;
 const TAKE: i32 = 307;
 const HIDING_MODULE: i32 = 2;
 const HIDE: i32 = 201;
+const GROUP: i32 = 207;
 
-/// What stands before the call in the body of HIDE.
+/// What stands before the call in the body of HIDE, and of GROUP.
 const HIDING: &[u8] = b"hiding    ";
+const GROUPING: &[u8] = b"xxxxxxxxxx\x04";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -32,7 +34,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + 7).to_le_bytes()[0]).collect()
 }
 
-/// MAKE answers with as many bytes as the number in the call says, TAKE and HIDE with none.
+/// MAKE answers with as many bytes as the number in the call says, and the others with none.
 struct Methods {
     log: PathBuf,
     file: OnceLock<File>,
@@ -60,7 +62,8 @@ impl Methods {
             (MODULE, MAKE) => format!("make:{}", String::from_utf8_lossy(body)),
             (MODULE, TAKE) if body == pattern(body.len()) => format!("take:{}", body.len()),
             (MODULE, TAKE) => "other".to_owned(),
-            (HIDING_MODULE, HIDE) => format!("hide:{}", hidden_in(body)?),
+            (HIDING_MODULE, HIDE) => format!("hide:{}", hidden_in(HIDING, body)?),
+            (HIDING_MODULE, GROUP) => format!("group:{}", hidden_in(GROUPING, body)?),
             _ => return Err(Failure::unknown_method()),
         };
         self.log(&format!("{module} {method} {} {name}\n", body.len())).map_err(|_| Failure::other())?;
@@ -71,9 +74,9 @@ impl Methods {
     }
 }
 
-/// How many bytes the call has that is hidden in a body.
-fn hidden_in(body: &[u8]) -> std::result::Result<usize, Failure> {
-    let call = body.strip_prefix(HIDING).and_then(|call| CallRef::decode(call).ok());
+/// How many bytes the call has that stands behind `before` in a body.
+fn hidden_in(before: &[u8], body: &[u8]) -> std::result::Result<usize, Failure> {
+    let call = body.strip_prefix(before).and_then(|call| CallRef::decode(call).ok());
     call.map(|call| call.body.len()).ok_or_else(Failure::unmarshaling_payload)
 }
 

@@ -27,6 +27,14 @@ task_of(const char *name)
 		task.module = HIDING_MODULE;
 		task.method = HIDE;
 		task.body = hiding(number_of(name));
+	} else if (strncmp(name, "group:", 6) == 0) {
+		task.module = GROUPING_MODULE;
+		task.method = GROUP;
+		task.body = grouping(number_of(name));
+	} else if (strncmp(name, "shift:", 6) == 0) {
+		task.module = SHIFTING_MODULE;
+		task.method = SHIFT;
+		task.body = pattern_of(number_of(name));
 	} else {
 		fprintf(stderr, "%s: not a call\n", name);
 		exit(2);
@@ -44,7 +52,7 @@ task_tell(const struct task *task, const char *claim)
 void
 task_failed(const struct task *task, const char *reason)
 {
-	char claim[120];
+	char claim[400];
 
 	snprintf(claim, sizeof(claim), "error %s", reason);
 	task_tell(task, claim);

@@ -33,7 +33,11 @@ FILENAME == ARGV[1] {
 	next
 }
 
-{ executed[$4]++ }
+{
+	if (!($4 in executed))
+		logged[++lines] = $4
+	executed[$4]++
+}
 
 # Each kind of complaint is told once, with the first call that it is about.
 function complain(what, name) {
@@ -75,9 +79,9 @@ END {
 		if (failed[name] && size < smallest[kind])
 			smallest[kind] = size
 	}
-	for (name in executed)
-		if (!(name in failed))
-			complain("AS ANOTHER", name)
+	for (i = 1; i <= lines; i++)
+		if (!(logged[i] in failed))
+			complain("AS ANOTHER", logged[i])
 	for (kind in seen) {
 		words[kind] = in_words(largest[kind], smallest[kind] < 2 ^ 40)
 		if (smallest[kind] < largest[kind])

@@ -99,15 +99,29 @@ shared_call_in_vain(struct shared *shared, int32_t method)
 	fail_msg("a call is not sent");
 }
 
-void
-shared_is_usable(struct shared *shared)
+static void
+is_usable(struct shared *shared, bool again)
 {
 	struct drpc_call_options options = CALL_OPTIONS(.timeout_ms = PATIENCE_MS);
 	struct caller            caller;
 
 	caller_start(&caller, shared->client, 30, &options);
+	if (again)
+		shared_accept(shared);
 	shared_answer(shared, shared_expect(shared, 30), 31);
 	caller_answered(&caller, DRPC__STATUS__SUCCESS, 31);
+}
+
+void
+shared_is_usable(struct shared *shared)
+{
+	is_usable(shared, false);
+}
+
+void
+shared_is_usable_again(struct shared *shared)
+{
+	is_usable(shared, true);
 }
 
 void

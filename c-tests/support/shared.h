@@ -33,6 +33,8 @@ void shared_answer(struct shared *shared, int64_t sequence, size_t len);
 void shared_call_in_vain(struct shared *shared, int32_t method);
 /* Makes a call in another thread, and answers it: the connection is as it should be. */
 void shared_is_usable(struct shared *shared);
+/* The same over a new connection. */
+void shared_is_usable_again(struct shared *shared);
 /* Destroys the client and everything else. */
 void shared_end(struct shared *shared);
 

@@ -92,7 +92,8 @@ impl ClientBuilder {
 
     /// Calls are sent without waiting for the replies to others; unless set one call is out at a time. Not for a
     /// server that mixes up the pieces of large replies, as DAOS 2.8 may: that is noticed, and then all calls that are
-    /// out fail.
+    /// out fail. They fail with [`Unattributable`](crate::Cause::Unattributable) if the server cannot read one of them and
+    /// does not say which. Any of them may have been executed.
     #[must_use]
     pub fn pipelining(mut self, pipelining: bool) -> Self {
         self.pipelining = pipelining;

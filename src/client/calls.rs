@@ -144,7 +144,7 @@ impl Calls {
     pub(super) fn probe(&mut self, ticket: Ticket) {
         if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) {
             if let Stage::Sending(sequence) = *stage {
-                *stage = Stage::Probing(self.out.probe(sequence));
+                *stage = Stage::Probing(sequence);
             }
         }
     }
@@ -182,7 +182,7 @@ impl Calls {
         self.out.awaits_verdict()
     }
 
-    /// The server reads datagrams, and has executed nothing of what was sent first. That call waits for another
+    /// The server has told its framing, and has executed nothing of what was sent first. That call waits for another
     /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
     pub(super) fn rejected(&mut self) {
         for ticket in self.out.lost() {
@@ -217,14 +217,7 @@ impl Calls {
     /// to come.
     fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
         match whose {
-            Whose::Call(ticket) => match self.entries.get(ticket) {
-                // Whatever the answer says, it has come, and now the call itself can be sent.
-                Some(Entry { stage: Stage::Probing(sequence), .. }) => {
-                    self.out.remove(*sequence);
-                    self.line_up(ticket);
-                }
-                _ => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
-            },
+            Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
             Whose::Nobodys => {}
             Whose::AnyOnes => {
                 for ticket in self.out.give_up() {
@@ -275,7 +268,11 @@ impl Calls {
         if again && entry.use_try() {
             self.line_up(ticket);
         } else {
-            let no_reply = if matches!(cause, Cause::Closed | Cause::Os(_)) { Cause::NoReply } else { cause };
+            let no_reply = match cause {
+                Cause::Closed | Cause::Os(_) if self.out.is_undecided() => Cause::Unanswered,
+                Cause::Closed | Cause::Os(_) => Cause::NoReply,
+                cause => cause,
+            };
             let failure = match entry.stage {
                 Stage::Sending(_) => (Phase::Call, cause),
                 Stage::Probing(_) => (Phase::Call, no_reply),

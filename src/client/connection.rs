@@ -10,13 +10,14 @@ use crate::dialects::{self, ServerId};
 use crate::error::Cause;
 use crate::framing::chunked::Reassembly;
 use crate::framing::dialect::Dialect;
-use crate::framing::{Framing, Limits, fallback};
+use crate::framing::fallback::{self, Question};
+use crate::framing::{Framing, Limits};
 use crate::message::Response;
 use crate::outbox::Outbox;
 use crate::sync::Arc;
 use crate::sys::{self, PollFd, Signal, SocketPath};
 use crate::transport::{self, Aftermath, Received};
-use crate::wire::{CallRef, ResponseRef};
+use crate::wire::{CallRef, Encoded, ResponseRef};
 
 /// What one thread waits on while others use the connection.
 #[derive(Debug)]
@@ -86,8 +87,8 @@ pub(super) enum Reply {
     Response(i64, Result<Response, Cause>),
     /// Something else.
     Spoilt(Cause),
-    /// The server reads datagrams, and has not executed what was sent first.
-    Rejection,
+    /// The server has told its framing, and has executed nothing of what was sent first. It may have closed its side.
+    Refusal(Framing),
 }
 
 /// A connection.
@@ -107,8 +108,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy. What the
-    /// server speaks is known if somebody has found out before, or if it is the one that `reads_datagrams`.
-    pub(super) fn open(settings: &Settings, reads_datagrams: Option<&ServerId>) -> Result<Self, Cause> {
+    /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
+    pub(super) fn open(settings: &Settings, told: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { path, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
         let path = path.as_os_str().as_bytes();
@@ -119,13 +120,13 @@ impl Connection {
                 .zip(sys::peer(socket.as_raw_fd()))
                 .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
         };
-        let known = server.as_ref().and_then(|server| match reads_datagrams {
-            Some(same) if same == server => Some(Framing::Datagram),
+        let known = server.as_ref().and_then(|server| match told {
+            Some((same, framing)) if same == server => Some(*framing),
             _ => dialects::recall(server),
         });
         Ok(Self {
             wire: Arc::new(Wire { socket, signal }),
-            dialect: framing.or(known).map_or(Dialect::sought(), Dialect::known),
+            dialect: framing.or(known).map_or(Dialect::sought(Question::Trial), Dialect::known),
             server,
             limits: *limits,
             outbox: Outbox::default(),
@@ -162,37 +163,54 @@ impl Connection {
         !self.outbox.is_empty()
     }
 
-    /// The server might read datagrams, and take the chunks of this call for one. (A call that is too large for any
-    /// server is refused without asking.)
-    pub(super) fn needs_probe(&self, call: &CallRef<'_>) -> bool {
-        if self.framing().is_some() {
-            return false;
-        }
-        let message = call.encode(&[]);
-        !fallback::is_safe(&message) && message.len() <= self.limits.message
+    /// What has to be sent to find out what the server speaks: the call itself, or the probe before it. None if that is
+    /// known, or if the call is too large for any server.
+    pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(Question, Encoded<'a>)> {
+        let is_allowed = || call.encode(&[]).len() <= self.limits.message;
+        self.dialect.question().filter(|_| is_allowed()).map(|_| fallback::opening(call, &[]))
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
-    pub(super) fn send(
+    pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket, out: impl FnMut(Ticket)) -> Result<(), Refusal> {
+        let limit = self.limits.send(self.dialect.framing());
+        self.send_message(&call.encode(&[]), limit, ticket, out)
+    }
+
+    /// Sends what finds out what the server speaks.
+    #[cold]
+    pub(super) fn ask(
         &mut self,
-        call: &CallRef<'_>,
+        question: Question,
+        opening: &Encoded<'_>,
+        ticket: Ticket,
+        out: impl FnMut(Ticket),
+    ) -> Result<(), Refusal> {
+        self.dialect = Dialect::sought(question);
+        // The call itself is not too large, and what is added to find out does not count.
+        self.send_message(opening, usize::MAX, ticket, out)
+    }
+
+    #[inline(always)]
+    fn send_message(
+        &mut self,
+        message: &Encoded<'_>,
+        limit: usize,
         ticket: Ticket,
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        let (fd, message, framing) = (self.fd(), call.encode(&[]), self.dialect.framing());
-        let sent =
-            self.outbox.send_now(fd, framing, &message, self.limits.send(framing)).map_err(|cause| match cause {
-                Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
-                    Refusal::Connection(cause)
-                }
-                // The socket takes a record as a whole or not at all.
-                _ => Refusal::Call(cause),
-            })?;
+        let (fd, framing) = (self.fd(), self.dialect.framing());
+        let sent = self.outbox.send_now(fd, framing, message, limit).map_err(|cause| match cause {
+            Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
+                Refusal::Connection(cause)
+            }
+            // The socket takes a record as a whole or not at all.
+            _ => Refusal::Call(cause),
+        })?;
         if sent {
             out(ticket);
             return Ok(());
         }
-        self.outbox.keep(framing, &message, ticket).map_err(Refusal::Call)?;
+        self.outbox.keep(framing, message, ticket).map_err(Refusal::Call)?;
         self.flush(out).map_err(Refusal::Connection)
     }
 
@@ -209,15 +227,23 @@ impl Connection {
     /// The next reply, if it is there as a whole. After an error the connection is of no use.
     pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
         loop {
-            let (fd, unknown) = (self.fd(), self.framing().is_none());
+            let (fd, asked) = (self.fd(), self.dialect.question());
             let received =
                 transport::receive_record(fd, &mut self.dialect, &mut self.message, sys::RECORD_ROOM, decode);
-            if let Some(framing) = self.framing().filter(|_| unknown) {
-                if let Some(server) = self.server {
-                    dialects::learn(server, framing);
-                }
-                if framing == Framing::Datagram {
-                    return Ok(Some(Reply::Rejection));
+            if let Some(question) = asked {
+                match (self.framing(), &received) {
+                    (Some(framing), _) => {
+                        if let Some(server) = self.server {
+                            dialects::learn(server, framing);
+                        }
+                        if framing == Framing::Datagram || question == Question::Probe {
+                            return Ok(Some(Reply::Refusal(framing)));
+                        }
+                    }
+                    // A message in chunks, but not the answer to the probe.
+                    (None, Ok(_)) => return Err(Cause::Unclear),
+                    (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unclear(*cause)),
+                    (None, Err(_)) => {}
                 }
             }
             match received {

@@ -3,15 +3,11 @@
 use super::entry::Ticket;
 use super::table::Table;
 use crate::error::Cause;
-use crate::framing::fallback;
 use crate::message::NO_SEQUENCE;
 use crate::sequence::Sequence;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;
-
-/// The number of the probe. No call has it then, as the probe is out alone.
-const PROBE: i32 = fallback::PROBE.sequence as i32;
 
 /// The number of a call in the table.
 fn key(number: i32) -> u64 {
@@ -78,14 +74,6 @@ impl Out {
                 return sequence.number();
             }
         }
-    }
-
-    /// The probe goes ahead of the call that has been given a number, and has one of its own.
-    pub(super) fn probe(&mut self, number: i32) -> i32 {
-        if let Some(ticket) = self.calls.remove(key(number)) {
-            self.calls.put(key(PROBE), ticket);
-        }
-        PROBE
     }
 
     /// A call is no longer out.

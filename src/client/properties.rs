@@ -18,12 +18,12 @@ enum Event {
     Send { whole: bool, large: bool, undecided: bool },
     /// A message goes out to its end.
     Finish(usize),
-    /// A call of these is answered, or the probe for it.
+    /// A call of these is answered.
     Answer(usize),
     /// An answer begins to come, which tells what the server speaks.
     Decide,
-    /// The server reads datagrams, and rejects what was sent first.
-    Reject,
+    /// The server has told what it reads, and refuses what was sent first. There may be no other connection then.
+    Refuse { stays: bool },
     /// One answer comes twice, or late.
     AnswerAgain(i64),
     /// Something comes that does not say what it answers.
@@ -49,7 +49,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<usize>().prop_map(Event::Finish),
         3 => any::<usize>().prop_map(Event::Answer),
         1 => Just(Event::Decide),
-        2 => Just(Event::Reject),
+        2 => any::<bool>().prop_map(|stays| Event::Refuse { stays }),
         1 => (1..4i64).prop_map(Event::AnswerAgain),
         1 => Just(Event::Unnamed),
         1 => Just(Event::Spoilt),
@@ -151,24 +151,24 @@ impl Model {
                 }
             }
             Event::Answer(which) => {
-                let answered = |stage: &Stage| matches!(stage, Stage::Probing(_) | Stage::Sent(_));
-                let Some(ticket) = pick(self.at(answered), which) else { return };
-                let stage = self.calls.entry(ticket).map(|entry| &entry.stage);
-                let Some(Stage::Probing(sequence) | Stage::Sent(sequence)) = stage else { return };
-                let (sequence, probing) = ((*sequence).into(), matches!(stage, Some(Stage::Probing(_))));
+                let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sent(_))), which) else { return };
+                let Some(Stage::Sent(sequence)) = self.calls.entry(ticket).map(|entry| &entry.stage) else { return };
+                let sequence = (*sequence).into();
                 self.decide();
                 self.calls.reply(sequence, Ok(Response::default())).unwrap();
-                let waits = self.at(|stage| matches!(stage, Stage::Waiting)).contains(&ticket);
-                assert_eq!(waits, probing, "an answer to a probe is none to {ticket}");
+                assert!(!self.out().contains(&ticket), "{ticket} has been answered");
             }
+            // That a probe has been answered is a refusal.
+            Event::Decide if !self.at(|stage| matches!(stage, Stage::Probing(_))).is_empty() => {}
             Event::Decide => self.decide(),
-            Event::Reject => {
+            Event::Refuse { stays } => {
                 if self.undecided {
                     for ticket in self.at(|stage| matches!(stage, Stage::Sent(_))) {
                         self.known.entry(ticket).or_default().executed = false;
                     }
                     self.calls.rejected();
-                    self.disconnect();
+                    assert!(self.out().is_empty());
+                    if stays { self.decide() } else { self.disconnect() }
                 }
             }
             Event::AnswerAgain(sequence) => {

@@ -14,7 +14,9 @@ use super::settings::Settings;
 use crate::cancel::CancelHook;
 use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
-use crate::framing::{Framing, fallback};
+use crate::framing::Framing;
+use crate::framing::fallback::Question;
+use crate::message::{NO_SEQUENCE, Status};
 use crate::sync::Arc;
 use crate::wire::CallRef;
 
@@ -39,8 +41,8 @@ pub(super) struct State {
     /// The program has connected the client, and has not closed it.
     pub(super) wanted: bool,
     retry: Retry,
-    /// The server that has just said that it reads datagrams.
-    reads_datagrams: Option<ServerId>,
+    /// The server that has just told what it speaks, until there is another connection to it.
+    told: Option<(ServerId, Framing)>,
     pub(super) leader: Option<Leader>,
     /// Callers that sleep, and where.
     pub(super) sleepers: BTreeMap<Ticket, Arc<Bed>>,
@@ -59,7 +61,7 @@ impl State {
             connection: None,
             wanted: false,
             retry: Retry::default(),
-            reads_datagrams: None,
+            told: None,
             leader: None,
             sleepers: BTreeMap::new(),
             woken: Vec::new(),
@@ -110,9 +112,9 @@ impl State {
             if !self.retry.is_due(now) {
                 return false;
             }
-            match Connection::open(&self.settings, self.reads_datagrams.as_ref()) {
+            match Connection::open(&self.settings, self.told.as_ref()) {
                 Ok(connection) => {
-                    self.reads_datagrams = None;
+                    self.told = None;
                     self.calls.set_undecided(connection.framing().is_none());
                     self.connection = Some(connection);
                     if self.wanted {
@@ -136,12 +138,17 @@ impl State {
         let waits = self.calls.await_verdict();
         let Some(connection) = self.connection.as_mut().filter(|_| !waits) else { return self.calls.step_back(ticket) };
         let sequence = self.calls.begin(ticket).into();
-        let mut call = CallRef { sequence, ..call };
-        if connection.needs_probe(&call) {
-            self.calls.probe(ticket);
-            call = fallback::PROBE;
-        }
-        match connection.send(&call, ticket, |ticket| self.calls.sent(ticket)) {
+        let call = CallRef { sequence, ..call };
+        let sent = match connection.opening(&call) {
+            None => connection.send(&call, ticket, |ticket| self.calls.sent(ticket)),
+            Some((question, opening)) => {
+                if question == Question::Probe {
+                    self.calls.probe(ticket);
+                }
+                connection.ask(question, &opening, ticket, |ticket| self.calls.sent(ticket))
+            }
+        };
+        match sent {
             Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => {
@@ -190,11 +197,20 @@ impl State {
         self.calls.set_undecided(connection.framing().is_none());
         match received {
             None => return Ok(false),
-            Some(Reply::Rejection) => {
-                self.fall_back();
+            Some(Reply::Refusal(framing)) => {
+                self.fall_back(framing);
                 return Ok(true);
             }
-            Some(Reply::Response(sequence, result)) => self.calls.reply(sequence, result)?,
+            Some(Reply::Response(sequence, result)) => {
+                let unread = sequence == NO_SEQUENCE
+                    && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
+                self.calls.reply(sequence, result)?;
+                if unread {
+                    // Such a server may close its side. No call is out any more: one that is not named was the only one.
+                    self.connection = None;
+                    self.calls.lost(Cause::Closed);
+                }
+            }
             Some(Reply::Spoilt(cause)) => self.calls.spoilt(cause),
         }
         self.retry.worked();
@@ -207,11 +223,24 @@ impl State {
         self.fail(cause);
     }
 
-    /// The server reads datagrams, and may have closed its side: the next connection begins with one.
-    fn fall_back(&mut self) {
-        self.reads_datagrams = self.connection.take().and_then(|connection| connection.server());
-        self.notes.push(Note::FellBack);
+    /// The server has told its framing, and may have closed its side: the call waits for another connection. Where there
+    /// can be none, one that reads chunks gets it over the one that there is, where what fails has not been sent.
+    fn fall_back(&mut self, framing: Framing) {
         self.calls.rejected();
+        let Some(connection) = self.connection.take() else { return };
+        self.told = connection.server().map(|server| (server, framing));
+        if framing == Framing::Datagram {
+            return self.notes.push(Note::FellBack);
+        }
+        let now = match Connection::open(&self.settings, self.told.as_ref()) {
+            Ok(another) => another,
+            // The server is there, and busy.
+            Err(cause) if cause.is_would_block() => return self.retry.failed(Instant::now()),
+            Err(_) => connection,
+        };
+        self.told = None;
+        self.calls.set_undecided(now.framing().is_none());
+        self.connection = Some(now);
     }
 
     /// The connection is of no use any more.

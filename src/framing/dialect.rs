@@ -3,7 +3,8 @@
 
 use super::Framing;
 use super::chunked::{Header, MAX_DATA, chunk_count};
-use super::fallback;
+use super::fallback::{self, Question};
+use crate::error::Cause;
 use crate::wire::CallRef;
 
 /// Messages from this size on are not taken for chunked ones, whatever their header says.
@@ -44,8 +45,8 @@ enum State {
     Known(Framing),
     /// Of a peer who speaks first, and has not yet.
     Unknown(Framing),
-    /// Of a server that has been spoken to in chunks, and has not answered yet.
-    Sought,
+    /// Of a server that has been asked this, in chunks, and has not answered yet.
+    Sought(Question),
 }
 
 impl Dialect {
@@ -60,10 +61,9 @@ impl Dialect {
         Self(State::Unknown(own))
     }
 
-    /// It is that of a server that has been spoken to in chunks, in a way that is [safe](fallback). What is no known
-    /// answer to that is read as a chunk, which is an error.
-    pub const fn sought() -> Self {
-        Self(State::Sought)
+    /// It is that of a server that has been [asked](fallback). What is no known answer to that is read as a chunk.
+    pub const fn sought(question: Question) -> Self {
+        Self(State::Sought(question))
     }
 
     /// The framing chosen for a peer, or one that is not known yet.
@@ -77,7 +77,15 @@ impl Dialect {
     pub fn get(self) -> Option<Framing> {
         match self.0 {
             State::Known(framing) => Some(framing),
-            State::Unknown(_) | State::Sought => None,
+            State::Unknown(_) | State::Sought(_) => None,
+        }
+    }
+
+    /// What the peer has been asked and has not answered yet.
+    pub fn question(self) -> Option<Question> {
+        match self.0 {
+            State::Sought(question) => Some(question),
+            State::Known(_) | State::Unknown(_) => None,
         }
     }
 
@@ -86,7 +94,16 @@ impl Dialect {
     pub fn framing(self) -> Framing {
         match self.0 {
             State::Known(framing) | State::Unknown(framing) => framing,
-            State::Sought => Framing::Chunked,
+            State::Sought(_) => Framing::Chunked,
+        }
+    }
+
+    /// What is wrong with a message that has been heard: a probe that has come in another framing than the peer's is none.
+    #[cold]
+    pub fn fault(self, cause: Cause) -> Cause {
+        match cause {
+            Cause::Probe(framing) if framing != self.framing() => Cause::Malformed,
+            cause => cause,
         }
     }
 
@@ -102,7 +119,7 @@ impl Dialect {
     #[cold]
     fn hear_first(&mut self, record: &[u8], truncated: bool) {
         let told = match (self.0, truncated) {
-            (State::Sought, _) => fallback::judge(record),
+            (State::Sought(question), _) => fallback::judge(question, record),
             // No chunk is larger than what there is room for.
             (_, true) => Some(Framing::Datagram),
             (_, false) => detect(record),
@@ -172,14 +189,27 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_only_if_nothing_was_executed() {
-        let mut dialect = Dialect::sought();
-        assert_eq!((dialect.hear(&[0x08, 0x01], false), dialect.get()), (Framing::Chunked, None));
-        assert_eq!((dialect.hear(&[0x10, 0x03], false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
+    fn a_probe_is_one_in_the_framing_of_its_sender() {
+        let known = Dialect::known(Framing::Datagram);
+        assert_eq!(known.fault(Cause::Probe(Framing::Datagram)), Cause::Probe(Framing::Datagram));
+        assert_eq!(known.fault(Cause::Probe(Framing::Chunked)), Cause::Malformed);
+        assert_eq!(known.fault(Cause::Closed), Cause::Closed);
+    }
+
+    #[test]
+    fn an_answer_tells_if_it_is_one_that_is_known() {
+        let refusal = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
         let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
-        assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
-        let mut dialect = Dialect::sought();
+        for question in [Question::Trial, Question::Probe] {
+            let mut dialect = Dialect::sought(question);
+            assert_eq!((dialect.hear(&[0x10, 0x03], false), dialect.get()), (Framing::Chunked, None));
+            assert_eq!((dialect.hear(refusal, false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
+            assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
+        }
+        let mut dialect = Dialect::sought(Question::Probe);
+        assert_eq!((dialect.hear(&chunk, false), dialect.get()), (Framing::Chunked, None));
+        let mut dialect = Dialect::sought(Question::Trial);
         assert_eq!((dialect.hear(&chunk, false), dialect.get()), (Framing::Chunked, Some(Framing::Chunked)));
-        assert_eq!(dialect.hear(&[0x10, 0x03], false), Framing::Chunked);
+        assert_eq!(dialect.hear(refusal, false), Framing::Chunked);
     }
 }

@@ -1,65 +1,105 @@
-//! What a client that does not know its server's framing may send first, and what the answer tells. Free of I/O.
+//! How a client finds out whether its server reads chunks or datagrams: what it may send first, and what the answers
+//! say. Free of I/O.
 //!
-//! It speaks in chunks, as a server that reads chunks closes the connection when it hears anything else, and older
-//! clients took that for success. A server that reads datagrams rejects a small chunk as no call, and executes nothing;
-//! `docs/wire.md` has the details.
+//! A server that reads chunks closes the connection when it hears anything else, so the client speaks in chunks. A server
+//! that reads datagrams takes a chunk's first bytes for a key, and no parser of any release reads beyond that key if it
+//! ends in 4, 6 or 7. `docs/wire.md` has the proofs.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::Framing;
-use super::chunked::Chunks;
+use super::chunked::{Header, MAX_DATA};
 use super::dialect::is_first_chunk;
-use crate::wire::{CallRef, Encoded};
+use crate::error::Cause;
+use crate::wire::{CallRef, Encoded, Fields};
 
-/// Records up to this size are no call to Go and to protobuf-c from 1.3.2 on, whatever follows the header. Larger ones,
-/// of some sizes, are the very call, or another.
-const SAFE_RECORD: usize = 255;
-
-/// A call that no server executes: nobody has this module.
-pub const PROBE: CallRef<'static> = CallRef { module: i32::MAX, method: 0, sequence: 1, body: &[] };
-
-/// How a server that reads datagrams says that a chunk is no call: `Response { sequence: -1, FAILED_UNMARSHAL_CALL }`.
-const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
-
-/// How one says it that reads a call of nothing from the chunk: `Response { sequence: 0, UNKNOWN_MODULE }`. No server
-/// is known that answers a safe call so.
-const NO_MODULE: &[u8] = b"\x10\x03";
-
-/// No server that reads datagrams takes this call for one when it comes in a chunk.
-///
-/// protobuf-c before 1.3.2 passes over some headers and goes on in the middle of the message, so for it one has to look.
-pub fn is_safe(call: &Encoded<'_>) -> bool {
-    let Some((header, _)) = Chunks::new(call.len()).ok().and_then(|mut chunks| chunks.next()) else { return false };
-    let [head, body, unknown] = call.pieces();
-    let mut record = [0; SAFE_RECORD];
-    let mut len = 0;
-    for piece in [&header.to_bytes(), head, body, unknown] {
-        let Some(room) = record.get_mut(len..len + piece.len()) else { return false };
-        room.copy_from_slice(piece);
-        len += piece.len();
-    }
-    record.get(..len).is_some_and(|record| CallRef::decode_with_number_zero(record).is_err())
+/// What a client has sent to find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The call itself, as a [`trial`].
+    Trial,
+    /// The [`probe`], which is no call.
+    Probe,
 }
 
-/// What the answer to the first chunk, that of a [safe](is_safe) call or of the [probe](PROBE), says about the
-/// server. `None` when it is no answer that is known, so that nobody can tell whether a call has been executed.
-#[inline]
-pub fn judge(record: &[u8]) -> Option<Framing> {
-    if record == NO_CALL || record == NO_MODULE {
-        // Nothing has been executed.
-        Some(Framing::Datagram)
-    } else if is_first_chunk(record) {
-        Some(Framing::Chunked)
-    } else {
-        None
+/// The message of the probe: keys of field 0 and of wire type 7, neither of which exists.
+const PROBE: &[u8; 7] = &[7; 7];
+
+/// How every server says that a message is no call: `Response { sequence: -1, FAILED_UNMARSHAL_CALL }`.
+const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+
+/// Number of the field, a varint, by which a later release of this library may mark its answer to the probe.
+pub const MARK: u32 = 2047;
+
+/// What to send first, in chunks, to find out: the call as a [`trial`] if it can be one, else the probe.
+pub fn opening<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> (Question, Encoded<'a>) {
+    match trial(call, unknown) {
+        Some(trial) => (Question::Trial, trial),
+        None => (Question::Probe, probe()),
     }
+}
+
+/// The probe, to be sent in chunks: a record of 31 bytes that no server takes for a call.
+pub fn probe() -> Encoded<'static> {
+    Encoded::whole(PROBE)
+}
+
+/// What is to be made of a message that is no call: [`Cause::Probe`] if it is the probe, as the message of a chunk or, where
+/// datagrams are read, as a whole record.
+#[cold]
+pub fn no_call(message: &[u8]) -> Cause {
+    if message == PROBE {
+        Cause::Probe(Framing::Chunked)
+    } else if Header::only_data(message).is_some_and(|data| data == PROBE) {
+        Cause::Probe(Framing::Datagram)
+    } else {
+        Cause::Malformed
+    }
+}
+
+/// The call as it can be sent to find out, in one chunk: its length, which a server that reads datagrams takes for a key,
+/// ends in 4, 6 or 7. The sequence is written longer for that. None if the call takes more than one chunk.
+pub fn trial<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> Option<Encoded<'a>> {
+    let len = call.encode(unknown).len();
+    let more = match len % 8 {
+        type_of_key @ 0..=3 => 4 - type_of_key,
+        5 => 1,
+        _ => 0,
+    };
+    if len + more > MAX_DATA { None } else { call.encode_longer(unknown, more) }
+}
+
+/// What the answer says about the server. None if it says nothing, so that it is not known what has been executed.
+pub fn judge(question: Question, record: &[u8]) -> Option<Framing> {
+    let is_chunked = match question {
+        // Any response to the call, the refusal included.
+        Question::Trial => is_first_chunk(record),
+        Question::Probe => Header::only_data(record).is_some_and(is_no_call),
+    };
+    match is_chunked {
+        true => Some(Framing::Chunked),
+        false => (record == NO_CALL).then_some(Framing::Datagram),
+    }
+}
+
+/// Why the answer is none that is known, where reading it has failed with `cause`.
+pub fn unclear(cause: Cause) -> Cause {
+    if cause == Cause::NoMemory || !cause.is_about_a_message() { cause } else { Cause::Unclear }
+}
+
+/// The message says that the probe is no call, and has nothing else but the [mark](MARK).
+fn is_no_call(message: &[u8]) -> bool {
+    let Some(rest) = message.strip_prefix(NO_CALL) else { return false };
+    let mut fields = Fields::new(rest);
+    fields.next().is_none_or(|field| field.is_ok_and(|field| field.number == MARK && field.wire_type == 0))
+        && fields.next().is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::chunked::Chunks;
+    use crate::framing::chunked::{Chunks, HEADER_LEN};
     use crate::message::Status;
-    use crate::wire::ResponseRef;
+    use crate::wire::{ResponseRef, key};
 
     fn bytes(sequence: i64, status: Status, body: &[u8]) -> Vec<u8> {
         ResponseRef { sequence, status: status.into(), body }.encode(&[]).pieces().concat()
@@ -70,60 +110,93 @@ mod tests {
         [&header.to_bytes(), &message[range]].concat()
     }
 
+    fn marked(number: u32, wire_type: u8, value: &[u8]) -> Vec<u8> {
+        let (key, len) = key(number, wire_type);
+        [&bytes(-1, Status::FailedUnmarshalCall, b"")[..], &key[..len], value].concat()
+    }
+
     #[test]
-    fn only_what_says_that_nothing_was_executed_is_a_datagram() {
-        let rejected = bytes(-1, Status::FailedUnmarshalCall, b"");
-        let unknown = bytes(0, Status::UnknownModule, b"");
-        assert_eq!(judge(&rejected), Some(Framing::Datagram));
-        assert_eq!(judge(&unknown), Some(Framing::Datagram));
+    fn the_bare_refusal_answers_both_questions() {
+        let refusal = bytes(-1, Status::FailedUnmarshalCall, b"");
+        assert_eq!(refusal, NO_CALL);
         let unclear = [
             bytes(0, Status::Success, b""),
             bytes(1, Status::Success, b"done"),
+            bytes(0, Status::UnknownModule, b""),
             bytes(1, Status::UnknownModule, b""),
-            bytes(0, Status::UnknownMethod, b""),
             bytes(1, Status::FailedUnmarshalCall, b""),
             bytes(-1, Status::FailedUnmarshalCall, b"why"),
             bytes(-1, Status::Failure, b""),
-            [&rejected[..], &[0]].concat(),
-            rejected[..12].to_vec(),
+            [&refusal[..], &[0]].concat(),
+            marked(MARK, 0, &[1]),
+            refusal[..12].to_vec(),
             vec![0xff; 100],
         ];
-        for record in unclear {
-            assert_eq!(judge(&record), None, "{record:02x?}");
-        }
-        for message in [&rejected[..], &unknown, &bytes(1, Status::Success, &[7; 1000]), b""] {
-            assert_eq!(judge(&in_a_chunk(message)), Some(Framing::Chunked), "{message:02x?}");
+        for question in [Question::Trial, Question::Probe] {
+            assert_eq!(judge(question, &refusal), Some(Framing::Datagram));
+            for record in &unclear {
+                assert_eq!(judge(question, record), None, "{record:02x?}");
+            }
         }
     }
 
-    /// What protobuf-c before 1.3.2 makes of a chunk that begins with these bytes.
     #[test]
-    fn a_call_is_safe_if_an_old_server_refuses_its_chunk() {
-        let safe = |call: CallRef<'_>| is_safe(&call.encode(&[]));
-        let small = CallRef { module: 2, method: 201, sequence: 1, body: b"" };
-        assert!(safe(small));
-        assert!(safe(CallRef { body: &[7; 8], ..small }));
-        // Read from the sequence on, as `Call { 0, 0, 1 }`.
-        assert!(!safe(CallRef { body: &[7; 7], ..small }));
-        // Read from the middle of the body on.
-        let body = b"HHHHHHHHHHHHHHHHHHHHHHHHHH\x08\x03\x10\xad\x02\x18\x09";
-        let another = CallRef { module: 1, method: 101, sequence: 1, body };
-        let record = in_a_chunk(&another.encode(&[]).pieces().concat());
-        let read = CallRef { module: 3, method: 301, sequence: 9, body: b"" };
-        assert_eq!(CallRef::decode_with_number_zero(&record), Ok(read));
-        assert!(!safe(another));
-        assert!(CallRef::decode(&record).is_err());
-        // The same in an unknown field.
-        let unknown = [b"\x2a\x21", &body[..]].concat();
-        assert!(is_safe(&CallRef { body: b"", ..another }.encode(&[])));
-        assert!(!is_safe(&CallRef { body: b"", ..another }.encode(&unknown)));
-        // The largest.
-        assert!(safe(CallRef { body: &[0x0f; 231 - 9 - 1], ..small }));
-        assert!(!safe(CallRef { body: &[0x0f; 231 - 9], ..small }));
+    fn any_chunk_answers_a_trial_and_one_the_probe() {
+        let refusal = in_a_chunk(NO_CALL);
+        let with_mark = in_a_chunk(&marked(MARK, 0, &[0x81, 1]));
+        for record in [&refusal, &with_mark] {
+            assert_eq!(judge(Question::Trial, record), Some(Framing::Chunked));
+            assert_eq!(judge(Question::Probe, record), Some(Framing::Chunked));
+        }
+        let others = [
+            bytes(1, Status::Success, &[7; 1000]),
+            bytes(1, Status::UnknownModule, b""),
+            bytes(0, Status::FailedUnmarshalCall, b""),
+            marked(MARK, 2, &[1, 1]),
+            marked(MARK - 1, 0, &[1]),
+            [&marked(MARK, 0, &[1])[..], &marked(MARK, 0, &[1])[NO_CALL.len()..]].concat(),
+            Vec::new(),
+        ];
+        for message in others {
+            let record = in_a_chunk(&message);
+            assert_eq!(judge(Question::Trial, &record), Some(Framing::Chunked), "{message:02x?}");
+            assert_eq!(judge(Question::Probe, &record), None, "{message:02x?}");
+        }
+        // A longer record is no answer that a known server gives to the probe.
+        assert_eq!(judge(Question::Probe, &[&refusal[..], b"!"].concat()), None);
     }
 
     #[test]
-    fn the_probe_is_safe() {
-        assert!(is_safe(&PROBE.encode(&[])));
+    fn the_probe_is_known_by_its_bytes() {
+        let message = probe().pieces().concat();
+        let record = in_a_chunk(&message);
+        assert_eq!(record.len(), 31);
+        let framings = [Framing::Chunked, Framing::Datagram];
+        assert_eq!([&message, &record].map(|bytes| no_call(bytes)), framings.map(Cause::Probe));
+        for other in [&record[..30], &message[..6], &[7; 8], b"", &record[HEADER_LEN - 1..]] {
+            assert_eq!(no_call(other), Cause::Malformed, "{other:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_is_the_call_with_a_longer_sequence() {
+        for sequence in [1, 127, 128, i64::from(i32::MAX)] {
+            for len in 0..64 {
+                let call = CallRef { module: 2, method: 207, sequence, body: &[7; 64][..len] };
+                let message = trial(&call, b"\x28\x01").unwrap().pieces().concat();
+                assert!(matches!(message.len() % 8, 4 | 6 | 7) && message.len() <= call.encode(b"\x28\x01").len() + 4);
+                assert_eq!(CallRef::decode(&message), Ok(call));
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_number_or_of_two_chunks_is_no_trial() {
+        let body = vec![0; MAX_DATA];
+        let of_len = |len: usize| CallRef { module: 2, method: 207, sequence: 1, body: &body[..len] };
+        let largest = (0..MAX_DATA).rev().find(|len| trial(&of_len(*len), &[]).is_some()).unwrap();
+        assert_eq!(trial(&of_len(largest), &[]).unwrap().len(), MAX_DATA - 1);
+        assert_eq!(trial(&CallRef { sequence: 0, ..of_len(1) }, &[]).map(|trial| trial.len()), None);
+        assert_eq!(trial(&CallRef { sequence: -1, ..of_len(1) }, &[]).map(|trial| trial.len()), None);
     }
 }

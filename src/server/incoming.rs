@@ -7,6 +7,7 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::framing::chunked::{HEADER_LEN, Header, Message, Reassembly};
 use crate::framing::dialect::Dialect;
+use crate::framing::fallback;
 use crate::message::Call;
 use crate::sys::{self, Record};
 use crate::transport::{self, Taken};
@@ -44,6 +45,8 @@ pub(super) enum NoCall {
         /// It is a call of a client that sends datagrams, and takes the end of the connection for a success.
         bare: bool,
     },
+    /// What a client asks with which framing is read; no call is meant by it.
+    Probe,
     /// No more will come.
     End,
 }
@@ -86,7 +89,7 @@ pub(super) fn receive(fd: RawFd, dialect: &mut Dialect, message: &mut Reassembly
                 }
             }
         };
-        let call = whole(bytes, body);
+        let call = whole(bytes, body, dialect.framing());
         if was_partial {
             // Whatever memory a large call took.
             message.reset();
@@ -129,9 +132,12 @@ fn refused(record: &[u8], first: bool, cause: Cause) -> NoCall {
 
 /// A whole message, of which the body may be in a block of its own.
 #[inline(always)]
-fn whole(bytes: &[u8], body: Option<Vec<u8>>) -> Incoming {
+fn whole(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
     let Ok((call, _)) = CallRef::decode_counting(bytes) else {
-        return Incoming::Other(NoCall::Unparsable(Cause::Malformed));
+        return Incoming::Other(match fallback::no_call(bytes) {
+            Cause::Probe(asked) if asked == framing => NoCall::Probe,
+            _ => NoCall::Unparsable(Cause::Malformed),
+        });
     };
     match body.map_or_else(|| call.try_to_owned(), |body| Ok(call.with_body(body))) {
         Ok(call) => Incoming::Call(call),

@@ -92,6 +92,14 @@ impl Turn<'_> {
                 self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
             }
+            // Among calls that are handled it is a message like any other: the session does not end before they do.
+            NoCall::Probe if !self.state.lane.is_idle() => self.take(NoCall::Unparsable(Cause::Malformed)),
+            NoCall::Probe => {
+                // The client connects anew once it has the answer, and its user's place has to be free by then.
+                self.depart();
+                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
+                self.abandon();
+            }
             NoCall::Refused { sequence, cause } => {
                 self.remark(match cause {
                     Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
@@ -318,8 +326,16 @@ impl Turn<'_> {
     /// The session is over.
     #[cold]
     pub(super) fn leave(&mut self) {
+        self.depart();
+        sys::shut_down(self.fd());
+    }
+
+    /// The session is none of the server's any more. The connection is still there.
+    fn depart(&mut self) {
         let (hub, link) = (self.hub, self.link);
         self.state.gone = true;
+        Hub::account(&hub.partial, &mut self.state.partial, 0);
+        Hub::account(&hub.unsent, &mut self.state.unsent, 0);
         if let Some(alarm) = self.state.alarm.take() {
             hub.timers.remove(alarm, link.id());
         }
@@ -328,7 +344,6 @@ impl Turn<'_> {
         // A client that sees the end finds its place free.
         hub.roll.leave(link.id(), link.claimed.then(|| link.session().peer().uid));
         hub.make_room();
-        sys::shut_down(self.fd());
         hub.end_if_empty();
     }
 }

@@ -33,11 +33,13 @@ pub use fork::fork_generation;
 pub use heap::expect_much;
 pub use inherited::adopt_listener;
 pub use malloc::Malloc;
-pub use poll::{PollFd, ms_until, poll, poll_held, send_timeout, wait_writable, whole_ms};
+pub use poll::{
+    PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
+};
 pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, send_piece, shut_down};
 pub use socket::{
-    accept, close, connect, copy_patience, is_socket, largest_datagram, listen, listen_after, open, put_in_place,
-    set_nonblocking, set_timeout, take_ahead,
+    Unwaiting, accept, close, connect, copy_patience, is_socket, largest_datagram, listen, listen_after, open,
+    put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, Fd, UncancelledCall, cpus};

@@ -67,7 +67,7 @@ pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
 }
 
 /// Calls on the descriptor do not wait.
-pub(super) fn is_nonblocking(fd: RawFd) -> bool {
+pub fn is_nonblocking(fd: RawFd) -> bool {
     let _keep = KeepErrno::new();
     // SAFETY: F_GETFL takes no argument and changes nothing.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
@@ -87,6 +87,11 @@ pub fn ms_until(end: Option<Instant>) -> c_int {
 /// The send timeout of a socket, if it has one.
 pub fn send_timeout(fd: RawFd) -> Option<Duration> {
     timeout(fd, libc::SO_SNDTIMEO)
+}
+
+/// The receive timeout of a socket, if it has one.
+pub fn receive_timeout(fd: RawFd) -> Option<Duration> {
+    timeout(fd, libc::SO_RCVTIMEO)
 }
 
 /// One of the timeouts of a socket; `None` when it has none.

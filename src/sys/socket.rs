@@ -113,6 +113,33 @@ pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
+/// Calls on a socket do not wait while this exists.
+#[derive(Debug)]
+pub struct Unwaiting {
+    fd: RawFd,
+    before: c_int,
+}
+
+impl Unwaiting {
+    /// Has calls on the socket not wait.
+    pub fn new(fd: RawFd) -> Result<Self, Cause> {
+        // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
+        unsafe {
+            let before = check(libc::fcntl(fd, libc::F_GETFL))?;
+            check(libc::fcntl(fd, libc::F_SETFL, before | libc::O_NONBLOCK))?;
+            Ok(Self { fd, before })
+        }
+    }
+}
+
+impl Drop for Unwaiting {
+    fn drop(&mut self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: F_SETFL takes a number.
+        unsafe { libc::fcntl(self.fd, libc::F_SETFL, self.before) };
+    }
+}
+
 /// Limits how long one send or receive may wait; zero takes the limit away.
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
     let time = libc::timeval {
@@ -146,6 +173,7 @@ pub fn copy_patience(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
 /// Puts a socket in the place of another one, which is closed.
 pub fn put_in_place(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
+    // Closed before errno is put back.
     let socket = socket;
     // SAFETY: F_GETFD takes no argument, and dup3 takes numbers.
     unsafe {

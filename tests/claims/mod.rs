@@ -3,16 +3,22 @@
 
 use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
 use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
-use drpc::framing::fallback::{is_safe, judge};
+use drpc::framing::fallback::{self, Question, judge, no_call, trial};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
-use drpc::wire::{CallRef, Encoded, ResponseRef};
-use drpc::{Call, Response};
+use drpc::wire::{CallRef, ResponseRef, VARINT_MAX};
+use drpc::{Call, Cause, Response};
 use prost::Message;
 
 use crate::heap::Heap;
 use crate::old_servers::{Read, Rules, read};
 use crate::records::records as cut;
-use crate::witness::difference;
+use crate::witness::{difference, varint};
+
+/// How every server says that a message is no call.
+const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+
+/// The message of the probe.
+const PROBE: &[u8] = &[7; 7];
 
 /// No more records are made of one input.
 const MOST: usize = 6;
@@ -54,14 +60,16 @@ pub(crate) fn check(records: &[Vec<u8>]) {
     records.iter().for_each(|record| check_first(record));
     check_session(records, Dialect::unknown(Framing::Datagram), detect);
     check_session(records, Dialect::unknown(Framing::Chunked), detect);
-    check_session(records, Dialect::sought(), judge);
+    check_session(records, Dialect::sought(Question::Trial), |record| judge(Question::Trial, record));
+    check_session(records, Dialect::sought(Question::Probe), |record| judge(Question::Probe, record));
     check_reassembly(records);
 }
 
 /// What holds of a record that comes first on a connection.
 pub(crate) fn check_first(record: &[u8]) {
     let before = (Heap::held(), Heap::made());
-    let (told, chunk, judged) = (detect(record), is_first_chunk(record), judge(record));
+    let (told, chunk, fault) = (detect(record), is_first_chunk(record), no_call(record));
+    let judged = [Question::Trial, Question::Probe].map(|question| judge(question, record));
     assert_eq!((Heap::held(), Heap::made()), before, "to look at a record takes no memory");
 
     // A chunk is what the receiver of chunks takes, up to a size that nobody has seen; else it is a call, or nothing.
@@ -70,16 +78,37 @@ pub(crate) fn check_first(record: &[u8]) {
     let expected = if chunk { Some(Framing::Chunked) } else { call_in(record).map(|_| Framing::Datagram) };
     assert_eq!(told, expected);
 
-    // As the answer to a first chunk.
-    let refusals: [&[u8]; 2] = [b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05", b"\x10\x03"];
-    let expected = if chunk { Some(Framing::Chunked) } else { refusals.contains(&record).then_some(Framing::Datagram) };
-    assert_eq!(judged, expected);
+    // As the answer to what a client has asked.
+    let is_chunked = [chunk, is_answer_to_the_probe(record)];
+    let otherwise = (record == NO_CALL).then_some(Framing::Datagram);
+    assert_eq!(judged, is_chunked.map(|is_chunked| if is_chunked { Some(Framing::Chunked) } else { otherwise }));
+
+    // As a message that is no call.
+    let expected = match record {
+        PROBE => Cause::Probe(Framing::Chunked),
+        _ if record == cut(Framing::Chunked, PROBE).concat() => Cause::Probe(Framing::Datagram),
+        _ => Cause::Malformed,
+    };
+    assert_eq!(fault, expected);
 
     check_decoder(record);
     check_encoder(record, chunk);
     if let Some(call) = call_in(record) {
-        check_trial(&call.encode(&[]));
+        check_trial(&call, &[]);
     }
+}
+
+/// A chunk that says that the probe is no call, and has nothing else but the mark.
+fn is_answer_to_the_probe(record: &[u8]) -> bool {
+    let is_mark = |rest: &[u8]| {
+        let (key, key_len) = varint(rest)?;
+        let (_, len) = varint(&rest[key_len..])?;
+        let is_varint_of_the_mark = key_len <= 5 && key == u128::from(fallback::MARK) << 3;
+        Some(is_varint_of_the_mark && key_len + len == rest.len())
+    };
+    let Some((_, message)) = Header::split(record) else { return false };
+    cut(Framing::Chunked, message) == [record]
+        && message.strip_prefix(NO_CALL).is_some_and(|rest| rest.is_empty() || is_mark(rest) == Some(true))
 }
 
 fn call_in(record: &[u8]) -> Option<CallRef<'_>> {
@@ -94,10 +123,6 @@ fn response_in(record: &[u8]) -> Option<ResponseRef<'_>> {
 fn check_decoder(record: &[u8]) {
     let as_read = |CallRef { module, method, sequence, body }| Read { module, method, sequence, body };
     assert_eq!(call_in(record).map(as_read), read(record, Rules::C));
-    if record.len() < 256 {
-        let before = CallRef::decode_with_number_zero(record).ok();
-        assert_eq!(before.map(as_read), read(record, Rules::OldC));
-    }
     if record.len() > WITNESSED || difference(record).is_some() {
         return;
     }
@@ -131,18 +156,40 @@ fn check_encoder(record: &[u8], chunk: bool) {
     }
 }
 
-/// What a server that reads datagrams makes of a call that is sent in a chunk.
-fn check_trial(call: &Encoded<'_>) {
+/// The call as it is sent to find out: the same call to those who read chunks, and none to those who read datagrams.
+pub(crate) fn check_trial(call: &CallRef<'_>, unknown: &[u8]) {
     let before = Heap::made();
-    let safe = is_safe(call);
+    let tried = trial(call, unknown);
     assert_eq!(Heap::made(), before);
-    if call.len() < 256 {
-        let record = cut(Framing::Chunked, &call.pieces().concat()).concat();
-        assert_eq!(read(&record, Rules::Go), None);
-        assert_eq!(read(&record, Rules::C), None);
-        assert_eq!(safe, record.len() < 256 && read(&record, Rules::OldC).is_none());
+
+    let shortest = call.encode(unknown).pieces().concat();
+    let more = (0..8).find(|more| matches!((shortest.len() + more) % 8, 4 | 6 | 7)).unwrap_or_default();
+    let numbers = CallRef { sequence: 0, body: &[], ..*call }.encode(&[]).len();
+    let number_len = if call.sequence == 0 { 0 } else { varint(&shortest[numbers + 1..]).map_or(0, |(_, len)| len) };
+    let can_be_longer = more == 0 || (call.sequence != 0 && number_len + more <= VARINT_MAX);
+    let Some(tried) = tried else {
+        assert!(shortest.len() + more > MAX_DATA || !can_be_longer, "{call:02x?} can be tried");
+        return;
+    };
+
+    let tried = tried.pieces().concat();
+    assert!(tried.len() == shortest.len() + more && tried.len() <= MAX_DATA);
+    if more > 0 {
+        // Nothing but the sequence is written in another way.
+        let (before, rest) = shortest.split_at(numbers + number_len);
+        let (last, after) = rest.split_first().unwrap_or((&0, &[]));
+        let zeros = vec![0x80; more - 1];
+        assert_eq!(tried, [before, &[last | 0x80], &zeros, &[0], after].concat());
     } else {
-        assert!(!safe);
+        assert_eq!(tried, shortest);
+    }
+    assert_eq!(call_in(&tried), Some(*call));
+    let chunks = cut(Framing::Chunked, &tried);
+    assert_eq!(chunks.len(), 1);
+    for rules in Rules::ALL {
+        assert_eq!(read(&tried, rules), read(&shortest, rules), "by {rules:?}");
+        assert_eq!(read(&chunks[0], rules), None, "by {rules:?}");
+        assert_eq!(read(&chunks[0][..chunks[0].len().min(16_384)], rules), None, "by {rules:?}");
     }
 }
 

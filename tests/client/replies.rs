@@ -75,23 +75,51 @@ fn an_answer_to_no_call_is_for_the_only_one() {
     assert_eq!((response.sequence, response.status()), (-1, Status::FailedUnmarshalCall));
 }
 
+/// A server in C closes the connection after such an answer, so that the client needs another one.
 #[test]
 fn an_answer_to_no_call_fails_several() {
     let set = Set::new(&patient().pipelining(true));
-    let no_call = || set.server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
-    let both = two_out(&set, |_| no_call());
+    let no_call =
+        |server: &Peer| server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
+    let both = two_out(&set, |_| no_call(&set.server));
     assert_eq!(both.map(describe), [(Phase::Reply, Cause::Unattributable); 2]);
-    // One of the two is answered after all, and nobody waits for it.
-    set.server.send_message(Framing::Chunked, &success(2, b"late"));
-    assert_same_connection(&set);
+    assert_new_connection(&set);
 
     // It may also be for a call that nobody waits for any more.
+    let set = Set::new(&patient().pipelining(true));
     assert_eq!(call_in_vain(&set.client), (Phase::Reply, Cause::TimedOut));
-    no_call();
+    no_call(&set.server);
     assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Unattributable));
     let _ = [(); 2].map(|()| set.server.call());
-    set.server.send_message(Framing::Chunked, &success(5, b"late"));
-    assert_same_connection(&set);
+    assert_new_connection(&set);
+}
+
+/// As DAOS 0.8 does with a call that it has received in part. The next call must not meet the end of the connection.
+#[test]
+fn a_server_that_could_not_read_a_call_is_connected_to_anew() {
+    for framing in FRAMINGS {
+        for stays in [false, true] {
+            let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&patient().framing(framing).retries(0));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        server.receive();
+                        server.send_message(framing, &response(-1, Status::FailedUnmarshalCall, b""));
+                        let left = Some(std::mem::replace(&mut server, accept(&listener))).filter(|_| stays);
+                        let call = server.receive_call(framing);
+                        server.send_message(framing, &success(call.sequence, b"read"));
+                        if let Some(left) = left {
+                            left.assert_end();
+                        }
+                    }
+                });
+                for _ in 0..20 {
+                    assert_eq!(client.call(7, 1, b"").unwrap().status(), Status::FailedUnmarshalCall);
+                    assert_eq!(client.call(7, 1, b"").unwrap().body, b"read");
+                }
+            });
+        }
+    }
 }
 
 #[test]

@@ -1,18 +1,34 @@
-//! How servers of DAOS up to 2.6, which read a call from each record, read any record. It shares no code with the
-//! library.
+//! Models of the four kinds of parser by which servers of DAOS 0.8 to 2.6 read a call from a record. They share no code
+//! with the library. `tests/parsers/records.txt` holds them, and those of `c-tests/interop`, to the same records.
 
-/// By whose rules a record is read.
+/// The rules by which a record is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// Go's: a known field with another wire type is passed over, and so are groups.
-    Go,
-    /// Those of protobuf-c from 1.3.2 on: neither is allowed.
-    C,
-    /// Those of protobuf-c before: as after, and zero is a field number.
+    /// protobuf-c before 1.3.2: zero is a field number, groups and a known field of another type are faults.
     OldC,
+    /// protobuf-c from 1.3.2 on: a key's first byte does not have the field number zero.
+    C,
+    /// Go before golang/protobuf 1.4 (DAOS up to 1.0): a known field of another type is skipped. So is a group, up to the
+    /// mark that ends it, and no field number within it is looked at.
+    OldGo,
+    /// Go since: every field number is looked at, and a group ends with its own.
+    Go,
 }
 
-/// What they read as a call.
+impl Rules {
+    pub(crate) const ALL: [Self; 4] = [Self::OldC, Self::C, Self::OldGo, Self::Go];
+
+    fn are_of_go(self) -> bool {
+        matches!(self, Self::OldGo | Self::Go)
+    }
+
+    /// Number of bytes that a key and a length may take.
+    fn longest(self) -> usize {
+        if self.are_of_go() { 10 } else { 5 }
+    }
+}
+
+/// The call that has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read<'a> {
     pub(crate) module: i32,
@@ -21,41 +37,54 @@ pub(crate) struct Read<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// The largest field number, and the largest within a group that Go skips.
+const MAX_NUMBER: u64 = (1 << 29) - 1;
+const MAX_INNER_NUMBER: u64 = i32::MAX as u64;
+
+const GROUP: u64 = 3;
+const GROUP_END: u64 = 4;
+
 /// A varint of at most `max` bytes, and what follows it. To Go, bits over 64 are an error.
 fn varint(input: &[u8], max: usize, rules: Rules) -> Option<(u64, &[u8])> {
     let len = input.iter().take(max).position(|byte| byte & 0x80 == 0)? + 1;
-    if rules == Rules::Go && len == 10 && input[9] > 1 {
+    if rules.are_of_go() && len == 10 && input[9] > 1 {
         return None;
     }
     let value = input[..len].iter().rev().fold(0, |value: u64, byte| (value << 7) | u64::from(byte & 0x7f));
     Some((value, &input[len..]))
 }
 
-/// What follows a group.
-fn after_group(mut input: &[u8], number: u64) -> Option<&[u8]> {
-    loop {
-        let (key, rest) = varint(input, 10, Rules::Go)?;
-        if key & 7 == 4 {
-            return (key >> 3 == number).then_some(rest);
-        }
-        input = after_value(rest, key, Rules::Go)?;
-    }
-}
-
-/// What follows the value of a field.
-fn after_value(input: &[u8], key: u64, rules: Rules) -> Option<&[u8]> {
-    let long = if rules == Rules::Go { 10 } else { 5 };
-    if rules == Rules::Go && key >> 3 == 0 {
-        return None;
-    }
-    match key & 7 {
+/// What follows a value that is no group.
+fn after_scalar(input: &[u8], wire_type: u64, rules: Rules) -> Option<&[u8]> {
+    match wire_type {
         0 => varint(input, 10, rules).map(|(_, rest)| rest),
         1 => input.get(8..),
-        2 => varint(input, long, rules).and_then(|(len, rest)| rest.get(usize::try_from(len).ok()?..)),
-        3 if rules == Rules::Go => after_group(input, key >> 3),
+        2 => varint(input, rules.longest(), rules).and_then(|(len, rest)| rest.get(usize::try_from(len).ok()?..)),
         5 => input.get(4..),
         _ => None,
     }
+}
+
+/// What follows a group: old Go counts the marks, new Go keeps the number of each group that is open.
+fn after_group(mut input: &[u8], number: u64, rules: Rules) -> Option<&[u8]> {
+    let mut open = vec![number];
+    while let Some(innermost) = open.last() {
+        let (key, rest) = varint(input, 10, rules)?;
+        let (number, wire_type) = (key >> 3, key & 7);
+        if rules == Rules::Go && (number == 0 || number > MAX_INNER_NUMBER) {
+            return None;
+        }
+        input = rest;
+        match wire_type {
+            GROUP => open.push(number),
+            GROUP_END if rules == Rules::Go && number != *innermost => return None,
+            GROUP_END => {
+                open.pop();
+            }
+            _ => input = after_scalar(rest, wire_type, rules)?,
+        }
+    }
+    Some(input)
 }
 
 /// The call that such a server reads from a record; `None` if it answers `FAILED_UNMARSHAL_CALL`.
@@ -65,16 +94,23 @@ pub(crate) fn read(mut record: &[u8], rules: Rules) -> Option<Read<'_>> {
         if rules == Rules::C && record[0] & 0xf8 == 0 {
             return None;
         }
-        let (key, value) = varint(record, if rules == Rules::Go { 10 } else { 5 }, rules)?;
-        record = after_value(value, key, rules)?;
-        let expected = match key >> 3 {
+        let (key, value) = varint(record, rules.longest(), rules)?;
+        let (number, wire_type) = (key >> 3, key & 7);
+        if (rules.are_of_go() && number == 0) || (rules == Rules::Go && number > MAX_NUMBER) {
+            return None;
+        }
+        record = match wire_type {
+            GROUP if rules.are_of_go() => after_group(value, number, rules)?,
+            _ => after_scalar(value, wire_type, rules)?,
+        };
+        let expected = match number {
             1..=3 => 0,
             4 => 2,
             _ => continue,
         };
-        match key >> 3 {
-            _ if key & 7 != expected && rules == Rules::Go => {}
-            _ if key & 7 != expected => return None,
+        match number {
+            _ if wire_type != expected && rules.are_of_go() => {}
+            _ if wire_type != expected => return None,
             1 => call.module = varint(value, 10, rules)?.0 as i32,
             2 => call.method = varint(value, 10, rules)?.0 as i32,
             3 => call.sequence = varint(value, 10, rules)?.0 as i64,

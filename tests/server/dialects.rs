@@ -1,6 +1,9 @@
 //! Clients of every release on one server.
 
-use drpc::{Framing, Listener, Response, Server, Service, Status};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use drpc::{ErrorStats, Framing, Listener, Log, Response, Server, ServerLimits, Service, Status};
 use prost::Message;
 
 use crate::limits::Lines;
@@ -10,6 +13,100 @@ use crate::{await_that, place};
 
 /// What a datagram client gets in place of an answer: -1, FAILED_UNMARSHAL_CALL.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+
+/// What a client asks with which framing is read, and what a server that reads chunks answers.
+const PROBE: &[u8; 31] = b"\x07\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x07\x07\x07\x07\x07\x07\x07";
+
+/// Sends the probe, and expects the answer and the end.
+fn probe(client: &Raw, reads: Option<Framing>) {
+    client.send_record(PROBE);
+    let in_a_chunk = [b"\x0d\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0", NO_CALL].concat();
+    let expected = if reads == Some(Framing::Datagram) { NO_CALL } else { &in_a_chunk };
+    assert_eq!(client.receive_record(), expected);
+    assert_eq!(client.receive_record(), b"");
+}
+
+/// It reaches no module, and is no fault. The session makes room for the client's next one.
+#[test]
+fn a_server_answers_the_probe() {
+    for reads in [None, Some(Framing::Datagram), Some(Framing::Chunked)] {
+        let (_dir, path) = place();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
+        let server = Server::builder().module(Echo).framing(reads).log(log).bind(&path).unwrap();
+        server.start().unwrap();
+        for _ in 0..10 {
+            probe(&Raw::connect(&path, Framing::Chunked), reads);
+            let client = Raw::connect(&path, reads.unwrap_or(Framing::Chunked));
+            assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
+        }
+        await_that("all are counted", || server.stats().handled == 10);
+        assert_eq!(server.stats().errors, ErrorStats::default());
+        assert_eq!(lines.lock().unwrap().len(), 1, "it listens");
+    }
+}
+
+/// After the first record, too, and where calls have come before.
+#[test]
+fn a_probe_ends_a_session_that_waits_for_a_call() {
+    let (_dir, path) = place();
+    let server = Server::builder().module(Echo).bind(&path).unwrap();
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
+    probe(&client, Some(Framing::Chunked));
+    // A message of the same bytes is not a probe where the client speaks in datagrams.
+    let client = Raw::connect(&path, Framing::Datagram);
+    assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
+    client.send_record(&PROBE[24..]);
+    client.assert_reply(-1, Status::FailedUnmarshalCall);
+    assert_eq!(client.call(ECHO, 1, 2, b"second").body, b"second");
+    assert_eq!(server.stats().errors.unparsable, 1);
+}
+
+/// A session that ends with it has no part any more in what all sessions may use together.
+#[test]
+fn a_probe_takes_no_memory_with_it() {
+    let (_dir, path) = place();
+    let limits = ServerLimits { partial_memory: 600_000, unsent: 600_000, ..ServerLimits::default() };
+    let server = Server::builder().module(Echo).limits(limits).bind(&path).unwrap();
+    for _ in 0..20 {
+        // All of it is there before the server looks.
+        let client = Raw::connect(&path, Framing::Chunked);
+        client.send(&call(77, 1, 1, &pattern(140_000)));
+        client.send_record(PROBE);
+        server.dispatch(Some(PATIENCE)).unwrap();
+        while server.stats().sessions > 0 {
+            server.dispatch(Some(PATIENCE)).unwrap();
+        }
+        client.assert_reply(1, Status::UnknownModule);
+        client.assert_reply(-1, Status::FailedUnmarshalCall);
+    }
+    server.start().unwrap();
+    let client = Raw::connect(&path, Framing::Chunked);
+    assert_eq!(client.call(ECHO, 1, 1, &pattern(140_000)).body, pattern(140_000));
+}
+
+#[test]
+fn a_listener_answers_the_probe() {
+    for reads in [None, Some(Framing::Datagram), Some(Framing::Chunked)] {
+        let (_dir, path) = place();
+        let listener = Listener::builder().framing(reads).bind(&path).unwrap();
+        for by_service in [true, false] {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut connection = listener.accept().unwrap();
+                    match by_service {
+                        true => connection.serve(&Service::new()).unwrap(),
+                        false => assert_eq!(connection.receive().unwrap(), None),
+                    }
+                });
+                probe(&Raw::connect(&path, Framing::Chunked), reads);
+            });
+        }
+    }
+}
 
 #[test]
 fn each_client_is_answered_in_what_it_speaks() {

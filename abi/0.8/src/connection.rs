@@ -90,13 +90,20 @@ pub unsafe extern "C" fn drpc_response_free(resp: *mut Drpc__Response) {
 /// context, but not below 1. Without R_SYNC the response has the status DRPC__STATUS__SUBMITTED, and the reply is
 /// dropped when it comes. One call at a time on a context.
 ///
+/// Where the context finds out how its server expects messages (drpc_set_framing), a call without R_SYNC does not wait for
+/// the answer to that either. The first one goes out at once. Up to 16 later ones, of 1 MiB together, are kept until the
+/// server has answered; further ones give -DER_AGAIN. The next call with R_SYNC, or drpc_close, waits for the answer. A
+/// call of more than 131 KB cannot go out first: it waits for as long as the context's timeout, or a second.
+///
 /// Returns 0 and the response in `*resp`, to be freed with drpc_response_free; `msg` stays the caller's. On an error
 /// `*resp` is left as it was.
 /// * Nothing is sent: -DER_INVAL, an argument is NULL or a body has a length but no data; -DER_OVERFLOW, the call is
 ///   too large.
 /// * No reply came in time, and is dropped by the next call should it come: -DER_TIMEDOUT (drpc_set_timeout),
-///   -DER_AGAIN (a socket made non-blocking).
-/// * The peer closed the connection instead of replying: -DER_NOREPLY.
+///   -DER_AGAIN (a socket made non-blocking). Without R_SYNC both mean that the call has not been sent.
+/// * The peer closed the connection instead of replying: -DER_NOREPLY. A server that closes the connection over the first
+///   call may be of DAOS 2.6 or before, with a loop of its own: set DRPC_FRAMING=datagram, or drpc_set_framing.
+/// * In the child of a fork, while calls of its parent wait for the server's first answer: -DER_NO_HDL.
 /// * The server does not expect messages as the client has sent the first one, and no new connection to it can be made:
 ///   -DER_PROTO, or what the error of connecting translates to. See drpc_set_framing.
 /// * What came is no response: -DER_PROTO, -DER_TRUNC, -DER_MISMATCH; or it is too large: -DER_OVERFLOW. If records
@@ -183,7 +190,8 @@ pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc) -> *mut drpc {
 /// * -DER_INVAL: `call` is NULL or `ctx` is no session.
 /// * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
 ///   (drpc_set_timeout).
-/// * -DER_TRUNC: the peer has closed the connection, or a record is cut short.
+/// * -DER_TRUNC: the peer has closed the connection, or is about to, as it has only asked how messages are read here
+///   (which has been answered); or a record is cut short.
 /// * -DER_PROTO, -DER_MISMATCH: what came is no call. -DER_OVERFLOW: it is too large.
 /// * -DER_NOMEM, or what the error of the socket translates to.
 ///
@@ -219,6 +227,10 @@ pub unsafe extern "C" fn drpc_send_response(ctx: *mut drpc, resp: *mut Drpc__Res
 /// Gives a reference to a context back. The last one closes the socket and frees the context. A socket file stays.
 /// References may be given back by any thread. A client up to DAOS 2.6, which takes the end of a session for a success, is
 /// sent DRPC__STATUS__FAILURE for each call, up to 15, that drpc_recv_call has received and nobody has answered.
+///
+/// Calls without R_SYNC that wait for the server's first answer (drpc_call) are seen to before the socket is closed. That
+/// takes no longer than the context's timeout, or 100 ms; then they may be lost, which is logged. In a forked child nothing
+/// is done about them.
 ///
 /// Returns 0, also if closing the socket fails; -DER_INVAL if `ctx` or its socket is NULL or it has no references.
 ///

@@ -35,13 +35,15 @@ pub unsafe extern "C" fn drpc_set_timeout(ctx: *mut drpc, ms: c_int) -> c_int {
 /// DRPC_FRAMING_DATAGRAM. A listener hands it on to the sessions that are accepted from then on; unless told otherwise each
 /// finds out from its client's first call, and answers alike.
 ///
-/// A client finds out with its first call. A small one that waits for its reply, and that no older server could take for
-/// another, is sent as DAOS 2.8 expects it; before any other goes a call of a module that nobody has, which is answered
-/// first. A server of DAOS 0.8 to 2.6 rejects both, so that nothing is executed, and gets the call over a new connection:
-/// it has the same descriptor, file descriptor flags, status flags and timeouts, but leaves an epoll set. What has been
-/// learnt holds for the next connections of the process to that server, until one of them fails.
+/// A client finds out with its first call. One of up to 131 KB is sent as DAOS 2.8 expects it, and in a way that no older
+/// server takes for a call; before a larger one goes a message that is no call to any server. A server of DAOS 0.8 to 2.6
+/// rejects both, so that nothing is executed. After a rejection the client connects anew: the socket has the same
+/// descriptor, file descriptor flags, status flags and timeouts, but leaves an epoll set. What has been learnt holds for the
+/// next connections of the process to that server, until one of them fails. A server that cannot be connected to again, as
+/// at the other end of a socketpair, is not asked: it is sent what the releases of this library's line expect.
 ///
-/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum.
+/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum; -DER_BUSY while the server has not answered
+/// the first call.
 ///
 /// # Safety
 /// `ctx` is null or points to a context.

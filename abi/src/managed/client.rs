@@ -36,7 +36,8 @@ pub enum drpc_client_option {
     /// Time for a call, from connecting to the reply, in milliseconds; 0 is for ever. Unless set 0.
     DRPC_CLIENT_TIMEOUT = 1,
     /// 1 sends calls without waiting for the replies to others. Not for engines of DAOS 2.8, which may mix the
-    /// records of two large replies. Unless set 0: one call is out at a time.
+    /// records of two large replies. When a server cannot read one of several calls and does not say which, all that are out
+    /// fail with -DER_PROTO (-1014), and any of them may have been executed. Unless set 0: one call is out at a time.
     DRPC_CLIENT_PIPELINING = 2,
     /// How often a call may connect anew when the server has gone. Unless set 3.
     DRPC_CLIENT_RETRIES = 3,

@@ -1,0 +1,275 @@
+//! What a client has asked its server to find out which framing it reads, and the calls without R_SYNC that wait for the
+//! answer. Nothing here waits.
+
+use std::collections::VecDeque;
+
+use ::drpc::counterpart::Counterpart;
+use ::drpc::framing::chunked::MAX_DATA;
+use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::fallback::{self, Question};
+use ::drpc::sys::{self, KeepErrno, Peeked, Unwaiting};
+use ::drpc::transport::{self, Aftermath, Received};
+use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::{Cause, Framing, Phase};
+
+use crate::context::{Abi, Context};
+use crate::entry::Subject;
+use crate::log::{self, Level};
+use crate::pace;
+
+/// Calls that may wait for the answer, and their size in bytes.
+const MAX_CALLS: usize = 16;
+const MAX_BYTES: usize = 1 << 20;
+
+/// What has been asked, and what waits for the answer.
+pub(crate) struct Inquiry {
+    stage: Stage,
+    /// The server, if it is known.
+    server: Option<Counterpart>,
+    backlog: Backlog,
+    /// The process that has asked. A child of a fork neither reads the answer nor sends what is kept.
+    process: u64,
+}
+
+/// How far a client has come.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The answer is to come.
+    Asked(Question),
+    /// The server has refused what it was asked, and reads this framing. It may have closed its side.
+    Refused(Framing),
+    /// The framing is known. What waits goes out.
+    Known(Framing),
+}
+
+/// What an inquiry has come to.
+pub(crate) enum Progress {
+    /// The framing is known, and nothing waits any more.
+    Settled(Framing),
+    /// It cannot go on without this.
+    Lacks(Lack),
+}
+
+/// What an inquiry waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Lack {
+    /// The server's answer.
+    Answer,
+    /// That the server accepts another connection.
+    Listener,
+    /// That the socket takes more.
+    Room,
+}
+
+impl Inquiry {
+    /// This has been asked.
+    pub(crate) fn asked(question: Question, server: Option<Counterpart>) -> Self {
+        Self::at(Stage::Asked(question), server)
+    }
+
+    /// The server has refused what it was asked, and reads this framing.
+    pub(crate) fn refused(framing: Framing, server: Option<Counterpart>) -> Self {
+        Self::at(Stage::Refused(framing), server)
+    }
+
+    fn at(stage: Stage, server: Option<Counterpart>) -> Self {
+        Self { stage, server, backlog: Backlog::default(), process: sys::fork_generation() }
+    }
+
+    /// Keeps a copy of the call that is going to be sent as a trial, in case it is refused.
+    pub(crate) fn keep_trial(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
+        self.backlog.push(call)?;
+        self.backlog.has_trial = true;
+        Ok(())
+    }
+
+    /// Keeps a call until the framing is known. `EAGAIN` if too much is kept already.
+    pub(crate) fn keep(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
+        let waiting = self.backlog.calls.iter().skip(self.backlog.has_trial.into());
+        let (calls, bytes) = (waiting.clone().count(), waiting.map(Vec::len).sum::<usize>());
+        if calls >= MAX_CALLS || bytes + call.len() > MAX_BYTES {
+            return Err(Cause::Os(libc::EAGAIN));
+        }
+        self.backlog.push(call)
+    }
+
+    /// Number of calls that are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.backlog.calls.len()
+    }
+
+    /// The inquiry is this process's.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == sys::fork_generation()
+    }
+
+    /// The server has answered, and the next thing to do is to connect again.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.stage, Stage::Refused(_))
+    }
+
+    /// What is being done, for messages.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Asked(_) => Phase::Reply,
+            Stage::Refused(_) => Phase::Connect,
+            Stage::Known(_) => Phase::Call,
+        }
+    }
+
+    /// Goes as far as it can without waiting.
+    pub(crate) fn advance<A: Abi>(&mut self, context: Context<A>) -> Result<Progress, Cause> {
+        let _keep = KeepErrno::new();
+        loop {
+            match self.stage {
+                Stage::Asked(question) => match read_answer(context, question)? {
+                    Some(stage) => self.stage = stage,
+                    None => return Ok(Progress::Lacks(Lack::Answer)),
+                },
+                Stage::Refused(framing) => match self.connect_again(context, framing)? {
+                    true => self.stage = Stage::Known(framing),
+                    false => return Ok(Progress::Lacks(Lack::Listener)),
+                },
+                Stage::Known(framing) => {
+                    if framing == Framing::Chunked {
+                        self.backlog.drop_trial();
+                    }
+                    if let Some(server) = self.server(context) {
+                        server.learn(framing);
+                    }
+                    if !self.backlog.flush(context, framing)? {
+                        return Ok(Progress::Lacks(Lack::Room));
+                    }
+                    context.settle(framing);
+                    return Ok(Progress::Settled(framing));
+                }
+            }
+        }
+    }
+
+    fn server<A: Abi>(&self, context: Context<A>) -> Option<Counterpart> {
+        self.server.or_else(|| Counterpart::of(context.fd(), context.route()))
+    }
+
+    /// Connects again, as the server may have closed its side; false while it is too busy. If it cannot be done at all, a
+    /// call in chunks goes out over the old connection: where the server has closed it, the call fails with EPIPE and is
+    /// unsent.
+    fn connect_again<A: Abi>(&self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
+        let server = self.server(context).ok_or(Cause::Replaced);
+        server.and_then(|server| server.connect_again(A::SOCKET_MODE)).or_else(|cause| match framing {
+            Framing::Chunked => {
+                let (socket, how) = (Subject::Socket(context.fd()), "the next call goes out over the old connection");
+                log::notice(Level::Warn, format_args!("connect{socket}: {cause}: {how}"));
+                Ok(true)
+            }
+            _ => Err(cause),
+        })
+    }
+}
+
+/// Reads the server's answer, if it is there.
+fn read_answer<A: Abi>(context: Context<A>, question: Question) -> Result<Option<Stage>, Cause> {
+    let fd = context.fd();
+    if sys::peek(fd) == Peeked::Nothing {
+        return Ok(None);
+    }
+    let (mut dialect, mut partial) = (Dialect::sought(question), context.take_partial(ResponseRef::BODY));
+    let drop_reply = |message: Received<'_>| message.within_limit().map(drop);
+    let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, drop_reply);
+    context.keep_partial(partial);
+    let lost = received.err().filter(|cause| Aftermath::of(*cause, dialect.framing()) == Aftermath::Lost);
+    match (dialect.get(), question) {
+        (Some(framing), Question::Probe) | (Some(framing @ Framing::Datagram), Question::Trial) => {
+            Ok(Some(Stage::Refused(framing)))
+        }
+        (Some(framing), Question::Trial) => {
+            if received == Ok(None) {
+                // The rest of the reply is to come.
+                context.flags().owe_reply();
+            }
+            match lost {
+                Some(cause) => Err(end(context, cause)),
+                None => Ok(Some(Stage::Known(framing))),
+            }
+        }
+        (None, _) => match received.err() {
+            Some(cause) if cause.is_would_block() => Ok(None),
+            cause => Err(end(context, unanswered(cause.unwrap_or(Cause::Unclear)))),
+        },
+    }
+}
+
+/// Ends a connection on which nothing can be told apart any more.
+fn end<A: Abi>(context: Context<A>, cause: Cause) -> Cause {
+    sys::shut_down(context.fd());
+    cause
+}
+
+/// Why there is no answer to what was asked, where waiting for it failed with `cause`.
+pub(crate) fn unanswered(cause: Cause) -> Cause {
+    match cause {
+        Cause::Closed | Cause::NoReply | Cause::Os(libc::ECONNRESET) => Cause::Unanswered,
+        cause => fallback::unclear(cause),
+    }
+}
+
+/// Calls without R_SYNC, encoded as they are sent once the framing is known.
+#[derive(Default)]
+struct Backlog {
+    calls: VecDeque<Vec<u8>>,
+    /// The first one has been sent as a trial.
+    has_trial: bool,
+    /// The record of the first one to go on with.
+    next: u32,
+}
+
+impl Backlog {
+    fn push(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
+        let no_memory = |_| Cause::NoMemory;
+        let mut copy = Vec::new();
+        self.calls.try_reserve(1).map_err(no_memory)?;
+        copy.try_reserve_exact(call.len()).map_err(no_memory)?;
+        call.pieces().iter().for_each(|piece| copy.extend_from_slice(piece));
+        self.calls.push_back(copy);
+        Ok(())
+    }
+
+    /// The trial has been executed.
+    fn drop_trial(&mut self) {
+        if std::mem::take(&mut self.has_trial) {
+            self.calls.pop_front();
+        }
+    }
+
+    /// Sends what the socket takes; true when nothing is left.
+    fn flush<A: Abi>(&mut self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
+        if self.calls.is_empty() {
+            return Ok(true);
+        }
+        let _unwaiting = Unwaiting::new(context.fd())?;
+        let limit = context.limits().send(framing);
+        while let Some(call) = self.calls.front() {
+            let sent = match call.len() <= limit {
+                true => transport::send_some(context.fd(), framing, &Encoded::new(call, &[]), self.next),
+                false => Err(Cause::TooBig { size: call.len() as u64, limit }),
+            };
+            match sent {
+                Ok(None) => context.flags().owe_reply(),
+                Ok(Some(next)) => {
+                    self.next = next;
+                    return Ok(false);
+                }
+                // The others may be small enough.
+                Err(cause) if cause.is_too_big() => {
+                    log::notice(Level::Warn, format_args!("call{}: lost: {cause}", Subject::Socket(context.fd())));
+                }
+                Err(cause) if framing == Framing::Chunked && call.len() > MAX_DATA => return Err(end(context, cause)),
+                Err(cause) => return Err(cause),
+            }
+            pace::run_yield(context);
+            (self.next, self.has_trial) = (0, false);
+            self.calls.pop_front();
+        }
+        Ok(true)
+    }
+}
