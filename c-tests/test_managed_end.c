@@ -407,6 +407,71 @@ destroy_waits_for_handlers_given_up(void **state)
 	destroy_waits(true);
 }
 
+/* A handler that uses its server once its call has been cut off. */
+struct user {
+	struct slow         slow;
+	struct drpc_server *server;
+	int                 listens;
+	int                 counts;
+	int                 counts_module;
+	int                 shuts_down;
+	bool                is_there;
+	struct drpc_request *request;
+};
+
+static void
+use_the_server(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	struct user             *user  = arg;
+	struct drpc_server_stats stats = {.size = sizeof(stats)};
+	uint64_t                 answered[9];
+
+	(void)call;
+	(void)resp;
+	gate_pass(&user->slow.gate);
+	usleep(50000);
+	user->is_there      = drpc_server_get_handler(user->server, OTHER) == use_the_server;
+	user->counts        = drpc_server_get_stats(user->server, &stats);
+	user->counts_module = drpc_server_get_module_stats(user->server, OTHER, answered);
+	user->listens       = drpc_server_listen(user->server);
+	user->shuts_down    = drpc_server_shutdown(user->server, 0);
+	drpc_server_stop(user->server);
+	user->request   = drpc_session_defer(session);
+	user->slow.over = true;
+}
+
+/* The server is there until its last handler has returned, and what that has taken longer. */
+static void
+handlers_may_use_a_server_that_is_destroyed(void **state)
+{
+	struct user    user = {.slow.gate = GATE_CLOSED};
+	Drpc__Response resp = DRPC__RESPONSE__INIT;
+	struct managed managed;
+	pthread_t      thread;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, OTHER, use_the_server, &user);
+	managed_start(&managed);
+	user.server    = managed.server;
+	user.slow.peer = send_one(&managed, &user.slow.gate);
+	assert_int_equal(pthread_create(&thread, NULL, open_when_cut_off, &user.slow), 0);
+	managed_end(&managed);
+	assert_true(user.slow.over);
+	pthread_join(thread, NULL);
+	free(user.slow.reply.msg);
+	assert_true(user.is_there);
+	assert_int_equal(user.counts, 0);
+	assert_int_equal(user.counts_module, 0);
+	assert_int_equal(user.listens, -DER_SHUTDOWN);
+	assert_int_equal(user.shuts_down, 0);
+	assert_non_null(user.request);
+	assert_int_equal(drpc_request_call(user.request)->body.len, 10);
+	assert_true(drpc_session_id(drpc_request_session(user.request)) != 0);
+	assert_int_equal(drpc_request_respond(user.request, &resp), -DER_UNREACH);
+	close(user.slow.peer);
+}
+
 static void
 destroy_ends_sessions(void **state)
 {
@@ -470,6 +535,7 @@ main(void)
 		unit(a_handler_does_not_wait_for_its_shutdown),
 		unit(destroy_waits_for_handlers),
 		unit(destroy_waits_for_handlers_given_up),
+		unit(handlers_may_use_a_server_that_is_destroyed),
 		unit(destroy_ends_sessions),
 		unit(a_child_of_a_fork_leaves_the_server_alone),
 	};

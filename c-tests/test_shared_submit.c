@@ -423,6 +423,54 @@ a_client_that_is_destroyed_can_be_used_by_what_it_calls(void **state)
 	assert_int_equal(ended_in_all, before + 1);
 }
 
+/* What a completion does that does not give up: connects anew, and submits again. */
+struct stubborn {
+	struct shared *shared;
+	atomic_int     told;
+	int            connected;
+	int            submitted;
+};
+
+static void
+connect_and_submit(int rc, Drpc__Response *resp, void *arg)
+{
+	struct stubborn *stubborn = arg;
+
+	(void)rc;
+	drpc_response_free(resp);
+	stubborn->told++;
+	stubborn->connected = drpc_client_connect(stubborn->shared->client);
+	stubborn->submitted =
+		drpc_client_submit(stubborn->shared->client, 100, 0, NULL, 0, NULL, connect_and_submit, stubborn);
+}
+
+/* Nothing that a completion does has another one run when the client is not there any more. */
+static void
+a_client_that_is_destroyed_does_not_connect(bool own_thread)
+{
+	struct shared   shared;
+	struct stubborn stubborn = {.shared = &shared};
+
+	shared_make(&shared);
+	shared_set(&shared, DRPC_CLIENT_THREAD, own_thread);
+	shared_connect(&shared);
+	assert_int_equal(
+		drpc_client_submit(shared.client, 100, 0, NULL, 0, NULL, connect_and_submit, &stubborn), 0);
+	shared_end(&shared);
+	assert_int_equal(stubborn.told, 1);
+	assert_int_equal(stubborn.connected, -DER_UNREACH);
+	assert_int_equal(stubborn.submitted, -DER_UNREACH);
+	assert_true(tasks_are(1));
+}
+
+static void
+a_completion_does_not_revive_a_client_that_is_destroyed(void **state)
+{
+	(void)state;
+	a_client_that_is_destroyed_does_not_connect(false);
+	a_client_that_is_destroyed_does_not_connect(true);
+}
+
 static void
 a_server_that_goes_is_told(void **state)
 {
@@ -552,6 +600,7 @@ main(void)
 		unit(a_token_gives_submitted_calls_up),
 		unit(close_and_destroy_give_submitted_calls_up),
 		unit(a_client_that_is_destroyed_can_be_used_by_what_it_calls),
+		unit(a_completion_does_not_revive_a_client_that_is_destroyed),
 		unit(a_server_that_goes_is_told),
 		unit(too_large_a_call_is_not_submitted),
 		unit(the_own_thread_dispatches),

@@ -5,7 +5,8 @@ use std::sync::TryLockError;
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
 use super::shared::Shared;
-use crate::error::Error;
+use crate::error::{Cause, Error, Phase};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys;
 
@@ -13,15 +14,20 @@ use crate::sys;
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<Dispatcher>>,
+    /// Its end has begun: completions that are run by it connect no more.
+    ended: AtomicBool,
 }
 
 impl Handle {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared::new(settings)), thread: Mutex::new(None) }
+        Self { shared: Arc::new(Shared::new(settings)), thread: Mutex::new(None), ended: AtomicBool::new(false) }
     }
 
-    /// Starts the thread, if the client is to have one.
+    /// Starts the thread, if the client is to have one, before it is connected.
     pub(super) fn start(&self) -> Result<(), Error> {
+        if self.ended.load(Ordering::Acquire) {
+            return Err(self.shared.error((Phase::Connect, Cause::NotConnected)));
+        }
         if self.shared.settings.thread && self.shared.is_ours() {
             let mut thread = lock(&self.thread);
             if thread.is_none() {
@@ -36,6 +42,7 @@ impl Handle {
         if !self.shared.is_ours() {
             return;
         }
+        self.ended.store(true, Ordering::Release);
         // Without the lock, which a completion that connects would wait for.
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {

@@ -178,6 +178,13 @@ impl Server {
         hub.finish(false)
     }
 
+    /// Does what dropping the last clone would, while the handlers that run can still use the server: in C they have
+    /// nothing but its address.
+    #[doc(hidden)]
+    pub fn end(&self) {
+        self.0.end();
+    }
+
     /// What the server has done so far.
     pub fn stats(&self) -> Stats {
         let hub = self.hub();
@@ -200,6 +207,13 @@ impl fmt::Debug for Server {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Handle {
+    /// Shuts down at once, and waits for the threads.
+    fn end(&self) {
         let hub = &self.0;
         // The parent's server goes on. Its threads hold it here, too, so that nothing of it is dropped.
         if hub.pool.is_elsewhere() {

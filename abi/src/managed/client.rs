@@ -231,7 +231,8 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
 }
 
 /// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
-/// returns. NULL is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
+/// returns. The functions that take these results may use the client, which does not connect any more: -DER_UNREACH. NULL
+/// is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
 ///
 /// # Safety
 /// `client` is null or a client that no thread uses any more.

@@ -433,16 +433,25 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
     }
 }
 
-/// Frees a server, which is shut down at once if that has not been done. Returns when no thread runs a handler any
-/// more, so that what the handlers use can be freed; not to be called from a handler. Requests that have been taken
-/// stay valid, and have to be answered or dropped. NULL is ignored.
+/// Frees a server, which is shut down at once if that has not been done. Returns when no thread of the library runs a
+/// handler any more, so that what the handlers use can be freed; until then they may use the server. Not to be called
+/// from a handler, nor while another function of the server runs elsewhere. Requests that have been taken stay valid, and
+/// have to be answered or dropped. NULL is ignored.
 ///
 /// # Safety
-/// `server` is null or a server that is not used any more.
+/// `server` is null or a server that nothing but its handlers uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
-    // SAFETY: the caller's promise.
-    entry::infallible((), || drop(unsafe { object::take_back(server) }));
+    entry::infallible((), || {
+        // SAFETY: the caller's promise.
+        if let Some(server) = unsafe { server.as_ref() } {
+            server.stopped.store(true, Ordering::SeqCst);
+            // While it is there: handlers that run may use it.
+            server.server.get().inspect(|server| server.end());
+        }
+        // SAFETY: the caller's promise, which the last handler has come to, too.
+        drop(unsafe { object::take_back(server) });
+    });
 }
 
 /// Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same

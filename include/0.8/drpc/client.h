@@ -124,7 +124,8 @@ int drpc_client_close(struct drpc_client *client);
 
 /**
  * Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
- * returns. NULL is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
+ * returns. The functions that take these results may use the client, which does not connect any more: -DER_UNREACH. NULL
+ * is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
  */
 void drpc_client_destroy(struct drpc_client *client);
 

@@ -300,9 +300,10 @@ int drpc_server_shutdown(struct drpc_server *server,
                          int timeout_ms);
 
 /**
- * Frees a server, which is shut down at once if that has not been done. Returns when no thread runs a handler any
- * more, so that what the handlers use can be freed; not to be called from a handler. Requests that have been taken
- * stay valid, and have to be answered or dropped. NULL is ignored.
+ * Frees a server, which is shut down at once if that has not been done. Returns when no thread of the library runs a
+ * handler any more, so that what the handlers use can be freed; until then they may use the server. Not to be called
+ * from a handler, nor while another function of the server runs elsewhere. Requests that have been taken stay valid, and
+ * have to be answered or dropped. NULL is ignored.
  */
 void drpc_server_destroy(struct drpc_server *server);
 
