@@ -31,7 +31,6 @@ const R_SYNC: c_int = 1;
 /// `path` is null or a C string.
 pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_int> {
     entry::run::<A, _>(Phase::Connect, |site| {
-        let _uncancelled = sys::UncancelledCall::new();
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -77,7 +76,7 @@ pub unsafe fn call_create<A: Abi>(
     module: i32,
     method: i32,
 ) -> Result<*mut Drpc__Call, c_int> {
-    entry::run::<A, _>(Phase::Call, |_| {
+    entry::bare::run::<A, _>(Phase::Call, |_| {
         // The original does not look at the socket either.
         if context.is_null() {
             return Err(Cause::Invalid("the context is NULL"));
@@ -121,7 +120,7 @@ pub unsafe fn call<A: Abi>(
     call: *mut Drpc__Call,
     response: *mut *mut Drpc__Response,
 ) -> c_int {
-    entry::code::<A>(Phase::Call, |site| {
+    entry::bare::code::<A>(Phase::Call, |site| {
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         if response.is_null() {

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler)
 /// The handler of a module; NULL if it has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
-    entry::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
+    entry::bare::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
 }
 
 /// Takes a module's handler out of the registry, if it has one.

@@ -93,7 +93,7 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
 /// `context` is null or a progress context that is not used any more.
 pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
     // What can fail here fails in the session's or listener's own close, which has reported it.
-    let _ = entry::run::<A, ()>(Phase::Close, |_| {
+    let _ = entry::bare::run::<A, ()>(Phase::Close, |_| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -128,7 +128,7 @@ unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
 /// # Safety
 /// `context` is null or points to a progress context.
 pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: c_int) -> c_int {
-    let done = entry::run::<A, c_int>(Phase::Progress, |site| {
+    let done = entry::bare::run::<A, c_int>(Phase::Progress, |site| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -199,7 +199,7 @@ impl<M: Message> Drop for Freed<M> {
 
 /// What a spawner is given to run: consumes its argument, a `struct drpc_call_ctx`.
 unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
-    entry::infallible((), || {
+    entry::bare::infallible((), || {
         let context = arg.cast::<drpc_call_ctx>();
         // SAFETY: `dispatch` made the argument and gave it away, with the reference to the session.
         unsafe {

@@ -1,5 +1,8 @@
 //! The boundary to C: every exported function that can fail runs in here. The one place where an error becomes a
-//! number, and where a panic ends.
+//! number, where a panic ends, and where a thread is kept from being cancelled.
+//!
+//! Closing a descriptor, waking a thread and waiting for one are points where that could happen, and it would end the
+//! process. The functions in [`bare`] leave it to the body.
 
 use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_int};
@@ -77,8 +80,7 @@ impl<'a> Site<'a> {
 }
 
 /// Runs the body of an exported function. An error is logged, kept for drpc_last_error, put into errno, and turned
-/// into the release's (negative) number.
-#[inline]
+/// into the release's (negative) number. The thread is not cancelled meanwhile.
 pub(crate) fn run<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<T, Cause>) -> Result<T, c_int> {
     run_for(A::RELEASE, phase, body)
 }
@@ -94,15 +96,13 @@ pub(crate) fn common_pointer<T>(phase: Phase, body: impl FnOnce() -> Result<*mut
 }
 
 /// The same with the numbers of a release.
-#[inline]
 pub(crate) fn run_for<'a, T>(
     release: Release,
     phase: Phase,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
-    let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
-    let run = || body(&site).map_err(|cause| site.failed(release, cause));
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
+    let _uncancelled = sys::UncancelledCall::new();
+    bare::run_for(release, phase, body)
 }
 
 #[cold]
@@ -114,13 +114,11 @@ fn panicked(phase: Phase) -> c_int {
 }
 
 /// The same for a function that returns nothing but the number.
-#[inline]
 pub(crate) fn code<'a, A: Abi>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<(), Cause>) -> c_int {
     run::<A, ()>(phase, body).err().unwrap_or(0)
 }
 
 /// The same for a function that returns a pointer, or NULL.
-#[inline]
 pub(crate) fn pointer<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<*mut T, Cause>) -> *mut T {
     run::<A, *mut T>(phase, body).unwrap_or(std::ptr::null_mut())
 }
@@ -130,10 +128,45 @@ pub(crate) fn no_place<A: Abi>(phase: Phase) -> c_int {
     code::<A>(phase, |_| Err(Cause::Invalid("the place for the result is NULL")))
 }
 
-/// Runs what cannot fail but for a bug.
-#[inline]
+/// Runs what cannot fail but for a bug. The thread is not cancelled meanwhile.
 pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+    let _uncancelled = sys::UncancelledCall::new();
+    bare::infallible(fallback, body)
+}
+
+/// The same for bodies that see to cancellation themselves, as a program's yield function may do other work in the thread
+/// meanwhile, or that have no point where a thread could be cancelled, as they use nothing but memory.
+pub(crate) mod bare {
+    use super::*;
+
+    #[inline]
+    pub(crate) fn run_for<'a, T>(
+        release: Release,
+        phase: Phase,
+        body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+    ) -> Result<T, c_int> {
+        let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
+        let run = || body(&site).map_err(|cause| site.failed(release, cause));
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
+    }
+
+    #[inline]
+    pub(crate) fn run<'a, A: Abi, T>(
+        phase: Phase,
+        body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+    ) -> Result<T, c_int> {
+        run_for(A::RELEASE, phase, body)
+    }
+
+    #[inline]
+    pub(crate) fn code<'a, A: Abi>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<(), Cause>) -> c_int {
+        run::<A, ()>(phase, body).err().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+    }
 }
 
 /// Keeps an error's text for drpc_last_error and logs it.

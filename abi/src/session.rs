@@ -23,7 +23,6 @@ use crate::{context, settings};
 /// `path` is null or a C string.
 pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *mut A::Context {
     entry::pointer::<A, _>(Phase::Listen, |site| {
-        let _uncancelled = sys::UncancelledCall::new();
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -98,7 +97,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
 /// # Safety
 /// `session` is null or points to a context, `call` is null or valid for writing.
 pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__Call) -> c_int {
-    entry::code::<A>(Phase::Receive, |site| {
+    entry::bare::code::<A>(Phase::Receive, |site| {
         if call.is_null() {
             return Err(Cause::Invalid("the place for the call is NULL"));
         }
@@ -144,7 +143,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
 /// # Safety
 /// `session` is null or points to a context, `response` is null or points to a response.
 pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const Drpc__Response) -> c_int {
-    entry::code::<A>(Phase::Respond, |site| {
+    entry::bare::code::<A>(Phase::Respond, |site| {
         // SAFETY: the caller's promise.
         if !unsafe { message::is_a(response) } {
             return Err(Cause::Invalid("the response is NULL or not initialised"));
@@ -246,7 +245,7 @@ fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) 
 /// # Safety
 /// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
 pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Close, |_| {
+    entry::bare::code::<A>(Phase::Close, |_| {
         // SAFETY: the caller's promise.
         unsafe { Context::<A>::new(context)?.release() }
     })

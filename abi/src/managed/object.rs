@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, sys};
+use ::drpc::{Cause, Phase};
 
 use crate::client::socket_path;
 use crate::context::Abi;
@@ -70,8 +70,6 @@ pub(crate) unsafe fn run<T: Endpoint>(
 /// Once for all functions: here size matters more than speed.
 #[inline(never)]
 fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
-    // Closing a descriptor and waking a thread are points where the calling thread could be cancelled.
-    let _uncancelled = sys::UncancelledCall::new();
     let (path, release) = at.unwrap_or((c"", Release::V2_8));
     let done = entry::run_for(release, phase, |site| {
         site.subject(Subject::Path(path));

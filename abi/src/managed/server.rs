@@ -248,7 +248,7 @@ pub unsafe extern "C" fn drpc_server_register(
 pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, module: i32) -> drpc_server_handler_t {
     // SAFETY: the caller's promise.
     let server = unsafe { server.as_ref() }?;
-    server.settings().handler(module).map(|handler| handler.function)
+    entry::infallible(None, || server.settings().handler(module).map(|handler| handler.function))
 }
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
@@ -402,12 +402,15 @@ pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
 /// `server` is null or a server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
-    // SAFETY: the caller's promise.
-    let Some(server) = (unsafe { server.as_ref() }) else { return };
-    server.stopped.store(true, Ordering::SeqCst);
-    if let Some(server) = server.server.get() {
-        server.stop();
-    }
+    entry::infallible((), || {
+        // SAFETY: the caller's promise. What is done here and around it is async-signal-safe: without a panic nothing but
+        // atomics, a write, and pthread_setcancelstate, which in the C libraries of Linux changes a word of the thread.
+        let Some(server) = (unsafe { server.as_ref() }) else { return };
+        server.stopped.store(true, Ordering::SeqCst);
+        if let Some(server) = server.server.get() {
+            server.stop();
+        }
+    });
 }
 
 /// Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
