@@ -13,14 +13,18 @@
 #include <unistd.h>
 
 #include <daos/drpc_progress.h>
+#include <drpc/client.h>
 #include <drpc/library.h>
 
 #include "support/context.h"
 #include "support/descriptors.h"
 #include "support/dir.h"
+#include "support/exchange.h"
+#include "support/managed.h"
 #include "support/patience.h"
 #include "support/peer.h"
 #include "support/syscalls.h"
+#include "support/tasks.h"
 
 static const struct {
 	int error;
@@ -1610,6 +1614,87 @@ an_unparsable_call_is_answered_in_one_cycle(void **state)
 	stop(&server);
 }
 
+/* --- threads --------------------------------------------------------------------------------- */
+
+static void
+no_thread_is_named(int rc)
+{
+	assert_int_equal(rc, -DER_AGAIN);
+	assert_int_equal(errno, EAGAIN);
+	assert_non_null(strstr(drpc_last_error(), "no thread could be started: "));
+	assert_non_null(strstr(drpc_last_error(), "RLIMIT_NPROC"));
+}
+
+/* Those that have been started end. The server listens, and is served once there are threads. */
+static void
+a_start_without_threads_can_be_tried_again(void **state)
+{
+	struct managed managed;
+	int            peer;
+	int            nth;
+
+	(void)state;
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_THREADS, 3);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	for (nth = 3; nth > 0; nth--) {
+		syscalls_reset();
+		syscalls_fail(CALL_PTHREAD_CREATE, nth, EAGAIN);
+		no_thread_is_named(LIBRARY(drpc_server_start(managed.server)));
+		assert_int_equal(calls.count[CALL_PTHREAD_CREATE], nth);
+		assert_true(tasks_are(1));
+	}
+	syscalls_reset();
+	syscalls_fail(CALL_PTHREAD_CREATE, 2, EAGAIN);
+	no_thread_is_named(LIBRARY(drpc_server_run(managed.server)));
+	peer = peer_connect(managed.dir.sock);
+	assert_true(peer >= 0);
+	managed_start(&managed);
+	assert_true(tasks_are(4));
+	exchange_echo(peer, ECHO, 1);
+	assert_int_equal(drpc_server_start(managed.server), -DER_BUSY);
+	close(peer);
+	managed_end(&managed);
+	assert_true(tasks_are(1));
+}
+
+/* It is shut down, and its file removed, as any other. */
+static void
+a_server_without_threads_is_shut_down(void **state)
+{
+	struct managed managed;
+
+	(void)state;
+	managed_make(&managed);
+	managed_set(&managed, DRPC_SERVER_THREADS, 2);
+	syscalls_reset();
+	syscalls_fail(CALL_PTHREAD_CREATE, 2, EAGAIN);
+	no_thread_is_named(LIBRARY(drpc_server_start(managed.server)));
+	assert_int_equal(access(managed.dir.sock, F_OK), 0);
+	assert_int_equal(drpc_server_shutdown(managed.server, PATIENCE_MS), 0);
+	assert_int_not_equal(access(managed.dir.sock, F_OK), 0);
+	assert_int_equal(drpc_server_start(managed.server), -DER_SHUTDOWN);
+	managed_end(&managed);
+}
+
+static void
+a_client_without_its_thread_can_connect_later(void **state)
+{
+	struct drpc_client *client;
+	struct managed      managed;
+
+	(void)state;
+	managed_serve_echo(&managed);
+	assert_int_equal(drpc_client_create(managed.dir.sock, &client), 0);
+	assert_int_equal(drpc_client_set(client, DRPC_CLIENT_THREAD, 1), 0);
+	syscalls_reset();
+	syscalls_fail(CALL_PTHREAD_CREATE, 1, EAGAIN);
+	no_thread_is_named(LIBRARY(drpc_client_connect(client)));
+	assert_int_equal(drpc_client_connect(client), 0);
+	drpc_client_destroy(client);
+	managed_end(&managed);
+}
+
 int
 main(void)
 {
@@ -1660,6 +1745,9 @@ main(void)
 	    unit(a_reply_waits_for_room),
 	    unit(a_reply_that_cannot_be_sent),
 	    unit(an_unparsable_call_is_answered_in_one_cycle),
+	    unit(a_start_without_threads_can_be_tried_again),
+	    unit(a_server_without_threads_is_shut_down),
+	    unit(a_client_without_its_thread_can_connect_later),
 	};
 
 	return cmocka_run_group_tests_name("fault " ABI_NAME, tests, NULL, NULL);

@@ -64,6 +64,8 @@ impl fmt::Display for Phase {
 pub enum Cause {
     /// The system said no; the number is its errno.
     Os(i32),
+    /// The system starts no more threads; the number is its errno.
+    NoThread(i32),
     /// The time set for it ran out.
     TimedOut,
     /// The peer closed the connection between two messages.
@@ -220,7 +222,7 @@ impl Cause {
     /// The negative DAOS error number for this cause, as the given release tells it.
     pub fn code(self, release: der::Release) -> i32 {
         -match self {
-            Self::Os(errno) => release.from_errno(errno),
+            Self::Os(errno) | Self::NoThread(errno) => release.from_errno(errno),
             Self::TimedOut => der::DER_TIMEDOUT,
             Self::NoReply | Self::Unanswered => der::DER_NOREPLY,
             Self::Closed | Self::Probe(_) | Self::Cut | Self::Truncated { .. } | Self::SentShort { .. } => {
@@ -257,10 +259,15 @@ impl Cause {
         }
     }
 
+    /// Why a thread could not be started.
+    pub(crate) fn no_thread(error: &std::io::Error) -> Self {
+        Self::NoThread(error.raw_os_error().unwrap_or(libc::EAGAIN))
+    }
+
     /// The errno that comes nearest to this cause.
     pub fn errno(self) -> i32 {
         match self {
-            Self::Os(errno) => errno,
+            Self::Os(errno) | Self::NoThread(errno) => errno,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Closed | Self::Probe(_) | Self::NoReply | Self::Unanswered | Self::Cut => libc::ECONNRESET,
             Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
@@ -325,6 +332,10 @@ impl Cause {
                 "the server did not answer within the time that this program allows"
             }
             (Phase::Listen | Phase::Serve, Self::Os(libc::ENOENT)) => "the directory does not exist",
+            (_, Self::NoThread(libc::EAGAIN)) => {
+                "raise the limit of the user's processes (RLIMIT_NPROC, ulimit -u) or of the service's tasks (TasksMax)"
+            }
+            (_, Self::NoThread(_)) => "a thread needs memory for its stack",
             (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
             (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
             (_, Self::Os(libc::EMSGSIZE)) => "larger than the send buffer of the socket (net.core.wmem_default)",
@@ -348,6 +359,10 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Os(errno) => crate::sys::write_errno(f, errno),
+            Self::NoThread(errno) => {
+                f.write_str("no thread could be started: ")?;
+                crate::sys::write_errno(f, errno)
+            }
             Self::TimedOut => f.write_str("timed out"),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::NoReply => f.write_str("the peer closed the connection without a reply"),

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +30,7 @@ ssize_t __real_recv(int fd, void *buffer, size_t len, int flags);
 int     __real_shutdown(int fd, int how);
 int     __real_stat(const char *path, struct stat *into);
 int     __real_unlink(const char *path);
+int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -50,6 +52,7 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t len, int flags);
 int     __wrap_shutdown(int fd, int how);
 int     __wrap_stat(const char *path, struct stat *into);
 int     __wrap_unlink(const char *path);
+int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 void
 syscalls_reset(void)
@@ -297,4 +300,15 @@ int
 __wrap_unlink(const char *path)
 {
 	return calls.armed && fails(CALL_UNLINK) ? -1 : __real_unlink(path);
+}
+
+int
+__wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	/* It leaves errno alone. */
+	int error = errno;
+	int failed = calls.armed && fails(CALL_PTHREAD_CREATE) ? calls.fail_errno[CALL_PTHREAD_CREATE] : 0;
+
+	errno = error;
+	return failed != 0 ? failed : __real_pthread_create(thread, attr, start, arg);
 }

@@ -75,8 +75,7 @@ impl Dispatcher {
             own.get_or_init(ThreadId::current);
             run(&client, &stopped);
         });
-        let cause = |error: std::io::Error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN));
-        let thread = thread.map_err(|error| shared.error((Phase::Connect, cause(error))))?;
+        let thread = thread.map_err(|error| shared.error((Phase::Connect, Cause::no_thread(&error))))?;
         Ok(Self { stop, id, thread })
     }
 

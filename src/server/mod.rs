@@ -101,19 +101,14 @@ impl Server {
         self.hub().door.path()
     }
 
-    /// Starts the threads that serve the clients. They handle no signals. When one cannot be started, the server is
-    /// shut down.
+    /// Starts the threads that serve the clients. They handle no signals. When one cannot be started, none is
+    /// ([`Cause::NoThread`]). The server goes on listening then, and may be started later.
     pub fn start(&self) -> Result<(), Error> {
         let hub = self.hub();
         if hub.is_draining() {
             return Err(hub.error(Phase::Serve, Cause::Stopped));
         }
-        hub.start().map_err(|cause| {
-            if cause != Cause::Busy {
-                hub.begin_shutdown(Duration::ZERO);
-            }
-            hub.error(Phase::Serve, cause)
-        })
+        hub.start().map_err(|cause| hub.error(Phase::Serve, cause))
     }
 
     /// Serves with threads until the server has been shut down.

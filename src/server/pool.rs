@@ -118,27 +118,44 @@ impl Drop for Serving<'_> {
 }
 
 impl Hub {
-    /// Starts the threads, once.
+    /// Starts the threads, once: all of them, or when one cannot be started none.
     pub(super) fn start(self: &Arc<Self>) -> Result<(), Cause> {
         let pool = &self.pool;
+        let complete = Arc::new(AtomicBool::new(false));
         let mut threads = lock(&pool.threads);
-        if std::mem::replace(&mut threads.started, true) {
+        if threads.started {
             return Err(Cause::Busy);
         }
-        pool.home.get_or_init(sys::fork_generation);
         let _blocked = BlockedSignals::new();
-        for number in 1..=pool.size {
-            let hub = Arc::clone(self);
+        let spawn = |number| {
+            let (hub, complete) = (Arc::clone(self), Arc::clone(&complete));
             let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(STACK);
-            let spawned = thread.spawn(move || hub.work());
-            let spawned = spawned.map_err(|error| Cause::Os(error.raw_os_error().unwrap_or(libc::EAGAIN)));
-            threads.handles.push(spawned?);
-            threads.alive += 1;
+            thread.spawn(move || hub.work_if(&complete)).map_err(|error| Cause::no_thread(&error))
+        };
+        let mut handles = Vec::new();
+        let started = (1..=pool.size).try_for_each(|number| spawn(number).map(|handle| handles.push(handle)));
+        if started.is_ok() {
+            pool.home.get_or_init(sys::fork_generation);
+            complete.store(true, Ordering::Release);
+            threads.started = true;
+            threads.alive = pool.size;
+            threads.handles = std::mem::take(&mut handles);
         }
-        Ok(())
+        drop(threads);
+        // Those that are not to work end.
+        handles.into_iter().for_each(|handle| drop(handle.join()));
+        started
     }
 
-    /// What a thread does: leads when it is its turn.
+    /// What a thread does: waits until it is known whether there are enough of them.
+    fn work_if(self: Arc<Self>, complete: &AtomicBool) {
+        drop(lock(&self.pool.threads));
+        if complete.load(Ordering::Acquire) {
+            self.work();
+        }
+    }
+
+    /// Leads when it is its turn.
     fn work(self: Arc<Self>) {
         /// Also when it ends because the program's log has panicked.
         struct Alive<'a>(&'a Pool);

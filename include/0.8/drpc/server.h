@@ -248,7 +248,8 @@ int drpc_server_listen(struct drpc_server *server);
  * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB and take no signals.
  * After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
  *
- * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; else as drpc_server_listen.
+ * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_AGAIN or -DER_NOMEM if the system
+ * starts no more threads; else as drpc_server_listen. After an error no thread serves, and it may be tried again.
  */
 int drpc_server_start(struct drpc_server *server);
 
