@@ -1358,6 +1358,74 @@ yield_may_call(void **state)
 	assert_int_equal(echo_stop(&echo_two), 1);
 }
 
+static int refusals;
+
+static int
+call_within(void)
+{
+	static bool     inside;
+	struct drpc    *ctx  = re_entered;
+	Drpc__Call      call = DRPC__CALL__INIT;
+	Drpc__Response *resp = NULL;
+
+	/* Who waits for a turn yields, too. */
+	if (inside)
+		return 0;
+	inside = true;
+	assert_int_equal(drpc_call(ctx, R_SYNC, &call, &resp), -DER_BUSY);
+	assert_int_equal(errno, EBUSY);
+	assert_null(resp);
+	assert_int_equal(drpc_call(ctx, 0, &call, &resp), -DER_BUSY);
+	assert_int_equal(call.sequence, 0);
+	refusals++;
+	inside = false;
+	return 0;
+}
+
+/* Whether the first call is being sent or waits for its reply. */
+static void
+a_call_within_a_call_is_refused(void **state)
+{
+	struct pair pair = pair_told();
+	struct echo echo;
+
+	(void)state;
+	echo_start(&echo, pair.peer);
+	re_entered      = pair.ctx;
+	pair.ctx->yield = call_within;
+	refusals        = 0;
+	echo_one(pair.ctx, 10);
+	assert_int_equal(refusals, 2);
+	echo_one(pair.ctx, 2 * WIRE_CHUNK_MAX);
+	assert_int_equal(refusals, 8);
+	pair.ctx->yield = NULL;
+	echo_one(pair.ctx, 10);
+	re_entered = NULL;
+	assert_int_equal(drpc_close(pair.ctx), 0);
+	assert_int_equal(echo_stop(&echo), 3);
+}
+
+/* The one after it is. */
+static void
+a_call_that_failed_is_not_under_way(void **state)
+{
+	struct pair     pair = pair_told();
+	Drpc__Call      call = DRPC__CALL__INIT;
+	Drpc__Response *resp = NULL;
+
+	(void)state;
+	re_entered      = pair.ctx;
+	pair.ctx->yield = call_within;
+	refusals        = 0;
+	assert_int_equal(drpc_set_timeout(pair.ctx, 10), 0);
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	assert_int_equal(refusals, 1);
+	assert_int_equal(drpc_call(pair.ctx, R_SYNC, &call, &resp), -DER_TIMEDOUT);
+	assert_int_equal(refusals, 2);
+	re_entered = NULL;
+	pair_free(&pair);
+}
+
 #endif
 
 int
@@ -1421,6 +1489,8 @@ main(void)
 	    unit(a_total_over_the_limit_is_refused_at_once),
 	    unit(yield_is_called_for_each_chunk),
 	    unit(yield_may_call),
+	    unit(a_call_within_a_call_is_refused),
+	    unit(a_call_that_failed_is_not_under_way),
 #endif
 	};
 

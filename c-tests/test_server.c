@@ -799,6 +799,54 @@ yield_is_called_for_each_chunk(void **state)
 	pair_free(&pair);
 }
 
+static struct drpc *re_entered;
+
+static int
+receive_within(void)
+{
+	static bool     inside;
+	struct drpc    *session = re_entered;
+	Drpc__Call      own     = DRPC__CALL__INIT;
+	Drpc__Call     *call    = NULL;
+	Drpc__Response  answer  = DRPC__RESPONSE__INIT;
+	Drpc__Response *resp    = NULL;
+
+	if (inside)
+		return 0;
+	inside = true;
+	yields++;
+	assert_int_equal(drpc_recv_call(session, &call), -DER_BUSY);
+	assert_null(call);
+	assert_int_equal(drpc_call(session, R_SYNC, &own, &resp), -DER_BUSY);
+	assert_null(resp);
+	/* Another call may be answered meanwhile. */
+	assert_int_equal(drpc_send_response(session, &answer), 0);
+	inside = false;
+	return 0;
+}
+
+static void
+receiving_within_receiving_is_refused(void **state)
+{
+	struct pair pair = pair_new(context_no_handler);
+	uint8_t    *msg  = two_chunks();
+
+	(void)state;
+	re_entered      = pair.ctx;
+	pair.ctx->yield = receive_within;
+	yields          = 0;
+	assert_true(peer_send_chunk(pair.peer, &half_one, msg, WIRE_CHUNK_MAX));
+	assert_true(peer_send_chunk(pair.peer, &half_two, msg + WIRE_CHUNK_MAX, 5));
+	expect_call(pair.ctx, 1, 2, 3, TWO - 10);
+	assert_int_equal(yields, 2);
+	assert_true(peer_send_call(pair.peer, 1, 2, 4, NULL, 0));
+	expect_call(pair.ctx, 1, 2, 4, 0);
+	assert_int_equal(yields, 3);
+	re_entered = NULL;
+	free(msg);
+	pair_free(&pair);
+}
+
 #endif
 
 /* --- responding ------------------------------------------------------------------- */
@@ -1115,6 +1163,7 @@ main(void)
 	    unit(responses_of_two_threads_do_not_mix),
 #ifdef DRPC_ABI_28
 	    unit(responses_of_two_yielding_threads_do_not_mix),
+	    unit(receiving_within_receiving_is_refused),
 #endif
 	};
 

@@ -18,7 +18,7 @@ use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::message::{self, Message};
 use crate::negotiation::{self, Next};
-use crate::pace::{self, Held, Pace};
+use crate::pace::{self, Held, Pace, UnderWay};
 use crate::protobuf_c::Heap;
 use crate::writer::Turn;
 
@@ -131,6 +131,7 @@ pub unsafe fn call<A: Abi>(
             return Err(Cause::Invalid("the call is NULL or not initialised"));
         }
         site.subject(Subject::Socket(context.fd()));
+        let _under_way = UnderWay::begin(context)?;
         let uncancelled = pace::uncancelled(context);
         // Made before anything is sent, so that memory does not run out with the reply on its way.
         sys::have_record()?;

@@ -25,7 +25,7 @@ use crate::{flags, memory, negotiation, session, settings, side_table};
 pub struct unixcomm {
     /// Descriptor of the socket.
     pub fd: c_int,
-    /// Flags set on the socket. The highest 10 bits belong to the library: 0 in a struct made by hand.
+    /// Flags set on the socket. The highest 11 bits belong to the library: 0 in a struct made by hand.
     pub flags: c_int,
 }
 

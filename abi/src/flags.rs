@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::drpc::Framing;
 
+/// A call is being made or received, by a program with a yield function, which must not begin another one here.
+pub(crate) const UNDER_WAY: u32 = 1 << 21;
 /// Of a client: the server has been asked which framing it reads; what is known of that is in the side table.
 pub(crate) const ASKED: u32 = 1 << 22;
 /// A message received in part waits in the side table.
@@ -141,6 +143,6 @@ mod tests {
             flags.reply_came();
         }
         assert!(flags.owes_replies());
-        assert!(!flags.has(ASKED | PARTIAL | SENDING | SEND_AWAITED | IN_PROGRESS | CLOSE_ASKED | RESTING));
+        assert!(!flags.has(UNDER_WAY | ASKED | PARTIAL | SENDING | SEND_AWAITED | IN_PROGRESS | CLOSE_ASKED | RESTING));
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use ::drpc::{Cause, sys, transport};
 
 use crate::context::{Abi, Context};
+use crate::flags::UNDER_WAY;
 
 /// Lets the program's other threads of execution run, if it has said how.
 pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
@@ -21,6 +22,29 @@ pub(crate) type Held<'a> = Option<&'a sys::UncancelledCall>;
 /// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.
 pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::UncancelledCall> {
     context.yielder().is_none().then(sys::UncancelledCall::new)
+}
+
+/// A call is being made or received on a context; its yield function must not begin another one there.
+pub(crate) struct UnderWay<A: Abi>(Context<A>);
+
+impl<A: Abi> UnderWay<A> {
+    /// Begins one, which the program's yield function finds under way. Without such a function there is nobody to find it.
+    ///
+    /// Another thread of execution that comes meanwhile is told the same: a context is for one call at a time.
+    #[inline]
+    pub(crate) fn begin(context: Context<A>) -> Result<Option<Self>, Cause> {
+        match context.yielder() {
+            None => Ok(None),
+            Some(_) if context.flags().set(UNDER_WAY) => Err(Cause::Busy),
+            Some(_) => Ok(Some(Self(context))),
+        }
+    }
+}
+
+impl<A: Abi> Drop for UnderWay<A> {
+    fn drop(&mut self) {
+        self.0.flags().clear(UNDER_WAY);
+    }
 }
 
 /// The pace at which a context's messages are sent.

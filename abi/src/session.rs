@@ -13,7 +13,7 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::entry::{self, Subject};
 use crate::log::{self, Level};
 use crate::message::{self, Message};
-use crate::pace::{self, Pace};
+use crate::pace::{self, Pace, UnderWay};
 use crate::writer::Turn;
 use crate::{context, settings};
 
@@ -104,6 +104,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         // SAFETY: the caller's promise.
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
+        let _under_way = UnderWay::begin(session)?;
         let mut partial = session.take_partial(CallRef::BODY);
         let limit = partial.limit();
         let unpack =

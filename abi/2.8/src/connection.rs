@@ -151,6 +151,7 @@ pub unsafe extern "C" fn drpc_response_free(resp: *mut Drpc__Response) {
 /// `*resp` is left as it was.
 /// * Nothing is sent: -DER_INVAL, an argument is NULL or a body has a length but no data; -DER_OVERFLOW, the call is
 ///   too large.
+/// * Nothing is sent: -DER_BUSY, a call is being made or received on `ctx`, whose yield function calls this.
 /// * No reply came in time, and is dropped by the next call should it come: -DER_TIMEDOUT (drpc_set_timeout),
 ///   -DER_AGAIN (a socket made non-blocking). Without R_SYNC both mean that the call has not been sent.
 /// * The peer closed the connection instead of replying: -DER_NOREPLY. A server that closes the connection over the first
@@ -243,7 +244,8 @@ pub unsafe extern "C" fn drpc_accept(listener_ctx: *mut drpc, drpc: *mut *mut dr
 /// Waits for the next call of a session.
 ///
 /// Returns 0 and the call in `*call`, to be freed with drpc_call_free. On an error `*call` is NULL or as it was.
-/// * -DER_INVAL: `call` is NULL or `ctx` is no session.
+/// * -DER_INVAL: `call` is NULL or `ctx` is no session. -DER_BUSY: a call is being received or made on `ctx`, whose yield
+///   function calls this.
 /// * -DER_AGAIN: the socket is non-blocking, and no whole call is there yet. -DER_TIMEDOUT: none came in time
 ///   (drpc_set_timeout).
 /// * -DER_TRUNC: the peer has closed the connection, or is about to, as it has only asked how messages are read here

@@ -33,7 +33,7 @@ enum rpcflags {
 struct unixcomm {
         /** Descriptor of the socket. */
         int fd;
-        /** Flags set on the socket. The highest 10 bits belong to the library: 0 in a struct made by hand. */
+        /** Flags set on the socket. The highest 11 bits belong to the library: 0 in a struct made by hand. */
         int flags;
 };
 
