@@ -156,6 +156,39 @@ connect_calls_as_the_original_does(void **state)
 	assert_int_equal(calls.closed_fd, 876);
 }
 
+/* The first number that is free is a standard one: the call is as ever, and the socket is moved. */
+static void
+a_standard_descriptor_is_given_back(void **state)
+{
+	struct dir   dir;
+	struct drpc *ctx;
+	int          listener;
+	int          kept;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	kept     = fcntl(STDIN_FILENO, F_DUPFD, 3);
+	assert_true(kept >= 0);
+	assert_int_equal(close(STDIN_FILENO), 0);
+
+	syscalls_reset();
+	assert_int_equal(LIBRARY(abi_connect(dir.sock, &ctx)), 0);
+	assert_int_equal(calls.type, SOCK_SEQPACKET);
+	assert_int_equal(calls.closed_fd, STDIN_FILENO);
+	assert_true(ctx->comm->fd > STDERR_FILENO);
+	assert_int_equal(calls.count[CALL_FCNTL], 3);
+	assert_int_equal(drpc_close(ctx), 0);
+
+	connect_fails(dir.sock, CALL_FCNTL, 1, EMFILE, DER_MISC);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+
+	assert_int_equal(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+	close(kept);
+	close(listener);
+	dir_remove(&dir);
+}
+
 /* --- listening --------------------------------------------------------------------------- */
 
 static void
@@ -1701,6 +1734,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(connect_tells_every_failure),
 	    unit(connect_goes_on_after_a_signal),
+	    unit(a_standard_descriptor_is_given_back),
 	    unit(connect_calls_as_the_original_does),
 	    unit(another_connection_costs_its_calls_only),
 	    unit(connecting_again_tells_every_failure),

@@ -1,8 +1,9 @@
 //! Waiting for many descriptors at once.
 
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use super::descriptor;
 use super::socket::check;
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
@@ -69,10 +70,8 @@ impl Watch {
 impl Epoll {
     /// An empty set.
     pub fn new() -> Result<Self, Cause> {
-        // SAFETY: the function takes a number only.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the descriptor is new, so it has no other owner.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        // SAFETY: the function takes a number only, and makes a descriptor.
+        unsafe { descriptor::made(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }.map(Self)
     }
 
     /// Adds a descriptor under a number.

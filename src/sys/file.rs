@@ -1,8 +1,9 @@
 //! Files around a socket: its lock file, and its removal.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use super::descriptor;
 use super::errno::KeepErrno;
 use super::socket::check;
 use crate::error::Cause;
@@ -77,10 +78,8 @@ impl FileLock {
     pub fn take(path: &CStr) -> Result<Self, Cause> {
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         let mode: libc::c_uint = 0o600;
-        // SAFETY: `path` is a C string, and a mode goes with O_CREAT.
-        let fd = check(unsafe { libc::open(path.as_ptr(), flags, mode) })?;
-        // SAFETY: the descriptor is new, so it has no other owner.
-        let lock = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        // SAFETY: `path` is a C string, and a mode goes with O_CREAT; the function makes a descriptor.
+        let lock = Self(unsafe { descriptor::made(libc::open(path.as_ptr(), flags, mode)) }?);
         loop {
             // SAFETY: the function takes numbers only.
             match check(unsafe { libc::flock(lock.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {

@@ -7,6 +7,7 @@
 mod address;
 mod buffer;
 mod clock;
+mod descriptor;
 mod environment;
 mod epoll;
 mod errno;

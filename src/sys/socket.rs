@@ -2,12 +2,13 @@
 
 use std::ffi::{CStr, c_int};
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use super::address::{self, with_address};
+use super::descriptor;
 use super::errno::{self, KeepErrno};
 use super::poll;
 use super::thread::UncancelledCall;
@@ -15,10 +16,9 @@ use crate::error::Cause;
 
 /// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
 pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
-    // SAFETY: the function takes numbers only.
-    let fd = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0) })?;
-    // SAFETY: the descriptor is new, so it has no other owner.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: the function takes numbers only, and makes a descriptor.
+    let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0)) }?;
+    let fd = socket.as_raw_fd();
     set_close_on_exec(fd)?;
     set_nonblocking(fd, nonblocking)?;
     if let Some(mode) = mode {
@@ -86,16 +86,14 @@ fn change_mode(file: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
 /// Takes the next connection, which is closed at exec.
 pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
     let _uncancelled = UncancelledCall::new();
-    let fd = loop {
-        // SAFETY: no address is asked for, which the null pointers say.
-        match check(unsafe { libc::accept(listener, ptr::null_mut(), ptr::null_mut()) }) {
+    let socket = loop {
+        // SAFETY: no address is asked for, which the null pointers say; the function makes a descriptor.
+        match unsafe { descriptor::made(libc::accept(listener, ptr::null_mut(), ptr::null_mut())) } {
             Err(Cause::Os(libc::EINTR)) => {}
             done => break done?,
         }
     };
-    // SAFETY: the descriptor is new, so it has no other owner.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    set_close_on_exec(fd)?;
+    set_close_on_exec(socket.as_raw_fd())?;
     Ok(socket)
 }
 

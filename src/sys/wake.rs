@@ -1,9 +1,10 @@
 //! Descriptors that wake a thread which waits for others: an eventfd and a timerfd.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
+use super::descriptor;
 use super::errno::KeepErrno;
 use super::socket::check;
 use crate::error::Cause;
@@ -15,10 +16,8 @@ pub struct Signal(OwnedFd);
 impl Signal {
     /// Nothing said yet.
     pub fn new() -> Result<Self, Cause> {
-        // SAFETY: the function takes numbers only.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the descriptor is new, so it has no other owner.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        // SAFETY: the function takes numbers only, and makes a descriptor.
+        unsafe { descriptor::made(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }.map(Self)
     }
 
     /// Makes the descriptor readable. Async-signal-safe.
@@ -57,10 +56,8 @@ impl Timer {
     /// A timer that is not set.
     pub fn new() -> Result<Self, Cause> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
-        // SAFETY: the function takes numbers only.
-        let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
-        // SAFETY: the descriptor is new, so it has no other owner.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        // SAFETY: the function takes numbers only, and makes a descriptor.
+        unsafe { descriptor::made(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }.map(Self)
     }
 
     /// Sets the time from now, or stops the timer.

@@ -1,0 +1,31 @@
+//! New descriptors.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::socket::check;
+use crate::error::Cause;
+
+/// The first descriptor that is not one of the three standard ones.
+const FIRST: RawFd = libc::STDERR_FILENO + 1;
+
+/// Takes over what a system call that makes a descriptor has returned. It is none of the three standard ones: where the
+/// program has closed these, the next line written to standard error, one of this library's log among them, would be a
+/// message to a peer.
+///
+/// # Safety
+/// A descriptor is new, so that it has no other owner.
+pub(super) unsafe fn made(rc: RawFd) -> Result<OwnedFd, Cause> {
+    let fd = check(rc)?;
+    // SAFETY: the caller's promise.
+    let made = unsafe { OwnedFd::from_raw_fd(fd) };
+    if fd < FIRST { moved_up(&made) } else { Ok(made) }
+}
+
+/// The same under a number that is not a standard one.
+#[cold]
+fn moved_up(low: &OwnedFd) -> Result<OwnedFd, Cause> {
+    // SAFETY: F_DUPFD_CLOEXEC takes a number.
+    let fd = check(unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) })?;
+    // SAFETY: the descriptor is new, so it has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
