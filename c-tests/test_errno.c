@@ -30,7 +30,7 @@ static const struct beside {
     {CALL_CLOSE, "close"},		 {CALL_FCNTL, "fcntl"},		      {CALL_GETSOCKOPT, "getsockopt"},
     {CALL_SETSOCKOPT, "setsockopt"},	 {CALL_GETPEERNAME, "getpeername"}, {CALL_GETSOCKNAME, "getsockname"},
     {CALL_RECV, "recv"},		 {CALL_SHUTDOWN, "shutdown"},	      {CALL_STAT, "stat"},
-    {CALL_UNLINK, "unlink"},
+    {CALL_UNLINK, "unlink"},		 {CALL_GETCWD, "getcwd"},
 };
 
 #define BESIDES (sizeof(besides) / sizeof(*besides))
@@ -305,6 +305,32 @@ of_connecting(void **state)
 	dir_remove(&dir);
 }
 
+/* Where it works a client remembers for a relative path. */
+static void
+of_connecting_by_a_relative_path(void **state)
+{
+	const struct beside *getcwd_fails = &besides[BESIDES - 1];
+	struct dir	     dir;
+	struct drpc	    *ctx;
+	int		     before = open(".", O_RDONLY | O_DIRECTORY);
+	int		     listener;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	assert_int_equal(chdir(dir.path), 0);
+	syscalls_reset();
+	always_fails(CALL_GETCWD, 1, BESIDE);
+	is_errno(BEFORE, ERRNO_AFTER(abi_connect("drpc.sock", &ctx)), getcwd_fails);
+	assert_non_null(ctx);
+	syscalls_reset();
+	assert_int_equal(drpc_close(ctx), 0);
+	assert_int_equal(fchdir(before), 0);
+	close(before);
+	close(listener);
+	dir_remove(&dir);
+}
+
 static void
 of_listening(void **state)
 {
@@ -561,6 +587,7 @@ main(void)
 	    unit(of_a_loop_that_its_handler_closes),
 	    unit(of_a_loop_that_accepts),
 	    unit(of_connecting),
+	    unit(of_connecting_by_a_relative_path),
 	    unit(of_listening),
 	    unit(of_calling),
 	    unit(of_calls_that_are_answered),

@@ -986,6 +986,33 @@ another_server_does_not_get_the_call(void **state)
 	dir_remove(&dir);
 }
 
+/* A relative path is meant in the directory of drpc_connect. The server's own is no help: it is relative, too. */
+static void
+a_client_that_has_moved_connects_again(void **state)
+{
+	struct server server;
+	struct drpc  *ctx;
+	struct dir    dir;
+	int           before;
+
+	(void)state;
+	dir_make(&dir);
+	before = open(".", O_RDONLY | O_DIRECTORY);
+	assert_true(before >= 0);
+	assert_int_equal(chdir(dir.path), 0);
+	server_start(&server, peer_listen("drpc.sock"), GO);
+	ctx = client_of("drpc.sock");
+	assert_int_equal(chdir("/"), 0);
+	call_works(ctx, R_SYNC, 10);
+	assert_int_equal(drpc_close(ctx), 0);
+	server_stop(&server);
+	assert_int_equal(server.rejected, 1);
+	assert_int_equal(server.executed, 1);
+	assert_int_equal(fchdir(before), 0);
+	close(before);
+	dir_remove(&dir);
+}
+
 static void
 a_server_that_has_gone_is_told(void **state)
 {
@@ -1585,6 +1612,7 @@ main(void)
 	    unit(a_server_without_a_path_is_not_asked),
 	    unit(a_server_that_has_been_moved_is_found_where_it_was_met),
 	    unit(another_server_does_not_get_the_call),
+	    unit(a_client_that_has_moved_connects_again),
 	    unit(a_server_that_has_gone_is_told),
 	    unit(the_next_connection_knows),
 	    unit(an_error_makes_it_forget),

@@ -58,6 +58,8 @@ pub mod dialects;
 pub mod framing;
 pub mod modules;
 #[doc(hidden)]
+pub mod place;
+#[doc(hidden)]
 pub mod routes;
 #[doc(hidden)]
 pub mod side_table;

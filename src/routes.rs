@@ -37,8 +37,7 @@ impl Routes {
     }
 
     /// Keeps a route in the place of the one before. Where there is no room left, another one is forgotten.
-    pub fn put(&self, address: usize, path: &[u8]) {
-        let Some(path) = SocketPath::new(path) else { return };
+    pub fn put(&self, address: usize, path: SocketPath) {
         let Some(mut table) = lock_briefly(&self.0) else { return };
         let table = &mut *table;
         let at = table.find(address).unwrap_or_else(|| {
@@ -103,13 +102,13 @@ mod tests {
     fn routes_are_found_by_their_address_only() {
         let routes = Routes::new();
         for i in [40, 8, 24, 16, 7] {
-            routes.put(i, &path(i));
+            routes.put(i, route(i));
         }
         for gone in [9, 40, 40, 16] {
             routes.forget(gone);
         }
         assert_eq!(found(&routes), [7, 8, 24]);
-        routes.put(8, &path(9));
+        routes.put(8, route(9));
         assert_eq!([7, 8].map(|i| routes.get(i)), [Some(route(7)), Some(route(9))]);
         for i in [7, 8, 24] {
             routes.forget(i);
@@ -121,7 +120,7 @@ mod tests {
     fn one_route_goes_for_another() {
         let routes = Routes::new();
         for i in 0..MAX_ROUTES + 3 {
-            routes.put(i, &path(i));
+            routes.put(i, route(i));
         }
         let found = found(&routes);
         assert_eq!((found.len(), found.last()), (MAX_ROUTES, Some(&(MAX_ROUTES + 2))));

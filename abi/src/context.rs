@@ -359,7 +359,9 @@ impl<A: Abi> Unopened<A> {
     /// freed by hand at this address, goes.
     pub(crate) fn keep_path(&self, path: &CStr) {
         let address = self.comm.as_ptr() as usize;
-        ROUTES.put(address, path.to_bytes());
+        if let Some(path) = SocketPath::lasting(path.to_bytes()) {
+            ROUTES.put(address, path);
+        }
         drop(side_table::INQUIRIES.take(address));
     }
 

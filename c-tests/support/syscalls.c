@@ -31,6 +31,7 @@ int     __real_shutdown(int fd, int how);
 int     __real_stat(const char *path, struct stat *into);
 int     __real_unlink(const char *path);
 int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+char   *__real_getcwd(char *into, size_t size);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -53,6 +54,7 @@ int     __wrap_shutdown(int fd, int how);
 int     __wrap_stat(const char *path, struct stat *into);
 int     __wrap_unlink(const char *path);
 int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+char   *__wrap_getcwd(char *into, size_t size);
 
 void
 syscalls_reset(void)
@@ -311,4 +313,10 @@ __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*sta
 
 	errno = error;
 	return failed != 0 ? failed : __real_pthread_create(thread, attr, start, arg);
+}
+
+char *
+__wrap_getcwd(char *into, size_t size)
+{
+	return calls.armed && fails(CALL_GETCWD) ? NULL : __real_getcwd(into, size);
 }

@@ -10,6 +10,7 @@ use crate::dialects;
 use crate::error::Error;
 use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
+use crate::place::Place;
 
 /// How often a call is tried again, unless the program says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
@@ -124,14 +125,21 @@ impl ClientBuilder {
         self
     }
 
-    /// A client of the server that listens at `path`, which is not connected yet.
+    /// A client of the server that listens at `path`, which is not connected yet. A relative path is meant in the
+    /// directory in which the process works now.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
+        self.build_at(Place::new(path.as_ref()))
+    }
+
+    /// A client of the server that listens at a place, which is not connected yet.
+    #[doc(hidden)]
+    pub fn build_at(&self, place: Place) -> Client {
         let complain = |value: &CStr| {
             let what = "which is none of datagram, chunked and auto";
             self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
         };
         Client::with(Settings {
-            path: path.as_ref().to_owned(),
+            place,
             framing: self.framing.unwrap_or_else(|| dialects::from_environment(None, complain)),
             limits: self.limits,
             timeout: self.timeout,

@@ -1,7 +1,6 @@
 //! A connection to the server: sends and receives without waiting.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 use super::entry::Ticket;
@@ -15,7 +14,7 @@ use crate::framing::{Framing, Limits};
 use crate::message::Response;
 use crate::outbox::Outbox;
 use crate::sync::Arc;
-use crate::sys::{self, PollFd, Signal, SocketPath};
+use crate::sys::{self, PollFd, Signal};
 use crate::transport::{self, Aftermath, Received};
 use crate::wire::{CallRef, Encoded, ResponseRef};
 
@@ -110,15 +109,14 @@ impl Connection {
     /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy. What the
     /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
     pub(super) fn open(settings: &Settings, told: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
-        let Settings { path, framing, limits, .. } = settings;
+        let Settings { place, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
-        let path = path.as_os_str().as_bytes();
-        sys::connect(&socket, path)?;
+        sys::connect(&socket, place.way()?.path())?;
         let server = match framing {
             Some(_) => None,
-            None => SocketPath::new(path)
-                .zip(sys::peer(socket.as_raw_fd()))
-                .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
+            None => {
+                place.lasting().zip(sys::peer(socket.as_raw_fd())).and_then(|(path, peer)| ServerId::of(path, peer.pid))
+            }
         };
         let known = server.as_ref().and_then(|server| match told {
             Some((same, framing)) if same == server => Some(*framing),

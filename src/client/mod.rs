@@ -98,7 +98,7 @@ impl Client {
 
     /// The path of the server's socket.
     pub fn path(&self) -> &Path {
-        &self.0.shared.settings.path
+        self.0.shared.settings.place.given()
     }
 
     /// Connects, unless there is a connection. It waits while the server has too many others to accept.

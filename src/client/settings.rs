@@ -1,15 +1,15 @@
 //! What a client has been told before it was made.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::framing::{Framing, Limits};
 use crate::log::Log;
+use crate::place::Place;
 
 /// What a client has been told before it was made.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) path: PathBuf,
+    pub(super) place: Place,
     /// How the server expects messages; `None` when that is to be found out.
     pub(super) framing: Option<Framing>,
     pub(super) limits: Limits,

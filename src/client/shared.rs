@@ -45,7 +45,7 @@ impl Shared {
 
     /// An error for what the program wanted.
     pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
-        Error::new(phase, &self.settings.path, cause)
+        Error::new(phase, self.settings.place.given(), cause)
     }
 
     /// Does something with the state, and then what follows from it.
@@ -67,7 +67,7 @@ impl Shared {
         drop(state);
         woken.into_iter().for_each(|(bed, news)| bed.tell(news));
         for note in notes {
-            let path = self.settings.path.display();
+            let path = self.settings.place.given().display();
             match note {
                 Note::Lost(cause) => {
                     self.settings.log.provoked(Level::Warn, format_args!("lost the connection to {path}: {cause}"));

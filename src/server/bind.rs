@@ -2,10 +2,10 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Cause, PathFault};
+use crate::place::Place;
 use crate::sync::Arc;
 use crate::sys::{self, FileId, FileLock};
 
@@ -48,31 +48,31 @@ pub(super) struct Bound {
 /// The socket file that this server has made.
 #[derive(Debug)]
 struct File {
-    path: CString,
+    place: Place,
     id: FileId,
     _lock: Option<FileLock>,
 }
 
 impl Bound {
     /// Makes the socket file and listens.
-    pub(super) fn new(path: &Path, policy: &FilePolicy) -> Result<Self, Cause> {
-        let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
+    pub(super) fn new(place: &Place, policy: &FilePolicy) -> Result<Self, Cause> {
+        let (name, way) = (place.c_path()?, place.way()?);
         let lock = match policy.existing {
             Existing::Fail => None,
-            Existing::ReplaceStale => Some(remove_stale(&name)?),
+            Existing::ReplaceStale => Some(remove_stale(&name, way.path())?),
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open(true, Some(mode))?;
         let mut id = None;
-        sys::listen_after(&socket, name.as_bytes(), Some(mode), |file| {
+        sys::listen_after(&socket, way.path(), Some(mode), |file| {
             if policy.owner.is_some() || policy.group.is_some() {
                 sys::set_owner(file, policy.owner, policy.group)?;
             }
             id = sys::file_at(file)?;
             Ok(())
         })?;
-        let file = id.map(|id| File { path: name, id, _lock: lock });
-        Ok(Self { socket, path: Arc::from(path), file })
+        let file = id.map(|id| File { place: place.clone(), id, _lock: lock });
+        Ok(Self { socket, path: Arc::from(place.given()), file })
     }
 
     /// Takes over the socket that the service manager handed to this process: the one bound to `path`, or without a
@@ -98,9 +98,10 @@ impl Drop for Bound {
     /// Removes the socket file, if it is still the one that this server has made.
     fn drop(&mut self) {
         let Some(file) = &self.file else { return };
-        if sys::file_at(&file.path) == Ok(Some(file.id)) {
+        let Ok(path) = file.place.c_path() else { return };
+        if sys::file_at(&path) == Ok(Some(file.id)) {
             // When it cannot be removed it stays, as a dead socket.
-            let _ = sys::unlink(&file.path);
+            let _ = sys::unlink(&path);
         }
     }
 }
@@ -112,15 +113,15 @@ impl AsFd for Bound {
 }
 
 /// Makes room for a socket file under the lock that is returned.
-fn remove_stale(path: &CString) -> Result<FileLock, Cause> {
-    let lock = CString::new([path.as_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
+fn remove_stale(path: &CStr, way: &[u8]) -> Result<FileLock, Cause> {
+    let lock = CString::new([path.to_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
     let lock = FileLock::take(&lock)?;
     match sys::file_at(path)? {
         None => {}
         Some(file) if !file.is_socket => return Err(Cause::NotASocket),
         Some(_) => {
             let probe = sys::open(true, None)?;
-            match sys::connect(&probe, path.as_bytes()) {
+            match sys::connect(&probe, way) {
                 Err(Cause::Os(libc::ECONNREFUSED)) => sys::unlink(path)?,
                 // Somebody listens, or it cannot be told that nobody does.
                 _ => return Err(Cause::Os(libc::EADDRINUSE)),

@@ -23,6 +23,7 @@ use crate::error::{Cause, Error, Phase};
 use crate::framing::Framing;
 use crate::framing::dialect::Dialect;
 use crate::log::{Level, Log};
+use crate::place::Place;
 use crate::service::{DuplicateModule, Module, Service};
 use crate::session::Session;
 use crate::sync::atomic::AtomicUsize;
@@ -172,10 +173,16 @@ impl ServerBuilder {
     }
 
     /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started,
-    /// or dispatched.
+    /// or dispatched. A relative path is meant in the directory in which the process works now.
     pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
-        let path = path.as_ref();
-        let bound = Bound::new(path, &self.file).map_err(|cause| Error::new(Phase::Listen, path, cause))?;
+        self.bind_at(Place::new(path.as_ref()))
+    }
+
+    /// The same at a place.
+    #[doc(hidden)]
+    pub fn bind_at(self, place: Place) -> Result<Server, Error> {
+        let bound = Bound::new(&place, &self.file);
+        let bound = bound.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
         self.serve_on(bound)
     }
 

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::errno::{self, KeepErrno};
+use super::file::DirectoryRoom;
 use crate::error::{Cause, PathFault};
 
 /// The longest socket path in bytes.
@@ -45,6 +46,28 @@ impl SocketPath {
         let (room, _zero) = copy.0.split_at_mut(PATH_MAX);
         room.get_mut(..path.len())?.copy_from_slice(path);
         Some(copy)
+    }
+
+    /// What to remember of a path: the absolute one, unless that is too long for an address.
+    pub fn lasting(path: &[u8]) -> Option<Self> {
+        let given = Self::new(path)?;
+        if given.is_absolute() {
+            return Some(given);
+        }
+        let mut room = DirectoryRoom::default();
+        let absolute = room.working_directory().and_then(|home| Self::joined(home, path));
+        Some(absolute.unwrap_or(given))
+    }
+
+    fn joined(directory: &[u8], name: &[u8]) -> Option<Self> {
+        let mut room = [0; PATH_MAX];
+        let separator: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
+        let mut end = 0;
+        for part in [directory, separator, name] {
+            room.get_mut(end..end + part.len())?.copy_from_slice(part);
+            end += part.len();
+        }
+        Self::new(room.get(..end)?)
     }
 
     /// The path that the other end of a connection is bound to, if any.
@@ -135,5 +158,18 @@ pub(super) fn with_address(
     match unsafe { call(fd, (&raw const *address).cast(), ADDRESS_LEN) } {
         0 => Ok(()),
         _ => Err(errno::last()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_joined_where_it_fits() {
+        assert_eq!(SocketPath::joined(b"/", b"x"), SocketPath::new(b"/x"));
+        let longest = SocketPath::joined(b"/run", &[b'x'; PATH_MAX - 5]).unwrap();
+        assert_eq!(longest.as_c_str().count_bytes(), PATH_MAX);
+        assert_eq!(SocketPath::joined(b"/run", &[b'x'; PATH_MAX - 4]), None);
     }
 }

@@ -29,7 +29,9 @@ pub use clock::nanoseconds;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use file::{FileId, FileLock, FileStamp, file_at, file_stamp, set_owner, unlink};
+pub use file::{
+    DirectoryRoom, FileId, FileLock, FileStamp, file_at, file_behind, file_stamp, open_directory, set_owner, unlink,
+};
 pub use fork::fork_generation;
 pub use heap::expect_much;
 pub use inherited::adopt_listener;

@@ -1,12 +1,12 @@
 //! `drpc/client.h`: the shared client.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::drpc::der::Release;
+use ::drpc::place::Place;
 use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response};
 
 use super::cancel::drpc_cancel;
@@ -23,6 +23,7 @@ use crate::{library, log, negotiation};
 /// A client, for any number of threads.
 pub struct drpc_client {
     path: CString,
+    place: Place,
     release: Release,
     builder: Mutex<ClientBuilder>,
     /// The client, from its first use on.
@@ -80,7 +81,13 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
     let framing = negotiation::usual::<A>();
     let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM).log(::drpc::Log::to(log::from_core));
-    let make = |path| drpc_client { path, release: A::RELEASE, builder: Mutex::new(builder), client: OnceLock::new() };
+    let make = |path: CString| drpc_client {
+        place: Place::from(path.as_c_str()),
+        path,
+        release: A::RELEASE,
+        builder: Mutex::new(builder),
+        client: OnceLock::new(),
+    };
     // SAFETY: the caller's promise.
     unsafe { object::create::<A, _>(path, client, make) }
 }
@@ -118,7 +125,7 @@ impl drpc_client {
             return Ok(client);
         }
         let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = builder.build(OsStr::from_bytes(self.path.to_bytes()));
+        let client = builder.build_at(self.place.clone());
         Ok(self.client.get_or_init(|| client))
     }
 }

@@ -1,15 +1,14 @@
 //! `drpc/server.h`: the managed server.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::drpc::der::Release;
+use ::drpc::place::Place;
 use ::drpc::{Cause, Phase, Server};
 
 use super::handler::Handler;
@@ -24,6 +23,7 @@ use crate::entry;
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
     path: CString,
+    place: Place,
     release: Release,
     /// The largest datagram that the peers of the line can receive.
     datagram: usize,
@@ -114,7 +114,8 @@ pub enum drpc_server_option {
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
-    let make = |path| drpc_server {
+    let make = |path: CString| drpc_server {
+        place: Place::from(path.as_c_str()),
         path,
         release: A::RELEASE,
         datagram: A::DATAGRAM,
@@ -167,8 +168,7 @@ impl drpc_server {
         }
         // Not under their lock, as a log line may be written.
         let settings = self.settings().clone();
-        let path = Path::new(OsStr::from_bytes(self.path.to_bytes()));
-        let server = settings.listen(self.datagram, path).map_err(cause)?;
+        let server = settings.listen(self.datagram, &self.place).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
         if self.stopped.load(Ordering::SeqCst) {

@@ -1,9 +1,9 @@
 //! What is set on a server before it listens.
 
 use std::ffi::{c_int, c_void};
-use std::path::Path;
 use std::time::Duration;
 
+use ::drpc::place::Place;
 use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
 use super::handler::{Handler, Served};
@@ -80,15 +80,15 @@ impl Settings {
     }
 
     /// Makes the server, where `datagram` is what the peers of the line can receive.
-    pub(crate) fn listen(&self, datagram: usize, path: &Path) -> Result<Server, Error> {
+    pub(crate) fn listen(&self, datagram: usize, place: &Place) -> Result<Server, Error> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         if inherits {
-            match self.builder(datagram).inherited(Some(path)) {
+            match self.builder(datagram).inherited(Some(place.given())) {
                 Err(error) if error.cause() == Cause::NotHanded => {}
                 made => return made,
             }
         }
-        self.builder(datagram).bind(path)
+        self.builder(datagram).bind_at(place.clone())
     }
 
     fn builder(&self, datagram: usize) -> ServerBuilder {

@@ -175,7 +175,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a server that is to listen at `path`, which is copied. Nothing happens yet: register modules, then call
+ * Makes a server that is to listen at `path`, which is copied; a relative one is
+ * meant in the directory in which the process works now. Nothing happens yet: register modules, then call
  * drpc_server_run, drpc_server_start or drpc_server_dispatch. The functions of this header may be called by any
  * thread.
  *

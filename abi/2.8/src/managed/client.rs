@@ -6,7 +6,8 @@ use drpc_abi::managed::client::{self, drpc_client};
 
 use crate::V2_8;
 
-/// Makes a client for the server at `path`, which is copied. Nothing happens yet: see drpc_client_connect.
+/// Makes a client for the server at `path`, which is copied; a relative one is meant in the directory
+/// in which the process works now. Nothing happens yet: see drpc_client_connect.
 ///
 /// The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork those
 /// that use the connection give -DER_NO_HDL: make a client of its own there.

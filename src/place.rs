@@ -1,0 +1,131 @@
+//! Where a socket file is, whatever directory the process works in later.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Cause, PathFault};
+use crate::sys::{self, FileId, PATH_MAX, SocketPath};
+
+/// The place of a socket file. A relative path is meant in the directory in which the process worked when the place was
+/// made.
+#[derive(Clone, Debug)]
+pub struct Place {
+    given: PathBuf,
+    home: Option<Home>,
+}
+
+/// What a relative path is relative to.
+#[derive(Clone, Debug)]
+struct Home {
+    directory: FileId,
+    absolute: PathBuf,
+}
+
+/// A path that fits an address, for as long as this exists.
+#[derive(Debug)]
+pub struct Way<'a> {
+    path: Cow<'a, [u8]>,
+    _directory: Option<OwnedFd>,
+}
+
+impl Place {
+    /// The place that a path leads to now.
+    pub fn new(given: &Path) -> Self {
+        Self { given: given.to_owned(), home: Home::of(given) }
+    }
+
+    /// The path as the program gave it.
+    pub fn given(&self) -> &Path {
+        &self.given
+    }
+
+    /// A path of any length. It is the one given, also because a directory above it may be closed to the process, unless
+    /// that is relative to another directory by now.
+    pub fn path(&self) -> &Path {
+        match &self.home {
+            Some(home) if sys::file_behind(c".") != Some(home.directory) => &home.absolute,
+            _ => &self.given,
+        }
+    }
+
+    /// The same, for the functions that take a string.
+    pub fn c_path(&self) -> Result<CString, Cause> {
+        c_string(self.path().as_os_str().as_bytes())
+    }
+
+    /// A path for an address. One that would be too long goes by way of a descriptor.
+    pub fn way(&self) -> Result<Way<'_>, Cause> {
+        let path = self.path().as_os_str().as_bytes();
+        // One that was too long from the first is told as it is.
+        if path.len() <= PATH_MAX || self.given.as_os_str().len() > PATH_MAX || self.path() == self.given {
+            return Ok(Way { path: Cow::Borrowed(path), _directory: None });
+        }
+        let at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let (directory, name) = path.split_at(at);
+        let directory = sys::open_directory(&c_string(directory)?)?;
+        let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name);
+        Ok(Way { path: Cow::Owned(path), _directory: Some(directory) })
+    }
+
+    /// What to remember of it: the absolute path, unless that is too long for an address.
+    pub fn lasting(&self) -> Option<SocketPath> {
+        let absolute = self.home.as_ref().map(|home| home.absolute.as_path());
+        let fitting = |path: &Path| SocketPath::new(path.as_os_str().as_bytes());
+        absolute.and_then(fitting).or_else(|| fitting(&self.given))
+    }
+}
+
+impl Home {
+    fn of(given: &Path) -> Option<Self> {
+        if given.as_os_str().is_empty() || given.is_absolute() {
+            return None;
+        }
+        let directory = sys::file_behind(c".")?;
+        let mut room = sys::DirectoryRoom::default();
+        let home = OsStr::from_bytes(room.working_directory()?);
+        Some(Self { directory, absolute: Path::new(home).join(given) })
+    }
+}
+
+impl Way<'_> {
+    /// The path.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+}
+
+fn c_string(path: &[u8]) -> Result<CString, Cause> {
+    CString::new(path).map_err(|_| Cause::BadPath(PathFault::Nul))
+}
+
+impl From<&CStr> for Place {
+    fn from(given: &CStr) -> Self {
+        Self::new(Path::new(OsStr::from_bytes(given.to_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_absolute_where_it_fits() {
+        let home = std::env::current_dir().unwrap();
+        let lasting = |path: &[u8]| SocketPath::lasting(path).map(|path| path.as_c_str().to_bytes().to_vec());
+        assert_eq!(lasting(b"/run/x"), Some(b"/run/x".to_vec()));
+        assert_eq!(lasting(b"x"), Some(home.join("x").as_os_str().as_bytes().to_vec()));
+        assert_eq!(lasting(&[b'x'; PATH_MAX]), Some(vec![b'x'; PATH_MAX]));
+        assert_eq!(lasting(&[b'x'; PATH_MAX + 1]), None);
+        for path in [&b"/run/x"[..], b"x", &[b'x'; PATH_MAX]] {
+            let place = Place::new(Path::new(OsStr::from_bytes(path)));
+            assert_eq!(place.lasting(), SocketPath::lasting(path));
+            // Where the process still is, the program's own path does.
+            assert_eq!(place.way().unwrap().path(), path);
+            assert_eq!(place.path(), place.given());
+        }
+    }
+}
