@@ -118,6 +118,36 @@ connect_goes_on_after_a_signal(void **state)
 	dir_remove(&dir);
 }
 
+/* The socket has a timeout while it connects, the rest of which holds after a signal. */
+static void
+connect_within_a_limit_tells_every_failure(void **state)
+{
+	struct dir   dir;
+	struct drpc *ctx;
+	int          listener;
+	size_t       i;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	assert_int_equal(drpc_set_connect_timeout(4 * PATIENCE_MS), 0);
+	for (i = 0; i < ERRNOS; i++) {
+		connect_fails(dir.sock, CALL_SETSOCKOPT, 1, errnos[i].error, errnos[i].der);
+		connect_fails(dir.sock, CALL_CONNECT, 1, errnos[i].error, errnos[i].der);
+		connect_fails(dir.sock, CALL_SETSOCKOPT, 2, errnos[i].error, errnos[i].der);
+	}
+	syscalls_reset();
+	syscalls_fail(CALL_CONNECT, 1, EINTR);
+	calls.fail_times[CALL_CONNECT] = 3;
+	assert_int_equal(LIBRARY(abi_connect(dir.sock, &ctx)), 0);
+	assert_int_equal(calls.count[CALL_CONNECT], 4);
+	assert_int_equal(calls.count[CALL_SETSOCKOPT], 5);
+	assert_int_equal(drpc_close(ctx), 0);
+	assert_int_equal(drpc_set_connect_timeout(0), 0);
+	close(listener);
+	dir_remove(&dir);
+}
+
 /* With every call pretended, on a descriptor that there is not: as upstream's mocks do. */
 static void
 connect_calls_as_the_original_does(void **state)
@@ -143,6 +173,7 @@ connect_calls_as_the_original_does(void **state)
 #else
 	assert_int_equal(calls.count[CALL_FCHMOD], 0);
 #endif
+	assert_int_equal(calls.count[CALL_SETSOCKOPT], 0);
 	assert_int_equal(calls.count[CALL_CONNECT], 1);
 	assert_int_equal(calls.connected_fd, 876);
 	assert_int_equal(calls.address_len, sizeof(struct sockaddr_un));
@@ -1734,6 +1765,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(connect_tells_every_failure),
 	    unit(connect_goes_on_after_a_signal),
+	    unit(connect_within_a_limit_tells_every_failure),
 	    unit(a_standard_descriptor_is_given_back),
 	    unit(connect_calls_as_the_original_does),
 	    unit(another_connection_costs_its_calls_only),

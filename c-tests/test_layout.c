@@ -197,6 +197,7 @@ static void (*log_type)(int, const char *, void *);
 static drpc_log_fn *const p_log = &log_type;
 static void (*const p_set_log)(drpc_log_fn, void *) = drpc_set_log;
 static int (*const p_set_timeout)(struct drpc *, int) = drpc_set_timeout;
+static int (*const p_set_connect_timeout)(int) = drpc_set_connect_timeout;
 static int (*const p_set_mode)(mode_t) = drpc_set_socket_mode;
 static int (*const p_set_spin)(unsigned int) = drpc_set_spin;
 static int (*const p_set_max)(size_t) = drpc_set_max_message;
@@ -261,6 +262,7 @@ every_symbol_is_there(void **state)
 	HERE(p_log);
 	HERE(p_set_log);
 	HERE(p_set_timeout);
+	HERE(p_set_connect_timeout);
 	HERE(p_set_mode);
 	HERE(p_set_spin);
 	HERE(p_set_max);

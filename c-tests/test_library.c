@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -397,6 +399,48 @@ a_call_times_out(void **state)
 	pair_free(&pair);
 }
 
+/* A server that has as many others to accept as it has room for. */
+static void
+connecting_times_out(void **state)
+{
+	struct timeval time;
+	socklen_t      len = sizeof(time);
+	struct dir     dir;
+	struct drpc   *first;
+	struct drpc   *ctx;
+	int            listener;
+	long           start;
+
+	(void)state;
+	dir_make(&dir);
+	listener = peer_listen(dir.sock);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(drpc_set_connect_timeout(50), 0);
+	assert_int_equal(drpc_set_connect_timeout(-1), -DER_INVAL);
+	assert_int_equal(abi_connect(dir.sock, &first), 0);
+
+	start = now_ms();
+	errno = 0;
+	assert_int_equal(abi_connect(dir.sock, &ctx), abi_failed(DER_TIMEDOUT));
+	assert_in_range(now_ms() - start, 40, 15000);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_null(ctx);
+	assert_non_null(strstr(drpc_last_error(), dir.sock));
+	assert_non_null(strstr(drpc_last_error(), "too busy"));
+
+	/* It was for connecting alone. */
+	assert_int_equal(getsockopt(first->comm->fd, SOL_SOCKET, SO_SNDTIMEO, &time, &len), 0);
+	assert_int_equal(time.tv_sec, 0);
+	assert_int_equal(time.tv_usec, 0);
+	close(accept(listener, NULL, NULL));
+	assert_int_equal(drpc_set_connect_timeout(0), 0);
+	assert_int_equal(abi_connect(dir.sock, &ctx), 0);
+	assert_int_equal(drpc_close(ctx), 0);
+	assert_int_equal(drpc_close(first), 0);
+	close(listener);
+	dir_remove(&dir);
+}
+
 static void
 receiving_a_call_times_out(void **state)
 {
@@ -552,6 +596,7 @@ main(int argc, char **argv)
 	    unit(drpc_log_turns_the_log_on),
 	    unit(set_timeout_refuses_nonsense),
 	    unit(a_call_times_out),
+	    unit(connecting_times_out),
 	    unit(receiving_a_call_times_out),
 	    unit(sending_times_out),
 #if ABI_CHUNKED

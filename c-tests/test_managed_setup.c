@@ -1,6 +1,9 @@
 /* The managed server before it listens: what can be set, and what every function makes of a wrong argument. */
+#define _GNU_SOURCE /* pthread_getattr_np */
 #include "abi.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,7 +118,7 @@ functions_of_sessions_and_requests_take_null(void **state)
 static void
 set_refuses_what_it_does_not_know(void **state)
 {
-	static const int unknown[] = {-1, 0, DRPC_SERVER_FRAMING + 1, 1000};
+	static const int unknown[] = {-1, 0, DRPC_SERVER_STACK + 1, 1000};
 	struct managed   managed;
 	size_t           i;
 
@@ -138,6 +141,9 @@ set_refuses_impossible_values(void **state)
 		{DRPC_SERVER_INHERIT, 2},
 		{DRPC_SERVER_MODE, 01000},
 		{DRPC_SERVER_FRAMING, DRPC_FRAMING_CHUNKED + 1},
+		{DRPC_SERVER_STACK, 0},
+		{DRPC_SERVER_STACK, (64 << 10) - 1},
+		{DRPC_SERVER_STACK, (1 << 30) + 1},
 		{DRPC_SERVER_OWNER, (uint64_t)UINT32_MAX + 1},
 		{DRPC_SERVER_GROUP, (uint64_t)UINT32_MAX + 1},
 	};
@@ -150,6 +156,54 @@ set_refuses_impossible_values(void **state)
 		assert_int_equal(drpc_server_set(managed.server, impossible[i].option, impossible[i].value),
 				 -DER_INVAL);
 	managed_end(&managed);
+}
+
+/* Answers with the size of its stack. */
+static void
+answer_stack(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	pthread_attr_t attributes;
+	void          *base;
+
+	(void)session;
+	(void)call;
+	if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+		abort();
+	pthread_attr_getstack(&attributes, &base, arg);
+	pthread_attr_destroy(&attributes);
+	resp->status = DRPC__STATUS__SUCCESS;
+}
+
+static size_t
+stack_of_a_handler(uint64_t option)
+{
+	struct managed managed;
+	size_t         size = 0;
+	int            peer;
+
+	managed_make(&managed);
+	if (option != 0)
+		managed_set(&managed, DRPC_SERVER_STACK, option);
+	managed_register(&managed, ECHO, answer_stack, &size);
+	managed_start(&managed);
+	peer = peer_connect(managed.dir.sock);
+	exchange_send(peer, ECHO, 0, 1, 10);
+	exchange_expect(peer, 1, 0, 0);
+	close(peer);
+	managed_end(&managed);
+	return size;
+}
+
+/* The guard page may count. */
+static void
+threads_have_the_stack_chosen(void **state)
+{
+	const size_t page = 65536;
+
+	(void)state;
+	assert_in_range(stack_of_a_handler(0), 8 << 20, (8 << 20) + page);
+	assert_in_range(stack_of_a_handler(64 << 10), 64 << 10, (64 << 10) + page);
+	assert_in_range(stack_of_a_handler(32 << 20), 32 << 20, (32 << 20) + page);
 }
 
 /* Every option once, with a value that is possible: none is refused, and the server serves. */
@@ -178,6 +232,7 @@ set_takes_every_option(void **state)
 	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_CHUNKED);
 	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_DATAGRAM);
 	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_AUTO);
+	managed_set(&managed, DRPC_SERVER_STACK, 64 << 10);
 	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 1000);
 	managed_register(&managed, ECHO, managed_echo, NULL);
 	managed_start(&managed);
@@ -333,6 +388,7 @@ main(void)
 		unit(functions_of_sessions_and_requests_take_null),
 		unit(set_refuses_what_it_does_not_know),
 		unit(set_refuses_impossible_values),
+		unit(threads_have_the_stack_chosen),
 		unit(set_takes_every_option),
 		unit(register_refuses_wrong_arguments),
 		unit(a_module_keeps_its_first_handler),

@@ -843,6 +843,8 @@ settings(void)
 
 	CHECK(LIBRARY(drpc_set_timeout(pair.ctx, 100)) == 0);
 	CHECK(LIBRARY(drpc_set_timeout(NULL, 100)) == -DER_INVAL);
+	CHECK(LIBRARY(drpc_set_connect_timeout(0)) == 0);
+	CHECK(LIBRARY(drpc_set_connect_timeout(-1)) == -DER_INVAL);
 	CHECK(LIBRARY(drpc_set_socket_mode(0600)) == 0);
 	CHECK(LIBRARY(drpc_set_socket_mode((mode_t)-1)) == 0);
 	CHECK(LIBRARY(drpc_set_max_message(0)) == 0);

@@ -20,6 +20,7 @@ use crate::message::{self, Message};
 use crate::negotiation::{self, Next};
 use crate::pace::{self, Held, Pace, UnderWay};
 use crate::protobuf_c::Heap;
+use crate::settings;
 use crate::writer::Turn;
 
 /// `enum rpcflags`: wait for the reply.
@@ -36,7 +37,10 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
         site.subject(Subject::Path(path));
         let context = Context::<A>::unopened(None, None)?;
         let socket = sys::open(false, A::SOCKET_MODE)?;
-        sys::connect(&socket, path.to_bytes())?;
+        match settings::connect_timeout() {
+            None => sys::connect(&socket, path.to_bytes())?,
+            Some(limit) => sys::connect_within(&socket, path.to_bytes(), limit)?,
+        }
         context.keep_path(path);
         Ok(context.opened(socket, 0))
     })

@@ -1,6 +1,7 @@
 //! What a program sets for the whole process.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
 
@@ -10,6 +11,8 @@ pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
 static SOCKET_MODE: AtomicU32 = AtomicU32::new(DEFAULT_MODE);
 /// Some listener, or a session, has been given a timeout.
 pub(crate) static TIMEOUTS: AtomicBool = AtomicBool::new(false);
+/// In milliseconds; 0 is none.
+static CONNECT_TIMEOUT: AtomicU32 = AtomicU32::new(0);
 static MAX_MESSAGE: AtomicUsize = AtomicUsize::new(DEFAULT_MESSAGE_LIMIT);
 /// 0: as the line's peers can receive.
 static MAX_DATAGRAM: AtomicUsize = AtomicUsize::new(0);
@@ -21,6 +24,16 @@ pub(crate) fn set_socket_mode(mode: libc::mode_t) {
 /// The mode of socket files, if the program has chosen one.
 pub(crate) fn socket_mode() -> Option<libc::mode_t> {
     Some(SOCKET_MODE.load(Ordering::Relaxed)).filter(|mode| *mode != DEFAULT_MODE)
+}
+
+pub(crate) fn set_connect_timeout(ms: u32) {
+    CONNECT_TIMEOUT.store(ms, Ordering::Relaxed);
+}
+
+/// How long connecting may wait, if the program has set a limit.
+pub(crate) fn connect_timeout() -> Option<Duration> {
+    let ms = CONNECT_TIMEOUT.load(Ordering::Relaxed);
+    (ms > 0).then(|| Duration::from_millis(ms.into()))
 }
 
 pub(crate) fn set_max_message(bytes: usize) {

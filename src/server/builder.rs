@@ -12,7 +12,7 @@ use super::bind::{Bound, Existing, FilePolicy};
 use super::hub::{Authorise, Hub, Terms, token};
 use super::limits::ServerLimits;
 use super::pace::Pace;
-use super::pool::Pool;
+use super::pool::{Pool, STACK};
 use super::relay::Relay;
 use super::roll::Roll;
 use super::shutdown::Course;
@@ -59,6 +59,7 @@ pub struct ServerBuilder {
     allowed: HashMap<i32, HashSet<u32>>,
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
+    stack: usize,
     framing: Option<Framing>,
     limits: ServerLimits,
     grace: Duration,
@@ -75,6 +76,7 @@ impl Default for ServerBuilder {
             allowed: HashMap::new(),
             authorise: None,
             threads: None,
+            stack: STACK,
             framing: None,
             limits: ServerLimits::default(),
             grace: GRACE,
@@ -114,6 +116,13 @@ impl ServerBuilder {
     /// thread goes on after some milliseconds.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// The size in bytes of the stack of each thread that the server starts, of which only what is used takes memory;
+    /// 8 MiB unless set. Handlers run there.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack = bytes;
         self
     }
 
@@ -239,7 +248,7 @@ impl ServerBuilder {
             timers,
             door: Door::new(bound),
             roll: Roll::default(),
-            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1)),
+            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack),
             relay: Relay::new(),
             course: Course::new(self.grace),
             partial: AtomicUsize::new(0),

@@ -15,8 +15,8 @@ use crate::sys::{self, BlockedSignals};
 /// The number of the next server in this process; 0 is none.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
-/// The stack of a thread, of which only what is used takes memory: what handlers written in C are used to.
-const STACK: usize = 8 << 20;
+/// The stack of a thread unless the program chooses another, of which only what is used takes memory: what handlers written in C are used to.
+pub(super) const STACK: usize = 8 << 20;
 
 thread_local! {
     /// The server for which this thread runs a handler, or whose thread it is.
@@ -28,6 +28,8 @@ thread_local! {
 pub(super) struct Pool {
     server: u64,
     size: usize,
+    /// Of each thread, in bytes.
+    stack: usize,
     threads: Mutex<Threads>,
     /// A thread has ended.
     ended: Condvar,
@@ -48,10 +50,11 @@ struct Threads {
 }
 
 impl Pool {
-    pub(super) fn new(size: usize) -> Self {
+    pub(super) fn new(size: usize, stack: usize) -> Self {
         Self {
             server: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             size,
+            stack,
             threads: Mutex::default(),
             ended: Condvar::new(),
             busy: AtomicUsize::new(0),
@@ -129,7 +132,7 @@ impl Hub {
         let _blocked = BlockedSignals::new();
         let spawn = |number| {
             let (hub, complete) = (Arc::clone(self), Arc::clone(&complete));
-            let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(STACK);
+            let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(pool.stack);
             thread.spawn(move || hub.work_if(&complete)).map_err(|error| Cause::no_thread(&error))
         };
         let mut handles = Vec::new();

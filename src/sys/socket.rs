@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::address::{self, with_address};
 use super::descriptor;
@@ -39,6 +39,27 @@ pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
             done => return done,
         }
     }
+}
+
+/// The same, for no longer than so where a server has too many others to accept.
+pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<(), Cause> {
+    let _uncancelled = UncancelledCall::new();
+    let (fd, address) = (socket.as_raw_fd(), address::from_path(path)?);
+    let began = Instant::now();
+    loop {
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(Cause::TimedOut);
+        }
+        set_time(fd, libc::SO_SNDTIMEO, &time(left))?;
+        match with_address(libc::connect, fd, &address) {
+            Err(Cause::Os(libc::EINTR)) => {}
+            Err(Cause::Os(libc::EAGAIN)) => return Err(Cause::TimedOut),
+            done => break done?,
+        }
+    }
+    // It was for connecting only.
+    set_time(fd, libc::SO_SNDTIMEO, &time(Duration::ZERO))
 }
 
 /// Gives the socket a name and listens. The mode, where one is given, is that of the socket file whatever the umask:
@@ -140,13 +161,17 @@ impl Drop for Unwaiting {
 
 /// Limits how long one send or receive may wait; zero takes the limit away.
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
-    let time = libc::timeval {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        // No time at all would mean no limit.
-        tv_usec: timeout.subsec_nanos().div_ceil(1000).min(999_999).into(),
-    };
+    let time = time(timeout);
     set_time(fd, libc::SO_RCVTIMEO, &time)?;
     set_time(fd, libc::SO_SNDTIMEO, &time)
+}
+
+fn time(limit: Duration) -> libc::timeval {
+    libc::timeval {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        // No time at all would mean no limit.
+        tv_usec: limit.subsec_nanos().div_ceil(1000).min(999_999).into(),
+    }
 }
 
 fn set_time(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause> {

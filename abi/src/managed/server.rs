@@ -107,6 +107,9 @@ pub enum drpc_server_option {
     /// How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
     /// call of each.
     DRPC_SERVER_FRAMING = 18,
+    /// Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
+    /// Unless set 8 MiB.
+    DRPC_SERVER_STACK = 20,
 }
 
 /// Makes a server that is to listen at `path`, for the functions of the lines.
@@ -324,7 +327,8 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
     unsafe { with_server(server, Phase::Listen, |server| server.listening().map(drop)) }
 }
 
-/// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB and take no signals.
+/// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
+/// DRPC_SERVER_STACK says, and take no signals.
 /// After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_AGAIN or -DER_NOMEM if the system

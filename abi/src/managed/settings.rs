@@ -111,7 +111,7 @@ impl Settings {
 }
 
 /// Every option.
-const OPTIONS: [drpc_server_option; 18] = [
+const OPTIONS: [drpc_server_option; 19] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -130,10 +130,14 @@ const OPTIONS: [drpc_server_option; 18] = [
     DRPC_SERVER_GRACE_TIME,
     DRPC_SERVER_MAX_DATAGRAM,
     DRPC_SERVER_FRAMING,
+    DRPC_SERVER_STACK,
 ];
 
 /// More threads than this are a mistake.
 const THREADS: u64 = 4096;
+
+/// With less the library's own code has no room, and more is a mistake.
+const STACKS: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 
 impl drpc_server_option {
     fn can_be(self, value: u64) -> bool {
@@ -141,6 +145,7 @@ impl drpc_server_option {
             DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
             DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => value <= 1,
             DRPC_SERVER_FRAMING => library::framing(value).is_some(),
+            DRPC_SERVER_STACK => STACKS.contains(&value),
             DRPC_SERVER_MODE => value <= 0o777,
             DRPC_SERVER_OWNER | DRPC_SERVER_GROUP => value < u32::MAX.into(),
             _ => true,
@@ -166,6 +171,7 @@ impl drpc_server_option {
             DRPC_SERVER_MAX_MESSAGE => limits.message = most,
             DRPC_SERVER_MAX_DATAGRAM => limits.datagram = most,
             DRPC_SERVER_FRAMING => return builder.framing(library::framing(value).flatten()),
+            DRPC_SERVER_STACK => return builder.stack_size(size),
             DRPC_SERVER_MAX_PARTIAL => limits.partial_memory = most,
             DRPC_SERVER_MESSAGE_TIME => limits.message_time = time,
             DRPC_SERVER_REPLY_TIME => limits.reply_time = time,

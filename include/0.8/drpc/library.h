@@ -103,6 +103,15 @@ void drpc_set_log(drpc_log_fn log,
 int drpc_set_socket_mode(mode_t mode);
 
 /**
+ * Limits how long drpc_connect may wait for a server that is busy, with more clients to accept than it has room for, from
+ * now on, in the whole process, in milliseconds; 0 takes the limit away: the default. What takes longer gives
+ * -DER_TIMEDOUT, in libdrpc-0.8 NULL and the errno ETIMEDOUT. Calls wait as long as drpc_set_timeout says.
+ *
+ * Returns 0, or -DER_INVAL if `ms` is negative.
+ */
+int drpc_set_connect_timeout(int ms);
+
+/**
  * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
  * back to the default, 128 MiB. A larger call to be sent gives -DER_OVERFLOW before anything is sent (in place of a
  * larger response its client is sent DRPC__STATUS__FAILED_MARSHAL), a larger one that arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be

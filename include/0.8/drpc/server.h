@@ -76,6 +76,11 @@ enum drpc_server_option {
          * call of each.
          */
         DRPC_SERVER_FRAMING = 18,
+        /**
+         * Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
+         * Unless set 8 MiB.
+         */
+        DRPC_SERVER_STACK = 20,
 };
 
 /** A call that its handler has taken, to answer it later. */
@@ -246,7 +251,8 @@ int drpc_server_authorise(struct drpc_server *server,
 int drpc_server_listen(struct drpc_server *server);
 
 /**
- * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB and take no signals.
+ * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
+ * DRPC_SERVER_STACK says, and take no signals.
  * After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
  *
  * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_AGAIN or -DER_NOMEM if the system
