@@ -508,6 +508,13 @@ try_drpc_set_timeout(struct world *w)
 }
 
 static void
+try_drpc_set_connect_timeout(struct world *w)
+{
+	(void)w;
+	drpc_set_connect_timeout(0);
+}
+
+static void
 try_drpc_set_socket_mode(struct world *w)
 {
 	(void)w;

@@ -417,6 +417,156 @@ an_inherited_socket_is_taken_over(void **state)
 	managed_end(&managed);
 }
 
+/* In a child: the listeners are what a service manager has handed over, a zero behind the last. */
+static void
+hand_over(const char *count, const int *listeners)
+{
+	char text[16];
+	int  kept[4];
+	int  i;
+
+	for (i = 0; listeners[i] != 0; i++)
+		kept[i] = fcntl(listeners[i], F_DUPFD, 100);
+	for (i = 0; listeners[i] != 0; i++) {
+		dup2(kept[i], INHERITED + i);
+		close(kept[i]);
+	}
+	/* What the test has opened itself is not handed over. */
+	for (i += INHERITED; i < 64; i++)
+		close(i);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+	setenv("LISTEN_FDS", count, 1);
+}
+
+/* A server for this path that takes over what has been handed over; the result of listening. */
+static int
+take_over(const char *path, struct drpc_server **server)
+{
+	if (drpc_server_create(path, server) != 0 || drpc_server_set(*server, DRPC_SERVER_INHERIT, 1) != 0)
+		return 1;
+	return drpc_server_listen(*server);
+}
+
+static void
+child_is_content(pid_t child)
+{
+	int status;
+
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* As /var/run is a link to /run. The socket may have no file any more, and others may have been taken over before. */
+static void
+an_inherited_socket_may_have_another_name(void **state)
+{
+	struct managed managed;
+	char           link[128];
+	char           other[128];
+	char           linked[160];
+	int            listeners[3] = {0};
+	pid_t          child;
+
+	(void)state;
+	managed_make(&managed);
+	snprintf(link, sizeof(link), "%s/link", managed.dir.path);
+	snprintf(linked, sizeof(linked), "%s/drpc.sock", link);
+	snprintf(other, sizeof(other), "%s/other.sock", managed.dir.path);
+	assert_int_equal(symlink(managed.dir.path, link), 0);
+	listeners[0] = peer_listen(other);
+	listeners[1] = peer_listen(managed.dir.sock);
+	for (int gone = 0; gone < 2; gone++) {
+		child = fork();
+		if (child == 0) {
+			struct drpc_server *first;
+			struct drpc_server *server;
+
+			hand_over("2", listeners);
+			if (take_over(other, &first) != 0)
+				_exit(10);
+			drpc_server_destroy(first);
+			if (take_over(linked, &server) != 0)
+				_exit(11);
+			_exit(fcntl(INHERITED + 1, F_GETFD) == FD_CLOEXEC ? 0 : 12);
+		}
+		child_is_content(child);
+		unlink(managed.dir.sock);
+	}
+	close(listeners[0]);
+	close(listeners[1]);
+	managed_end(&managed);
+}
+
+static void
+another_socket_that_was_handed_over_is_named(void **state)
+{
+	struct managed managed;
+	char           other[128];
+	int            listeners[3] = {0};
+	pid_t          child;
+
+	(void)state;
+	managed_make(&managed);
+	snprintf(other, sizeof(other), "%s/other.sock", managed.dir.path);
+	listeners[0] = peer_listen(other);
+	child        = fork();
+	if (child == 0) {
+		struct drpc_server *server;
+		struct drpc_server *first;
+		const char         *text;
+		char                named[160];
+
+		hand_over("1", listeners);
+		if (take_over(managed.dir.sock, &server) != -DER_NONEXIST)
+			_exit(10);
+		text = drpc_last_error();
+		snprintf(named, sizeof(named), "%s (descriptor 3)", other);
+		if (strstr(text, managed.dir.sock) == NULL || strstr(text, named) == NULL)
+			_exit(11);
+		if (access(managed.dir.sock, F_OK) == 0)
+			_exit(12);
+		/* Once that one has a server it is none that could have been meant. */
+		if (take_over(other, &first) != 0)
+			_exit(13);
+		_exit(drpc_server_listen(server) == 0 ? 0 : 14);
+	}
+	child_is_content(child);
+	close(listeners[0]);
+	managed_end(&managed);
+}
+
+/* The number in the environment may be any. */
+static void
+not_all_descriptors_are_looked_at(void **state)
+{
+	struct managed managed;
+	int            listeners[2] = {0};
+	pid_t          child;
+
+	(void)state;
+	managed_make(&managed);
+	listeners[0] = peer_listen(managed.dir.sock);
+	child        = fork();
+	if (child == 0) {
+		struct drpc_server *server;
+		char                none[128];
+
+		alarm(10);
+		hand_over("10000000", listeners);
+		snprintf(none, sizeof(none), "%s/none.sock", managed.dir.path);
+		if (take_over(none, &server) != -DER_NONEXIST)
+			_exit(10);
+		setenv("LISTEN_FDS", "18446744073709551615", 1);
+		_exit(take_over(managed.dir.sock, &server) == 0 ? 0 : 11);
+	}
+	child_is_content(child);
+	close(listeners[0]);
+	managed_end(&managed);
+}
+
 /* Without a service manager there is nothing to take over. */
 static void
 a_socket_is_made_if_none_is_inherited(void **state)
@@ -449,6 +599,9 @@ main(void)
 		unit(the_socket_goes_with_the_server),
 		unit(the_file_of_another_stays),
 		unit(an_inherited_socket_is_taken_over),
+		unit(an_inherited_socket_may_have_another_name),
+		unit(another_socket_that_was_handed_over_is_named),
+		unit(not_all_descriptors_are_looked_at),
 		unit(a_socket_is_made_if_none_is_inherited),
 	};
 

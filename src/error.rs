@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::der;
 use crate::framing::Framing;
+use crate::sys;
 
 /// What was being done when something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,10 @@ pub enum Cause {
     /// What is at the path is no socket.
     NotASocket,
     /// The service manager has not handed such a socket to the process.
-    NotHanded,
+    NotHanded {
+        /// How many descriptors it has handed over, if another listening socket is among them that no server has taken.
+        instead: Option<u64>,
+    },
     /// The server reads datagrams, and another one has taken its place.
     Replaced,
     /// The peer closed the connection instead of answering the first message, which was sent in chunks.
@@ -254,7 +258,7 @@ impl Cause {
             Self::UnexpectedReply { .. } => der::DER_MISMATCH,
             Self::Stopped => der::DER_SHUTDOWN,
             Self::Locked => der::DER_BUSY,
-            Self::NotHanded => der::DER_NONEXIST,
+            Self::NotHanded { .. } => der::DER_NONEXIST,
             Self::Replaced | Self::Unclear => der::DER_PROTO,
         }
     }
@@ -285,7 +289,7 @@ impl Cause {
             Self::Stopped => libc::ESHUTDOWN,
             Self::Locked => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
-            Self::NotHanded => libc::ENOENT,
+            Self::NotHanded { .. } => libc::ENOENT,
             Self::Replaced | Self::Unclear => libc::EPROTO,
         }
     }
@@ -349,6 +353,7 @@ impl Cause {
             (_, Self::Unanswered | Self::Unclear) => {
                 "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram or the framing of the client (drpc_set_framing)"
             }
+            (_, Self::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
             (_, Self::Replaced) => "connect again",
             _ => return None,
         })
@@ -358,10 +363,10 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Os(errno) => crate::sys::write_errno(f, errno),
+            Self::Os(errno) => sys::write_errno(f, errno),
             Self::NoThread(errno) => {
                 f.write_str("no thread could be started: ")?;
-                crate::sys::write_errno(f, errno)
+                sys::write_errno(f, errno)
             }
             Self::TimedOut => f.write_str("timed out"),
             Self::Closed => f.write_str("the peer closed the connection"),
@@ -375,7 +380,7 @@ impl fmt::Display for Cause {
             Self::NoMemory => f.write_str("out of memory"),
             Self::BadPath(PathFault::Empty) => f.write_str("the socket path is empty"),
             Self::BadPath(PathFault::TooLong { len }) => {
-                write!(f, "socket path of {len} bytes, the longest possible is {}", crate::sys::PATH_MAX)
+                write!(f, "socket path of {len} bytes, the longest possible is {}", sys::PATH_MAX)
             }
             Self::BadPath(PathFault::Nul) => f.write_str("the socket path contains a zero byte"),
             Self::Invalid(what) => f.write_str(what),
@@ -391,7 +396,10 @@ impl fmt::Display for Cause {
             Self::Stopped => f.write_str("the server has been shut down"),
             Self::Locked => f.write_str("another server has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
-            Self::NotHanded => f.write_str("no such socket was handed to the process"),
+            Self::NotHanded { instead } => {
+                f.write_str("no such socket was handed to the process")?;
+                write_handed(f, instead.unwrap_or(0))
+            }
             Self::Replaced => {
                 f.write_str("the server speaks the wire format of DAOS 0.8 to 2.6, and another one has taken its place")
             }
@@ -402,6 +410,17 @@ impl fmt::Display for Cause {
             Self::Unclear => f.write_str("the answer to the first message does not tell which wire format the server speaks"),
         }
     }
+}
+
+/// Names the sockets that have been handed over.
+fn write_handed(f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
+    let mut before = ", but";
+    for fd in sys::handed_over(count).filter(|fd| sys::is_free_listener(*fd)) {
+        let named = sys::own_path(fd, |path| write!(f, "{before} {} (descriptor {fd})", path.display()));
+        named.unwrap_or_else(|| write!(f, "{before} descriptor {fd} without a path"))?;
+        before = " and";
+    }
+    Ok(())
 }
 
 impl fmt::Display for HeaderFault {

@@ -71,6 +71,22 @@ impl Place {
         Ok(Way { path: Cow::Owned(path), _directory: Some(directory) })
     }
 
+    /// It is the place of the socket that has been bound to a path, whatever links lead there; where there is no file any
+    /// more, by the directory and the name.
+    pub fn is_of(&self, bound: &Path) -> bool {
+        let path = self.path();
+        let parent = |path: &Path| Some(path.parent()?.to_owned()).filter(|path| *path != Path::new(""));
+        let directory = |path: &Path| file_behind(&parent(path).unwrap_or(PathBuf::from(".")));
+        match (file_behind(path), file_behind(bound)) {
+            _ if path == bound => true,
+            (Some(here), Some(there)) => here == there,
+            (None, None) if path.file_name() == bound.file_name() => {
+                directory(path).is_some_and(|here| directory(bound) == Some(here))
+            }
+            _ => false,
+        }
+    }
+
     /// What to remember of it: the absolute path, unless that is too long for an address.
     pub fn lasting(&self) -> Option<SocketPath> {
         let absolute = self.home.as_ref().map(|home| home.absolute.as_path());
@@ -98,6 +114,10 @@ impl Way<'_> {
     }
 }
 
+fn file_behind(path: &Path) -> Option<FileId> {
+    sys::file_behind(&c_string(path.as_os_str().as_bytes()).ok()?)
+}
+
 fn c_string(path: &[u8]) -> Result<CString, Cause> {
     CString::new(path).map_err(|_| Cause::BadPath(PathFault::Nul))
 }
@@ -111,6 +131,28 @@ impl From<&CStr> for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_known_by_its_file_or_its_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let [real, link, other] = ["real", "link", "other"].map(|name| dir.path().join(name));
+        for directory in [&real, &other] {
+            std::fs::create_dir(directory).unwrap();
+        }
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let place = Place::new(&link.join("x"));
+        let same = || [&real, &link, &other].map(|directory| place.is_of(&directory.join("x")));
+        assert_eq!(same(), [true, true, false]);
+        assert!(!place.is_of(&real.join("y")));
+        std::fs::write(real.join("x"), "").unwrap();
+        assert_eq!(same(), [true, true, false]);
+        // The same file under another name, and a file where there was none.
+        std::fs::hard_link(real.join("x"), other.join("y")).unwrap();
+        std::fs::write(other.join("x"), "").unwrap();
+        assert!(place.is_of(&other.join("y")));
+        assert!(!place.is_of(&other.join("x")));
+        assert!(!Place::new(Path::new("none/x")).is_of(Path::new("nowhere/x")));
+    }
 
     #[test]
     fn what_is_remembered_is_absolute_where_it_fits() {

@@ -34,9 +34,6 @@ pub(super) struct FilePolicy {
 /// The mode of the socket file unless another is chosen: for its owner only.
 const DEFAULT_MODE: u32 = 0o600;
 
-/// The first descriptor that a service manager hands to a process.
-const FIRST_INHERITED: RawFd = 3;
-
 /// A listening socket that does not wait.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -75,14 +72,16 @@ impl Bound {
         Ok(Self { socket, path: Arc::from(place.given()), file })
     }
 
-    /// Takes over the socket that the service manager handed to this process: the one bound to `path`, or without a
-    /// path the first.
-    pub(super) fn inherited(path: Option<&Path>) -> Result<Self, Cause> {
+    /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
+    /// the first.
+    pub(super) fn inherited(place: Option<&Place>) -> Result<Self, Cause> {
         let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
-        let end = FIRST_INHERITED.saturating_add(RawFd::try_from(count).unwrap_or(0));
-        let is_it = |fd: &RawFd| path.is_none_or(|path| sys::own_path(*fd, |own| own == path) == Some(true));
-        let fd = (FIRST_INHERITED..end).find(is_it).ok_or(Cause::NotHanded)?;
+        let mut handed = sys::handed_over(count);
+        let is_it = |fd: &RawFd| place.is_none_or(|place| sys::own_path(*fd, |own| place.is_of(own)) == Some(true));
+        let Some(fd) = handed.clone().find(is_it) else {
+            return Err(Cause::NotHanded { instead: handed.any(sys::is_free_listener).then_some(count) });
+        };
         let socket = sys::adopt_listener(fd)?;
         sys::set_nonblocking(fd, true)?;
         let path = sys::own_path(fd, Path::to_owned).map_or_else(|| Arc::from(Path::new("(inherited)")), Arc::from);

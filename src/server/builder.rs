@@ -196,10 +196,17 @@ impl ServerBuilder {
     }
 
     /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`): the one that is
-    /// bound to `path`, or without a path the first. Its file is never removed.
+    /// bound to `path`, which may be called otherwise as `/run` is called `/var/run`, or without a path the first. Its file
+    /// is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
-        let error = |cause| Error::new(Phase::Listen, path.unwrap_or(Path::new("(inherited)")), cause);
-        let bound = Bound::inherited(path).map_err(error)?;
+        self.inherited_at(path.map(Place::new).as_ref())
+    }
+
+    /// The same with a place.
+    #[doc(hidden)]
+    pub fn inherited_at(self, place: Option<&Place>) -> Result<Server, Error> {
+        let path = place.map_or(Path::new("(inherited)"), Place::given);
+        let bound = Bound::inherited(place).map_err(|cause| Error::new(Phase::Listen, path, cause))?;
         self.serve_on(bound)
     }
 

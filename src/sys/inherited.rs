@@ -1,5 +1,6 @@
 //! Sockets that were handed to the process when it was started.
 
+use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,24 +10,44 @@ use crate::error::Cause;
 /// The descriptors below 64 that have been adopted, each as a bit.
 static ADOPTED: AtomicU64 = AtomicU64::new(0);
 
+/// The first descriptor that a service manager hands to a process.
+const FIRST: RawFd = 3;
+
+/// The descriptors that a service manager has handed over, if there are so many, as far as they can be adopted.
+pub fn handed_over(count: u64) -> Range<RawFd> {
+    let most = u64::from(u64::BITS) - FIRST as u64;
+    FIRST..FIRST + count.min(most) as RawFd
+}
+
+/// A listening AF_UNIX socket of type SEQPACKET that has not been adopted.
+pub fn is_free_listener(fd: RawFd) -> bool {
+    let free = bit(fd).is_some_and(|bit| ADOPTED.load(Ordering::Relaxed) & bit == 0);
+    free && is_listener(fd) == Ok(true)
+}
+
+fn bit(fd: RawFd) -> Option<u64> {
+    u32::try_from(fd).ok().and_then(|fd| 1u64.checked_shl(fd))
+}
+
+fn is_listener(fd: RawFd) -> Result<bool, Cause> {
+    Ok(socket::option(fd, libc::SO_DOMAIN)? == libc::AF_UNIX
+        && socket::option(fd, libc::SO_TYPE)? == libc::SOCK_SEQPACKET
+        && socket::option(fd, libc::SO_ACCEPTCONN)? == 1)
+}
+
 /// Takes over a descriptor that was handed to the process, once, if it is a listening AF_UNIX socket of type SEQPACKET,
 /// and closes it at exec.
 ///
 /// The caller's promise is that nothing but this function takes it over.
 pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
-    let option = |option| match socket::option(fd, option) {
-        Err(Cause::Os(libc::ENOTSOCK)) => Err(NOT_ONE),
-        value => value,
-    };
-    let fits = option(libc::SO_DOMAIN)? == libc::AF_UNIX
-        && option(libc::SO_TYPE)? == libc::SOCK_SEQPACKET
-        && option(libc::SO_ACCEPTCONN)? == 1;
-    if !fits {
-        return Err(NOT_ONE);
+    match is_listener(fd) {
+        Ok(true) => {}
+        Ok(false) | Err(Cause::Os(libc::ENOTSOCK)) => return Err(NOT_ONE),
+        Err(cause) => return Err(cause),
     }
     socket::set_close_on_exec(fd)?;
-    let bit = u32::try_from(fd).ok().and_then(|fd| 1u64.checked_shl(fd)).ok_or(NOT_ONE)?;
+    let bit = bit(fd).ok_or(NOT_ONE)?;
     if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
         return Err(Cause::Busy);
     }

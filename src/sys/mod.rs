@@ -34,7 +34,7 @@ pub use file::{
 };
 pub use fork::fork_generation;
 pub use heap::expect_much;
-pub use inherited::adopt_listener;
+pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use malloc::Malloc;
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,

@@ -179,7 +179,9 @@ const HANDED_OVER: &str = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1; ex
 fn an_inherited_socket_is_served() {
     if is_alone() {
         let error = Server::builder().inherited(Some(Path::new("/nonexistent"))).unwrap_err();
-        assert_eq!(error.cause(), Cause::NotHanded);
+        assert_eq!(error.cause(), Cause::NotHanded { instead: Some(1) });
+        let text = error.to_string();
+        assert!(text.contains("/nonexistent: no such socket") && text.contains("(descriptor 3)"), "{text}");
         let server = Server::builder().module(Echo).inherited(None).unwrap();
         let flags = fs::read_to_string("/proc/self/fdinfo/3").unwrap();
         let flags = flags.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
@@ -202,7 +204,7 @@ fn an_inherited_socket_is_served() {
 fn what_is_not_for_us_is_not_inherited() {
     if is_alone() {
         let error = Server::builder().inherited(None).unwrap_err();
-        assert!(matches!(error.cause(), Cause::NotHanded | Cause::Invalid(_)), "{error}");
+        assert!(matches!(error.cause(), Cause::NotHanded { instead: None } | Cause::Invalid(_)), "{error}");
         // It is still open.
         assert!(fs::metadata("/proc/self/fd/3").is_ok());
         return;

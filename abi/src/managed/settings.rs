@@ -83,8 +83,8 @@ impl Settings {
     pub(crate) fn listen(&self, datagram: usize, place: &Place) -> Result<Server, Error> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         if inherits {
-            match self.builder(datagram).inherited(Some(place.given())) {
-                Err(error) if error.cause() == Cause::NotHanded => {}
+            match self.builder(datagram).inherited_at(Some(place)) {
+                Err(error) if error.cause() == (Cause::NotHanded { instead: None }) => {}
                 made => return made,
             }
         }

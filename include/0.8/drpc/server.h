@@ -35,8 +35,9 @@ enum drpc_server_option {
          */
         DRPC_SERVER_REPLACE_STALE = 2,
         /**
-         * 1 takes over the listening socket that the service manager hands to the process (LISTEN_FDS), if there is
-         * one. Unless set 0.
+         * 1 takes over the listening socket at the path that the service manager hands to the process (LISTEN_FDS). The path
+         * may lead there through links. One is made if none was handed over; if others were, which no server of the process has
+         * taken over, it is an error that names them: -DER_NONEXIST. Unless set 0.
          */
         DRPC_SERVER_INHERIT = 3,
         /** Mode of the socket file, whatever the umask. Unless set 0600. */
@@ -243,6 +244,7 @@ int drpc_server_authorise(struct drpc_server *server,
  * drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
  *
  * Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
+ * with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over;
  * with DRPC_SERVER_REPLACE_STALE -DER_EXIST if what is at the path is no socket, -DER_BUSY if another server has the
  * lock file; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
  * translates to: that of EADDRINUSE if there is a file at the path, or a live server. After an error it may be tried
