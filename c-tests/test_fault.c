@@ -9,12 +9,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <daos/drpc_progress.h>
 #include <drpc/client.h>
 #include <drpc/library.h>
+#include <drpc/server.h>
 
 #include "support/context.h"
 #include "support/descriptors.h"
@@ -135,6 +139,8 @@ connect_within_a_limit_tells_every_failure(void **state)
 		connect_fails(dir.sock, CALL_SETSOCKOPT, 1, errnos[i].error, errnos[i].der);
 		connect_fails(dir.sock, CALL_CONNECT, 1, errnos[i].error, errnos[i].der);
 		connect_fails(dir.sock, CALL_SETSOCKOPT, 2, errnos[i].error, errnos[i].der);
+		/* Connected, and given up. */
+		close(accept(listener, NULL, NULL));
 	}
 	syscalls_reset();
 	syscalls_fail(CALL_CONNECT, 1, EINTR);
@@ -291,6 +297,51 @@ listen_calls_as_the_original_does(void **state)
 	assert_int_equal(ctx->comm->flags, O_NONBLOCK);
 	assert_int_equal(LIBRARY(drpc_close(ctx)), 0);
 	assert_int_equal(calls.closed_fd, 876);
+}
+
+/* The socket file of the managed server as bind has made it, and as it is then. Only root can make it for another. */
+static void
+file_is_made_for(uid_t owner, gid_t group, struct stat *bound, struct stat *then)
+{
+	struct drpc_server *server;
+	struct dir          dir;
+	mode_t              before = umask(0);
+
+	dir_make(&dir);
+	if (geteuid() == 0)
+		assert_int_equal(chown(dir.path, owner, (gid_t)-1), 0);
+	syscalls_reset();
+	assert_int_equal(drpc_server_create(dir.sock, &server), 0);
+	assert_int_equal(drpc_server_set(server, DRPC_SERVER_MODE, 0666), 0);
+	assert_int_equal(drpc_server_set(server, DRPC_SERVER_OWNER, owner), 0);
+	assert_int_equal(drpc_server_set(server, DRPC_SERVER_GROUP, group), 0);
+	assert_int_equal(LIBRARY(drpc_server_listen(server)), 0);
+	*bound = calls.bound_file;
+	assert_int_equal(lstat(dir.sock, then), 0);
+	drpc_server_destroy(server);
+	dir_remove(&dir);
+	umask(before);
+}
+
+static void
+a_socket_file_is_right_from_its_first_moment(void **state)
+{
+	uid_t       owner = geteuid() == 0 ? 12345 : geteuid();
+	gid_t       group = geteuid() == 0 ? 54321 : getegid();
+	int         dumps = prctl(PR_GET_DUMPABLE);
+	struct stat files[2];
+
+	(void)state;
+	file_is_made_for(owner, group, &files[0], &files[1]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(files[i].st_mode & 07777, 0666);
+		assert_int_equal(files[i].st_uid, owner);
+		assert_int_equal(files[i].st_gid, group);
+	}
+	/* That is undone, with what the kernel does to a process that changes its user. */
+	assert_int_equal(prctl(PR_GET_DUMPABLE), dumps);
+	if (geteuid() == 0)
+		assert_int_equal(setfsuid((uid_t)-1), 0);
 }
 
 /* --- accepting ---------------------------------------------------------------------------- */
@@ -1775,6 +1826,7 @@ main(void)
 	    unit(connecting_again_waits_for_a_busy_server),
 	    unit(listen_tells_every_failure),
 	    unit(listen_calls_as_the_original_does),
+	    unit(a_socket_file_is_right_from_its_first_moment),
 	    unit(accept_tells_every_failure),
 	    unit(accept_calls_as_the_original_does),
 	    unit(call_tells_every_failure_to_send),

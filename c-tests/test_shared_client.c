@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/body.h"
@@ -261,6 +263,53 @@ wait_ready_waits_for_the_server(void **state)
 	shared_end(&shared);
 }
 
+/* In a child without rights: the server's file has not got its mode yet, as between bind and the change of mode or owner. */
+static int
+wait_for_the_mode(const char *path)
+{
+	struct drpc_client *client;
+	int                 listener;
+
+	if (geteuid() == 0 && setuid(65534) != 0)
+		return 10;
+	listener = peer_listen(path);
+	if (chmod(path, 0) != 0 || drpc_client_create(path, &client) != 0)
+		return 11;
+	if (drpc_client_wait_ready(client, 30) != -DER_TIMEDOUT)
+		return 12;
+	if (strstr(drpc_last_error(), "does not let this user connect") == NULL)
+		return 13;
+	/* Nobody waits for that who does not say so. */
+	if (drpc_client_connect(client) != -DER_NO_PERM)
+		return 14;
+	if (chmod(path, 0600) != 0 || drpc_client_wait_ready(client, PATIENCE_MS) != 0)
+		return 15;
+	drpc_client_destroy(client);
+	close(listener);
+	return 0;
+}
+
+static void
+wait_ready_waits_for_the_mode_of_the_file(void **state)
+{
+	struct dir dir;
+	pid_t      child;
+	int        status;
+
+	(void)state;
+	dir_make(&dir);
+	if (geteuid() == 0)
+		assert_int_equal(chown(dir.path, 65534, (gid_t)-1), 0);
+	child = fork();
+	if (child == 0)
+		_exit(wait_for_the_mode(dir.sock));
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	dir_remove(&dir);
+}
+
 static void
 wait_ready_does_not_wait_for_a_path_that_cannot_be(void **state)
 {
@@ -319,6 +368,7 @@ main(void)
 		unit(the_path_is_copied),
 		unit(calls_do_not_connect_by_themselves),
 		unit(wait_ready_waits_for_the_server),
+		unit(wait_ready_waits_for_the_mode_of_the_file),
 		unit(wait_ready_does_not_wait_for_a_path_that_cannot_be),
 		unit(framing_is_that_of_the_line_or_of_the_user),
 	};

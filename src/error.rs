@@ -331,7 +331,9 @@ impl Cause {
             (Phase::Listen | Phase::Serve, Self::Os(libc::EADDRINUSE)) => {
                 "remove the socket file if no server uses it any more"
             }
-            (Phase::Connect, Self::TimedOut) => "the server is not running, is too busy, or uses another path",
+            (Phase::Connect, Self::TimedOut) => {
+                "the server is not running, is too busy, uses another path, or does not let this user connect"
+            }
             (Phase::Call | Phase::Reply, Self::TimedOut) => {
                 "the server did not answer within the time that this program allows"
             }

@@ -144,7 +144,11 @@ __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	keep_address(addr, len);
 	if (fails(CALL_BIND))
 		return -1;
-	return calls.pretend_fd != 0 ? 0 : __real_bind(fd, addr, len);
+	if (calls.pretend_fd != 0)
+		return 0;
+	if (__real_bind(fd, addr, len) != 0)
+		return -1;
+	return lstat(calls.address.sun_path, &calls.bound_file);
 }
 
 int

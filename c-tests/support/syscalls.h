@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -61,6 +62,7 @@ struct syscalls {
 	struct sockaddr_un address;
 	socklen_t          address_len;
 	int                bound_fd, connected_fd, listening_fd, backlog;
+	struct stat        bound_file; /* as bind has made it */
 	int                accept_fd;
 	bool               accept_named;
 	int                sent_fd, sent_flags;

@@ -118,7 +118,8 @@ impl Entry {
         match (self.wish, cause) {
             // The server is there, and busy.
             (Wish::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
-            (Wish::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => true,
+            // It does not listen yet, or its file has not got its mode and its owner yet.
+            (Wish::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => true,
             (Wish::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.use_try(),
             _ => false,
         }

@@ -114,8 +114,8 @@ impl Client {
         self.connection(options, false)
     }
 
-    /// Connects, unless there is a connection, to a server that may still be starting: one that does not listen yet is
-    /// waited for, but not longer than `timeout`.
+    /// Connects, unless there is a connection, to a server that may still be starting: one that does not listen yet, or does
+    /// not let this user connect yet, is waited for, but not longer than `timeout`.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.wait_ready_with(&CallOptions::new().timeout(timeout))
     }

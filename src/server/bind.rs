@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
 use crate::sync::Arc;
-use crate::sys::{self, FileId, FileLock};
+use crate::sys::{self, FileId, FileLock, Owner};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,22 +54,16 @@ impl Bound {
     /// Makes the socket file and listens.
     pub(super) fn new(place: &Place, policy: &FilePolicy) -> Result<Self, Cause> {
         let (name, way) = (place.c_path()?, place.way()?);
+        let owner = Owner { uid: policy.owner, gid: policy.group };
         let lock = match policy.existing {
             Existing::Fail => None,
             Existing::ReplaceStale => Some(remove_stale(&name, way.path())?),
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open(true, Some(mode))?;
-        let mut id = None;
-        sys::listen_after(&socket, way.path(), Some(mode), |file| {
-            if policy.owner.is_some() || policy.group.is_some() {
-                sys::set_owner(file, policy.owner, policy.group)?;
-            }
-            id = sys::file_at(file)?;
-            Ok(())
-        })?;
-        let file = id.map(|id| File { place: place.clone(), id, _lock: lock });
-        Ok(Self { socket, path: Arc::from(place.given()), file })
+        let id = sys::listen_as(&socket, way.path(), mode, owner)?;
+        let file = File { place: place.clone(), id, _lock: lock };
+        Ok(Self { socket, path: Arc::from(place.given()), file: Some(file) })
     }
 
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one

@@ -1,11 +1,13 @@
 //! Files around a socket: its lock file, and its removal.
 
 use std::ffi::CStr;
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::descriptor;
 use super::errno::KeepErrno;
-use super::socket::check;
+use super::maker::Owner;
+use super::socket::{change_mode, check};
 use crate::error::Cause;
 
 /// Which file something is.
@@ -102,10 +104,47 @@ pub fn unlink(path: &CStr) -> Result<(), Cause> {
     check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
 }
 
-/// Gives a file an owner and a group; what is not given stays as it is. A symbolic link is not followed.
-pub fn set_owner(path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<(), Cause> {
-    // SAFETY: `path` is a C string.
-    check(unsafe { libc::lchown(path.as_ptr(), uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX)) }).map(drop)
+/// Gives the socket file at a path its mode and its owner, as far as it has not got them. What has been put in its place and
+/// is no socket is left alone; so is what is put there meanwhile.
+pub(super) fn set_right(path: &CStr, mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: `path` is a C string; the function makes a descriptor.
+    let file = unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }?;
+    let stat = status_of(&file)?;
+    let id = FileId::of(&stat);
+    if !id.is_socket {
+        return Err(Cause::NotASocket);
+    }
+    if stat.st_mode & 0o7777 != mode {
+        set_mode(&file, path, mode)?;
+    }
+    let differs = |chosen: Option<u32>, is: u32| chosen.is_some_and(|chosen| chosen != is);
+    if differs(owner.uid, stat.st_uid) || differs(owner.gid, stat.st_gid) {
+        let (uid, gid) = (owner.uid.unwrap_or(u32::MAX), owner.gid.unwrap_or(u32::MAX));
+        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
+        check(unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) })?;
+    }
+    Ok(id)
+}
+
+/// Changes the mode of an open file, which has a path.
+fn set_mode(file: &OwnedFd, path: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
+    let mut name = [0; 32];
+    // It has room for every number, and a zero byte at the end.
+    let _ = write!(&mut name[..31], "/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: `name` is a C string.
+    match check(unsafe { libc::chmod(name.as_ptr().cast(), mode) }) {
+        Err(Cause::Os(libc::ENOENT)) => change_mode(path, mode),
+        done => done.map(drop),
+    }
+}
+
+fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
+    let _keep = KeepErrno::new();
+    // SAFETY: stat is plain data, which the function fills in.
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    // SAFETY: `stat` is valid for writing.
+    check(unsafe { libc::fstat(file.as_raw_fd(), &mut stat) }).map(|_| stat)
 }
 
 /// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has

@@ -15,6 +15,7 @@ mod file;
 mod fork;
 mod heap;
 mod inherited;
+mod maker;
 mod malloc;
 mod poll;
 mod record;
@@ -29,20 +30,19 @@ pub use clock::nanoseconds;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use file::{
-    DirectoryRoom, FileId, FileLock, FileStamp, file_at, file_behind, file_stamp, open_directory, set_owner, unlink,
-};
+pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_at, file_behind, file_stamp, open_directory, unlink};
 pub use fork::fork_generation;
 pub use heap::expect_much;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
+pub use maker::Owner;
 pub use malloc::Malloc;
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };
 pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, send_piece, shut_down};
 pub use socket::{
-    Unwaiting, accept, close, connect, connect_within, copy_patience, is_socket, largest_datagram, listen,
-    listen_after, open, put_in_place, set_nonblocking, set_timeout, take_ahead,
+    Unwaiting, accept, close, connect, connect_within, copy_patience, is_socket, largest_datagram, listen, listen_as,
+    open, put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, Fd, UncancelledCall, cpus};

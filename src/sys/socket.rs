@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use super::address::{self, with_address};
 use super::descriptor;
 use super::errno::{self, KeepErrno};
+use super::file::{self, FileId};
+use super::maker::{self, Owner};
 use super::poll;
 use super::thread::UncancelledCall;
 use crate::error::Cause;
@@ -66,34 +68,41 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
 /// binding applies the umask, so that what it took away is given back before anybody can connect. When it fails, no
 /// file is left behind.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
-    listen_after(socket, path, mode, |_| Ok(()))
-}
-
-/// The same, and lets `prepare` see to the socket file before anybody can connect.
-pub fn listen_after(
-    socket: &OwnedFd,
-    path: &[u8],
-    mode: Option<libc::mode_t>,
-    prepare: impl FnOnce(&CStr) -> Result<(), Cause>,
-) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
+    listen_at(socket, &address, |file| mode.map_or(Ok(()), |mode| change_mode(file, mode)))
+}
+
+/// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
+/// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
+pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
+    let address = address::from_path(path)?;
+    maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), &address))?;
+    listen_at(socket, &address, |file| file::set_right(file, mode, owner))
+}
+
+/// Listens once the socket file is right.
+fn listen_at<T>(
+    socket: &OwnedFd,
+    address: &libc::sockaddr_un,
+    prepare: impl FnOnce(&CStr) -> Result<T, Cause>,
+) -> Result<T, Cause> {
     // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
     let file = unsafe { CStr::from_ptr(address.sun_path.as_ptr()) };
-    let listening = mode.map_or(Ok(()), |mode| change_mode(file, mode)).and_then(|()| prepare(file)).and_then(|()| {
+    let listening = prepare(file).and_then(|prepared| {
         // SAFETY: the function takes numbers only.
-        check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) })
+        check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) }).map(|_| prepared)
     });
     if listening.is_err() {
         let _keep = KeepErrno::new();
         // SAFETY: `file` is a C string.
         unsafe { libc::unlink(file.as_ptr()) };
     }
-    listening.map(drop)
+    listening
 }
 
 /// Changes the mode of a socket file, but not of what a symbolic link put in its place points to.
-fn change_mode(file: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
+pub(super) fn change_mode(file: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
     let path = file.as_ptr();
     // SAFETY: `path` is a C string.
     match check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }) {

@@ -198,7 +198,7 @@ pub unsafe extern "C" fn drpc_client_connect(client: *mut drpc_client) -> c_int 
 }
 
 /// Connects to a server that may still be starting: tries again and again, at most for so many milliseconds; -1 is
-/// for ever.
+/// for ever. It also waits while the file does not let this user connect, as its mode and owner may be set last.
 ///
 /// Returns 0; -DER_TIMEDOUT; else as drpc_client_connect.
 ///

@@ -106,7 +106,7 @@ int drpc_client_connect(struct drpc_client *client);
 
 /**
  * Connects to a server that may still be starting: tries again and again, at most for so many milliseconds; -1 is
- * for ever.
+ * for ever. It also waits while the file does not let this user connect, as its mode and owner may be set last.
  *
  * Returns 0; -DER_TIMEDOUT; else as drpc_client_connect.
  */

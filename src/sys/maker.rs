@@ -1,0 +1,114 @@
+//! Who a file belongs to from its first moment.
+
+use std::ffi::c_int;
+use std::marker::PhantomData;
+
+use super::errno::KeepErrno;
+use crate::error::Cause;
+
+/// The owner and the group of a file that is to be made, where they are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: Option<u32>,
+    /// The group.
+    pub gid: Option<u32>,
+}
+
+/// Has a file made by its owner or, where that one may not make files, by the process.
+pub(super) fn make<T>(owner: Owner, make: impl Fn() -> Result<T, Cause>) -> Result<T, Cause> {
+    if owner != Owner::default() {
+        let maker = Maker::new(owner);
+        let made = make();
+        drop(maker);
+        if !matches!(made, Err(Cause::Os(libc::EACCES | libc::EPERM))) {
+            return made;
+        }
+    }
+    make()
+}
+
+/// The calling thread, and no other, makes files for an owner while this exists, as far as the process may do that.
+struct Maker {
+    uid: Option<u32>,
+    gid: Option<u32>,
+    /// What the kernel takes away from a process whose thread does that, as if it were to become another user's.
+    dumpable: c_int,
+    death_signal: c_int,
+    /// It cannot be given to another thread.
+    of_thread: PhantomData<*const ()>,
+}
+
+impl Maker {
+    fn new(owner: Owner) -> Self {
+        let _keep = KeepErrno::new();
+        let mut death_signal: c_int = 0;
+        // SAFETY: the options take no further argument, or a pointer to a number.
+        let dumpable = unsafe {
+            libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut death_signal);
+            libc::prctl(libc::PR_GET_DUMPABLE)
+        };
+        // The group comes first, as a user without rights may not change it.
+        // SAFETY: the functions take numbers only.
+        let gid = owner.gid.map(|gid| unsafe { libc::setfsgid(gid) } as u32);
+        // SAFETY: as above.
+        let uid = owner.uid.map(|uid| unsafe { libc::setfsuid(uid) } as u32);
+        Self { uid, gid, dumpable, death_signal, of_thread: PhantomData }
+    }
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: the functions take numbers only, which are what was there before.
+        unsafe {
+            if let Some(uid) = self.uid {
+                libc::setfsuid(uid);
+            }
+            if let Some(gid) = self.gid {
+                libc::setfsgid(gid);
+            }
+            if libc::prctl(libc::PR_GET_DUMPABLE) != self.dumpable {
+                libc::prctl(libc::PR_SET_DUMPABLE, self.dumpable);
+            }
+            if self.death_signal != 0 {
+                libc::prctl(libc::PR_SET_PDEATHSIG, self.death_signal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    fn dumpable() -> c_int {
+        // SAFETY: the option takes no further argument.
+        unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }
+    }
+
+    /// Root can make files for others; others can try.
+    #[test]
+    fn a_file_is_made_for_its_owner_and_nothing_is_left_of_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let (root, before) = (fs::metadata("/proc/self").unwrap().uid() == 0, dumpable());
+        let owner = Owner { uid: Some(12_345), gid: Some(12_346) };
+        let write = || fs::File::create_new(&path).map_err(|error| Cause::Os(error.raw_os_error().unwrap()));
+        // In a directory that is not its own.
+        drop(make(owner, write).unwrap());
+        fs::remove_file(&path).unwrap();
+        if root {
+            std::os::unix::fs::chown(dir.path(), owner.uid, None).unwrap();
+            let made = make(owner, write).unwrap().metadata().unwrap();
+            assert_eq!((made.uid(), made.gid()), (12_345, 12_346));
+            fs::remove_file(&path).unwrap();
+        }
+        let made = write().unwrap().metadata().unwrap();
+        assert_eq!(made.uid() == 0, root);
+        assert_eq!(dumpable(), before);
+    }
+}
