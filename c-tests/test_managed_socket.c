@@ -58,6 +58,15 @@ inode(const char *path)
 	return st.st_ino;
 }
 
+static uid_t
+socket_owner(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_uid;
+}
+
 static void
 write_file(const char *path)
 {
@@ -290,6 +299,141 @@ the_lock_file_keeps_others_out(void **state)
 	managed.server = other;
 	managed_start(&managed);
 	is_served(&managed);
+	managed_end(&managed);
+}
+
+static void
+a_lock_that_is_held_is_named(void **state)
+{
+	struct managed      managed;
+	struct drpc_server *other;
+	char                held[320];
+
+	(void)state;
+	make(&managed);
+	managed_set(&managed, DRPC_SERVER_REPLACE_STALE, 1);
+	managed_start(&managed);
+	other = rival(&managed);
+	assert_int_equal(drpc_server_set(other, DRPC_SERVER_REPLACE_STALE, 1), 0);
+	assert_int_equal(drpc_server_listen(other), -DER_BUSY);
+	snprintf(held, sizeof(held), "listen %s: another server (pid %d) has the lock file %s.lock", managed.dir.sock,
+		 (int)getpid(), managed.dir.sock);
+	assert_string_equal(drpc_last_error(), held);
+	drpc_server_destroy(other);
+	managed_end(&managed);
+}
+
+/* The lock file of a server under this umask that is to own its socket. */
+static struct stat
+lock_made_under(mode_t mask, uid_t directory, uid_t owner)
+{
+	struct managed managed;
+	struct stat    st;
+	mode_t         before;
+	char           lock[128];
+
+	managed_make(&managed);
+	before = umask(mask);
+	if (geteuid() == 0)
+		assert_int_equal(chown(managed.dir.path, directory, (gid_t)-1), 0);
+	snprintf(lock, sizeof(lock), "%s.lock", managed.dir.sock);
+	managed_set(&managed, DRPC_SERVER_REPLACE_STALE, 1);
+	managed_set(&managed, DRPC_SERVER_OWNER, owner);
+	managed_start(&managed);
+	assert_int_equal(lstat(lock, &st), 0);
+	assert_int_equal(socket_owner(managed.dir.sock), owner);
+	managed_end(&managed);
+	umask(before);
+	return st;
+}
+
+static void
+the_lock_file_is_the_owners(void **state)
+{
+	uid_t owner = geteuid() == 0 ? 12345 : geteuid();
+
+	(void)state;
+	for (mode_t mask = 0; mask < 0400; mask += 0377) {
+		assert_int_equal(lock_made_under(mask, owner, owner).st_mode & 07777, 0600);
+		assert_int_equal(lock_made_under(mask, owner, owner).st_uid, owner);
+		/* In a directory where the owner may not make it. */
+		assert_int_equal(lock_made_under(mask, geteuid(), owner).st_mode & 07777, 0600);
+		assert_int_equal(lock_made_under(mask, geteuid(), owner).st_uid, geteuid());
+	}
+}
+
+/* In a child without rights: a server that replaces what is stale; the result of listening. */
+static int
+listens_as_nobody(const char *path)
+{
+	struct drpc_server *server;
+	int                 rc;
+
+	if (setuid(65534) != 0 || drpc_server_create(path, &server) != 0 ||
+	    drpc_server_set(server, DRPC_SERVER_REPLACE_STALE, 1) != 0)
+		return 1;
+	rc = drpc_server_listen(server);
+	drpc_server_destroy(server);
+	return rc;
+}
+
+static void
+listening_as_nobody_gives(const char *path, int expected)
+{
+	pid_t child = fork();
+	int   status;
+
+	if (child == 0)
+		_exit(listens_as_nobody(path) == expected ? 0 : 10);
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Root alone can show this. What it has left behind cannot be opened by the user whose directory it is in. */
+static void
+a_lock_file_of_root_is_no_hindrance(void **state)
+{
+	struct managed managed;
+	struct stat    st;
+	char           lock[128];
+	ino_t          left;
+	int            listener;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	make(&managed);
+	snprintf(lock, sizeof(lock), "%s.lock", managed.dir.sock);
+	write_file(lock);
+	left = inode(lock);
+	assert_int_equal(chown(managed.dir.path, 65534, (gid_t)-1), 0);
+
+	/* A server listens: it may be the one that has the lock. */
+	listener = peer_listen(managed.dir.sock);
+	assert_int_equal(chmod(managed.dir.sock, 0666), 0);
+	listening_as_nobody_gives(managed.dir.sock, -DER_NO_PERM);
+	assert_int_equal(inode(lock), left);
+	/* It cannot be told whether one does. */
+	assert_int_equal(chmod(managed.dir.sock, 0), 0);
+	listening_as_nobody_gives(managed.dir.sock, -DER_NO_PERM);
+	assert_int_equal(inode(lock), left);
+	assert_int_equal(chmod(managed.dir.sock, 0666), 0);
+	close(listener);
+
+	listening_as_nobody_gives(managed.dir.sock, 0);
+	assert_int_equal(lstat(lock, &st), 0);
+	assert_int_equal(st.st_uid, 65534);
+	assert_int_equal(st.st_mode & 07777, 0600);
+
+	/* The directory is root's: the file stays. */
+	assert_int_equal(unlink(lock), 0);
+	write_file(lock);
+	assert_int_equal(chown(managed.dir.path, 0, (gid_t)-1), 0);
+	assert_int_equal(chmod(managed.dir.path, 0755), 0);
+	listening_as_nobody_gives(managed.dir.sock, -DER_NO_PERM);
+	assert_true(is_kept(lock));
 	managed_end(&managed);
 }
 
@@ -595,6 +739,9 @@ main(void)
 		unit(a_live_socket_is_left_alone),
 		unit(what_is_no_socket_is_left_alone),
 		unit(the_lock_file_keeps_others_out),
+		unit(a_lock_that_is_held_is_named),
+		unit(the_lock_file_is_the_owners),
+		unit(a_lock_file_of_root_is_no_hindrance),
 		unit(there_is_no_lock_file_unless_asked_for),
 		unit(the_socket_goes_with_the_server),
 		unit(the_file_of_another_stays),

@@ -127,8 +127,11 @@ pub enum Cause {
     SessionEnded,
     /// The server has been shut down.
     Stopped,
-    /// Another server has the lock file of the socket.
-    Locked,
+    /// Another server has the lock file of the socket, the path with `.lock` behind it.
+    Locked {
+        /// The number of its process; 0 where that is not known.
+        pid: i32,
+    },
     /// What is at the path is no socket.
     NotASocket,
     /// The service manager has not handed such a socket to the process.
@@ -257,7 +260,7 @@ impl Cause {
             Self::Unattributable => der::DER_PROTO,
             Self::UnexpectedReply { .. } => der::DER_MISMATCH,
             Self::Stopped => der::DER_SHUTDOWN,
-            Self::Locked => der::DER_BUSY,
+            Self::Locked { .. } => der::DER_BUSY,
             Self::NotHanded { .. } => der::DER_NONEXIST,
             Self::Replaced | Self::Unclear => der::DER_PROTO,
         }
@@ -287,7 +290,7 @@ impl Cause {
             Self::Forked => libc::EBADFD,
             Self::SessionEnded => libc::EPIPE,
             Self::Stopped => libc::ESHUTDOWN,
-            Self::Locked => libc::EADDRINUSE,
+            Self::Locked { .. } => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
             Self::NotHanded { .. } => libc::ENOENT,
             Self::Replaced | Self::Unclear => libc::EPROTO,
@@ -396,7 +399,8 @@ impl fmt::Display for Cause {
             Self::UnexpectedReply { sequence } => write!(f, "reply {sequence} answers no call of this connection"),
             Self::SessionEnded => f.write_str("the session has ended, or the call has been answered"),
             Self::Stopped => f.write_str("the server has been shut down"),
-            Self::Locked => f.write_str("another server has the lock file"),
+            Self::Locked { pid: 0 } => f.write_str("another server has the lock file"),
+            Self::Locked { pid } => write!(f, "another server (pid {pid}) has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
             Self::NotHanded { instead } => {
                 f.write_str("no such socket was handed to the process")?;
@@ -488,6 +492,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.phase, self.socket.display(), self.cause)?;
+        if let Cause::Locked { .. } = self.cause {
+            write!(f, " {}.lock", self.socket.display())?;
+        }
         match self.cause.hint(self.phase) {
             Some(hint) => write!(f, ": {hint}"),
             None => Ok(()),

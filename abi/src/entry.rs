@@ -186,6 +186,9 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
     };
     let text = match cause.hint(phase) {
         Some(hint) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
+        None if matches!(cause, Cause::Locked { .. }) => {
+            BoundedText::new(format_args!("{phase}{subject}: {cause}{subject}.lock"))
+        }
         None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
     };
     match phase {

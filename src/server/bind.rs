@@ -17,8 +17,9 @@ pub enum Existing {
     #[default]
     Fail,
     /// It removes a socket on which nobody listens any more, and fails otherwise. Two servers that do so at once are
-    /// kept apart by a lock file, the path with `.lock` behind it, which is locked while the server listens, and never
-    /// removed.
+    /// kept apart by a lock file, the path with `.lock` behind it, which is locked while the server listens, and stays. It is
+    /// made for the owner of the socket, with mode 0600. One that the process may not open, as root has left it behind, is
+    /// replaced if no server listens.
     ReplaceStale,
 }
 
@@ -57,7 +58,7 @@ impl Bound {
         let owner = Owner { uid: policy.owner, gid: policy.group };
         let lock = match policy.existing {
             Existing::Fail => None,
-            Existing::ReplaceStale => Some(remove_stale(&name, way.path())?),
+            Existing::ReplaceStale => Some(remove_stale(&name, way.path(), owner)?),
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open(true, Some(mode))?;
@@ -106,22 +107,25 @@ impl AsFd for Bound {
 }
 
 /// Makes room for a socket file under the lock that is returned.
-fn remove_stale(path: &CStr, way: &[u8]) -> Result<FileLock, Cause> {
+fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
     let lock = CString::new([path.to_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
-    let lock = FileLock::take(&lock)?;
+    let is_dead = || matches!(knock(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
+    let lock = FileLock::take(&lock, owner, is_dead)?;
     match sys::file_at(path)? {
         None => {}
         Some(file) if !file.is_socket => return Err(Cause::NotASocket),
-        Some(_) => {
-            let probe = sys::open(true, None)?;
-            match sys::connect(&probe, way) {
-                Err(Cause::Os(libc::ECONNREFUSED)) => sys::unlink(path)?,
-                // Somebody listens, or it cannot be told that nobody does.
-                _ => return Err(Cause::Os(libc::EADDRINUSE)),
-            }
-        }
+        Some(_) => match knock(way) {
+            Err(Cause::Os(libc::ECONNREFUSED)) => sys::unlink(path)?,
+            // Somebody listens, or it cannot be told that nobody does.
+            _ => return Err(Cause::Os(libc::EADDRINUSE)),
+        },
     }
     Ok(lock)
+}
+
+/// Connects to what is at a path, and leaves again.
+fn knock(way: &[u8]) -> Result<(), Cause> {
+    sys::connect(&sys::open(true, None)?, way)
 }
 
 /// The number in an environment variable.

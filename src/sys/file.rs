@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::descriptor;
 use super::errno::KeepErrno;
-use super::maker::Owner;
+use super::maker::{self, Owner};
 use super::socket::{change_mode, check};
 use crate::error::Cause;
 
@@ -148,27 +148,99 @@ fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
 }
 
 /// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has
-/// it.
+/// it. The number of the process that has it stands in the file.
 #[derive(Debug)]
 pub struct FileLock(OwnedFd);
 
 impl FileLock {
-    /// Makes the file if there is none, and locks it. The file is never removed: between removing and locking two
-    /// processes could each have a lock on a file of that name.
-    pub fn take(path: &CStr) -> Result<Self, Cause> {
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let mode: libc::c_uint = 0o600;
+    /// How often to begin anew when the file is replaced meanwhile.
+    const ATTEMPTS: usize = 100;
+
+    /// What is longer has not been written here.
+    const LONGEST: usize = 16;
+
+    /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
+    /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
+    /// needs it. After that two processes could each have a lock on a file of that name, so that it has to be there still
+    /// once it is locked.
+    pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn() -> bool) -> Result<Self, Cause> {
+        for _ in 0..Self::ATTEMPTS {
+            let there = file_at(path)?;
+            let opened = if there.is_some() { Self::open(path) } else { Self::make(path, owner) };
+            let lock = match opened {
+                Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
+                Err(Cause::Os(libc::EEXIST)) => continue,
+                Err(cause @ Cause::Os(libc::EACCES)) if there.is_some() => {
+                    if !is_dead() || file_at(path)? != there {
+                        return Err(cause);
+                    }
+                    unlink(path).map_err(|_| cause)?;
+                    continue;
+                }
+                opened => Self(opened?),
+            };
+            lock.lock()?;
+            if file_at(path)? == Some(FileId::of(&status_of(&lock.0)?)) {
+                lock.sign();
+                return Ok(lock);
+            }
+        }
+        Err(Cause::Locked { pid: 0 })
+    }
+
+    fn open(path: &CStr) -> Result<OwnedFd, Cause> {
+        let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        // SAFETY: `path` is a C string; the function makes a descriptor.
+        unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }
+    }
+
+    fn make(path: &CStr, owner: Owner) -> Result<OwnedFd, Cause> {
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let mode: libc::mode_t = 0o600;
         // SAFETY: `path` is a C string, and a mode goes with O_CREAT; the function makes a descriptor.
-        let lock = Self(unsafe { descriptor::made(libc::open(path.as_ptr(), flags, mode)) }?);
+        let file = maker::make(owner, || unsafe { descriptor::made(libc::open(path.as_ptr(), flags, mode)) })?;
+        // Whatever the umask.
+        // SAFETY: the function takes numbers only.
+        check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
+        Ok(file)
+    }
+
+    fn lock(&self) -> Result<(), Cause> {
         loop {
             // SAFETY: the function takes numbers only.
-            match check(unsafe { libc::flock(lock.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
-                Ok(_) => return Ok(lock),
+            match check(unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+                Ok(_) => return Ok(()),
                 Err(Cause::Os(libc::EINTR)) => {}
-                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked),
+                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked { pid: self.signed() }),
                 Err(cause) => return Err(cause),
             }
         }
+    }
+
+    /// Writes the number of this process, if the file is a lock file and nothing else. Without it the lock is as good.
+    fn sign(&self) {
+        let fits = |stat: libc::stat| {
+            let plain = stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 1;
+            plain && usize::try_from(stat.st_size).is_ok_and(|size| size <= Self::LONGEST)
+        };
+        if !status_of(&self.0).is_ok_and(fits) {
+            return;
+        }
+        let _keep = KeepErrno::new();
+        let mut line = [b'\n'; Self::LONGEST];
+        let _ = write!(&mut line[..Self::LONGEST - 1], "{:<1$}", std::process::id(), Self::LONGEST - 1);
+        // SAFETY: the pointer and the length describe `line`.
+        unsafe { libc::pwrite(self.0.as_raw_fd(), line.as_ptr().cast(), line.len(), 0) };
+    }
+
+    /// The number in the file; 0 if there is none.
+    fn signed(&self) -> i32 {
+        let _keep = KeepErrno::new();
+        let mut line = [0; Self::LONGEST];
+        // SAFETY: the pointer and the length describe `line`.
+        let read = unsafe { libc::pread(self.0.as_raw_fd(), line.as_mut_ptr().cast(), line.len(), 0) };
+        let read = usize::try_from(read).ok().and_then(|read| line.get(..read)).unwrap_or_default();
+        std::str::from_utf8(read).ok().and_then(|read| read.trim().parse().ok()).unwrap_or(0)
     }
 }
 
@@ -186,14 +258,45 @@ mod tests {
         CString::new(path.as_os_str().as_bytes()).unwrap()
     }
 
+    fn take(path: &CStr) -> Result<FileLock, Cause> {
+        FileLock::take(path, Owner::default(), || panic!("the lock file can be opened"))
+    }
+
     #[test]
     fn a_lock_is_held_once_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let path = c_path(&dir.path().join("lock"));
-        let lock = FileLock::take(&path).unwrap();
-        assert_eq!(FileLock::take(&path).map(drop), Err(Cause::Locked));
+        let path = dir.path().join("lock");
+        let lock = take(&c_path(&path)).unwrap();
+        let pid = std::process::id();
+        assert_eq!(take(&c_path(&path)).map(drop), Err(Cause::Locked { pid: pid as i32 }));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{pid:<15}\n"));
         drop(lock);
-        FileLock::take(&path).unwrap();
+        drop(take(&c_path(&path)).unwrap());
+        // A file of another kind is not written to.
+        for text in ["not a lock file", ""] {
+            let other = dir.path().join("other");
+            std::fs::write(&other, text.repeat(2)).unwrap();
+            let _ = std::fs::remove_file(&path);
+            std::fs::hard_link(&other, &path).unwrap();
+            let _lock = take(&c_path(&path)).unwrap();
+            assert_eq!(take(&c_path(&path)).map(drop), Err(Cause::Locked { pid: 0 }));
+            assert_eq!(std::fs::read_to_string(&other).unwrap(), text.repeat(2));
+        }
+    }
+
+    /// As a service manager may clean up a directory.
+    #[test]
+    fn a_lock_file_is_there_once_it_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let gone = take(&c_path(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lock = take(&c_path(&path)).unwrap();
+        drop(gone);
+        assert!(matches!(take(&c_path(&path)), Err(Cause::Locked { .. })));
+        drop(lock);
+        let missing = c_path(&dir.path().join("none/lock"));
+        assert_eq!(take(&missing).map(drop), Err(Cause::Os(libc::ENOENT)));
     }
 
     #[test]

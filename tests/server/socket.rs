@@ -112,7 +112,7 @@ fn two_servers_are_kept_apart_by_a_lock() {
     let (_dir, path) = place();
     let first = bind(Existing::ReplaceStale, &path).unwrap();
     fs::remove_file(&path).unwrap();
-    assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Locked);
+    assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Locked { pid: std::process::id() as i32 });
     assert_eq!(first.shutdown(PATIENCE), Ok(()));
     assert_serves(&bind(Existing::ReplaceStale, &path).unwrap());
 }

@@ -69,7 +69,8 @@ pub enum drpc_server_option {
     DRPC_SERVER_THREADS = 1,
     /// What to do when there is a file at the path: 0 fails, 1 removes a socket that no server listens on any more.
     /// That is found out under a lock on the file `<path>.lock`, which is held as long as the server is there, and
-    /// stays. A file that is no socket is never removed. Unless set 0.
+    /// stays. It is made for the owner of the socket, with mode 0600. One that this user may not open is replaced if no
+    /// server listens. A file that is no socket is never removed. Unless set 0.
     DRPC_SERVER_REPLACE_STALE = 2,
     /// 1 takes over the listening socket at the path that the service manager hands to the process (LISTEN_FDS). The path
     /// may lead there through links. One is made if none was handed over; if others were, which no server of the process has
@@ -317,7 +318,7 @@ pub unsafe extern "C" fn drpc_server_authorise(
 /// Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
 /// with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over;
 /// with DRPC_SERVER_REPLACE_STALE -DER_EXIST if what is at the path is no socket, -DER_BUSY if another server has the
-/// lock file; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
+/// lock file, which drpc_last_error names, and its process; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
 /// translates to: that of EADDRINUSE if there is a file at the path, or a live server. After an error it may be tried
 /// again.
 ///
