@@ -6,6 +6,7 @@
  */
 #include "abi.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -970,6 +971,133 @@ cancelled(const struct export *export)
 	return cancelled_in(export, false);
 }
 
+/* Waits for the end of a process; its status, or -1 after it has been killed for taking too long. */
+static int
+end_of(pid_t child)
+{
+	int status;
+	int ms;
+
+	for (ms = 0; ms < PATIENCE_MS; ms++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return status;
+		usleep(1000);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	return -1;
+}
+
+/* The letter for what a thread is doing: S if it sleeps. */
+static char
+state_of(const char *thread)
+{
+	char  path[64];
+	char  state = '?';
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/stat", thread);
+	stat = fopen(path, "r");
+	if (stat == NULL)
+		return 'X';
+	if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+		state = '?';
+	fclose(stat);
+	return state;
+}
+
+/* How many other threads are at work, which may hold a lock. */
+static int
+threads_at_work(void)
+{
+	DIR           *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int            busy = 0;
+
+	NEED(dir != NULL);
+	while ((entry = readdir(dir)) != NULL)
+		busy += atoi(entry->d_name) != 0 && atoi(entry->d_name) != gettid() && state_of(entry->d_name) != 'S';
+	closedir(dir);
+	return busy;
+}
+
+/* A call of a client is answered. */
+static bool
+is_served(struct drpc_client *client)
+{
+	struct drpc_call_options options = {.size = sizeof(options), .timeout_ms = PATIENCE_MS};
+	Drpc__Response          *resp    = NULL;
+	bool                     served;
+
+	served = drpc_client_call(client, ECHO, 0, "x", 1, &options, &resp) == 0 && resp->body.len == 1;
+	drpc_response_free(resp);
+	return served;
+}
+
+/* What the parent has goes on, and can be ended. */
+static void
+assert_alive(struct world *w)
+{
+	struct drpc_client *client = NULL;
+
+	NEED(is_served(w->client));
+	NEED(access(w->path, F_OK) == 0);
+	NEED(drpc_client_create(w->path, &client) == 0);
+	NEED(drpc_client_set(client, DRPC_CLIENT_FRAMING, DRPC_FRAMING_CHUNKED) == 0);
+	NEED(drpc_client_wait_ready(client, PATIENCE_MS) == 0);
+	NEED(is_served(client));
+	drpc_client_destroy(client);
+	NEED(drpc_request_respond(w->request, &w->resp) == 0);
+	drpc_client_destroy(w->client);
+	drpc_server_destroy(w->server);
+	NEED(access(w->path, F_OK) != 0);
+	drpc_server_destroy(w->fresh);
+	drpc_cancel_destroy(w->cancel);
+}
+
+/* Known to reach the server of the parent, or to wait for it. */
+static bool
+acts_on_the_parent(const char *name)
+{
+	static const char *const known[] = {"drpc_server_stop", "drpc_server_shutdown", "drpc_session_close"};
+	size_t                   i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What a child of a fork does with what it has from its parent returns, and its parent does not notice. */
+static int
+in_forked_child(const struct export *export)
+{
+	struct world *w;
+	pid_t         child;
+	int           ms;
+
+	if (acts_on_the_parent(export->name))
+		return 0;
+	w = make_world(false);
+	/* It is the parent's before the fork, and there is nothing left to do. */
+	NEED(is_served(w->client));
+	for (ms = 0; threads_at_work() != 0; ms++) {
+		NEED(ms < PATIENCE_MS);
+		usleep(1000);
+	}
+	child = fork();
+	NEED(child >= 0);
+	if (child == 0) {
+		alarm(2 * PATIENCE_MS / 1000);
+		export->attempt(w);
+		_exit(0);
+	}
+	NEED(end_of(child) == 0);
+	assert_alive(w);
+	dir_remove(&w->dir);
+	return 0;
+}
+
 static int
 with_null(const struct export *export)
 {
@@ -1038,6 +1166,13 @@ no_function_is_cancelled_that_yields(void **state)
 #endif
 
 static void
+a_forked_child_does_no_harm(void **state)
+{
+	(void)state;
+	every_export(in_forked_child);
+}
+
+static void
 null_is_refused(void **state)
 {
 	(void)state;
@@ -1052,6 +1187,7 @@ main(void)
 #ifndef DRPC_ABI_08
 		cmocka_unit_test(no_function_is_cancelled_that_yields),
 #endif
+		cmocka_unit_test(a_forked_child_does_no_harm),
 		cmocka_unit_test(null_is_refused),
 	};
 
