@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, MutexGuard, lock, lock_after_fork};
+use crate::sys;
 
 /// A token that says once, to everybody who looks, that it is time to stop. It can be given to any number of calls of
 /// a [`Client`](crate::Client), and to a [`Server`](crate::Server), which shuts down then; a clone is the same token.
@@ -16,11 +17,18 @@ use crate::sync::{Arc, Mutex, lock};
 /// cancel.cancel();
 /// assert!(token.is_cancelled());
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Cancel(Arc<Shared>);
 
-#[derive(Default)]
+impl Default for Cancel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 struct Shared {
+    /// The process that made it.
+    process: u64,
     cancelled: AtomicBool,
     hooks: Mutex<Hooks>,
 }
@@ -34,15 +42,17 @@ struct Hooks {
 impl Cancel {
     /// A token that has not been cancelled.
     pub fn new() -> Self {
-        Self::default()
+        let process = sys::process();
+        Self(Arc::new(Shared { process, cancelled: AtomicBool::new(false), hooks: Mutex::default() }))
     }
 
-    /// Says that it is time to stop. Once said it stays so.
+    /// Says that it is time to stop. Once said it stays so. In a child of a fork it is said
+    /// to what is the child's own.
     pub fn cancel(&self) {
         if self.0.cancelled.swap(true, Ordering::AcqRel) {
             return;
         }
-        let hooks = std::mem::take(&mut lock(&self.0.hooks).waiting);
+        let hooks = self.0.hooks().map(|mut hooks| std::mem::take(&mut hooks.waiting)).unwrap_or_default();
         hooks.values().for_each(|hook| hook());
     }
 
@@ -55,18 +65,29 @@ impl Cancel {
     /// anything. Nothing happens any more once the result is dropped, but for a hook that runs at that moment.
     pub fn on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> CancelHook {
         let hook: Arc<dyn Fn() + Send + Sync> = Arc::new(hook);
-        let id = {
-            let mut hooks = lock(&self.0.hooks);
+        let add = |mut hooks: MutexGuard<'_, Hooks>| {
             hooks.next += 1;
             let id = hooks.next;
             hooks.waiting.insert(id, Arc::clone(&hook));
             id
         };
+        let id = self.0.hooks().map_or(0, add);
         // Said in the meantime: whoever said it may have looked for hooks before this one was there.
-        if self.is_cancelled() && lock(&self.0.hooks).waiting.remove(&id).is_some() {
+        if self.is_cancelled() && self.0.take(id).is_some() {
             hook();
         }
         CancelHook { shared: Arc::clone(&self.0), id }
+    }
+}
+
+impl Shared {
+    /// The hooks. `None` where a thread that was lost in a fork holds their lock.
+    fn hooks(&self) -> Option<MutexGuard<'_, Hooks>> {
+        if self.process == sys::process() { Some(lock(&self.hooks)) } else { lock_after_fork(&self.hooks) }
+    }
+
+    fn take(&self, id: u64) -> Option<Arc<dyn Fn() + Send + Sync>> {
+        self.hooks()?.waiting.remove(&id)
     }
 }
 
@@ -93,7 +114,7 @@ impl CancelHook {
 impl Drop for CancelHook {
     fn drop(&mut self) {
         // What the hook owns is dropped without the lock: it is the program's.
-        let _hook = lock(&self.shared.hooks).waiting.remove(&self.id);
+        let _hook = self.shared.take(self.id);
     }
 }
 

@@ -114,7 +114,7 @@ pub enum Cause {
     Cancelled,
     /// The client has not been connected, or has been closed.
     NotConnected,
-    /// The client was made before the process forked, in the other process.
+    /// The client or server belongs to another process, from which this one was forked or which was forked from it.
     Forked,
     /// The server could not decode one of several calls, and did not say which.
     Unattributable,
@@ -394,7 +394,7 @@ impl fmt::Display for Cause {
             Self::Exists => f.write_str("the module has a handler already"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::NotConnected => f.write_str("not connected"),
-            Self::Forked => f.write_str("the client belongs to the process that this one was forked from"),
+            Self::Forked => f.write_str("it belongs to another process, as this program has forked"),
             Self::Unattributable => f.write_str("the server could not decode one of several calls"),
             Self::UnexpectedReply { sequence } => write!(f, "reply {sequence} answers no call of this connection"),
             Self::SessionEnded => f.write_str("the session has ended, or the call has been answered"),

@@ -103,4 +103,6 @@ pub use sequence::Sequence;
 pub use server::{ErrorStats, Existing, LimitStats, ModuleStats, Server, ServerBuilder, ServerLimits, Stats};
 pub use service::{DuplicateModule, Module, Service};
 pub use session::{Credentials, Session};
+#[doc(hidden)]
+pub use sync::lock_briefly;
 pub use sys::set_spin;

@@ -42,6 +42,8 @@ struct Shared {
     path: Arc<Path>,
     peer: Credentials,
     closed: AtomicBool,
+    /// The process that alone may end it, where it is a server's; otherwise 0.
+    process: u64,
 }
 
 /// The number of the next session in this process.
@@ -50,6 +52,15 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Session {
     /// The session of a connection that has been accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+        Self::of_process(0, socket, path)
+    }
+
+    /// The same for a server, whose session is nothing to a child of a fork.
+    pub(crate) fn of_server(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+        Self::of_process(sys::process(), socket, path)
+    }
+
+    fn of_process(process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
         Ok(Self(Arc::new(Shared {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -57,6 +68,7 @@ impl Session {
             path,
             peer,
             closed: AtomicBool::new(false),
+            process,
         })))
     }
 
@@ -75,8 +87,12 @@ impl Session {
         &self.0.path
     }
 
-    /// Ends the connection: what has not been sent is lost, and the client sees the end.
+    /// Ends the connection: what has not been sent is lost, and the client sees the end. In a child of a fork it has no
+    /// effect on the session of a [`Server`](crate::Server).
     pub fn close(&self) {
+        if self.0.process != 0 && self.0.process != sys::process() {
+            return;
+        }
         self.0.closed.store(true, Ordering::Release);
         sys::shut_down(self.0.socket.as_raw_fd());
     }

@@ -16,7 +16,7 @@ pub(crate) use shuttle::{
 use std::cell::Cell;
 use std::sync::PoisonError;
 
-use crate::sys::fork_generation;
+use crate::sys;
 
 /// Locks. That a thread panicked while it held the lock does not matter: no caller's code runs under one, and what
 /// is behind it is left whole by every step.
@@ -29,10 +29,10 @@ const ATTEMPTS: usize = 1000;
 
 /// Locks what is the process's, and is only ever locked for a moment. `None` when that moment does not end in the child of
 /// a fork: whoever held the lock may not be there.
-pub(crate) fn lock_briefly<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
-    match fork_generation() {
-        0 => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
-        _ => lock_if_given_back(mutex),
+pub fn lock_briefly<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+    match sys::is_forked() {
+        false => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+        true => lock_if_given_back(mutex),
     }
 }
 
@@ -45,6 +45,18 @@ fn lock_if_given_back<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::Mutex
         }
     }
     None
+}
+
+/// The same for an object that a process has inherited in a fork.
+#[cfg(not(all(test, shuttle)))]
+pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    lock_if_given_back(mutex)
+}
+
+/// Nothing forks there.
+#[cfg(all(test, shuttle))]
+pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    Some(lock(mutex))
 }
 
 /// The number of the next thread; 0 is none.

@@ -73,7 +73,7 @@ impl Inquiry {
     }
 
     fn at(stage: Stage, server: Option<Counterpart>) -> Self {
-        Self { stage, server, backlog: Backlog::default(), process: sys::fork_generation() }
+        Self { stage, server, backlog: Backlog::default(), process: sys::process() }
     }
 
     /// Keeps a copy of the call that is going to be sent as a trial, in case it is refused.
@@ -100,7 +100,7 @@ impl Inquiry {
 
     /// The inquiry is this process's.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == sys::fork_generation()
+        self.process == sys::process()
     }
 
     /// The server has answered, and the next thing to do is to connect again.

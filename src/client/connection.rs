@@ -103,6 +103,17 @@ pub(super) struct Connection {
     message: Reassembly,
     /// The server has answered something.
     pub(super) has_answered: bool,
+    /// The process that has connected.
+    process: u64,
+}
+
+/// The server sees the end, also where a child of a fork has the socket still.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.process == sys::process() {
+            sys::shut_down(self.fd());
+        }
+    }
 }
 
 impl Connection {
@@ -130,6 +141,7 @@ impl Connection {
             outbox: Outbox::default(),
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
+            process: sys::process(),
         })
     }
 

@@ -55,10 +55,14 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.end();
-        if !self.shared.is_ours() {
-            abandon(&self.shared);
+        if self.shared.is_ours() {
+            return self.end();
         }
+        // The thread is none of this process's.
+        if let Ok(thread) = self.thread.get_mut() {
+            std::mem::forget(thread.take());
+        }
+        abandon(&self.shared);
     }
 }
 

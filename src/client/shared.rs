@@ -28,19 +28,19 @@ pub(super) struct Shared {
     /// The epoll set, once somebody has asked for it.
     pub(super) events: OnceLock<Events>,
     /// The process that made the client.
-    generation: u64,
+    process: u64,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let state = Mutex::new(State::new(Arc::clone(&settings)));
-        Self { settings, state, events: OnceLock::new(), generation: sys::fork_generation() }
+        Self { settings, state, events: OnceLock::new(), process: sys::process() }
     }
 
     /// This is the process that made the client, and not one forked from it, where any lock may be held for ever.
     pub(super) fn is_ours(&self) -> bool {
-        sys::fork_generation() == self.generation
+        sys::process() == self.process
     }
 
     /// An error for what the program wanted.

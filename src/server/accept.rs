@@ -1,11 +1,12 @@
 //! Taking in clients.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 
-use super::bind::Bound;
+use super::bind::{Bound, End};
 use super::hub::{Hub, alarm, token};
 use super::link::Link;
 use super::remark::{Fault, Limit, Remark};
@@ -13,7 +14,7 @@ use crate::backoff;
 use crate::error::Cause;
 use crate::session::Session;
 use crate::sync::{Arc, Mutex, lock};
-use crate::sys::{self, Interest, Watch};
+use crate::sys::{self, Epoll, Interest, Watch};
 
 /// Clients taken in at a time, before sessions get their turn.
 const BATCH: usize = 16;
@@ -44,6 +45,23 @@ impl Door {
 
     pub(super) fn path(&self) -> &Arc<Path> {
         &self.path
+    }
+
+    /// Gives the listening socket up in a process that has never served, and leaves it and its file to the other one.
+    pub(super) fn leave(&self) {
+        if let Some(bound) = lock(&self.state).bound.take() {
+            bound.end(End::Leave);
+        }
+    }
+
+    /// The descriptors, for a process that has inherited them, as far as they can be looked at.
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Vec::new(),
+        };
+        state.bound.iter().flat_map(|bound| bound.descriptors()).collect()
     }
 
     fn bound(&self) -> Option<Arc<Bound>> {
@@ -104,6 +122,12 @@ impl Hub {
         self.watch_door();
     }
 
+    /// Waits for the first client.
+    pub(super) fn watch_door_first(&self, epoll: &Epoll) -> Result<(), Cause> {
+        let bound = self.door.bound();
+        bound.map_or(Ok(()), |bound| epoll.add(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ)))
+    }
+
     /// Waits for the next client.
     pub(super) fn watch_door(&self) {
         if let Some(bound) = self.door.bound() {
@@ -122,15 +146,21 @@ impl Hub {
     /// Stops listening. The socket file goes with the last thread that is accepting.
     pub(super) fn close_door(&self) {
         let bound = lock(&self.door.state).bound.take();
-        if let Some(bound) = bound {
-            // That it is not watched any more is all that is wanted.
-            let _ = self.epoll.remove(bound.as_fd());
+        let Some(bound) = bound else { return };
+        if self.home.is_open() {
+            // Another process may serve, and watch it in the same set.
+            return bound.end(End::Leave);
+        }
+        // That it is not watched any more is all that is wanted.
+        let _ = self.epoll.remove(bound.as_fd());
+        if self.home.is_native() {
+            bound.end(End::ShutDown);
         }
     }
 
     fn admit(self: &Arc<Self>, socket: OwnedFd) {
         let session = sys::set_nonblocking(socket.as_raw_fd(), true)
-            .and_then(|()| Session::new(socket, Arc::clone(self.door.path())));
+            .and_then(|()| Session::of_server(socket, Arc::clone(self.door.path())));
         let session = match session {
             Ok(session) => session,
             Err(cause) => return self.tell(Remark::Fault(Fault::Accept, Some(cause))),

@@ -1,8 +1,9 @@
 //! The socket that a server listens on, and its file.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
@@ -41,6 +42,20 @@ pub(super) struct Bound {
     socket: OwnedFd,
     path: Arc<Path>,
     file: Option<File>,
+    end: AtomicU8,
+}
+
+/// How a listening socket ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum End {
+    /// Its file is removed, and its lock given back.
+    Remove,
+    /// The same, and nobody can connect any more who has reached the file: of use where a child of a fork has the
+    /// socket still. It ends for every process, and for good.
+    ShutDown,
+    /// It is closed. Everything else is another process's.
+    Leave,
 }
 
 /// The socket file that this server has made.
@@ -48,7 +63,7 @@ pub(super) struct Bound {
 struct File {
     place: Place,
     id: FileId,
-    _lock: Option<FileLock>,
+    lock: Option<FileLock>,
 }
 
 impl Bound {
@@ -63,8 +78,8 @@ impl Bound {
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open(true, Some(mode))?;
         let id = sys::listen_as(&socket, way.path(), mode, owner)?;
-        let file = File { place: place.clone(), id, _lock: lock };
-        Ok(Self { socket, path: Arc::from(place.given()), file: Some(file) })
+        let file = File { place: place.clone(), id, lock };
+        Ok(Self { socket, path: Arc::from(place.given()), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
@@ -80,22 +95,46 @@ impl Bound {
         let socket = sys::adopt_listener(fd)?;
         sys::set_nonblocking(fd, true)?;
         let path = sys::own_path(fd, Path::to_owned).map_or_else(|| Arc::from(Path::new("(inherited)")), Arc::from);
-        Ok(Self { socket, path, file: None })
+        Ok(Self { socket, path, file: None, end: AtomicU8::new(End::Leave as u8) })
     }
 
     pub(super) fn path(&self) -> &Arc<Path> {
         &self.path
+    }
+
+    /// Says how it is to end when it is dropped. One that was handed to the process is closed in any case: whoever handed
+    /// it over has it, too.
+    pub(super) fn end(&self, end: End) {
+        if self.file.is_some() {
+            self.end.store(end as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// The descriptors, for a process that has inherited them.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let lock = self.file.as_ref().and_then(|file| file.lock.as_ref()).map(|lock| lock.as_fd());
+        [Some(self.socket.as_fd()), lock].into_iter().flatten().map(|fd| fd.as_raw_fd())
     }
 }
 
 impl Drop for Bound {
     /// Removes the socket file, if it is still the one that this server has made.
     fn drop(&mut self) {
-        let Some(file) = &self.file else { return };
-        let Ok(path) = file.place.c_path() else { return };
-        if sys::file_at(&path) == Ok(Some(file.id)) {
+        let end = *self.end.get_mut();
+        let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
+        if let Ok(path) = file.place.c_path()
+            && sys::file_at(&path) == Ok(Some(file.id))
+        {
             // When it cannot be removed it stays, as a dead socket.
             let _ = sys::unlink(&path);
+        }
+        if end == End::ShutDown as u8 {
+            sys::shut_down(self.socket.as_raw_fd());
+            // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
+            while sys::accept(self.socket.as_raw_fd()).is_ok() {}
+        }
+        if let Some(lock) = &file.lock {
+            lock.release();
         }
     }
 }

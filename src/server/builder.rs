@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Server;
 use super::accept::Door;
 use super::bind::{Bound, Existing, FilePolicy};
+use super::home::Home;
 use super::hub::{Authorise, Hub, Terms, token};
 use super::limits::ServerLimits;
 use super::pace::Pace;
@@ -222,7 +223,7 @@ impl ServerBuilder {
             let stopped = Arc::downgrade(&hub);
             let hook = cancel.on_cancel(move || {
                 if let Some(hub) = stopped.upgrade() {
-                    hub.wake.raise();
+                    hub.stop();
                 }
             });
             *crate::sync::lock(&hub.cancelled) = Some(hook);
@@ -254,6 +255,7 @@ impl ServerBuilder {
             wake,
             timers,
             door: Door::new(bound),
+            home: Home::new(),
             roll: Roll::default(),
             pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack),
             relay: Relay::new(),

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use super::accept::Door;
+use super::home::Home;
 use super::limits::ServerLimits;
 use super::link::{Job, Link};
 use super::pace::Pace;
@@ -83,6 +84,7 @@ pub(super) struct Hub {
     pub(super) wake: Signal,
     pub(super) timers: Timers,
     pub(super) door: Door,
+    pub(super) home: Home,
     pub(super) roll: Roll,
     pub(super) pool: Pool,
     pub(super) relay: Relay,
@@ -140,6 +142,10 @@ impl Hub {
             if let Some(link) = self.roll.get(event.token) {
                 if let Some(job) = link.serve(self) {
                     self.run(link, job, lead);
+                    // The handler has forked, and returned in the child: the other events are the parent's.
+                    if self.home.is_elsewhere() {
+                        return lead.forget();
+                    }
                 }
             }
         }

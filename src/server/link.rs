@@ -150,6 +150,9 @@ impl Answers for Link {
 
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
         let hub = self.hub.upgrade().ok_or(Cause::SessionEnded)?;
+        if hub.home.is_elsewhere() {
+            return Err(Cause::Forked);
+        }
         self.change(&hub, |turn| {
             let flight = turn.state.lane.finish(tag).ok_or(Cause::SessionEnded)?;
             turn.be_active();

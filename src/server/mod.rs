@@ -3,6 +3,7 @@
 mod accept;
 mod bind;
 mod builder;
+mod home;
 mod hub;
 mod incoming;
 mod lane;
@@ -22,7 +23,7 @@ mod timers;
 mod turn;
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::error::{Cause, Error, Phase};
 use crate::sync::Arc;
+use crate::sys;
 use hub::{Events, Hub};
 use relay::Lead;
 
@@ -76,6 +78,13 @@ const BATCHES: usize = 4;
 /// server.shutdown(Duration::from_secs(5))?;
 /// # Ok::<(), drpc::Error>(())
 /// ```
+///
+/// # Forks
+///
+/// A server belongs to the process that first starts, runs, waits for or dispatches it: a program may bind, fork or become a
+/// daemon, and run it then. In another process it gives errors with [`Cause::Forked`], stopping it has no effect, and when it is dropped the
+/// descriptors are closed there and nothing else happens. A process that has never run it leaves the socket file alone, if
+/// it was forked after the server was bound, or has forked since.
 #[derive(Clone)]
 pub struct Server(Arc<Handle>);
 
@@ -105,6 +114,7 @@ impl Server {
     /// ([`Cause::NoThread`]). The server goes on listening then, and may be started later.
     pub fn start(&self) -> Result<(), Error> {
         let hub = self.hub();
+        hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
         if hub.is_draining() {
             return Err(hub.error(Phase::Serve, Cause::Stopped));
         }
@@ -121,6 +131,7 @@ impl Server {
     /// cannot wait for its own server.
     pub fn wait(&self) -> Result<(), Error> {
         let hub = self.hub();
+        hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
         if hub.pool.is_own_thread() {
             return Err(hub.error(Phase::Serve, Cause::Busy));
         }
@@ -138,6 +149,8 @@ impl Server {
         let hub = self.hub();
         let (mut timeout, mut events) = (timeout, Events::default());
         for _ in 0..BATCHES {
+            // Each time: a handler may have forked, and returned in the child.
+            hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
             if hub.has_ended() {
                 return Ok(false);
             }
@@ -154,7 +167,7 @@ impl Server {
     /// Begins to shut the server down, and returns at once: as [`shutdown`](Server::shutdown), within the time that
     /// [`ServerBuilder::grace`] has set. It is async-signal-safe.
     pub fn stop(&self) {
-        self.hub().wake.raise();
+        self.hub().stop();
     }
 
     /// Shuts the server down: it stops listening and removes the socket file; handlers that run may finish until the
@@ -166,6 +179,7 @@ impl Server {
     /// would wait for, it begins to shut down and returns.
     pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
         let hub = self.hub();
+        hub.settle().map_err(|cause| hub.error(Phase::Shutdown, cause))?;
         hub.begin_shutdown(time);
         if hub.pool.is_own_thread() {
             return Ok(());
@@ -180,16 +194,24 @@ impl Server {
         self.0.end();
     }
 
+    /// The server belongs to another process, as [described](Server#forks).
+    pub fn is_elsewhere(&self) -> bool {
+        self.hub().home.is_elsewhere()
+    }
+
     /// What the server has done so far.
     pub fn stats(&self) -> Stats {
         let hub = self.hub();
-        hub.counters.snapshot(hub.roll.len())
+        // Elsewhere its lock may be held for good.
+        let sessions = if hub.home.is_elsewhere() { 0 } else { hub.roll.len() };
+        hub.counters.snapshot(sessions)
     }
 }
 
 /// The set of descriptors that the server waits for; readable when there is something to [`dispatch`](Server::dispatch).
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.hub().show();
         self.hub().epoll.as_fd()
     }
 }
@@ -202,22 +224,39 @@ impl fmt::Debug for Server {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.end();
+        match self.0.home.is_elsewhere() {
+            true => abandon(&self.0),
+            false => self.end(),
+        }
     }
 }
 
 impl Handle {
-    /// Shuts down at once, and waits for the threads.
+    /// Shuts down at once, and waits for the threads. Does nothing where the server belongs to another process.
     fn end(&self) {
         let hub = &self.0;
-        // The parent's server goes on. Its threads hold it here, too, so that nothing of it is dropped.
-        if hub.pool.is_elsewhere() {
+        if hub.home.is_elsewhere() {
             return;
+        }
+        if hub.home.is_open() {
+            return hub.door.leave();
         }
         hub.begin_shutdown(Duration::ZERO);
         if !hub.pool.is_own_thread() {
             // What is cut off has been wanted so.
             let _ = hub.finish(true);
         }
+    }
+}
+
+/// Where the server belongs to another process: closes the descriptors and forgets the rest. Locks may be held by threads
+/// that are not here, and the other process goes on.
+fn abandon(hub: &Arc<Hub>) {
+    std::mem::forget(Arc::clone(hub));
+    let own = [hub.epoll.as_fd(), hub.wake.as_fd(), hub.timers.as_fd()].map(|fd| fd.as_raw_fd());
+    let (door, sessions) = (hub.door.descriptors(), hub.roll.descriptors());
+    for fd in own.into_iter().chain(door).chain(sessions) {
+        // It fails for no descriptor that is open.
+        let _ = sys::close(fd);
     }
 }

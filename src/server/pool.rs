@@ -1,7 +1,7 @@
 //! The threads of a server.
 
 use std::cell::Cell;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::hub::{Events, Hub};
@@ -10,7 +10,7 @@ use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Condvar, Mutex, lock, thread_local};
-use crate::sys::{self, BlockedSignals};
+use crate::sys::BlockedSignals;
 
 /// The number of the next server in this process; 0 is none.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
@@ -38,8 +38,6 @@ pub(super) struct Pool {
     busy: AtomicUsize,
     /// They have been all.
     was_full: AtomicBool,
-    /// The process that the threads were started in, by its generation.
-    home: OnceLock<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -59,18 +57,12 @@ impl Pool {
             ended: Condvar::new(),
             busy: AtomicUsize::new(0),
             was_full: AtomicBool::new(false),
-            home: OnceLock::new(),
         }
     }
 
     /// This thread runs a handler of the server, or is one of its threads, so that it cannot wait for it.
     pub(super) fn is_own_thread(&self) -> bool {
         SERVING.with(Cell::get) == self.server
-    }
-
-    /// The threads were started in the process that this one was forked from: they are not here.
-    pub(super) fn is_elsewhere(&self) -> bool {
-        self.home.get().is_some_and(|home| *home != sys::fork_generation())
     }
 
     /// A handler runs until the result is dropped.
@@ -138,7 +130,6 @@ impl Hub {
         let mut handles = Vec::new();
         let started = (1..=pool.size).try_for_each(|number| spawn(number).map(|handle| handles.push(handle)));
         if started.is_ok() {
-            pool.home.get_or_init(sys::fork_generation);
             complete.store(true, Ordering::Release);
             threads.started = true;
             threads.alive = pool.size;
@@ -161,14 +152,17 @@ impl Hub {
     /// Leads when it is its turn.
     fn work(self: Arc<Self>) {
         /// Also when it ends because the program's log has panicked.
-        struct Alive<'a>(&'a Pool);
+        struct Alive<'a>(&'a Hub);
         impl Drop for Alive<'_> {
             fn drop(&mut self) {
-                lock(&self.0.threads).alive -= 1;
-                self.0.ended.notify_all();
+                // In a child of a fork its copy ends, which nobody there waits for.
+                if !self.0.home.is_elsewhere() {
+                    lock(&self.0.pool.threads).alive -= 1;
+                    self.0.pool.ended.notify_all();
+                }
             }
         }
-        let _alive = Alive(&self.pool);
+        let _alive = Alive(&self);
         SERVING.with(|serving| serving.set(self.pool.server));
         // The set of descriptors, which alone could fail, is there as long as the server is.
         while let Ok(Some(lead)) = self.stand_by() {
@@ -182,6 +176,10 @@ impl Hub {
     fn lead(self: &Arc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
         let mut events = Events::default();
         while !self.has_ended() && lead.go(Post::Waiting) {
+            // A handler has forked, and returned in the child.
+            if self.home.is_elsewhere() {
+                return Err(Cause::Forked);
+            }
             // What is there already has had to wait, if until now no thread was free.
             lead.late = self.pool.was_full.load(Ordering::Acquire);
             if lead.late {

@@ -113,6 +113,11 @@ impl Lead<'_> {
         gone.is_some()
     }
 
+    /// Takes part no more, and leaves everything as it is.
+    pub(super) fn forget(&mut self) {
+        self.relay = None;
+    }
+
     /// Lets somebody else lead, until the next step.
     pub(super) fn leave(&mut self) {
         if self.go(Post::Left) {

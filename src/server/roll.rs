@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::TryLockError;
 
 use super::link::Link;
+use crate::request::Answers;
 use crate::sync::{Arc, Mutex, lock};
 
 /// Sessions kept for no other reason than to answer their first call with a failure.
@@ -98,6 +101,16 @@ impl Roll {
     pub(super) fn is_full(&self, limit: usize) -> bool {
         let entries = lock(&self.0);
         entries.links.len().saturating_sub(entries.refused.len()) >= limit
+    }
+
+    /// The descriptors of the sessions, for a process that has inherited them, as far as they can be looked at.
+    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+        let entries = match self.0.try_lock() {
+            Ok(entries) => entries,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Vec::new(),
+        };
+        entries.links.values().map(|link| link.session().as_fd().as_raw_fd()).collect()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -21,6 +21,11 @@ impl Timers {
         Ok(Self { timer: sys::Timer::new()?, alarms: Mutex::default() })
     }
 
+    /// Takes another timer in the place of one that a process shares, where no alarm is set yet.
+    pub(super) fn renew(&self) -> Result<(), Cause> {
+        self.timer.replace(sys::Timer::new()?)
+    }
+
     /// Has `id` told at a point in time.
     pub(super) fn set(&self, at: Instant, id: u64) {
         let mut alarms = lock(&self.alarms);

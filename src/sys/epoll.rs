@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
-use super::socket::check;
+use super::socket::{check, put_in_place};
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
 use crate::error::Cause;
@@ -72,6 +72,11 @@ impl Epoll {
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes a number only, and makes a descriptor.
         unsafe { descriptor::made(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }.map(Self)
+    }
+
+    /// Puts another one in its place, under the same number.
+    pub fn replace(&self, other: Self) -> Result<(), Cause> {
+        put_in_place(self.0.as_raw_fd(), other.0)
     }
 
     /// Adds a descriptor under a number.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
 use super::errno::KeepErrno;
@@ -217,6 +217,13 @@ impl FileLock {
         }
     }
 
+    /// Gives the lock back. Closing the descriptor would not where another process, forked since, has it, too.
+    pub fn release(&self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: the function takes numbers only.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
+
     /// Writes the number of this process, if the file is a lock file and nothing else. Without it the lock is as good.
     fn sign(&self) {
         let fits = |stat: libc::stat| {
@@ -241,6 +248,12 @@ impl FileLock {
         let read = unsafe { libc::pread(self.0.as_raw_fd(), line.as_mut_ptr().cast(), line.len(), 0) };
         let read = usize::try_from(read).ok().and_then(|read| line.get(..read)).unwrap_or_default();
         std::str::from_utf8(read).ok().and_then(|read| read.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
+impl AsFd for FileLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,24 +1,232 @@
-//! Which side of a `fork` this is.
+//! Which process this is, where one may have been forked from another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use once_cell::race::OnceBool;
 
-static GENERATION: AtomicU64 = AtomicU64::new(0);
+use super::errno::KeepErrno;
 
-static REGISTERED: OnceBool = OnceBool::new();
-
-unsafe extern "C" fn count() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
+/// A number that no process has, or has had, from which this one descends. It is taken from a counter rather than from the
+/// process number, which can come back, and which containers may share. Async-signal-safe.
+///
+/// A process is told from its child whichever way that was made, `fork`, `_Fork` or `clone`, as the kernel wipes the page
+/// with the number in a child that has memory of its own. Where the kernel cannot, this is the process number.
+#[inline]
+pub fn process() -> u64 {
+    IDENTITY.get()
 }
 
-/// A number that is another one in the child of a `fork`. It is counted rather than taken from the process number,
-/// which can come back, and which containers may share.
-pub fn fork_generation() -> u64 {
-    REGISTERED.get_or_init(|| {
+/// The process has been forked from one that used the library, whose other threads are not here: what they had locked
+/// stays locked.
+pub fn is_forked() -> bool {
+    IDENTITY.is_forked()
+}
+
+static IDENTITY: Identity = Identity::new();
+
+/// The number of a process.
+struct Identity {
+    /// A page that forks wipe. Null before it has been asked for, [`UNWIPED`] where there is none.
+    page: AtomicPtr<AtomicU64>,
+    /// The last number given, here or in a process before.
+    last: AtomicU64,
+    /// The process number of the first process, where there is no page.
+    first: AtomicI32,
+}
+
+/// Stands for a page that forks do not wipe.
+static UNWIPED: AtomicU64 = AtomicU64::new(0);
+
+/// The number of the first process, which is in the page before anything can be given it.
+const FIRST: u64 = 1;
+
+/// What is mapped: the kernel makes it a page.
+const SIZE: usize = size_of::<AtomicU64>();
+
+impl Identity {
+    const fn new() -> Self {
+        Self { page: AtomicPtr::new(ptr::null_mut()), last: AtomicU64::new(FIRST), first: AtomicI32::new(0) }
+    }
+
+    #[inline]
+    fn get(&self) -> u64 {
+        // SAFETY: what is stored there is null or lives as long as the process.
+        match unsafe { self.page.load(Ordering::Acquire).as_ref() }.map(|word| word.load(Ordering::Acquire)) {
+            Some(number) if number != 0 => number,
+            _ => self.find(),
+        }
+    }
+
+    fn is_forked(&self) -> bool {
+        let number = self.get();
+        match self.is_unwiped() {
+            true => number != pid_number(self.first.load(Ordering::Relaxed)),
+            false => number != FIRST,
+        }
+    }
+
+    fn is_unwiped(&self) -> bool {
+        ptr::eq(self.page.load(Ordering::Acquire), &UNWIPED)
+    }
+
+    #[cold]
+    fn find(&self) -> u64 {
+        if self.page.load(Ordering::Acquire).is_null() {
+            self.prepare(wiped_page());
+        }
+        if self.is_unwiped() {
+            return pid_number(own_pid());
+        }
+        // SAFETY: `prepare` has stored a page, which is never given back.
+        let Some(word) = (unsafe { self.page.load(Ordering::Acquire).as_ref() }) else { return FIRST };
+        if word.load(Ordering::Acquire) == 0 {
+            // Counted first: a process forked meanwhile takes a later one. Of several threads one gives its number.
+            let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+            let _ = word.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        }
+        word.load(Ordering::Acquire)
+    }
+
+    /// Puts a page to use, or the process number in its place, unless another thread has.
+    fn prepare(&self, page: Option<NonNull<AtomicU64>>) {
+        let stored = match page {
+            Some(page) => {
+                // SAFETY: the page is new.
+                unsafe { page.as_ref() }.store(FIRST, Ordering::Relaxed);
+                page.as_ptr()
+            }
+            None => {
+                self.first.store(own_pid(), Ordering::Relaxed);
+                (&raw const UNWIPED).cast_mut()
+            }
+        };
+        let first = self.page.compare_exchange(ptr::null_mut(), stored, Ordering::AcqRel, Ordering::Acquire);
+        if let (Err(_), Some(page)) = (first, page) {
+            let _keep = KeepErrno::new();
+            // SAFETY: the page is ours, and nothing refers to it.
+            unsafe { libc::munmap(page.as_ptr().cast(), SIZE) };
+        }
+    }
+}
+
+/// The process number as one that no page has given.
+fn pid_number(pid: i32) -> u64 {
+    1 << 32 | u64::from(pid.unsigned_abs())
+}
+
+fn own_pid() -> i32 {
+    // SAFETY: the function has no preconditions.
+    unsafe { libc::getpid() }
+}
+
+/// A page that is zero again in the child of a fork.
+fn wiped_page() -> Option<NonNull<AtomicU64>> {
+    /// No advice. Emulators that take it take any without following it.
+    const NO_ADVICE: libc::c_int = -1;
+    let _keep = KeepErrno::new();
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: the mapping is new; what is advised changes nothing but what a child finds there.
+    unsafe {
+        let page = libc::mmap(ptr::null_mut(), SIZE, protection, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::madvise(page, SIZE, NO_ADVICE) == 0 || libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, SIZE);
+            return None;
+        }
+        NonNull::new(page.cast())
+    }
+}
+
+/// How often the process has called `fork`.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+static COUNTED: OnceBool = OnceBool::new();
+
+unsafe extern "C" fn count() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often this process has called `fork` since this was first asked. `_Fork` and `clone` tell nothing to the process that
+/// calls them.
+#[inline]
+pub fn forks() -> u64 {
+    COUNTED.get_or_init(|| {
+        let _keep = KeepErrno::new();
         // Twice, should two threads be here at once, does no harm. Without memory forks go unnoticed.
         // SAFETY: the handler does nothing but count, and the library is never unloaded.
-        unsafe { libc::pthread_atfork(None, None, Some(count)) == 0 }
+        unsafe { libc::pthread_atfork(None, Some(count), None) == 0 }
     });
-    GENERATION.load(Ordering::Relaxed)
+    FORKS.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    /// What a child of a fork finds, made by the system call so that no handler runs.
+    fn in_child(look: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child has memory of its own, looks at some of it and ends.
+        unsafe {
+            let none = 0usize;
+            match libc::syscall(libc::SYS_clone, libc::SIGCHLD as usize, none, none, none, none) {
+                0 => libc::_exit(i32::from(!look())),
+                child => {
+                    let mut status = 0;
+                    assert_eq!(i64::from(libc::waitpid(child as i32, &mut status, 0)), child);
+                    status == 0
+                }
+            }
+        }
+    }
+
+    /// The numbers of three generations differ, and stay what they are.
+    fn tells_generations_apart(identity: &'static Identity) {
+        let own = identity.get();
+        assert!(!identity.is_forked());
+        assert!(in_child(|| {
+            let child = identity.get();
+            let told = child != own && identity.is_forked() && identity.get() == child;
+            told && in_child(|| ![own, child].contains(&identity.get()) && identity.is_forked())
+        }));
+        assert_eq!((identity.get(), identity.is_forked()), (own, false));
+    }
+
+    #[test]
+    fn a_page_tells_a_process_from_its_child() {
+        static WIPED: Identity = Identity::new();
+        WIPED.prepare(wiped_page());
+        assert!(!WIPED.is_unwiped(), "the kernel wipes no pages");
+        tells_generations_apart(&WIPED);
+        // Threads that came second have left it alone.
+        let page = WIPED.page.load(Ordering::Relaxed);
+        WIPED.prepare(wiped_page());
+        assert_eq!(WIPED.page.load(Ordering::Relaxed), page);
+    }
+
+    #[test]
+    fn where_there_is_no_page_the_process_number_does() {
+        static UNWIPED: Identity = Identity::new();
+        UNWIPED.prepare(None);
+        assert!(UNWIPED.is_unwiped());
+        tells_generations_apart(&UNWIPED);
+    }
+
+    #[test]
+    fn forks_are_counted_where_they_are_made() {
+        let before = forks();
+        // SAFETY: the child looks at a number and ends.
+        let child = match unsafe { libc::fork() } {
+            // SAFETY: nothing of the parent's is cleaned up.
+            0 => unsafe { libc::_exit(i32::from(forks() > before + 8)) },
+            child => child,
+        };
+        let mut status = 0;
+        // SAFETY: `status` is valid for writing.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(status == 0 && forks() > before);
+    }
 }

@@ -31,7 +31,7 @@ pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_at, file_behind, file_stamp, open_directory, unlink};
-pub use fork::fork_generation;
+pub use fork::{forks, is_forked, process};
 pub use heap::expect_much;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use maker::Owner;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::descriptor;
 use super::errno::KeepErrno;
-use super::socket::check;
+use super::socket::{check, put_in_place};
 use crate::error::Cause;
 
 /// A descriptor that becomes readable when somebody says so, from any thread or signal handler.
@@ -18,6 +18,11 @@ impl Signal {
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes numbers only, and makes a descriptor.
         unsafe { descriptor::made(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }.map(Self)
+    }
+
+    /// Puts another one in its place, under the same number.
+    pub fn replace(&self, other: Self) -> Result<(), Cause> {
+        put_in_place(self.0.as_raw_fd(), other.0)
     }
 
     /// Makes the descriptor readable. Async-signal-safe.
@@ -58,6 +63,11 @@ impl Timer {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: the function takes numbers only, and makes a descriptor.
         unsafe { descriptor::made(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }.map(Self)
+    }
+
+    /// Puts another one in its place, under the same number.
+    pub fn replace(&self, other: Self) -> Result<(), Cause> {
+        put_in_place(self.0.as_raw_fd(), other.0)
     }
 
     /// Sets the time from now, or stops the timer.

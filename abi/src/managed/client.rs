@@ -2,12 +2,12 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use ::drpc::der::Release;
 use ::drpc::place::Place;
-use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response};
+use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response, lock_briefly};
 
 use super::cancel::drpc_cancel;
 use super::message::with_body;
@@ -124,7 +124,7 @@ impl drpc_client {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        let builder = lock_briefly(&self.builder).ok_or(Cause::Busy)?;
         let client = builder.build_at(self.place.clone());
         Ok(self.client.get_or_init(|| client))
     }
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int
     // SAFETY: the caller's promise.
     unsafe {
         object::run(client, Phase::Configure, |client| {
-            let mut builder = client.builder.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut builder = lock_briefly(&client.builder).ok_or(Cause::Busy)?;
             if client.client.get().is_some() {
                 return Err(Cause::Busy);
             }

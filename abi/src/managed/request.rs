@@ -190,7 +190,8 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 /// caller's. Nobody is waited for: what the client does not take at once is copied. The request is gone, whatever is
 /// returned.
 ///
-/// Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_INVAL if an argument is NULL, and
+/// Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_NO_HDL in the child of a fork, where
+/// the call is not answered; -DER_INVAL if an argument is NULL, and
 /// if it is the response the call is answered with DRPC__STATUS__FAILURE.
 ///
 /// # Safety

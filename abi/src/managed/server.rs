@@ -4,12 +4,12 @@ use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ::drpc::der::Release;
 use ::drpc::place::Place;
-use ::drpc::{Cause, Phase, Server};
+use ::drpc::{Cause, Phase, Server, lock_briefly};
 
 use super::handler::Handler;
 use super::object::{self, Endpoint};
@@ -146,14 +146,23 @@ impl Endpoint for drpc_server {
 }
 
 impl drpc_server {
-    fn settings(&self) -> MutexGuard<'_, Settings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The settings. A thread that was lost in a fork may have them locked.
+    fn settings(&self) -> Result<MutexGuard<'_, Settings>, Cause> {
+        lock_briefly(&self.settings).ok_or(Cause::Busy)
+    }
+
+    /// The server, from when it listens on, unless it is another process's.
+    fn own(&self) -> Result<Option<&Server>, Cause> {
+        match self.server.get() {
+            Some(server) if server.is_elsewhere() => Err(Cause::Forked),
+            server => Ok(server),
+        }
     }
 
     /// Changes what can be set before the server listens.
     fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<(), Cause>) -> Result<(), Cause> {
-        let mut settings = self.settings();
-        match self.server.get() {
+        let mut settings = self.settings()?;
+        match self.own()? {
             Some(_) => Err(Cause::Busy),
             None => change(&mut settings),
         }
@@ -161,18 +170,19 @@ impl drpc_server {
 
     /// The server, which listens from now on.
     fn listening(&self) -> Result<&Server, Cause> {
+        let own = self.own()?;
         if self.stopped.load(Ordering::SeqCst) {
             return Err(Cause::Stopped);
         }
-        if let Some(server) = self.server.get() {
+        if let Some(server) = own {
             return Ok(server);
         }
-        let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _binding = lock_briefly(&self.binding).ok_or(Cause::Busy)?;
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
         // Not under their lock, as a log line may be written.
-        let settings = self.settings().clone();
+        let settings = self.settings()?.clone();
         let server = settings.listen(self.datagram, &self.place).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
@@ -184,7 +194,7 @@ impl drpc_server {
 
     /// The same where what a shutdown has left to do is done: one that listens is there until it is destroyed.
     fn serving(&self) -> Result<&Server, Cause> {
-        self.server.get().map_or_else(|| self.listening(), Ok)
+        self.own()?.map_or_else(|| self.listening(), Ok)
     }
 }
 
@@ -253,7 +263,7 @@ pub unsafe extern "C" fn drpc_server_register(
 pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, module: i32) -> drpc_server_handler_t {
     // SAFETY: the caller's promise.
     let server = unsafe { server.as_ref() }?;
-    entry::infallible(None, || server.settings().handler(module).map(|handler| handler.function))
+    entry::infallible(None, || server.settings().ok()?.handler(module).map(|handler| handler.function))
 }
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
@@ -313,7 +323,8 @@ pub unsafe extern "C" fn drpc_server_authorise(
 }
 
 /// Makes the socket and listens. Clients can connect from now on; they are served once drpc_server_start,
-/// drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
+/// drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be, in this process or in one that is
+/// forked from it.
 ///
 /// Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
 /// with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over;
@@ -332,10 +343,12 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
 
 /// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
 /// DRPC_SERVER_STACK says, and take no signals.
-/// After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
+/// The server belongs to this process from now on, as it does to the one that first calls drpc_server_run or
+/// drpc_server_dispatch. After a fork the other process can do nothing with it but destroy its copy.
 ///
-/// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_AGAIN or -DER_NOMEM if the system
-/// starts no more threads; else as drpc_server_listen. After an error no thread serves, and it may be tried again.
+/// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_NO_HDL if it belongs to another
+/// process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error no
+/// thread serves, and it may be tried again.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -404,7 +417,8 @@ pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
 
 /// Begins a shutdown and returns at once: as drpc_server_shutdown with the time of DRPC_SERVER_GRACE_TIME. When it is
 /// done drpc_server_run returns, and drpc_server_dispatch, which is to be called until then, says so. May be called by a
-/// signal handler. A server that does not listen yet never will. NULL is ignored.
+/// signal handler. A server that does not listen yet never will. NULL is ignored, and so is a server that belongs to another
+/// process: a helper that a daemon has forked may have its signal handler.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -414,8 +428,9 @@ pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
         // SAFETY: the caller's promise. What is done here and around it is async-signal-safe: without a panic nothing but
         // atomics, a write, and pthread_setcancelstate, which in the C libraries of Linux changes a word of the thread.
         let Some(server) = (unsafe { server.as_ref() }) else { return };
+        let Ok(listening) = server.own() else { return };
         server.stopped.store(true, Ordering::SeqCst);
-        if let Some(server) = server.server.get() {
+        if let Some(server) = listening {
             server.stop();
         }
     });
@@ -423,12 +438,14 @@ pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
 
 /// Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
 /// until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by
-/// then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
+/// then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made; a
+/// process that has never run the server leaves it alone if it was forked after drpc_server_listen, or has forked since.
 ///
 /// May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
 /// loop of its own, this serves meanwhile.
 ///
-/// Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL.
+/// Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL; -DER_NO_HDL if it belongs to
+/// another process.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -437,9 +454,10 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
     // SAFETY: the caller's promise.
     unsafe {
         with_server(server, Phase::Shutdown, |server| {
+            let listening = server.own()?;
             server.stopped.store(true, Ordering::SeqCst);
             let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
-            server.server.get().map_or(Ok(()), |server| server.shutdown(timeout).map_err(cause))
+            listening.map_or(Ok(()), |server| server.shutdown(timeout).map_err(cause))
         })
     }
 }
@@ -447,7 +465,8 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
 /// Frees a server, which is shut down at once if that has not been done. Returns when no thread of the library runs a
 /// handler any more, so that what the handlers use can be freed; until then they may use the server. Not to be called
 /// from a handler, nor while another function of the server runs elsewhere. Requests that have been taken stay valid, and
-/// have to be answered or dropped. NULL is ignored.
+/// have to be answered or dropped. NULL is ignored. If the server belongs to another process, this one's copy is freed,
+/// and the server goes on.
 ///
 /// # Safety
 /// `server` is null or a server that nothing but its handlers uses any more.
@@ -468,7 +487,8 @@ pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
 /// Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same
 /// instant.
 ///
-/// Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's.
+/// Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's; -DER_NO_HDL if the server belongs to
+/// another process.
 ///
 /// # Safety
 /// `server` is null or a server, `stats` is null or points to as many bytes as its first field says.
@@ -481,7 +501,7 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
             if stats.size != size_of::<drpc_server_stats>() {
                 return Err(Cause::Invalid("the size of the counters is not set"));
             }
-            *stats = fill(&server.server.get().map(Server::stats).unwrap_or_default());
+            *stats = fill(&server.own()?.map(Server::stats).unwrap_or_default());
             Ok(())
         })
     }
@@ -490,7 +510,8 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
 /// Counts the calls of one module that have been answered, by the number of the status; the last of the nine places is
 /// for numbers that have no name.
 ///
-/// Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler.
+/// Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler; -DER_NO_HDL if the server
+/// belongs to another process.
 ///
 /// # Safety
 /// `server` is null or a server, `answered` is null or has room for nine numbers.
@@ -505,8 +526,8 @@ pub unsafe extern "C" fn drpc_server_get_module_stats(
         with_server(server, Phase::Configure, |server| {
             let answered = answered.cast::<[u64; STATUSES]>().as_mut();
             let answered = answered.ok_or(Cause::Invalid("the place for the counters is NULL"))?;
-            server.settings().handler(module).ok_or(Cause::Os(libc::ENOENT))?;
-            let stats = server.server.get().map(Server::stats).unwrap_or_default();
+            server.settings()?.handler(module).ok_or(Cause::Os(libc::ENOENT))?;
+            let stats = server.own()?.map(Server::stats).unwrap_or_default();
             let counted = stats.calls.iter().find(|counted| counted.module == Some(module));
             *answered = counted.map(by_status).unwrap_or_default();
             Ok(())

@@ -78,7 +78,8 @@ pub unsafe extern "C" fn drpc_session_get_fd(session: *const drpc_session) -> c_
     unsafe { with(session, -1, |session| session.as_fd().as_raw_fd()) }
 }
 
-/// Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored.
+/// Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored, and so
+/// is the session of a server that belongs to another process.
 ///
 /// # Safety
 /// As for drpc_session_id.

@@ -242,7 +242,8 @@ int drpc_server_authorise(struct drpc_server *server,
 
 /**
  * Makes the socket and listens. Clients can connect from now on; they are served once drpc_server_start,
- * drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be.
+ * drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be, in this process or in one that is
+ * forked from it.
  *
  * Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
  * with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over;
@@ -256,10 +257,12 @@ int drpc_server_listen(struct drpc_server *server);
 /**
  * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
  * DRPC_SERVER_STACK says, and take no signals.
- * After a fork they are the parent's alone: the child can do nothing with the server but destroy it.
+ * The server belongs to this process from now on, as it does to the one that first calls drpc_server_run or
+ * drpc_server_dispatch. After a fork the other process can do nothing with it but destroy its copy.
  *
- * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_AGAIN or -DER_NOMEM if the system
- * starts no more threads; else as drpc_server_listen. After an error no thread serves, and it may be tried again.
+ * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_NO_HDL if it belongs to another
+ * process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error no
+ * thread serves, and it may be tried again.
  */
 int drpc_server_start(struct drpc_server *server);
 
@@ -293,19 +296,22 @@ int drpc_server_get_fd(struct drpc_server *server);
 /**
  * Begins a shutdown and returns at once: as drpc_server_shutdown with the time of DRPC_SERVER_GRACE_TIME. When it is
  * done drpc_server_run returns, and drpc_server_dispatch, which is to be called until then, says so. May be called by a
- * signal handler. A server that does not listen yet never will. NULL is ignored.
+ * signal handler. A server that does not listen yet never will. NULL is ignored, and so is a server that belongs to another
+ * process: a helper that a daemon has forked may have its signal handler.
  */
 void drpc_server_stop(struct drpc_server *server);
 
 /**
  * Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
  * until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by
- * then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made.
+ * then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made; a
+ * process that has never run the server leaves it alone if it was forked after drpc_server_listen, or has forked since.
  *
  * May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
  * loop of its own, this serves meanwhile.
  *
- * Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL.
+ * Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL; -DER_NO_HDL if it belongs to
+ * another process.
  */
 int drpc_server_shutdown(struct drpc_server *server,
                          int timeout_ms);
@@ -314,7 +320,8 @@ int drpc_server_shutdown(struct drpc_server *server,
  * Frees a server, which is shut down at once if that has not been done. Returns when no thread of the library runs a
  * handler any more, so that what the handlers use can be freed; until then they may use the server. Not to be called
  * from a handler, nor while another function of the server runs elsewhere. Requests that have been taken stay valid, and
- * have to be answered or dropped. NULL is ignored.
+ * have to be answered or dropped. NULL is ignored. If the server belongs to another process, this one's copy is freed,
+ * and the server goes on.
  */
 void drpc_server_destroy(struct drpc_server *server);
 
@@ -322,7 +329,8 @@ void drpc_server_destroy(struct drpc_server *server);
  * Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same
  * instant.
  *
- * Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's.
+ * Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's; -DER_NO_HDL if the server belongs to
+ * another process.
  */
 int drpc_server_get_stats(struct drpc_server *server,
                           struct drpc_server_stats *stats);
@@ -331,7 +339,8 @@ int drpc_server_get_stats(struct drpc_server *server,
  * Counts the calls of one module that have been answered, by the number of the status; the last of the nine places is
  * for numbers that have no name.
  *
- * Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler.
+ * Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler; -DER_NO_HDL if the server
+ * belongs to another process.
  */
 int drpc_server_get_module_stats(struct drpc_server *server,
                                  int32_t module,
@@ -349,7 +358,10 @@ struct drpc_peer drpc_session_peer(const struct drpc_session *session);
  */
 int drpc_session_get_fd(const struct drpc_session *session);
 
-/** Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored. */
+/**
+ * Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored, and so
+ * is the session of a server that belongs to another process.
+ */
 void drpc_session_close(const struct drpc_session *session);
 
 /**
@@ -373,7 +385,8 @@ const Drpc__Call *drpc_request_call(const struct drpc_request *request);
  * caller's. Nobody is waited for: what the client does not take at once is copied. The request is gone, whatever is
  * returned.
  *
- * Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_INVAL if an argument is NULL, and
+ * Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_NO_HDL in the child of a fork, where
+ * the call is not answered; -DER_INVAL if an argument is NULL, and
  * if it is the response the call is answered with DRPC__STATUS__FAILURE.
  */
 int drpc_request_respond(struct drpc_request *request,

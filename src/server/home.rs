@@ -1,0 +1,144 @@
+//! Which process a server belongs to, where its program forks.
+//!
+//! A socket may be made in one process and served in another: a daemon listens, and then leaves its parent. So a server
+//! belongs to the process that first serves, and what another one has of it is a copy, of which nothing but the descriptors
+//! can be given up.
+
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use super::hub::{Hub, token};
+use crate::error::Cause;
+use crate::sync::lock_briefly;
+use crate::sys::{self, Epoll, Interest, Signal, Watch};
+
+/// No process.
+const NONE: u64 = 0;
+
+/// The process that a server belongs to, and those that had it before.
+#[derive(Debug)]
+pub(super) struct Home {
+    /// The process that made the socket.
+    birthplace: u64,
+    /// How often that one had forked by then.
+    forks: u64,
+    /// The process that the server belongs to.
+    owner: AtomicU64,
+    /// The process that has to itself the descriptors which wake a thread. A child shares them with its parent until it
+    /// makes its own.
+    settled: AtomicU64,
+    settling: Mutex<()>,
+    /// The program has the epoll set, and may be waiting for it.
+    shown: AtomicBool,
+    /// The program wants the server to end.
+    stopped: AtomicBool,
+}
+
+impl Home {
+    pub(super) fn new() -> Self {
+        let process = sys::process();
+        Self {
+            birthplace: process,
+            forks: sys::forks(),
+            owner: AtomicU64::new(NONE),
+            settled: AtomicU64::new(process),
+            settling: Mutex::new(()),
+            shown: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The server belongs to another process.
+    #[inline]
+    pub(super) fn is_elsewhere(&self) -> bool {
+        let owner = self.owner.load(SeqCst);
+        owner != NONE && owner != sys::process()
+    }
+
+    /// It belongs to this one.
+    pub(super) fn is_here(&self) -> bool {
+        self.owner.load(SeqCst) == sys::process()
+    }
+
+    /// It belongs to this one, which has made the socket, too: nobody else serves there.
+    pub(super) fn is_native(&self) -> bool {
+        self.is_here() && self.birthplace == sys::process()
+    }
+
+    /// It belongs to no process yet, and another one may have it by now, as the one that made the socket has forked.
+    pub(super) fn is_open(&self) -> bool {
+        let stayed = || self.birthplace == sys::process() && self.forks == sys::forks();
+        self.owner.load(SeqCst) == NONE && !stayed()
+    }
+}
+
+impl Hub {
+    /// Makes this process the one that the server belongs to, if it belongs to none.
+    #[inline]
+    pub(super) fn claim(&self) -> Result<(), Cause> {
+        if self.home.is_here() { Ok(()) } else { self.claim_first() }
+    }
+
+    #[cold]
+    fn claim_first(&self) -> Result<(), Cause> {
+        self.settle()?;
+        let (home, process) = (&self.home, sys::process());
+        match home.owner.compare_exchange(NONE, process, SeqCst, SeqCst) {
+            Err(owner) if owner != process => Err(Cause::Forked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives this process descriptors of its own where it shares them with one that it was forked from. Their numbers stay.
+    pub(super) fn settle(&self) -> Result<(), Cause> {
+        let (home, process) = (&self.home, sys::process());
+        if home.is_elsewhere() {
+            return Err(Cause::Forked);
+        }
+        if home.settled.load(SeqCst) == process {
+            return Ok(());
+        }
+        let _settling = lock_briefly(&home.settling).ok_or(Cause::Forked)?;
+        if home.settled.load(SeqCst) == process {
+            return Ok(());
+        }
+        if home.shown.load(SeqCst) {
+            // The program waits for this set, and the other process does not serve.
+            let _ = (self.epoll.remove(self.wake.as_fd()), self.epoll.remove(self.timers.as_fd()));
+        } else {
+            self.epoll.replace(Epoll::new()?)?;
+            self.watch_door_first(&self.epoll)?;
+        }
+        self.wake.replace(Signal::new()?)?;
+        self.timers.renew()?;
+        self.epoll.add(self.wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
+        self.epoll.add(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
+        home.settled.store(process, SeqCst);
+        // Whoever stops the server either sees that these are its descriptors, or is seen here.
+        if home.stopped.load(SeqCst) {
+            self.wake.raise();
+        }
+        Ok(())
+    }
+
+    /// Has the epoll set in the program's hands from now on.
+    pub(super) fn show(&self) {
+        // Where it cannot be the process's own, it is of no use to the program, which is told so when it dispatches.
+        let _ = self.settle();
+        self.home.shown.store(true, SeqCst);
+    }
+
+    /// Begins to end the server if it is this process's, or may be: see [`Server::stop`](super::Server::stop).
+    /// Async-signal-safe.
+    pub(super) fn stop(&self) {
+        let home = &self.home;
+        if home.is_elsewhere() {
+            return;
+        }
+        home.stopped.store(true, SeqCst);
+        if home.settled.load(SeqCst) == sys::process() {
+            self.wake.raise();
+        }
+    }
+}
