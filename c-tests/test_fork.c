@@ -544,6 +544,55 @@ a_server_that_is_destroyed_has_ended(void **state)
 	managed_end(&managed);
 }
 
+/* --- locks ---------------------------------------------------------------------------------------------------- */
+
+static atomic_bool over;
+
+static void
+count_line(int level, const char *line, void *arg)
+{
+	(void)level;
+	(void)line;
+	atomic_fetch_add((atomic_long *)arg, 1);
+}
+
+static void *
+fail_again_and_again(void *arg)
+{
+	while (!over)
+		assert_int_equal(drpc_close(arg), -DER_INVAL);
+	return NULL;
+}
+
+static int
+fail_once(void *lines)
+{
+	long before = atomic_load((atomic_long *)lines);
+
+	return drpc_close(NULL) != -DER_INVAL || atomic_load((atomic_long *)lines) != before + 1;
+}
+
+/* Whatever other threads had in hand at the fork, the child logs its own error. */
+static void
+a_child_can_log(void **state)
+{
+	atomic_long lines = 0;
+	pthread_t   threads[2];
+	int         i;
+
+	(void)state;
+	drpc_set_log(count_line, &lines);
+	over = false;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, fail_again_and_again, NULL), 0);
+	for (i = 0; i < 400; i++)
+		in_child(FORK, fail_once, &lines);
+	over = true;
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	drpc_set_log(NULL, NULL);
+}
+
 int
 main(void)
 {
@@ -559,6 +608,7 @@ main(void)
 		unit(a_child_cannot_touch_a_client),
 		unit(a_client_that_is_closed_ends_its_session),
 		unit(a_server_that_is_destroyed_has_ended),
+		unit(a_child_can_log),
 	};
 
 	return cmocka_run_group_tests_name("fork " ABI_NAME, tests, NULL, NULL);

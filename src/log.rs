@@ -1,9 +1,10 @@
 //! Log lines, for a program that wants them.
 
 use std::fmt;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::Arc;
+use crate::sys;
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,32 +37,40 @@ pub struct Log(Option<Arc<Limited>>);
 
 struct Limited {
     sink: Box<Sink>,
-    start: Instant,
-    rate: Mutex<Rate>,
+    rate: Rate,
 }
 
-/// The lines of the current second that peers have provoked.
+/// The lines of the current second that peers have provoked. Without a lock, which a fork could leave locked.
 #[derive(Debug, Default)]
-pub struct Rate {
-    second: u64,
-    lines: u32,
-}
+pub struct Rate(
+    /// The second, and in the lower half the lines.
+    AtomicU64,
+);
 
 impl Rate {
     /// No lines yet.
     pub const fn new() -> Self {
-        Self { second: 0, lines: 0 }
+        Self(AtomicU64::new(0))
     }
 
     /// Counts a line: whether it may be written, and how many of an earlier second were left out.
-    pub fn count(&mut self, second: u64) -> (bool, u32) {
-        let mut left_out = 0;
-        if self.second != second {
-            left_out = self.lines.saturating_sub(PROVOKED_PER_SECOND);
-            *self = Self { second, lines: 0 };
-        }
-        self.lines = self.lines.saturating_add(1);
-        (self.lines <= PROVOKED_PER_SECOND, left_out)
+    pub fn count(&self) -> (bool, u32) {
+        self.count_in((sys::nanoseconds() / 1_000_000_000) as u32)
+    }
+
+    fn count_in(&self, second: u32) -> (bool, u32) {
+        let halves = |word: u64| ((word >> 32) as u32, word as u32);
+        let next = |word| match halves(word) {
+            (same, lines) if same == second => lines.saturating_add(1),
+            _ => 1,
+        };
+        let count = |word| Some(u64::from(second) << 32 | u64::from(next(word)));
+        let (Ok(before) | Err(before)) = self.0.fetch_update(Relaxed, Relaxed, count);
+        let left_out = match halves(before) {
+            (same, _) if same == second => 0,
+            (_, lines) => lines.saturating_sub(PROVOKED_PER_SECOND),
+        };
+        (next(before) <= PROVOKED_PER_SECOND, left_out)
     }
 }
 
@@ -69,7 +78,7 @@ impl Log {
     /// Gives every line to a function. It must not call the server or client that the line comes from.
     pub fn to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Self {
         let sink = Box::new(sink);
-        Self(Some(Arc::new(Limited { sink, start: Instant::now(), rate: Mutex::new(Rate::default()) })))
+        Self(Some(Arc::new(Limited { sink, rate: Rate::new() })))
     }
 
     /// Writes a line.
@@ -82,7 +91,7 @@ impl Log {
     /// Writes a line that a peer can provoke; beyond some a second they are counted and left out.
     pub(crate) fn provoked(&self, level: Level, line: fmt::Arguments<'_>) {
         let Some(limited) = &self.0 else { return };
-        let (written, left_out) = lock(&limited.rate).count(limited.start.elapsed().as_secs());
+        let (written, left_out) = limited.rate.count();
         if left_out > 0 {
             (limited.sink)(Level::Warn, format_args!("{left_out} lines about peers were left out"));
         }
@@ -101,17 +110,18 @@ impl fmt::Debug for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::{Mutex, lock};
 
     #[test]
     fn lines_beyond_some_a_second_are_counted() {
-        let mut rate = Rate::default();
+        let rate = Rate::default();
         for _ in 0..PROVOKED_PER_SECOND {
-            assert_eq!(rate.count(0), (true, 0));
+            assert_eq!(rate.count_in(0), (true, 0));
         }
-        assert_eq!(rate.count(0), (false, 0));
-        assert_eq!(rate.count(0), (false, 0));
-        assert_eq!(rate.count(1), (true, 2));
-        assert_eq!(rate.count(2), (true, 0));
+        assert_eq!(rate.count_in(0), (false, 0));
+        assert_eq!(rate.count_in(0), (false, 0));
+        assert_eq!(rate.count_in(1), (true, 2));
+        assert_eq!(rate.count_in(2), (true, 0));
     }
 
     #[test]

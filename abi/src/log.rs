@@ -3,9 +3,10 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
 use std::io::IoSlice;
+use std::mem;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::log::Rate;
@@ -27,18 +28,56 @@ pub(crate) enum Level {
 /// The levels by name, from the first.
 const NAMES: [&str; 4] = ["error", "warn", "info", "debug"];
 
+/// The program's function and its argument. Who logs locks nothing, as another thread may fork just then, in whose child
+/// it would stay locked.
 struct Sink {
-    log: drpc_log_fn,
-    arg: *mut c_void,
+    /// How often the function has been changed, twice: odd while it is being changed.
+    changes: AtomicU64,
+    /// A `drpc_log_fn`.
+    log: AtomicPtr<()>,
+    arg: AtomicPtr<c_void>,
 }
 
-// SAFETY: `arg` is only ever passed back to the program, which has promised that `log` may be called by any thread.
-unsafe impl Send for Sink {}
+static SINK: Sink =
+    Sink { changes: AtomicU64::new(0), log: AtomicPtr::new(ptr::null_mut()), arg: AtomicPtr::new(ptr::null_mut()) };
 
-static SINK: Mutex<Sink> = Mutex::new(Sink { log: None, arg: std::ptr::null_mut() });
+/// Looks so often before it takes who changes the function for lost in a fork.
+const ATTEMPTS: usize = 1000;
+
+impl Sink {
+    fn set(&self, log: drpc_log_fn, arg: *mut c_void) {
+        let begin = |changes: u64| (changes % 2 == 0).then_some(changes + 1);
+        // Whoever is lost in a fork leaves its change to this one.
+        let _ = (0..ATTEMPTS).find(|_| {
+            let begun = self.changes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok();
+            if !begun {
+                std::thread::yield_now();
+            }
+            begun
+        });
+        self.log.store(log.map_or(ptr::null_mut(), |log| log as *mut ()), Ordering::SeqCst);
+        self.arg.store(arg, Ordering::SeqCst);
+        self.changes.fetch_or(1, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// None is set, too, where who changes it is lost in a fork.
+    fn get(&self) -> (drpc_log_fn, *mut c_void) {
+        for _ in 0..ATTEMPTS {
+            let before = self.changes.load(Ordering::SeqCst);
+            let (log, arg) = (self.log.load(Ordering::SeqCst), self.arg.load(Ordering::SeqCst));
+            if before % 2 == 0 && self.changes.load(Ordering::SeqCst) == before {
+                // SAFETY: only null and functions of this type are stored, and a null pointer is None.
+                return (unsafe { mem::transmute::<*mut (), drpc_log_fn>(log) }, arg);
+            }
+            std::thread::yield_now();
+        }
+        (None, ptr::null_mut())
+    }
+}
 
 pub(crate) fn set_sink(log: drpc_log_fn, arg: *mut c_void) {
-    *SINK.lock().unwrap_or_else(PoisonError::into_inner) = Sink { log, arg };
+    SINK.set(log, arg);
 }
 
 /// The level up to which lines go to standard error: `DRPC_LOG`, read once. One more than the level, as the cell
@@ -56,10 +95,7 @@ fn stderr_level() -> usize {
 
 /// Hands a line to the program's function, or writes it to standard error if the environment asks for it.
 pub(crate) fn line(level: Level, text: &BoundedText) {
-    let (log, arg) = {
-        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
-        (sink.log, sink.arg)
-    };
+    let (log, arg) = SINK.get();
     if let Some(log) = log {
         let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::UncancelledCall::new());
         // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
@@ -83,10 +119,8 @@ pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
 
 /// A line that a peer can provoke; beyond some a second they are counted and left out.
 pub(crate) fn provoked(level: Level, text: &BoundedText) {
-    static RATE: Mutex<Rate> = Mutex::new(Rate::new());
-    static START: OnceLock<Instant> = OnceLock::new();
-    let second = START.get_or_init(Instant::now).elapsed().as_secs();
-    let (written, left_out) = RATE.lock().unwrap_or_else(PoisonError::into_inner).count(second);
+    static RATE: Rate = Rate::new();
+    let (written, left_out) = RATE.count();
     if left_out > 0 {
         line(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
     }
@@ -97,8 +131,7 @@ pub(crate) fn provoked(level: Level, text: &BoundedText) {
 
 /// Where lines go nobody asks for, the text need not be made.
 pub(crate) fn wanted(level: Level) -> bool {
-    let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
-    sink.log.is_some() || stderr_level() >= level as usize
+    SINK.get().0.is_some() || stderr_level() >= level as usize
 }
 
 /// A line about what the program has asked for and may not get, which is never left out.

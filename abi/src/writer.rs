@@ -1,12 +1,15 @@
 //! One sender at a time: the records of two messages on one connection must not mix.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ::drpc::sys;
 
 use crate::context::{Abi, Context};
 use crate::flags::{SEND_AWAITED, SENDING};
 
-/// Where those sleep who wait, of all connections: it happens too rarely for a place of their own.
-static WAITERS: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+/// Where those sleep who wait, of all connections: it happens too rarely for a place of their own. It counts how often they
+/// have been woken. There is no lock, which a fork could leave locked.
+static WOKEN: AtomicU32 = AtomicU32::new(0);
 
 /// The right to send on a connection.
 pub(crate) struct Turn<A: Abi>(Context<A>);
@@ -39,9 +42,8 @@ impl<A: Abi> Drop for Turn<A> {
 
 #[cold]
 fn wake_all() {
-    let (lock, woken) = &WAITERS;
-    let _asleep_or_not_yet = lock.lock().unwrap_or_else(PoisonError::into_inner);
-    woken.notify_all();
+    WOKEN.fetch_add(1, Ordering::SeqCst);
+    sys::wake_sleepers(&WOKEN);
 }
 
 #[cold]
@@ -59,11 +61,10 @@ fn wait_longer<A: Abi>(context: Context<A>) {
 }
 
 fn sleep<A: Abi>(context: Context<A>) {
-    let (lock, woken) = &WAITERS;
-    let waiting = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = WOKEN.load(Ordering::SeqCst);
     context.flags().set(SEND_AWAITED);
-    // The sender may have finished in between. If not, it will see the flag, and cannot wake us before we sleep.
+    // The sender may have finished in between. If not, it will see the flag, and count before it wakes.
     if context.flags().has(SENDING) {
-        drop(woken.wait(waiting));
+        sys::sleep_while(&WOKEN, seen);
     }
 }
