@@ -544,6 +544,66 @@ a_server_that_is_destroyed_has_ended(void **state)
 	managed_end(&managed);
 }
 
+/* --- a server of the plain API that forks for each call ------------------------------------------------------ */
+
+static void
+receive(struct drpc *session, int peer, int64_t sequence)
+{
+	Drpc__Call *call = NULL;
+
+	exchange_send(peer, ECHO, 0, sequence, 10);
+	assert_int_equal(drpc_recv_call(session, &call), 0);
+	assert_int_equal(call->sequence, sequence);
+	drpc_call_free(call);
+}
+
+/* The child answers after the parent has closed its copy, which says nothing but of `later` calls. */
+static void
+fork_for_a_call(int later)
+{
+	struct pair    pair     = pair_new(context_no_handler);
+	struct word    closed   = word_new();
+	Drpc__Response response = DRPC__RESPONSE__INIT;
+	pid_t          child;
+	int            i;
+
+	receive(pair.ctx, pair.peer, 1);
+	receive(pair.ctx, pair.peer, 2);
+	child = begin(FORK);
+	if (child == 0) {
+		hear(&closed);
+		for (i = 1; i <= 2; i++) {
+			response.sequence = i;
+			if (drpc_send_response(pair.ctx, &response) != 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	for (i = 0; i < later; i++)
+		receive(pair.ctx, pair.peer, 3 + i);
+	assert_int_equal(drpc_close(pair.ctx), 0);
+	say(&closed);
+	assert_ended_well(child);
+	word_end(&closed);
+	for (i = 0; i < later; i++)
+		exchange_expect(pair.peer, -1, DRPC__STATUS__FAILURE, 0);
+	exchange_expect(pair.peer, 1, DRPC__STATUS__SUCCESS, 0);
+	exchange_expect(pair.peer, 2, DRPC__STATUS__SUCCESS, 0);
+	assert_true(peer_is_closed(pair.peer));
+	close(pair.peer);
+}
+
+static void
+closing_says_nothing_of_calls_from_before_a_fork(void **state)
+{
+	(void)state;
+	peer_chunked = false;
+	fork_for_a_call(0);
+	fork_for_a_call(2);
+	fork_for_a_call(0);
+	peer_chunked = ABI_CHUNKED;
+}
+
 /* --- locks ---------------------------------------------------------------------------------------------------- */
 
 static atomic_bool over;
@@ -585,7 +645,7 @@ a_child_can_log(void **state)
 	over = false;
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, fail_again_and_again, NULL), 0);
-	for (i = 0; i < 400; i++)
+	for (i = 0; i < 150; i++)
 		in_child(FORK, fail_once, &lines);
 	over = true;
 	for (i = 0; i < 2; i++)
@@ -608,6 +668,7 @@ main(void)
 		unit(a_child_cannot_touch_a_client),
 		unit(a_client_that_is_closed_ends_its_session),
 		unit(a_server_that_is_destroyed_has_ended),
+		unit(closing_says_nothing_of_calls_from_before_a_fork),
 		unit(a_child_can_log),
 	};
 

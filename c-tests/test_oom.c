@@ -18,6 +18,7 @@
 
 #include <daos/drpc_handler.h>
 #include <daos/drpc_progress.h>
+#include <drpc/client.h>
 #include <drpc/library.h>
 
 #include "support/body.h"
@@ -933,6 +934,15 @@ play(void **state)
 		#function, play, NULL, NULL, &(struct scenario) { function }                       \
 	}
 
+/* A page that the process has once, by which it is told from its children. */
+static int
+have_identity(void **state)
+{
+	(void)state;
+	drpc_cancel_destroy(drpc_cancel_create());
+	return 0;
+}
+
 int
 main(void)
 {
@@ -965,5 +975,5 @@ main(void)
 	    plays(settings),
 	};
 
-	return cmocka_run_group_tests_name("oom " ABI_NAME, tests, NULL, NULL);
+	return cmocka_run_group_tests_name("oom " ABI_NAME, tests, have_identity, NULL);
 }

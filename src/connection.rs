@@ -39,12 +39,14 @@ pub struct Connection {
     message: Reassembly,
     /// Calls, and what was to be some, that have not been answered.
     owed: usize,
+    /// How often the process had forked when the last one came.
+    forks: u64,
 }
 
 impl Connection {
     pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits, log: Log) -> Self {
         let message = Reassembly::with_body(limits.message, CallRef::BODY);
-        Self { session, dialect, limits, log, message, owed: 0 }
+        Self { session, dialect, limits, log, message, owed: 0, forks: sys::forks() }
     }
 
     /// Who is connected.
@@ -76,6 +78,10 @@ impl Connection {
         if let Err(Cause::Probe(framing)) = received {
             self.answer_at_once(framing, Status::FailedUnmarshalCall);
             return Ok(None);
+        }
+        if std::mem::replace(&mut self.forks, sys::forks()) != self.forks {
+            // Those from before the fork may be the child's to answer.
+            self.owed = 0;
         }
         self.owed += usize::from(received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()));
         match received {
@@ -169,10 +175,10 @@ impl Connection {
 }
 
 /// A client that reads datagrams, and takes the end of the connection for a success, is told of each call that has not been
-/// answered that it has failed.
+/// answered that it has failed, if it has come since the process forked last: others may be a child's to answer.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.owed == 0 || self.dialect.get() == Some(Framing::Chunked) {
+        if self.owed == 0 || self.forks != sys::forks() || self.dialect.get() == Some(Framing::Chunked) {
             return;
         }
         for _ in 0..self.owed {

@@ -232,8 +232,36 @@ impl<A: Abi> Context<A> {
     /// A call has come on this session, or what was to be one.
     pub(crate) fn owe_answer(self) {
         if self.has_credulous_client() {
+            match sys::forks() {
+                0 => {}
+                forks => self.note_forks(forks),
+            }
             self.flags().owe_reply();
         }
+    }
+
+    /// Calls that came before a fork may be the child's to answer. The next one is this process's.
+    #[cold]
+    fn note_forks(self, forks: u64) {
+        let known = match self.flags().has(flags::AFTER_FORK) {
+            true => side_table::FORKS.exchange(self.comm_address(), forks),
+            false => None,
+        };
+        if known != Some(forks) {
+            self.flags().owe_nothing();
+        }
+        if known.is_none() && side_table::FORKS.put(self.comm_address(), forks).is_ok() {
+            self.flags().set(flags::AFTER_FORK);
+        }
+    }
+
+    /// The process has not forked since the last call of this session came. The side table knows no more of it then.
+    fn has_not_forked(self) -> bool {
+        let forks = match self.handler().is_some() && self.flags().has(flags::AFTER_FORK) {
+            true => side_table::FORKS.take(self.comm_address()).unwrap_or(0),
+            false => 0,
+        };
+        forks == sys::forks()
     }
 
     /// A call of this session has been answered.
@@ -317,7 +345,8 @@ impl<A: Abi> Context<A> {
         if self.handler().is_none() {
             ROUTES.forget(self.comm_address());
         }
-        if self.has_credulous_client() && self.flags().owes_replies() {
+        let is_ours = self.has_not_forked();
+        if is_ours && self.has_credulous_client() && self.flags().owes_replies() {
             session::refuse_the_rest(self);
         }
         let fd = self.fd();

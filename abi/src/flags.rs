@@ -11,6 +11,8 @@ use ::drpc::Framing;
 pub(crate) const UNDER_WAY: u32 = 1 << 21;
 /// Of a client: the server has been asked which framing it reads; what is known of that is in the side table.
 pub(crate) const ASKED: u32 = 1 << 22;
+/// Of a session: its last call came after the process had forked, how often is in the side table.
+pub(crate) const AFTER_FORK: u32 = 1 << 22;
 /// A message received in part waits in the side table.
 pub(crate) const PARTIAL: u32 = 1 << 23;
 /// Somebody is sending.
@@ -102,6 +104,11 @@ impl Flags<'_> {
         let add = |flags: u32| (flags & OWED != OWED).then(|| flags + OWED_ONE);
         // Standing still is no failure.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// None is to come that this process has to do with.
+    pub(crate) fn owe_nothing(self) {
+        self.clear(OWED);
     }
 
     /// One has come.

@@ -15,5 +15,8 @@ pub(crate) static PARTIAL: SideTable<Reassembly> = SideTable::new();
 /// Listeners that do not accept for a while.
 pub(crate) static RESTS: SideTable<Rest> = SideTable::new();
 
+/// How often the process had forked when the last call of a session came, if it had.
+pub(crate) static FORKS: SideTable<u64> = SideTable::new();
+
 /// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
 pub(crate) static INQUIRIES: SideTable<Option<Inquiry>> = SideTable::new();

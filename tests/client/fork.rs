@@ -9,26 +9,8 @@ use drpc::sys::{self, PollFd};
 use drpc::{Cause, Phase};
 
 use super::*;
+use crate::forked::in_child;
 use crate::raw::describe;
-
-/// Runs `work` in a child, and says whether it returned true there.
-fn in_child(work: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `work` and ends. Of what other threads may have held it needs the allocator alone, which
-    // glibc leaves usable.
-    match unsafe { libc::fork() } {
-        0 => {
-            let status = i32::from(!work());
-            // SAFETY: nothing of the parent's is cleaned up.
-            unsafe { libc::_exit(status) }
-        }
-        child => {
-            let mut status = 0;
-            // SAFETY: `status` is valid for writing.
-            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-            status == 0
-        }
-    }
-}
 
 fn is_open(fd: i32) -> bool {
     // SAFETY: F_GETFD takes no argument and changes nothing.

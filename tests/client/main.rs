@@ -6,6 +6,8 @@ mod child;
 mod deadlines;
 mod dialects;
 mod fork;
+#[path = "../forked/mod.rs"]
+mod forked;
 #[path = "../peer/mod.rs"]
 mod peer;
 #[path = "../raw/mod.rs"]

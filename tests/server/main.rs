@@ -7,6 +7,9 @@ mod chaos;
 mod child;
 mod dialects;
 mod differential;
+mod fork;
+#[path = "../forked/mod.rs"]
+mod forked;
 mod limits;
 mod modules;
 mod raw;
