@@ -1810,10 +1810,39 @@ a_client_without_its_thread_can_connect_later(void **state)
 	managed_end(&managed);
 }
 
+/* A program that another thread starts just then would inherit what is marked later. */
+static void
+managed_and_shared_are_born_closed_at_exec(void **state)
+{
+	struct managed      managed;
+	struct drpc_client *client;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	syscalls_reset();
+	assert_int_equal(LIBRARY(drpc_server_listen(managed.server)), 0);
+	assert_int_equal(calls.type, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_int_equal(drpc_client_create(managed.dir.sock, &client), 0);
+	calls.type = 0;
+	assert_int_equal(LIBRARY(drpc_client_connect(client)), 0);
+	assert_int_equal(calls.type, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_int_equal(LIBRARY(drpc_server_dispatch(managed.server, PATIENCE_MS)), 0);
+	/* Until there are no more. */
+	assert_int_equal(calls.count[CALL_ACCEPT4], 2);
+	assert_int_equal(calls.accept_flags, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_false(calls.accept_named);
+	assert_int_equal(calls.count[CALL_ACCEPT], 0);
+	assert_int_equal(calls.count[CALL_FCNTL], 0);
+	drpc_client_destroy(client);
+	managed_end(&managed);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    unit(managed_and_shared_are_born_closed_at_exec),
 	    unit(connect_tells_every_failure),
 	    unit(connect_goes_on_after_a_signal),
 	    unit(connect_within_a_limit_tells_every_failure),

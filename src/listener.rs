@@ -96,7 +96,7 @@ impl ListenerBuilder {
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         let path = path.as_ref();
         let error = |cause| Error::new(Phase::Listen, path, cause);
-        let socket = sys::open(false, self.mode.or(Some(DEFAULT_MODE))).map_err(error)?;
+        let socket = sys::open_at_once(false, self.mode.or(Some(DEFAULT_MODE))).map_err(error)?;
         sys::listen(&socket, path.as_os_str().as_bytes(), self.mode).map_err(error)?;
         Ok(Listener {
             socket,
@@ -126,7 +126,7 @@ impl Listener {
 
     /// Waits for the next client.
     pub fn accept(&self) -> Result<Connection, Error> {
-        let accepted = sys::accept(self.socket.as_raw_fd());
+        let accepted = sys::accept_at_once(self.socket.as_raw_fd(), false);
         let session = accepted.and_then(|socket| Session::new(socket, Arc::clone(&self.path)));
         let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
         Ok(Connection::new(session, self.dialect, self.limits, self.log.clone()))

@@ -40,6 +40,8 @@ int     __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int     __wrap_listen(int fd, int backlog);
 int     __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int     __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len);
+int     __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int     __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
 int     __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
@@ -185,6 +187,19 @@ __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len)
 	if (fails(CALL_ACCEPT))
 		return -1;
 	return calls.pretend_fd != 0 ? calls.pretend_fd : __real_accept(fd, addr, len);
+}
+
+int
+__wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	if (!calls.armed)
+		return __real_accept4(fd, addr, len, flags);
+	calls.accept_fd    = fd;
+	calls.accept_named = addr != NULL || len != NULL;
+	calls.accept_flags = flags;
+	if (fails(CALL_ACCEPT4))
+		return -1;
+	return calls.pretend_fd != 0 ? calls.pretend_fd : __real_accept4(fd, addr, len, flags);
 }
 
 ssize_t

@@ -21,6 +21,7 @@ enum call {
 	CALL_LISTEN,
 	CALL_CONNECT,
 	CALL_ACCEPT,
+	CALL_ACCEPT4,
 	CALL_SENDMSG,
 	CALL_RECVMSG,
 	CALL_POLL,
@@ -65,6 +66,7 @@ struct syscalls {
 	struct stat        bound_file; /* as bind has made it */
 	int                accept_fd;
 	bool               accept_named;
+	int                accept_flags;
 	int                sent_fd, sent_flags;
 	size_t             sent_parts, sent_first, sent_all;
 	bool               sent_named;

@@ -121,7 +121,7 @@ impl Connection {
     /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
     pub(super) fn open(settings: &Settings, told: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { place, framing, limits, .. } = settings;
-        let (socket, signal) = (sys::open(true, None)?, Signal::new()?);
+        let (socket, signal) = (sys::open_at_once(true, None)?, Signal::new()?);
         sys::connect(&socket, place.way()?.path())?;
         let server = match framing {
             Some(_) => None,

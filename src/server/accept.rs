@@ -104,7 +104,7 @@ impl Hub {
                     return;
                 }
             }
-            match sys::accept(bound.as_fd().as_raw_fd()) {
+            match sys::accept_at_once(bound.as_fd().as_raw_fd(), true) {
                 Ok(socket) => {
                     self.door.has_accepted();
                     self.admit(socket);
@@ -159,8 +159,7 @@ impl Hub {
     }
 
     fn admit(self: &Arc<Self>, socket: OwnedFd) {
-        let session = sys::set_nonblocking(socket.as_raw_fd(), true)
-            .and_then(|()| Session::of_server(socket, Arc::clone(self.door.path())));
+        let session = Session::of_server(socket, Arc::clone(self.door.path()));
         let session = match session {
             Ok(session) => session,
             Err(cause) => return self.tell(Remark::Fault(Fault::Accept, Some(cause))),

@@ -76,7 +76,7 @@ impl Bound {
             Existing::ReplaceStale => Some(remove_stale(&name, way.path(), owner)?),
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
-        let socket = sys::open(true, Some(mode))?;
+        let socket = sys::open_at_once(true, Some(mode))?;
         let id = sys::listen_as(&socket, way.path(), mode, owner)?;
         let file = File { place: place.clone(), id, lock };
         Ok(Self { socket, path: Arc::from(place.given()), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
@@ -131,7 +131,7 @@ impl Drop for Bound {
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
-            while sys::accept(self.socket.as_raw_fd()).is_ok() {}
+            while sys::accept_at_once(self.socket.as_raw_fd(), true).is_ok() {}
         }
         if let Some(lock) = &file.lock {
             lock.release();
@@ -164,7 +164,7 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
 
 /// Connects to what is at a path, and leaves again.
 fn knock(way: &[u8]) -> Result<(), Cause> {
-    sys::connect(&sys::open(true, None)?, way)
+    sys::connect(&sys::open_at_once(true, None)?, way)
 }
 
 /// The number in an environment variable.

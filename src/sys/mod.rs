@@ -43,8 +43,8 @@ pub use poll::{
 };
 pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, send_piece, shut_down};
 pub use socket::{
-    Unwaiting, accept, close, connect, connect_within, copy_patience, is_socket, largest_datagram, listen, listen_as,
-    open, put_in_place, set_nonblocking, set_timeout, take_ahead,
+    Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_patience, is_socket, largest_datagram,
+    listen, listen_as, open, open_at_once, put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, Fd, UncancelledCall, cpus};

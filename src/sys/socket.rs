@@ -30,6 +30,24 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
     Ok(socket)
 }
 
+/// The same for what is called by no C function of the originals, whose system calls are pinned: it is closed at exec from the
+/// first moment on, so that a program started just then by another thread does not inherit it.
+pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
+    let kind = libc::SOCK_SEQPACKET | born(nonblocking);
+    // SAFETY: the function takes numbers only, and makes a descriptor.
+    let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, kind, 0)) }?;
+    if let Some(mode) = mode {
+        // SAFETY: the function takes numbers only.
+        check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })?;
+    }
+    Ok(socket)
+}
+
+/// What a socket is from its first moment on.
+fn born(nonblocking: bool) -> c_int {
+    libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 }
+}
+
 /// Connects the socket. On a signal it goes on: the peer has not seen anything yet.
 pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
     let _uncancelled = UncancelledCall::new();
@@ -125,6 +143,20 @@ pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
     };
     set_close_on_exec(socket.as_raw_fd())?;
     Ok(socket)
+}
+
+/// The same as [`open_at_once`] is to [`open`].
+pub fn accept_at_once(listener: RawFd, nonblocking: bool) -> Result<OwnedFd, Cause> {
+    let _uncancelled = UncancelledCall::new();
+    loop {
+        // SAFETY: no address is asked for, which the null pointers say; the function makes a descriptor.
+        let made =
+            unsafe { descriptor::made(libc::accept4(listener, ptr::null_mut(), ptr::null_mut(), born(nonblocking))) };
+        match made {
+            Err(Cause::Os(libc::EINTR)) => {}
+            done => return done,
+        }
+    }
 }
 
 /// Closes the descriptor in programs that the process starts.
