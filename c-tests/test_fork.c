@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -653,6 +654,64 @@ a_child_can_log(void **state)
 	drpc_set_log(NULL, NULL);
 }
 
+/* --- programs that handlers start ----------------------------------------------------------------------------- */
+
+struct spawned {
+	bool unblocked; /* with a mask of its own */
+	int  status;
+};
+
+static void
+spawn_within(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	char              *argv[]  = {"sh", "-c", "kill -TERM $$; exit 7", NULL};
+	struct spawned    *spawned = arg;
+	posix_spawnattr_t  attr;
+	sigset_t           none;
+	pid_t              child;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	if (spawned->unblocked) {
+		posix_spawnattr_setsigmask(&attr, &none);
+		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	}
+	if (posix_spawn(&child, "/bin/sh", NULL, &attr, argv, environ) != 0 ||
+	    waitpid(child, &spawned->status, 0) != child)
+		spawned->status = -1;
+	posix_spawnattr_destroy(&attr);
+	managed_echo(session, call, resp, NULL);
+}
+
+static int
+spawn_with(bool signals, bool unblocked)
+{
+	struct spawned spawned = {.unblocked = unblocked, .status = -1};
+	struct managed managed;
+
+	managed_make(&managed);
+	if (signals)
+		managed_set(&managed, DRPC_SERVER_SIGNALS, 1);
+	managed_register(&managed, ECHO, spawn_within, &spawned);
+	managed_start(&managed);
+	echo_once(&managed);
+	managed_end(&managed);
+	return spawned.status;
+}
+
+static void
+programs_of_handlers_end_on_signals_where_that_is_wanted(void **state)
+{
+	int status = spawn_with(false, false);
+
+	(void)state;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	status = spawn_with(false, true);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	status = spawn_with(true, false);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 int
 main(void)
 {
@@ -670,6 +729,7 @@ main(void)
 		unit(a_server_that_is_destroyed_has_ended),
 		unit(closing_says_nothing_of_calls_from_before_a_fork),
 		unit(a_child_can_log),
+		unit(programs_of_handlers_end_on_signals_where_that_is_wanted),
 	};
 
 	return cmocka_run_group_tests_name("fork " ABI_NAME, tests, NULL, NULL);

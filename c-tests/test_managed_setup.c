@@ -139,6 +139,7 @@ set_refuses_impossible_values(void **state)
 		{DRPC_SERVER_THREADS, 0},
 		{DRPC_SERVER_REPLACE_STALE, 2},
 		{DRPC_SERVER_INHERIT, 2},
+		{DRPC_SERVER_SIGNALS, 2},
 		{DRPC_SERVER_MODE, 01000},
 		{DRPC_SERVER_FRAMING, DRPC_FRAMING_CHUNKED + 1},
 		{DRPC_SERVER_STACK, 0},
@@ -233,6 +234,7 @@ set_takes_every_option(void **state)
 	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_DATAGRAM);
 	managed_set(&managed, DRPC_SERVER_FRAMING, DRPC_FRAMING_AUTO);
 	managed_set(&managed, DRPC_SERVER_STACK, 64 << 10);
+	managed_set(&managed, DRPC_SERVER_SIGNALS, 1);
 	managed_set(&managed, DRPC_SERVER_GRACE_TIME, 1000);
 	managed_register(&managed, ECHO, managed_echo, NULL);
 	managed_start(&managed);

@@ -61,6 +61,7 @@ pub struct ServerBuilder {
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
     stack: usize,
+    signals: bool,
     framing: Option<Framing>,
     limits: ServerLimits,
     grace: Duration,
@@ -78,6 +79,7 @@ impl Default for ServerBuilder {
             authorise: None,
             threads: None,
             stack: STACK,
+            signals: false,
             framing: None,
             limits: ServerLimits::default(),
             grace: GRACE,
@@ -124,6 +126,13 @@ impl ServerBuilder {
     /// 8 MiB unless set. Handlers run there.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack = bytes;
+        self
+    }
+
+    /// Leaves the threads the signal mask of the thread that starts them, for handlers that start programs, which inherit
+    /// it. Unless set they block all signals, and a program that a handler starts would not end on `SIGTERM`.
+    pub fn signals(mut self, signals: bool) -> Self {
+        self.signals = signals;
         self
     }
 
@@ -257,7 +266,7 @@ impl ServerBuilder {
             door: Door::new(bound),
             home: Home::new(),
             roll: Roll::default(),
-            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack),
+            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
             relay: Relay::new(),
             course: Course::new(self.grace),
             partial: AtomicUsize::new(0),

@@ -30,6 +30,8 @@ pub(super) struct Pool {
     size: usize,
     /// Of each thread, in bytes.
     stack: usize,
+    /// The threads have the signal mask of who starts them.
+    signals: bool,
     threads: Mutex<Threads>,
     /// A thread has ended.
     ended: Condvar,
@@ -48,11 +50,12 @@ struct Threads {
 }
 
 impl Pool {
-    pub(super) fn new(size: usize, stack: usize) -> Self {
+    pub(super) fn new(size: usize, stack: usize, signals: bool) -> Self {
         Self {
             server: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             size,
             stack,
+            signals,
             threads: Mutex::default(),
             ended: Condvar::new(),
             busy: AtomicUsize::new(0),
@@ -121,7 +124,7 @@ impl Hub {
         if threads.started {
             return Err(Cause::Busy);
         }
-        let _blocked = BlockedSignals::new();
+        let _blocked = (!pool.signals).then(BlockedSignals::new);
         let spawn = |number| {
             let (hub, complete) = (Arc::clone(self), Arc::clone(&complete));
             let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(pool.stack);

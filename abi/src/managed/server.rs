@@ -41,6 +41,12 @@ pub struct drpc_server {
 /// if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
 /// the function returns; once it takes the call with drpc_session_defer, until that is answered or dropped, which another
 /// thread may do before the function returns. Any thread of the server runs it, several at once for different sessions.
+///
+/// The threads block all signals, which a program that the function starts inherits: it would not end on SIGTERM. Set
+/// DRPC_SERVER_SIGNALS, or start it with a mask of its own, `none` being an empty set:
+///
+///     posix_spawnattr_setsigmask(&attr, &none);
+///     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 pub type drpc_server_handler_t = Option<
     unsafe extern "C" fn(
         session: *mut drpc_session,
@@ -109,6 +115,9 @@ pub enum drpc_server_option {
     /// How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
     /// call of each.
     DRPC_SERVER_FRAMING = 18,
+    /// 1 leaves the threads the signal mask of the thread that starts them, which programs that handlers start inherit.
+    /// Handlers of the program's own for signals may run in them then. Unless set 0: they block all signals.
+    DRPC_SERVER_SIGNALS = 19,
     /// Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
     /// Unless set 8 MiB.
     DRPC_SERVER_STACK = 20,

@@ -111,7 +111,7 @@ impl Settings {
 }
 
 /// Every option.
-const OPTIONS: [drpc_server_option; 19] = [
+const OPTIONS: [drpc_server_option; 20] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -130,6 +130,7 @@ const OPTIONS: [drpc_server_option; 19] = [
     DRPC_SERVER_GRACE_TIME,
     DRPC_SERVER_MAX_DATAGRAM,
     DRPC_SERVER_FRAMING,
+    DRPC_SERVER_SIGNALS,
     DRPC_SERVER_STACK,
 ];
 
@@ -143,7 +144,7 @@ impl drpc_server_option {
     fn can_be(self, value: u64) -> bool {
         match self {
             DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
-            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => value <= 1,
+            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT | DRPC_SERVER_SIGNALS => value <= 1,
             DRPC_SERVER_FRAMING => library::framing(value).is_some(),
             DRPC_SERVER_STACK => STACKS.contains(&value),
             DRPC_SERVER_MODE => value <= 0o777,
@@ -162,6 +163,7 @@ impl drpc_server_option {
             DRPC_SERVER_THREADS => return builder.threads(size),
             DRPC_SERVER_REPLACE_STALE if value == 1 => return builder.existing(Existing::ReplaceStale),
             DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => {}
+            DRPC_SERVER_SIGNALS => return builder.signals(value == 1),
             DRPC_SERVER_MODE => return builder.mode(number),
             DRPC_SERVER_OWNER => return builder.owner(number),
             DRPC_SERVER_GROUP => return builder.group(number),
