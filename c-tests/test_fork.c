@@ -439,7 +439,47 @@ a_child_cannot_touch_calls_and_sessions(void **state)
 	managed_end(&managed);
 }
 
+static bool
+fork_and_allow(struct drpc_session *session, void *arg)
+{
+	struct within *within = arg;
+	pid_t          child  = begin(FORK);
+
+	(void)session;
+	if (child != 0 && waitpid(child, &within->status, 0) != child)
+		within->status = -1;
+	return true;
+}
+
+/* Nor does it take clients in. */
+static void
+a_child_takes_no_clients_in(void **state)
+{
+	struct within  within = {.status = -1};
+	struct managed managed;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	assert_int_equal(drpc_server_authorise(managed.server, fork_and_allow, &within), 0);
+	managed_start(&managed);
+	echo_once(&managed);
+	assert_int_equal(within.status, 0);
+	managed_end(&managed);
+}
+
 /* --- a shared client ---------------------------------------------------------------------------------- */
+
+/* The sequence of the next call. */
+static int64_t
+peer_sequence(struct shared *shared)
+{
+	struct peer_call call;
+
+	assert_true(peer_recv_call(shared->peer, &call));
+	free(call.msg);
+	return call.call.sequence;
+}
 
 static int
 use_client(void *arg)
@@ -475,6 +515,52 @@ a_child_cannot_touch_a_client(void **state)
 		}
 		shared_end(&shared);
 	}
+}
+
+static atomic_int completions;
+static int        completed;
+
+static void
+fork_when_done(int rc, Drpc__Response *resp, void *arg)
+{
+	pid_t child = begin(FORK);
+
+	(void)arg;
+	if (rc != 0)
+		completed = rc;
+	drpc_response_free(resp);
+	/* In the child the function returns, too. */
+	if (child != 0) {
+		int status = -1;
+
+		if (waitpid(child, &status, 0) != child || status != 0)
+			completed = -1;
+	}
+	atomic_fetch_add(&completions, 1);
+	if (child == 0 && completions > 2)
+		_exit(1);
+}
+
+/* Its copy of the thread ends with the function that has forked. */
+static void
+a_child_runs_no_completions(void **state)
+{
+	struct shared shared;
+	int           i;
+
+	(void)state;
+	completions = completed = 0;
+	shared_make(&shared);
+	shared_set(&shared, DRPC_CLIENT_THREAD, 1);
+	shared_connect(&shared);
+	for (i = 1; i <= 2; i++) {
+		assert_int_equal(drpc_client_submit(shared.client, 0, i, "12", i, NULL, fork_when_done, NULL), 0);
+		shared_answer(&shared, peer_sequence(&shared), 0);
+		UNTIL(completions == i);
+	}
+	assert_int_equal(completed, 0);
+	shared_is_usable(&shared);
+	shared_end(&shared);
 }
 
 static void
@@ -724,7 +810,9 @@ main(void)
 		unit(a_child_ends_what_was_stopped_before),
 		unit(the_file_goes_with_a_server_whose_process_has_not_forked),
 		unit(a_child_cannot_touch_calls_and_sessions),
+		unit(a_child_takes_no_clients_in),
 		unit(a_child_cannot_touch_a_client),
+		unit(a_child_runs_no_completions),
 		unit(a_client_that_is_closed_ends_its_session),
 		unit(a_server_that_is_destroyed_has_ended),
 		unit(closing_says_nothing_of_calls_from_before_a_fork),

@@ -24,7 +24,10 @@ impl<'a> Dispatching<'a> {
 
 impl Drop for Dispatching<'_> {
     fn drop(&mut self) {
-        self.0.with(|state| state.watched.dispatching -= 1);
+        // A completion has forked, and returned in the child.
+        if self.0.is_ours() {
+            self.0.with(|state| state.watched.dispatching -= 1);
+        }
     }
 }
 
@@ -49,6 +52,9 @@ impl Shared {
 
     /// Runs a completion, if one is to be run.
     pub(super) fn complete_one(&self) -> bool {
+        if !self.is_ours() {
+            return false;
+        }
         // Nothing follows from its being taken out.
         let next = lock(&self.state).calls.next_completion();
         let Some((submission, outcome)) = next else { return false };
@@ -97,6 +103,8 @@ fn run(shared: &Shared, stop: &AtomicBool) {
         let log = |line: std::fmt::Arguments<'_>| shared.settings.log.provoked(Level::Error, line);
         match catch_unwind(AssertUnwindSafe(|| shared.dispatch(None))) {
             Ok(Ok(_)) => {}
+            // Nobody in the child of a fork waits for its copy of the thread.
+            Ok(Err(error)) if error.cause() == Cause::Forked => return,
             Ok(Err(error)) => {
                 log(format_args!("{error}"));
                 thread::sleep(Duration::from_millis(100));

@@ -108,6 +108,10 @@ impl Hub {
                 Ok(socket) => {
                     self.door.has_accepted();
                     self.admit(socket);
+                    // The program was asked, has forked, and returned in the child.
+                    if self.home.is_elsewhere() {
+                        return;
+                    }
                 }
                 Err(cause) if cause.is_would_block() => break,
                 // This client is gone, there may be others.
@@ -166,7 +170,11 @@ impl Hub {
         };
         self.counters.accepted.add(1);
         let uid = session.peer().uid;
-        let refusal = match self.authorised(&session) {
+        let authorised = self.authorised(&session);
+        if self.home.is_elsewhere() {
+            return;
+        }
+        let refusal = match authorised {
             false => Some(Remark::Fault(Fault::Refused, None)),
             true if self.roll.claim(uid, self.limits.sessions_per_uid) => None,
             true => Some(Remark::Limit(Limit::SessionsPerUid)),

@@ -133,6 +133,9 @@ impl Hub {
                 token::TIMER => self.ring(),
                 _ => self.wake_up(),
             }
+            if self.home.is_elsewhere() {
+                return lead.forget();
+            }
         }
         for event in events.iter().filter(|event| !token::is_own(event.token)) {
             if !lead.go(Post::Working) || self.has_ended() {
