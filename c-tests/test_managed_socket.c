@@ -557,6 +557,10 @@ an_inherited_socket_is_taken_over(void **state)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	close(peer);
+	/* Nor has it ended for the others who have it. */
+	peer = peer_connect(managed.dir.sock);
+	assert_true(peer >= 0);
+	close(peer);
 	close(listener);
 	managed_end(&managed);
 }
