@@ -1405,7 +1405,7 @@ a_call_within_a_call_is_refused(void **state)
 	assert_int_equal(echo_stop(&echo), 3);
 }
 
-/* The one after it is. */
+/* The next call is made, and finds none under way. */
 static void
 a_call_that_failed_is_not_under_way(void **state)
 {

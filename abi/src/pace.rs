@@ -28,7 +28,7 @@ pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::Uncancelle
 pub(crate) struct UnderWay<A: Abi>(Context<A>);
 
 impl<A: Abi> UnderWay<A> {
-    /// Begins one, which the program's yield function finds under way. Without such a function there is nobody to find it.
+    /// Begins one, which the program's yield function finds under way. Without such a function nothing has to be noted.
     ///
     /// Another thread of execution that comes meanwhile is told the same: a context is for one call at a time.
     #[inline]
