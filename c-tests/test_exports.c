@@ -1055,19 +1055,6 @@ assert_alive(struct world *w)
 	drpc_cancel_destroy(w->cancel);
 }
 
-/* Known to reach the server of the parent, or to wait for it. */
-static bool
-acts_on_the_parent(const char *name)
-{
-	static const char *const known[] = {"drpc_server_stop", "drpc_server_shutdown", "drpc_session_close"};
-	size_t                   i;
-
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(name, known[i]) == 0)
-			return true;
-	return false;
-}
-
 /* What a child of a fork does with what it has from its parent returns, and its parent does not notice. */
 static int
 in_forked_child(const struct export *export)
@@ -1076,8 +1063,6 @@ in_forked_child(const struct export *export)
 	pid_t         child;
 	int           ms;
 
-	if (acts_on_the_parent(export->name))
-		return 0;
 	w = make_world(false);
 	/* It is the parent's before the fork, and there is nothing left to do. */
 	NEED(is_served(w->client));
