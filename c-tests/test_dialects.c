@@ -343,9 +343,10 @@ expect_answer(int peer, int framing)
 static void
 only_debug(int level, const char *line, void *arg)
 {
-	(void)line;
 	(void)arg;
-	assert_int_equal(level, DRPC_LOG_DEBUG);
+	/* What the tests before have provoked may be counted when a second is over. */
+	if (strstr(line, "lines about peers were left out") == NULL)
+		assert_int_equal(level, DRPC_LOG_DEBUG);
 }
 
 static const int framings_read[] = {DRPC_FRAMING_AUTO, DRPC_FRAMING_DATAGRAM, DRPC_FRAMING_CHUNKED};

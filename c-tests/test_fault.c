@@ -12,6 +12,7 @@
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -1773,6 +1774,34 @@ a_start_without_threads_can_be_tried_again(void **state)
 	assert_true(tasks_are(1));
 }
 
+/* The parent may have threads for it. */
+static void
+a_child_without_threads_leaves_the_server_to_its_parent(void **state)
+{
+	struct managed managed;
+	pid_t          child;
+	int            status = -1;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		syscalls_reset();
+		syscalls_fail(CALL_PTHREAD_CREATE, 1, EAGAIN);
+		status = LIBRARY(drpc_server_start(managed.server)) != -DER_AGAIN;
+		drpc_server_destroy(managed.server);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(access(managed.dir.sock, F_OK), 0);
+	managed_start(&managed);
+	managed_end(&managed);
+}
+
 /* It is shut down, and its file removed, as any other. */
 static void
 a_server_without_threads_is_shut_down(void **state)
@@ -1893,6 +1922,7 @@ main(void)
 	    unit(a_reply_that_cannot_be_sent),
 	    unit(an_unparsable_call_is_answered_in_one_cycle),
 	    unit(a_start_without_threads_can_be_tried_again),
+	    unit(a_child_without_threads_leaves_the_server_to_its_parent),
 	    unit(a_server_without_threads_is_shut_down),
 	    unit(a_client_without_its_thread_can_connect_later),
 	};

@@ -3,6 +3,7 @@
 #include "abi.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -268,26 +269,63 @@ stop_only(void *arg)
 	return drpc_server_start(arg) != -DER_SHUTDOWN;
 }
 
+static int
+get_fd_only(void *arg)
+{
+	return drpc_server_get_fd(arg) < 0;
+}
+
+static void
+leave_to_the_parent(const struct managed *managed)
+{
+	int (*const bodies[])(void *) = {destroy_only, shut_down_only, stop_only, get_fd_only};
+	enum way way;
+	size_t   i;
+
+	for (way = FORK; way < WAYS; way++) {
+		for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+			in_child(way, bodies[i], managed->server);
+			assert_true(has_file(managed));
+		}
+	}
+}
+
 static void
 a_child_that_does_not_run_a_server_leaves_it(void **state)
 {
-	int (*const bodies[])(void *) = {destroy_only, shut_down_only, stop_only};
 	struct managed managed;
-	enum way       way;
-	size_t         i;
 
 	(void)state;
 	managed_make(&managed);
 	managed_register(&managed, ECHO, managed_echo, NULL);
 	assert_int_equal(drpc_server_listen(managed.server), 0);
-	for (way = FORK; way < WAYS; way++) {
-		for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-			in_child(way, bodies[i], managed.server);
-			assert_true(has_file(&managed));
-		}
-	}
+	leave_to_the_parent(&managed);
 	managed_start(&managed);
 	echo_once(&managed);
+	managed_end(&managed);
+}
+
+/* Both processes have the set in which the parent waits. */
+static void
+a_child_leaves_the_set_of_its_parent(void **state)
+{
+	struct pollfd  set = {.events = POLLIN};
+	struct managed managed;
+	int            rc;
+
+	(void)state;
+	managed_make(&managed);
+	managed_register(&managed, ECHO, managed_echo, NULL);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	set.fd = drpc_server_get_fd(managed.server);
+	assert_true(set.fd >= 0);
+	leave_to_the_parent(&managed);
+	assert_int_equal(poll(&set, 1, 0), 0);
+	drpc_server_stop(managed.server);
+	assert_int_equal(poll(&set, 1, PATIENCE_MS), 1);
+	while ((rc = drpc_server_dispatch(managed.server, PATIENCE_MS)) == 0)
+		;
+	assert_int_equal(rc, -DER_SHUTDOWN);
 	managed_end(&managed);
 }
 
@@ -668,6 +706,8 @@ fork_for_a_call(int later)
 	}
 	for (i = 0; i < later; i++)
 		receive(pair.ctx, pair.peer, 3 + i);
+	/* What is remembered of the fork is taken for nothing else. */
+	assert_int_equal(drpc_set_framing(pair.ctx, DRPC_FRAMING_DATAGRAM), 0);
 	assert_int_equal(drpc_close(pair.ctx), 0);
 	say(&closed);
 	assert_ended_well(child);
@@ -798,6 +838,50 @@ programs_of_handlers_end_on_signals_where_that_is_wanted(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
+/* The thread that makes the socket takes its time over the line. */
+static void
+take_time(int level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+	usleep(50000);
+}
+
+static void *
+dispatch_once(void *arg)
+{
+	return drpc_server_dispatch(arg, 0) == 0 ? NULL : arg;
+}
+
+static int
+dispatch_by_many(void *arg)
+{
+	pthread_t      threads[8];
+	struct managed managed;
+	void          *failed;
+	int            i;
+
+	(void)arg;
+	managed_make(&managed);
+	drpc_set_log(take_time, NULL);
+	for (i = 0; i < 8; i++)
+		if (pthread_create(&threads[i], NULL, dispatch_once, managed.server) != 0)
+			return 1;
+	for (i = 0; i < 8; i++)
+		if (pthread_join(threads[i], &failed) != 0 || failed != NULL)
+			return 2;
+	drpc_set_log(NULL, NULL);
+	managed_end(&managed);
+	return 0;
+}
+
+/* A daemon has been forked, too. */
+static void
+threads_of_a_child_wait_for_each_other(void **state)
+{
+	(void)state;
+	in_child(FORK, dispatch_by_many, NULL);
+}
+
 int
 main(void)
 {
@@ -806,6 +890,7 @@ main(void)
 		unit(a_child_cannot_touch_a_server_in_a_loop),
 		unit(a_signal_in_a_helper_does_not_stop_the_server),
 		unit(a_child_that_does_not_run_a_server_leaves_it),
+		unit(a_child_leaves_the_set_of_its_parent),
 		unit(a_child_may_run_what_its_parent_listens_on),
 		unit(a_child_ends_what_was_stopped_before),
 		unit(the_file_goes_with_a_server_whose_process_has_not_forked),
@@ -817,6 +902,7 @@ main(void)
 		unit(a_server_that_is_destroyed_has_ended),
 		unit(closing_says_nothing_of_calls_from_before_a_fork),
 		unit(a_child_can_log),
+		unit(threads_of_a_child_wait_for_each_other),
 		unit(programs_of_handlers_end_on_signals_where_that_is_wanted),
 	};
 

@@ -104,5 +104,5 @@ pub use server::{ErrorStats, Existing, LimitStats, ModuleStats, Server, ServerBu
 pub use service::{DuplicateModule, Module, Service};
 pub use session::{Credentials, Session};
 #[doc(hidden)]
-pub use sync::lock_briefly;
+pub use sync::{lock_briefly, lock_made_in};
 pub use sys::set_spin;

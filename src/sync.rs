@@ -15,6 +15,7 @@ pub(crate) use shuttle::{
 
 use std::cell::Cell;
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use crate::sys;
 
@@ -47,7 +48,25 @@ fn lock_if_given_back<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::Mutex
     None
 }
 
-/// The same for an object that a process has inherited in a fork.
+/// How long a lock of an inherited object is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Locks what belongs to an object that a process has made, and may be locked for a while. `None` when the object was
+/// inherited in a fork and that while does not end.
+pub fn lock_made_in<T>(process: u64, mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+    if process == sys::process() {
+        return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    let began = Instant::now();
+    loop {
+        match lock_if_given_back(mutex) {
+            None if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
+            locked => return locked,
+        }
+    }
+}
+
+/// The same as [`lock_briefly`] for an object that a process has inherited in a fork.
 #[cfg(not(all(test, shuttle)))]
 pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     lock_if_given_back(mutex)

@@ -220,7 +220,7 @@ pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c
         let context = unsafe { Context::<A>::new(context) }?;
         let chosen = u64::try_from(framing).ok().and_then(self::framing);
         let chosen = chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?;
-        if context.flags().has(ASKED) {
+        if context.handler().is_none() && context.flags().has(ASKED) {
             // What the server has been asked is answered in its framing.
             return Err(Cause::Busy);
         }

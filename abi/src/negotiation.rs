@@ -293,6 +293,9 @@ fn wait<A: Abi>(context: Context<A>, lack: Lack, until: Option<Instant>) -> Resu
 /// has been freed by hand, is forgotten.
 pub(crate) fn finish<A: Abi>(context: Context<A>) {
     let Some(mut inquiry) = INQUIRIES.take(context.comm_address()).flatten() else { return };
+    if context.handler().is_some() {
+        return;
+    }
     if context.flags().clear(ASKED) & ASKED == 0 || inquiry.kept() == 0 || !inquiry.is_ours() {
         return;
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use super::hub::{Hub, token};
 use crate::error::Cause;
-use crate::sync::lock_briefly;
+use crate::sync::lock_made_in;
 use crate::sys::{self, Epoll, Interest, Signal, Watch};
 
 /// No process.
@@ -66,6 +66,11 @@ impl Home {
         self.is_here() && self.birthplace == sys::process()
     }
 
+    /// It belongs to no process again.
+    pub(super) fn give_back(&self) {
+        let _ = self.owner.compare_exchange(sys::process(), NONE, SeqCst, SeqCst);
+    }
+
     /// It belongs to no process yet, and another one may have it by now, as the one that made the socket has forked.
     pub(super) fn is_open(&self) -> bool {
         let stayed = || self.birthplace == sys::process() && self.forks == sys::forks();
@@ -74,19 +79,23 @@ impl Home {
 }
 
 impl Hub {
-    /// Makes this process the one that the server belongs to, if it belongs to none.
+    /// Makes this process the one that the server belongs to, if it belongs to none; true if it has been made so just now.
+    /// One that has ended belongs to whom it did.
     #[inline]
-    pub(super) fn claim(&self) -> Result<(), Cause> {
-        if self.home.is_here() { Ok(()) } else { self.claim_first() }
+    pub(super) fn claim(&self) -> Result<bool, Cause> {
+        if self.home.is_here() { Ok(false) } else { self.claim_first() }
     }
 
     #[cold]
-    fn claim_first(&self) -> Result<(), Cause> {
-        self.settle()?;
+    fn claim_first(&self) -> Result<bool, Cause> {
         let (home, process) = (&self.home, sys::process());
+        if self.has_ended() && !home.is_elsewhere() {
+            return Ok(false);
+        }
+        self.settle()?;
         match home.owner.compare_exchange(NONE, process, SeqCst, SeqCst) {
             Err(owner) if owner != process => Err(Cause::Forked),
-            _ => Ok(()),
+            claimed => Ok(claimed.is_ok()),
         }
     }
 
@@ -99,7 +108,7 @@ impl Hub {
         if home.settled.load(SeqCst) == process {
             return Ok(());
         }
-        let _settling = lock_briefly(&home.settling).ok_or(Cause::Forked)?;
+        let _settling = lock_made_in(home.birthplace, &home.settling).ok_or(Cause::Forked)?;
         if home.settled.load(SeqCst) == process {
             return Ok(());
         }
@@ -122,8 +131,12 @@ impl Hub {
         Ok(())
     }
 
-    /// Has the epoll set in the program's hands from now on.
+    /// Has the epoll set in the program's hands from now on. One that a process before had in its hands may be served there,
+    /// and stays as it is until this one claims the server.
     pub(super) fn show(&self) {
+        if self.home.shown.load(SeqCst) {
+            return;
+        }
         // Where it cannot be the process's own, it is of no use to the program, which is told so when it dispatches.
         let _ = self.settle();
         self.home.shown.store(true, SeqCst);

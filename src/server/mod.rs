@@ -110,15 +110,16 @@ impl Server {
         self.hub().door.path()
     }
 
-    /// Starts the threads that serve the clients. They handle no signals. When one cannot be started, none is
+    /// Starts the threads that serve the clients. They handle no signals unless [`ServerBuilder::signals`] says so. When one cannot be started, none is
     /// ([`Cause::NoThread`]). The server goes on listening then, and may be started later.
     pub fn start(&self) -> Result<(), Error> {
         let hub = self.hub();
-        hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
-        if hub.is_draining() {
-            return Err(hub.error(Phase::Serve, Cause::Stopped));
+        let claimed = hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
+        let started = if hub.is_draining() { Err(Cause::Stopped) } else { hub.start() };
+        if started.is_err() && claimed {
+            hub.home.give_back();
         }
-        hub.start().map_err(|cause| hub.error(Phase::Serve, cause))
+        started.map_err(|cause| hub.error(Phase::Serve, cause))
     }
 
     /// Serves with threads until the server has been shut down.
@@ -135,7 +136,9 @@ impl Server {
         if hub.pool.is_own_thread() {
             return Err(hub.error(Phase::Serve, Cause::Busy));
         }
-        hub.wait_for_wake()?;
+        if !hub.has_ended() {
+            hub.wait_for_wake()?;
+        }
         hub.wake_up();
         hub.finish(false)
     }
@@ -179,6 +182,10 @@ impl Server {
     /// would wait for, it begins to shut down and returns.
     pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
         let hub = self.hub();
+        if hub.home.is_open() {
+            hub.leave();
+            return Ok(());
+        }
         hub.settle().map_err(|cause| hub.error(Phase::Shutdown, cause))?;
         hub.begin_shutdown(time);
         if hub.pool.is_own_thread() {

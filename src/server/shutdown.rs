@@ -82,6 +82,13 @@ impl Hub {
         }
     }
 
+    /// Ends here what another process may serve. Its descriptors, which this process shares, are left alone.
+    pub(super) fn leave(&self) {
+        self.course.draining.store(true, Ordering::Release);
+        self.course.ended.store(true, Ordering::SeqCst);
+        self.door.leave();
+    }
+
     /// Somebody has said that the server is to end.
     pub(super) fn wake_up(&self) {
         if !self.is_draining() {

@@ -111,7 +111,8 @@ fn listen_at<T>(
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) }).map(|_| prepared)
     });
-    if listening.is_err() {
+    // What is no socket has been put in its place, and is another's.
+    if !matches!(listening, Ok(_) | Err(Cause::NotASocket)) {
         let _keep = KeepErrno::new();
         // SAFETY: `file` is a C string.
         unsafe { libc::unlink(file.as_ptr()) };

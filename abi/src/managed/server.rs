@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::drpc::der::Release;
 use ::drpc::place::Place;
-use ::drpc::{Cause, Phase, Server, lock_briefly};
+use ::drpc::{Cause, Phase, Server, lock_briefly, lock_made_in, sys};
 
 use super::handler::Handler;
 use super::object::{self, Endpoint};
@@ -28,6 +28,8 @@ pub struct drpc_server {
     /// The largest datagram that the peers of the line can receive.
     datagram: usize,
     settings: Mutex<Settings>,
+    /// The process that made the struct.
+    process: u64,
     /// Held by the thread that makes the socket.
     binding: Mutex<()>,
     /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
@@ -134,6 +136,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
         release: A::RELEASE,
         datagram: A::DATAGRAM,
         settings: Mutex::default(),
+        process: sys::process(),
         binding: Mutex::default(),
         server: OnceLock::new(),
         stopped: AtomicBool::new(false),
@@ -186,7 +189,7 @@ impl drpc_server {
         if let Some(server) = own {
             return Ok(server);
         }
-        let _binding = lock_briefly(&self.binding).ok_or(Cause::Busy)?;
+        let _binding = lock_made_in(self.process, &self.binding).ok_or(Cause::Busy)?;
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
@@ -351,9 +354,10 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
 }
 
 /// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
-/// DRPC_SERVER_STACK says, and take no signals.
+/// DRPC_SERVER_STACK says, and take no signals unless DRPC_SERVER_SIGNALS says so.
 /// The server belongs to this process from now on, as it does to the one that first calls drpc_server_run or
-/// drpc_server_dispatch. After a fork the other process can do nothing with it but destroy its copy.
+/// drpc_server_dispatch. What is forked from it later can do nothing with the server but destroy its copy. Where a process
+/// has forked after drpc_server_listen, one of the two may run the server: that it runs in both is not noticed.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_NO_HDL if it belongs to another
 /// process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error no

@@ -267,9 +267,10 @@ int drpc_server_listen(struct drpc_server *server);
 
 /**
  * Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
- * DRPC_SERVER_STACK says, and take no signals.
+ * DRPC_SERVER_STACK says, and take no signals unless DRPC_SERVER_SIGNALS says so.
  * The server belongs to this process from now on, as it does to the one that first calls drpc_server_run or
- * drpc_server_dispatch. After a fork the other process can do nothing with it but destroy its copy.
+ * drpc_server_dispatch. What is forked from it later can do nothing with the server but destroy its copy. Where a process
+ * has forked after drpc_server_listen, one of the two may run the server: that it runs in both is not noticed.
  *
  * Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_NO_HDL if it belongs to another
  * process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error no
