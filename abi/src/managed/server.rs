@@ -46,9 +46,8 @@ pub struct drpc_server {
 ///
 /// The threads block all signals, which a program that the function starts inherits: it would not end on SIGTERM. Set
 /// DRPC_SERVER_SIGNALS, or start it with a mask of its own, `none` being an empty set:
-///
-///     posix_spawnattr_setsigmask(&attr, &none);
-///     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+/// `posix_spawnattr_setsigmask(&attr, &none);`
+/// `posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);`
 pub type drpc_server_handler_t = Option<
     unsafe extern "C" fn(
         session: *mut drpc_session,

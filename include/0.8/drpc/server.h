@@ -108,9 +108,8 @@ struct drpc_session;
  *
  * The threads block all signals, which a program that the function starts inherits: it would not end on SIGTERM. Set
  * DRPC_SERVER_SIGNALS, or start it with a mask of its own, `none` being an empty set:
- *
- *     posix_spawnattr_setsigmask(&attr, &none);
- *     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+ * `posix_spawnattr_setsigmask(&attr, &none);`
+ * `posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);`
  */
 typedef void (*drpc_server_handler_t)(struct drpc_session *session,
                                       Drpc__Call *call,
