@@ -17,6 +17,7 @@
 #include "support/descriptors.h"
 #include "support/dir.h"
 #include "support/peer.h"
+#include "support/server.h"
 #include "support/syscalls.h"
 
 /* What a call beside fails with, and what errno is before a function. */
@@ -64,45 +65,6 @@ is_errno(int expected, int found, const struct beside *beside)
 		fail_msg("%s fails: errno is %s, not %s", beside->name, strerror(found), strerror(expected));
 }
 
-struct server {
-	struct dir		      dir;
-	struct drpc_progress_context *loop;
-};
-
-static void
-answer(Drpc__Call *call, Drpc__Response *resp)
-{
-	(void)call;
-	resp->status = DRPC__STATUS__FAILURE;
-}
-
-static void
-serve(struct server *server)
-{
-	syscalls_reset();
-	dir_make(&server->dir);
-	server->loop = drpc_progress_context_create(abi_listen(server->dir.sock, answer));
-	assert_non_null(server->loop);
-}
-
-static void
-stop(struct server *server)
-{
-	syscalls_reset();
-	drpc_progress_context_close(server->loop);
-	dir_remove(&server->dir);
-}
-
-static int
-join(struct server *server)
-{
-	int peer = peer_connect(server->dir.sock);
-
-	syscalls_reset();
-	assert_int_equal(drpc_progress(server->loop, 1000), 0);
-	return peer;
-}
-
 /* Says that everything can be read, whether or not it can. */
 static int
 all_readable(struct pollfd *fds, nfds_t n, int timeout)
@@ -139,8 +101,8 @@ of_a_session_without_data(void **state)
 	int	      peer;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	for (size_t i = 0; i < BESIDES; i++) {
 		syscalls_reset();
 		always_fails(besides[i].call, 1, BESIDE);
@@ -148,7 +110,7 @@ of_a_session_without_data(void **state)
 		is_errno(EAGAIN, ERRNO_AFTER(drpc_progress(server.loop, 1000)), &besides[i]);
 	}
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 /* The result is that of the first session; what is done for the next ones does not count. */
@@ -161,16 +123,16 @@ of_the_first_session_in_trouble(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BESIDES; i++) {
-		serve(&server);
-		second = join(&server);
-		first  = join(&server);
+		server_begin(&server);
+		second = server_join(&server);
+		first  = server_join(&server);
 		syscalls_reset();
 		always_fails(besides[i].call, 1, BESIDE);
 		calls.poll = others_hung_up;
 		is_errno(EAGAIN, ERRNO_AFTER(drpc_progress(server.loop, 1000)), &besides[i]);
 		close(first);
 		close(second);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -181,12 +143,12 @@ of_sessions_that_end(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BESIDES; i++) {
-		serve(&server);
-		close(join(&server));
+		server_begin(&server);
+		close(server_join(&server));
 		syscalls_reset();
 		always_fails(besides[i].call, 1, BESIDE);
 		is_errno(BEFORE, ERRNO_AFTER(drpc_progress(server.loop, 1000)), &besides[i]);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -198,7 +160,7 @@ of_a_loop_that_cannot_accept(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BESIDES; i++) {
-		serve(&server);
+		server_begin(&server);
 		peer = peer_connect(server.dir.sock);
 		syscalls_reset();
 		always_fails(besides[i].call, 1, BESIDE);
@@ -212,7 +174,7 @@ of_a_loop_that_cannot_accept(void **state)
 			is_errno(EPERM, ERRNO_AFTER(drpc_progress(server.loop, 1000)), &besides[i]);
 		}
 		close(peer);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -262,14 +224,14 @@ of_a_loop_that_accepts(void **state)
 		/* These are needed. */
 		if (besides[i].call == CALL_FCNTL || besides[i].call == CALL_SETSOCKOPT)
 			continue;
-		serve(&server);
+		server_begin(&server);
 		assert_int_equal(drpc_set_timeout(server.loop->listener_ctx, 5000), 0);
 		peer = peer_connect(server.dir.sock);
 		syscalls_reset();
 		always_fails(besides[i].call, 1, BESIDE);
 		is_errno(BEFORE, ERRNO_AFTER(drpc_progress(server.loop, 1000)), &besides[i]);
 		close(peer);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -346,7 +308,7 @@ of_listening(void **state)
 			syscalls_reset();
 			always_fails(besides[i].call, 1, BESIDE);
 			syscalls_fail(needed[j], 1, EPERM);
-			is_errno(EPERM, ERRNO_AFTER(abi_listen(dir.sock, answer)), &besides[i]);
+			is_errno(EPERM, ERRNO_AFTER(abi_listen(dir.sock, server_answer)), &besides[i]);
 			unlink(dir.sock);
 			dir_remove(&dir);
 		}
@@ -505,7 +467,7 @@ of_receiving_a_call(void **state)
 			Drpc__Call *call;
 
 			syscalls_reset();
-			pair = pair_new(answer);
+			pair = pair_new(server_answer);
 			always_fails(besides[i].call, 1, BESIDE);
 			always_fails(CALL_RECVMSG, 1, errors[k]);
 			is_errno(errors[k], ERRNO_AFTER(drpc_recv_call(pair.ctx, &call)), &besides[i]);
@@ -524,7 +486,7 @@ of_responding(void **state)
 		struct pair    pair;
 
 		syscalls_reset();
-		pair = pair_new(answer);
+		pair = pair_new(server_answer);
 		always_fails(besides[i].call, 1, BESIDE);
 		always_fails(CALL_SENDMSG, 1, EPIPE);
 		is_errno(EPIPE, ERRNO_AFTER(drpc_send_response(pair.ctx, &resp)), &besides[i]);
@@ -550,7 +512,7 @@ of_closing(void **state)
 			Drpc__Call *call;
 
 			syscalls_reset();
-			pair	     = pair_new(answer);
+			pair	     = pair_new(server_answer);
 			peer_chunked = false;
 			if (received) {
 				assert_true(peer_send_call(pair.peer, 1, 0, 1, NULL, 0));

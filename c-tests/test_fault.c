@@ -28,6 +28,7 @@
 #include "support/managed.h"
 #include "support/patience.h"
 #include "support/peer.h"
+#include "support/server.h"
 #include "support/syscalls.h"
 #include "support/tasks.h"
 
@@ -1131,45 +1132,6 @@ close_never_fails_and_never_repeats(void **state)
 
 /* --- the loop -------------------------------------------------------------------------------------- */
 
-struct server {
-	struct dir                    dir;
-	struct drpc_progress_context *loop;
-};
-
-static void
-answer(Drpc__Call *call, Drpc__Response *resp)
-{
-	(void)call;
-	resp->status = DRPC__STATUS__FAILURE;
-}
-
-static void
-serve(struct server *server)
-{
-	syscalls_reset();
-	dir_make(&server->dir);
-	server->loop = drpc_progress_context_create(abi_listen(server->dir.sock, answer));
-	assert_non_null(server->loop);
-}
-
-static void
-stop(struct server *server)
-{
-	syscalls_reset();
-	drpc_progress_context_close(server->loop);
-	dir_remove(&server->dir);
-}
-
-static int
-join(struct server *server)
-{
-	int peer = peer_connect(server->dir.sock);
-
-	syscalls_reset();
-	assert_int_equal(drpc_progress(server->loop, PATIENCE_MS), 0);
-	return peer;
-}
-
 static struct drpc *
 session_at(struct drpc_progress_context *loop, int index)
 {
@@ -1209,9 +1171,9 @@ progress_polls_as_the_original_does(void **state)
 	size_t           i;
 
 	(void)state;
-	serve(&server);
-	peers[0] = join(&server);
-	peers[1] = join(&server);
+	server_begin(&server);
+	peers[0] = server_join(&server);
+	peers[1] = server_join(&server);
 	for (i = 0; i < sizeof(timeouts) / sizeof(*timeouts); i++) {
 		syscalls_reset();
 		calls.poll = timed_out;
@@ -1230,7 +1192,7 @@ progress_polls_as_the_original_does(void **state)
 	}
 	close(peers[0]);
 	close(peers[1]);
-	stop(&server);
+	server_end(&server);
 }
 
 /* The listener is asked for its timeout only when a program has set one. */
@@ -1244,7 +1206,7 @@ sessions_take_over_a_timeout_that_was_set(void **state)
 	int            i;
 
 	(void)state;
-	serve(&server);
+	server_begin(&server);
 	for (i = 0; i < 2; i++) {
 		peers[i] = peer_connect(server.dir.sock);
 		if (i == 1)
@@ -1258,7 +1220,7 @@ sessions_take_over_a_timeout_that_was_set(void **state)
 	}
 	close(peers[0]);
 	close(peers[1]);
-	stop(&server);
+	server_end(&server);
 }
 
 /* Spinning is of no use where nobody could answer meanwhile. */
@@ -1275,7 +1237,7 @@ progress_spins_only_before_it_sleeps(void **state)
 	int           tries = 0;
 
 	(void)state;
-	serve(&server);
+	server_begin(&server);
 	assert_int_equal(drpc_set_spin(2000), 0);
 	syscalls_reset();
 	calls.poll = timed_out;
@@ -1296,7 +1258,7 @@ progress_spins_only_before_it_sleeps(void **state)
 	assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)), -DER_TIMEDOUT);
 	assert_int_equal(calls.count[CALL_POLL], 1);
 	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
-	stop(&server);
+	server_end(&server);
 }
 
 /* What a program does not set the environment does, and nothing is the default. */
@@ -1371,8 +1333,8 @@ progress_answers_what_is_no_call_at_once(void **state)
 	int           peer;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	syscalls_reset();
 	assert_true(peer_send_message(peer, (const uint8_t *)"\xff\xff", 2));
 	assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)), 0);
@@ -1380,7 +1342,7 @@ progress_answers_what_is_no_call_at_once(void **state)
 	assert_int_equal(calls.count[CALL_SENDMSG], 1);
 	assert_int_equal(calls.sent_flags, 0);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 static void
@@ -1391,8 +1353,8 @@ progress_tells_every_failure_of_poll(void **state)
 	size_t        i;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	for (i = 0; i < ERRNOS; i++) {
 		syscalls_reset();
 		syscalls_fail(CALL_POLL, 1, errnos[i].error);
@@ -1406,7 +1368,7 @@ progress_tells_every_failure_of_poll(void **state)
 	assert_int_equal(calls.count[CALL_POLL], 1);
 	assert_int_equal(sessions(server.loop), 1);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 static void
@@ -1418,7 +1380,7 @@ progress_tells_every_failure_of_accept(void **state)
 
 	(void)state;
 	for (i = 0; i < ERRNOS; i++) {
-		serve(&server);
+		server_begin(&server);
 		peer = peer_connect(server.dir.sock);
 		syscalls_fail(CALL_ACCEPT, 1, errnos[i].error);
 		assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)),
@@ -1426,7 +1388,7 @@ progress_tells_every_failure_of_accept(void **state)
 		assert_int_equal(calls.count[CALL_ACCEPT], 1);
 		assert_int_equal(sessions(server.loop), 0);
 		close(peer);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -1466,8 +1428,8 @@ accepting_backs_off_when_descriptors_run_out(void **state)
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		serve(&server);
-		other = join(&server);
+		server_begin(&server);
+		other = server_join(&server);
 		peer  = peer_connect(server.dir.sock);
 		syscalls_reset();
 		syscalls_fail(CALL_ACCEPT, 1, errors[i]);
@@ -1486,7 +1448,7 @@ accepting_backs_off_when_descriptors_run_out(void **state)
 		assert_int_equal(sessions(server.loop), 2);
 		close(peer);
 		close(other);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -1524,9 +1486,9 @@ a_session_in_trouble_is_dropped(void **state)
 
 	(void)state;
 	for (i = 0; i < 4; i++) {
-		serve(&server);
-		peers[0] = join(&server);
-		peers[1] = join(&server);
+		server_begin(&server);
+		peers[0] = server_join(&server);
+		peers[1] = server_join(&server);
 		syscalls_reset();
 		calls.poll  = play_poll;
 		play_events = cases[i].events;
@@ -1543,7 +1505,7 @@ a_session_in_trouble_is_dropped(void **state)
 		assert_true(peer_is_quiet(peers[1]));
 		close(peers[0]);
 		close(peers[1]);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -1557,8 +1519,8 @@ a_listener_in_trouble_is_an_error(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		serve(&server);
-		peer = join(&server);
+		server_begin(&server);
+		peer = server_join(&server);
 		syscalls_reset();
 		calls.poll  = play_poll;
 		play_events = events[i];
@@ -1569,7 +1531,7 @@ a_listener_in_trouble_is_an_error(void **state)
 		assert_int_equal(calls.count[CALL_CLOSE], 0);
 		assert_int_equal(sessions(server.loop), 1);
 		close(peer);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -1588,9 +1550,9 @@ a_session_that_cannot_be_read_is_dropped(void **state)
 		/* Told once, before what came earlier can be read: see below. */
 		if (errnos[i].error == ECONNRESET)
 			continue;
-		serve(&server);
-		peers[0] = join(&server);
-		peers[1] = join(&server);
+		server_begin(&server);
+		peers[0] = server_join(&server);
+		peers[1] = server_join(&server);
 		assert_true(peer_send_call(peers[0], 1, 1, 1, NULL, 0));
 		assert_true(peer_send_call(peers[1], 1, 1, 2, NULL, 0));
 		third = peer_connect(server.dir.sock);
@@ -1606,7 +1568,7 @@ a_session_that_cannot_be_read_is_dropped(void **state)
 		close(peers[0]);
 		close(peers[1]);
 		close(third);
-		stop(&server);
+		server_end(&server);
 	}
 }
 
@@ -1628,15 +1590,15 @@ what_came_before_a_reset_is_read(void **state)
 	drpc_response_free(resp);
 	spent_pair(&pair);
 
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	assert_true(peer_send_call(peer, 1, 1, 1, NULL, 0));
 	syscalls_reset();
 	syscalls_fail(CALL_RECVMSG, 1, ECONNRESET);
 	assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)), 0);
 	assert_int_equal(calls.count[CALL_SENDMSG], 1);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 static void
@@ -1646,8 +1608,8 @@ a_session_without_data_is_kept(void **state)
 	int           peer;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	syscalls_reset();
 	calls.poll  = play_poll;
 	play_events = POLLIN;
@@ -1656,7 +1618,7 @@ a_session_without_data_is_kept(void **state)
 	assert_int_equal(sessions(server.loop), 1);
 	assert_int_equal(calls.count[CALL_CLOSE], 0);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 /* The loop's own sessions do not block; a reply that finds no room waits in poll. */
@@ -1668,8 +1630,8 @@ a_reply_waits_for_room(void **state)
 	int                  peer;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	assert_true(peer_send_call(peer, 1, 1, 1, NULL, 0));
 	syscalls_reset();
 	syscalls_fail(CALL_SENDMSG, 1, EAGAIN);
@@ -1685,7 +1647,7 @@ a_reply_waits_for_room(void **state)
 	free(reply.msg);
 
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 /* A reply that cannot be sent is nobody's trouble but the peer's. */
@@ -1697,8 +1659,8 @@ a_reply_that_cannot_be_sent(void **state)
 	size_t        i;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	for (i = 0; i < ERRNOS; i++) {
 		assert_true(peer_send_call(peer, 1, 1, 1, NULL, 0));
 		syscalls_reset();
@@ -1707,7 +1669,7 @@ a_reply_that_cannot_be_sent(void **state)
 	}
 	assert_int_equal(sessions(server.loop), 1);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 static void
@@ -1717,8 +1679,8 @@ an_unparsable_call_is_answered_in_one_cycle(void **state)
 	int           peer;
 
 	(void)state;
-	serve(&server);
-	peer = join(&server);
+	server_begin(&server);
+	peer = server_join(&server);
 	assert_true(peer_send_message(peer, (const uint8_t *)"\xff", 1));
 	syscalls_reset();
 	/* The session goes also when the answer does not. */
@@ -1727,7 +1689,7 @@ an_unparsable_call_is_answered_in_one_cycle(void **state)
 	assert_int_equal(calls.count[CALL_SENDMSG], 1);
 	assert_int_equal(sessions(server.loop), 0);
 	close(peer);
-	stop(&server);
+	server_end(&server);
 }
 
 /* --- threads --------------------------------------------------------------------------------- */
