@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicU32;
 
 use super::errno::KeepErrno;
 
-/// Sleeps until somebody [wakes](wake_sleepers) those who do here, unless the number is another one by now. It may end for no
-/// reason.
+/// Sleeps until another thread [wakes](wake_sleepers) those who do here, unless the number is another one by now. It may end
+/// for no reason.
 pub fn sleep_while(number: &AtomicU32, is: u32) {
     let _keep = KeepErrno::new();
     let (operation, none) = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, std::ptr::null::<libc::timespec>());

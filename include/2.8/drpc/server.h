@@ -256,11 +256,11 @@ int drpc_server_authorise(struct drpc_server *server,
  * forked from it.
  *
  * Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
- * with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over;
- * with DRPC_SERVER_REPLACE_STALE -DER_EXIST if what is at the path is no socket, -DER_BUSY if another server has the
- * lock file, which drpc_last_error names, and its process; -DER_SHUTDOWN after drpc_server_stop or drpc_server_shutdown; else what the error of the socket
- * translates to: that of EADDRINUSE if there is a file at the path, or a live server. After an error it may be tried
- * again.
+ * with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over; with DRPC_SERVER_REPLACE_STALE -DER_EXIST if
+ * what is at the path is no socket, -DER_BUSY if another server has the lock file, which drpc_last_error names, and its
+ * process; -DER_NO_HDL if the server belongs to another process; -DER_SHUTDOWN after drpc_server_stop or
+ * drpc_server_shutdown; else what the error of the socket translates to: that of EADDRINUSE if there is a file at the
+ * path, or a live server. After an error it may be tried again.
  */
 int drpc_server_listen(struct drpc_server *server);
 
