@@ -23,6 +23,7 @@ mod record;
 mod socket;
 mod spin;
 mod thread;
+mod try_arc;
 mod wake;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
@@ -47,5 +48,6 @@ pub use socket::{
     listen, listen_as, open, open_at_once, put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
-pub use thread::{BlockedSignals, Fd, UncancelledCall, cpus};
+pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
+pub use try_arc::{TryArc, try_box};
 pub use wake::{Signal, Timer};

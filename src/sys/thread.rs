@@ -1,9 +1,13 @@
-//! What a thread does not want to be disturbed by: cancellation, and signals.
+//! Threads, and what they do not want to be disturbed by: cancellation, and signals.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, ptr};
+
+use super::try_arc::try_box;
+use crate::error::Cause;
 
 /// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
 /// the process when it meets Rust code, so that everything that waits is done under this.
@@ -125,6 +129,71 @@ impl Drop for BlockedSignals {
     }
 }
 
+/// A thread that has been started. It is not waited for unless it is [joined](Started::join).
+#[derive(Debug)]
+pub struct Started(libc::pthread_t);
+
+/// Starts a thread, with a stack of so many bytes where that is chosen. (The standard library's way ends the process where
+/// memory has run out.)
+pub fn start_thread<F: FnOnce() + Send + 'static>(
+    name: &'static CStr,
+    stack: Option<usize>,
+    work: F,
+) -> Result<Started, Cause> {
+    let work = Box::into_raw(try_box((name, work))?);
+    // SAFETY: the attributes are plain data, which the functions fill in, and valid for writing; `run` takes the box over
+    // where the thread is started.
+    unsafe {
+        let mut attributes = mem::zeroed::<libc::pthread_attr_t>();
+        let mut thread = mem::zeroed::<libc::pthread_t>();
+        let mut failed = libc::pthread_attr_init(&mut attributes);
+        if failed == 0 {
+            if let Some(stack) = stack {
+                let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(1);
+                let stack = stack.max(libc::PTHREAD_STACK_MIN).next_multiple_of(page);
+                failed = libc::pthread_attr_setstacksize(&mut attributes, stack);
+            }
+            if failed == 0 {
+                failed = libc::pthread_create(&mut thread, &attributes, run::<F>, work.cast());
+            }
+            libc::pthread_attr_destroy(&mut attributes);
+        }
+        if failed != 0 {
+            drop(Box::from_raw(work));
+            return Err(Cause::NoThread(failed));
+        }
+        Ok(Started(thread))
+    }
+}
+
+/// What a thread does that [`start_thread`] has started.
+extern "C" fn run<F: FnOnce()>(work: *mut c_void) -> *mut c_void {
+    // SAFETY: `start_thread` has made the box for this, and given it away.
+    let (name, work) = *unsafe { Box::from_raw(work.cast::<(&CStr, F)>()) };
+    // SAFETY: the name is a C string, of which as much is used as there is room for.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    // A panic has been told by then. It ends the thread and nothing else.
+    drop(catch_unwind(AssertUnwindSafe(work)));
+    ptr::null_mut()
+}
+
+impl Started {
+    /// Waits for its end.
+    pub fn join(self) {
+        let thread = self.0;
+        mem::forget(self);
+        // SAFETY: the thread has been neither joined nor detached, and its result is not asked for.
+        unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // SAFETY: the thread has been neither joined nor detached.
+        unsafe { libc::pthread_detach(self.0) };
+    }
+}
+
 /// CPUs that the process may use. (The standard library's way reads files and knows of control groups, at ten times the
 /// code.)
 pub fn cpus() -> usize {
@@ -136,4 +205,35 @@ pub fn cpus() -> usize {
     }
     // SAFETY: `set` has been filled in.
     usize::try_from(unsafe { libc::CPU_COUNT(&set) }).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_has_a_name_and_a_stack_and_is_waited_for() {
+        let (tell, told) = mpsc::channel();
+        let thread = start_thread(c"drpc-test", Some(100_000), move || {
+            let name = std::fs::read_to_string("/proc/thread-self/comm").unwrap();
+            tell.send(name).unwrap();
+        });
+        thread.unwrap().join();
+        assert_eq!(told.try_recv().as_deref(), Ok("drpc-test\n"), "it has ended");
+    }
+
+    #[test]
+    fn a_panic_is_the_end_of_the_thread_alone() {
+        start_thread(c"drpc-test", None, || panic!("on purpose")).unwrap().join();
+    }
+
+    #[test]
+    fn what_a_thread_would_have_had_goes_when_there_is_none() {
+        let (tell, told) = mpsc::channel::<()>();
+        let started = start_thread(c"drpc-test", Some(1 << 60), move || tell.send(()).unwrap());
+        assert!(matches!(started, Err(Cause::NoThread(_))));
+        assert!(told.recv().is_err());
+    }
 }
