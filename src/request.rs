@@ -6,7 +6,7 @@ use crate::error::{Cause, Error, Phase};
 use crate::failure::Failure;
 use crate::message::{Call, Status};
 use crate::session::Session;
-use crate::sync::Arc;
+use crate::sys::TryArc;
 use crate::wire::ResponseRef;
 
 /// Takes the answers to the calls of a session.
@@ -42,13 +42,13 @@ pub(crate) trait Answers: Send + Sync {
 /// ```
 pub struct Request {
     call: Call,
-    answers: Arc<dyn Answers>,
+    answers: TryArc<dyn Answers>,
     answered: bool,
     tag: u64,
 }
 
 impl Request {
-    pub(crate) fn new(call: Call, answers: Arc<dyn Answers>, tag: u64) -> Self {
+    pub(crate) fn new(call: Call, answers: TryArc<dyn Answers>, tag: u64) -> Self {
         Self { call, answers, answered: false, tag }
     }
 

@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::message::{Call, Response, Status};
 use crate::request::{Answers, Request};
 use crate::session::Session;
-use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sync::{Condvar, Mutex, lock};
+use crate::sys::TryArc;
 use crate::wire::{CallRef, ResponseRef};
 
 /// Something that serves the methods of one module.
@@ -135,8 +136,9 @@ impl Service {
         let Some(module) = self.module(call.module) else {
             return Response::of_status(&call, Status::UnknownModule);
         };
-        let slot = Arc::new(Slot { session: session.clone(), response: Mutex::default(), answered: Condvar::new() });
-        run(module, Request::new(call, Arc::clone(&slot) as Arc<dyn Answers>, 0));
+        let slot = Slot { session: session.clone(), response: Mutex::default(), answered: Condvar::new() };
+        let Ok(slot) = TryArc::new(slot) else { return Response::of_status(&call, Status::Failure) };
+        run(module, Request::new(call, TryArc::map(slot.clone(), |slot| slot as &dyn Answers), 0));
         slot.wait()
     }
 

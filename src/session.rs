@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::Cause;
 use crate::sync::Arc;
-use crate::sys;
 pub use crate::sys::Credentials;
+use crate::sys::{self, Room, TryArc};
 
 /// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive it; the
 /// descriptor is closed when the last one is dropped.
@@ -33,10 +33,13 @@ pub use crate::sys::Credentials;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Session(Arc<Shared>);
+pub struct Session(TryArc<Shared>);
+
+/// Room for a session.
+pub(crate) type Place = Room<Shared>;
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     id: u64,
     socket: OwnedFd,
     path: Arc<Path>,
@@ -50,26 +53,25 @@ struct Shared {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Session {
+    /// Makes room for one, which cannot fail for want of memory then.
+    pub(crate) fn place() -> Result<Place, Cause> {
+        Place::new()
+    }
+
     /// The session of a connection that has been accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
-        Self::of_process(0, socket, path)
+        Self::of_process(Self::place()?, 0, socket, path)
     }
 
     /// The same for a server, whose session is nothing to a child of a fork.
-    pub(crate) fn of_server(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
-        Self::of_process(sys::process(), socket, path)
+    pub(crate) fn of_server(place: Place, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+        Self::of_process(place, sys::process(), socket, path)
     }
 
-    fn of_process(process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+    fn of_process(place: Place, process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
-        Ok(Self(Arc::new(Shared {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            socket,
-            path,
-            peer,
-            closed: AtomicBool::new(false),
-            process,
-        })))
+        let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
+        Ok(Self(place.fill(Shared { id, socket, path, peer, closed, process })))
     }
 
     /// A number that no other session of this process has, or has had.

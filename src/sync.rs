@@ -3,15 +3,47 @@
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, Weak, atomic},
+    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, Weak, atomic},
+    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use crate::sys::{Started, start_thread};
+
+#[cfg(all(test, shuttle))]
+pub(crate) use started::{Started, start_thread};
+
+/// Threads as shuttle has them.
+#[cfg(all(test, shuttle))]
+mod started {
+    use std::ffi::CStr;
+
+    use super::thread::{self, JoinHandle};
+    use crate::error::Cause;
+
+    #[derive(Debug)]
+    pub(crate) struct Started(JoinHandle<()>);
+
+    pub(crate) fn start_thread(
+        _name: &'static CStr,
+        _stack: Option<usize>,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<Started, Cause> {
+        Ok(Started(thread::spawn(work)))
+    }
+
+    impl Started {
+        pub(crate) fn join(self) {
+            drop(self.0.join());
+        }
+    }
+}
 
 use std::cell::Cell;
 use std::sync::PoisonError;

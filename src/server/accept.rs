@@ -1,23 +1,53 @@
 //! Taking in clients.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 
 use super::bind::{Bound, End};
-use super::hub::{Hub, alarm, token};
+use super::hub::{BATCH, Hub, alarm, token};
 use super::link::Link;
 use super::remark::{Fault, Limit, Remark};
+use super::users::User;
 use crate::backoff;
 use crate::error::Cause;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::sync::{Arc, Mutex, lock};
-use crate::sys::{self, Epoll, Interest, Watch};
+use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 
-/// Clients taken in at a time, before sessions get their turn.
-const BATCH: usize = 16;
+/// Clients taken in at a time, before sessions get their turn: half as many as these, so that who has been taken in and is
+/// about to leave does so before others come.
+const CLIENTS: usize = BATCH / 2;
+
+/// Room for a client, made before it is taken in: without memory it waits.
+#[derive(Default)]
+struct Places {
+    session: Option<session::Place>,
+    link: Option<Room<Link>>,
+    user: Option<Room<User>>,
+}
+
+impl Places {
+    /// Makes what has been used up.
+    fn fill(&mut self, hub: &Hub) -> Result<(), Cause> {
+        fn fill<T>(place: &mut Option<Room<T>>) -> Result<(), Cause> {
+            if place.is_none() {
+                *place = Some(Room::new()?);
+            }
+            Ok(())
+        }
+        hub.roll.reserve()?;
+        hub.users.reserve()?;
+        hub.timers.reserve(hub.roll.len() + 1)?;
+        if self.session.is_none() {
+            self.session = Some(Session::place()?);
+        }
+        fill(&mut self.link)?;
+        fill(&mut self.user)
+    }
+}
 
 /// The listening socket, and why it may not be watched now.
 #[derive(Debug)]
@@ -54,18 +84,24 @@ impl Door {
         }
     }
 
-    /// The descriptors, for a process that has inherited them, as far as they can be looked at.
-    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+    /// Does something with the descriptors, for a process that has inherited them, as far as they can be looked at.
+    pub(super) fn with_descriptors(&self, work: impl FnMut(RawFd)) {
         let state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Vec::new(),
+            Err(TryLockError::WouldBlock) => return,
         };
-        state.bound.iter().flat_map(|bound| bound.descriptors()).collect()
+        state.bound.iter().flat_map(|bound| bound.descriptors()).for_each(work);
     }
 
     fn bound(&self) -> Option<Arc<Bound>> {
         lock(&self.state).bound.clone()
+    }
+
+    /// It takes in clients as they come.
+    pub(super) fn is_watched(&self) -> bool {
+        let State { bound, full, pause } = &*lock(&self.state);
+        bound.is_some() && !full && pause.is_none()
     }
 
     fn set_full(&self) {
@@ -91,25 +127,31 @@ impl Door {
 }
 
 impl Hub {
-    /// Takes in the clients that wait. The listening socket is watched for one event at a time, so that one thread
-    /// does this.
-    pub(super) fn accept(self: &Arc<Self>) {
-        let Some(bound) = self.door.bound() else { return };
-        for _ in 0..BATCH {
-            if self.roll.is_full(self.limits.sessions) {
-                self.door.set_full();
+    /// Takes in the clients that wait.
+    pub(super) fn accept(this: &TryArc<Self>) {
+        let Some(bound) = this.door.bound() else { return };
+        let mut places = Places::default();
+        for _ in 0..CLIENTS {
+            if this.roll.is_full(this.limits.sessions) {
+                this.door.set_full();
                 // One that has ended in the meantime has not seen it.
-                if self.roll.is_full(self.limits.sessions) || !self.door.take_full() {
-                    self.tell(Remark::Limit(Limit::Sessions));
+                if this.roll.is_full(this.limits.sessions) || !this.door.take_full() {
+                    this.tell(Remark::Limit(Limit::Sessions));
                     return;
                 }
             }
-            match sys::accept_at_once(bound.as_fd().as_raw_fd(), true) {
+            let accepted = places.fill(this).and_then(|()| sys::accept_at_once(bound.as_fd().as_raw_fd(), true));
+            match accepted {
                 Ok(socket) => {
-                    self.door.has_accepted();
-                    self.admit(socket);
+                    this.door.has_accepted();
+                    if let Some(place) = places.session.take() {
+                        match Session::of_server(place, socket, Arc::clone(this.door.path())) {
+                            Ok(session) => Self::admit(this, session, &mut places),
+                            Err(cause) => this.tell(Remark::Fault(Fault::Accept, Some(cause))),
+                        }
+                    }
                     // The program was asked, has forked, and returned in the child.
-                    if self.home.is_elsewhere() {
+                    if this.home.is_elsewhere() {
                         return;
                     }
                 }
@@ -117,13 +159,13 @@ impl Hub {
                 // This client is gone, there may be others.
                 Err(Cause::Os(libc::ECONNABORTED | libc::EPROTO)) => {}
                 Err(cause) => {
-                    self.tell(Remark::Fault(Fault::Accept, Some(cause)));
-                    self.timers.set(Instant::now() + self.door.next_pause(), alarm::ACCEPT);
+                    this.tell(Remark::Fault(Fault::Accept, Some(cause)));
+                    this.timers.set(Instant::now() + this.door.next_pause(), alarm::ACCEPT);
                     return;
                 }
             }
         }
-        self.watch_door();
+        this.watch_door();
     }
 
     /// Waits for the first client.
@@ -162,39 +204,40 @@ impl Hub {
         }
     }
 
-    fn admit(self: &Arc<Self>, socket: OwnedFd) {
-        let session = Session::of_server(socket, Arc::clone(self.door.path()));
-        let session = match session {
-            Ok(session) => session,
-            Err(cause) => return self.tell(Remark::Fault(Fault::Accept, Some(cause))),
-        };
-        self.counters.accepted.add(1);
-        let uid = session.peer().uid;
-        let authorised = self.authorised(&session);
-        if self.home.is_elsewhere() {
+    fn admit(this: &TryArc<Self>, session: Session, places: &mut Places) {
+        this.counters.accepted.add(1);
+        let peer = session.peer();
+        let authorised = this.authorised(&session);
+        if this.home.is_elsewhere() {
             return;
         }
+        // There is room for both.
+        let Some(user) = this.users.enter(peer.uid, &mut places.user) else { return };
+        let Some(room) = places.link.take() else { return };
         let refusal = match authorised {
             false => Some(Remark::Fault(Fault::Refused, None)),
-            true if self.roll.claim(uid, self.limits.sessions_per_uid) => None,
+            true if this.users.claim(&user, this.limits.sessions_per_uid) => None,
             true => Some(Remark::Limit(Limit::SessionsPerUid)),
         };
+        let refused = refusal.is_some();
         if let Some(remark) = refusal {
-            self.tell_about(remark, session.peer());
+            this.tell_about(remark, peer);
         }
-        let link = Arc::new(Link::new(session, self, refusal.is_some()));
-        match self.roll.enter(link.id(), &link, refusal.is_some()) {
-            Ok(None) => {}
-            Ok(Some(oldest)) => oldest.close(self),
-            // The client notices, as it has not been answered: what it has sent is left unread.
-            Err(_) => return,
+        let owner = user.clone();
+        let make = |token| room.fill(Link::new(token, session, owner, this, refused));
+        let Some((link, oldest)) = this.roll.enter(make, refused) else {
+            // The server has ended. The client notices, as it has not been answered: what it has sent is left unread.
+            return this.users.leave(&user, !refused);
+        };
+        if let Some(oldest) = oldest {
+            oldest.close(this);
         }
-        link.watch(self);
+        link.watch(this);
         // The shutdown may not have seen it.
-        if self.is_overdue() {
-            link.cut(self);
-        } else if self.is_draining() {
-            link.close(self);
+        if this.is_overdue() {
+            link.cut(this);
+        } else if this.is_draining() {
+            link.close(this);
         }
     }
 

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Server;
 use super::accept::Door;
 use super::bind::{Bound, Existing, FilePolicy};
+use super::fair::Turns;
 use super::home::Home;
 use super::hub::{Authorise, Hub, Terms, token};
 use super::limits::ServerLimits;
@@ -16,9 +16,12 @@ use super::pace::Pace;
 use super::pool::{Pool, STACK};
 use super::relay::Relay;
 use super::roll::Roll;
+use super::share::Pool as Memory;
 use super::shutdown::Course;
 use super::stats::Counters;
 use super::timers::Timers;
+use super::users::Users;
+use super::{Handle, Server};
 use crate::cancel::Cancel;
 use crate::error::{Cause, Error, Phase};
 use crate::framing::Framing;
@@ -27,9 +30,8 @@ use crate::log::{Level, Log};
 use crate::place::Place;
 use crate::service::{DuplicateModule, Module, Service};
 use crate::session::Session;
-use crate::sync::atomic::AtomicUsize;
 use crate::sync::{Arc, Mutex};
-use crate::sys::{self, Epoll, Interest, Signal, Watch};
+use crate::sys::{self, Epoll, Interest, Signal, TryArc, Watch};
 
 /// The fewest threads of a server that is not told how many.
 const THREADS: usize = 2;
@@ -222,23 +224,19 @@ impl ServerBuilder {
 
     fn serve_on(self, bound: Bound) -> Result<Server, Error> {
         let path = Arc::clone(bound.path());
-        let error = |phase| move |cause| Error::new(phase, &path, cause);
+        let error = |cause| Error::new(Phase::Listen, &path, cause);
         if self.duplicate.is_some() {
-            return Err(error(Phase::Register)(Cause::Exists));
+            return Err(Error::new(Phase::Register, &path, Cause::Exists));
         }
         let cancel = self.cancel.clone();
-        let hub = Arc::new(self.hub(bound).map_err(error(Phase::Listen))?);
+        let hub = self.hub(bound).and_then(TryArc::new).map_err(error)?;
+        let server = Server(TryArc::new(Handle(hub.clone())).map_err(error)?);
         if let Some(cancel) = cancel {
-            let stopped = Arc::downgrade(&hub);
-            let hook = cancel.on_cancel(move || {
-                if let Some(hub) = stopped.upgrade() {
-                    hub.stop();
-                }
-            });
-            *crate::sync::lock(&hub.cancelled) = Some(hook);
+            let stopped = hub.clone();
+            *crate::sync::lock(&hub.cancelled) = Some(cancel.on_cancel(move || stopped.stop()));
         }
         hub.log.line(Level::Info, format_args!("{}: listening", hub.door.path().display()));
-        Ok(Server::new(hub))
+        Ok(server)
     }
 
     fn hub(self, bound: Bound) -> Result<Hub, Cause> {
@@ -258,20 +256,22 @@ impl ServerBuilder {
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
             dialect: Dialect::chosen(self.framing, Framing::Datagram),
-            limits: self.limits,
             log: self.log,
             epoll,
             wake,
             timers,
             door: Door::new(bound),
             home: Home::new(),
-            roll: Roll::default(),
+            roll: Roll::new()?,
+            users: Users::default(),
+            turns: Turns::default(),
             pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
             relay: Relay::new(),
             course: Course::new(self.grace),
-            partial: AtomicUsize::new(0),
-            unsent: AtomicUsize::new(0),
+            partial: Memory::new(self.limits.partial_memory, self.limits.partial_memory_per_uid),
+            unsent: Memory::new(self.limits.unsent, self.limits.unsent_per_uid),
             cancelled: Mutex::new(None),
+            limits: self.limits,
         })
     }
 }

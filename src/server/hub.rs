@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use super::accept::Door;
+use super::fair::{Queue, Turns};
 use super::home::Home;
 use super::limits::ServerLimits;
 use super::link::{Job, Link};
@@ -14,9 +15,11 @@ use super::pool::Pool;
 use super::relay::{Lead, Post, Relay};
 use super::remark::{Fault, Remark};
 use super::roll::Roll;
+use super::share::Pool as Memory;
 use super::shutdown::Course;
 use super::stats::Counters;
 use super::timers::Timers;
+use super::users::Users;
 use crate::cancel::CancelHook;
 use crate::error::{Cause, Error, Phase};
 use crate::framing::dialect::Dialect;
@@ -24,9 +27,8 @@ use crate::log::Log;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
 use crate::session::{Credentials, Session};
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Arc, Mutex};
-use crate::sys::{self, Epoll, Event, Interest, PollFd, Signal, Watch};
+use crate::sync::Mutex;
+use crate::sys::{self, Epoll, Event, Interest, PollFd, Signal, TryArc, Watch};
 
 /// What is watched under which number; every other number is that of a session.
 pub(super) mod token {
@@ -43,8 +45,8 @@ pub(super) mod token {
     }
 }
 
-/// Events that a thread takes at a time.
-const BATCH: usize = 16;
+/// Events that a thread takes at a time, among which it chooses whose turn it is.
+pub(super) const BATCH: usize = 64;
 
 pub(super) type Events = sys::Events<BATCH>;
 
@@ -86,14 +88,16 @@ pub(super) struct Hub {
     pub(super) door: Door,
     pub(super) home: Home,
     pub(super) roll: Roll,
+    pub(super) users: Users,
+    pub(super) turns: Turns,
     pub(super) pool: Pool,
     pub(super) relay: Relay,
     pub(super) course: Course,
     pub(super) counters: Counters,
-    /// Bytes of calls of which only a part has come.
-    pub(super) partial: AtomicUsize,
-    /// Bytes of responses that have not been taken.
-    pub(super) unsent: AtomicUsize,
+    /// The memory for calls of which only a part has come.
+    pub(super) partial: Memory,
+    /// The memory for responses that have not been taken.
+    pub(super) unsent: Memory,
     /// Stops the server when the program says so.
     pub(super) cancelled: Mutex<Option<CancelHook>>,
 }
@@ -124,34 +128,64 @@ impl Hub {
 
     /// Does what events ask for, until somebody else does. What is the server's own comes first: it is told once. That
     /// there is something to do for a session is told again until it has been done, so that it can be left to others.
-    pub(super) fn handle(self: &Arc<Self>, events: &Events, lead: &mut Lead<'_>) {
+    pub(super) fn handle(this: &TryArc<Self>, events: &Events, lead: &mut Lead<'_>) {
         for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
             // Whoever leads by now: what the program is asked here may hold this thread up.
             lead.go(Post::Working);
             match token {
-                token::DOOR => self.accept(),
-                token::TIMER => self.ring(),
-                _ => self.wake_up(),
+                token::DOOR => Self::accept(this),
+                token::TIMER => this.ring(),
+                _ => this.wake_up(),
             }
-            if self.home.is_elsewhere() {
+            if this.home.is_elsewhere() {
                 return lead.forget();
             }
         }
-        for event in events.iter().filter(|event| !token::is_own(event.token)) {
-            if !lead.go(Post::Working) || self.has_ended() {
-                return;
-            }
-            // One that has ended in the meantime is not found.
-            if let Some(link) = self.roll.get(event.token) {
-                if let Some(job) = link.serve(self) {
-                    self.run(link, job, lead);
-                    // The handler has forked, and returned in the child: the other events are the parent's.
-                    if self.home.is_elsewhere() {
-                        return lead.forget();
-                    }
-                }
+        if events.are_more() && events.iter().all(|event| event.token != token::DOOR) && this.door.is_watched() {
+            // It may be among those that are not told this time.
+            Self::accept(this);
+            if this.home.is_elsewhere() {
+                return lead.forget();
             }
         }
+        let mut tokens = events.iter().map(|event| event.token).filter(|token| !token::is_own(*token));
+        let Some(first) = tokens.next() else { return };
+        match tokens.next() {
+            None => {
+                // One that has ended in the meantime is not found.
+                if let Some(link) = this.roll.get(first) {
+                    this.serve(link, lead);
+                }
+            }
+            Some(second) => this.serve_in_turn([first, second].into_iter().chain(tokens), lead),
+        }
+    }
+
+    /// Serves sessions that all wait.
+    fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, lead: &mut Lead<'_>) {
+        let mut queue = Queue::<TryArc<Link>, BATCH>::new();
+        self.roll.find(tokens, |link| queue.add(link));
+        while let Some(link) = queue.next(&self.turns) {
+            if !self.serve(link, lead) {
+                return;
+            }
+        }
+    }
+
+    /// Serves a session; false if the thread is not to go on with others, of which some may have waited for longer by now.
+    #[inline]
+    fn serve(&self, link: TryArc<Link>, lead: &mut Lead<'_>) -> bool {
+        if !lead.go(Post::Working) || self.has_ended() {
+            return false;
+        }
+        let Some(job) = link.serve(self) else { return true };
+        let quick = self.run(link, job, lead);
+        // The handler has forked, and returned in the child: the other events are the parent's.
+        if self.home.is_elsewhere() {
+            lead.forget();
+            return false;
+        }
+        quick
     }
 
     /// The slot of a module, and its terms.
@@ -160,21 +194,24 @@ impl Hub {
         self.terms.get(slot).map(|(_, terms)| (slot, terms))
     }
 
-    /// Has the module handle a call.
-    fn run(&self, link: Arc<Link>, Job { tag, slot, call }: Job, lead: &mut Lead<'_>) {
+    /// Has the module handle a call, whose handlers are quick if this says so.
+    fn run(&self, link: TryArc<Link>, Job { tag, slot, call }: Job, lead: &mut Lead<'_>) -> bool {
         let peer = link.session().peer();
-        let request = Request::new(call, link, tag);
+        let request = Request::new(call, TryArc::map(link, |link| link as &dyn Answers), tag);
         // They are there, or there would be no job.
-        let (Some(module), Some((_, terms))) = (self.service.module_at(slot), self.terms.get(slot)) else { return };
+        let (Some(module), Some((_, terms))) = (self.service.module_at(slot), self.terms.get(slot)) else {
+            return true;
+        };
         let _serving = self.pool.serving();
         // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
         if self.has_ended() {
-            return;
+            return true;
         }
         if lead.late {
             self.counters.saturated.add(1);
         }
-        if terms.pace.is_slow() {
+        let slow = terms.pace.is_slow();
+        if slow {
             lead.leave();
         }
         let began = sys::nanoseconds();
@@ -184,12 +221,15 @@ impl Hub {
         let time = sys::nanoseconds().saturating_sub(began);
         terms.pace.took(time);
         self.counters.handled(time);
+        !slow
     }
 
     /// Does what it is time for.
-    fn ring(self: &Arc<Self>) {
+    fn ring(&self) {
         let now = Instant::now();
-        while let Some(id) = self.timers.due(now) {
+        // One that is set again meanwhile is for the next time: the timer goes on ringing.
+        for _ in 0..self.timers.len() {
+            let Some(id) = self.timers.due(now) else { break };
             match id {
                 alarm::ACCEPT => self.watch_door(),
                 alarm::DEADLINE => self.cut_if_due(now),
@@ -202,15 +242,6 @@ impl Hub {
         }
         // It cannot fail for a descriptor that has been added.
         let _ = self.epoll.set(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ));
-    }
-
-    /// Adds to one of the sums of bytes, or takes away: what a session had, and what it has.
-    pub(super) fn account(sum: &AtomicUsize, counted: &mut usize, now: usize) {
-        if now != *counted {
-            // It wraps, as the sum does, so that less is taken away.
-            sum.fetch_add(now.wrapping_sub(*counted), Relaxed);
-            *counted = now;
-        }
     }
 
     /// Tells something about the server itself.

@@ -1,5 +1,6 @@
 //! Which calls of a session are being handled, and whether the next one may be read. Free of I/O.
 
+use crate::error::Cause;
 use crate::sys::Interest;
 
 /// How far a session has come.
@@ -59,15 +60,16 @@ impl Lane {
         self.flights.is_empty()
     }
 
-    /// A call that may be handled now has to be answered under the tag returned.
-    pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Option<u64> {
+    /// A call that may be handled now has to be answered under the tag returned. [`Cause::Busy`] if so many are already.
+    pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Result<u64, Cause> {
         if !self.is_serving() || self.flights.len() >= limit {
-            return None;
+            return Err(Cause::Busy);
         }
+        self.flights.try_reserve(1).map_err(|_| Cause::NoMemory)?;
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.flights.push(Flight { tag, sequence, slot, concurrent });
-        Some(tag)
+        self.flights.extend([Flight { tag, sequence, slot, concurrent }]);
+        Ok(tag)
     }
 
     /// A call is answered; `None` when it has been before.
@@ -161,8 +163,8 @@ mod tests {
                         prop_assert_eq!(reads, !unsent && !ended && !in_order);
                         if reads {
                             let tag = lane.admit(7, 0, concurrent, LIMIT);
-                            prop_assert_eq!(tag.is_some(), !closing && open.len() < LIMIT);
-                            if let Some(tag) = tag {
+                            prop_assert_eq!(tag.is_ok(), !closing && open.len() < LIMIT);
+                            if let Ok(tag) = tag {
                                 prop_assert_eq!(tag, admitted);
                                 admitted += 1;
                                 open.push((tag, concurrent));
@@ -203,7 +205,7 @@ mod tests {
         let mut lane = Lane::new(true);
         assert!(lane.is_refused());
         assert_eq!(lane.interest(false), Interest::READ);
-        assert_eq!(lane.admit(1, 0, true, LIMIT), None);
+        assert_eq!(lane.admit(1, 0, true, LIMIT), Err(Cause::Busy));
         assert!(lane.close());
         assert!(!lane.is_refused());
     }

@@ -26,16 +26,24 @@ pub struct ServerLimits {
     /// Bytes of a response that is sent as a datagram: what the clients can receive. 16 KiB, as clients of DAOS 0.8 need
     /// it; those of 1.2 to 2.6 can receive 128 KiB.
     pub datagram: usize,
-    /// Bytes of calls of which only a part has come, over all sessions. 256 MiB.
+    /// Bytes of calls of which only a part has come, over all sessions. An eighth is root's alone, and each user can have
+    /// no more than a part of what the others leave. One call goes in, however large, while there is no other. 256 MiB.
     pub partial_memory: usize,
+    /// Those of one user other than root. Half of the above unless set.
+    pub partial_memory_per_uid: Option<usize>,
     /// From the beginning of a call to its end. 30 s.
     pub message_time: Duration,
     /// From the end of a call's handling until its response has been taken. 30 s.
     pub reply_time: Duration,
     /// Calls of one session to concurrent modules that are being handled. 64.
     pub calls_per_session: usize,
-    /// Bytes of responses that have not been taken, over all sessions. 256 MiB.
+    /// Bytes of responses that have not been taken, over all sessions. A user has to leave a part of it to others, an eighth
+    /// of it to root, before further calls are handled. A response to one that has been handled is kept, whatever others
+    /// hold. 256 MiB.
     pub unsent: usize,
+    /// Those of one user other than root: beyond it calls fail, and a response to one that has been handled is replaced by
+    /// a failure. Half of the above unless set.
+    pub unsent_per_uid: Option<usize>,
     /// How long a session may go without a call; for ever unless set.
     pub idle_time: Option<Duration>,
 }
@@ -56,10 +64,12 @@ impl Default for ServerLimits {
             message: sizes.message,
             datagram: sizes.datagram,
             partial_memory: 256 << 20,
+            partial_memory_per_uid: None,
             message_time: Duration::from_secs(30),
             reply_time: Duration::from_secs(30),
             calls_per_session: 64,
             unsent: 256 << 20,
+            unsent_per_uid: None,
             idle_time: None,
         }
     }

@@ -3,10 +3,12 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use super::fair::{LastTurn, Waiting};
 use super::hub::Hub;
 use super::lane::Lane;
-use super::remark::{Fault, Remark};
+use super::remark::{Fault, Remark, Remarks};
 use super::turn::Turn;
+use super::users::User;
 use crate::error::Cause;
 use crate::framing::chunked::Reassembly;
 use crate::framing::dialect::Dialect;
@@ -14,8 +16,8 @@ use crate::message::Call;
 use crate::outbox::Outbox;
 use crate::request::Answers;
 use crate::session::Session;
-use crate::sync::{Arc, Mutex, Weak, lock};
-use crate::sys::{Interest, Watch};
+use crate::sync::{Mutex, lock};
+use crate::sys::{Interest, TryArc, Watch};
 use crate::wire::CallRef;
 use crate::wire::ResponseRef;
 
@@ -23,11 +25,15 @@ use crate::wire::ResponseRef;
 /// be waited for next: so a session is in the hands of one thread, and waits in the kernel when it is in none.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// Its number in the roll, and of what is watched.
+    token: u64,
     session: Session,
-    hub: Weak<Hub>,
+    pub(super) user: TryArc<User>,
+    hub: TryArc<Hub>,
     state: Mutex<State>,
     /// It is one of its user's sessions.
     pub(super) claimed: bool,
+    last_turn: LastTurn,
 }
 
 /// What is going on in a session.
@@ -50,7 +56,7 @@ pub(super) struct State {
     pub(super) active: Instant,
     /// The alarm that is set.
     pub(super) alarm: Option<Instant>,
-    /// Bytes of this session in the sums of all.
+    /// Bytes that the session holds of what all share.
     pub(super) partial: usize,
     pub(super) unsent: usize,
 }
@@ -65,7 +71,7 @@ pub(super) struct Job {
 }
 
 impl Link {
-    pub(super) fn new(session: Session, hub: &Arc<Hub>, refused: bool) -> Self {
+    pub(super) fn new(token: u64, session: Session, user: TryArc<User>, hub: &TryArc<Hub>, refused: bool) -> Self {
         let state = State {
             lane: Lane::new(refused),
             dialect: hub.dialect,
@@ -80,16 +86,17 @@ impl Link {
             partial: 0,
             unsent: 0,
         };
-        Self { session, hub: Arc::downgrade(hub), state: Mutex::new(state), claimed: !refused }
+        let (hub, state) = (hub.clone(), Mutex::new(state));
+        Self { token, session, user, hub, state, claimed: !refused, last_turn: LastTurn::default() }
     }
 
-    pub(super) fn id(&self) -> u64 {
-        self.session.id()
+    pub(super) fn token(&self) -> u64 {
+        self.token
     }
 
     /// Waits for the first call.
     pub(super) fn watch(&self, hub: &Hub) {
-        let added = hub.epoll.add(self.session.as_fd(), self.id(), Watch::Always(Interest::READ));
+        let added = hub.epoll.add(self.session.as_fd(), self.token, Watch::Always(Interest::READ));
         self.change(hub, |turn| {
             if let Err(cause) = added {
                 turn.remark(Remark::Fault(Fault::Accept, Some(cause)));
@@ -130,7 +137,7 @@ impl Link {
     }
 
     fn change<T>(&self, hub: &Hub, work: impl FnOnce(&mut Turn<'_>) -> T) -> T {
-        let mut remarks = Vec::new();
+        let mut remarks = Remarks::default();
         let result = {
             let mut state = lock(&self.state);
             let mut turn = Turn { link: self, hub, state: &mut state, remarks: &mut remarks };
@@ -138,8 +145,19 @@ impl Link {
             turn.settle();
             result
         };
-        remarks.iter().for_each(|remark| hub.log_about(*remark, self.session.peer()));
+        remarks.iter().for_each(|remark| hub.log_about(remark, self.session.peer()));
         result
+    }
+}
+
+/// A session that has something to be served.
+impl Waiting for TryArc<Link> {
+    fn of_user(&self) -> &LastTurn {
+        &self.user.last_turn
+    }
+
+    fn own(&self) -> &LastTurn {
+        &self.last_turn
     }
 }
 
@@ -149,11 +167,10 @@ impl Answers for Link {
     }
 
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let hub = self.hub.upgrade().ok_or(Cause::SessionEnded)?;
-        if hub.home.is_elsewhere() {
+        if self.hub.home.is_elsewhere() {
             return Err(Cause::Forked);
         }
-        self.change(&hub, |turn| {
+        self.change(&self.hub, |turn| {
             let flight = turn.state.lane.finish(tag).ok_or(Cause::SessionEnded)?;
             turn.be_active();
             turn.reply(flight.slot, response).map_err(|cause| match cause {

@@ -3,6 +3,7 @@
 mod accept;
 mod bind;
 mod builder;
+mod fair;
 mod home;
 mod hub;
 mod incoming;
@@ -15,12 +16,14 @@ mod relay;
 mod remark;
 mod reply;
 mod roll;
+mod share;
 mod shutdown;
 #[cfg(all(test, shuttle))]
 mod shuttle;
 mod stats;
 mod timers;
 mod turn;
+mod users;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -33,8 +36,7 @@ pub use limits::ServerLimits;
 pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::error::{Cause, Error, Phase};
-use crate::sync::Arc;
-use crate::sys;
+use crate::sys::{self, TryArc};
 use hub::{Events, Hub};
 use relay::Lead;
 
@@ -86,17 +88,13 @@ const BATCHES: usize = 4;
 /// descriptors are closed there and nothing else happens. A process that has never run it leaves the socket file alone, if
 /// it was forked after the server was bound, or has forked since.
 #[derive(Clone)]
-pub struct Server(Arc<Handle>);
+pub struct Server(TryArc<Handle>);
 
 /// What the clones of a server share. The threads do not, so that the last one can be told.
-struct Handle(Arc<Hub>);
+struct Handle(TryArc<Hub>);
 
 impl Server {
-    fn new(hub: Arc<Hub>) -> Self {
-        Self(Arc::new(Handle(hub)))
-    }
-
-    fn hub(&self) -> &Arc<Hub> {
+    fn hub(&self) -> &TryArc<Hub> {
         &self.0.0
     }
 
@@ -115,7 +113,7 @@ impl Server {
     pub fn start(&self) -> Result<(), Error> {
         let hub = self.hub();
         let claimed = hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
-        let started = if hub.is_draining() { Err(Cause::Stopped) } else { hub.start() };
+        let started = if hub.is_draining() { Err(Cause::Stopped) } else { Hub::start(hub) };
         if started.is_err() && claimed {
             hub.home.give_back();
         }
@@ -140,7 +138,7 @@ impl Server {
             hub.wait_for_wake()?;
         }
         hub.wake_up();
-        hub.finish(false)
+        Hub::finish(hub, false)
     }
 
     /// Serves from this thread: waits for something to happen, at most for `timeout`, and deals with what has. False
@@ -151,6 +149,7 @@ impl Server {
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let hub = self.hub();
         let (mut timeout, mut events) = (timeout, Events::default());
+        sys::have_record().map_err(|cause| hub.error(Phase::Serve, cause))?;
         for _ in 0..BATCHES {
             // Each time: a handler may have forked, and returned in the child.
             hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
@@ -161,7 +160,7 @@ impl Server {
             if events.is_empty() {
                 break;
             }
-            hub.handle(&events, &mut Lead::none());
+            Hub::handle(hub, &events, &mut Lead::none());
             timeout = Some(Duration::ZERO);
         }
         Ok(!hub.has_ended())
@@ -191,7 +190,7 @@ impl Server {
         if hub.pool.is_own_thread() {
             return Ok(());
         }
-        hub.finish(false)
+        Hub::finish(hub, false)
     }
 
     /// Does what dropping the last clone would, while the handlers that run can still use the server: in C they have
@@ -231,6 +230,9 @@ impl fmt::Debug for Server {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // It has the server, too. What is in the way of its lock is another process's.
+        let cancelled = self.0.cancelled.try_lock().map(|mut cancelled| cancelled.take());
+        drop(cancelled);
         match self.0.home.is_elsewhere() {
             true => abandon(&self.0),
             false => self.end(),
@@ -251,19 +253,20 @@ impl Handle {
         hub.begin_shutdown(Duration::ZERO);
         if !hub.pool.is_own_thread() {
             // What is cut off has been wanted so.
-            let _ = hub.finish(true);
+            let _ = Hub::finish(hub, true);
         }
     }
 }
 
 /// Where the server belongs to another process: closes the descriptors and forgets the rest. Locks may be held by threads
 /// that are not here, and the other process goes on.
-fn abandon(hub: &Arc<Hub>) {
-    std::mem::forget(Arc::clone(hub));
-    let own = [hub.epoll.as_fd(), hub.wake.as_fd(), hub.timers.as_fd()].map(|fd| fd.as_raw_fd());
-    let (door, sessions) = (hub.door.descriptors(), hub.roll.descriptors());
-    for fd in own.into_iter().chain(door).chain(sessions) {
-        // It fails for no descriptor that is open.
+fn abandon(hub: &TryArc<Hub>) {
+    std::mem::forget(hub.clone());
+    // It fails for no descriptor that is open.
+    let close = |fd| {
         let _ = sys::close(fd);
-    }
+    };
+    [hub.epoll.as_fd(), hub.wake.as_fd(), hub.timers.as_fd()].iter().for_each(|fd| close(fd.as_raw_fd()));
+    hub.door.with_descriptors(close);
+    hub.roll.with_descriptors(close);
 }

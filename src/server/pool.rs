@@ -8,9 +8,8 @@ use super::hub::{Events, Hub};
 use super::relay::{Lead, Post};
 use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Arc, Condvar, Mutex, lock, thread_local};
-use crate::sys::BlockedSignals;
+use crate::sync::{Condvar, Mutex, Started, lock, start_thread, thread_local};
+use crate::sys::{self, BlockedSignals, TryArc};
 
 /// The number of the next server in this process; 0 is none.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
@@ -33,8 +32,8 @@ pub(super) struct Pool {
     /// The threads have the signal mask of who starts them.
     signals: bool,
     threads: Mutex<Threads>,
-    /// A thread has ended.
-    ended: Condvar,
+    /// A thread has ended, or has begun, or may work.
+    changed: Condvar,
     /// Threads of the pool that are in handlers. Counted before a thread looks whether the server has ended, and looked
     /// at after it has, all sequentially consistent: either the thread begins no handler, or it is seen.
     busy: AtomicUsize,
@@ -44,9 +43,22 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct Threads {
-    started: bool,
+    stage: Stage,
+    /// Those that have what they need, or have found that they cannot have it.
+    ready: usize,
     alive: usize,
-    handles: Vec<JoinHandle<()>>,
+    handles: Vec<Started>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// There are none, or there are not enough of them, so that they end.
+    #[default]
+    None,
+    /// They are being started.
+    Starting,
+    /// They work.
+    Working,
 }
 
 impl Pool {
@@ -57,7 +69,7 @@ impl Pool {
             stack,
             signals,
             threads: Mutex::default(),
-            ended: Condvar::new(),
+            changed: Condvar::new(),
             busy: AtomicUsize::new(0),
             was_full: AtomicBool::new(false),
         }
@@ -87,16 +99,16 @@ impl Pool {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(left) if left.is_zero() && in_handlers => return false,
                 Some(left) if !left.is_zero() => {
-                    let waited = self.ended.wait_timeout(threads, left);
+                    let waited = self.changed.wait_timeout(threads, left);
                     threads = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
-                _ => threads = self.ended.wait(threads).unwrap_or_else(PoisonError::into_inner),
+                _ => threads = self.changed.wait(threads).unwrap_or_else(PoisonError::into_inner),
             }
         }
         let handles = std::mem::take(&mut threads.handles);
         drop(threads);
         // They have nothing left to do but to end.
-        handles.into_iter().for_each(|handle| drop(handle.join()));
+        handles.into_iter().for_each(Started::join);
         true
     }
 }
@@ -117,43 +129,64 @@ impl Drop for Serving<'_> {
 
 impl Hub {
     /// Starts the threads, once: all of them, or when one cannot be started none.
-    pub(super) fn start(self: &Arc<Self>) -> Result<(), Cause> {
-        let pool = &self.pool;
-        let complete = Arc::new(AtomicBool::new(false));
+    pub(super) fn start(this: &TryArc<Self>) -> Result<(), Cause> {
+        let pool = &this.pool;
         let mut threads = lock(&pool.threads);
-        if threads.started {
+        if threads.stage != Stage::None {
             return Err(Cause::Busy);
         }
-        let _blocked = (!pool.signals).then(BlockedSignals::new);
-        let spawn = |number| {
-            let (hub, complete) = (Arc::clone(self), Arc::clone(&complete));
-            let thread = thread::Builder::new().name(format!("drpc-{number}")).stack_size(pool.stack);
-            thread.spawn(move || hub.work_if(&complete)).map_err(|error| Cause::no_thread(&error))
-        };
         let mut handles = Vec::new();
-        let started = (1..=pool.size).try_for_each(|number| spawn(number).map(|handle| handles.push(handle)));
-        if started.is_ok() {
-            complete.store(true, Ordering::Release);
-            threads.started = true;
-            threads.alive = pool.size;
-            threads.handles = std::mem::take(&mut handles);
+        handles.try_reserve_exact(pool.size).map_err(|_| Cause::NoMemory)?;
+        threads.stage = Stage::Starting;
+        let started = {
+            let _blocked = (!pool.signals).then(BlockedSignals::new);
+            (0..pool.size).try_for_each(|_| {
+                let hub = this.clone();
+                start_thread(c"drpc-server", Some(pool.stack), move || Self::work_if(&hub))
+                    .map(|thread| handles.extend([thread]))
+            })
+        };
+        while threads.ready < handles.len() {
+            threads = pool.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        let started = started.and(if threads.stage == Stage::Starting { Ok(()) } else { Err(Cause::NoMemory) });
+        threads.ready = 0;
+        match started {
+            Ok(()) => {
+                threads.stage = Stage::Working;
+                threads.alive = pool.size;
+                threads.handles = std::mem::take(&mut handles);
+            }
+            Err(_) => threads.stage = Stage::None,
         }
         drop(threads);
+        pool.changed.notify_all();
         // Those that are not to work end.
-        handles.into_iter().for_each(|handle| drop(handle.join()));
+        handles.into_iter().for_each(Started::join);
         started
     }
 
-    /// What a thread does: waits until it is known whether there are enough of them.
-    fn work_if(self: Arc<Self>, complete: &AtomicBool) {
-        drop(lock(&self.pool.threads));
-        if complete.load(Ordering::Acquire) {
-            self.work();
+    /// What a thread does: gets what it needs, and waits until it is known whether there are enough of them.
+    fn work_if(this: &TryArc<Self>) {
+        let had = sys::have_record();
+        let mut threads = lock(&this.pool.threads);
+        if had.is_err() {
+            threads.stage = Stage::None;
+        }
+        threads.ready += 1;
+        this.pool.changed.notify_all();
+        while threads.stage == Stage::Starting {
+            threads = this.pool.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        let works = threads.stage == Stage::Working;
+        drop(threads);
+        if works {
+            Self::work(this);
         }
     }
 
     /// Leads when it is its turn.
-    fn work(self: Arc<Self>) {
+    fn work(this: &TryArc<Self>) {
         /// Also when it ends because the program's log has panicked.
         struct Alive<'a>(&'a Hub);
         impl Drop for Alive<'_> {
@@ -161,38 +194,38 @@ impl Hub {
                 // In a child of a fork its copy ends, which nobody there waits for.
                 if !self.0.home.is_elsewhere() {
                     lock(&self.0.pool.threads).alive -= 1;
-                    self.0.pool.ended.notify_all();
+                    self.0.pool.changed.notify_all();
                 }
             }
         }
-        let _alive = Alive(&self);
-        SERVING.with(|serving| serving.set(self.pool.server));
+        let _alive = Alive(this);
+        SERVING.with(|serving| serving.set(this.pool.server));
         // The set of descriptors, which alone could fail, is there as long as the server is.
-        while let Ok(Some(lead)) = self.stand_by() {
-            if self.lead(lead).is_err() {
+        while let Ok(Some(lead)) = this.stand_by() {
+            if Self::lead(this, lead).is_err() {
                 break;
             }
         }
     }
 
     /// Waits for events and deals with them, until somebody else leads.
-    fn lead(self: &Arc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
+    fn lead(this: &TryArc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
         let mut events = Events::default();
-        while !self.has_ended() && lead.go(Post::Waiting) {
+        while !this.has_ended() && lead.go(Post::Waiting) {
             // A handler has forked, and returned in the child.
-            if self.home.is_elsewhere() {
+            if this.home.is_elsewhere() {
                 return Err(Cause::Forked);
             }
             // What is there already has had to wait, if until now no thread was free.
-            lead.late = self.pool.was_full.load(Ordering::Acquire);
+            lead.late = this.pool.was_full.load(Ordering::Acquire);
             if lead.late {
-                self.epoll.wait_for(0, &mut events)?;
+                this.epoll.wait_for(0, &mut events)?;
             } else {
-                self.wait(None, &mut events)?;
+                this.wait(None, &mut events)?;
             }
             match events.is_empty() {
-                true => self.pool.was_full.store(false, Ordering::Release),
-                false => self.handle(&events, &mut lead),
+                true => this.pool.was_full.store(false, Ordering::Release),
+                false => Self::handle(this, &events, &mut lead),
             }
         }
         Ok(())

@@ -28,11 +28,11 @@ impl Limit {
             Self::Sessions => "no further client is accepted until a session ends",
             Self::SessionsPerUid => "refused, the user has too many sessions",
             Self::Message => "closed, the call is too large",
-            Self::PartialMemory => "closed, incomplete calls take too much memory",
+            Self::PartialMemory => "closed, incomplete calls of the user take too much memory",
             Self::MessageTime => "closed, the rest of a call did not come in time",
             Self::ReplyTime => "closed, a response was not taken in time",
             Self::CallsPerSession => "closed, too many calls at once",
-            Self::Unsent => "closed, responses not taken use too much memory",
+            Self::Unsent => "a call fails, responses that the user has not taken use too much memory",
             Self::IdleTime => "closed, nothing was called for too long",
         }
     }
@@ -103,5 +103,21 @@ impl Remark {
                 }
             }
         }
+    }
+}
+
+/// The first remarks of a turn, in order. Others are counted and not told.
+#[derive(Debug, Default)]
+pub(super) struct Remarks([Option<Remark>; 4]);
+
+impl Remarks {
+    pub(super) fn add(&mut self, remark: Remark) {
+        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+            *place = Some(remark);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Remark> {
+        self.0.iter().flatten().copied()
     }
 }

@@ -6,11 +6,10 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::message::{NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys;
 use crate::wire::{CallRef, Encoded, ResponseRef};
 
-/// The responses that have not been taken use as much memory as they may.
+/// The responses that their user has not taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
 
 impl Turn<'_> {
@@ -98,14 +97,17 @@ impl Turn<'_> {
     #[cold]
     fn keep(&mut self, framing: Framing, message: &Encoded<'_>, has_body: bool) -> Result<(), Cause> {
         let (hub, fd, len) = (self.hub, self.fd(), message.len());
-        // Without a body it is too small to matter, and the last one before the session is closed.
-        if has_body && hub.unsent.load(Relaxed) + len > hub.limits.unsent {
-            return Err(OVER_LIMIT);
-        }
         // Kept, it would break the connection when its turn comes.
         if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
             return Err(Cause::Os(libc::EMSGSIZE));
         }
+        // Without a body it is too small to matter.
+        let counted = if has_body { len } else { 0 };
+        if counted > 0 && !hub.unsent.keep(&self.link.user.unsent, counted) {
+            return Err(OVER_LIMIT);
+        }
+        self.state.unsent += counted;
+        // Else settling gives it back.
         self.state.outbox.keep(framing, message, 0)?;
         self.flush();
         Ok(())

@@ -1,132 +1,168 @@
 //! The sessions of a server.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::TryLockError;
 
 use super::link::Link;
+use crate::error::Cause;
 use crate::request::Answers;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Mutex, lock};
+use crate::sys::TryArc;
 
 /// Sessions kept for no other reason than to answer their first call with a failure.
 const REFUSED: usize = 64;
 
-/// The user whose sessions are not counted.
-const ROOT: u32 = 0;
-
-/// Every session that has not ended.
-#[derive(Debug, Default)]
+/// Every session that has not ended, by token.
+#[derive(Debug)]
 pub(super) struct Roll(Mutex<Entries>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entries {
-    links: HashMap<u64, Arc<Link>, BuildHasherDefault<Scatter>>,
-    by_uid: HashMap<u32, usize>,
+    slots: Vec<Slot>,
+    /// The slots that are free. There is room for all.
+    free: Vec<u32>,
     refused: VecDeque<u64>,
     closed: bool,
 }
 
-/// Hashes the number of a session, which no client has a say in.
+/// Where a session is. The lower half of its token says which slot it is in, and the upper half which of the sessions that
+/// have been there it is.
 #[derive(Debug, Default)]
-struct Scatter(u64);
+struct Slot {
+    link: Option<TryArc<Link>>,
+    uses: u32,
+}
 
-impl Hasher for Scatter {
-    fn finish(&self) -> u64 {
-        self.0
+impl Entries {
+    fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    fn slot(&self, token: u64) -> Option<&Slot> {
+        self.slots.get(place(token)).filter(|slot| u64::from(slot.uses) == token >> u32::BITS)
     }
 
-    fn write_u64(&mut self, number: u64) {
-        // By the golden ratio, which moves neighbours apart.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn get(&self, token: u64) -> Option<&TryArc<Link>> {
+        self.slot(token)?.link.as_ref()
     }
 }
 
+fn place(token: u64) -> usize {
+    token as u32 as usize
+}
+
 impl Roll {
-    /// Counts a session of a user, if there may be one more.
-    pub(super) fn claim(&self, uid: u32, limit: usize) -> bool {
-        let mut entries = lock(&self.0);
-        let count = entries.by_uid.entry(uid).or_default();
-        let granted = uid == ROOT || *count < limit;
-        *count += usize::from(granted);
-        granted
+    pub(super) fn new() -> Result<Self, Cause> {
+        let mut refused = VecDeque::new();
+        refused.try_reserve_exact(REFUSED + 1).map_err(|_| Cause::NoMemory)?;
+        Ok(Self(Mutex::new(Entries { slots: Vec::new(), free: Vec::new(), refused, closed: false })))
     }
 
-    /// Adds a session; not when the server has ended. Of refused ones only so many are kept: returns one that has to
-    /// go.
-    pub(super) fn enter(&self, id: u64, link: &Arc<Link>, refused: bool) -> Result<Option<Arc<Link>>, Ended> {
+    /// Makes room for one more session.
+    pub(super) fn reserve(&self) -> Result<(), Cause> {
+        let no_memory = |_| Cause::NoMemory;
+        let mut entries = lock(&self.0);
+        if entries.free.is_empty() {
+            let Entries { slots, free, .. } = &mut *entries;
+            slots.try_reserve(1).map_err(no_memory)?;
+            free.try_reserve(slots.len() + 1).map_err(no_memory)?;
+            free.extend(u32::try_from(slots.len()));
+            slots.extend([Slot::default()]);
+        }
+        Ok(())
+    }
+
+    /// Adds a session, for which there is [room](Self::reserve), under the token that it is made with; not when the server has
+    /// ended. Of refused ones only so many are kept: returns one that has to go, too.
+    pub(super) fn enter(
+        &self,
+        make: impl FnOnce(u64) -> TryArc<Link>,
+        refused: bool,
+    ) -> Option<(TryArc<Link>, Option<TryArc<Link>>)> {
         let mut entries = lock(&self.0);
         if entries.closed {
-            return Err(Ended);
+            return None;
         }
-        entries.links.insert(id, Arc::clone(link));
+        let number = entries.free.pop()?;
+        let slot = entries.slots.get_mut(number as usize)?;
+        slot.uses = slot.uses.wrapping_add(1);
+        let token = u64::from(slot.uses) << u32::BITS | u64::from(number);
+        let link = make(token);
+        slot.link = Some(link.clone());
         if !refused {
-            return Ok(None);
+            return Some((link, None));
         }
-        entries.refused.push_back(id);
+        entries.refused.extend([token]);
         let oldest = if entries.refused.len() > REFUSED { entries.refused.pop_front() } else { None };
-        Ok(oldest.and_then(|id| entries.links.get(&id).cloned()))
+        let oldest = oldest.and_then(|token| entries.get(token).cloned());
+        Some((link, oldest))
     }
 
-    /// Takes a session away, and its user's claim, if it has one.
-    pub(super) fn leave(&self, id: u64, claim: Option<u32>) {
-        let mut entries = lock(&self.0);
-        entries.links.remove(&id);
-        match claim {
-            None => entries.refused.retain(|refused| *refused != id),
-            Some(uid) => {
-                let count = entries.by_uid.entry(uid).or_default();
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    entries.by_uid.remove(&uid);
-                }
+    /// Takes a session away.
+    pub(super) fn leave(&self, token: u64, refused: bool) {
+        // Dropped without the lock.
+        let _link = {
+            let mut entries = lock(&self.0);
+            if entries.get(token).is_none() {
+                return;
             }
-        }
+            entries.free.extend([token as u32]);
+            if refused {
+                entries.refused.retain(|refused| *refused != token);
+            }
+            entries.slots.get_mut(place(token)).and_then(|slot| slot.link.take())
+        };
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<Arc<Link>> {
-        lock(&self.0).links.get(&id).cloned()
+    pub(super) fn get(&self, token: u64) -> Option<TryArc<Link>> {
+        lock(&self.0).get(token).cloned()
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Link>> {
-        lock(&self.0).links.values().cloned().collect()
+    /// Finds those sessions that are still there.
+    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<Link>)) {
+        let entries = lock(&self.0);
+        tokens.filter_map(|token| entries.get(token)).for_each(|link| found(link.clone()));
+    }
+
+    /// Does something with every session that is there from beginning to end.
+    pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<Link>)) {
+        let link_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot| slot.link.clone());
+        (0..).map_while(link_at).flatten().for_each(&mut work);
     }
 
     /// There are as many sessions as may be. Those that are only there to be refused do not count: whoever is refused
     /// again and again would keep others out.
     pub(super) fn is_full(&self, limit: usize) -> bool {
         let entries = lock(&self.0);
-        entries.links.len().saturating_sub(entries.refused.len()) >= limit
+        entries.len().saturating_sub(entries.refused.len()) >= limit
     }
 
-    /// The descriptors of the sessions, for a process that has inherited them, as far as they can be looked at.
-    pub(super) fn descriptors(&self) -> Vec<RawFd> {
+    /// Does something with the descriptors of the sessions, for a process that has inherited them, as far as they can be
+    /// looked at.
+    pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
         let entries = match self.0.try_lock() {
             Ok(entries) => entries,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Vec::new(),
+            Err(TryLockError::WouldBlock) => return,
         };
-        entries.links.values().map(|link| link.session().as_fd().as_raw_fd()).collect()
+        entries
+            .slots
+            .iter()
+            .filter_map(|slot| slot.link.as_ref())
+            .for_each(|link| work(link.session().as_fd().as_raw_fd()));
     }
 
     pub(super) fn len(&self) -> usize {
-        lock(&self.0).links.len()
+        lock(&self.0).len()
     }
 
     /// Lets nobody in any more, if nobody is there; true when this has done so.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut entries = lock(&self.0);
-        entries.links.is_empty() && !std::mem::replace(&mut entries.closed, true)
+        entries.len() == 0 && !std::mem::replace(&mut entries.closed, true)
     }
 }
-
-/// The server has ended.
-#[derive(Debug)]
-pub(super) struct Ended;
 
 #[cfg(test)]
 #[cfg(not(shuttle))]
@@ -137,44 +173,82 @@ mod tests {
 
     use super::*;
     use crate::Server;
+    use crate::server::users::User;
     use crate::session::Session;
+    use crate::sync::Arc;
+    use crate::sys::Room;
 
-    #[test]
-    fn users_have_so_many_sessions() {
-        let roll = Roll::default();
-        assert_eq!([(); 3].map(|()| roll.claim(5, 2)), [true, true, false]);
-        assert_eq!([(); 3].map(|()| roll.claim(ROOT, 2)), [true, true, true]);
-        roll.leave(1, Some(5));
-        assert_eq!([(); 2].map(|()| roll.claim(5, 2)), [true, false]);
+    fn link(server: &Server, token: u64) -> TryArc<Link> {
+        let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        let session = Session::new(ours.into(), Arc::from(Path::new("drpc.sock"))).unwrap();
+        let hub = server.hub();
+        hub.users.reserve().unwrap();
+        let user = hub.users.enter(0, &mut Some(Room::<User>::new().unwrap())).unwrap();
+        TryArc::new(Link::new(token, session, user, hub, true)).unwrap()
+    }
+
+    fn server() -> (tempfile::TempDir, Server) {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        (dir, server)
     }
 
     #[test]
     fn of_refused_sessions_only_the_last_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
-        let link = || {
-            let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-            let session = Session::new(ours.into(), Arc::from(Path::new("drpc.sock"))).unwrap();
-            Arc::new(Link::new(session, server.hub(), true))
+        let (_dir, server) = server();
+        let roll = Roll::new().unwrap();
+        let enter = || {
+            roll.reserve().unwrap();
+            let (link, oldest) = roll.enter(|token| link(&server, token), true).unwrap();
+            (link.token(), oldest.map(|oldest| oldest.token()))
         };
-        let roll = Roll::default();
-        let links: Vec<Arc<Link>> = (0..REFUSED + 3).map(|_| link()).collect();
-        let enter = |link: &Arc<Link>| roll.enter(link.id(), link, true).unwrap().map(|oldest| oldest.id());
-        for link in &links[..REFUSED] {
-            assert_eq!(enter(link), None);
-        }
-        assert_eq!(enter(&links[REFUSED]), Some(links[0].id()));
+        let tokens: Vec<u64> = (0..REFUSED)
+            .map(|_| {
+                let (token, oldest) = enter();
+                assert_eq!(oldest, None);
+                token
+            })
+            .collect();
+        assert_eq!(enter().1, Some(tokens[0]));
         // Two places are free: that of the one that has to go, and that of one that has gone by itself.
-        roll.leave(links[0].id(), None);
-        roll.leave(links[5].id(), None);
-        assert_eq!(enter(&links[REFUSED + 1]), None);
-        assert_eq!(enter(&links[REFUSED + 2]), Some(links[1].id()));
+        roll.leave(tokens[0], true);
+        roll.leave(tokens[5], true);
+        assert_eq!(enter().1, None);
+        assert_eq!(enter().1, Some(tokens[1]));
+    }
+
+    #[test]
+    fn a_token_is_that_of_one_session() {
+        let (_dir, server) = server();
+        let roll = Roll::new().unwrap();
+        let enter = || {
+            roll.reserve().unwrap();
+            roll.enter(|token| link(&server, token), false).unwrap().0.token()
+        };
+        let (first, second) = (enter(), enter());
+        roll.leave(first, false);
+        roll.leave(first, false);
+        assert_eq!((roll.len(), roll.get(first).is_none()), (1, true));
+        let third = enter();
+        assert_eq!(place(third), place(first));
+        let mut found = Vec::new();
+        roll.find([first, second, third, u64::MAX].into_iter(), |link| found.push(link.token()));
+        assert_eq!(found, [second, third]);
+        found.clear();
+        roll.for_each(|link| {
+            roll.leave(link.token(), false);
+            found.push(link.token());
+        });
+        assert_eq!((found.as_slice(), roll.len()), ([third, second].as_slice(), 0));
     }
 
     #[test]
     fn nobody_enters_when_it_is_closed() {
-        let roll = Roll::default();
+        let (_dir, server) = server();
+        let roll = Roll::new().unwrap();
         assert!(roll.close_if_empty());
         assert!(!roll.close_if_empty());
+        roll.reserve().unwrap();
+        assert!(roll.enter(|token| link(&server, token), false).is_none());
     }
 }

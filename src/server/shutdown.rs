@@ -8,8 +8,8 @@ use super::relay::Lead;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, lock};
-use crate::sys::{self, Interest, Watch};
+use crate::sync::{Mutex, lock};
+use crate::sys::{self, Interest, TryArc, Watch};
 
 /// How far a server has come on its way to its end.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Hub {
             self.log.line(Level::Info, format_args!("{}: shutting down", self.door.path().display()));
             self.close_door();
             // A session that is not on the roll yet sees that the server is shutting down.
-            self.roll.all().iter().for_each(|link| link.close(self));
+            self.roll.for_each(|link| link.close(self));
             self.wake.raise();
             self.end_if_empty();
         }
@@ -121,7 +121,7 @@ impl Hub {
 
     fn cut(&self) {
         self.course.overdue.store(true, Ordering::Release);
-        self.roll.all().iter().for_each(|link| link.cut(self));
+        self.roll.for_each(|link| link.cut(self));
     }
 
     /// Something is being cut off. This is said before the session leaves, whose end may be that of the server.
@@ -131,17 +131,17 @@ impl Hub {
 
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
     /// Then waits for the threads, until the deadline or, if patient, without end.
-    pub(super) fn finish(self: &Arc<Self>, patient: bool) -> Result<(), Error> {
+    pub(super) fn finish(this: &TryArc<Self>, patient: bool) -> Result<(), Error> {
         let mut events = Events::default();
-        while !self.has_ended() {
-            self.wait(None, &mut events).map_err(|cause| self.error(Phase::Shutdown, cause))?;
-            self.handle(&events, &mut Lead::none());
+        while !this.has_ended() {
+            this.wait(None, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
+            Self::handle(this, &events, &mut Lead::none());
         }
-        let idle = self.pool.wait(self.course.deadline().filter(|_| !patient));
-        if idle && !self.course.lossy.load(Ordering::Acquire) {
+        let idle = this.pool.wait(this.course.deadline().filter(|_| !patient));
+        if idle && !this.course.lossy.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(self.error(Phase::Shutdown, Cause::TimedOut))
+        Err(this.error(Phase::Shutdown, Cause::TimedOut))
     }
 
     /// Waits until somebody has the server end.

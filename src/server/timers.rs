@@ -1,6 +1,6 @@
 //! Points in time, and who waits for them.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
@@ -8,17 +8,29 @@ use crate::error::Cause;
 use crate::sync::{Mutex, lock};
 use crate::sys;
 
-/// The alarms of a server behind one timer. An alarm that is no longer wanted may stay: whoever gets it looks whether
-/// it is time.
+/// The alarms of a server behind one timer, in order. An alarm that is no longer wanted may stay: whoever gets it looks
+/// whether it is time.
 #[derive(Debug)]
 pub(super) struct Timers {
     timer: sys::Timer,
-    alarms: Mutex<BTreeSet<(Instant, u64)>>,
+    alarms: Mutex<VecDeque<(Instant, u64)>>,
 }
+
+/// Alarms that are none of a session.
+const OWN: usize = 8;
 
 impl Timers {
     pub(super) fn new() -> Result<Self, Cause> {
-        Ok(Self { timer: sys::Timer::new()?, alarms: Mutex::default() })
+        let timers = Self { timer: sys::Timer::new()?, alarms: Mutex::default() };
+        timers.reserve(0)?;
+        Ok(timers)
+    }
+
+    /// Makes room for so many sessions, each with one alarm.
+    pub(super) fn reserve(&self, sessions: usize) -> Result<(), Cause> {
+        let mut alarms = lock(&self.alarms);
+        let more = (sessions + OWN).saturating_sub(alarms.len());
+        alarms.try_reserve(more).map_err(|_| Cause::NoMemory)
     }
 
     /// Takes another timer in the place of one that a process shares, where no alarm is set yet.
@@ -29,23 +41,33 @@ impl Timers {
     /// Has `id` told at a point in time.
     pub(super) fn set(&self, at: Instant, id: u64) {
         let mut alarms = lock(&self.alarms);
-        alarms.insert((at, id));
-        if alarms.first() == Some(&(at, id)) {
-            self.start(at);
+        if let Err(place) = alarms.binary_search(&(at, id)) {
+            // There is room: see `reserve`.
+            alarms.insert(place, (at, id));
+            if place == 0 {
+                self.start(at);
+            }
         }
     }
 
     /// Takes an alarm away.
     pub(super) fn remove(&self, at: Instant, id: u64) {
-        lock(&self.alarms).remove(&(at, id));
+        let mut alarms = lock(&self.alarms);
+        if let Ok(place) = alarms.binary_search(&(at, id)) {
+            alarms.remove(place);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.alarms).len()
     }
 
     /// Takes the next alarm whose time has come. When there is none, the timer is set for the next one.
     pub(super) fn due(&self, now: Instant) -> Option<u64> {
         let mut alarms = lock(&self.alarms);
-        match alarms.first().copied() {
+        match alarms.front().copied() {
             Some((at, id)) if at <= now => {
-                alarms.pop_first();
+                alarms.pop_front();
                 Some(id)
             }
             next => {

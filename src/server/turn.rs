@@ -7,17 +7,16 @@ use super::hub::Hub;
 use super::incoming::{self, Incoming, NoCall};
 use super::lane::Flight;
 use super::link::{Job, Link, State};
-use super::remark::{Fault, Limit, Remark};
+use super::remark::{Fault, Limit, Remark, Remarks};
 use crate::error::Cause;
 use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::request::Answers;
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::sys::{self, Interest, Peeked, Watch};
 
-/// Records read at a time, before other sessions get their turn.
-const RECORDS: usize = 16;
+/// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
+const RECORDS: usize = 8;
 
 /// How long a refused client has for the call that tells it so.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
@@ -37,7 +36,7 @@ pub(super) struct Turn<'a> {
     pub(super) hub: &'a Hub,
     pub(super) state: &'a mut State,
     /// Written when the lock has been given up.
-    pub(super) remarks: &'a mut Vec<Remark>,
+    pub(super) remarks: &'a mut Remarks,
 }
 
 impl Turn<'_> {
@@ -47,7 +46,7 @@ impl Turn<'_> {
 
     pub(super) fn remark(&mut self, remark: Remark) {
         remark.count(&self.hub.counters);
-        self.remarks.push(remark);
+        self.remarks.add(remark);
     }
 
     #[inline(always)]
@@ -132,11 +131,29 @@ impl Turn<'_> {
     #[cold]
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
-        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
-        if self.hub.partial.load(Relaxed) > self.hub.limits.partial_memory {
-            self.remark(Remark::Limit(Limit::PartialMemory));
-            self.fail_partial();
-            self.close();
+        let (held, more) = (self.state.partial, self.state.message.held().saturating_sub(self.state.partial));
+        if more == 0 || self.hub.partial.take(&self.link.user.partial, held, more) {
+            self.state.partial += more;
+            return;
+        }
+        self.remark(Remark::Limit(Limit::PartialMemory));
+        self.fail_partial();
+        self.close();
+    }
+
+    /// Gives back what the session does not hold any more of what all share.
+    fn give_back(&mut self) {
+        let (hub, user) = (self.hub, &self.link.user);
+        let State { partial, unsent, message, outbox, .. } = &mut *self.state;
+        let shares = [
+            (&hub.partial, &user.partial, partial, message.held()),
+            (&hub.unsent, &user.unsent, unsent, outbox.bytes()),
+        ];
+        for (pool, share, counted, held) in shares {
+            if held < *counted {
+                pool.give_back(share, *counted - held);
+                *counted = held;
+            }
         }
     }
 
@@ -159,13 +176,24 @@ impl Turn<'_> {
             self.answer_call(slot, sequence, Status::Failure);
             return None;
         }
-        let tag = self.state.lane.admit(sequence, slot, terms.concurrent, self.hub.limits.calls_per_session);
-        if tag.is_none() {
-            self.remark(Remark::Limit(Limit::CallsPerSession));
+        // Its response would not be kept if the client did not take it.
+        if !self.hub.unsent.admits(&self.link.user.unsent) {
+            self.remark(Remark::Limit(Limit::Unsent));
             self.answer_call(slot, sequence, Status::Failure);
-            self.close();
+            return None;
         }
-        tag.map(|tag| Job { tag, slot, call })
+        match self.state.lane.admit(sequence, slot, terms.concurrent, self.hub.limits.calls_per_session) {
+            Ok(tag) => Some(Job { tag, slot, call }),
+            Err(cause) => {
+                self.remark(match cause {
+                    Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
+                    _ => Remark::Limit(Limit::CallsPerSession),
+                });
+                self.answer_call(slot, sequence, Status::Failure);
+                self.close();
+                None
+            }
+        }
     }
 
     /// Takes no more calls, but reads what has come to its end, so that no call is lost without an answer. (A socket that
@@ -273,8 +301,9 @@ impl Turn<'_> {
         if self.state.gone {
             return;
         }
-        Hub::account(&self.hub.partial, &mut self.state.partial, self.state.message.held());
-        Hub::account(&self.hub.unsent, &mut self.state.unsent, self.state.outbox.bytes());
+        if self.state.partial | self.state.unsent != 0 {
+            self.give_back();
+        }
         if self.state.lane.is_over() && self.state.outbox.is_empty() {
             return self.leave();
         }
@@ -306,14 +335,14 @@ impl Turn<'_> {
 
     fn watch(&mut self, interest: Interest, watch: Watch) {
         // It cannot fail for a descriptor that has been added.
-        let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.id(), watch);
+        let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.token(), watch);
         self.state.armed = interest;
     }
 
     /// One alarm is enough: when it rings too early, it is set again.
     fn set_alarm(&mut self) {
         let Some((at, _)) = self.deadline() else { return };
-        let id = self.link.id();
+        let id = self.link.token();
         match self.state.alarm {
             Some(alarm) if alarm <= at => return,
             Some(alarm) => self.hub.timers.remove(alarm, id),
@@ -334,15 +363,17 @@ impl Turn<'_> {
     fn depart(&mut self) {
         let (hub, link) = (self.hub, self.link);
         self.state.gone = true;
-        Hub::account(&hub.partial, &mut self.state.partial, 0);
-        Hub::account(&hub.unsent, &mut self.state.unsent, 0);
+        self.state.message.reset();
+        self.state.outbox = Outbox::default();
+        self.give_back();
         if let Some(alarm) = self.state.alarm.take() {
-            hub.timers.remove(alarm, link.id());
+            hub.timers.remove(alarm, link.token());
         }
         // It is not watched if it could not be added.
         let _ = hub.epoll.remove(link.session().as_fd());
         // A client that sees the end finds its place free.
-        hub.roll.leave(link.id(), link.claimed.then(|| link.session().peer().uid));
+        hub.users.leave(&link.user, link.claimed);
+        hub.roll.leave(link.token(), !link.claimed);
         hub.make_room();
         hub.end_if_empty();
     }

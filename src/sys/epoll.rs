@@ -152,6 +152,11 @@ impl<const MOST: usize> Events<MOST> {
         })
     }
 
+    /// More may have happened than there is room for.
+    pub fn are_more(&self) -> bool {
+        self.len == MOST
+    }
+
     /// Nothing has happened.
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -49,5 +49,5 @@ pub use socket::{
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
-pub use try_arc::{TryArc, try_box};
+pub use try_arc::{Room, TryArc, try_box};
 pub use wake::{Signal, Timer};

@@ -4,9 +4,11 @@
 use std::alloc::{Layout, alloc};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::{mem, ptr};
 
 use crate::error::Cause;
 
@@ -31,70 +33,125 @@ unsafe fn put<T>(block: NonNull<T>, value: T) -> *mut T {
     block.as_ptr()
 }
 
-/// A value with several owners, as [`Arc`](std::sync::Arc).
-pub struct TryArc<T>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
+/// A value with several owners, as [`Arc`](std::sync::Arc). It may be a part of a larger one, which it keeps.
+pub struct TryArc<T: ?Sized> {
+    owners: NonNull<Owners>,
+    value: NonNull<T>,
+    owned: PhantomData<T>,
+}
 
-struct Inner<T> {
-    owners: AtomicUsize,
+/// What stands before the whole value.
+#[derive(Debug)]
+struct Owners {
+    count: AtomicUsize,
+    /// Drops the whole value and frees its block.
+    drop: unsafe fn(NonNull<Owners>),
+}
+
+#[repr(C)]
+#[derive(Debug)]
+struct Whole<T> {
+    owners: Owners,
     value: T,
 }
 
-// SAFETY: owners in several threads read the value, which the last of them drops, as with Arc.
-unsafe impl<T: Send + Sync> Send for TryArc<T> {}
+// SAFETY: owners in several threads read the value, which the last of them drops, as with Arc. The whole of which it is a
+// part can be shared and sent, too: see `map`.
+unsafe impl<T: ?Sized + Send + Sync> Send for TryArc<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for TryArc<T> {}
+unsafe impl<T: ?Sized + Send + Sync> Sync for TryArc<T> {}
+
+/// # Safety
+/// The owners are those of a `Whole<T>` that was a box, and nobody uses it any more.
+unsafe fn drop_whole<T>(owners: NonNull<Owners>) {
+    // SAFETY: the caller's promise; the owners are the first field.
+    drop(unsafe { Box::from_raw(owners.cast::<Whole<T>>().as_ptr()) });
+}
 
 impl<T> TryArc<T> {
     /// Moves a value to the heap, where it has one owner.
     pub fn new(value: T) -> Result<Self, Cause> {
-        let inner = try_box(Inner { owners: AtomicUsize::new(1), value })?;
-        Ok(Self(NonNull::from(Box::leak(inner)), PhantomData))
-    }
-
-    /// They are the same.
-    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
-        this.0 == other.0
-    }
-
-    fn inner(&self) -> &Inner<T> {
-        // SAFETY: the value is there as long as it has an owner, of which this is one.
-        unsafe { self.0.as_ref() }
+        Ok(Room::new()?.fill(value))
     }
 }
 
-impl<T> Deref for TryArc<T> {
+/// Room on the heap for a value to come, which cannot fail then.
+#[derive(Debug)]
+pub struct Room<T>(Box<MaybeUninit<Whole<T>>>);
+
+impl<T> Room<T> {
+    /// Makes room.
+    pub fn new() -> Result<Self, Cause> {
+        Ok(Self(try_box(MaybeUninit::uninit())?))
+    }
+
+    /// Moves the value there, where it has one owner.
+    pub fn fill(self, value: T) -> TryArc<T> {
+        let owners = Owners { count: AtomicUsize::new(1), drop: drop_whole::<T> };
+        let whole = NonNull::from(Box::leak(self.0).write(Whole { owners, value }));
+        // SAFETY: the pointer is to a live value.
+        let value = unsafe { NonNull::new_unchecked(&raw mut (*whole.as_ptr()).value) };
+        TryArc { owners: whole.cast(), value, owned: PhantomData }
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> TryArc<T> {
+    /// A part of the value, or the value under another type.
+    pub fn map<U: ?Sized>(this: Self, part: for<'a> fn(&'a T) -> &'a U) -> TryArc<U> {
+        let value = NonNull::from(part(&this));
+        let owners = this.owners;
+        // Its owner is the result from now on.
+        mem::forget(this);
+        TryArc { owners, value, owned: PhantomData }
+    }
+}
+
+impl<T: ?Sized> TryArc<T> {
+    /// They are the same.
+    pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+        ptr::addr_eq(this.value.as_ptr(), other.value.as_ptr())
+    }
+
+    fn count(&self) -> &AtomicUsize {
+        // SAFETY: the block is there as long as it has an owner, of which this is one.
+        unsafe { &(*self.owners.as_ptr()).count }
+    }
+}
+
+impl<T: ?Sized> Deref for TryArc<T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.inner().value
+        // SAFETY: as above, and a part lives as long as the whole.
+        unsafe { self.value.as_ref() }
     }
 }
 
-impl<T> Clone for TryArc<T> {
+impl<T: ?Sized> Clone for TryArc<T> {
     #[inline]
     fn clone(&self) -> Self {
         // Memory has no room for so many owners that the number could overflow, unless they are forgotten on purpose.
-        if self.inner().owners.fetch_add(1, Ordering::Relaxed) > isize::MAX as usize {
+        if self.count().fetch_add(1, Ordering::Relaxed) > isize::MAX as usize {
             std::process::abort();
         }
-        Self(self.0, PhantomData)
+        Self { owners: self.owners, value: self.value, owned: PhantomData }
     }
 }
 
-impl<T> Drop for TryArc<T> {
+impl<T: ?Sized> Drop for TryArc<T> {
     #[inline]
     fn drop(&mut self) {
         // What the other owners have done with the value comes before it is dropped.
-        if self.inner().owners.fetch_sub(1, Ordering::Release) == 1 {
+        if self.count().fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
-            // SAFETY: that was the last owner, and the block was a box.
-            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+            // SAFETY: that was the last owner, and the function fits the block.
+            unsafe { ((*self.owners.as_ptr()).drop)(self.owners) };
         }
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for TryArc<T> {
+impl<T: ?Sized + fmt::Debug> fmt::Debug for TryArc<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -126,7 +183,7 @@ mod tests {
         assert_eq!(count.get(), 1, "the one that was only compared");
         drop(first);
         assert_eq!(count.get(), 1);
-        assert_eq!(Cell::get((*second).0), 1);
+        assert_eq!(Cell::get(second.0), 1);
         drop(second);
         assert_eq!(count.get(), 2);
     }
@@ -142,6 +199,18 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*sum.lock().unwrap(), 4000);
+    }
+
+    #[test]
+    fn a_part_keeps_the_whole() {
+        struct Whole(u8, Box<str>);
+        let whole = TryArc::new(Whole(1, "text".into())).unwrap();
+        let text: TryArc<str> = TryArc::map(whole.clone(), |whole| &whole.1);
+        let shown: TryArc<dyn fmt::Display + Send + Sync> = TryArc::map(whole.clone(), |whole| &whole.0);
+        drop(whole);
+        assert_eq!((&*text, shown.to_string()), ("text", "1".to_owned()));
+        drop(text);
+        assert_eq!(shown.to_string(), "1");
     }
 
     #[test]

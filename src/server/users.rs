@@ -1,0 +1,118 @@
+//! The users whose clients a server has.
+
+use super::fair::LastTurn;
+use super::share::Share;
+use crate::error::Cause;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Mutex, lock};
+use crate::sys::{Room, TryArc};
+
+/// The user whose sessions are not counted.
+const ROOT: u32 = 0;
+
+/// A user with a client at least.
+#[derive(Debug)]
+pub(super) struct User {
+    uid: u32,
+    /// Clients, those among them that are only there to be refused, too.
+    clients: AtomicUsize,
+    /// Sessions that count for the limit.
+    sessions: AtomicUsize,
+    /// What it holds of the memory for calls that have come in part.
+    pub(super) partial: Share,
+    /// What it holds of the memory for responses that have not been taken.
+    pub(super) unsent: Share,
+    pub(super) last_turn: LastTurn,
+}
+
+impl User {
+    fn new(uid: u32) -> Self {
+        let (partial, unsent) = (Share::new(uid == ROOT), Share::new(uid == ROOT));
+        let (clients, sessions) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { uid, clients, sessions, partial, unsent, last_turn: LastTurn::default() }
+    }
+}
+
+/// All of them, in the order of their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Users(Mutex<Vec<TryArc<User>>>);
+
+impl Users {
+    /// Makes room for one more.
+    pub(super) fn reserve(&self) -> Result<(), Cause> {
+        lock(&self.0).try_reserve(1).map_err(|_| Cause::NoMemory)
+    }
+
+    /// The user of another client, for which there is [room](Self::reserve) if it is the first one.
+    pub(super) fn enter(&self, uid: u32, room: &mut Option<Room<User>>) -> Option<TryArc<User>> {
+        let mut users = lock(&self.0);
+        let user = match users.binary_search_by_key(&uid, |user| user.uid) {
+            Ok(at) => users.get(at).cloned()?,
+            Err(at) => {
+                let user = room.take()?.fill(User::new(uid));
+                users.insert(at, user.clone());
+                user
+            }
+        };
+        user.clients.fetch_add(1, Relaxed);
+        Some(user)
+    }
+
+    /// Counts a session of a user, if there may be one more.
+    pub(super) fn claim(&self, user: &User, limit: usize) -> bool {
+        let _users = lock(&self.0);
+        let granted = user.uid == ROOT || user.sessions.load(Relaxed) < limit;
+        user.sessions.fetch_add(usize::from(granted), Relaxed);
+        granted
+    }
+
+    /// A client has gone, whose session was counted if it had a claim.
+    pub(super) fn leave(&self, user: &User, claim: bool) {
+        let mut users = lock(&self.0);
+        user.sessions.fetch_sub(usize::from(claim), Relaxed);
+        if user.clients.fetch_sub(1, Relaxed) == 1
+            && let Ok(at) = users.binary_search_by_key(&user.uid, |user| user.uid)
+        {
+            users.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    fn enter(users: &Users, uid: u32) -> TryArc<User> {
+        users.reserve().unwrap();
+        users.enter(uid, &mut Some(Room::new().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn users_have_so_many_sessions() {
+        let users = Users::default();
+        let (user, root) = (enter(&users, 5), enter(&users, ROOT));
+        assert_eq!([(); 3].map(|()| users.claim(&user, 2)), [true, true, false]);
+        assert_eq!([(); 3].map(|()| users.claim(&root, 2)), [true, true, true]);
+        let again = enter(&users, 5);
+        assert!(TryArc::ptr_eq(&user, &again));
+        users.leave(&user, true);
+        assert_eq!([(); 2].map(|()| users.claim(&user, 2)), [true, false]);
+    }
+
+    #[test]
+    fn a_user_without_clients_is_forgotten() {
+        let users = Users::default();
+        for uid in [7, 3, 9, 3] {
+            enter(&users, uid);
+        }
+        let uids = || lock(&users.0).iter().map(|user| user.uid).collect::<Vec<_>>();
+        assert_eq!(uids(), [3, 7, 9]);
+        let user = lock(&users.0)[0].clone();
+        users.leave(&user, false);
+        assert_eq!(uids(), [3, 7, 9]);
+        users.leave(&user, false);
+        assert_eq!(uids(), [7, 9]);
+        assert!(!TryArc::ptr_eq(&user, &enter(&users, 3)));
+    }
+}
