@@ -306,12 +306,12 @@ time_for_a_message(void **state)
 
 /* Calls until the server does not take more: its replies are not read, and so it does not read either. */
 static void
-call_without_reading(int peer)
+call_without_reading(int peer, int calls)
 {
 	uint8_t *body = body_new(16000);
 	int      i;
 
-	for (i = 0; i < 1000 && peer_send_call(peer, ECHO, 0, i, body, 16000); i++)
+	for (i = 0; i < calls && peer_send_call(peer, ECHO, 0, i, body, 16000); i++)
 		;
 	free(body);
 }
@@ -327,7 +327,7 @@ time_for_a_reply(void **state)
 	make(&managed, DRPC_SERVER_REPLY_TIME, 50);
 	peer = peer_connect(managed.dir.sock);
 	/* Blocks until the server closes. */
-	call_without_reading(peer);
+	call_without_reading(peer, 1000);
 	UNTIL(managed_stats(&managed).limit_reply_time == 1);
 	UNTIL(managed_stats(&managed).sessions == 0);
 	other = peer_connect(managed.dir.sock);
@@ -341,14 +341,22 @@ static void
 memory_for_replies(void **state)
 {
 	struct managed managed;
-	int            peer;
+	int            peers[2];
+	int            i;
 
 	(void)state;
 	make(&managed, DRPC_SERVER_MAX_UNSENT, 1000);
-	peer = peer_connect(managed.dir.sock);
-	call_without_reading(peer);
+	/* One is kept while there is no other, however large. */
+	for (i = 0; i < 2; i++) {
+		peers[i] = peer_connect(managed.dir.sock);
+		/* More than the sockets hold of replies, and less than they hold of replies and calls. */
+		call_without_reading(peers[i], 20);
+		if (i == 0)
+			assert_int_equal(managed_stats(&managed).limit_unsent, 0);
+	}
 	UNTIL(managed_stats(&managed).limit_unsent == 1);
-	close(peer);
+	for (i = 0; i < 2; i++)
+		close(peers[i]);
 	managed_end(&managed);
 }
 

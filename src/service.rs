@@ -12,7 +12,7 @@ use crate::message::{Call, Response, Status};
 use crate::request::{Answers, Request};
 use crate::session::Session;
 use crate::sync::{Condvar, Mutex, lock};
-use crate::sys::TryArc;
+use crate::sys::{TryArc, try_box};
 use crate::wire::{CallRef, ResponseRef};
 
 /// Something that serves the methods of one module.
@@ -110,6 +110,15 @@ impl Service {
         }
     }
 
+    /// The same where memory may have run out. [`Cause::Exists`] if one with this number is registered already.
+    pub(crate) fn try_register(&mut self, module: impl Module + 'static) -> Result<(), Cause> {
+        let id = module.id();
+        let Err(free) = self.place(id) else { return Err(Cause::Exists) };
+        self.modules.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+        self.modules.insert(free, (id, try_box(module)?));
+        Ok(())
+    }
+
     /// The module with this number.
     pub fn module(&self, id: i32) -> Option<&dyn Module> {
         self.module_at(self.place(id).ok()?)
@@ -126,7 +135,7 @@ impl Service {
     }
 
     /// The modules and their numbers, in ascending order.
-    pub(crate) fn modules(&self) -> impl Iterator<Item = (i32, &dyn Module)> {
+    pub(crate) fn modules(&self) -> impl ExactSizeIterator<Item = (i32, &dyn Module)> {
         self.modules.iter().map(|(id, module)| (*id, &**module))
     }
 

@@ -35,8 +35,8 @@ use crate::sys::{self, Room, TryArc};
 #[derive(Clone, Debug)]
 pub struct Session(TryArc<Shared>);
 
-/// Room for a session.
-pub(crate) type Place = Room<Shared>;
+/// Room for a session, which cannot fail for want of memory then.
+pub(crate) type SessionRoom = Room<Shared>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -53,25 +53,20 @@ pub(crate) struct Shared {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Session {
-    /// Makes room for one, which cannot fail for want of memory then.
-    pub(crate) fn place() -> Result<Place, Cause> {
-        Place::new()
-    }
-
     /// The session of a connection that has been accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
-        Self::of_process(Self::place()?, 0, socket, path)
+        Self::of_process(SessionRoom::new()?, 0, socket, path)
     }
 
     /// The same for a server, whose session is nothing to a child of a fork.
-    pub(crate) fn of_server(place: Place, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
-        Self::of_process(place, sys::process(), socket, path)
+    pub(crate) fn of_server(room: SessionRoom, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+        Self::of_process(room, sys::process(), socket, path)
     }
 
-    fn of_process(place: Place, process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+    fn of_process(room: SessionRoom, process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
         let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
-        Ok(Self(place.fill(Shared { id, socket, path, peer, closed, process })))
+        Ok(Self(room.fill(Shared { id, socket, path, peer, closed, process })))
     }
 
     /// A number that no other session of this process has, or has had.

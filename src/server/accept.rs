@@ -13,7 +13,7 @@ use super::remark::{Fault, Limit, Remark};
 use super::users::User;
 use crate::backoff;
 use crate::error::Cause;
-use crate::session::{self, Session};
+use crate::session::{Session, SessionRoom};
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 
@@ -23,29 +23,27 @@ const CLIENTS: usize = BATCH / 2;
 
 /// Room for a client, made before it is taken in: without memory it waits.
 #[derive(Default)]
-struct Places {
-    session: Option<session::Place>,
+struct Rooms {
+    session: Option<SessionRoom>,
     link: Option<Room<Link>>,
     user: Option<Room<User>>,
 }
 
-impl Places {
+impl Rooms {
     /// Makes what has been used up.
-    fn fill(&mut self, hub: &Hub) -> Result<(), Cause> {
-        fn fill<T>(place: &mut Option<Room<T>>) -> Result<(), Cause> {
-            if place.is_none() {
-                *place = Some(Room::new()?);
+    fn make(&mut self, hub: &Hub) -> Result<(), Cause> {
+        fn make<T>(room: &mut Option<Room<T>>) -> Result<(), Cause> {
+            if room.is_none() {
+                *room = Some(Room::new()?);
             }
             Ok(())
         }
         hub.roll.reserve()?;
         hub.users.reserve()?;
         hub.timers.reserve(hub.roll.len() + 1)?;
-        if self.session.is_none() {
-            self.session = Some(Session::place()?);
-        }
-        fill(&mut self.link)?;
-        fill(&mut self.user)
+        make(&mut self.session)?;
+        make(&mut self.link)?;
+        make(&mut self.user)
     }
 }
 
@@ -59,7 +57,7 @@ pub(super) struct Door {
 #[derive(Debug)]
 struct State {
     /// `None` once the server takes in nobody any more.
-    bound: Option<Arc<Bound>>,
+    bound: Option<TryArc<Bound>>,
     /// Waits for a session to end.
     full: bool,
     /// Between the last two attempts when there were no descriptors.
@@ -67,10 +65,10 @@ struct State {
 }
 
 impl Door {
-    pub(super) fn new(bound: Bound) -> Self {
+    pub(super) fn new(bound: Bound) -> Result<Self, Cause> {
         let path = Arc::clone(bound.path());
-        let state = State { bound: Some(Arc::new(bound)), full: false, pause: None };
-        Self { path, state: Mutex::new(state) }
+        let state = State { bound: Some(TryArc::new(bound)?), full: false, pause: None };
+        Ok(Self { path, state: Mutex::new(state) })
     }
 
     pub(super) fn path(&self) -> &Arc<Path> {
@@ -94,7 +92,7 @@ impl Door {
         state.bound.iter().flat_map(|bound| bound.descriptors()).for_each(work);
     }
 
-    fn bound(&self) -> Option<Arc<Bound>> {
+    fn bound(&self) -> Option<TryArc<Bound>> {
         lock(&self.state).bound.clone()
     }
 
@@ -130,7 +128,7 @@ impl Hub {
     /// Takes in the clients that wait.
     pub(super) fn accept(this: &TryArc<Self>) {
         let Some(bound) = this.door.bound() else { return };
-        let mut places = Places::default();
+        let mut rooms = Rooms::default();
         for _ in 0..CLIENTS {
             if this.roll.is_full(this.limits.sessions) {
                 this.door.set_full();
@@ -140,13 +138,13 @@ impl Hub {
                     return;
                 }
             }
-            let accepted = places.fill(this).and_then(|()| sys::accept_at_once(bound.as_fd().as_raw_fd(), true));
+            let accepted = rooms.make(this).and_then(|()| sys::accept_at_once(bound.as_fd().as_raw_fd(), true));
             match accepted {
                 Ok(socket) => {
                     this.door.has_accepted();
-                    if let Some(place) = places.session.take() {
-                        match Session::of_server(place, socket, Arc::clone(this.door.path())) {
-                            Ok(session) => Self::admit(this, session, &mut places),
+                    if let Some(room) = rooms.session.take() {
+                        match Session::of_server(room, socket, Arc::clone(this.door.path())) {
+                            Ok(session) => Self::admit(this, session, &mut rooms),
                             Err(cause) => this.tell(Remark::Fault(Fault::Accept, Some(cause))),
                         }
                     }
@@ -204,7 +202,7 @@ impl Hub {
         }
     }
 
-    fn admit(this: &TryArc<Self>, session: Session, places: &mut Places) {
+    fn admit(this: &TryArc<Self>, session: Session, rooms: &mut Rooms) {
         this.counters.accepted.add(1);
         let peer = session.peer();
         let authorised = this.authorised(&session);
@@ -212,8 +210,8 @@ impl Hub {
             return;
         }
         // There is room for both.
-        let Some(user) = this.users.enter(peer.uid, &mut places.user) else { return };
-        let Some(room) = places.link.take() else { return };
+        let Some(user) = this.users.enter(peer.uid, &mut rooms.user) else { return };
+        let Some(room) = rooms.link.take() else { return };
         let refusal = match authorised {
             false => Some(Remark::Fault(Fault::Refused, None)),
             true if this.users.claim(&user, this.limits.sessions_per_uid) => None,

@@ -1,6 +1,5 @@
 //! Settings of a server.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -28,10 +27,10 @@ use crate::framing::Framing;
 use crate::framing::dialect::Dialect;
 use crate::log::{Level, Log};
 use crate::place::Place;
-use crate::service::{DuplicateModule, Module, Service};
+use crate::service::{Module, Service};
 use crate::session::Session;
 use crate::sync::{Arc, Mutex};
-use crate::sys::{self, Epoll, Interest, Signal, TryArc, Watch};
+use crate::sys::{self, Epoll, Interest, Signal, TryArc, Watch, try_box};
 
 /// The fewest threads of a server that is not told how many.
 const THREADS: usize = 2;
@@ -58,8 +57,8 @@ const GRACE: Duration = Duration::from_secs(30);
 #[must_use = "nothing listens until it is bound"]
 pub struct ServerBuilder {
     service: Service,
-    duplicate: Option<DuplicateModule>,
-    allowed: HashMap<i32, HashSet<u32>>,
+    /// Users who may call modules, in the order of these.
+    allowed: Vec<(i32, Vec<u32>)>,
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
     stack: usize,
@@ -70,14 +69,15 @@ pub struct ServerBuilder {
     log: Log,
     cancel: Option<Cancel>,
     file: FilePolicy,
+    /// Why there can be no server.
+    fault: Option<Cause>,
 }
 
 impl Default for ServerBuilder {
     fn default() -> Self {
         Self {
             service: Service::new(),
-            duplicate: None,
-            allowed: HashMap::new(),
+            allowed: Vec::new(),
             authorise: None,
             threads: None,
             stack: STACK,
@@ -88,6 +88,7 @@ impl Default for ServerBuilder {
             log: Log::default(),
             cancel: None,
             file: FilePolicy::default(),
+            fault: None,
         }
     }
 }
@@ -95,8 +96,8 @@ impl Default for ServerBuilder {
 impl ServerBuilder {
     /// Adds a module. A second one with the same number is an error when the server is bound.
     pub fn module(mut self, module: impl Module + 'static) -> Self {
-        if let Err(duplicate) = self.service.register(module) {
-            self.duplicate = Some(duplicate);
+        if let Err(cause) = self.service.try_register(module) {
+            self.fault = Some(cause);
         }
         self
     }
@@ -104,14 +105,38 @@ impl ServerBuilder {
     /// Lets only these users call a module; a call of anybody else is answered with a failure. Said again, it adds
     /// users.
     pub fn allow(mut self, module: i32, uids: impl IntoIterator<Item = u32>) -> Self {
-        self.allowed.entry(module).or_default().extend(uids);
+        if let Err(cause) = self.add_allowed(module, uids.into_iter()) {
+            self.fault = Some(cause);
+        }
         self
+    }
+
+    fn add_allowed(&mut self, module: i32, uids: impl Iterator<Item = u32>) -> Result<(), Cause> {
+        let no_memory = |_| Cause::NoMemory;
+        let place = match self.allowed.binary_search_by_key(&module, |(module, _)| *module) {
+            Ok(place) => place,
+            Err(place) => {
+                self.allowed.try_reserve(1).map_err(no_memory)?;
+                self.allowed.insert(place, (module, Vec::new()));
+                place
+            }
+        };
+        let Some((_, allowed)) = self.allowed.get_mut(place) else { return Ok(()) };
+        for uid in uids {
+            allowed.try_reserve(1).map_err(no_memory)?;
+            allowed.extend([uid]);
+        }
+        allowed.sort_unstable();
+        Ok(())
     }
 
     /// Asks about each client that connects. If the answer is no, its first call is answered with a failure, and the
     /// session closed. The function must not wait for anything: meanwhile no other client is taken in.
     pub fn authorise(mut self, authorise: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
-        self.authorise = Some(Box::new(authorise));
+        match try_box(authorise) {
+            Ok(authorise) => self.authorise = Some(authorise),
+            Err(cause) => self.fault = Some(cause),
+        }
         self
     }
 
@@ -225,8 +250,8 @@ impl ServerBuilder {
     fn serve_on(self, bound: Bound) -> Result<Server, Error> {
         let path = Arc::clone(bound.path());
         let error = |cause| Error::new(Phase::Listen, &path, cause);
-        if self.duplicate.is_some() {
-            return Err(Error::new(Phase::Register, &path, Cause::Exists));
+        if let Some(cause) = self.fault {
+            return Err(Error::new(Phase::Register, &path, cause));
         }
         let cancel = self.cancel.clone();
         let hub = self.hub(bound).and_then(TryArc::new).map_err(error)?;
@@ -246,12 +271,18 @@ impl ServerBuilder {
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
         let mut allowed = self.allowed;
-        let terms = self.service.modules().map(|(id, module)| {
-            (id, Terms { concurrent: module.concurrent(), allowed: allowed.remove(&id), pace: Pace::new() })
-        });
+        let mut allowed_of = |id| {
+            let place = allowed.binary_search_by_key(&id, |(module, _)| *module).ok()?;
+            allowed.get_mut(place).map(|(_, uids)| std::mem::take(uids))
+        };
+        let mut terms = Vec::new();
+        terms.try_reserve_exact(self.service.modules().len()).map_err(|_| Cause::NoMemory)?;
+        terms.extend(self.service.modules().map(|(id, module)| {
+            (id, Terms { concurrent: module.concurrent(), allowed: allowed_of(id), pace: Pace::new() })
+        }));
         Ok(Hub {
-            terms: terms.collect(),
-            counters: Counters::new(self.service.modules().map(|(id, _)| id).collect()),
+            terms,
+            counters: Counters::new(self.service.modules().map(|(id, _)| id))?,
             service: self.service,
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
@@ -260,7 +291,7 @@ impl ServerBuilder {
             epoll,
             wake,
             timers,
-            door: Door::new(bound),
+            door: Door::new(bound)?,
             home: Home::new(),
             roll: Roll::new()?,
             users: Users::default(),

@@ -3,9 +3,17 @@
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// Sessions of one user that have their turn, on average, before others are looked for, where several users wait: these may
+/// have more to be served by then. To look costs more than a quick call.
+const IN_A_ROW: usize = 4;
+
 /// The number of the turn that something had last; 0 if it has had none.
 #[derive(Debug, Default)]
-pub(super) struct LastTurn(AtomicU64);
+pub(super) struct LastTurn {
+    number: AtomicU64,
+    /// The number of the queue that it waited in last.
+    queue: AtomicU64,
+}
 
 /// Counts turns.
 #[derive(Debug, Default)]
@@ -21,42 +29,58 @@ pub(super) trait Waiting {
 }
 
 /// Some that wait.
-pub(super) struct Queue<T, const MOST: usize> {
+pub(super) struct Queue<'a, T, const MOST: usize> {
+    turns: &'a Turns,
+    number: u64,
     waiting: [Option<T>; MOST],
     len: usize,
+    users: usize,
+    /// Turns there have been.
+    had: usize,
 }
 
-impl<T: Waiting, const MOST: usize> Queue<T, MOST> {
-    pub(super) fn new() -> Self {
-        Self { waiting: [const { None }; MOST], len: 0 }
+impl<'a, T: Waiting, const MOST: usize> Queue<'a, T, MOST> {
+    pub(super) fn new(turns: &'a Turns) -> Self {
+        Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, had: 0 }
     }
 
     /// Adds one; no more than there is room for.
     pub(super) fn add(&mut self, one: T) {
         if let Some(place) = self.waiting.get_mut(self.len) {
+            self.users += usize::from(one.of_user().queue.swap(self.number, Relaxed) != self.number);
             *place = Some(one);
             self.len += 1;
         }
     }
 
-    /// Takes the next one out, which has its turn.
-    pub(super) fn next(&mut self, turns: &Turns) -> Option<T> {
+    /// Takes the next one out, which has its turn. `None` when others are to be looked for.
+    pub(super) fn next(&mut self) -> Option<T> {
+        if self.users > 1 && self.had >= IN_A_ROW * self.users {
+            return None;
+        }
+        self.had += 1;
         let last = self.len.checked_sub(1)?;
         let since = |one: &Option<T>| one.as_ref().map(|one| (one.of_user().number(), one.own().number()));
         let next = (0..self.len).min_by_key(|at| self.waiting.get(*at).and_then(since))?;
         self.waiting.swap(next, last);
         self.len = last;
         let one = self.waiting.get_mut(last)?.take()?;
-        let turn = turns.0.fetch_add(1, Relaxed) + 1;
-        one.of_user().0.store(turn, Relaxed);
-        one.own().0.store(turn, Relaxed);
+        let turn = self.turns.next();
+        one.of_user().number.store(turn, Relaxed);
+        one.own().number.store(turn, Relaxed);
         Some(one)
+    }
+}
+
+impl Turns {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed) + 1
     }
 }
 
 impl LastTurn {
     fn number(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.number.load(Relaxed)
     }
 }
 
@@ -90,12 +114,12 @@ mod tests {
         let mut had = vec![0; owners.len()];
         let mut seen = (0..owners.len()).cycle();
         for _ in 0..rounds {
-            let mut queue = Queue::<One<'_>, 8>::new();
+            let mut queue = Queue::<One<'_>, 8>::new(&turns);
             for name in seen.by_ref().take(8.min(owners.len())) {
                 queue.add(One { user: &users[owners[name]], own: &own[name], name });
             }
             for _ in 0..turns_a_round {
-                if let Some(one) = queue.next(&turns) {
+                if let Some(one) = queue.next() {
                     had[one.name] += 1;
                 }
             }
@@ -112,6 +136,13 @@ mod tests {
     fn sessions_of_a_user_take_turns() {
         assert_eq!(turns_of(&[4], 20, 2), [10; 4]);
         assert_eq!(turns_of(&[2, 2], 20, 2), [10; 4]);
+    }
+
+    /// One that has more to be served does not wait for all sessions of others.
+    #[test]
+    fn others_are_looked_for_after_some_turns_where_several_users_wait() {
+        assert_eq!(turns_of(&[7], 10, 100), [10; 7]);
+        assert_eq!(turns_of(&[7, 1], 7, 100), [7, 7, 7, 7, 7, 7, 7, 7]);
     }
 
     /// More wait than are seen at a time.

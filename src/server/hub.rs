@@ -1,6 +1,5 @@
 //! What the threads of a server share, and what becomes of an event.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -64,8 +63,8 @@ pub(super) mod alarm {
 pub(super) struct Terms {
     /// See [`Module::concurrent`](crate::Module::concurrent).
     pub(super) concurrent: bool,
-    /// The users who may call it, if not everybody may.
-    pub(super) allowed: Option<HashSet<u32>>,
+    /// The users who may call it, in order, if not everybody may.
+    pub(super) allowed: Option<Vec<u32>>,
     pub(super) pace: Pace,
 }
 
@@ -163,9 +162,9 @@ impl Hub {
 
     /// Serves sessions that all wait.
     fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, lead: &mut Lead<'_>) {
-        let mut queue = Queue::<TryArc<Link>, BATCH>::new();
+        let mut queue = Queue::<TryArc<Link>, BATCH>::new(&self.turns);
         self.roll.find(tokens, |link| queue.add(link));
-        while let Some(link) = queue.next(&self.turns) {
+        while let Some(link) = queue.next() {
             if !self.serve(link, lead) {
                 return;
             }

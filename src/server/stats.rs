@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::remark::{Fault, Limit};
+use crate::error::Cause;
 use crate::message::Status;
 
 /// Numbers of [`Status`], and one more for all that it does not know.
@@ -148,10 +149,15 @@ impl Counter {
 
 impl Counters {
     /// The calls of a module are counted where it stands in `modules`, those of all others at the end.
-    pub(super) fn new(modules: Vec<i32>) -> Self {
-        Self {
-            calls: (0..=modules.len()).map(|_| Default::default()).collect(),
-            modules,
+    pub(super) fn new(modules: impl ExactSizeIterator<Item = i32>) -> Result<Self, Cause> {
+        let (mut known, mut calls) = (Vec::new(), Vec::new());
+        known.try_reserve_exact(modules.len()).map_err(|_| Cause::NoMemory)?;
+        calls.try_reserve_exact(modules.len() + 1).map_err(|_| Cause::NoMemory)?;
+        calls.extend((0..=modules.len()).map(|_| Default::default()));
+        known.extend(modules);
+        Ok(Self {
+            calls,
+            modules: known,
             accepted: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
@@ -161,7 +167,7 @@ impl Counters {
             handled: Counter::default(),
             handling_ns: Counter::default(),
             longest_ns: AtomicU64::default(),
-        }
+        })
     }
 
     pub(super) fn answered(&self, slot: usize, status: i32) {

@@ -171,7 +171,7 @@ impl Turn<'_> {
             return None;
         };
         let uid = self.link.session().peer().uid;
-        if terms.allowed.as_ref().is_some_and(|uids| !uids.contains(&uid)) {
+        if terms.allowed.as_ref().is_some_and(|uids| uids.binary_search(&uid).is_err()) {
             self.remark(Remark::Fault(Fault::Forbidden, None));
             self.answer_call(slot, sequence, Status::Failure);
             return None;

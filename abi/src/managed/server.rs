@@ -95,7 +95,8 @@ pub enum drpc_server_option {
     DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
     /// Size of a message, sent or received. Unless set 128 MiB.
     DRPC_SERVER_MAX_MESSAGE = 9,
-    /// Memory for messages of which only a part has come, all sessions together. Unless set 256 MiB.
+    /// Memory for messages of which only a part has come, all sessions together. One message comes in, however large, while
+    /// there is no other. Unless set 256 MiB.
     DRPC_SERVER_MAX_PARTIAL = 10,
     /// Time for a message to arrive whole once it has begun. Unless set 30 s.
     DRPC_SERVER_MESSAGE_TIME = 11,
@@ -122,6 +123,13 @@ pub enum drpc_server_option {
     /// Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
     /// Unless set 8 MiB.
     DRPC_SERVER_STACK = 20,
+    /// What one user other than root may have of the memory for messages of which only a part has come. A user can also
+    /// have no more than four times what is left, and an eighth is root's alone. Unless set half.
+    DRPC_SERVER_MAX_PARTIAL_PER_UID = 21,
+    /// What one user other than root may have of the memory for replies that clients have not taken yet. Beyond it, and
+    /// while too little is left, the user's calls fail before they are handled; a reply to a call that has been handled is
+    /// replaced by a failure only if its own user has too much. Unless set half.
+    DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
 }
 
 /// Makes a server that is to listen at `path`, for the functions of the lines.

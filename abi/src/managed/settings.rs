@@ -111,7 +111,7 @@ impl Settings {
 }
 
 /// Every option.
-const OPTIONS: [drpc_server_option; 20] = [
+const OPTIONS: [drpc_server_option; 22] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -132,6 +132,8 @@ const OPTIONS: [drpc_server_option; 20] = [
     DRPC_SERVER_FRAMING,
     DRPC_SERVER_SIGNALS,
     DRPC_SERVER_STACK,
+    DRPC_SERVER_MAX_PARTIAL_PER_UID,
+    DRPC_SERVER_MAX_UNSENT_PER_UID,
 ];
 
 /// More threads than this are a mistake.
@@ -179,6 +181,8 @@ impl drpc_server_option {
             DRPC_SERVER_REPLY_TIME => limits.reply_time = time,
             DRPC_SERVER_MAX_CALLS => limits.calls_per_session = most,
             DRPC_SERVER_MAX_UNSENT => limits.unsent = most,
+            DRPC_SERVER_MAX_PARTIAL_PER_UID => limits.partial_memory_per_uid = Some(most),
+            DRPC_SERVER_MAX_UNSENT_PER_UID => limits.unsent_per_uid = Some(most),
             DRPC_SERVER_IDLE_TIME => limits.idle_time = Some(time),
         }
         builder

@@ -1,0 +1,371 @@
+/*
+ * What one user of a managed server can take from the others: no memory, and no turns. Root tries it with several users,
+ * whoever else runs this with one.
+ */
+#define _GNU_SOURCE
+#include "abi.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "support/body.h"
+#include "support/descriptors.h"
+#include "support/exchange.h"
+#include "support/gate.h"
+#include "support/managed.h"
+#include "support/patience.h"
+#include "support/peer.h"
+
+enum { GREEDY = 65534, SECOND = 65533, THIRD = 65532, KIB = 1024, MIB = 1024 * KIB, LIMIT = 4 * MIB };
+
+static bool
+is_root(void)
+{
+	return geteuid() == 0;
+}
+
+/* A connection of a user, if this is root: the kernel notes who connects. Of this thread alone, unlike seteuid. */
+static int
+connect_as(uid_t uid, const char *path)
+{
+	int peer;
+
+	if (!is_root())
+		return peer_connect(path);
+	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+	peer = peer_connect(path);
+	assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+	return peer;
+}
+
+static void
+make(struct managed *managed, int option)
+{
+	managed_make(managed);
+	assert_int_equal(chmod(managed->dir.path, 0755), 0);
+	managed_set(managed, DRPC_SERVER_MODE, 0666);
+	managed_set(managed, option, LIMIT);
+	managed_register(managed, ECHO, managed_echo, NULL);
+}
+
+/* --- memory for incomplete calls ------------------------------------------------------------- */
+
+/* Sends a call of so many bytes but for its last record. */
+static void
+send_most(int peer, size_t len)
+{
+	struct wire_call   call = {.module = ECHO, .sequence = 1, .body = body_new(len), .len = len};
+	size_t             size;
+	uint8_t           *msg   = wire_pack_call(&call, &size);
+	struct wire_header head  = {.total = size, .size = WIRE_CHUNK_MAX, .chunks = wire_chunks(size)};
+
+	for (; head.index + 1 < head.chunks; head.index++)
+		if (!peer_send_chunk(peer, &head, msg + (size_t)head.index * WIRE_CHUNK_MAX, WIRE_CHUNK_MAX))
+			break;
+	free(msg);
+	free((void *)call.body);
+}
+
+static void
+incomplete_calls(void **state)
+{
+	struct managed managed;
+	int            peers[12];
+	int            other;
+	uint64_t       refused;
+	int            i;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_PARTIAL);
+	managed_start(&managed);
+	/* Of 12 calls of half a MiB, less are taken than half of the memory holds. */
+	for (i = 0; i < 12; i++) {
+		peers[i] = connect_as(GREEDY, managed.dir.sock);
+		send_most(peers[i], MIB / 2);
+	}
+	UNTIL(managed_stats(&managed).limit_partial >= 12 - 4);
+	refused = managed_stats(&managed).limit_partial;
+	assert_in_range(refused, 12 - 4, 12 - 3);
+	for (i = 0; i < 20; i++) {
+		other = connect_as(i % 2 == 0 || !is_root() ? 0 : SECOND, managed.dir.sock);
+		exchange_send(other, ECHO, 0, 1, is_root() ? MIB : 10);
+		exchange_expect(other, 1, DRPC__STATUS__SUCCESS, is_root() ? MIB : 10);
+		close(other);
+	}
+	assert_int_equal(managed_stats(&managed).limit_partial, refused);
+	for (i = 0; i < 12; i++)
+		close(peers[i]);
+	/* Nothing of it is left behind. */
+	UNTIL(managed_stats(&managed).sessions == 0);
+	other = connect_as(GREEDY, managed.dir.sock);
+	exchange_send(other, ECHO, 0, 1, LIMIT);
+	exchange_expect(other, 1, DRPC__STATUS__SUCCESS, LIMIT);
+	close(other);
+	managed_end(&managed);
+}
+
+/* --- memory for replies that are not taken ----------------------------------------------------- */
+
+/* Sends a call whose reply stays, as the client does not read. */
+static int
+hoard(const struct managed *managed, uid_t uid, size_t len)
+{
+	int      peer    = connect_as(uid, managed->dir.sock);
+	uint64_t handled = managed_stats(managed).handled;
+
+	exchange_send(peer, ECHO, 0, 1, len);
+	UNTIL(managed_stats(managed).handled > handled);
+	return peer;
+}
+
+static void
+replies_not_taken(void **state)
+{
+	struct managed managed;
+	int            peers[3];
+	int            other;
+	int            i;
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_UNSENT);
+	managed_start(&managed);
+	peers[0] = hoard(&managed, GREEDY, MIB);
+	/* A reply that is one too many for its user is lost. */
+	peers[1] = hoard(&managed, GREEDY, MIB + 1);
+	exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
+	assert_true(peer_is_closed(peers[1]));
+	close(peers[1]);
+	peers[1] = hoard(&managed, GREEDY, MIB - KIB);
+	assert_int_equal(managed_stats(&managed).limit_unsent, 1);
+	/* Others have theirs, and the small ones of the same user need no memory. */
+	for (i = 0; i < 20 && is_root(); i++) {
+		peers[2] = hoard(&managed, i % 2 == 0 ? 0 : SECOND, MIB);
+		exchange_expect(peers[2], 1, DRPC__STATUS__SUCCESS, MIB);
+		close(peers[2]);
+	}
+	other = connect_as(GREEDY, managed.dir.sock);
+	exchange_echo(other, ECHO, 1);
+	close(other);
+	assert_int_equal(managed_stats(&managed).limit_unsent, 1);
+	for (i = 0; i < 2; i++) {
+		exchange_expect(peers[i], 1, DRPC__STATUS__SUCCESS, i == 0 ? MIB : MIB - KIB);
+		close(peers[i]);
+	}
+	managed_end(&managed);
+}
+
+/* A call that has been handled is answered whatever others hold by then, and one that has not been is refused in time. */
+static void
+replies_when_nothing_is_left(void **state)
+{
+	struct gate    gate = GATE_CLOSED;
+	struct managed managed;
+	uint64_t       handled;
+	int            peers[4];
+	int            other;
+	int            i;
+
+	(void)state;
+	if (!is_root())
+		return;
+	make(&managed, DRPC_SERVER_MAX_UNSENT);
+	managed_register(&managed, OTHER, managed_wait, &gate);
+	managed_set(&managed, DRPC_SERVER_THREADS, 4);
+	managed_start(&managed);
+	other = connect_as(THIRD, managed.dir.sock);
+	exchange_send(other, OTHER, 0, 1, MIB);
+	peers[0] = hoard(&managed, GREEDY, 2 * MIB - 64);
+	peers[1] = hoard(&managed, SECOND, 2 * MIB - 64);
+	assert_true(gate_await(&gate, 1));
+	gate_open(&gate);
+	/* Not read before it has been answered. */
+	UNTIL(managed_stats(&managed).handled == 3);
+	handled = managed_stats(&managed).handled;
+	for (i = 2; i < 4; i++) {
+		peers[i] = connect_as(i == 2 ? THIRD : 65531, managed.dir.sock);
+		exchange_refused(peers[i], ECHO, 1, DRPC__STATUS__FAILURE);
+	}
+	assert_int_equal(managed_stats(&managed).handled, handled);
+	assert_int_equal(managed_stats(&managed).limit_unsent, 2);
+	exchange_expect(other, 1, DRPC__STATUS__SUCCESS, MIB);
+	for (i = 0; i < 2; i++)
+		exchange_expect(peers[i], 1, DRPC__STATUS__SUCCESS, 2 * MIB - 64);
+	/* They have kept their sessions, and can call again. */
+	for (i = 2; i < 4; i++)
+		exchange_echo(peers[i], ECHO, 2);
+	for (i = 0; i < 4; i++)
+		close(peers[i]);
+	close(other);
+	managed_end(&managed);
+}
+
+/* A user's part can be chosen. */
+static void
+parts_of_a_user(void **state)
+{
+	struct managed managed;
+	int            peers[2];
+
+	(void)state;
+	make(&managed, DRPC_SERVER_MAX_UNSENT);
+	managed_set(&managed, DRPC_SERVER_MAX_UNSENT_PER_UID, MIB);
+	managed_set(&managed, DRPC_SERVER_MAX_PARTIAL, LIMIT);
+	managed_set(&managed, DRPC_SERVER_MAX_PARTIAL_PER_UID, MIB);
+	managed_start(&managed);
+	peers[0] = hoard(&managed, GREEDY, MIB - KIB);
+	peers[1] = hoard(&managed, GREEDY, MIB / 2);
+	exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
+	close(peers[1]);
+	close(peers[0]);
+	peers[0] = connect_as(GREEDY, managed.dir.sock);
+	send_most(peers[0], MIB - KIB);
+	UNTIL(managed_stats(&managed).bytes_in > 2 * MIB);
+	peers[1] = connect_as(GREEDY, managed.dir.sock);
+	send_most(peers[1], MIB / 2);
+	exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
+	assert_int_equal(managed_stats(&managed).limit_partial, 1);
+	close(peers[0]);
+	close(peers[1]);
+	managed_end(&managed);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+enum { SESSIONS = 100, CALLS = 20, QUEUED = 200 };
+
+/* How many calls of root's and of the greedy user's have been handled. */
+struct turns {
+	int root;
+	int greedy;
+	int us; /* how long a call takes */
+};
+
+static void
+count_turn(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	struct turns *turns = arg;
+
+	(void)call;
+	(void)resp;
+	*(drpc_session_peer(session).uid == 0 ? &turns->root : &turns->greedy) += 1;
+	usleep(turns->us);
+}
+
+/* A server that is dispatched by the test, and the greedy user's sessions with calls that wait. */
+static void
+make_busy(struct managed *managed, struct turns *turns, int peers[SESSIONS])
+{
+	int i;
+
+	make(managed, DRPC_SERVER_MAX_UNSENT);
+	managed_register(managed, OTHER, count_turn, turns);
+	assert_int_equal(drpc_server_listen(managed->server), 0);
+	for (i = 0; i < SESSIONS * CALLS; i++) {
+		if (i < SESSIONS)
+			peers[i] = connect_as(GREEDY, managed->dir.sock);
+		assert_true(peer_send_call(peers[i % SESSIONS], OTHER, 0, i + 1, NULL, 0));
+	}
+}
+
+static void
+end_busy(struct managed *managed, int peers[SESSIONS])
+{
+	int i;
+
+	for (i = 0; i < SESSIONS; i++)
+		close(peers[i]);
+	assert_int_equal(drpc_server_shutdown(managed->server, 0), 0);
+	managed_end(managed);
+}
+
+/* Of calls that all wait, those of one session of root's have their turn among those of many of another user's. */
+static void
+turns_of_users(int us, int most)
+{
+	struct turns   turns = {.us = us};
+	struct managed managed;
+	int            peers[SESSIONS];
+	int            root;
+	int            i;
+
+	if (!is_root())
+		return;
+	make_busy(&managed, &turns, peers);
+	root = connect_as(0, managed.dir.sock);
+	for (i = 1; i <= CALLS; i++)
+		assert_true(peer_send_call(root, OTHER, 0, i, NULL, 0));
+	while (managed_stats(&managed).accepted < SESSIONS + 1)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	turns.greedy = 0;
+	while (turns.root < CALLS)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	assert_in_range(turns.greedy, 0, most);
+	close(root);
+	end_busy(&managed, peers);
+}
+
+static void
+turns_with_slow_handlers(void **state)
+{
+	(void)state;
+	turns_of_users(200, 5 * CALLS);
+}
+
+static void
+turns_with_quick_handlers(void **state)
+{
+	(void)state;
+	turns_of_users(0, 25 * CALLS);
+}
+
+/* Who connects while sessions have much to be served, and others have connected before, waits for few of their calls. */
+static void
+turns_of_the_listener(void **state)
+{
+	struct turns   turns = {.us = 200};
+	struct managed managed;
+	int            peers[SESSIONS];
+	int            queued[QUEUED];
+	int            root;
+	int            i;
+
+	(void)state;
+	if (!is_root())
+		return;
+	make_busy(&managed, &turns, peers);
+	while (managed_stats(&managed).accepted < SESSIONS)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	for (i = 0; i < QUEUED; i++)
+		queued[i] = connect_as(GREEDY, managed.dir.sock);
+	root = connect_as(0, managed.dir.sock);
+	assert_true(peer_send_call(root, OTHER, 0, 1, NULL, 0));
+	turns.greedy = 0;
+	while (turns.root == 0)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	assert_in_range(turns.greedy, 0, 30);
+	close(root);
+	for (i = 0; i < QUEUED; i++)
+		close(queued[i]);
+	end_busy(&managed, peers);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		unit(incomplete_calls),
+		unit(replies_not_taken),
+		unit(replies_when_nothing_is_left),
+		unit(parts_of_a_user),
+		unit(turns_with_slow_handlers),
+		unit(turns_with_quick_handlers),
+		unit(turns_of_the_listener),
+	};
+
+	/* Calls can be incomplete. */
+	peer_chunked = true;
+	return cmocka_run_group_tests_name("managed users " ABI_NAME, tests, NULL, NULL);
+}
