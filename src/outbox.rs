@@ -59,7 +59,7 @@ impl Outbox {
             return Err(Cause::TooBig { size: len as u64, limit });
         }
         let whole = framing == Framing::Datagram || len <= MAX_DATA;
-        Ok(whole && self.is_empty() && transport::send_some(fd, framing, message, 0)?.is_none())
+        Ok(whole && self.is_empty() && transport::send_some(fd, framing, message, 0, &mut 1)?.is_none())
     }
 
     /// Copies a message behind those that wait, to be flushed.
@@ -82,12 +82,12 @@ impl Outbox {
         withdrawn.is_some()
     }
 
-    /// Goes on sending until the socket takes no more, and tells of each message that is out. After an error the
-    /// connection is of no use.
-    pub(crate) fn flush(&mut self, fd: RawFd, mut out: impl FnMut(u64)) -> Result<(), Cause> {
+    /// Goes on sending until the socket takes no more, or no more records are `left` to be sent, and tells of each message
+    /// that is out. After an error the connection is of no use.
+    pub(crate) fn flush(&mut self, fd: RawFd, left: &mut usize, mut out: impl FnMut(u64)) -> Result<(), Cause> {
         while let Some(first) = self.waiting.front_mut() {
             let message = Encoded::whole(&first.message);
-            if let Some(stopped) = transport::send_some(fd, first.framing, &message, first.next)? {
+            if let Some(stopped) = transport::send_some(fd, first.framing, &message, first.next, left)? {
                 first.next = stopped;
                 return Ok(());
             }
@@ -136,7 +136,7 @@ mod tests {
         }
         let mut out = Vec::new();
         outbox.keep(framing, &message, tag).unwrap();
-        outbox.flush(fd, |tag| out.push(tag)).unwrap();
+        outbox.flush(fd, &mut { usize::MAX }, |tag| out.push(tag)).unwrap();
         out
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let mut reassembly = Reassembly::new(1 << 24);
         while received.len() < sent.len() {
             received.extend(messages(&theirs, &mut reassembly));
-            outbox.flush(ours.as_raw_fd(), |tag| out.push(tag)).unwrap();
+            outbox.flush(ours.as_raw_fd(), &mut { usize::MAX }, |tag| out.push(tag)).unwrap();
         }
         assert_eq!(received, sent);
         assert_eq!(out, [0, 1, 2, 3, 4]);
@@ -179,7 +179,7 @@ mod tests {
         let mut outbox = Outbox::default();
         while !send(&mut outbox, &ours, Framing::Datagram, &[1; 1 << 16], 1).is_empty() {}
         drop(theirs);
-        assert!(outbox.flush(ours.as_raw_fd(), |_| ()).is_err());
+        assert!(outbox.flush(ours.as_raw_fd(), &mut { usize::MAX }, |_| ()).is_err());
     }
 
     /// Even if the socket has room for it by now.

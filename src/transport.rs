@@ -191,22 +191,27 @@ impl Pace for Unwaiting {
 }
 
 /// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
-/// more. Returns the index of the record to go on with; `None` when the message is out.
+/// more, or no more are `left` to be sent. Returns the index of the record to go on with; `None` when the message is out.
 pub fn send_some<'f>(
     fd: impl Into<Fd<'f>>,
     framing: Framing,
     message: &Encoded<'_>,
     first: u32,
+    left: &mut usize,
 ) -> Result<Option<u32>, Cause> {
     let fd = fd.into();
+    let Some(next) = left.checked_sub(1) else { return Ok(Some(first)) };
     if message.len() <= SMALL {
         let mut room = [0; SMALL_ROOM];
         let record = whole_record(&mut room, framing, message)?;
+        *left = next;
         return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(0));
     }
-    let send = |header: &[u8], range: Range<usize>| {
+    let mut send = |header: &[u8], range: Range<usize>| {
         let size = header.len() + range.len();
-        is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))
+        let is_its_turn = *left > 0;
+        *left = left.saturating_sub(1);
+        Ok(is_its_turn && is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))?)
     };
     match framing {
         Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),

@@ -250,7 +250,9 @@ impl Backlog {
         let limit = context.limits().send(framing);
         while let Some(call) = self.calls.front() {
             let sent = match call.len() <= limit {
-                true => transport::send_some(context.fd(), framing, &Encoded::new(call, &[]), self.next),
+                true => transport::send_some(context.fd(), framing, &Encoded::new(call, &[]), self.next, &mut {
+                    usize::MAX
+                }),
                 false => Err(Cause::TooBig { size: call.len() as u64, limit }),
             };
             match sent {

@@ -207,10 +207,12 @@ impl Calls {
         Ok(())
     }
 
-    /// A reply has been read to its end, but cannot be understood, or stored.
-    pub(super) fn spoilt(&mut self, cause: Cause) {
-        let whose = self.out.unnamed();
+    /// A reply has been read to its end, but cannot be understood, or stored. An error means that the connection is of no
+    /// use.
+    pub(super) fn spoilt(&mut self, cause: Cause) -> Result<(), Cause> {
+        let whose = self.out.unnamed().ok_or(cause)?;
         self.hand(whose, Err(cause), cause);
+        Ok(())
     }
 
     /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::entry::Ticket;
 use super::settings::Settings;
+use super::turn::Turn;
 use crate::dialects::{self, ServerId};
 use crate::error::Cause;
 use crate::framing::chunked::Reassembly;
@@ -79,6 +80,17 @@ pub(super) enum Refusal {
     Connection(Cause),
 }
 
+/// What one record was.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// There was none.
+    Nothing,
+    /// A part of a message.
+    Part,
+    /// The end of a message.
+    Reply(Reply),
+}
+
 /// A message that has been received to its end.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -103,6 +115,8 @@ pub(super) struct Connection {
     message: Reassembly,
     /// The server has answered something.
     pub(super) has_answered: bool,
+    /// Why nothing can be sent any more. What had come before is still to be received.
+    pub(super) ended: Option<Cause>,
     /// The process that has connected.
     process: u64,
 }
@@ -141,6 +155,7 @@ impl Connection {
             outbox: Outbox::default(),
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
+            ended: None,
             process: sys::process(),
         })
     }
@@ -170,7 +185,14 @@ impl Connection {
 
     /// Something waits for the socket to take more.
     pub(super) fn wants_to_send(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() && self.ended.is_none()
+    }
+
+    /// Nothing can be sent any more. The server cannot send any more either, so that what is still to be received has an
+    /// end.
+    pub(super) fn end(&mut self, cause: Cause) {
+        self.ended.get_or_insert(cause);
+        sys::end_receiving(self.fd());
     }
 
     /// What has to be sent to find out what the server speaks: the call itself, or the probe before it. None if that is
@@ -181,9 +203,15 @@ impl Connection {
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
-    pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket, out: impl FnMut(Ticket)) -> Result<(), Refusal> {
+    pub(super) fn send(
+        &mut self,
+        call: &CallRef<'_>,
+        ticket: Ticket,
+        turn: &mut Turn,
+        out: impl FnMut(Ticket),
+    ) -> Result<(), Refusal> {
         let limit = self.limits.send(self.dialect.framing());
-        self.send_message(&call.encode(&[]), limit, ticket, out)
+        self.send_message(&call.encode(&[]), limit, ticket, turn, out)
     }
 
     /// Sends what finds out what the server speaks.
@@ -193,11 +221,12 @@ impl Connection {
         question: Question,
         opening: &Encoded<'_>,
         ticket: Ticket,
+        turn: &mut Turn,
         out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
         self.dialect = Dialect::sought(question);
         // The call itself is not too large, and what is added to find out does not count.
-        self.send_message(opening, usize::MAX, ticket, out)
+        self.send_message(opening, usize::MAX, ticket, turn, out)
     }
 
     #[inline(always)]
@@ -206,6 +235,7 @@ impl Connection {
         message: &Encoded<'_>,
         limit: usize,
         ticket: Ticket,
+        turn: &mut Turn,
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
         let (fd, framing) = (self.fd(), self.dialect.framing());
@@ -221,7 +251,7 @@ impl Connection {
             return Ok(());
         }
         self.outbox.keep(framing, message, ticket).map_err(Refusal::Call)?;
-        self.flush(out).map_err(Refusal::Connection)
+        self.flush(turn, out).map_err(Refusal::Connection)
     }
 
     /// Takes a call back of which nothing has been sent.
@@ -229,48 +259,45 @@ impl Connection {
         self.outbox.withdraw(ticket)
     }
 
-    /// Goes on sending, and tells of each call that is out. After an error the connection is of no use.
-    pub(super) fn flush(&mut self, out: impl FnMut(Ticket)) -> Result<(), Cause> {
-        self.outbox.flush(self.fd(), out)
+    /// Goes on sending, and tells of each call that is out. After an error the connection takes no more.
+    pub(super) fn flush(&mut self, turn: &mut Turn, out: impl FnMut(Ticket)) -> Result<(), Cause> {
+        self.outbox.flush(self.fd(), &mut turn.records, out)
     }
 
-    /// The next reply, if it is there as a whole. After an error the connection is of no use.
-    pub(super) fn receive(&mut self) -> Result<Option<Reply>, Cause> {
-        loop {
-            let (fd, asked) = (self.fd(), self.dialect.question());
-            let received =
-                transport::receive_record(fd, &mut self.dialect, &mut self.message, sys::RECORD_ROOM, decode);
-            if let Some(question) = asked {
-                match (self.framing(), &received) {
-                    (Some(framing), _) => {
-                        if let Some(server) = self.server {
-                            dialects::learn(server, framing);
-                        }
-                        if framing == Framing::Datagram || question == Question::Probe {
-                            return Ok(Some(Reply::Refusal(framing)));
-                        }
+    /// Takes the next record. After an error the connection is of no use.
+    pub(super) fn receive(&mut self) -> Result<Heard, Cause> {
+        let (fd, asked) = (self.fd(), self.dialect.question());
+        let received = transport::receive_record(fd, &mut self.dialect, &mut self.message, sys::RECORD_ROOM, decode);
+        if let Some(question) = asked {
+            match (self.framing(), &received) {
+                (Some(framing), _) => {
+                    if let Some(server) = self.server {
+                        dialects::learn(server, framing);
                     }
-                    // A message in chunks, but not the answer to the probe.
-                    (None, Ok(_)) => return Err(Cause::Unclear),
-                    (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unclear(*cause)),
-                    (None, Err(_)) => {}
+                    if framing == Framing::Datagram || question == Question::Probe {
+                        return Ok(Heard::Reply(Reply::Refusal(framing)));
+                    }
                 }
+                // A message in chunks, but not the answer to the probe.
+                (None, Ok(_)) => return Err(Cause::Unclear),
+                (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unclear(*cause)),
+                (None, Err(_)) => {}
             }
-            match received {
-                Ok(None) => {}
-                Ok(Some(reply)) => {
-                    // Whatever memory a large reply took.
-                    self.message.reset();
-                    self.has_answered = true;
-                    return Ok(Some(reply));
-                }
-                Err(cause) if cause.is_would_block() => return Ok(None),
-                Err(Cause::Closed) => return Err(Cause::Closed),
-                Err(cause) if Aftermath::of(cause, self.dialect.framing()) == Aftermath::InStep => {
-                    return Ok(Some(Reply::Spoilt(cause)));
-                }
-                Err(cause) => return Err(cause),
+        }
+        match received {
+            Ok(None) => Ok(Heard::Part),
+            Ok(Some(reply)) => {
+                // Whatever memory a large reply took.
+                self.message.reset();
+                self.has_answered = true;
+                Ok(Heard::Reply(reply))
             }
+            Err(cause) if cause.is_would_block() && self.ended.is_none() => Ok(Heard::Nothing),
+            Err(Cause::Closed) => Err(Cause::Closed),
+            Err(cause) if Aftermath::of(cause, self.dialect.framing()) == Aftermath::InStep => {
+                Ok(Heard::Reply(Reply::Spoilt(cause)))
+            }
+            Err(cause) => Err(cause),
         }
     }
 }

@@ -25,6 +25,7 @@ mod shuttle;
 mod state;
 mod submit;
 mod table;
+mod turn;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};

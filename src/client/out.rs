@@ -91,31 +91,35 @@ impl Out {
         self.owed > MAX_OWED && self.calls.is_empty()
     }
 
-    /// What a reply answers. An error means that it answers nothing that was ever asked.
+    /// What a reply answers. An error means that it answers nothing that is still to be answered.
     pub(super) fn answered(&mut self, sequence: i64) -> Result<Whose, Cause> {
         let number = i32::try_from(sequence).unwrap_or(0);
         if let Some(ticket) = self.calls.get(key(number)) {
-            Ok(Whose::Call(*ticket))
-        } else if sequence == NO_SEQUENCE {
-            Ok(self.unnamed())
-        } else if number >= 1 && (self.wrapped || number < self.counter) {
-            self.owed = self.owed.saturating_sub(1);
-            Ok(Whose::Nobodys)
-        } else {
-            Err(Cause::UnexpectedReply { sequence })
+            return Ok(Whose::Call(*ticket));
+        }
+        let whose = match sequence {
+            NO_SEQUENCE => self.unnamed(),
+            _ if number >= 1 && (self.wrapped || number < self.counter) => self.nobodys(),
+            _ => None,
+        };
+        whose.ok_or(Cause::UnexpectedReply { sequence })
+    }
+
+    /// What a reply answers that does not say so: the only call that can be meant, or any one; `None` if none can be.
+    pub(super) fn unnamed(&mut self) -> Option<Whose> {
+        let first = self.calls.iter().next().map(|(_, ticket)| *ticket);
+        match (first, self.calls.len() + self.owed) {
+            (Some(only), 1) => Some(Whose::Call(only)),
+            (Some(_), _) => Some(Whose::AnyOnes),
+            (None, _) => self.nobodys(),
         }
     }
 
-    /// What a reply answers that does not say so: the only call that can be meant, or any one.
-    pub(super) fn unnamed(&mut self) -> Whose {
-        match (self.calls.iter().next(), self.calls.len() + self.owed) {
-            (Some((_, only)), 1) => Whose::Call(*only),
-            (Some(_), _) => Whose::AnyOnes,
-            (None, _) => {
-                self.owed = self.owed.saturating_sub(1);
-                Whose::Nobodys
-            }
-        }
+    /// One of the replies that are owed has come. `None` if none is: a server that went on with such replies would keep
+    /// its reader busy for ever.
+    fn nobodys(&mut self) -> Option<Whose> {
+        self.owed = self.owed.checked_sub(1)?;
+        Some(Whose::Nobodys)
     }
 
     /// Nobody waits for any of them any more, of which one has been answered.
@@ -151,6 +155,7 @@ mod tests {
         out.counter = i32::MAX - 1;
         assert_eq!([1, 2, 3, 4].map(|ticket| out.number(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
         // All numbers have been given out by now.
+        out.owe();
         assert_eq!(out.answered(1 << 30), Ok(Whose::Nobodys));
     }
 
@@ -165,7 +170,7 @@ mod tests {
         out.owe();
         assert_eq!(out.answered(2), Ok(Whose::Nobodys));
         assert_eq!(out.owed, 0);
-        for sequence in [4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
+        for sequence in [2, 4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
             assert_eq!(out.answered(sequence), Err(Cause::UnexpectedReply { sequence }));
         }
     }
@@ -173,7 +178,7 @@ mod tests {
     #[test]
     fn a_reply_without_a_number_is_for_the_only_one() {
         let mut out = Out::new();
-        assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(-1), Err(Cause::UnexpectedReply { sequence: -1 }));
         out.number(1);
         assert_eq!(out.answered(-1), Ok(Whose::Call(1)));
         out.number(2);
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!(out.answered(-1), Ok(Whose::AnyOnes), "it may also be for the late one");
         assert_eq!(out.give_up(), [3]);
         assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
-        assert_eq!(out.owed, 0);
+        assert_eq!((out.owed, out.unnamed()), (0, None));
     }
 
     #[test]

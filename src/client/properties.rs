@@ -111,6 +111,14 @@ impl Model {
         (self.connected, self.undecided) = (false, false);
     }
 
+    /// The connection is lost, unless it is of use.
+    fn is_of_use(&mut self, received: Result<(), Cause>) {
+        if let Err(cause) = received {
+            self.calls.lost(cause);
+            self.disconnect();
+        }
+    }
+
     fn sent(&mut self, ticket: Ticket) {
         self.calls.sent(ticket);
         if let Some(known) = self.known.get_mut(&ticket) {
@@ -173,25 +181,25 @@ impl Model {
             }
             Event::AnswerAgain(sequence) => {
                 self.decide();
-                let _ = self.calls.reply(sequence, Ok(Response::default()));
+                let answered = self.calls.reply(sequence, Ok(Response::default()));
+                self.is_of_use(answered);
             }
             Event::Unnamed => {
                 self.decide();
-                self.calls.reply(-1, Ok(Response::default())).unwrap();
+                let answered = self.calls.reply(-1, Ok(Response::default()));
+                self.is_of_use(answered);
             }
             Event::Spoilt => {
                 self.decide();
-                self.calls.spoilt(Cause::Malformed);
+                let spoilt = self.calls.spoilt(Cause::Malformed);
+                self.is_of_use(spoilt);
             }
             Event::Abandon(which) => {
                 if let Some(ticket) = pick(self.at(|stage| !matches!(stage, Stage::Ended(_))), which) {
                     self.calls.abandon(ticket, Phase::Call, Cause::TimedOut, false);
                 }
             }
-            Event::Lose(cause) => {
-                self.calls.lost(cause);
-                self.disconnect();
-            }
+            Event::Lose(cause) => self.is_of_use(Err(cause)),
             Event::Unreachable(cause) => self.calls.unreachable(cause),
             Event::Close => {
                 self.calls.close();

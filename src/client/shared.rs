@@ -13,6 +13,7 @@ use super::events::Events;
 use super::leader::Watch;
 use super::settings::Settings;
 use super::state::{Note, State};
+use super::turn::Turn;
 use crate::cancel::{Cancel, CancelHook};
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
@@ -48,9 +49,16 @@ impl Shared {
         Error::new(phase, self.settings.place.given(), cause)
     }
 
+    /// Locks the state, for a turn.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        state.turn = Turn::new();
+        state
+    }
+
     /// Does something with the state, and then what follows from it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         let result = work(&mut state);
         self.release(state);
         result
@@ -105,7 +113,7 @@ impl Shared {
         if !self.is_ours() {
             return Err((phase, Cause::Forked));
         }
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         if matches!(wish, Wish::Call { .. }) && !state.wanted {
             return Err((phase, Cause::NotConnected));
         }
@@ -117,7 +125,7 @@ impl Shared {
         if let Some(cancel) = cancel {
             drop(state);
             hook = Some(self.on_cancel(cancel, ticket));
-            state = lock(&self.state);
+            state = self.lock();
         }
         let outcome = loop {
             state.advance();
@@ -168,7 +176,7 @@ impl Shared {
             Watch::Socket(wire, writable) => {
                 self.release(state);
                 let ready = wire.wait(writable, end);
-                state = lock(&self.state);
+                state = self.lock();
                 state.awake(ticket);
                 match ready {
                     Err(cause) => state.abandon(ticket, cause),
@@ -198,11 +206,11 @@ impl Shared {
         let bed = Arc::new(Bed::default());
         state.asleep(ticket, &bed);
         self.release(state);
-        let news = bed.sleep(until).or_else(|| if lock(&self.state).get_up(ticket) { None } else { bed.sleep(None) });
+        let news = bed.sleep(until).or_else(|| if self.lock().get_up(ticket) { None } else { bed.sleep(None) });
         if let Some(News::Ended(outcome)) = news {
             return Err(outcome);
         }
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         state.awake(ticket);
         Ok(state)
     }

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use super::bed::{Bed, News};
 use super::calls::Calls;
-use super::connection::{Connection, Refusal, Reply};
+use super::connection::{Connection, Heard, Refusal, Reply};
 use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
 use super::events::Watched;
 use super::leader::Leader;
 use super::retry::Retry;
 use super::settings::Settings;
+use super::turn::Turn;
 use crate::cancel::CancelHook;
 use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
@@ -19,9 +20,6 @@ use crate::framing::fallback::Question;
 use crate::message::{NO_SEQUENCE, Status};
 use crate::sync::Arc;
 use crate::wire::CallRef;
-
-/// Replies taken in a row before others may use the connection.
-const IN_A_ROW: usize = 64;
 
 /// What is told to the log, once nobody holds the lock.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +49,8 @@ pub(super) struct State {
     /// What the epoll set knows of all this.
     pub(super) watched: Watched,
     notes: Vec<Note>,
+    /// What the thread that holds the lock may still do.
+    pub(super) turn: Turn,
     settings: Arc<Settings>,
 }
 
@@ -67,6 +67,7 @@ impl State {
             woken: Vec::new(),
             watched: Watched::default(),
             notes: Vec::new(),
+            turn: Turn::new(),
             settings,
         }
     }
@@ -86,6 +87,7 @@ impl State {
     /// next one may have its turn.
     pub(super) fn advance(&mut self) {
         self.expire();
+        self.fail_if_ended();
         if self.connection.is_some() && self.calls.owe_too_much() {
             self.connection = None;
             self.calls.lost(Cause::Closed);
@@ -105,8 +107,12 @@ impl State {
         }
     }
 
-    /// Whether there is a connection; makes one if it is time to.
+    /// Whether there is a connection that calls can be sent on; makes one if it is time to.
     fn connect(&mut self) -> bool {
+        self.fail_if_ended();
+        if self.ended().is_some() {
+            return false;
+        }
         if self.connection.is_none() {
             let now = Instant::now();
             if !self.retry.is_due(now) {
@@ -136,16 +142,18 @@ impl State {
     /// Sends a call whose turn it is, or as much of it as the socket takes; or the probe, if that has to go ahead.
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>) {
         let waits = self.calls.await_verdict();
-        let Some(connection) = self.connection.as_mut().filter(|_| !waits) else { return self.calls.step_back(ticket) };
+        let takes_it = |connection: &&mut Connection| connection.ended.is_none() && !waits;
+        let Some(connection) = self.connection.as_mut().filter(takes_it) else { return self.calls.step_back(ticket) };
+        let turn = &mut self.turn;
         let sequence = self.calls.begin(ticket).into();
         let call = CallRef { sequence, ..call };
         let sent = match connection.opening(&call) {
-            None => connection.send(&call, ticket, |ticket| self.calls.sent(ticket)),
+            None => connection.send(&call, ticket, turn, |ticket| self.calls.sent(ticket)),
             Some((question, opening)) => {
                 if question == Question::Probe {
                     self.calls.probe(ticket);
                 }
-                connection.ask(question, &opening, ticket, |ticket| self.calls.sent(ticket))
+                connection.ask(question, &opening, ticket, turn, |ticket| self.calls.sent(ticket))
             }
         };
         match sent {
@@ -173,15 +181,15 @@ impl State {
 
     /// Goes on sending what the socket did not take at once.
     pub(super) fn flush(&mut self) {
-        let Some(connection) = &mut self.connection else { return };
-        if let Err(cause) = connection.flush(|ticket| self.calls.sent(ticket)) {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
+        if let Err(cause) = connection.flush(&mut self.turn, |ticket| self.calls.sent(ticket)) {
             self.lose(cause);
         }
     }
 
-    /// Takes the replies that are there, and hands them to their calls.
+    /// Takes the replies that are there, as far as this is the turn for it, and hands them to their calls.
     pub(super) fn receive(&mut self) {
-        for _ in 0..IN_A_ROW {
+        while self.turn.take() {
             match self.receive_one() {
                 Ok(true) if self.calls.are_out() => {}
                 Ok(_) => return,
@@ -190,18 +198,22 @@ impl State {
         }
     }
 
-    /// Takes the next reply; false when there is none.
+    /// Takes the next record; false when there is none.
     fn receive_one(&mut self) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
-        let received = connection.receive()?;
+        let heard = connection.receive()?;
         self.calls.set_undecided(connection.framing().is_none());
-        match received {
-            None => return Ok(false),
-            Some(Reply::Refusal(framing)) => {
+        let reply = match heard {
+            Heard::Nothing => return Ok(false),
+            Heard::Part => return Ok(true),
+            Heard::Reply(reply) => reply,
+        };
+        match reply {
+            Reply::Refusal(framing) => {
                 self.fall_back(framing);
                 return Ok(true);
             }
-            Some(Reply::Response(sequence, result)) => {
+            Reply::Response(sequence, result) => {
                 let unread = sequence == NO_SEQUENCE
                     && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
                 self.calls.reply(sequence, result)?;
@@ -211,7 +223,7 @@ impl State {
                     self.calls.lost(Cause::Closed);
                 }
             }
-            Some(Reply::Spoilt(cause)) => self.calls.spoilt(cause),
+            Reply::Spoilt(cause) => self.calls.spoilt(cause)?,
         }
         self.retry.worked();
         Ok(true)
@@ -219,8 +231,22 @@ impl State {
 
     /// The connection takes no more; replies that have come before that count.
     fn lose(&mut self, cause: Cause) {
-        while let Ok(true) = self.receive_one() {}
-        self.fail(cause);
+        if let Some(connection) = &mut self.connection {
+            connection.end(cause);
+        }
+        self.receive();
+    }
+
+    /// Why the connection takes no more.
+    fn ended(&self) -> Option<Cause> {
+        self.connection.as_ref()?.ended
+    }
+
+    /// A connection that takes no more, and is to bring no more, is of no use.
+    fn fail_if_ended(&mut self) {
+        if let Some(cause) = self.ended().filter(|_| !self.calls.are_out()) {
+            self.fail(cause);
+        }
     }
 
     /// The server has told its framing, and may have closed its side: the call waits for another connection. Where there
@@ -246,6 +272,7 @@ impl State {
     /// The connection is of no use any more.
     fn fail(&mut self, cause: Cause) {
         let Some(connection) = self.connection.take() else { return };
+        let cause = connection.ended.unwrap_or(cause);
         connection.forget();
         if !connection.has_answered {
             self.retry.failed(Instant::now());

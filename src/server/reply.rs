@@ -122,7 +122,7 @@ impl Turn<'_> {
     #[cold]
     fn flush_kept(&mut self) {
         let fd = self.fd();
-        if let Err(cause) = self.state.outbox.flush(fd, |_| {}) {
+        if let Err(cause) = self.state.outbox.flush(fd, &mut { usize::MAX }, |_| {}) {
             self.broken(cause);
         }
     }

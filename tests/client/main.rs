@@ -5,6 +5,7 @@
 mod child;
 mod deadlines;
 mod dialects;
+mod floods;
 mod fork;
 #[path = "../forked/mod.rs"]
 mod forked;

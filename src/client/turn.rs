@@ -1,0 +1,138 @@
+//! How much is done while the lock is held, so that others may use the connection, and look at the clock.
+
+/// Records taken or sent, of at most 256 KiB each.
+const RECORDS: usize = 64;
+
+/// The turn of a thread that holds the lock: what the peer can make last as long as it likes ends with it, and goes on when
+/// the lock has been given back in between.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Records that may still be taken or sent.
+    pub(super) records: usize,
+}
+
+impl Turn {
+    /// Nothing has been done yet.
+    pub(super) const fn new() -> Self {
+        Self { records: RECORDS }
+    }
+
+    /// One more record is to be taken; false if that is for the next turn.
+    pub(super) fn take(&mut self) -> bool {
+        let left = self.records > 0;
+        self.records = self.records.saturating_sub(1);
+        left
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
+
+    use prost::Message;
+    use socket2::{Domain, SockAddr, Socket, Type};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::client::entry::{Owner, Ticket, Wish};
+    use crate::client::settings::Settings;
+    use crate::client::state::State;
+    use crate::framing::chunked::{Chunks, MAX_DATA};
+    use crate::framing::{Framing, Limits};
+    use crate::log::Log;
+    use crate::message::Response;
+    use crate::place::Place;
+    use crate::sync::Arc;
+    use crate::wire::CallRef;
+
+    /// A client's state that is connected, and the server's end.
+    fn connected() -> (State, Socket, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("drpc.sock");
+        let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(1).unwrap();
+        let mut state = State::new(Arc::new(Settings {
+            place: Place::new(&path),
+            framing: Some(Framing::Chunked),
+            limits: Limits::default(),
+            timeout: None,
+            pipelining: true,
+            retries: 0,
+            thread: false,
+            log: Log::default(),
+        }));
+        state.add(Wish::Connection { patient: false }, Owner::Blocked);
+        state.advance();
+        let server = listener.accept().unwrap().0;
+        server.set_nonblocking(true).unwrap();
+        (state, server, dir)
+    }
+
+    fn call(state: &mut State, body: &[u8]) -> Ticket {
+        let ticket = state.add(Wish::Call { idempotent: false }, Owner::Blocked);
+        state.advance();
+        state.send(ticket, CallRef { body, ..CallRef::default() });
+        ticket
+    }
+
+    fn answer(mut server: &Socket, sequence: i64, body: &[u8]) {
+        let message = Response { sequence, status: 0, body: body.to_vec() }.encode_to_vec();
+        for (header, range) in Chunks::new(message.len()).unwrap() {
+            server.write_all(&[&header.to_bytes(), &message[range]].concat()).unwrap();
+        }
+    }
+
+    /// The server has not read on, and cannot be sent to; what it has answered before that is taken turn by turn.
+    #[test]
+    fn replies_before_a_failed_send_are_taken_in_turns() {
+        let (mut state, server, _dir) = connected();
+        let tickets: Vec<Ticket> = (0..2 * RECORDS).map(|_| call(&mut state, b"")).collect();
+        (1..=2 * RECORDS).for_each(|sequence| answer(&server, sequence as i64, b""));
+        server.shutdown(Shutdown::Read).unwrap();
+        let answered = |state: &mut State| {
+            state.advance();
+            tickets.iter().filter(|ticket| matches!(state.calls.take(**ticket), Some(Ok(_)))).count()
+        };
+        state.turn = Turn::new();
+        let failed = call(&mut state, b"");
+        assert_eq!(answered(&mut state), RECORDS);
+        assert!(matches!(state.calls.take(failed), Some(Err(_))));
+        assert!(state.connection.is_some() && (&server).write(b"?").is_err(), "more can come");
+        state.turn = Turn::new();
+        state.receive();
+        assert_eq!(answered(&mut state), RECORDS);
+        assert!(state.connection.is_none());
+    }
+
+    #[test]
+    fn a_large_reply_is_taken_in_turns() {
+        let (mut state, server, _dir) = connected();
+        server.set_send_buffer_size(1 << 20).unwrap();
+        let ticket = call(&mut state, b"");
+        answer(&server, 1, &[1; 2 * MAX_DATA]);
+        for records in [1, 1] {
+            state.turn = Turn { records };
+            state.receive();
+            assert!(state.calls.take(ticket).is_none());
+        }
+        state.turn = Turn { records: 1 };
+        state.receive();
+        assert!(matches!(state.calls.take(ticket), Some(Ok(_))));
+    }
+
+    #[test]
+    fn a_large_call_is_sent_in_turns() {
+        let (mut state, server, _dir) = connected();
+        let mut record = vec![0; 1 << 18];
+        state.turn = Turn { records: 2 };
+        call(&mut state, &[1; 5 * MAX_DATA]);
+        let mut sent = || (0..).take_while(|_| matches!((&server).read(&mut record), Ok(1..))).count();
+        assert_eq!(sent(), 2);
+        state.turn = Turn { records: 1 };
+        state.flush();
+        assert_eq!(sent(), 1);
+    }
+}
