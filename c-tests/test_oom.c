@@ -803,6 +803,118 @@ a_malformed_call_in_the_loop(void)
 	return problem;
 }
 
+/* More than the loop can wait for without memory, and in more than two parts. */
+#define CROWD 150
+
+static int
+sessions(const struct drpc_progress_context *loop)
+{
+	const d_list_t *at;
+	int             n = 0;
+
+	for (at = loop->session_ctx_list.next; at != &loop->session_ctx_list; at = at->next)
+		n++;
+	return n;
+}
+
+/* Some call, some leave, one comes: whatever memory there is, one cycle deals with all who are there. */
+static const char *
+one_cycle(struct drpc_progress_context *loop, int peers[], int count, const char *path)
+{
+	bool     small = memory_has_small();
+	uint8_t *body  = body_new(4);
+	int      gone  = 0;
+	int      i;
+	int      rc;
+
+	for (i = 0; i < count; i++) {
+		if (i % 3 == 0) {
+			CHECK(peer_send_call(peers[i], 1, 1, 7, body, 4));
+		} else if (i % 3 == 1) {
+			close(peers[i]);
+			gone++;
+		}
+	}
+	free(body);
+	peers[count] = peer_connect(path);
+	rc           = LIBRARY(drpc_progress(loop, 0));
+	CHECK(rc == 0 || (memory_denied() > 0 && rc == -DER_NOMEM));
+	for (i = 0; i < count; i += 3) {
+		/* Without memory for its call a session is closed. */
+		const char *problem = judge_reply(peers[i], 7, small);
+
+		if (problem != NULL)
+			return problem;
+		gone += !small;
+	}
+	CHECK(sessions(loop) == count - gone + small);
+	return NULL;
+}
+
+static const char *
+a_crowd_of(int count)
+{
+	int                           peers[CROWD + 1];
+	struct drpc_progress_context *loop;
+	struct peer_response          out;
+	struct dir                    dir;
+	const char                   *problem;
+	int                           denied;
+	int                           failed = 0;
+	int                           i;
+
+	dir_make(&dir);
+	loop = drpc_progress_context_create(abi_listen(dir.sock, answer));
+	for (i = 0; i < count; i++) {
+		peers[i] = peer_connect(dir.sock);
+		CHECK(drpc_progress(loop, PATIENCE_MS) == 0);
+	}
+	/* The thread gets its room for a record. */
+	CHECK(peer_send_call(peers[0], 1, 1, 6, NULL, 0));
+	CHECK(drpc_progress(loop, PATIENCE_MS) == 0);
+	CHECK(peer_recv_response(peers[0], &out));
+	free(out.msg);
+	problem = one_cycle(loop, peers, count, dir.sock);
+	if (problem != NULL)
+		return problem;
+	/* Who cannot be accepted is not tried again at once. */
+	for (i = 0; i < 1000; i++) {
+		int rc = LIBRARY(drpc_progress(loop, 0));
+
+		CHECK(rc == -DER_TIMEDOUT || (memory_denied() > 0 && rc == -DER_NOMEM));
+		failed += rc == -DER_NOMEM;
+	}
+	CHECK(failed < 500);
+	/* A loop that waits does not look for memory all the time. */
+	denied = memory_denied();
+	(void)LIBRARY(drpc_progress(loop, 50));
+	CHECK(memory_denied() - denied < 20);
+	memory_relieve();
+	problem = serve_one(loop, dir.sock, true);
+	for (i = 0; i <= count; i++) {
+		if (i == count || i % 3 != 1)
+			close(peers[i]);
+	}
+	if (problem == NULL)
+		problem = settle(loop);
+	CHECK(problem != NULL || sessions(loop) == 0);
+	LIBRARY_VOID(drpc_progress_context_close(loop));
+	dir_remove(&dir);
+	return problem;
+}
+
+static const char *
+a_few_sessions(void)
+{
+	return a_crowd_of(3);
+}
+
+static const char *
+a_crowd(void)
+{
+	return a_crowd_of(CROWD);
+}
+
 /* --- the rest ---------------------------------------------------------------------------------------- */
 
 static const char *
@@ -894,7 +1006,7 @@ play_in_thread(void *arg)
 static void
 play_once(const struct scenario *scenario, enum memory_plan plan, int nth)
 {
-	static const char *const plans[] = {"none", "only", "all from"};
+	static const char *const plans[] = {"none", "only", "all from", "all larger than"};
 	struct play              play    = {.scenario = scenario};
 	int                      open    = descriptors_open();
 	int                      left    = memory_left();
@@ -928,6 +1040,21 @@ play(void **state)
 		} while (memory_denied_ever() > 0);
 	}
 }
+
+/* Memory is there for small blocks only, and then for none. */
+static void
+endure(void **state)
+{
+	const struct scenario *scenario = *state;
+
+	play_once(scenario, MEMORY_ABOVE, 512);
+	play_once(scenario, MEMORY_FROM, 1);
+}
+
+#define endures(function)                                                                          \
+	{                                                                                          \
+		#function, endure, NULL, NULL, &(struct scenario) { function }                     \
+	}
 
 #define plays(function)                                                                            \
 	{                                                                                          \
@@ -971,6 +1098,8 @@ main(void)
 #endif
 	    plays(a_spawner_that_fails),
 	    plays(a_malformed_call_in_the_loop),
+	    endures(a_few_sessions),
+	    endures(a_crowd),
 	    plays(the_registry),
 	    plays(settings),
 	};

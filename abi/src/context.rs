@@ -301,20 +301,20 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// When accepting is to be tried again, if it rests.
+    /// When accepting is to be tried again, if it rests. A rest that could not be remembered begins now.
     pub(crate) fn rest(self) -> Option<Rest> {
         if !self.flags().has(flags::RESTING) {
             return None;
         }
         self.flags().clear(flags::RESTING);
-        side_table::RESTS.take(self.comm_address())
+        Some(side_table::RESTS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
     }
 
-    /// Lets accepting rest. Without memory to remember it, it does not.
+    /// Lets accepting rest.
     pub(crate) fn set_rest(self, rest: Rest) {
-        if side_table::RESTS.put(self.comm_address(), rest).is_ok() {
-            self.flags().set(flags::RESTING);
-        }
+        // Without memory to remember until when, the flag alone says that it does.
+        let _ = side_table::RESTS.put(self.comm_address(), rest);
+        self.flags().set(flags::RESTING);
     }
 
     pub(crate) fn add_ref(self) -> Result<(), Cause> {

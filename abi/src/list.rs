@@ -54,6 +54,7 @@ pub(crate) unsafe fn remove(link: *mut d_list_t) {
 }
 
 /// The nodes of a list in order. The one returned last may be removed and freed.
+#[derive(Clone)]
 pub(crate) struct Nodes {
     head: *mut d_list_t,
     next: *mut d_list_t,

@@ -14,7 +14,7 @@ use crate::context::{Abi, Context};
 use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
 use crate::entry::{self, Site, Subject};
 use crate::flags::CLOSE_ASKED;
-use crate::list::{self, d_list_t};
+use crate::list::{self, Nodes, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::pace::Held;
@@ -24,6 +24,9 @@ use crate::{message, pace, session, settings};
 const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
+
+/// How long to wait at a time where descriptors cannot be waited for all at once.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs one cycle: the first error met, whose errno is left behind, or 0. The thread is `held` uncancelled until a
 /// session has a yield function.
@@ -37,35 +40,96 @@ pub(crate) unsafe fn run<A: Abi>(
     timeout_ms: c_int,
     held: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
-    // SAFETY: the context is alive, and its list changes only below.
-    let sessions = || unsafe { list::nodes(&raw mut (*context).session_ctx_list) };
-    let count = 1 + sessions().count();
-    let mut few = [IDLE; FEW];
-    let mut many = Vec::new();
-    let fds = match few.get_mut(..count) {
-        Some(fds) => fds,
-        None => {
-            many.try_reserve_exact(count).map_err(|_| Cause::NoMemory)?;
-            many.resize(count, IDLE);
-            &mut many
+    site.subject(Subject::Socket(listener.fd()));
+    // SAFETY: the context is alive.
+    let head = unsafe { &raw mut (*context).session_ctx_list };
+    // SAFETY: the caller's promise.
+    let all = || unsafe { list::nodes(head) };
+    let count = 1 + all().count();
+    if let Some(fds) = [IDLE; FEW].get_mut(..count) {
+        // SAFETY: these are all sessions, and the caller's promise.
+        return unsafe { serve(head, all(), fds, listener, timeout_ms, held) };
+    }
+    let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+    let began = Instant::now();
+    let mut pause = 0;
+    loop {
+        let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+        let mut fds = Vec::new();
+        if fds.try_reserve_exact(count).is_ok() {
+            fds.resize(count, IDLE);
+            // SAFETY: as above.
+            return unsafe { serve(head, all(), &mut fds, listener, left.map_or(-1, sys::whole_ms), held) };
         }
-    };
-    for (node, slot) in sessions().zip(fds.iter_mut()) {
+        // SAFETY: the caller's promise.
+        match unsafe { serve_by_turns(head, listener, pause, held) } {
+            Err(Cause::TimedOut) if left != Some(Duration::ZERO) => {}
+            done => return done,
+        }
+        pause = left.into_iter().chain([PAUSE]).min().map_or(0, sys::whole_ms);
+    }
+}
+
+/// Runs a cycle without memory for all descriptors: some sessions after the others, so that all have a turn. Only the
+/// first ones are waited for.
+///
+/// # Safety
+/// `head` is the head of the list of the listener's progress context.
+unsafe fn serve_by_turns<A: Abi>(
+    head: *mut d_list_t,
+    listener: Context<A>,
+    mut timeout_ms: c_int,
+    held: &mut Option<UncancelledCall>,
+) -> Result<c_int, Cause> {
+    let mut first = First(None);
+    let mut served = false;
+    // SAFETY: the caller's promise.
+    let mut nodes = unsafe { list::nodes(head) };
+    loop {
+        let some = nodes.clone();
+        let count = nodes.by_ref().take(FEW - 1).count();
+        if count == 0 || listener.flags().has(CLOSE_ASKED) {
+            return if served { Ok(first.code()) } else { Err(Cause::TimedOut) };
+        }
+        let mut fds = [IDLE; FEW];
+        let Some(fds) = fds.get_mut(..=count) else { return Ok(first.code()) };
+        // SAFETY: these sessions stand before the next ones of `nodes`, and the caller's promise.
+        match unsafe { serve(head, some, fds, listener, std::mem::take(&mut timeout_ms), held) } {
+            Err(Cause::TimedOut) => {}
+            done => {
+                first.keep(done?);
+                served = true;
+            }
+        }
+    }
+}
+
+/// Waits for some sessions and the listener, one descriptor each, and serves those that have something.
+///
+/// # Safety
+/// `nodes` begins in the list with this head, which is that of the listener's progress context.
+unsafe fn serve<A: Abi>(
+    head: *mut d_list_t,
+    nodes: Nodes,
+    fds: &mut [PollFd],
+    listener: Context<A>,
+    timeout_ms: c_int,
+    held: &mut Option<UncancelledCall>,
+) -> Result<c_int, Cause> {
+    let Some((slot, slots)) = fds.split_last_mut() else { return Ok(0) };
+    slot.fd = listener.fd();
+    for (slot, node) in slots.iter_mut().zip(nodes.clone()) {
         // SAFETY: the nodes of the list are valid.
         slot.fd = unsafe { Context::<A>::listener((*node).ctx.cast()) }?.fd();
     }
-    if let Some(last) = fds.last_mut() {
-        last.fd = listener.fd();
-    }
-    site.subject(Subject::Socket(listener.fd()));
     let rested = match wait(fds, listener, timeout_ms, held.as_ref())? {
         Waited::TimedOut => return Err(Cause::TimedOut),
         Waited::Ready(rested) => rested,
     };
     let Some((listener_slot, slots)) = fds.split_last() else { return Ok(0) };
     let mut first = First(None);
-    for (node, slot) in sessions().zip(slots) {
-        // SAFETY: the node is in the list, and this is the one that `sessions` returned last.
+    for (slot, node) in slots.iter().zip(nodes) {
+        // SAFETY: the node is in the list, and this is the one that `nodes` returned last.
         first.keep(unsafe { serve_session::<A>(node, slot.revents, held) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
@@ -73,8 +137,7 @@ pub(crate) unsafe fn run<A: Abi>(
         }
     }
     // SAFETY: the list is as it was but for sessions that are gone.
-    first
-        .keep(unsafe { serve_listener(&raw mut (*context).session_ctx_list, listener, listener_slot.revents, rested) });
+    first.keep(unsafe { serve_listener(head, listener, listener_slot.revents, rested) });
     Ok(first.code())
 }
 

@@ -28,7 +28,7 @@ int   __wrap_munmap(void *block, size_t size);
 
 static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
 static enum memory_plan plan;
-static int              nth;
+static int              which;
 static int              asked;
 static int              denied;
 static int              denied_before;
@@ -40,11 +40,11 @@ static void *blocks[4096];
 static int   block_count;
 
 void
-memory_begin(enum memory_plan new_plan, int new_nth)
+memory_begin(enum memory_plan new_plan, int n)
 {
 	pthread_mutex_lock(&lock);
 	plan          = new_plan;
-	nth           = new_nth;
+	which         = n;
 	asked         = 0;
 	denied        = 0;
 	denied_before = 0;
@@ -61,6 +61,12 @@ memory_relieve(void)
 	denied_before += denied;
 	denied = 0;
 	pthread_mutex_unlock(&lock);
+}
+
+bool
+memory_has_small(void)
+{
+	return plan == MEMORY_PLENTY || plan == MEMORY_ABOVE;
 }
 
 int
@@ -94,13 +100,14 @@ memory_left(void)
 }
 
 static bool
-is_denied(void)
+is_denied(size_t size)
 {
 	bool deny;
 
 	pthread_mutex_lock(&lock);
 	asked++;
-	deny = (plan == MEMORY_ONE && asked == nth) || (plan == MEMORY_FROM && asked >= nth);
+	deny = (plan == MEMORY_ONE && asked == which) || (plan == MEMORY_FROM && asked >= which) ||
+	       (plan == MEMORY_ABOVE && size > (size_t)which);
 	denied += deny;
 	pthread_mutex_unlock(&lock);
 	if (deny)
@@ -143,7 +150,7 @@ __wrap_malloc(size_t size)
 {
 	if (!memory_watched)
 		return __real_malloc(size);
-	return is_denied() ? NULL : keep(__real_malloc(size));
+	return is_denied(size) ? NULL : keep(__real_malloc(size));
 }
 
 void *
@@ -151,7 +158,7 @@ __wrap_calloc(size_t n, size_t size)
 {
 	if (!memory_watched)
 		return __real_calloc(n, size);
-	return is_denied() ? NULL : keep(__real_calloc(n, size));
+	return is_denied(n * size) ? NULL : keep(__real_calloc(n, size));
 }
 
 void *
@@ -162,7 +169,7 @@ __wrap_realloc(void *old, size_t size)
 
 	if (!memory_watched)
 		return __real_realloc(old, size);
-	if (is_denied())
+	if (is_denied(size))
 		return NULL;
 	block = __real_realloc(old, size);
 	if (block != NULL) {
@@ -179,7 +186,7 @@ __wrap_posix_memalign(void **out, size_t align, size_t size)
 
 	if (!memory_watched)
 		return __real_posix_memalign(out, align, size);
-	if (is_denied())
+	if (is_denied(size))
 		return ENOMEM;
 	rc = __real_posix_memalign(out, align, size);
 	if (rc == 0)
@@ -205,7 +212,7 @@ __wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offs
 	if (!memory_watched)
 		return __real_mmap(at, size, protection, flags, fd, offset);
 	maps++;
-	if (is_denied()) {
+	if (is_denied(size)) {
 		denied_maps++;
 		return MAP_FAILED;
 	}

@@ -12,12 +12,15 @@ enum memory_plan {
 	MEMORY_PLENTY,  /* nothing fails */
 	MEMORY_ONE,     /* the nth allocation fails */
 	MEMORY_FROM,    /* the nth and all later ones fail */
+	MEMORY_ABOVE,   /* those of more than n bytes fail */
 };
 
 /* Begins to count anew and sets what fails. */
-void memory_begin(enum memory_plan plan, int nth);
+void memory_begin(enum memory_plan plan, int n);
 /* From now on nothing fails. */
 void memory_relieve(void);
+/* Whether there are still blocks, if small ones only. */
+bool memory_has_small(void);
 /* Allocations of the library since memory_begin, those of mapped memory aside. */
 int memory_asked(void);
 /* How many allocations were denied since then, and how many of mapped memory alone. */

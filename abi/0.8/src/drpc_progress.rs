@@ -46,7 +46,9 @@ pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_con
 /// * -DER_INVAL: `ctx` or something in it is NULL. -DER_BUSY: called from a handler that it runs.
 /// * -DER_AGAIN: a session was ready and had nothing after all.
 /// * -DER_UNKNOWN: the listener is broken, or accepting a connection failed.
-/// * -DER_MISC: a signal came. -DER_NOMEM, or what the error of poll translates to.
+/// * -DER_MISC: a signal came.
+/// * -DER_NOMEM: there is no memory for another session, whose client waits until there is; the others are served. Else
+///   what the error of poll translates to.
 ///
 /// (DAOS: src/iosrv/drpc_progress.c.)
 ///

@@ -47,7 +47,8 @@ pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_con
 /// * -DER_AGAIN: a session was ready and had nothing after all.
 /// * -DER_MISC: the listener is broken; or a signal came. If accepting a connection fails, what that error translates
 ///   to.
-/// * -DER_NOMEM, or what the error of poll translates to.
+/// * -DER_NOMEM: there is no memory for another session, whose client waits until there is; the others are served. Else
+///   what the error of poll translates to.
 ///
 /// (DAOS: src/engine/drpc_progress.c.)
 ///
