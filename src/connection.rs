@@ -64,7 +64,9 @@ impl Connection {
         self.session.as_fd().as_raw_fd()
     }
 
-    /// Limits how long one send or receive may wait; zero takes the limit away.
+    /// Limits how long a send or receive may wait; zero takes the limit away. It holds for the first record of a message,
+    /// and again for all others together: three times as long at most. What has come in part stays, and the next
+    /// [`receive`](Self::receive) goes on with it.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         sys::set_timeout(self.fd(), timeout).map_err(|cause| self.error(Phase::Configure, cause))
     }

@@ -13,7 +13,7 @@ use crate::error::Cause;
 use crate::framing::Framing;
 use crate::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly, Room};
 use crate::framing::dialect::Dialect;
-use crate::sys::{self, Fd, Layout, Peeked, Record, RecordBuffer};
+use crate::sys::{self, Deadline, Fd, Layout, Peeked, Record, RecordBuffer};
 use crate::wire::{BodyPlace, Encoded, HEAD_CAPACITY};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
@@ -164,10 +164,12 @@ fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut 
             if len > MAX_DATA {
                 sys::take_ahead(fd.raw());
             }
+            let mut deadline = Deadline::sending();
             for (header, range) in chunks {
                 let size = HEADER_LEN + range.len();
                 let begun = header.index > 0;
-                let sent = send_record(fd, &header.to_bytes(), message, range, begun, pace);
+                let in_time = if begun { deadline.check(fd.raw()) } else { Ok(()) };
+                let sent = in_time.and_then(|()| send_record(fd, &header.to_bytes(), message, range, begun, pace));
                 let sent =
                     sent.and_then(|sent| if sent < size { Err(Cause::SentShort { sent, size }) } else { Ok(()) });
                 if begun && sent.is_err() {
@@ -539,8 +541,23 @@ pub fn receive<'f, T>(
     dialect: &mut Dialect,
     message: &mut Reassembly,
     first_buffer: usize,
+    decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
+    after_record: impl FnMut(),
+) -> Result<T, Cause> {
+    let deadline = &mut Deadline::receiving();
+    receive_by(fd, dialect, message, first_buffer, decode, after_record, deadline)
+}
+
+/// The same as one of several messages for which there is one deadline.
+#[inline(always)]
+pub fn receive_by<'f, T>(
+    fd: impl Into<Fd<'f>>,
+    dialect: &mut Dialect,
+    message: &mut Reassembly,
+    first_buffer: usize,
     mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     mut after_record: impl FnMut(),
+    deadline: &mut Deadline,
 ) -> Result<T, Cause> {
     let fd = fd.into().spinning();
     loop {
@@ -549,6 +566,7 @@ pub fn receive<'f, T>(
         if let Some(received) = received {
             return Ok(received);
         }
+        deadline.check(fd.raw())?;
     }
 }
 

@@ -7,6 +7,7 @@ mod raw;
 mod records;
 
 use std::fs;
+use std::iter;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -181,6 +182,29 @@ fn calls_before_a_reset_are_received() {
         }
         assert_eq!(session.receive(), Ok(None));
     }
+}
+
+/// Each chunk comes in time, and all of them together do not.
+#[test]
+fn a_call_in_pieces_takes_no_longer_than_the_timeout() {
+    let (mut session, client, _dir) = with_raw_client(Framing::Chunked, None);
+    session.set_timeout(2 * MOMENT).unwrap();
+    // So that no more than two records are on their way.
+    client.0.set_send_buffer_size(MAX_RECORD / 2 + 4096).unwrap();
+    let call = Call { body: pattern(40 * MAX_DATA), ..Call::default() };
+    let records = records(Framing::Chunked, &call.encode_to_vec());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for record in &records {
+                client.send(record);
+                thread::sleep(MOMENT / 5);
+            }
+        });
+        assert_eq!(describe(session.receive()), (Phase::Receive, Cause::TimedOut));
+        let late = iter::repeat_with(|| session.receive())
+            .find(|received| !matches!(received, Err(error) if error.cause() == Cause::TimedOut));
+        assert_eq!(late, Some(Ok(Some(call))));
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::dialect::Dialect;
-use ::drpc::sys::Fd;
+use ::drpc::sys::{Deadline, Fd};
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
@@ -210,7 +210,7 @@ pub(crate) fn send<A: Abi>(context: Context<A>, fd: Fd<'_>, framing: Framing, ca
 }
 
 /// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
-/// nobody waits for are dropped on the way.
+/// nobody waits for are dropped on the way, one for each at most, and within the time that the reply may take.
 pub(crate) fn receive<A: Abi>(
     context: Context<A>,
     fd: Fd<'_>,
@@ -218,6 +218,8 @@ pub(crate) fn receive<A: Abi>(
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
 ) -> Result<(), Cause> {
+    let mut deadline = Deadline::receiving();
+    let mut dropped = 0;
     loop {
         let owed = context.flags().owes_replies();
         let mut partial = context.take_partial(ResponseRef::BODY);
@@ -232,18 +234,31 @@ pub(crate) fn receive<A: Abi>(
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
         };
         let yielding = || pace::run_yield(context);
-        match transport::receive(fd, dialect, &mut partial, A::RECORD, keep, yielding) {
+        let received = transport::receive_by(fd, dialect, &mut partial, A::RECORD, keep, yielding, &mut deadline);
+        let in_time = match received {
             Ok(true) => return Ok(()),
             Ok(false) => {
-                context.flags().reply_came();
-                log::note(
-                    Level::Debug,
-                    format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())),
-                );
+                dropped += 1;
+                note_dropped(context, number, dropped);
+                deadline.check(context.fd())
             }
-            Err(cause) => return Err(after_failed_receive(context, dialect.framing(), partial, cause)),
+            Err(cause) => Err(cause),
+        };
+        if let Err(cause) = in_time {
+            return Err(after_failed_receive(context, dialect.framing(), partial, cause));
         }
     }
+}
+
+/// Counts a reply to an earlier call that has been dropped, as the `dropped`th on the way to this one's.
+#[cold]
+fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
+    context.flags().reply_came();
+    if dropped == number.number() {
+        // However many were owed, there was no more than one for each earlier number.
+        context.flags().owe_nothing();
+    }
+    log::note(Level::Debug, format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())));
 }
 
 fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {

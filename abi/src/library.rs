@@ -195,7 +195,7 @@ pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
     0
 }
 
-/// Limits how long a send or receive on a context may wait.
+/// Limits how long sending or receiving on a context may wait.
 ///
 /// # Safety
 /// `context` is null or points to a context.

@@ -7,6 +7,7 @@
 mod address;
 mod buffer;
 mod clock;
+mod deadline;
 mod descriptor;
 mod environment;
 mod epoll;
@@ -29,6 +30,7 @@ mod wake;
 pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
 pub use clock::nanoseconds;
+pub use deadline::Deadline;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};

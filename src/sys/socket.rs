@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::address::{self, with_address};
+use super::deadline;
 use super::descriptor;
 use super::errno::{self, KeepErrno};
 use super::file::{self, FileId};
@@ -201,8 +202,9 @@ impl Drop for Unwaiting {
     }
 }
 
-/// Limits how long one send or receive may wait; zero takes the limit away.
+/// Limits how long a send or receive may wait, see [`Deadline`](super::Deadline); zero takes the limit away.
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
+    deadline::timeouts_exist();
     let time = time(timeout);
     set_time(fd, libc::SO_RCVTIMEO, &time)?;
     set_time(fd, libc::SO_SNDTIMEO, &time)

@@ -148,11 +148,17 @@ int drpc_set_spin(unsigned int microseconds);
 const char *drpc_version(void);
 
 /**
- * Limits how long one send or receive on a context may wait, in milliseconds; 0 takes the limit away. What takes
- * longer gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call. A message of several records may
- * take that long for each, and twice as long while signals arrive. On a listener it is how long drpc_progress, or the
- * function that it gave to the spawner, may wait for a client to take its response, for the sessions accepted from
- * then on.
+ * Limits how long sending or receiving on a context may wait, in milliseconds; 0 takes the limit away. What takes longer
+ * gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call, and the next drpc_recv_call goes on with a call
+ * that has come in part.
+ *
+ * It holds for the first record. When that is there or out, it counts anew, once, for everything else: the other
+ * records of a large message, and the reply that is behind others that are dropped. No wait begins after that, so that a
+ * peer cannot stretch them to more than three times this. While signals arrive a wait may take twice as long. Choose it for
+ * the largest message: a response that is out in part costs the connection.
+ *
+ * On a listener it is how long drpc_progress, or the function that it gave to the spawner, may wait for a client to take its
+ * response, for the sessions accepted from then on.
  *
  * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
  * translates to.
