@@ -1,11 +1,13 @@
 //! Telling others to stop.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::Cause;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard, lock, lock_after_fork};
-use crate::sys;
+use crate::sync::{Mutex, MutexGuard, lock, lock_after_fork};
+use crate::sys::{self, TryArc, out_of_memory, try_box};
+use crate::table::Table;
 
 /// A token that says once, to everybody who looks, that it is time to stop. It can be given to any number of calls of
 /// a [`Client`](crate::Client), and to a [`Server`](crate::Server), which shuts down then; a clone is the same token.
@@ -18,7 +20,10 @@ use crate::sys;
 /// assert!(token.is_cancelled());
 /// ```
 #[derive(Clone)]
-pub struct Cancel(Arc<Shared>);
+pub struct Cancel(TryArc<Shared>);
+
+/// The number of no hook.
+const NO_HOOK: u64 = 0;
 
 impl Default for Cancel {
     fn default() -> Self {
@@ -33,17 +38,37 @@ struct Shared {
     hooks: Mutex<Hooks>,
 }
 
+type Hook = Box<dyn Fn() + Send + Sync>;
+
 #[derive(Default)]
 struct Hooks {
-    next: u64,
-    waiting: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
+    last: u64,
+    waiting: Table<Hook>,
+}
+
+impl Hooks {
+    /// The next number under which there is room.
+    fn next(&mut self) -> Result<u64, Cause> {
+        self.waiting.make_room(self.waiting.len() + 1)?;
+        self.last += 1;
+        while !self.waiting.is_free(self.last) {
+            self.last += 1;
+        }
+        Ok(self.last)
+    }
 }
 
 impl Cancel {
     /// A token that has not been cancelled.
     pub fn new() -> Self {
+        Self::try_new().unwrap_or_else(out_of_memory)
+    }
+
+    /// The same, if there is memory for it.
+    #[doc(hidden)]
+    pub fn try_new() -> Result<Self, Cause> {
         let process = sys::process();
-        Self(Arc::new(Shared { process, cancelled: AtomicBool::new(false), hooks: Mutex::default() }))
+        TryArc::new(Shared { process, cancelled: AtomicBool::new(false), hooks: Mutex::default() }).map(Self)
     }
 
     /// Says that it is time to stop. Once said it stays so. In a child of a fork it is said
@@ -53,7 +78,7 @@ impl Cancel {
             return;
         }
         let hooks = self.0.hooks().map(|mut hooks| std::mem::take(&mut hooks.waiting)).unwrap_or_default();
-        hooks.values().for_each(|hook| hook());
+        hooks.iter().for_each(|(_, hook)| hook());
     }
 
     /// It has been said.
@@ -64,19 +89,27 @@ impl Cancel {
     /// Has `hook` run when it is said, by the thread that says it; at once if it has been said. It must not wait for
     /// anything. Nothing happens any more once the result is dropped, but for a hook that runs at that moment.
     pub fn on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> CancelHook {
-        let hook: Arc<dyn Fn() + Send + Sync> = Arc::new(hook);
+        self.try_on_cancel(hook).unwrap_or_else(out_of_memory)
+    }
+
+    /// The same, if there is memory for it.
+    #[doc(hidden)]
+    pub fn try_on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> Result<CancelHook, Cause> {
+        // What is not taken is dropped outside the lock: it is the program's.
+        let mut hook: Option<Hook> = Some(try_box(hook)?);
         let add = |mut hooks: MutexGuard<'_, Hooks>| {
-            hooks.next += 1;
-            let id = hooks.next;
-            hooks.waiting.insert(id, Arc::clone(&hook));
-            id
+            let id = hooks.next()?;
+            hook.take().into_iter().for_each(|hook| hooks.waiting.put(id, hook));
+            Ok(id)
         };
-        let id = self.0.hooks().map_or(0, add);
+        let id = self.0.hooks().map_or(Ok(NO_HOOK), add)?;
         // Said in the meantime: whoever said it may have looked for hooks before this one was there.
-        if self.is_cancelled() && self.0.take(id).is_some() {
+        if self.is_cancelled()
+            && let Some(hook) = self.0.take(id)
+        {
             hook();
         }
-        CancelHook { shared: Arc::clone(&self.0), id }
+        Ok(CancelHook { shared: self.0.clone(), id })
     }
 }
 
@@ -86,8 +119,11 @@ impl Shared {
         if self.process == sys::process() { Some(lock(&self.hooks)) } else { lock_after_fork(&self.hooks) }
     }
 
-    fn take(&self, id: u64) -> Option<Arc<dyn Fn() + Send + Sync>> {
-        self.hooks()?.waiting.remove(&id)
+    fn take(&self, id: u64) -> Option<Hook> {
+        let mut hooks = self.hooks()?;
+        let hook = hooks.waiting.remove(id);
+        hooks.waiting.give_back();
+        hook
     }
 }
 
@@ -100,7 +136,7 @@ impl fmt::Debug for Cancel {
 /// Keeps a hook of a [`Cancel`] in place until it is dropped.
 #[must_use = "the hook is gone when this is dropped"]
 pub struct CancelHook {
-    shared: Arc<Shared>,
+    shared: TryArc<Shared>,
     id: u64,
 }
 
@@ -128,7 +164,7 @@ impl fmt::Debug for CancelHook {
 mod tests {
     use super::*;
     use crate::sync::atomic::AtomicUsize;
-    use crate::sync::thread;
+    use crate::sync::{Arc, thread};
 
     /// A token and a hook that counts how often it is run.
     fn counted() -> (Cancel, Arc<AtomicUsize>, impl Fn() + Send + Sync + 'static) {

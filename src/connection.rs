@@ -172,7 +172,7 @@ impl Connection {
     }
 
     fn error(&self, phase: Phase, cause: Cause) -> Error {
-        Error::new(phase, self.session.path(), cause)
+        Error::new(phase, self.session.shared_path(), cause)
     }
 }
 

@@ -1,10 +1,12 @@
 //! What can go wrong, why, and which DAOS error number says so.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::der;
 use crate::framing::Framing;
+use crate::shared_path::SharedPath;
 use crate::sys;
 
 /// What was being done when something went wrong.
@@ -266,11 +268,6 @@ impl Cause {
         }
     }
 
-    /// Why a thread could not be started.
-    pub(crate) fn no_thread(error: &std::io::Error) -> Self {
-        Self::NoThread(error.raw_os_error().unwrap_or(libc::EAGAIN))
-    }
-
     /// The errno that comes nearest to this cause.
     pub fn errno(self) -> i32 {
         match self {
@@ -464,13 +461,14 @@ impl fmt::Display for HeaderFault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     phase: Phase,
-    socket: PathBuf,
+    socket: SharedPath,
     cause: Cause,
 }
 
 impl Error {
-    pub(crate) fn new(phase: Phase, socket: &Path, cause: Cause) -> Self {
-        Self { phase, socket: socket.to_owned(), cause }
+    /// Takes no memory, of which there may be none.
+    pub(crate) fn new(phase: Phase, socket: &SharedPath, cause: Cause) -> Self {
+        Self { phase, socket: socket.clone(), cause }
     }
 
     /// What was being done.
@@ -478,7 +476,7 @@ impl Error {
         self.phase
     }
 
-    /// The socket's path.
+    /// The socket's path; empty where there was no memory for it.
     pub fn socket(&self) -> &Path {
         &self.socket
     }

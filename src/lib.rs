@@ -85,7 +85,9 @@ mod sequence;
 mod server;
 mod service;
 mod session;
+mod shared_path;
 mod sync;
+mod table;
 
 pub use cancel::{Cancel, CancelHook};
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};

@@ -10,7 +10,7 @@ use crate::framing::dialect::Dialect;
 use crate::framing::{Framing, Limits};
 use crate::log::Log;
 use crate::session::Session;
-use crate::sync::Arc;
+use crate::shared_path::SharedPath;
 use crate::sys;
 
 /// The mode of the socket file unless another is chosen: for its owner only.
@@ -33,7 +33,7 @@ const DEFAULT_MODE: u32 = 0o600;
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
-    path: Arc<Path>,
+    path: SharedPath,
     dialect: Dialect,
     limits: Limits,
     log: Log,
@@ -94,13 +94,14 @@ impl ListenerBuilder {
 
     /// Creates the socket file, which must not exist, and listens.
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
-        let path = path.as_ref();
-        let error = |cause| Error::new(Phase::Listen, path, cause);
+        let path = SharedPath::new(path.as_ref());
+        let path = path.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
+        let error = |cause| Error::new(Phase::Listen, &path, cause);
         let socket = sys::open_at_once(false, self.mode.or(Some(DEFAULT_MODE))).map_err(error)?;
         sys::listen(&socket, path.as_os_str().as_bytes(), self.mode).map_err(error)?;
         Ok(Listener {
             socket,
-            path: Arc::from(path),
+            path,
             dialect: Dialect::chosen(self.framing, Framing::Chunked),
             limits: self.limits,
             log: self.log.clone(),
@@ -127,7 +128,7 @@ impl Listener {
     /// Waits for the next client.
     pub fn accept(&self) -> Result<Connection, Error> {
         let accepted = sys::accept_at_once(self.socket.as_raw_fd(), false);
-        let session = accepted.and_then(|socket| Session::new(socket, Arc::clone(&self.path)));
+        let session = accepted.and_then(|socket| Session::new(socket, self.path.clone()));
         let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
         Ok(Connection::new(session, self.dialect, self.limits, self.log.clone()))
     }

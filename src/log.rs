@@ -1,10 +1,11 @@
 //! Log lines, for a program that wants them.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::sync::Arc;
-use crate::sys;
+use crate::error::Cause;
+use crate::sys::{self, TryArc, out_of_memory, try_box};
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +34,7 @@ type Sink = dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync;
 /// # Ok::<(), drpc::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Log(Option<Arc<Limited>>);
+pub struct Log(Option<TryArc<Limited>>);
 
 struct Limited {
     sink: Box<Sink>,
@@ -77,8 +78,14 @@ impl Rate {
 impl Log {
     /// Gives every line to a function. It must not call the server or client that the line comes from.
     pub fn to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Self {
-        let sink = Box::new(sink);
-        Self(Some(Arc::new(Limited { sink, rate: Rate::new() })))
+        Self::try_to(sink).unwrap_or_else(out_of_memory)
+    }
+
+    /// The same, if there is memory for it.
+    #[doc(hidden)]
+    pub fn try_to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Result<Self, Cause> {
+        let sink: Box<Sink> = try_box(sink)?;
+        Ok(Self(Some(TryArc::new(Limited { sink, rate: Rate::new() })?)))
     }
 
     /// Writes a line.
@@ -110,7 +117,7 @@ impl fmt::Debug for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::{Mutex, lock};
+    use crate::sync::{Arc, Mutex, lock};
 
     #[test]
     fn lines_beyond_some_a_second_are_counted() {

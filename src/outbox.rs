@@ -1,4 +1,5 @@
 //! Messages that a socket which does not wait has not taken yet.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -70,7 +71,7 @@ impl Outbox {
         copy.try_reserve_exact(message.len()).map_err(no_memory)?;
         message.pieces().iter().for_each(|piece| copy.extend_from_slice(piece));
         self.bytes += copy.len();
-        self.waiting.push_back(Waiting { tag, framing, message: copy, next: 0, since: Instant::now() });
+        self.waiting.extend([Waiting { tag, framing, message: copy, next: 0, since: Instant::now() }]);
         Ok(())
     }
 

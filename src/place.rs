@@ -1,19 +1,21 @@
 //! Where a socket file is, whatever directory the process works in later.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::bounded_text::BoundedText;
 use crate::error::{Cause, PathFault};
-use crate::sys::{self, FileId, PATH_MAX, SocketPath};
+use crate::shared_path::SharedPath;
+use crate::sys::{self, FileId, PATH_MAX, SocketPath, try_copy_with_room};
 
 /// The place of a socket file. A relative path is meant in the directory in which the process worked when the place was
 /// made.
 #[derive(Clone, Debug)]
 pub struct Place {
-    given: PathBuf,
+    given: SharedPath,
     home: Option<Home>,
 }
 
@@ -21,24 +23,26 @@ pub struct Place {
 #[derive(Clone, Debug)]
 struct Home {
     directory: FileId,
-    absolute: PathBuf,
+    absolute: SharedPath,
 }
 
 /// A path that fits an address, for as long as this exists.
 #[derive(Debug)]
-pub struct Way<'a> {
-    path: Cow<'a, [u8]>,
-    _directory: Option<OwnedFd>,
+pub enum Way<'a> {
+    /// It is that of the place.
+    Direct(&'a [u8]),
+    /// It goes by way of the descriptor of the directory.
+    Through(SocketPath, OwnedFd),
 }
 
 impl Place {
     /// The place that a path leads to now.
-    pub fn new(given: &Path) -> Self {
-        Self { given: given.to_owned(), home: Home::of(given) }
+    pub fn new(given: &Path) -> Result<Self, Cause> {
+        Ok(Self { given: SharedPath::new(given)?, home: Home::of(given)? })
     }
 
     /// The path as the program gave it.
-    pub fn given(&self) -> &Path {
+    pub fn given(&self) -> &SharedPath {
         &self.given
     }
 
@@ -60,23 +64,25 @@ impl Place {
     pub fn way(&self) -> Result<Way<'_>, Cause> {
         let path = self.path().as_os_str().as_bytes();
         // One that was too long from the first is told as it is.
-        if path.len() <= PATH_MAX || self.given.as_os_str().len() > PATH_MAX || self.path() == self.given {
-            return Ok(Way { path: Cow::Borrowed(path), _directory: None });
+        if path.len() <= PATH_MAX || self.given.as_os_str().len() > PATH_MAX || self.path() == &*self.given {
+            return Ok(Way::Direct(path));
         }
         let at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         let (directory, name) = path.split_at(at);
         let directory = sys::open_directory(&c_string(directory)?)?;
-        let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
-        path.extend_from_slice(name);
-        Ok(Way { path: Cow::Owned(path), _directory: Some(directory) })
+        let link = BoundedText::new(format_args!("/proc/self/fd/{}", directory.as_raw_fd()));
+        let too_long = Cause::BadPath(PathFault::TooLong { len: link.as_bytes().len() + 1 + name.len() });
+        Ok(Way::Through(SocketPath::joined(link.as_bytes(), name).ok_or(too_long)?, directory))
     }
 
     /// It is the place of the socket that has been bound to a path, whatever links lead there; where there is no file any
     /// more, by the directory and the name.
     pub fn is_of(&self, bound: &Path) -> bool {
         let path = self.path();
-        let parent = |path: &Path| Some(path.parent()?.to_owned()).filter(|path| *path != Path::new(""));
-        let directory = |path: &Path| file_behind(&parent(path).unwrap_or(PathBuf::from(".")));
+        let directory = |path: &Path| match path.parent() {
+            Some(parent) if parent != Path::new("") => file_behind(parent),
+            _ => sys::file_behind(c"."),
+        };
         match (file_behind(path), file_behind(bound)) {
             _ if path == bound => true,
             (Some(here), Some(there)) => here == there,
@@ -89,28 +95,34 @@ impl Place {
 
     /// What to remember of it: the absolute path, unless that is too long for an address.
     pub fn lasting(&self) -> Option<SocketPath> {
-        let absolute = self.home.as_ref().map(|home| home.absolute.as_path());
+        let absolute = self.home.as_ref().map(|home| &*home.absolute);
         let fitting = |path: &Path| SocketPath::new(path.as_os_str().as_bytes());
         absolute.and_then(fitting).or_else(|| fitting(&self.given))
     }
 }
 
 impl Home {
-    fn of(given: &Path) -> Option<Self> {
+    fn of(given: &Path) -> Result<Option<Self>, Cause> {
         if given.as_os_str().is_empty() || given.is_absolute() {
-            return None;
+            return Ok(None);
         }
-        let directory = sys::file_behind(c".")?;
         let mut room = sys::DirectoryRoom::default();
-        let home = OsStr::from_bytes(room.working_directory()?);
-        Some(Self { directory, absolute: Path::new(home).join(given) })
+        let (Some(directory), Some(home)) = (sys::file_behind(c"."), room.working_directory()) else { return Ok(None) };
+        let separator: &[u8] = if home.ends_with(b"/") { b"" } else { b"/" };
+        let rest = [separator, given.as_os_str().as_bytes()];
+        let mut absolute = try_copy_with_room(home, rest.iter().map(|part| part.len()).sum())?;
+        rest.iter().for_each(|part| absolute.extend_from_slice(part));
+        Ok(Some(Self { directory, absolute: SharedPath::from_bytes(absolute)? }))
     }
 }
 
 impl Way<'_> {
     /// The path.
     pub fn path(&self) -> &[u8] {
-        &self.path
+        match self {
+            Self::Direct(path) => path,
+            Self::Through(path, _) => path.as_c_str().to_bytes(),
+        }
     }
 }
 
@@ -118,12 +130,18 @@ fn file_behind(path: &Path) -> Option<FileId> {
     sys::file_behind(&c_string(path.as_os_str().as_bytes()).ok()?)
 }
 
-fn c_string(path: &[u8]) -> Result<CString, Cause> {
-    CString::new(path).map_err(|_| Cause::BadPath(PathFault::Nul))
+/// A path for the functions that take a string.
+pub fn c_string(path: &[u8]) -> Result<CString, Cause> {
+    // With its zero byte it fills the block, so that there is nothing to be made anew.
+    let mut bytes = try_copy_with_room(path, 1)?;
+    bytes.extend_from_slice(&[0]);
+    CString::from_vec_with_nul(bytes).map_err(|_| Cause::BadPath(PathFault::Nul))
 }
 
-impl From<&CStr> for Place {
-    fn from(given: &CStr) -> Self {
+impl TryFrom<&CStr> for Place {
+    type Error = Cause;
+
+    fn try_from(given: &CStr) -> Result<Self, Cause> {
         Self::new(Path::new(OsStr::from_bytes(given.to_bytes())))
     }
 }
@@ -140,7 +158,7 @@ mod tests {
             std::fs::create_dir(directory).unwrap();
         }
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let place = Place::new(&link.join("x"));
+        let place = Place::new(&link.join("x")).unwrap();
         let same = || [&real, &link, &other].map(|directory| place.is_of(&directory.join("x")));
         assert_eq!(same(), [true, true, false]);
         assert!(!place.is_of(&real.join("y")));
@@ -151,7 +169,7 @@ mod tests {
         std::fs::write(other.join("x"), "").unwrap();
         assert!(place.is_of(&other.join("y")));
         assert!(!place.is_of(&other.join("x")));
-        assert!(!Place::new(Path::new("none/x")).is_of(Path::new("nowhere/x")));
+        assert!(!Place::new(Path::new("none/x")).unwrap().is_of(Path::new("nowhere/x")));
     }
 
     #[test]
@@ -163,11 +181,11 @@ mod tests {
         assert_eq!(lasting(&[b'x'; PATH_MAX]), Some(vec![b'x'; PATH_MAX]));
         assert_eq!(lasting(&[b'x'; PATH_MAX + 1]), None);
         for path in [&b"/run/x"[..], b"x", &[b'x'; PATH_MAX]] {
-            let place = Place::new(Path::new(OsStr::from_bytes(path)));
+            let place = Place::new(Path::new(OsStr::from_bytes(path))).unwrap();
             assert_eq!(place.lasting(), SocketPath::lasting(path));
             // Where the process still is, the program's own path does.
             assert_eq!(place.way().unwrap().path(), path);
-            assert_eq!(place.path(), place.given());
+            assert_eq!(place.path(), &**place.given());
         }
     }
 }

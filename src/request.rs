@@ -78,7 +78,7 @@ impl Request {
     /// Answers with a status, which may be one that [`Status`] does not know, and a body, which is sent only with
     /// [`Status::Success`]. The caller does not wait: what the client does not take at once is copied.
     pub fn respond(mut self, status: i32, body: &[u8]) -> Result<(), Error> {
-        self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().path(), cause))
+        self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().shared_path(), cause))
     }
 
     #[cold]

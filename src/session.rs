@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::Cause;
-use crate::sync::Arc;
+use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
 use crate::sys::{self, Room, TryArc};
 
@@ -42,7 +42,7 @@ pub(crate) type SessionRoom = Room<Shared>;
 pub(crate) struct Shared {
     id: u64,
     socket: OwnedFd,
-    path: Arc<Path>,
+    path: SharedPath,
     peer: Credentials,
     closed: AtomicBool,
     /// The process that alone may end it, where it is a server's; otherwise 0.
@@ -54,16 +54,16 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Session {
     /// The session of a connection that has been accepted on the socket at `path`.
-    pub(crate) fn new(socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+    pub(crate) fn new(socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         Self::of_process(SessionRoom::new()?, 0, socket, path)
     }
 
     /// The same for a server, whose session is nothing to a child of a fork.
-    pub(crate) fn of_server(room: SessionRoom, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+    pub(crate) fn of_server(room: SessionRoom, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         Self::of_process(room, sys::process(), socket, path)
     }
 
-    fn of_process(room: SessionRoom, process: u64, socket: OwnedFd, path: Arc<Path>) -> Result<Self, Cause> {
+    fn of_process(room: SessionRoom, process: u64, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
         let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
         Ok(Self(room.fill(Shared { id, socket, path, peer, closed, process })))
@@ -81,6 +81,11 @@ impl Session {
 
     /// The path of the server's socket.
     pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The same, for errors.
+    pub(crate) fn shared_path(&self) -> &SharedPath {
         &self.0.path
     }
 

@@ -1,9 +1,12 @@
 //! What threads share, from the standard library, or from shuttle where it tries out how threads can interleave
 //! (`make test-shuttle`).
 
+#[cfg(test)]
+#[cfg(not(shuttle))]
+pub(crate) use std::sync::Arc;
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
+    sync::{Condvar, Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 

@@ -3,6 +3,7 @@
 
 mod heap;
 mod peer;
+mod scenes;
 
 use std::fmt::{self, Write};
 use std::os::fd::AsRawFd;

@@ -230,7 +230,7 @@ impl Backlog {
         self.calls.try_reserve(1).map_err(no_memory)?;
         copy.try_reserve_exact(call.len()).map_err(no_memory)?;
         call.pieces().iter().for_each(|piece| copy.extend_from_slice(piece));
-        self.calls.push_back(copy);
+        self.calls.extend([copy]);
         Ok(())
     }
 

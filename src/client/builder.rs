@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::Client;
 use super::settings::Settings;
 use crate::dialects;
-use crate::error::Error;
+use crate::error::{Cause, Error, Phase};
 use crate::framing::{Framing, Limits};
 use crate::log::{Level, Log};
 use crate::place::Place;
+use crate::shared_path::SharedPath;
+use crate::sys::out_of_memory;
 
 /// How often a call is tried again, unless the program says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
@@ -127,13 +129,16 @@ impl ClientBuilder {
 
     /// A client of the server that listens at `path`, which is not connected yet. A relative path is meant in the
     /// directory in which the process works now.
+    ///
+    /// Like the functions of the standard library it ends the process where there is no memory;
+    /// [`connect`](Self::connect) gives [`Cause::NoMemory`].
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
-        self.build_at(Place::new(path.as_ref()))
+        Place::new(path.as_ref()).and_then(|place| self.build_at(place)).unwrap_or_else(out_of_memory)
     }
 
     /// A client of the server that listens at a place, which is not connected yet.
     #[doc(hidden)]
-    pub fn build_at(&self, place: Place) -> Client {
+    pub fn build_at(&self, place: Place) -> Result<Client, Cause> {
         let complain = |value: &CStr| {
             let what = "which is none of datagram, chunked and auto";
             self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
@@ -152,7 +157,10 @@ impl ClientBuilder {
 
     /// Connects to the server that listens at `path`.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<Client, Error> {
-        let client = self.build(path);
+        let place = Place::new(path.as_ref());
+        let known = place.as_ref().map_or_else(|_| SharedPath::default(), |place| place.given().clone());
+        let client = place.and_then(|place| self.build_at(place));
+        let client = client.map_err(|cause| Error::new(Phase::Connect, &known, cause))?;
         client.open()?;
         Ok(client)
     }

@@ -4,22 +4,31 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::bed::Bed;
 use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
-use super::line::Line;
+use super::line::{self, Line};
 use super::out::{Out, Whose};
-use super::table::Table;
 use crate::error::{Cause, Phase};
 use crate::message::Response;
 use crate::sync::ThreadId;
+use crate::sys::TryArc;
+use crate::table::Table;
+
+/// Calls for which there is room at first.
+const FIRST_ROOM: usize = 8;
 
 /// The calls that have not ended, and those whose result nobody has taken yet.
 ///
 /// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
 /// connection was lost may have to wait again, and so has one whose server had to be asked first what it speaks. Its
 /// ticket stays the same, so that it is first in line then.
+///
+/// Everything that may ever be needed for a call is there before it is added: nothing that becomes of it takes memory.
 pub(super) struct Calls {
     pipelining: bool,
     entries: Table<Entry>,
+    /// Entries for which there is room, here and in all lists.
+    room: usize,
     last: Ticket,
     /// Calls and locks that wait for their turn.
     line: Line<Ticket>,
@@ -35,8 +44,12 @@ pub(super) struct Calls {
     deadlines: Line<(Instant, Ticket)>,
     /// Submitted calls that have ended, whose completions are to be run.
     completions: VecDeque<Ticket>,
-    /// Blocked callers to be woken.
+    /// Callers that sleep and are to be woken, each of them once.
     woken: Vec<Ticket>,
+    /// Callers that sleep.
+    sleepers: Line<Ticket>,
+    /// Those that something is being done with, one after the other.
+    batch: Vec<Ticket>,
 }
 
 impl Calls {
@@ -44,6 +57,7 @@ impl Calls {
         Self {
             pipelining,
             entries: Table::new(),
+            room: 0,
             last: 0,
             line: Line::new(),
             connecting: Line::new(),
@@ -53,10 +67,33 @@ impl Calls {
             deadlines: Line::new(),
             completions: VecDeque::new(),
             woken: Vec::new(),
+            sleepers: Line::new(),
+            batch: Vec::new(),
         }
     }
 
-    /// Puts somebody in line who may be tried again so many times.
+    /// Makes room for one more, or says that there is none.
+    pub(super) fn make_room(&mut self) -> Result<(), Cause> {
+        if self.entries.len() < self.room { Ok(()) } else { self.make_room_for((2 * self.room).max(FIRST_ROOM)) }
+    }
+
+    #[cold]
+    fn make_room_for(&mut self, len: usize) -> Result<(), Cause> {
+        self.entries.make_room(len)?;
+        self.out.make_room(len)?;
+        for line in [&mut self.line, &mut self.connecting, &mut self.sleepers] {
+            line.make_room(len)?;
+        }
+        self.deadlines.make_room(len)?;
+        line::make_room(&mut self.completions, len)?;
+        for list in [&mut self.woken, &mut self.batch] {
+            list.try_reserve(len - list.len()).map_err(|_| Cause::NoMemory)?;
+        }
+        self.room = len;
+        Ok(())
+    }
+
+    /// Puts somebody in line, for whom there is room, and who may be tried again so many times.
     pub(super) fn add(&mut self, wish: Wish, tries: u32, owner: Owner) -> Ticket {
         self.last += 1;
         while !self.entries.is_free(self.last) {
@@ -120,8 +157,17 @@ impl Calls {
             self.line.remove(ticket);
             entry.stage = Stage::Granted;
             self.granted += 1;
-            self.woken.push(ticket);
+            if entry.has_to_be_woken() {
+                self.woken.extend([ticket]);
+            }
         }
+    }
+
+    /// Does something with each of a batch, in the order in which they came.
+    fn for_each(&mut self, mut batch: Vec<Ticket>, mut work: impl FnMut(&mut Self, Ticket)) {
+        batch.sort_unstable();
+        batch.drain(..).for_each(|ticket| work(self, ticket));
+        self.batch = batch;
     }
 
     /// Gives the lock to a thread that waits for it.
@@ -185,14 +231,22 @@ impl Calls {
     /// The server has told its framing, and has executed nothing of what was sent first. That call waits for another
     /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
     pub(super) fn rejected(&mut self) {
-        for ticket in self.out.lost() {
-            let Some(entry) = self.entries.get_mut(ticket) else { continue };
+        self.for_each_out(Out::lost, |calls, ticket| {
+            let Some(entry) = calls.entries.get_mut(ticket) else { return };
             if !std::mem::replace(&mut entry.rejected, true) || entry.use_try() {
-                self.line_up(ticket);
+                calls.line_up(ticket);
             } else {
-                self.end(ticket, Err((Phase::Call, Cause::Replaced)));
+                calls.end(ticket, Err((Phase::Call, Cause::Replaced)));
             }
-        }
+        });
+    }
+
+    /// Takes the calls that are out, and does something with each of them.
+    fn for_each_out(&mut self, take: impl FnOnce(&mut Out), work: impl FnMut(&mut Self, Ticket)) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.extend(self.out.tickets());
+        take(&mut self.out);
+        self.for_each(batch, work);
     }
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
@@ -222,9 +276,7 @@ impl Calls {
             Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
             Whose::Nobodys => {}
             Whose::AnyOnes => {
-                for ticket in self.out.give_up() {
-                    self.end(ticket, Err((Phase::Reply, otherwise)));
-                }
+                self.for_each_out(Out::give_up, |calls, ticket| calls.end(ticket, Err((Phase::Reply, otherwise))));
             }
         }
     }
@@ -243,9 +295,7 @@ impl Calls {
     /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
     /// tried often enough fail.
     pub(super) fn lost(&mut self, cause: Cause) {
-        for ticket in self.out.lost() {
-            self.lost_one(ticket, cause);
-        }
+        self.for_each_out(Out::lost, |calls, ticket| calls.lost_one(ticket, cause));
     }
 
     /// The connection took less than the whole of a call, so that no reply on it is for this one.
@@ -301,22 +351,22 @@ impl Calls {
 
     /// There is none for this reason. Whoever cannot wait any longer fails.
     pub(super) fn unreachable(&mut self, cause: Cause) {
-        let mut waiting: Vec<Ticket> = self.line.iter().chain(self.connecting.iter()).collect();
-        waiting.sort_unstable();
-        for ticket in waiting {
-            let failed = self.entries.get_mut(ticket).is_some_and(|entry| !entry.can_wait_out(cause));
+        let mut waiting = std::mem::take(&mut self.batch);
+        waiting.extend(self.line.iter().chain(self.connecting.iter()));
+        self.for_each(waiting, |calls, ticket| {
+            let failed = calls.entries.get_mut(ticket).is_some_and(|entry| !entry.can_wait_out(cause));
             if failed {
-                self.end(ticket, Err((Phase::Connect, cause)));
+                calls.end(ticket, Err((Phase::Connect, cause)));
             }
-        }
+        });
     }
 
     /// The client has been closed: every call fails.
     pub(super) fn close(&mut self) {
-        let calls = self.entries.iter().filter(|(_, entry)| entry.needs_connection());
-        let mut calls: Vec<Ticket> = calls.map(|(ticket, _)| ticket).collect();
-        calls.sort_unstable();
-        calls.iter().for_each(|ticket| self.end(*ticket, Err((Phase::Call, Cause::NotConnected))));
+        let mut open = std::mem::take(&mut self.batch);
+        let needs_it = self.entries.iter().filter(|(_, entry)| entry.needs_connection());
+        open.extend(needs_it.map(|(ticket, _)| ticket));
+        self.for_each(open, |calls, ticket| calls.end(ticket, Err((Phase::Call, Cause::NotConnected))));
         self.out.lost();
     }
 
@@ -336,14 +386,14 @@ impl Calls {
             Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
         }
         entry.stage = Stage::Ended(outcome);
-        match &entry.owner {
-            Owner::Blocked => self.woken.push(ticket),
-            Owner::Submitted(Submission { end, .. }) => {
-                if let Some(end) = *end {
-                    self.deadlines.remove((end, ticket));
-                }
-                self.completions.push_back(ticket);
+        if entry.has_to_be_woken() {
+            self.woken.extend([ticket]);
+        }
+        if let Owner::Submitted(Submission { end, .. }) = &entry.owner {
+            if let Some(end) = *end {
+                self.deadlines.remove((end, ticket));
             }
+            self.completions.extend([ticket]);
         }
     }
 
@@ -352,20 +402,52 @@ impl Calls {
         let Entry { stage: Stage::Ended(_), owner: Owner::Blocked, .. } = self.entries.get(ticket)? else {
             return None;
         };
-        match self.entries.remove(ticket)?.stage {
+        match self.forget(ticket)?.stage {
             Stage::Ended(outcome) => Some(outcome),
             _ => None,
         }
     }
 
-    /// The next blocked caller to be woken because something happened to its call.
-    pub(super) fn next_woken(&mut self) -> Option<Ticket> {
-        self.woken.pop()
+    fn forget(&mut self, ticket: Ticket) -> Option<Entry> {
+        let entry = self.entries.remove(ticket);
+        if self.entries.give_back() {
+            self.out.give_back();
+            self.room = 0;
+        }
+        entry
     }
 
-    /// A blocked caller has looked itself.
-    pub(super) fn has_looked(&mut self, ticket: Ticket) {
-        self.woken.retain(|woken| *woken != ticket);
+    /// The next caller that sleeps and is to be woken because something happened to its call.
+    pub(super) fn next_woken(&mut self) -> Option<Ticket> {
+        let ticket = self.woken.pop()?;
+        if let Some(entry) = self.entries.get_mut(ticket) {
+            entry.woken = false;
+        }
+        Some(ticket)
+    }
+
+    /// Something has happened to a caller that it has to look at.
+    pub(super) fn has_news_for(&self, ticket: Ticket) -> bool {
+        self.entries.get(ticket).is_some_and(|entry| matches!(entry.stage, Stage::Granted | Stage::Ended(_)))
+    }
+
+    /// A blocked caller goes to sleep.
+    pub(super) fn asleep(&mut self, ticket: Ticket, bed: TryArc<Bed>) {
+        if let Some(entry) = self.entries.get_mut(ticket) {
+            entry.bed = Some(bed);
+            self.sleepers.insert(ticket);
+        }
+    }
+
+    /// Takes a caller that sleeps out of its bed; `None` when it does not, or has been taken out already.
+    pub(super) fn get_up(&mut self, ticket: Ticket) -> Option<TryArc<Bed>> {
+        self.sleepers.remove(ticket);
+        self.entries.get_mut(ticket)?.bed.take()
+    }
+
+    /// The caller that came first of those that sleep.
+    pub(super) fn first_sleeper(&self) -> Option<Ticket> {
+        self.sleepers.first()
     }
 
     /// When the first submitted call is over.
@@ -381,7 +463,7 @@ impl Calls {
     /// Takes the next completion that is to be run.
     pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
-        match self.entries.remove(ticket)? {
+        match self.forget(ticket)? {
             Entry { owner: Owner::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
                 Some((submission, outcome))
             }

@@ -14,8 +14,7 @@ use crate::framing::fallback::{self, Question};
 use crate::framing::{Framing, Limits};
 use crate::message::Response;
 use crate::outbox::Outbox;
-use crate::sync::Arc;
-use crate::sys::{self, PollFd, Signal};
+use crate::sys::{self, PollFd, Signal, TryArc, try_copy};
 use crate::transport::{self, Aftermath, Received};
 use crate::wire::{CallRef, Encoded, ResponseRef};
 
@@ -105,7 +104,7 @@ pub(super) enum Reply {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    wire: Arc<Wire>,
+    wire: TryArc<Wire>,
     /// What the server speaks, as far as it is known.
     dialect: Dialect,
     /// The server, where what it speaks may have to be found out.
@@ -148,7 +147,7 @@ impl Connection {
             _ => dialects::recall(server),
         });
         Ok(Self {
-            wire: Arc::new(Wire { socket, signal }),
+            wire: TryArc::new(Wire { socket, signal })?,
             dialect: framing.or(known).map_or(Dialect::sought(Question::Trial), Dialect::known),
             server,
             limits: *limits,
@@ -160,7 +159,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn wire(&self) -> &Arc<Wire> {
+    pub(super) fn wire(&self) -> &TryArc<Wire> {
         &self.wire
     }
 
@@ -307,10 +306,5 @@ fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
     if let Some(body) = message.take_body() {
         return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body })));
     }
-    let mut copy = Vec::new();
-    let stored = copy.try_reserve_exact(body.len()).map_err(|_| Cause::NoMemory).map(|()| {
-        copy.extend_from_slice(body);
-        Response { sequence, status, body: copy }
-    });
-    Ok(Reply::Response(sequence, stored))
+    Ok(Reply::Response(sequence, try_copy(body).map(|body| Response { sequence, status, body })))
 }

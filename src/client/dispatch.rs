@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
-use crate::sync::{Arc, ThreadId, lock};
-use crate::sys::{self, BlockedSignals};
+use crate::sync::{ThreadId, lock};
+use crate::sys::{self, BlockedSignals, Started, TryArc};
 
 /// A thread dispatches, until this is dropped.
 struct Dispatching<'a>(&'a Shared);
@@ -65,40 +65,48 @@ impl Shared {
 
 /// A thread that dispatches until it is told to stop.
 pub(super) struct Dispatcher {
-    stop: Arc<AtomicBool>,
+    run: TryArc<Run>,
+    thread: Started,
+}
+
+/// What others and the thread know of each other.
+#[derive(Default)]
+struct Run {
+    stop: AtomicBool,
     /// Which thread it is, once it runs.
-    id: Arc<OnceLock<ThreadId>>,
-    thread: thread::JoinHandle<()>,
+    id: OnceLock<ThreadId>,
 }
 
 impl Dispatcher {
-    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+    pub(super) fn start(shared: &TryArc<Shared>) -> Result<Self, Error> {
         shared.events()?;
-        let (stop, id) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
-        let (stopped, own, client) = (Arc::clone(&stop), Arc::clone(&id), Arc::clone(shared));
+        Self::try_start(shared).map_err(|cause| shared.error((Phase::Connect, cause)))
+    }
+
+    fn try_start(shared: &TryArc<Shared>) -> Result<Self, Cause> {
+        let run = TryArc::new(Run::default())?;
+        let (own, client) = (run.clone(), shared.clone());
         let _blocked = BlockedSignals::new();
-        let thread = thread::Builder::new().name("drpc-client".to_owned()).spawn(move || {
-            own.get_or_init(ThreadId::current);
-            run(&client, &stopped);
-        });
-        let thread = thread.map_err(|error| shared.error((Phase::Connect, Cause::no_thread(&error))))?;
-        Ok(Self { stop, id, thread })
+        let thread = sys::start_thread(c"drpc-client", None, move || {
+            own.id.get_or_init(ThreadId::current);
+            dispatch_until(&client, &own.stop);
+        })?;
+        Ok(Self { run, thread })
     }
 
     /// Stops the thread and waits for its end, unless this is the thread itself.
     pub(super) fn stop(self, shared: &Shared) {
-        self.stop.store(true, Ordering::Release);
+        self.run.stop.store(true, Ordering::Release);
         if let Ok(events) = shared.events() {
             events.raise();
         }
-        if self.id.get() != Some(&ThreadId::current()) {
-            // Its panics have been caught.
-            let _ = self.thread.join();
+        if self.run.id.get() != Some(&ThreadId::current()) {
+            self.thread.join();
         }
     }
 }
 
-fn run(shared: &Shared, stop: &AtomicBool) {
+fn dispatch_until(shared: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
         let log = |line: std::fmt::Arguments<'_>| shared.settings.log.provoked(Level::Error, line);
         match catch_unwind(AssertUnwindSafe(|| shared.dispatch(None))) {

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use crate::cancel::CancelHook;
+use super::bed::Bed;
+use super::cancel::Hook;
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
 use crate::sync::ThreadId;
+use crate::sys::TryArc;
 use crate::wire::{CallRef, HEAD_CAPACITY};
 
 /// The place in line, which no other call of the client has, or has had.
@@ -65,7 +67,7 @@ pub(super) struct Submission {
     pub(super) method: i32,
     pub(super) body: Vec<u8>,
     pub(super) end: Option<Instant>,
-    pub(super) hook: Option<CancelHook>,
+    pub(super) hook: Option<Hook>,
     pub(super) done: Completion,
 }
 
@@ -93,12 +95,22 @@ pub(super) struct Entry {
     /// The thread that it comes from.
     pub(super) by: ThreadId,
     pub(super) owner: Owner,
+    /// Where its caller sleeps.
+    pub(super) bed: Option<TryArc<Bed>>,
+    /// It is to be woken.
+    pub(super) woken: bool,
 }
 
 impl Entry {
     /// Somebody who waits, in the calling thread or for it.
     pub(super) fn new(wish: Wish, tries: u32, owner: Owner) -> Self {
-        Self { wish, stage: Stage::Waiting, tries, rejected: false, by: ThreadId::current(), owner }
+        let by = ThreadId::current();
+        Self { wish, stage: Stage::Waiting, tries, rejected: false, by, owner, woken: false, bed: None }
+    }
+
+    /// Something has happened to it. True if its caller sleeps, and is not to be woken yet.
+    pub(super) fn has_to_be_woken(&mut self) -> bool {
+        self.bed.is_some() && !std::mem::replace(&mut self.woken, true)
     }
 
     /// It is nothing without a connection.

@@ -7,8 +7,7 @@ use super::connection::Wire;
 use super::shared::Shared;
 use super::state::State;
 use crate::error::{Cause, Error, Phase};
-use crate::sync::Arc;
-use crate::sys::{Epoll, Event, Interest, Signal, Timer, Watch};
+use crate::sys::{Epoll, Event, Interest, Signal, Timer, TryArc, Watch};
 
 const SOCKET: u64 = 0;
 const SIGNAL: u64 = 1;
@@ -25,7 +24,7 @@ pub(super) struct Events {
 /// What the set knows of the state, so that it is told only of what changes.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    wire: Option<(Arc<Wire>, Interest)>,
+    wire: Option<(TryArc<Wire>, Interest)>,
     alarm: Option<Instant>,
     raised: bool,
     /// Threads that dispatch, and so need no signal.
@@ -103,16 +102,16 @@ impl Events {
             .as_ref()
             .map(|connection| (connection.wire(), Interest { readable: true, writable: connection.wants_to_send() }));
         match (&state.watched.wire, &wanted) {
-            (Some((wire, interest)), Some((same, wanted))) if Arc::ptr_eq(wire, same) && interest == wanted => {
+            (Some((wire, interest)), Some((same, wanted))) if TryArc::ptr_eq(wire, same) && interest == wanted => {
                 return Ok(());
             }
             (None, None) => return Ok(()),
             _ => {}
         }
-        let wanted = wanted.map(|(wire, interest)| (Arc::clone(wire), interest));
+        let wanted = wanted.map(|(wire, interest)| (wire.clone(), interest));
         let known = state.watched.wire.take();
         match (&known, &wanted) {
-            (Some((wire, _)), Some((same, wanted))) if Arc::ptr_eq(wire, same) => {
+            (Some((wire, _)), Some((same, wanted))) if TryArc::ptr_eq(wire, same) => {
                 self.set.set(wire.as_fd(), SOCKET, Watch::Always(*wanted))?;
             }
             _ => {

@@ -7,20 +7,21 @@ use super::settings::Settings;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, lock};
-use crate::sys;
+use crate::sync::{Mutex, lock};
+use crate::sys::{self, TryArc};
 
 /// What the clones of a client have in common with each other, but not with its thread.
 pub(super) struct Handle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: TryArc<Shared>,
     thread: Mutex<Option<Dispatcher>>,
     /// Its end has begun: completions that are run by it connect no more.
     ended: AtomicBool,
 }
 
 impl Handle {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared::new(settings)), thread: Mutex::new(None), ended: AtomicBool::new(false) }
+    pub(super) fn new(settings: Settings) -> Result<Self, Cause> {
+        let shared = TryArc::new(Shared::new(settings)?)?;
+        Ok(Self { shared, thread: Mutex::new(None), ended: AtomicBool::new(false) })
     }
 
     /// Starts the thread, if the client is to have one, before it is connected.
@@ -68,8 +69,8 @@ impl Drop for Handle {
 
 /// In the child of a fork: closes the descriptors and forgets the rest. Locks may be held by threads that the child does
 /// not have, and the connection is the parent's, who goes on using it.
-fn abandon(shared: &Arc<Shared>) {
-    std::mem::forget(Arc::clone(shared));
+fn abandon(shared: &TryArc<Shared>) {
+    std::mem::forget(shared.clone());
     let state = match shared.state.try_lock() {
         Ok(state) => state,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::bed::{Bed, News};
+use super::bed::News;
 use super::connection::Wire;
 use super::entry::Ticket;
 use super::state::State;
-use crate::sync::Arc;
+use crate::sys::TryArc;
 
 /// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
 /// one takes over.
@@ -24,7 +24,7 @@ pub(super) enum Watch {
     /// That it may connect again.
     Clock(Option<Instant>),
     /// A reply, and room to send if that is wanted.
-    Socket(Arc<Wire>, bool),
+    Socket(TryArc<Wire>, bool),
 }
 
 impl Watch {
@@ -34,7 +34,7 @@ impl Watch {
             (Self::Nothing, _) | (_, Self::Nothing) => false,
             (Self::Clock(at), Self::Clock(wanted)) => at != wanted,
             (Self::Socket(wire, writable), Self::Socket(wanted, to_write)) => {
-                !Arc::ptr_eq(wire, wanted) || *to_write && !*writable
+                !TryArc::ptr_eq(wire, wanted) || *to_write && !*writable
             }
             _ => true,
         }
@@ -46,7 +46,7 @@ impl State {
     fn watch(&self) -> Watch {
         match &self.connection {
             Some(connection) if self.calls.are_out() => {
-                Watch::Socket(Arc::clone(connection.wire()), connection.wants_to_send())
+                Watch::Socket(connection.wire().clone(), connection.wants_to_send())
             }
             None if self.calls.want_connection() => Watch::Clock(self.next_attempt()),
             _ => Watch::Nothing,
@@ -55,7 +55,6 @@ impl State {
 
     /// Makes a caller the leader, if there is no other one, and says what to wait for.
     pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
-        self.calls.has_looked(ticket);
         if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
             return Watch::Nothing;
         }
@@ -65,16 +64,6 @@ impl State {
             _ => Some(Leader { ticket, watch: watch.clone() }),
         };
         watch
-    }
-
-    /// A caller goes to sleep.
-    pub(super) fn asleep(&mut self, ticket: Ticket, bed: &Arc<Bed>) {
-        self.sleepers.insert(ticket, Arc::clone(bed));
-    }
-
-    /// A caller has slept long enough; false when it has been woken already, and is about to be told why.
-    pub(super) fn get_up(&mut self, ticket: Ticket) -> bool {
-        self.sleepers.remove(&ticket).is_some()
     }
 
     /// A caller is awake again.
@@ -98,14 +87,19 @@ impl State {
                 _ => self.wake_sleeper(ticket, true),
             }
         }
-        if self.leader.is_none() && self.sleepers.is_empty() {
+        // It waits for the socket, and does not sleep.
+        if self.leader.as_ref().is_some_and(|leader| self.calls.has_news_for(leader.ticket)) {
+            self.wake_leader();
+        }
+        let sleeper = self.calls.first_sleeper();
+        if self.leader.is_none() && sleeper.is_none() {
             return;
         }
         let wanted = self.watch();
         match &self.leader {
             Some(leader) if leader.watch.misses(&wanted) => self.wake_leader(),
             None if !matches!(wanted, Watch::Nothing) => {
-                if let Some(ticket) = self.sleepers.keys().next().copied() {
+                if let Some(ticket) = sleeper {
                     self.leader = Some(Leader { ticket, watch: Watch::Nothing });
                     self.wake_sleeper(ticket, false);
                 }
@@ -124,9 +118,9 @@ impl State {
     }
 
     fn wake_sleeper(&mut self, ticket: Ticket, may_end: bool) {
-        if let Some(bed) = self.sleepers.remove(&ticket) {
+        if let Some(bed) = self.calls.get_up(ticket) {
             let outcome = if may_end { self.calls.take(ticket) } else { None };
-            self.woken.push((bed, outcome.map_or(News::Look, News::Ended)));
+            self.woken.add(bed, outcome.map_or(News::Look, News::Ended));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::error::Cause;
+
 /// Values in order. The largest is put in, and the smallest taken out, at once; what comes in another order has to be
 /// looked for.
 #[derive(Debug)]
@@ -11,6 +13,11 @@ impl<T: Copy + Ord> Line<T> {
     /// Nobody.
     pub(super) const fn new() -> Self {
         Self(VecDeque::new())
+    }
+
+    /// Makes room for so many in all. Until there are more of them nothing takes memory.
+    pub(super) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
+        make_room(&mut self.0, len)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -26,7 +33,8 @@ impl<T: Copy + Ord> Line<T> {
         self.0.iter().copied()
     }
 
-    /// Puts somebody in who is not there yet.
+    /// Puts somebody in who is not there yet, and for whom there is room.
+    #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "there is room"))]
     pub(super) fn insert(&mut self, value: T) {
         if self.0.back().is_none_or(|last| *last < value) {
             self.0.push_back(value);
@@ -43,6 +51,11 @@ impl<T: Copy + Ord> Line<T> {
             self.0.remove(at);
         }
     }
+}
+
+/// Makes room in a queue for so many in all.
+pub(super) fn make_room<T>(queue: &mut VecDeque<T>, len: usize) -> Result<(), Cause> {
+    queue.try_reserve(len.saturating_sub(queue.len())).map_err(|_| Cause::NoMemory)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The calling side.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod bed;
 mod builder;
 mod caller;
 mod calls;
+mod cancel;
 mod connection;
 mod dispatch;
 mod entry;
@@ -12,6 +14,7 @@ mod handle;
 mod leader;
 mod line;
 mod lock;
+mod notes;
 mod options;
 mod out;
 #[cfg(test)]
@@ -24,7 +27,6 @@ mod shared;
 mod shuttle;
 mod state;
 mod submit;
-mod table;
 mod turn;
 
 use std::fmt;
@@ -39,10 +41,12 @@ use handle::Handle;
 pub use lock::Locked;
 pub use options::CallOptions;
 use settings::Settings;
+use shared::Shared;
 
 use crate::error::{Cause, Error, Phase};
 use crate::message::Response;
-use crate::sync::{Arc, ThreadId};
+use crate::sync::ThreadId;
+use crate::sys::{TryArc, try_box};
 use crate::wire::CallRef;
 
 /// A connection to a server, for any number of threads; a clone uses the same one.
@@ -75,11 +79,11 @@ use crate::wire::CallRef;
 ///
 /// In the child of a fork a client gives errors with [`Cause::Forked`]: the connection is the parent's.
 #[derive(Clone)]
-pub struct Client(Arc<Handle>);
+pub struct Client(TryArc<Handle>);
 
 impl Client {
-    fn with(settings: Settings) -> Self {
-        Self(Arc::new(Handle::new(settings)))
+    fn with(settings: Settings) -> Result<Self, Cause> {
+        TryArc::new(Handle::new(settings)?).map(Self)
     }
 
     /// A client of the server that listens at `path`, which is not connected yet, with the default settings.
@@ -167,7 +171,7 @@ impl Client {
 
     fn wait(&self, options: &CallOptions, wish: Wish, call: CallRef<'_>) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        shared.wait(wish, call, options.end(shared.settings.timeout), options.token())
+        Shared::wait(shared, wish, call, options.end(shared.settings.timeout), options.token())
     }
 
     /// Calls a method without waiting. When the reply is there, or the call has failed, `done` is run once, by
@@ -196,7 +200,9 @@ impl Client {
         body: Vec<u8>,
         done: impl FnOnce(Result<Response, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        self.0.shared.submit(options, (module, method, body), Box::new(done))
+        let shared = &self.0.shared;
+        let submitted = try_box(done).and_then(|done| Shared::submit(shared, options, (module, method, body), done));
+        submitted.map_err(|cause| shared.error((Phase::Call, cause)))
     }
 
     /// A descriptor for an event loop: when it is readable, there is work for [`dispatch`](Client::dispatch). It is an

@@ -1,10 +1,10 @@
 //! The calls that are out, by number, and the replies that nobody waits for any more.
 
 use super::entry::Ticket;
-use super::table::Table;
 use crate::error::Cause;
 use crate::message::NO_SEQUENCE;
 use crate::sequence::Sequence;
+use crate::table::Table;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;
@@ -43,6 +43,16 @@ impl Out {
         Self { calls: Table::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
     }
 
+    /// Makes room for so many calls in all. Until there are more of them nothing takes memory.
+    pub(super) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
+        self.calls.make_room(len)
+    }
+
+    /// Gives back the memory of a burst, if nothing is left of it.
+    pub(super) fn give_back(&mut self) {
+        self.calls.give_back();
+    }
+
     /// No call is out.
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
@@ -63,7 +73,7 @@ impl Out {
         self.undecided && (self.owed > 0 || !self.calls.is_empty())
     }
 
-    /// Gives a call the next number that no other one has which is out.
+    /// Gives a call, for which there is room, the next number that no other one has which is out.
     pub(super) fn number(&mut self, ticket: Ticket) -> i32 {
         loop {
             let sequence = Sequence::at(self.counter);
@@ -122,24 +132,21 @@ impl Out {
         Some(Whose::Nobodys)
     }
 
+    /// The calls that are out.
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.calls.iter().map(|(_, ticket)| *ticket)
+    }
+
     /// Nobody waits for any of them any more, of which one has been answered.
-    pub(super) fn give_up(&mut self) -> Vec<Ticket> {
+    pub(super) fn give_up(&mut self) {
         self.owed = (self.owed + self.calls.len()).saturating_sub(1);
-        self.take_all()
+        self.calls.clear();
     }
 
     /// The connection is gone, and no reply will come.
-    pub(super) fn lost(&mut self) -> Vec<Ticket> {
+    pub(super) fn lost(&mut self) {
         self.owed = 0;
-        self.take_all()
-    }
-
-    /// In the order in which they came.
-    fn take_all(&mut self) -> Vec<Ticket> {
-        let calls = std::mem::replace(&mut self.calls, Table::new());
-        let mut tickets: Vec<Ticket> = calls.iter().map(|(_, ticket)| *ticket).collect();
-        tickets.sort_unstable();
-        tickets
+        self.calls.clear();
     }
 }
 
@@ -147,9 +154,15 @@ impl Out {
 mod tests {
     use super::*;
 
+    fn with_room() -> Out {
+        let mut out = Out::new();
+        out.make_room(10).unwrap();
+        out
+    }
+
     #[test]
     fn numbers_wrap_and_skip_those_in_use() {
-        let mut out = Out::new();
+        let mut out = with_room();
         assert_eq!([7, 8, 9].map(|ticket| out.number(ticket)), [1, 2, 3]);
         out.remove(2);
         out.counter = i32::MAX - 1;
@@ -161,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_for_its_call_or_late_or_nobodys() {
-        let mut out = Out::new();
+        let mut out = with_room();
         for ticket in 1..=3 {
             out.number(ticket);
         }
@@ -177,29 +190,30 @@ mod tests {
 
     #[test]
     fn a_reply_without_a_number_is_for_the_only_one() {
-        let mut out = Out::new();
+        let mut out = with_room();
         assert_eq!(out.answered(-1), Err(Cause::UnexpectedReply { sequence: -1 }));
         out.number(1);
         assert_eq!(out.answered(-1), Ok(Whose::Call(1)));
         out.number(2);
         assert_eq!(out.answered(-1), Ok(Whose::AnyOnes));
-        assert_eq!(out.give_up(), [1, 2]);
+        assert_eq!(out.tickets().sum::<u64>(), 3);
+        out.give_up();
         assert_eq!(out.owed, 1, "one of the two has been answered");
         out.number(3);
         assert_eq!(out.answered(-1), Ok(Whose::AnyOnes), "it may also be for the late one");
-        assert_eq!(out.give_up(), [3]);
+        out.give_up();
         assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
         assert_eq!((out.owed, out.unnamed()), (0, None));
     }
 
     #[test]
     fn too_much_is_owed_only_while_no_call_is_out() {
-        let mut out = Out::new();
+        let mut out = with_room();
         (0..=MAX_OWED).for_each(|_| out.owe());
         assert!(out.owes_too_much());
         out.number(1);
         assert!(!out.owes_too_much());
-        assert_eq!(out.lost(), [1]);
+        out.lost();
         assert!(!out.owes_too_much());
     }
 }

@@ -134,6 +134,7 @@ impl Model {
                 let submission =
                     Submission { module: 0, method: 0, body: Vec::new(), end: None, hook: None, done: Box::new(drop) };
                 let owner = if submitted { Owner::Submitted(submission) } else { Owner::Blocked };
+                self.calls.make_room().unwrap();
                 let ticket = self.calls.add(Wish::Call { idempotent }, 2, owner);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
             }

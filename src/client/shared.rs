@@ -8,23 +8,25 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::bed::{Bed, News};
+use super::cancel::Hook;
 use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
 use super::events::Events;
 use super::leader::Watch;
+use super::notes::{Note, Notes};
 use super::settings::Settings;
-use super::state::{Note, State};
+use super::state::State;
 use super::turn::Turn;
-use crate::cancel::{Cancel, CancelHook};
+use crate::cancel::Cancel;
 use crate::error::{Cause, Error, Phase};
 use crate::log::Level;
 use crate::message::Response;
-use crate::sync::{Arc, Mutex, MutexGuard, lock};
-use crate::sys;
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sys::{self, TryArc};
 use crate::wire::CallRef;
 
 /// What the clones of a client share.
 pub(super) struct Shared {
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: TryArc<Settings>,
     pub(super) state: Mutex<State>,
     /// The epoll set, once somebody has asked for it.
     pub(super) events: OnceLock<Events>,
@@ -33,10 +35,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> Self {
-        let settings = Arc::new(settings);
-        let state = Mutex::new(State::new(Arc::clone(&settings)));
-        Self { settings, state, events: OnceLock::new(), process: sys::process() }
+    pub(super) fn new(settings: Settings) -> Result<Self, Cause> {
+        let settings = TryArc::new(settings)?;
+        let state = Mutex::new(State::new(settings.clone()));
+        Ok(Self { settings, state, events: OnceLock::new(), process: sys::process() })
     }
 
     /// This is the process that made the client, and not one forked from it, where any lock may be held for ever.
@@ -71,10 +73,17 @@ impl Shared {
             events.follow(&mut state);
         }
         state.wake();
-        let (woken, notes) = (std::mem::take(&mut state.woken), state.take_notes());
+        let (woken, notes) = (std::mem::take(&mut state.woken), state.notes.take());
         drop(state);
-        woken.into_iter().for_each(|(bed, news)| bed.tell(news));
-        for note in notes {
+        woken.wake();
+        if let Some(notes) = notes {
+            self.tell(&notes);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, notes: &Notes) {
+        for note in notes.iter() {
             let path = self.settings.place.given().display();
             match note {
                 Note::Lost(cause) => {
@@ -93,23 +102,29 @@ impl Shared {
 
     /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
     pub(super) fn wait(
-        self: &Arc<Self>,
+        this: &TryArc<Self>,
         wish: Wish,
         call: CallRef<'_>,
         end: Option<Instant>,
         cancel: Option<&Cancel>,
     ) -> Result<Response, Error> {
-        self.wait_for(wish, call, end, cancel).map_err(|failure| self.error(failure))
+        let phase = if matches!(wish, Wish::Connection { .. }) { Phase::Connect } else { Phase::Call };
+        let hook = match cancel {
+            Some(cancel) if this.is_ours() => Hook::new(cancel, this).map(Some).map_err(|cause| (phase, cause)),
+            _ => Ok(None),
+        };
+        hook.and_then(|hook| this.wait_for(wish, phase, call, end, hook.as_ref()))
+            .map_err(|failure| this.error(failure))
     }
 
     fn wait_for(
-        self: &Arc<Self>,
+        &self,
         wish: Wish,
+        phase: Phase,
         call: CallRef<'_>,
         end: Option<Instant>,
-        cancel: Option<&Cancel>,
+        hook: Option<&Hook>,
     ) -> Outcome {
-        let phase = if matches!(wish, Wish::Connection { .. }) { Phase::Connect } else { Phase::Call };
         if !self.is_ours() {
             return Err((phase, Cause::Forked));
         }
@@ -120,12 +135,10 @@ impl Shared {
         if matches!(wish, Wish::Lock(_)) && state.calls.holds_lock() {
             return Err((phase, Cause::Busy));
         }
+        state.calls.make_room().map_err(|cause| (phase, cause))?;
         let ticket = state.add(wish, Owner::Blocked);
-        let mut hook = None;
-        if let Some(cancel) = cancel {
-            drop(state);
-            hook = Some(self.on_cancel(cancel, ticket));
-            state = self.lock();
+        if hook.is_some_and(|hook| hook.is_late_for(ticket)) {
+            state.abandon(ticket, Cause::Cancelled);
         }
         let outcome = loop {
             state.advance();
@@ -133,7 +146,7 @@ impl Shared {
                 break outcome;
             } else if end.is_some_and(|end| end <= Instant::now()) {
                 state.abandon(ticket, Cause::TimedOut);
-            } else if cancel.is_some_and(Cancel::is_cancelled) {
+            } else if hook.is_some_and(Hook::is_cancelled) {
                 // Its hook may still have to wait for others.
                 state.abandon(ticket, Cause::Cancelled);
             } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
@@ -147,21 +160,7 @@ impl Shared {
         };
         state.leave(ticket);
         self.release(state);
-        drop(hook);
         outcome
-    }
-
-    /// Has a token end a call.
-    pub(super) fn on_cancel(self: &Arc<Self>, cancel: &Cancel, ticket: Ticket) -> CancelHook {
-        let shared = Arc::downgrade(self);
-        cancel.on_cancel(move || {
-            if let Some(shared) = shared.upgrade().filter(|shared| shared.is_ours()) {
-                shared.with(|state| {
-                    state.abandon(ticket, Cause::Cancelled);
-                    state.advance();
-                });
-            }
-        })
     }
 
     /// Waits until something has happened that may concern the caller. An error is what somebody else has made of its
@@ -203,10 +202,19 @@ impl Shared {
         ticket: Ticket,
         until: Option<Instant>,
     ) -> Result<MutexGuard<'a, State>, Outcome> {
-        let bed = Arc::new(Bed::default());
-        state.asleep(ticket, &bed);
+        let bed = match TryArc::new(Bed::default()) {
+            Ok(bed) => bed,
+            Err(cause) => {
+                state.awake(ticket);
+                state.abandon(ticket, cause);
+                return Ok(state);
+            }
+        };
+        state.calls.asleep(ticket, bed.clone());
         self.release(state);
-        let news = bed.sleep(until).or_else(|| if self.lock().get_up(ticket) { None } else { bed.sleep(None) });
+        // Who has been taken out of bed already has news, or is about to have some.
+        let is_in_bed = || self.lock().calls.get_up(ticket).is_some();
+        let news = bed.sleep(until).or_else(|| if is_in_bed() { None } else { bed.sleep(None) });
         if let Some(News::Ended(outcome)) = news {
             return Err(outcome);
         }

@@ -1,36 +1,25 @@
 //! What the threads that use a client share: the calls, the connection, and who waits for it.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::bed::{Bed, News};
+use super::bed::Woken;
 use super::calls::Calls;
+use super::cancel::Hook;
 use super::connection::{Connection, Heard, Refusal, Reply};
 use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
 use super::events::Watched;
 use super::leader::Leader;
+use super::notes::{Note, Notes};
 use super::retry::Retry;
 use super::settings::Settings;
 use super::turn::Turn;
-use crate::cancel::CancelHook;
 use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
 use crate::framing::Framing;
 use crate::framing::fallback::Question;
 use crate::message::{NO_SEQUENCE, Status};
-use crate::sync::Arc;
+use crate::sys::TryArc;
 use crate::wire::CallRef;
-
-/// What is told to the log, once nobody holds the lock.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Note {
-    /// The connection has ended, or is of no use.
-    Lost(Cause),
-    /// There is a connection again.
-    Connected,
-    /// The server reads datagrams, so that there has to be another connection.
-    FellBack,
-}
 
 /// What the threads that use a client share. Nothing here waits.
 pub(super) struct State {
@@ -42,20 +31,19 @@ pub(super) struct State {
     /// The server that has just told what it speaks, until there is another connection to it.
     told: Option<(ServerId, Framing)>,
     pub(super) leader: Option<Leader>,
-    /// Callers that sleep, and where.
-    pub(super) sleepers: BTreeMap<Ticket, Arc<Bed>>,
     /// Callers to be woken, once nobody holds the lock.
-    pub(super) woken: Vec<(Arc<Bed>, News)>,
+    pub(super) woken: Woken,
     /// What the epoll set knows of all this.
     pub(super) watched: Watched,
-    notes: Vec<Note>,
+    /// What is to be told to the log then.
+    pub(super) notes: Notes,
     /// What the thread that holds the lock may still do.
     pub(super) turn: Turn,
-    settings: Arc<Settings>,
+    settings: TryArc<Settings>,
 }
 
 impl State {
-    pub(super) fn new(settings: Arc<Settings>) -> Self {
+    pub(super) fn new(settings: TryArc<Settings>) -> Self {
         Self {
             calls: Calls::new(settings.pipelining),
             connection: None,
@@ -63,16 +51,16 @@ impl State {
             retry: Retry::default(),
             told: None,
             leader: None,
-            sleepers: BTreeMap::new(),
-            woken: Vec::new(),
+            woken: Woken::default(),
             watched: Watched::default(),
-            notes: Vec::new(),
+            notes: Notes::default(),
             turn: Turn::new(),
             settings,
         }
     }
 
-    /// Puts somebody in line. Who asks for a connection does not wait for the end of a pause.
+    /// Puts somebody in line, for whom there is [room](Calls::make_room). Who asks for a connection does not wait for the end
+    /// of a pause.
     pub(super) fn add(&mut self, wish: Wish, owner: Owner) -> Ticket {
         if matches!(wish, Wish::Connection { .. }) {
             // The end of the connection that there is shows only to who reads.
@@ -124,7 +112,7 @@ impl State {
                     self.calls.set_undecided(connection.framing().is_none());
                     self.connection = Some(connection);
                     if self.wanted {
-                        self.notes.push(Note::Connected);
+                        self.notes.add(Note::Connected);
                     }
                     self.wanted = true;
                 }
@@ -168,7 +156,7 @@ impl State {
 
     fn send_submitted(&mut self, ticket: Ticket) {
         let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) else { return };
-        if submission.hook.as_ref().is_some_and(CancelHook::is_cancelled) {
+        if submission.hook.as_ref().is_some_and(Hook::is_cancelled) {
             return self.abandon(ticket, Cause::Cancelled);
         }
         let Submission { module, method, .. } = *submission;
@@ -256,7 +244,7 @@ impl State {
         let Some(connection) = self.connection.take() else { return };
         self.told = connection.server().map(|server| (server, framing));
         if framing == Framing::Datagram {
-            return self.notes.push(Note::FellBack);
+            return self.notes.add(Note::FellBack);
         }
         let now = match Connection::open(&self.settings, self.told.as_ref()) {
             Ok(another) => another,
@@ -277,7 +265,7 @@ impl State {
         if !connection.has_answered {
             self.retry.failed(Instant::now());
         }
-        self.notes.push(Note::Lost(cause));
+        self.notes.add(Note::Lost(cause));
         self.calls.lost(cause);
     }
 
@@ -325,10 +313,5 @@ impl State {
     pub(super) fn next_attempt(&self) -> Option<Instant> {
         let waits = self.connection.is_none() && self.calls.want_connection();
         self.retry.at().filter(|_| waits)
-    }
-
-    /// Takes what is to be told to the log.
-    pub(super) fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
     }
 }

@@ -1,52 +1,50 @@
 //! Calls whose callers do not wait.
 
+use super::cancel::Hook;
 use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
 use super::shared::Shared;
-use crate::error::{Cause, Error, Phase};
-use crate::sync::Arc;
+use crate::error::Cause;
+use crate::sys::TryArc;
 
 impl Shared {
     /// Makes a call without waiting for the reply.
     pub(super) fn submit(
-        self: &Arc<Self>,
+        this: &TryArc<Self>,
         options: &CallOptions,
         (module, method, body): (i32, i32, Vec<u8>),
         done: Completion,
-    ) -> Result<(), Error> {
-        let refuse = |cause| Err(self.error((Phase::Call, cause)));
-        if !self.is_ours() {
-            return refuse(Cause::Forked);
+    ) -> Result<(), Cause> {
+        if !this.is_ours() {
+            return Err(Cause::Forked);
         }
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
-            return refuse(Cause::Cancelled);
+            return Err(Cause::Cancelled);
         }
-        let end = options.end(self.settings.timeout);
+        let hook = options.token().map(|cancel| Hook::new(cancel, this)).transpose()?;
+        let end = options.end(this.settings.timeout);
         let wish = Wish::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.
-        let mut submission = Some(Submission { module, method, body, end, hook: None, done });
-        let ticket = self.with(|state| {
+        let mut submission = Some(Submission { module, method, body, end, hook, done });
+        this.with(|state| {
             let limit = state.limit();
             if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {
                 return Err(Cause::TooBig { size: size as u64, limit });
             }
+            state.calls.make_room()?;
             let submission = submission.take_if(|_| state.wanted).ok_or(Cause::NotConnected)?;
             let ticket = state.add(wish, Owner::Submitted(submission));
+            let cancelled = match state.calls.entry(ticket) {
+                Some(Entry { owner: Owner::Submitted(Submission { hook: Some(hook), .. }), .. }) => {
+                    hook.is_late_for(ticket)
+                }
+                _ => false,
+            };
+            if cancelled {
+                state.abandon(ticket, Cause::Cancelled);
+            }
             state.advance();
-            Ok(ticket)
-        });
-        let ticket = match ticket {
-            Ok(ticket) => ticket,
-            Err(cause) => return refuse(cause),
-        };
-        if let Some(cancel) = options.token() {
-            let hook = self.on_cancel(cancel, ticket);
-            // A call that has ended needs none any more.
-            let _unneeded = self.with(|state| match state.calls.entry(ticket) {
-                Some(Entry { owner: Owner::Submitted(submission), .. }) => submission.hook.replace(hook),
-                _ => Some(hook),
-            });
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use crate::log::Log;
     use crate::message::Response;
     use crate::place::Place;
-    use crate::sync::Arc;
+    use crate::sys::TryArc;
     use crate::wire::CallRef;
 
     /// A client's state that is connected, and the server's end.
@@ -54,8 +54,8 @@ mod tests {
         let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(1).unwrap();
-        let mut state = State::new(Arc::new(Settings {
-            place: Place::new(&path),
+        let settings = Settings {
+            place: Place::new(&path).unwrap(),
             framing: Some(Framing::Chunked),
             limits: Limits::default(),
             timeout: None,
@@ -63,7 +63,9 @@ mod tests {
             retries: 0,
             thread: false,
             log: Log::default(),
-        }));
+        };
+        let mut state = State::new(TryArc::new(settings).unwrap());
+        state.calls.make_room().unwrap();
         state.add(Wish::Connection { patient: false }, Owner::Blocked);
         state.advance();
         let server = listener.accept().unwrap().0;
@@ -72,6 +74,7 @@ mod tests {
     }
 
     fn call(state: &mut State, body: &[u8]) -> Ticket {
+        state.calls.make_room().unwrap();
         let ticket = state.add(Wish::Call { idempotent: false }, Owner::Blocked);
         state.advance();
         state.send(ticket, CallRef { body, ..CallRef::default() });

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,8 @@ use super::users::User;
 use crate::backoff;
 use crate::error::Cause;
 use crate::session::{Session, SessionRoom};
-use crate::sync::{Arc, Mutex, lock};
+use crate::shared_path::SharedPath;
+use crate::sync::{Mutex, lock};
 use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 
 /// Clients taken in at a time, before sessions get their turn: half as many as these, so that who has been taken in and is
@@ -50,7 +50,7 @@ impl Rooms {
 /// The listening socket, and why it may not be watched now.
 #[derive(Debug)]
 pub(super) struct Door {
-    path: Arc<Path>,
+    path: SharedPath,
     state: Mutex<State>,
 }
 
@@ -66,12 +66,12 @@ struct State {
 
 impl Door {
     pub(super) fn new(bound: Bound) -> Result<Self, Cause> {
-        let path = Arc::clone(bound.path());
+        let path = bound.path().clone();
         let state = State { bound: Some(TryArc::new(bound)?), full: false, pause: None };
         Ok(Self { path, state: Mutex::new(state) })
     }
 
-    pub(super) fn path(&self) -> &Arc<Path> {
+    pub(super) fn path(&self) -> &SharedPath {
         &self.path
     }
 
@@ -143,7 +143,7 @@ impl Hub {
                 Ok(socket) => {
                     this.door.has_accepted();
                     if let Some(room) = rooms.session.take() {
-                        match Session::of_server(room, socket, Arc::clone(this.door.path())) {
+                        match Session::of_server(room, socket, this.door.path().clone()) {
                             Ok(session) => Self::admit(this, session, &mut rooms),
                             Err(cause) => this.tell(Remark::Fault(Fault::Accept, Some(cause))),
                         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
-use crate::sync::Arc;
+use crate::shared_path::SharedPath;
 use crate::sys::{self, FileId, FileLock, Owner};
 
 /// What a server does when there is something at the path of its socket.
@@ -40,7 +40,7 @@ const DEFAULT_MODE: u32 = 0o600;
 #[derive(Debug)]
 pub(super) struct Bound {
     socket: OwnedFd,
-    path: Arc<Path>,
+    path: SharedPath,
     file: Option<File>,
     end: AtomicU8,
 }
@@ -79,7 +79,7 @@ impl Bound {
         let socket = sys::open_at_once(true, Some(mode))?;
         let id = sys::listen_as(&socket, way.path(), mode, owner)?;
         let file = File { place: place.clone(), id, lock };
-        Ok(Self { socket, path: Arc::from(place.given()), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
+        Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
@@ -94,11 +94,11 @@ impl Bound {
         };
         let socket = sys::adopt_listener(fd)?;
         sys::set_nonblocking(fd, true)?;
-        let path = sys::own_path(fd, Path::to_owned).map_or_else(|| Arc::from(Path::new("(inherited)")), Arc::from);
+        let path = sys::own_path(fd, SharedPath::new).unwrap_or_else(|| SharedPath::new(Path::new("(inherited)")))?;
         Ok(Self { socket, path, file: None, end: AtomicU8::new(End::Leave as u8) })
     }
 
-    pub(super) fn path(&self) -> &Arc<Path> {
+    pub(super) fn path(&self) -> &SharedPath {
         &self.path
     }
 

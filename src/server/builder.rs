@@ -29,7 +29,8 @@ use crate::log::{Level, Log};
 use crate::place::Place;
 use crate::service::{Module, Service};
 use crate::session::Session;
-use crate::sync::{Arc, Mutex};
+use crate::shared_path::SharedPath;
+use crate::sync::Mutex;
 use crate::sys::{self, Epoll, Interest, Signal, TryArc, Watch, try_box};
 
 /// The fewest threads of a server that is not told how many.
@@ -221,7 +222,8 @@ impl ServerBuilder {
     /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started,
     /// or dispatched. A relative path is meant in the directory in which the process works now.
     pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
-        self.bind_at(Place::new(path.as_ref()))
+        let place = Place::new(path.as_ref());
+        self.bind_at(place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?)
     }
 
     /// The same at a place.
@@ -236,19 +238,22 @@ impl ServerBuilder {
     /// bound to `path`, which may be called otherwise as `/run` is called `/var/run`, or without a path the first. Its file
     /// is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
-        self.inherited_at(path.map(Place::new).as_ref())
+        let place = path.map(Place::new).transpose();
+        let place = place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
+        self.inherited_at(place.as_ref())
     }
 
     /// The same with a place.
     #[doc(hidden)]
     pub fn inherited_at(self, place: Option<&Place>) -> Result<Server, Error> {
-        let path = place.map_or(Path::new("(inherited)"), Place::given);
-        let bound = Bound::inherited(place).map_err(|cause| Error::new(Phase::Listen, path, cause))?;
+        let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
+        let path = place.map_or_else(unknown, |place| place.given().clone());
+        let bound = Bound::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
         self.serve_on(bound)
     }
 
     fn serve_on(self, bound: Bound) -> Result<Server, Error> {
-        let path = Arc::clone(bound.path());
+        let path = bound.path().clone();
         let error = |cause| Error::new(Phase::Listen, &path, cause);
         if let Some(cause) = self.fault {
             return Err(Error::new(Phase::Register, &path, cause));
@@ -258,7 +263,8 @@ impl ServerBuilder {
         let server = Server(TryArc::new(Handle(hub.clone())).map_err(error)?);
         if let Some(cancel) = cancel {
             let stopped = hub.clone();
-            *crate::sync::lock(&hub.cancelled) = Some(cancel.on_cancel(move || stopped.stop()));
+            let hook = cancel.try_on_cancel(move || stopped.stop()).map_err(error)?;
+            *crate::sync::lock(&hub.cancelled) = Some(hook);
         }
         hub.log.line(Level::Info, format_args!("{}: listening", hub.door.path().display()));
         Ok(server)

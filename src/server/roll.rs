@@ -175,12 +175,12 @@ mod tests {
     use crate::Server;
     use crate::server::users::User;
     use crate::session::Session;
-    use crate::sync::Arc;
+    use crate::shared_path::SharedPath;
     use crate::sys::Room;
 
     fn link(server: &Server, token: u64) -> TryArc<Link> {
         let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        let session = Session::new(ours.into(), Arc::from(Path::new("drpc.sock"))).unwrap();
+        let session = Session::new(ours.into(), SharedPath::new(Path::new("drpc.sock")).unwrap()).unwrap();
         let hub = server.hub();
         hub.users.reserve().unwrap();
         let user = hub.users.enter(0, &mut Some(Room::<User>::new().unwrap())).unwrap();

@@ -59,7 +59,8 @@ impl SocketPath {
         Some(absolute.unwrap_or(given))
     }
 
-    fn joined(directory: &[u8], name: &[u8]) -> Option<Self> {
+    /// A name in a directory, if that is not too long for one.
+    pub fn joined(directory: &[u8], name: &[u8]) -> Option<Self> {
         let mut room = [0; PATH_MAX];
         let separator: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
         let mut end = 0;

@@ -51,5 +51,6 @@ pub use socket::{
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
-pub use try_arc::{Room, TryArc, try_box};
+
+pub use try_arc::{Room, TryArc, out_of_memory, try_box, try_copy, try_copy_with_room};
 pub use wake::{Signal, Timer};

@@ -1,7 +1,7 @@
 //! Objects on the heap whose making can fail, in place of those of the standard library, which abort the process when
 //! memory has run out.
 
-use std::alloc::{Layout, alloc};
+use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -23,6 +23,25 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, Cause> {
     let block = NonNull::new(unsafe { alloc(layout) }).ok_or(Cause::NoMemory)?;
     // SAFETY: the block is new, comes from the allocator that a box gives it back to, and has the layout of the value.
     Ok(unsafe { Box::from_raw(put(block.cast(), value)) })
+}
+
+/// Ends the process, as the standard library does, where memory has run out and a function cannot say so.
+#[cold]
+pub fn out_of_memory<T>(_: Cause) -> T {
+    handle_alloc_error(Layout::new::<T>())
+}
+
+/// A copy of bytes, in a block that has room for `more` behind them.
+pub fn try_copy_with_room(bytes: &[u8], more: usize) -> Result<Vec<u8>, Cause> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len() + more).map_err(|_| Cause::NoMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// A copy of bytes.
+pub fn try_copy(bytes: &[u8]) -> Result<Vec<u8>, Cause> {
+    try_copy_with_room(bytes, 0)
 }
 
 /// # Safety

@@ -13,7 +13,7 @@ pub struct drpc_cancel(pub(crate) Cancel);
 /// Returns NULL without memory. Free it with drpc_cancel_destroy.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_cancel_create() -> *mut drpc_cancel {
-    entry::common_pointer(Phase::Configure, || object::give(drpc_cancel(Cancel::new())))
+    entry::common_pointer(Phase::Configure, || object::give(drpc_cancel(Cancel::try_new()?)))
 }
 
 /// Gives up the calls that have been given the token, and those that will be: they end with -DER_CANCELED. May be

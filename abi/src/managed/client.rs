@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ::drpc::der::Release;
 use ::drpc::place::Place;
-use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Phase, Response, lock_briefly};
+use ::drpc::sys::try_copy;
+use ::drpc::{CallOptions, Caller, Cause, Client, ClientBuilder, Log, Phase, Response, lock_briefly};
 
 use super::cancel::drpc_cancel;
 use super::message::with_body;
@@ -80,13 +81,15 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 /// `path` is null or a C string, `client` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
     let framing = negotiation::usual::<A>();
-    let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM).log(::drpc::Log::to(log::from_core));
-    let make = |path: CString| drpc_client {
-        place: Place::from(path.as_c_str()),
-        path,
-        release: A::RELEASE,
-        builder: Mutex::new(builder),
-        client: OnceLock::new(),
+    let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM);
+    let make = |path: CString| {
+        Ok(drpc_client {
+            place: Place::try_from(path.as_c_str())?,
+            path,
+            release: A::RELEASE,
+            builder: Mutex::new(builder.log(Log::try_to(log::from_core)?)),
+            client: OnceLock::new(),
+        })
     };
     // SAFETY: the caller's promise.
     unsafe { object::create::<A, _>(path, client, make) }
@@ -125,7 +128,7 @@ impl drpc_client {
             return Ok(client);
         }
         let builder = lock_briefly(&self.builder).ok_or(Cause::Busy)?;
-        let client = builder.build_at(self.place.clone());
+        let client = builder.build_at(self.place.clone())?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -346,11 +349,9 @@ pub unsafe extern "C" fn drpc_client_submit(
         object::run(client, Phase::Call, |client| {
             let function = done.ok_or(Cause::Invalid("the function for the result is NULL"))?;
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(body.len()).map_err(|_| Cause::NoMemory)?;
-            copy.extend_from_slice(body);
             let done = Done { function, arg, release: client.release };
-            let submitted = client.client()?.submit(&options, module, method, copy, move |result| done.run(result));
+            let submitted =
+                client.client()?.submit(&options, module, method, try_copy(body)?, move |result| done.run(result));
             submitted.map(|()| 0).map_err(cause)
         })
     }

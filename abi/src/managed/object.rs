@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase};
+use ::drpc::{Cause, Phase, place};
 
 use crate::client::socket_path;
 use crate::context::Abi;
@@ -30,7 +30,7 @@ pub(crate) trait Endpoint {
 pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
     path: *const c_char,
     place: *mut *mut T,
-    make: impl FnOnce(CString) -> T,
+    make: impl FnOnce(CString) -> Result<T, Cause>,
 ) -> c_int {
     if place.is_null() {
         return entry::no_place::<A>(Phase::Configure);
@@ -41,7 +41,7 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
-        let made = give(make(path.to_owned()))?;
+        let made = give(make(place::c_string(path.to_bytes())?)?)?;
         // SAFETY: as above.
         unsafe { *place = made };
         Ok(())

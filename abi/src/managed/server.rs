@@ -137,16 +137,18 @@ pub enum drpc_server_option {
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
-    let make = |path: CString| drpc_server {
-        place: Place::from(path.as_c_str()),
-        path,
-        release: A::RELEASE,
-        datagram: A::DATAGRAM,
-        settings: Mutex::default(),
-        process: sys::process(),
-        binding: Mutex::default(),
-        server: OnceLock::new(),
-        stopped: AtomicBool::new(false),
+    let make = |path: CString| {
+        Ok(drpc_server {
+            place: Place::try_from(path.as_c_str())?,
+            path,
+            release: A::RELEASE,
+            datagram: A::DATAGRAM,
+            settings: Mutex::default(),
+            process: sys::process(),
+            binding: Mutex::default(),
+            server: OnceLock::new(),
+            stopped: AtomicBool::new(false),
+        })
     };
     // SAFETY: the caller's promise.
     unsafe { object::create::<A, _>(path, server, make) }
@@ -200,9 +202,9 @@ impl drpc_server {
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
+        let plan = self.settings()?.plan(self.datagram)?;
         // Not under their lock, as a log line may be written.
-        let settings = self.settings()?.clone();
-        let server = settings.listen(self.datagram, &self.place).map_err(cause)?;
+        let server = plan.listen(&self.place).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
         if self.stopped.load(Ordering::SeqCst) {

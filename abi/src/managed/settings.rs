@@ -13,7 +13,7 @@ use super::session::drpc_session;
 use crate::{library, log};
 
 /// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Settings {
     handlers: Vec<Handler>,
     allowed: Vec<(i32, Vec<libc::uid_t>)>,
@@ -79,20 +79,15 @@ impl Settings {
         put(&mut self.options, option, value)
     }
 
-    /// Makes the server, where `datagram` is what the peers of the line can receive.
-    pub(crate) fn listen(&self, datagram: usize, place: &Place) -> Result<Server, Error> {
+    /// What it takes to make the server, where `datagram` is what the peers of the line can receive.
+    pub(crate) fn plan(&self, datagram: usize) -> Result<Plan, Cause> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
-        if inherits {
-            match self.builder(datagram).inherited_at(Some(place)) {
-                Err(error) if error.cause() == (Cause::NotHanded { instead: None }) => {}
-                made => return made,
-            }
-        }
-        self.builder(datagram).bind_at(place.clone())
+        let inheriting = inherits.then(|| self.builder(datagram)).transpose()?;
+        Ok(Plan { inheriting, binding: self.builder(datagram)? })
     }
 
-    fn builder(&self, datagram: usize) -> ServerBuilder {
-        let mut builder = Server::builder().log(Log::to(log::from_core));
+    fn builder(&self, datagram: usize) -> Result<ServerBuilder, Cause> {
+        let mut builder = Server::builder().log(Log::try_to(log::from_core)?);
         for handler in &self.handlers {
             builder = builder.module(Served { handler: *handler, spare: Spare::new() });
         }
@@ -106,7 +101,25 @@ impl Settings {
         for (option, value) in &self.options {
             builder = option.apply(*value, builder, &mut limits);
         }
-        builder.limits(limits)
+        Ok(builder.limits(limits))
+    }
+}
+
+/// How a server is to be made.
+pub(crate) struct Plan {
+    /// By taking over a socket, if there is one.
+    inheriting: Option<ServerBuilder>,
+    binding: ServerBuilder,
+}
+
+impl Plan {
+    pub(crate) fn listen(self, place: &Place) -> Result<Server, Error> {
+        match self.inheriting.map(|builder| builder.inherited_at(Some(place))) {
+            None => {}
+            Some(Err(error)) if error.cause() == (Cause::NotHanded { instead: None }) => {}
+            Some(made) => return made,
+        }
+        self.binding.bind_at(place.clone())
     }
 }
 

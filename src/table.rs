@@ -1,4 +1,7 @@
 //! Things by number, where whoever puts them in chooses the numbers.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use crate::error::Cause;
 
 /// Slots at first.
 const FIRST_SLOTS: usize = 16;
@@ -9,61 +12,81 @@ const KEPT_SLOTS: usize = 256;
 /// Things by number. The low bits of a number are its slot, so that each is found at once, and a number whose slot is
 /// taken is left out. No more than half of the slots are: a free one is never far.
 #[derive(Debug)]
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     slots: Vec<Option<(u64, T)>>,
     len: usize,
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Table<T> {
     /// Nothing.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { slots: Vec::new(), len: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Something can be put under this number.
-    pub(super) fn is_free(&mut self, number: u64) -> bool {
-        if 2 * self.len >= self.slots.len() {
-            self.grow();
-        }
-        self.slot(number).is_some_and(|slot| slot.is_none())
+    /// Makes room for so many things in all. Until there are more of them nothing takes memory.
+    pub(crate) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
+        if 2 * len <= self.slots.len() { Ok(()) } else { self.grow((2 * len).next_power_of_two().max(FIRST_SLOTS)) }
+    }
+
+    /// Something can be put under this number, if there is room for it.
+    pub(crate) fn is_free(&self, number: u64) -> bool {
+        self.slots.get(self.index(number)).is_some_and(Option::is_none)
     }
 
     /// Puts something under a number that is free.
-    pub(super) fn put(&mut self, number: u64, thing: T) {
+    pub(crate) fn put(&mut self, number: u64, thing: T) {
         if let Some(slot) = self.slot(number) {
             self.len += usize::from(slot.replace((number, thing)).is_none());
         }
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&T> {
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
         let (known, thing) = self.slots.get(self.index(number))?.as_ref()?;
         (*known == number).then_some(thing)
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let (known, thing) = self.slot(number)?.as_mut()?;
         (*known == number).then_some(thing)
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
         let (_, thing) = self.slot(number)?.take_if(|(known, _)| *known == number)?;
         self.len -= 1;
-        if self.len == 0 && self.slots.len() > KEPT_SLOTS {
-            self.slots = Vec::new();
-        }
         Some(thing)
     }
 
+    /// Takes everything out.
+    pub(crate) fn clear(&mut self) {
+        self.slots.iter_mut().for_each(|slot| *slot = None);
+        self.len = 0;
+    }
+
+    /// Gives back the memory of a burst, if nothing is left of it; true if there was any.
+    pub(crate) fn give_back(&mut self) -> bool {
+        let burst = self.len == 0 && self.slots.len() > KEPT_SLOTS;
+        if burst {
+            self.slots = Vec::new();
+        }
+        burst
+    }
+
     /// All of them, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().flatten().map(|(number, thing)| (*number, thing))
     }
 
@@ -79,11 +102,14 @@ impl<T> Table<T> {
 
     /// What differs in the low bits goes on doing so when there are more of them.
     #[cold]
-    fn grow(&mut self) {
-        let slots = FIRST_SLOTS.max(2 * self.slots.len());
-        let before = std::mem::replace(&mut self.slots, std::iter::repeat_with(|| None).take(slots).collect());
+    fn grow(&mut self, slots: usize) -> Result<(), Cause> {
+        let mut more = Vec::new();
+        more.try_reserve_exact(slots).map_err(|_| Cause::NoMemory)?;
+        more.resize_with(slots, || None);
+        let before = std::mem::replace(&mut self.slots, more);
         self.len = 0;
         before.into_iter().flatten().for_each(|(number, thing)| self.put(number, thing));
+        Ok(())
     }
 }
 
@@ -95,7 +121,9 @@ mod tests {
     #[test]
     fn a_number_whose_slot_is_taken_is_not_free() {
         let mut table = Table::new();
-        assert!(table.get(1).is_none() && table.remove(1).is_none() && table.is_free(1));
+        assert!(table.get(1).is_none() && table.remove(1).is_none() && !table.is_free(1));
+        table.make_room(1).unwrap();
+        assert!(table.is_free(1));
         table.put(1, 'a');
         let again = 1 + FIRST_SLOTS as u64;
         assert!(!table.is_free(1) && !table.is_free(again) && table.is_free(2));
@@ -108,6 +136,7 @@ mod tests {
     fn it_grows_with_what_is_in_it_and_not_with_the_numbers() {
         let mut table = Table::new();
         let put = |table: &mut Table<u64>, number| {
+            table.make_room(table.len() + 1).unwrap();
             let free = table.is_free(number);
             if free {
                 table.put(number, number);
@@ -123,10 +152,11 @@ mod tests {
         assert_eq!((table.slots.len(), table.len()), (FIRST_SLOTS, 1));
         let many = (1..).filter(|number| put(&mut table, *number)).take(999).collect::<Vec<_>>();
         assert_eq!((table.slots.len(), table.len()), (2048, 1000));
+        assert!(!table.give_back());
         assert!(many.iter().all(|number| table.get(*number) == Some(number)));
         assert_eq!(table.iter().map(|(number, _)| number).sum::<u64>(), many.iter().sum());
         assert!(many.iter().all(|number| table.remove(*number) == Some(*number)));
-        assert_eq!((table.slots.len(), table.remove(0)), (2048, Some(0)));
-        assert_eq!(table.slots.len(), 0, "memory of a burst");
+        assert_eq!(table.remove(0), Some(0));
+        assert_eq!((table.slots.len(), table.give_back(), table.slots.len()), (2048, true, 0));
     }
 }

@@ -1,0 +1,43 @@
+//! What is told to the log, once nobody holds the lock.
+
+use crate::error::Cause;
+
+/// Something to be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Note {
+    /// The connection has ended, or is of no use.
+    Lost(Cause),
+    /// There is a connection again.
+    Connected,
+    /// The server reads datagrams, so that there has to be another connection.
+    FellBack,
+}
+
+/// More of them are left out.
+const MOST: usize = 4;
+
+/// What has happened while the lock was held.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    list: [Option<Note>; MOST],
+    len: usize,
+}
+
+impl Notes {
+    /// Keeps a note, as far as there is room.
+    pub(super) fn add(&mut self, note: Note) {
+        if let Some(free) = self.list.get_mut(self.len) {
+            *free = Some(note);
+            self.len += 1;
+        }
+    }
+
+    /// Takes them.
+    pub(super) fn take(&mut self) -> Option<Self> {
+        if self.len == 0 { None } else { Some(std::mem::take(self)) }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Note> {
+        self.list.iter().flatten().copied()
+    }
+}
