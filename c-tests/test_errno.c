@@ -31,7 +31,7 @@ static const struct beside {
     {CALL_CLOSE, "close"},		 {CALL_FCNTL, "fcntl"},		      {CALL_GETSOCKOPT, "getsockopt"},
     {CALL_SETSOCKOPT, "setsockopt"},	 {CALL_GETPEERNAME, "getpeername"}, {CALL_GETSOCKNAME, "getsockname"},
     {CALL_RECV, "recv"},		 {CALL_SHUTDOWN, "shutdown"},	      {CALL_STAT, "stat"},
-    {CALL_UNLINK, "unlink"},		 {CALL_GETCWD, "getcwd"},
+    {CALL_UNLINKAT, "unlinkat"},		 {CALL_GETCWD, "getcwd"},
 };
 
 #define BESIDES (sizeof(besides) / sizeof(*besides))

@@ -136,6 +136,9 @@ pub enum Cause {
     },
     /// What is at the path is no socket.
     NotASocket,
+    /// What is at the path cannot be told to be the socket that has just been bound there, so that its mode and its owner stay
+    /// as they are.
+    NotOurs,
     /// The service manager has not handed such a socket to the process.
     NotHanded {
         /// How many descriptors it has handed over, if another listening socket is among them that no server has taken.
@@ -256,6 +259,7 @@ impl Cause {
             Self::Busy => der::DER_BUSY,
             Self::Uninitialised => der::DER_UNINIT,
             Self::Exists | Self::NotASocket => der::DER_EXIST,
+            Self::NotOurs => der::DER_NO_PERM,
             Self::Cancelled => der::DER_CANCELED,
             Self::NotConnected | Self::SessionEnded => der::DER_UNREACH,
             Self::Forked => der::DER_NO_HDL,
@@ -289,6 +293,7 @@ impl Cause {
             Self::Stopped => libc::ESHUTDOWN,
             Self::Locked { .. } => libc::EADDRINUSE,
             Self::NotASocket => libc::ENOTSOCK,
+            Self::NotOurs => libc::EPERM,
             Self::NotHanded { .. } => libc::ENOENT,
             Self::Replaced | Self::Unclear => libc::EPROTO,
         }
@@ -338,6 +343,9 @@ impl Cause {
                 "the server did not answer within the time that this program allows"
             }
             (Phase::Listen | Phase::Serve, Self::Os(libc::ENOENT)) => "the directory does not exist",
+            (_, Self::NotOurs) => {
+                "use a directory that no other user can change, or an umask that leaves the mode as it is to be"
+            }
             (_, Self::NoThread(libc::EAGAIN)) => {
                 "raise the limit of the user's processes (RLIMIT_NPROC, ulimit -u) or of the service's tasks (TasksMax)"
             }
@@ -399,6 +407,9 @@ impl fmt::Display for Cause {
             Self::Locked { pid: 0 } => f.write_str("another server has the lock file"),
             Self::Locked { pid } => write!(f, "another server (pid {pid}) has the lock file"),
             Self::NotASocket => f.write_str("what is at the path is no socket"),
+            Self::NotOurs => f.write_str(
+                "what is at the path cannot be told to be the socket just made, so its mode and its owner are left alone",
+            ),
             Self::NotHanded { instead } => {
                 f.write_str("no such socket was handed to the process")?;
                 write_handed(f, instead.unwrap_or(0))

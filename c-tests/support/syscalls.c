@@ -29,7 +29,8 @@ int     __real_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 ssize_t __real_recv(int fd, void *buffer, size_t len, int flags);
 int     __real_shutdown(int fd, int how);
 int     __real_stat(const char *path, struct stat *into);
-int     __real_unlink(const char *path);
+int     __real_unlinkat(int dir, const char *path, int flags);
+int     __real_openat(int dir, const char *path, int flags, mode_t mode);
 int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__real_getcwd(char *into, size_t size);
 
@@ -54,7 +55,8 @@ int     __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 ssize_t __wrap_recv(int fd, void *buffer, size_t len, int flags);
 int     __wrap_shutdown(int fd, int how);
 int     __wrap_stat(const char *path, struct stat *into);
-int     __wrap_unlink(const char *path);
+int     __wrap_unlinkat(int dir, const char *path, int flags);
+int     __wrap_openat(int dir, const char *path, int flags, ...);
 int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__wrap_getcwd(char *into, size_t size);
 
@@ -150,7 +152,11 @@ __wrap_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return 0;
 	if (__real_bind(fd, addr, len) != 0)
 		return -1;
-	return lstat(calls.address.sun_path, &calls.bound_file);
+	if (lstat(calls.address.sun_path, &calls.bound_file) != 0)
+		return -1;
+	if (calls.bound != NULL)
+		calls.bound(calls.address.sun_path);
+	return 0;
 }
 
 int
@@ -168,13 +174,22 @@ __wrap_listen(int fd, int backlog)
 int
 __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
+	int rc, error;
+
 	if (!calls.armed)
 		return __real_connect(fd, addr, len);
 	calls.connected_fd = fd;
 	keep_address(addr, len);
 	if (fails(CALL_CONNECT))
 		return -1;
-	return calls.pretend_fd != 0 ? 0 : __real_connect(fd, addr, len);
+	if (calls.pretend_fd != 0)
+		return 0;
+	rc    = __real_connect(fd, addr, len);
+	error = errno;
+	if (calls.connected != NULL)
+		calls.connected();
+	errno = error;
+	return rc;
 }
 
 int
@@ -318,9 +333,22 @@ __wrap_stat(const char *path, struct stat *into)
 }
 
 int
-__wrap_unlink(const char *path)
+__wrap_unlinkat(int dir, const char *path, int flags)
 {
-	return calls.armed && fails(CALL_UNLINK) ? -1 : __real_unlink(path);
+	return calls.armed && fails(CALL_UNLINKAT) ? -1 : __real_unlinkat(dir, path, flags);
+}
+
+int
+__wrap_openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t  mode;
+
+	/* The library gives one in any case. */
+	va_start(args, flags);
+	mode = va_arg(args, mode_t);
+	va_end(args);
+	return calls.armed && fails(CALL_OPENAT) ? -1 : __real_openat(dir, path, flags, mode);
 }
 
 int

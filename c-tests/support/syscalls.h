@@ -34,7 +34,8 @@ enum call {
 	CALL_RECV,
 	CALL_SHUTDOWN,
 	CALL_STAT,
-	CALL_UNLINK,
+	CALL_UNLINKAT,
+	CALL_OPENAT,
 	CALL_PTHREAD_CREATE,
 	CALL_GETCWD,
 	CALLS
@@ -52,6 +53,10 @@ struct syscalls {
 	ssize_t (*sendmsg)(int, const struct msghdr *, int);
 	ssize_t (*recvmsg)(int, struct msghdr *, int);
 	int (*poll)(struct pollfd *, nfds_t, int);
+	/* Called as soon as a socket has been bound to a path, as another process may be there first. */
+	void (*bound)(const char *path);
+	/* The same, once it is known whether a connection can be made. */
+	void (*connected)(void);
 	/* Every call that makes or names a descriptor succeeds with this one; 0 for none. */
 	int  pretend_fd;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
 use crate::shared_path::SharedPath;
-use crate::sys::{self, FileId, FileLock, Owner};
+use crate::sys::{self, FileId, FileLock, Owner, Spot};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,12 +122,8 @@ impl Drop for Bound {
     fn drop(&mut self) {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
-        if let Ok(path) = file.place.c_path()
-            && sys::file_at(&path) == Ok(Some(file.id))
-        {
-            // When it cannot be removed it stays, as a dead socket.
-            let _ = sys::unlink(&path);
-        }
+        // When it cannot be removed it stays, as a dead socket.
+        let _ = file.place.c_path().and_then(|path| Spot::of(&path)?.remove(file.id));
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
@@ -150,14 +146,24 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     let lock = CString::new([path.to_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
     let is_dead = || matches!(knock(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
     let lock = FileLock::take(&lock, owner, is_dead)?;
-    match sys::file_at(path)? {
-        None => {}
-        Some(file) if !file.is_socket => return Err(Cause::NotASocket),
-        Some(_) => match knock(way) {
-            Err(Cause::Os(libc::ECONNREFUSED)) => sys::unlink(path)?,
-            // Somebody listens, or it cannot be told that nobody does.
-            _ => return Err(Cause::Os(libc::EADDRINUSE)),
-        },
+    let spot = Spot::of(path)?;
+    let there = match spot.find() {
+        Err(Cause::Os(libc::ENOENT)) => return Ok(lock),
+        found => found?,
+    };
+    if !there.id().is_socket {
+        return Err(Cause::NotASocket);
+    }
+    // What is asked is what will be removed, also if the path leads elsewhere meanwhile.
+    let answer = match knock(there.path().as_c_str().to_bytes()) {
+        // There is no /proc.
+        Err(Cause::Os(libc::ENOENT)) => knock(way),
+        answer => answer,
+    };
+    match answer {
+        Err(Cause::Os(libc::ECONNREFUSED)) => spot.remove(there.id())?,
+        // Somebody listens, or it cannot be told that nobody does.
+        _ => return Err(Cause::Os(libc::EADDRINUSE)),
     }
     Ok(lock)
 }

@@ -32,6 +32,12 @@ pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
     Ok(address)
 }
 
+/// The path in an address that [`from_path`] has made.
+pub(super) fn path_in(address: &libc::sockaddr_un) -> &CStr {
+    // SAFETY: there is a zero byte at the end, as the longest path is shorter.
+    unsafe { CStr::from_ptr(address.sun_path.as_ptr()) }
+}
+
 /// A socket path, in a place of fixed size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketPath([u8; PATH_MAX + 1]);

@@ -7,34 +7,22 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::maker::{self, Owner};
-use super::socket::{change_mode, check};
+use super::socket::check;
+use super::spot::Spot;
 use crate::error::Cause;
 
 /// Which file something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
-    device: u64,
-    inode: u64,
+    pub(super) device: u64,
+    pub(super) inode: u64,
     /// It is a socket.
     pub is_socket: bool,
 }
 
 impl FileId {
-    fn of(stat: &libc::stat) -> Self {
+    pub(super) fn of(stat: &libc::stat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino, is_socket: stat.st_mode & libc::S_IFMT == libc::S_IFSOCK }
-    }
-}
-
-/// The file at a path; a symbolic link is not followed. `None` when there is none.
-pub fn file_at(path: &CStr) -> Result<Option<FileId>, Cause> {
-    let _keep = KeepErrno::new();
-    // SAFETY: stat is plain data, which lstat fills in.
-    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-    // SAFETY: `path` is a C string and `stat` is valid for writing.
-    match check(unsafe { libc::lstat(path.as_ptr(), &mut stat) }) {
-        Ok(_) => Ok(Some(FileId::of(&stat))),
-        Err(Cause::Os(libc::ENOENT)) => Ok(None),
-        Err(cause) => Err(cause),
     }
 }
 
@@ -97,49 +85,8 @@ pub fn open_directory(path: &CStr) -> Result<OwnedFd, Cause> {
     unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }
 }
 
-/// Removes a file.
-pub fn unlink(path: &CStr) -> Result<(), Cause> {
-    let _keep = KeepErrno::new();
-    // SAFETY: `path` is a C string.
-    check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
-}
-
-/// Gives the socket file at a path its mode and its owner, as far as it has not got them. What has been put in its place and
-/// is no socket is left alone; so is what is put there meanwhile.
-pub(super) fn set_right(path: &CStr, mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
-    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    // SAFETY: `path` is a C string; the function makes a descriptor.
-    let file = unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }?;
-    let stat = status_of(&file)?;
-    let id = FileId::of(&stat);
-    if !id.is_socket {
-        return Err(Cause::NotASocket);
-    }
-    if stat.st_mode & 0o7777 != mode {
-        set_mode(&file, path, mode)?;
-    }
-    let differs = |chosen: Option<u32>, is: u32| chosen.is_some_and(|chosen| chosen != is);
-    if differs(owner.uid, stat.st_uid) || differs(owner.gid, stat.st_gid) {
-        let (uid, gid) = (owner.uid.unwrap_or(u32::MAX), owner.gid.unwrap_or(u32::MAX));
-        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
-        check(unsafe { libc::fchownat(file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) })?;
-    }
-    Ok(id)
-}
-
-/// Changes the mode of an open file, which has a path.
-fn set_mode(file: &OwnedFd, path: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
-    let mut name = [0; 32];
-    // It has room for every number, and a zero byte at the end.
-    let _ = write!(&mut name[..31], "/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: `name` is a C string.
-    match check(unsafe { libc::chmod(name.as_ptr().cast(), mode) }) {
-        Err(Cause::Os(libc::ENOENT)) => change_mode(path, mode),
-        done => done.map(drop),
-    }
-}
-
-fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
+/// What an open file is.
+pub(super) fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
     let _keep = KeepErrno::new();
     // SAFETY: stat is plain data, which the function fills in.
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
@@ -164,23 +111,27 @@ impl FileLock {
     /// needs it. After that two processes could each have a lock on a file of that name, so that it has to be there still
     /// once it is locked.
     pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn() -> bool) -> Result<Self, Cause> {
+        let spot = Spot::of(path)?;
         for _ in 0..Self::ATTEMPTS {
-            let there = file_at(path)?;
-            let opened = if there.is_some() { Self::open(path) } else { Self::make(path, owner) };
+            let there = spot.file()?;
+            let opened = match there {
+                Some(_) => spot.open(libc::O_RDWR | libc::O_NONBLOCK, 0),
+                None => Self::make(&spot, owner),
+            };
             let lock = match opened {
                 Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
                 Err(Cause::Os(libc::EEXIST)) => continue,
-                Err(cause @ Cause::Os(libc::EACCES)) if there.is_some() => {
-                    if !is_dead() || file_at(path)? != there {
-                        return Err(cause);
+                Err(cause @ Cause::Os(libc::EACCES)) => match there {
+                    Some(file) if is_dead() && spot.file()? == there => {
+                        spot.remove(file).map_err(|_| cause)?;
+                        continue;
                     }
-                    unlink(path).map_err(|_| cause)?;
-                    continue;
-                }
+                    _ => return Err(cause),
+                },
                 opened => Self(opened?),
             };
             lock.lock()?;
-            if file_at(path)? == Some(FileId::of(&status_of(&lock.0)?)) {
+            if spot.file()? == Some(FileId::of(&status_of(&lock.0)?)) {
                 lock.sign();
                 return Ok(lock);
             }
@@ -188,17 +139,9 @@ impl FileLock {
         Err(Cause::Locked { pid: 0 })
     }
 
-    fn open(path: &CStr) -> Result<OwnedFd, Cause> {
-        let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        // SAFETY: `path` is a C string; the function makes a descriptor.
-        unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }
-    }
-
-    fn make(path: &CStr, owner: Owner) -> Result<OwnedFd, Cause> {
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    fn make(spot: &Spot<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
         let mode: libc::mode_t = 0o600;
-        // SAFETY: `path` is a C string, and a mode goes with O_CREAT; the function makes a descriptor.
-        let file = maker::make(owner, || unsafe { descriptor::made(libc::open(path.as_ptr(), flags, mode)) })?;
+        let file = maker::make(owner, || spot.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
         // Whatever the umask.
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
@@ -263,8 +206,6 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
-    use socket2::{Domain, SockAddr, Socket, Type};
-
     use super::*;
 
     fn c_path(path: &Path) -> CString {
@@ -310,23 +251,5 @@ mod tests {
         drop(lock);
         let missing = c_path(&dir.path().join("none/lock"));
         assert_eq!(take(&missing).map(drop), Err(Cause::Os(libc::ENOENT)));
-    }
-
-    #[test]
-    fn a_file_is_known_by_what_it_is_and_not_by_its_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let [socket, other] = ["socket", "other"].map(|name| dir.path().join(name));
-        assert_eq!(file_at(&c_path(&socket)), Ok(None));
-        let bound = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        bound.bind(&SockAddr::unix(&socket).unwrap()).unwrap();
-        let id = file_at(&c_path(&socket)).unwrap().unwrap();
-        assert!(id.is_socket);
-        std::fs::rename(&socket, &other).unwrap();
-        assert_eq!(file_at(&c_path(&other)), Ok(Some(id)));
-        std::fs::write(&socket, "").unwrap();
-        assert_ne!(file_at(&c_path(&socket)).unwrap(), Some(id));
-        unlink(&c_path(&socket)).unwrap();
-        std::os::unix::fs::symlink(&other, &socket).unwrap();
-        assert!(!file_at(&c_path(&socket)).unwrap().unwrap().is_socket);
     }
 }

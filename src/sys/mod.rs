@@ -21,8 +21,10 @@ mod maker;
 mod malloc;
 mod poll;
 mod record;
+mod sock_diag;
 mod socket;
 mod spin;
+mod spot;
 mod thread;
 mod try_arc;
 mod wake;
@@ -34,7 +36,7 @@ pub use deadline::Deadline;
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_at, file_behind, file_stamp, open_directory, unlink};
+pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_behind, file_stamp, open_directory};
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
 pub use heap::expect_much;
@@ -50,6 +52,7 @@ pub use socket::{
     listen, listen_as, open, open_at_once, put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
+pub use spot::{DescriptorPath, Found, Spot};
 pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
 
 pub use try_arc::{Room, TryArc, out_of_memory, try_box, try_copy, try_copy_with_room};

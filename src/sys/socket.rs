@@ -1,6 +1,6 @@
 //! Making sockets.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -11,9 +11,10 @@ use super::address::{self, with_address};
 use super::deadline;
 use super::descriptor;
 use super::errno::{self, KeepErrno};
-use super::file::{self, FileId};
+use super::file::FileId;
 use super::maker::{self, Owner};
 use super::poll;
+use super::spot::Spot;
 use super::thread::UncancelledCall;
 use crate::error::Cause;
 
@@ -83,54 +84,38 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
     set_time(fd, libc::SO_SNDTIMEO, &time(Duration::ZERO))
 }
 
-/// Gives the socket a name and listens. The mode, where one is given, is that of the socket file whatever the umask:
-/// binding applies the umask, so that what it took away is given back before anybody can connect. When it fails, no
-/// file is left behind.
+/// Gives the socket a name and listens. When it fails, no file is left behind. The mode, where one is given, is that of the
+/// socket file whatever the umask.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
+    if let Some(mode) = mode {
+        return listen_as(socket, path, mode, Owner::default()).map(drop);
+    }
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
-    listen_at(socket, &address, |file| mode.map_or(Ok(()), |mode| change_mode(file, mode)))
+    begin_listening(socket).inspect_err(|_| {
+        let _keep = KeepErrno::new();
+        if let Ok(spot) = Spot::of(address::path_in(&address)) {
+            spot.clear(socket);
+        }
+    })
 }
 
 /// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
 pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
     let address = address::from_path(path)?;
+    let spot = Spot::of(address::path_in(&address))?;
     maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), &address))?;
-    listen_at(socket, &address, |file| file::set_right(file, mode, owner))
-}
-
-/// Listens once the socket file is right.
-fn listen_at<T>(
-    socket: &OwnedFd,
-    address: &libc::sockaddr_un,
-    prepare: impl FnOnce(&CStr) -> Result<T, Cause>,
-) -> Result<T, Cause> {
-    // SAFETY: sun_path holds a string that ends with a zero byte (`from_path` leaves room for it).
-    let file = unsafe { CStr::from_ptr(address.sun_path.as_ptr()) };
-    let listening = prepare(file).and_then(|prepared| {
-        // SAFETY: the function takes numbers only.
-        check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) }).map(|_| prepared)
-    });
-    // What is no socket has been put in its place, and is another's.
-    if !matches!(listening, Ok(_) | Err(Cause::NotASocket)) {
+    let file = spot.set_right(socket, mode, owner);
+    file.and_then(|file| begin_listening(socket).map(|()| file)).inspect_err(|_| {
         let _keep = KeepErrno::new();
-        // SAFETY: `file` is a C string.
-        unsafe { libc::unlink(file.as_ptr()) };
-    }
-    listening
+        spot.clear(socket);
+    })
 }
 
-/// Changes the mode of a socket file, but not of what a symbolic link put in its place points to.
-pub(super) fn change_mode(file: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
-    let path = file.as_ptr();
-    // SAFETY: `path` is a C string.
-    match check(unsafe { libc::fchmodat(libc::AT_FDCWD, path, mode, libc::AT_SYMLINK_NOFOLLOW) }) {
-        // glibc before 2.32 cannot do it, and later ones cannot without /proc.
-        // SAFETY: as before.
-        Err(Cause::Os(libc::EOPNOTSUPP)) => check(unsafe { libc::chmod(path, mode) }).map(drop),
-        done => done.map(drop),
-    }
+fn begin_listening(socket: &OwnedFd) -> Result<(), Cause> {
+    // SAFETY: the function takes numbers only.
+    check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) }).map(drop)
 }
 
 /// Takes the next connection, which is closed at exec.

@@ -57,7 +57,8 @@ pub type drpc_server_handler_t = Option<
     ),
 >;
 
-/// Says whether a client may call at all. Run for each session, before its first call.
+/// Says whether a client may call at all. Run for each session, before its first call. It must not wait for anything, as a
+/// name service on the network: meanwhile no other client is taken in.
 pub type drpc_server_authorise_t = Option<unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool>;
 
 /// For drpc_server_register.
@@ -83,9 +84,10 @@ pub enum drpc_server_option {
     /// may lead there through links. One is made if none was handed over; if others were, which no server of the process has
     /// taken over, it is an error that names them: -DER_NONEXIST. Unless set 0.
     DRPC_SERVER_INHERIT = 3,
-    /// Mode of the socket file, whatever the umask. Unless set 0600.
+    /// Mode of the socket file, whatever the umask. Unless set 0600. It is an error, -DER_NO_PERM, if the umask changes it, other
+    /// users can change the directory, and the kernel does not tell that the file is the server's.
     DRPC_SERVER_MODE = 4,
-    /// Owner of the socket file.
+    /// Owner of the socket file. Where that user may not make files in the directory, it is an error as with the mode.
     DRPC_SERVER_OWNER = 5,
     /// Group of the socket file.
     DRPC_SERVER_GROUP = 6,
@@ -318,7 +320,8 @@ pub unsafe extern "C" fn drpc_server_allow(
 }
 
 /// Has a function decide for each session whether it may call at all, before the server listens. A session that may
-/// not gets DRPC__STATUS__FAILURE for its first call, and is closed.
+/// not gets DRPC__STATUS__FAILURE for its first call, and is closed. The function must not wait for anything: meanwhile no
+/// other client is taken in, and in a program that calls drpc_server_dispatch in one thread nobody is served.
 ///
 /// Returns 0; -DER_INVAL if the server or the function is NULL; -DER_BUSY once the server listens.
 ///
@@ -351,8 +354,9 @@ pub unsafe extern "C" fn drpc_server_authorise(
 /// with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over; with DRPC_SERVER_REPLACE_STALE -DER_EXIST if
 /// what is at the path is no socket, -DER_BUSY if another server has the lock file, which drpc_last_error names, and its
 /// process; -DER_NO_HDL if the server belongs to another process; -DER_SHUTDOWN after drpc_server_stop or
-/// drpc_server_shutdown; else what the error of the socket translates to: that of EADDRINUSE if there is a file at the
-/// path, or a live server. After an error it may be tried again.
+/// drpc_server_shutdown; -DER_NO_PERM or -DER_EXIST if another file has been put in the place of the new one, or may have
+/// been, so that it is not given the mode or the owner; else what the error of the socket translates to: that of EADDRINUSE
+/// if there is a file at the path, or a live server. After an error it may be tried again.
 ///
 /// # Safety
 /// `server` is null or a server.

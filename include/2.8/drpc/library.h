@@ -96,7 +96,8 @@ void drpc_set_log(drpc_log_fn log,
 
 /**
  * Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
- * (mode_t)-1 goes back to what the release does.
+ * (mode_t)-1 goes back to what the release does. drpc_listen fails with the errno EPERM if the umask changes the mode, other
+ * users can change the directory, and the kernel does not tell that the file there is the new one.
  *
  * Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
  */

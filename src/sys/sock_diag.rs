@@ -1,0 +1,156 @@
+//! What the kernel tells of a socket (sock_diag(7)): the file that it is bound to.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::{mem, ptr};
+
+use super::descriptor;
+use super::errno::{self, KeepErrno};
+use super::file::{FileId, status_of};
+use super::socket::check;
+use crate::error::Cause;
+
+/// The type of a request, and of an answer, about sockets of one family.
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// Asks for the file.
+const UDIAG_SHOW_VFS: u32 = 0x2;
+/// The attribute that has the file.
+const UNIX_DIAG_VFS: u16 = 1;
+/// What stands before the attributes: the header of a message, and what every answer about a socket says.
+const BEFORE_ATTRIBUTES: usize = 16 + 16;
+
+/// Asks about one socket. (The kernel's `nlmsghdr` and `unix_diag_req`.)
+#[repr(C)]
+struct Request {
+    len: u32,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    port: u32,
+    family: u8,
+    protocol: u8,
+    padding: u16,
+    states: u32,
+    inode: u32,
+    show: u32,
+    cookie: [u32; 2],
+}
+
+/// The file of a socket, as the kernel numbers it.
+#[derive(Debug, PartialEq, Eq)]
+struct BoundFile {
+    inode: u32,
+    device: u32,
+}
+
+/// Whether the socket is bound to the file. `None` where the kernel does not tell, and where that does not decide it:
+/// some file systems show programs another device.
+pub(super) fn is_bound_to(socket: &OwnedFd, file: FileId) -> Option<bool> {
+    let _keep = KeepErrno::new();
+    let bound = ask(socket).ok().flatten()?;
+    // The kernel tells half of the inode's number.
+    if bound.inode != file.inode as u32 {
+        return Some(false);
+    }
+    // Twelve bits and twenty, as the kernel has them.
+    let same = (bound.device >> 20, bound.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
+    same.then_some(true)
+}
+
+fn ask(socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: the function takes numbers only, and makes a descriptor.
+    let kernel = unsafe { descriptor::made(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG)) }?;
+    let request = Request::about(status_of(socket)?.st_ino as u32, cookie(socket)?);
+    // A message without an address goes to the kernel, which has answered when the call returns.
+    // SAFETY: the pointer and the length describe `request`, which has no padding of the compiler's.
+    let sent = unsafe { libc::send(kernel.as_raw_fd(), (&raw const request).cast(), size_of::<Request>(), 0) };
+    if sent < 0 {
+        return Err(errno::last());
+    }
+    let mut room = [0u8; 512];
+    // SAFETY: the address is plain data, for which zero means "none".
+    let mut from = unsafe { mem::zeroed::<libc::sockaddr_nl>() };
+    let mut len = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+    let (into, address) = (room.as_mut_ptr().cast(), ptr::from_mut(&mut from).cast());
+    // SAFETY: the pointers and lengths describe `room` and `from`, which any bytes make valid.
+    let read = unsafe { libc::recvfrom(kernel.as_raw_fd(), into, room.len(), libc::MSG_DONTWAIT, address, &mut len) };
+    let read = usize::try_from(read).map_err(|_| errno::last())?;
+    // Zero is the kernel: another process has another number.
+    Ok(room.get(..read).filter(|_| from.nl_pid == 0).and_then(BoundFile::in_answer))
+}
+
+/// A number that no other socket has, or has had.
+fn cookie(socket: &OwnedFd) -> Result<u64, Cause> {
+    let mut cookie = 0u64;
+    let mut len = size_of::<u64>() as libc::socklen_t;
+    let into = (&raw mut cookie).cast();
+    // SAFETY: the pointers describe `cookie`, which any bytes make valid, and its length.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, into, &mut len) })?;
+    Ok(cookie)
+}
+
+impl Request {
+    fn about(inode: u32, cookie: u64) -> Self {
+        Self {
+            len: size_of::<Self>() as u32,
+            kind: SOCK_DIAG_BY_FAMILY,
+            flags: libc::NLM_F_REQUEST as u16,
+            sequence: 0,
+            port: 0,
+            family: libc::AF_UNIX as u8,
+            protocol: 0,
+            padding: 0,
+            states: u32::MAX,
+            inode,
+            show: UDIAG_SHOW_VFS,
+            cookie: [cookie as u32, (cookie >> 32) as u32],
+        }
+    }
+}
+
+impl BoundFile {
+    fn in_answer(answer: &[u8]) -> Option<Self> {
+        if half(answer, 4)? != SOCK_DIAG_BY_FAMILY {
+            return None;
+        }
+        let mut at = BEFORE_ATTRIBUTES;
+        loop {
+            if half(answer, at + 2)? == UNIX_DIAG_VFS {
+                return Some(Self { inode: word(answer, at + 4)?, device: word(answer, at + 8)? });
+            }
+            // None is shorter than what says how long it is.
+            at += usize::from(half(answer, at)?).max(4).next_multiple_of(4);
+        }
+    }
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer without attributes, and one whose first attribute is another, and ends early.
+    #[test]
+    fn an_answer_may_have_other_attributes_or_none() {
+        let mut answer = vec![0; BEFORE_ATTRIBUTES];
+        answer[4] = SOCK_DIAG_BY_FAMILY as u8;
+        assert_eq!(BoundFile::in_answer(&answer), None);
+        for part in [&[5u16, 9][..], &[7, 0], &[12, UNIX_DIAG_VFS], &[3, 0], &[4, 0]] {
+            answer.extend(part.iter().flat_map(|half| half.to_ne_bytes()));
+        }
+        let (inode, device) = (word(&answer, BEFORE_ATTRIBUTES + 12), word(&answer, BEFORE_ATTRIBUTES + 16));
+        assert_eq!(BoundFile::in_answer(&answer), Some(BoundFile { inode: inode.unwrap(), device: device.unwrap() }));
+        for len in 0..answer.len() {
+            assert_eq!(BoundFile::in_answer(&answer[..len]), None);
+        }
+        answer[4] = 2;
+        assert_eq!(BoundFile::in_answer(&answer), None);
+    }
+}

@@ -1,0 +1,337 @@
+//! Where a file lies: a name in a directory that is held, wherever the path leads later.
+//!
+//! Another user may be able to change the path of a socket, and to put another file in its place. So no path is used to
+//! change a mode or an owner, or to remove a file.
+
+use std::ffi::{CStr, c_int, c_long};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::descriptor;
+use super::errno::KeepErrno;
+use super::file::{FileId, open_directory, status_of};
+use super::maker::Owner;
+use super::sock_diag;
+use super::socket::check;
+use crate::error::Cause;
+
+/// A name in a directory.
+#[derive(Debug)]
+pub struct Spot<'a> {
+    directory: OwnedFd,
+    name: &'a CStr,
+    /// Nothing was there when the spot was made.
+    vacant: bool,
+}
+
+/// A file that has been found at a spot.
+#[derive(Debug)]
+pub struct Found {
+    file: OwnedFd,
+    stat: libc::stat,
+}
+
+/// The name of a descriptor in the file system.
+#[derive(Debug)]
+pub struct DescriptorPath([u8; 32]);
+
+impl<'a> Spot<'a> {
+    /// Where a path leads to now.
+    pub fn of(path: &'a CStr) -> Result<Self, Cause> {
+        let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/');
+        let (before, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
+        let mut room = [0; libc::PATH_MAX as usize];
+        let before = if before.is_empty() { b"." } else { before };
+        let (to, _zero) = room.split_at_mut(libc::PATH_MAX as usize - 1);
+        to.get_mut(..before.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(before);
+        let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
+        let mut spot = Self { directory, name: CStr::from_bytes_with_nul(name).unwrap_or_default(), vacant: false };
+        spot.vacant = spot.file() == Ok(None);
+        Ok(spot)
+    }
+
+    /// What is there; a symbolic link is not followed.
+    pub fn file(&self) -> Result<Option<FileId>, Cause> {
+        let _keep = KeepErrno::new();
+        // SAFETY: stat is plain data, which the function fills in.
+        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+        let (directory, flags) = (self.directory.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
+        // SAFETY: the name is a C string and `stat` is valid for writing.
+        match check(unsafe { libc::fstatat(directory, self.name.as_ptr(), &mut stat, flags) }) {
+            Ok(_) => Ok(Some(FileId::of(&stat))),
+            Err(Cause::Os(libc::ENOENT)) => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Opens what is there, or makes it; a symbolic link is not followed.
+    pub(super) fn open(&self, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
+        let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
+        unsafe { descriptor::made(libc::openat(self.directory.as_raw_fd(), self.name.as_ptr(), flags, mode)) }
+    }
+
+    /// Holds what is there.
+    pub fn find(&self) -> Result<Found, Cause> {
+        let file = self.open(libc::O_PATH, 0)?;
+        let stat = status_of(&file)?;
+        Ok(Found { file, stat })
+    }
+
+    /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
+    /// meanwhile.
+    pub fn remove(&self, file: FileId) -> Result<(), Cause> {
+        let _keep = KeepErrno::new();
+        if self.file()? == Some(file) {
+            // SAFETY: the name is a C string.
+            check(unsafe { libc::unlinkat(self.directory.as_raw_fd(), self.name.as_ptr(), 0) })?;
+        }
+        Ok(())
+    }
+
+    /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask
+    /// takes away from the mode, and an owner may not be able to make the file.
+    pub(super) fn set_right(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
+        let found = self.find()?;
+        if !found.id().is_socket {
+            return Err(Cause::NotASocket);
+        }
+        let differs = |chosen: Option<u32>, is: u32| chosen.is_some_and(|chosen| chosen != is);
+        let wrong_mode = found.stat.st_mode & 0o7777 != mode;
+        let wrong_owner = differs(owner.uid, found.stat.st_uid) || differs(owner.gid, found.stat.st_gid);
+        if (wrong_mode || wrong_owner) && self.is_of(socket, found.id()) != Some(true) {
+            return Err(Cause::NotOurs);
+        }
+        if wrong_mode {
+            found.set_mode(mode)?;
+        }
+        if wrong_owner {
+            found.set_owner(owner)?;
+        }
+        Ok(found.id())
+    }
+
+    /// Removes the file of a socket that has been bound here, and is of no use.
+    pub(super) fn clear(&self, socket: &OwnedFd) {
+        let Ok(Some(file)) = self.file() else { return };
+        // Where it cannot be told whose a socket is, it has at least come after this one was to be bound.
+        if file.is_socket && self.is_of(socket, file).unwrap_or(self.vacant) {
+            let _ = self.remove(file);
+        }
+    }
+
+    /// Whether the file is the one that the socket has been bound to; `None` where that cannot be told.
+    fn is_of(&self, socket: &OwnedFd, file: FileId) -> Option<bool> {
+        let guarded = self.vacant && self.is_guarded();
+        if guarded { Some(true) } else { sock_diag::is_bound_to(socket, file) }
+    }
+
+    /// Only root and this user can put anything into the directory.
+    fn is_guarded(&self) -> bool {
+        const OTHERS: libc::mode_t = libc::S_IWGRP | libc::S_IWOTH;
+        // SAFETY: the function takes nothing.
+        let user = unsafe { libc::geteuid() };
+        status_of(&self.directory).is_ok_and(|stat| [0, user].contains(&stat.st_uid) && stat.st_mode & OTHERS == 0)
+    }
+}
+
+impl Found {
+    /// Which file it is.
+    pub fn id(&self) -> FileId {
+        FileId::of(&self.stat)
+    }
+
+    /// A path to it, whatever is at its spot now. It leads nowhere where /proc is missing.
+    pub fn path(&self) -> DescriptorPath {
+        DescriptorPath::of(&self.file)
+    }
+
+    fn set_mode(&self, mode: libc::mode_t) -> Result<(), Cause> {
+        const FCHMODAT2: c_long = 452;
+        // SAFETY: the path is a C string.
+        let Err(cause) = check(unsafe { libc::chmod(self.path().as_c_str().as_ptr(), mode) }) else { return Ok(()) };
+        // Without /proc there is a system call, which comes second: a sandbox may end a process for one that it does not know.
+        let (flags, none) = (c_long::from(libc::AT_EMPTY_PATH), c"".as_ptr());
+        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
+        match unsafe { libc::syscall(FCHMODAT2, c_long::from(self.file.as_raw_fd()), none, c_long::from(mode), flags) }
+        {
+            0 => Ok(()),
+            // It is /proc that is missing.
+            _ if cause == Cause::Os(libc::ENOENT) => Err(Cause::Os(libc::EOPNOTSUPP)),
+            _ => Err(cause),
+        }
+    }
+
+    fn set_owner(&self, owner: Owner) -> Result<(), Cause> {
+        let (uid, gid) = (owner.uid.unwrap_or(u32::MAX), owner.gid.unwrap_or(u32::MAX));
+        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
+        check(unsafe { libc::fchownat(self.file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) }).map(drop)
+    }
+}
+
+impl DescriptorPath {
+    fn of(file: &OwnedFd) -> Self {
+        let mut name = [0; 32];
+        // There is room for every number, and for a zero byte at the end.
+        let _ = write!(&mut name[..31], "/proc/self/fd/{}", file.as_raw_fd());
+        Self(name)
+    }
+
+    /// The path.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs::{self, Permissions};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+    use std::path::{Path, PathBuf};
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn c_path(path: &Path) -> CString {
+        CString::new(path.as_os_str().as_bytes()).unwrap()
+    }
+
+    fn bound(path: &Path) -> OwnedFd {
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        socket.into()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    /// A directory that others can change, with a file that is none of theirs.
+    fn open_to_all() -> (TempDir, PathBuf, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+        let [path, victim] = ["drpc.sock", "victim"].map(|name| dir.path().join(name));
+        fs::write(&victim, "secret").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+        (dir, path, victim)
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_is_and_not_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["socket", "other"].map(|name| dir.path().join(name));
+        let (name, other_name) = (c_path(&path), c_path(&other));
+        let [spot, beside] = [&name, &other_name].map(|name| Spot::of(name).unwrap());
+        assert_eq!(spot.file(), Ok(None));
+        let _socket = bound(&path);
+        let id = spot.file().unwrap().unwrap();
+        assert!(id.is_socket);
+        fs::rename(&path, &other).unwrap();
+        assert_eq!(beside.file(), Ok(Some(id)));
+        fs::write(&path, "").unwrap();
+        assert_ne!(spot.file().unwrap(), Some(id));
+        spot.remove(id).unwrap();
+        assert!(path.exists());
+        spot.remove(spot.file().unwrap().unwrap()).unwrap();
+        symlink(&other, &path).unwrap();
+        assert!(!spot.file().unwrap().unwrap().is_socket);
+    }
+
+    #[test]
+    fn a_relative_path_lies_in_the_working_directory() {
+        let here = Spot::of(c"Cargo.toml").unwrap().file().unwrap();
+        assert_eq!(here, Spot::of(c"./Cargo.toml").unwrap().file().unwrap());
+        assert!(here.is_some_and(|file| !file.is_socket));
+        assert_eq!(Spot::of(c"none/x").map(drop), Err(Cause::Os(libc::ENOENT)));
+        let long = CString::new([b"/".repeat(4095), b"x".to_vec()].concat()).unwrap();
+        assert_eq!(Spot::of(&long).unwrap().file(), Ok(None));
+        let long = CString::new(b"/".repeat(4096)).unwrap();
+        assert_eq!(Spot::of(&long).map(drop), Err(Cause::Os(libc::ENAMETOOLONG)));
+    }
+
+    #[test]
+    fn what_has_been_put_in_its_place_is_left_alone() {
+        let swaps: [fn(&Path, &Path); 3] = [
+            |path, victim| symlink(victim, path).unwrap(),
+            |path, victim| fs::hard_link(victim, path).unwrap(),
+            |path, victim| fs::rename(victim.with_file_name("live"), path).unwrap(),
+        ];
+        for (swap, expected) in swaps.into_iter().zip([Cause::NotASocket, Cause::NotASocket, Cause::NotOurs]) {
+            let (dir, path, victim) = open_to_all();
+            let _live = bound(&dir.path().join("live"));
+            let name = c_path(&path);
+            let spot = Spot::of(&name).unwrap();
+            let socket = bound(&path);
+            fs::remove_file(&path).unwrap();
+            swap(&path, &victim);
+            let there = spot.file();
+            for owner in [Owner::default(), Owner { uid: Some(12_345), gid: Some(54_321) }] {
+                assert_eq!(spot.set_right(&socket, 0o666, owner), Err(expected));
+            }
+            spot.clear(&socket);
+            assert_eq!(spot.file(), there);
+            assert_eq!(mode(&victim), 0o600);
+            if expected == Cause::NotOurs {
+                assert_eq!(mode(&path), 0o600);
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_swapped_is_the_same_still() {
+        let (dir, ..) = open_to_all();
+        let [home, moved] = ["home", "moved"].map(|name| dir.path().join(name));
+        fs::create_dir(&home).unwrap();
+        let name = c_path(&home.join("drpc.sock"));
+        let spot = Spot::of(&name).unwrap();
+        let socket = bound(&home.join("drpc.sock"));
+        fs::rename(&home, &moved).unwrap();
+        fs::create_dir(&home).unwrap();
+        let _other = bound(&home.join("drpc.sock"));
+        let id = spot.set_right(&socket, 0o666, Owner::default()).unwrap();
+        assert_eq!([mode(&moved.join("drpc.sock")), mode(&home.join("drpc.sock"))], [0o666, 0o600]);
+        // A spot that is made now is in the other directory, and removes nothing there.
+        Spot::of(&name).unwrap().remove(id).unwrap();
+        Spot::of(&name).unwrap().clear(&socket);
+        assert!(home.join("drpc.sock").exists());
+        spot.clear(&socket);
+        assert!(!moved.join("drpc.sock").exists());
+    }
+
+    /// A file that was there before is not the socket's, whoever can change the directory.
+    #[test]
+    fn a_socket_that_was_bound_elsewhere_is_not_taken_for_this_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["drpc.sock", "other"].map(|name| dir.path().join(name));
+        let _live = bound(&path);
+        let name = c_path(&path);
+        let spot = Spot::of(&name).unwrap();
+        let socket = bound(&other);
+        assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        spot.clear(&socket);
+        assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
+        assert_eq!(mode(&path), 0o600);
+        // What is right needs no proof.
+        assert!(spot.set_right(&socket, 0o600, Owner::default()).is_ok());
+    }
+
+    #[test]
+    fn the_kernel_tells_which_file_a_socket_is_bound_to() {
+        let (_dir, path, victim) = open_to_all();
+        let name = c_path(&path);
+        let spot = Spot::of(&name).unwrap();
+        let socket = bound(&path);
+        assert_eq!(spot.is_of(&socket, spot.file().unwrap().unwrap()), Some(true));
+        let name = c_path(&victim);
+        let beside = Spot::of(&name).unwrap();
+        assert_eq!(beside.is_of(&socket, beside.file().unwrap().unwrap()), Some(false));
+        // A pair has no file.
+        let (pair, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        assert_eq!(spot.is_of(&pair.into(), spot.file().unwrap().unwrap()), None);
+    }
+}
