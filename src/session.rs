@@ -41,7 +41,7 @@ pub(crate) type SessionRoom = Room<Shared>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     id: u64,
-    socket: OwnedFd,
+    socket: sys::Accepted,
     path: SharedPath,
     peer: Credentials,
     closed: AtomicBool,
@@ -65,6 +65,9 @@ impl Session {
 
     fn of_process(room: SessionRoom, process: u64, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
+        // What a connection without a server receives is the business of its thread alone.
+        let trusted = process == 0 || sys::is_trusted(peer.uid);
+        let socket = sys::Accepted::new(socket, trusted);
         let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
         Ok(Self(room.fill(Shared { id, socket, path, peer, closed, process })))
     }
@@ -96,7 +99,13 @@ impl Session {
             return;
         }
         self.0.closed.store(true, Ordering::Release);
-        sys::shut_down(self.0.socket.as_raw_fd());
+        sys::shut_down(self.as_fd().as_raw_fd());
+    }
+
+    /// The client passes descriptors with its next record, which is not to be taken.
+    #[inline(always)]
+    pub(crate) fn brings_descriptors(&self) -> bool {
+        self.0.socket.brings_descriptors()
     }
 
     /// It has been closed on this side.

@@ -1,3 +1,6 @@
+/* struct ucred */
+#define _GNU_SOURCE
+
 #include "syscalls.h"
 
 #include <errno.h>
@@ -293,7 +296,16 @@ __wrap_dup3(int from, int to, int flags)
 int
 __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
-	return calls.armed && fails(CALL_GETSOCKOPT) ? -1 : __real_getsockopt(fd, level, option, value, len);
+	int rc;
+
+	if (!calls.armed)
+		return __real_getsockopt(fd, level, option, value, len);
+	if (fails(CALL_GETSOCKOPT))
+		return -1;
+	rc = __real_getsockopt(fd, level, option, value, len);
+	if (rc == 0 && level == SOL_SOCKET && option == SO_PEERCRED && calls.peer_uid != 0)
+		((struct ucred *)value)->uid = calls.peer_uid;
+	return rc;
 }
 
 int

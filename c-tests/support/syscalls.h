@@ -57,6 +57,8 @@ struct syscalls {
 	void (*bound)(const char *path);
 	/* The same, once it is known whether a connection can be made. */
 	void (*connected)(void);
+	/* The user at the other end of a connection, instead of the one that the kernel tells; 0 for none. */
+	uid_t peer_uid;
 	/* Every call that makes or names a descriptor succeeds with this one; 0 for none. */
 	int  pretend_fd;
 

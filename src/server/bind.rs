@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
 use crate::shared_path::SharedPath;
-use crate::sys::{self, FileId, FileLock, Owner, Spot};
+use crate::sys::{self, Accepted, FileId, FileLock, Owner, Spot};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +127,11 @@ impl Drop for Bound {
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
-            while sys::accept_at_once(self.socket.as_raw_fd(), true).is_ok() {}
+            while let Ok(socket) = sys::accept_at_once(self.socket.as_raw_fd(), true) {
+                // No more comes, and what has come may be of any kind.
+                sys::shut_down(socket.as_raw_fd());
+                drop(Accepted::new(socket, false));
+            }
         }
         if let Some(lock) = &file.lock {
             lock.release();

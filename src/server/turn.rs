@@ -62,6 +62,10 @@ impl Turn<'_> {
             if self.interest() != Interest::READ {
                 break;
             }
+            if self.link.session().brings_descriptors() {
+                self.turn_away();
+                break;
+            }
             let (fd, State { dialect, message, .. }) = (self.fd(), &mut *self.state);
             let (incoming, bytes) = incoming::receive(fd, dialect, message);
             self.hub.counters.bytes_in.add(bytes);
@@ -81,6 +85,13 @@ impl Turn<'_> {
             }
         }
         None
+    }
+
+    /// A record has descriptors with it, which would be closed here if it was read.
+    #[cold]
+    fn turn_away(&mut self) {
+        self.remark(Remark::Fault(Fault::OutOfStep, Some(Cause::Invalid("there are descriptors with it"))));
+        self.abandon();
     }
 
     /// Deals with what is no call.

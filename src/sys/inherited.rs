@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::socket;
+use super::{passed, socket};
 use crate::error::Cause;
 
 /// The descriptors below 64 that have been adopted, each as a bit.
@@ -47,6 +47,7 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
         Err(cause) => return Err(cause),
     }
     socket::set_close_on_exec(fd)?;
+    passed::refuse(fd);
     let bit = bit(fd).ok_or(NOT_ONE)?;
     if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
         return Err(Cause::Busy);
@@ -82,5 +83,6 @@ mod tests {
         let socket = adopted(Type::SEQPACKET, true).unwrap();
         // SAFETY: F_GETFD takes no argument and changes nothing.
         assert_eq!(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
+        assert_ne!(socket::option(socket.as_raw_fd(), passed::SO_PASSRIGHTS), Ok(1));
     }
 }

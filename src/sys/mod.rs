@@ -19,6 +19,7 @@ mod heap;
 mod inherited;
 mod maker;
 mod malloc;
+mod passed;
 mod poll;
 mod record;
 mod sock_diag;
@@ -29,7 +30,7 @@ mod thread;
 mod try_arc;
 mod wake;
 
-pub use address::{Credentials, PATH_MAX, SocketPath, own_path, peer, peer_path};
+pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
 pub use clock::nanoseconds;
 pub use deadline::Deadline;
@@ -43,6 +44,7 @@ pub use heap::expect_much;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use maker::Owner;
 pub use malloc::Malloc;
+pub use passed::Accepted;
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };

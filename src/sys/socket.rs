@@ -13,6 +13,7 @@ use super::descriptor;
 use super::errno::{self, KeepErrno};
 use super::file::FileId;
 use super::maker::{self, Owner};
+use super::passed;
 use super::poll;
 use super::spot::Spot;
 use super::thread::UncancelledCall;
@@ -25,6 +26,7 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
     let fd = socket.as_raw_fd();
     set_close_on_exec(fd)?;
     set_nonblocking(fd, nonblocking)?;
+    passed::refuse(fd);
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(fd, mode) })?;
@@ -38,6 +40,7 @@ pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<Own
     let kind = libc::SOCK_SEQPACKET | born(nonblocking);
     // SAFETY: the function takes numbers only, and makes a descriptor.
     let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, kind, 0)) }?;
+    passed::refuse(socket.as_raw_fd());
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })?;
@@ -262,9 +265,7 @@ pub fn take_ahead(fd: RawFd) {
     static REACHED: AtomicI32 = AtomicI32::new(2 * WANTED);
     let _keep = KeepErrno::new();
     if option(fd, libc::SO_SNDBUF).is_ok_and(|now| now < REACHED.load(Ordering::Relaxed)) {
-        let (size, len) = (WANTED, size_of::<c_int>() as libc::socklen_t);
-        // SAFETY: the pointer and the length describe `size`.
-        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const size).cast(), len) };
+        set_option(fd, libc::SO_SNDBUF, WANTED);
         if let Ok(now) = option(fd, libc::SO_SNDBUF) {
             REACHED.store(now, Ordering::Relaxed);
         }
@@ -279,6 +280,14 @@ pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
     // SAFETY: the pointers describe `value`, which any bytes make valid, and its length.
     let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut len) };
     check(rc).map(|_| value)
+}
+
+/// Sets such an option, if that is possible.
+pub(super) fn set_option(fd: RawFd, option: c_int, value: c_int) {
+    let _keep = KeepErrno::new();
+    let len = mem::size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `value`.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const value).cast(), len) };
 }
 
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.

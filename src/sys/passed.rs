@@ -1,0 +1,270 @@
+//! Descriptors that a peer passes along with a record (SCM_RIGHTS).
+//!
+//! Nobody here wants any. Whoever receives such a record, or closes a socket that holds one, closes the files, and that waits
+//! for as long as the peer has chosen: a TCP socket lingers. From Linux 6.16 on a socket can refuse them, so that the peer
+//! cannot send them. Before, a session of a server looks at each record of a peer that is not trusted before it takes it, and a
+//! socket with records in it is closed by a thread that ends by that: files of one that ends do not linger.
+
+use std::ffi::{c_int, c_long};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{mem, ptr};
+
+use super::errno::KeepErrno;
+use super::futex::{sleep_while, wake_sleepers};
+use super::socket::{option, set_option};
+use super::thread::{BlockedSignals, start_thread};
+use super::try_arc::TryArc;
+
+/// Descriptors can be sent to the socket.
+pub(super) const SO_PASSRIGHTS: c_int = 83;
+/// What else can come with a record.
+const SO_PASSPIDFD: c_int = 76;
+
+/// The stack of a thread that only closes.
+const STACK: usize = 256 << 10;
+
+/// Has a socket take no descriptors, nor those that are accepted from it, if the kernel can do that.
+pub(super) fn refuse(fd: RawFd) {
+    set_option(fd, SO_PASSRIGHTS, 0);
+}
+
+/// A connection that has been accepted, in whose records there may be descriptors.
+#[derive(Debug)]
+pub struct Accepted {
+    socket: ManuallyDrop<OwnedFd>,
+    wary: bool,
+}
+
+impl Accepted {
+    /// A connection with a peer that is trusted, or not, not to pass descriptors.
+    pub fn new(socket: OwnedFd, trusted: bool) -> Self {
+        let fd = socket.as_raw_fd();
+        let wary = !trusted && option(fd, SO_PASSRIGHTS) != Ok(0);
+        if wary {
+            // Nothing but descriptors comes with a record then.
+            for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, SO_PASSPIDFD] {
+                set_option(fd, option, 0);
+            }
+        }
+        Self { socket: ManuallyDrop::new(socket), wary }
+    }
+
+    /// There are descriptors with the next record, which is not taken by that.
+    #[inline(always)]
+    pub fn brings_descriptors(&self) -> bool {
+        self.wary && lacks_control_room(self.socket.as_raw_fd())
+    }
+
+    /// There is a record, if only an empty one.
+    fn holds_records(&self) -> bool {
+        set_option(self.socket.as_raw_fd(), libc::SO_PASSCRED, 1);
+        lacks_control_room(self.socket.as_raw_fd())
+    }
+}
+
+impl AsFd for Accepted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        let _keep = KeepErrno::new();
+        let apart = self.wary && self.holds_records();
+        // SAFETY: it is not used any more.
+        let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
+        if apart {
+            close_apart(socket);
+        }
+    }
+}
+
+/// Something comes with the next record for which a buffer would be needed.
+#[cold]
+fn lacks_control_room(fd: RawFd) -> bool {
+    let _keep = KeepErrno::new();
+    // SAFETY: msghdr is plain data for which zero means "none".
+    let mut message = unsafe { mem::zeroed::<libc::msghdr>() };
+    let flags = c_long::from(libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    // No function of libc's, as tests of programs replace it.
+    // SAFETY: there are no places to be written to but `message`.
+    let rc = unsafe { libc::syscall(libc::SYS_recvmsg, c_long::from(fd), ptr::from_mut(&mut message), flags) };
+    rc >= 0 && message.msg_flags & libc::MSG_CTRUNC != 0
+}
+
+/// How far two threads are that close a socket.
+type Step = AtomicU32;
+
+const BEGUN: u32 = 0;
+/// The helper has a table of descriptors of its own.
+const PARTED: u32 = 1;
+/// The helper closes it, and may wait.
+const LEFT_TO_IT: u32 = 2;
+/// It is closed but for the helper's table.
+const CLOSED: u32 = 3;
+
+/// Closes a socket without waiting for the files in it. The end of a thread with a table of its own is the last to close it.
+/// Where there is no such table, a thread waits; and where there is no thread, this one does.
+#[cold]
+fn close_apart(socket: OwnedFd) {
+    let Ok(step) = TryArc::new(Step::new(BEGUN)) else { return };
+    let (theirs, fd) = (step.clone(), socket.as_raw_fd());
+    let _blocked = BlockedSignals::new();
+    if start_thread(c"drpc-close", Some(STACK), move || part(&theirs, fd)).is_err() {
+        return;
+    }
+    while step.load(Ordering::Acquire) == BEGUN {
+        sleep_while(&step, BEGUN);
+    }
+    if step.load(Ordering::Acquire) == LEFT_TO_IT {
+        // The helper takes it over.
+        let _ = socket.into_raw_fd();
+        return;
+    }
+    drop(socket);
+    step.store(CLOSED, Ordering::Release);
+    wake_sleepers(&step);
+}
+
+/// What the helper does.
+fn part(step: &Step, fd: RawFd) {
+    // SAFETY: the function takes a number only. Nothing else that the thread does from now on has to do with descriptors.
+    let parted = unsafe { libc::unshare(libc::CLONE_FILES) } == 0;
+    step.store(if parted { PARTED } else { LEFT_TO_IT }, Ordering::Release);
+    wake_sleepers(step);
+    if !parted {
+        // SAFETY: it is open, and the other thread gives it up.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        return;
+    }
+    while step.load(Ordering::Acquire) != CLOSED {
+        sleep_while(step, PARTED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::mem::MaybeUninit;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::super::record::{Peeked, peek};
+    use super::super::socket::{accept_at_once, open_at_once};
+    use super::*;
+
+    fn pair() -> (Socket, OwnedFd) {
+        let (theirs, ours) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        (theirs, ours.into())
+    }
+
+    /// Sends a record with a descriptor.
+    fn pass(to: &Socket, record: &[u8], file: &impl AsRawFd) -> Result<(), i32> {
+        #[repr(C)]
+        struct Control(libc::cmsghdr, RawFd);
+        let len = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
+        let header = libc::cmsghdr { cmsg_len: len as _, cmsg_level: libc::SOL_SOCKET, cmsg_type: libc::SCM_RIGHTS };
+        let mut control = Control(header, file.as_raw_fd());
+        let mut part = libc::iovec { iov_base: record.as_ptr().cast_mut().cast(), iov_len: record.len() };
+        // SAFETY: msghdr is plain data for which zero means "none"; the pointers and lengths describe live values.
+        let rc = unsafe {
+            let mut message = mem::zeroed::<libc::msghdr>();
+            (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+            (message.msg_control, message.msg_controllen) = ((&raw mut control).cast(), len as _);
+            libc::sendmsg(to.as_raw_fd(), &message, libc::MSG_NOSIGNAL)
+        };
+        if rc < 0 { Err(std::io::Error::last_os_error().raw_os_error().unwrap()) } else { Ok(()) }
+    }
+
+    /// A connection that keeps who closes it last for ten minutes, with its other end.
+    fn lingering() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (other, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[0; 1 << 16]).is_ok() {}
+        let socket = Socket::from(stream);
+        socket.set_linger(Some(Duration::from_secs(600))).unwrap();
+        (socket, other)
+    }
+
+    #[test]
+    fn descriptors_are_refused_where_the_kernel_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = SockAddr::unix(dir.path().join("drpc.sock")).unwrap();
+        let listener = Socket::from(open_at_once(true, None).unwrap());
+        if option(listener.as_raw_fd(), SO_PASSRIGHTS).is_err() {
+            eprintln!("skipped: the kernel has no SO_PASSRIGHTS, which came with Linux 6.16");
+            return;
+        }
+        listener.bind(&address).unwrap();
+        listener.listen(1).unwrap();
+        let client = Socket::from(open_at_once(false, None).unwrap());
+        client.connect(&address).unwrap();
+        // Before it is accepted, and after, and in the other direction.
+        assert_eq!(pass(&client, b"x", &client), Err(libc::EPERM));
+        let session = Socket::from(accept_at_once(listener.as_raw_fd(), true).unwrap());
+        assert_eq!(pass(&client, b"x", &client), Err(libc::EPERM));
+        assert_eq!(pass(&session, b"x", &client), Err(libc::EPERM));
+        assert_eq!(client.send(b"x").unwrap(), 1);
+        assert!(!Accepted::new(session.into(), false).wary);
+    }
+
+    #[test]
+    fn a_record_with_descriptors_is_seen_before_it_is_taken() {
+        for record in [&b"x"[..], b""] {
+            let (theirs, ours) = pair();
+            Socket::from(ours.try_clone().unwrap()).set_passcred(true).unwrap();
+            let session = Accepted::new(ours, false);
+            assert!(!session.brings_descriptors());
+            theirs.send(b"before").unwrap();
+            pass(&theirs, record, &theirs).unwrap();
+            assert!(!session.brings_descriptors());
+            let ours = Socket::from(session.as_fd().try_clone_to_owned().unwrap());
+            assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), 6);
+            assert!(session.brings_descriptors());
+            assert!(session.brings_descriptors());
+            drop(theirs);
+            assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), record.len());
+            assert!(!session.brings_descriptors());
+        }
+        // A trusted peer is not asked.
+        let (theirs, ours) = pair();
+        pass(&theirs, b"x", &theirs).unwrap();
+        assert!(!Accepted::new(ours, true).brings_descriptors());
+    }
+
+    /// Also in what is passed, and behind empty records.
+    #[test]
+    fn closing_does_not_wait_for_what_was_passed() {
+        let (theirs, ours) = pair();
+        let (nested, inner) = pair();
+        let mut others = Vec::new();
+        for to in [&theirs, &nested, &theirs] {
+            let (file, other) = lingering();
+            to.send(b"").unwrap();
+            pass(to, b"x", &file).unwrap();
+            others.push(other);
+        }
+        pass(&theirs, b"x", &inner).unwrap();
+        drop((inner, nested));
+        drop(Accepted::new(ours, false));
+        // It is closed for the peer when that thread has ended.
+        while peek(theirs.as_raw_fd()) == Peeked::Nothing {
+            std::thread::yield_now();
+        }
+        assert!(matches!(peek(theirs.as_raw_fd()), Peeked::End));
+    }
+
+    #[test]
+    fn a_socket_without_records_is_closed_at_once() {
+        let (theirs, ours) = pair();
+        assert!(!Accepted::new(ours, false).holds_records());
+        assert_eq!(peek(theirs.as_raw_fd()), Peeked::End);
+    }
+}
