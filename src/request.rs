@@ -1,4 +1,5 @@
 //! A call that waits for its answer.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
 

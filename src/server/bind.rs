@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
 use crate::shared_path::SharedPath;
-use crate::sys::{self, Accepted, FileId, FileLock, Owner, Spot};
+use crate::sys::{self, Accepted, FileId, FileLock, Owner, Spot, try_copy_with_room};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl AsFd for Bound {
 
 /// Makes room for a socket file under the lock that is returned.
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
-    let lock = CString::new([path.to_bytes(), b".lock"].concat()).map_err(|_| Cause::BadPath(PathFault::Nul))?;
+    let lock = beside(path, b".lock")?;
     let is_dead = || matches!(knock(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
     let lock = FileLock::take(&lock, owner, is_dead)?;
     let spot = Spot::of(path)?;
@@ -170,6 +170,14 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
         _ => return Err(Cause::Os(libc::EADDRINUSE)),
     }
     Ok(lock)
+}
+
+/// A path with something behind it.
+fn beside(path: &CStr, suffix: &[u8]) -> Result<CString, Cause> {
+    let mut longer = try_copy_with_room(path.to_bytes(), suffix.len() + 1)?;
+    longer.extend_from_slice(suffix);
+    longer.extend_from_slice(b"\0");
+    CString::from_vec_with_nul(longer).map_err(|_| Cause::BadPath(PathFault::Nul))
 }
 
 /// Connects to what is at a path, and leaves again.

@@ -112,6 +112,7 @@ impl ServerBuilder {
         self
     }
 
+    #[expect(clippy::disallowed_methods, reason = "there is room")]
     fn add_allowed(&mut self, module: i32, uids: impl Iterator<Item = u32>) -> Result<(), Cause> {
         let no_memory = |_| Cause::NoMemory;
         let place = match self.allowed.binary_search_by_key(&module, |(module, _)| *module) {

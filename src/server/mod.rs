@@ -1,4 +1,5 @@
 //! Serves any number of clients, with threads of its own or from the program's event loop.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod accept;
 mod bind;
@@ -36,7 +37,7 @@ pub use limits::ServerLimits;
 pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::error::{Cause, Error, Phase};
-use crate::sys::{self, TryArc};
+use crate::sys::{self, TryArc, out_of_memory};
 use hub::{Events, Hub};
 use relay::Lead;
 
@@ -207,6 +208,12 @@ impl Server {
 
     /// What the server has done so far.
     pub fn stats(&self) -> Stats {
+        self.try_stats().unwrap_or_else(out_of_memory)
+    }
+
+    /// The same, if there is memory for it.
+    #[doc(hidden)]
+    pub fn try_stats(&self) -> Result<Stats, Cause> {
         let hub = self.hub();
         // Elsewhere its lock may be held for good.
         let sessions = if hub.home.is_elsewhere() { 0 } else { hub.roll.len() };

@@ -198,20 +198,22 @@ impl Counters {
         }
     }
 
-    pub(super) fn snapshot(&self, sessions: usize) -> Stats {
+    pub(super) fn snapshot(&self, sessions: usize) -> Result<Stats, Cause> {
         let modules = self.modules.iter().copied().map(Some).chain([None]);
-        let calls = modules.zip(&self.calls).map(|(module, calls)| {
+        let mut all = Vec::new();
+        all.try_reserve_exact(self.calls.len()).map_err(|_| Cause::NoMemory)?;
+        all.extend(modules.zip(&self.calls).map(|(module, calls)| {
             let mut by_status = [0; STATUSES];
             by_status.iter_mut().zip(calls).for_each(|(to, from)| *to = from.load(Relaxed));
             ModuleStats { module, by_status }
-        });
+        }));
         let fault = |fault: Fault| self.faults.get(fault as usize).map_or(0, Counter::get);
         let limit = |limit: Limit| self.limits.get(limit as usize).map_or(0, Counter::get);
-        Stats {
+        Ok(Stats {
             sessions: sessions as u64,
             accepted: self.accepted.get(),
             refused: fault(Fault::Refused),
-            calls: calls.collect(),
+            calls: all,
             bytes_in: self.bytes_in.get(),
             bytes_out: self.bytes_out.get(),
             errors: ErrorStats {
@@ -239,6 +241,6 @@ impl Counters {
             handled: self.handled.get(),
             handling: Duration::from_nanos(self.handling_ns.get()),
             longest: Duration::from_nanos(self.longest_ns.load(Relaxed)),
-        }
+        })
     }
 }

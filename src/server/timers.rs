@@ -39,10 +39,10 @@ impl Timers {
     }
 
     /// Has `id` told at a point in time.
+    #[expect(clippy::disallowed_methods, reason = "there is room: see `reserve`")]
     pub(super) fn set(&self, at: Instant, id: u64) {
         let mut alarms = lock(&self.alarms);
         if let Err(place) = alarms.binary_search(&(at, id)) {
-            // There is room: see `reserve`.
             alarms.insert(place, (at, id));
             if place == 0 {
                 self.start(at);

@@ -44,6 +44,7 @@ impl Users {
     }
 
     /// The user of another client, for which there is [room](Self::reserve) if it is the first one.
+    #[expect(clippy::disallowed_methods, reason = "there is room")]
     pub(super) fn enter(&self, uid: u32, room: &mut Option<Room<User>>) -> Option<TryArc<User>> {
         let mut users = lock(&self.0);
         let user = match users.binary_search_by_key(&uid, |user| user.uid) {
