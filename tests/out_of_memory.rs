@@ -4,6 +4,7 @@
 mod heap;
 mod peer;
 mod scenes;
+mod server_scenes;
 
 use std::fmt::{self, Write};
 use std::os::fd::AsRawFd;

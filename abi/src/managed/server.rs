@@ -527,7 +527,7 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
             if stats.size != size_of::<drpc_server_stats>() {
                 return Err(Cause::Invalid("the size of the counters is not set"));
             }
-            *stats = fill(&server.own()?.map(Server::stats).unwrap_or_default());
+            *stats = fill(&server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default());
             Ok(())
         })
     }
@@ -553,7 +553,7 @@ pub unsafe extern "C" fn drpc_server_get_module_stats(
             let answered = answered.cast::<[u64; STATUSES]>().as_mut();
             let answered = answered.ok_or(Cause::Invalid("the place for the counters is NULL"))?;
             server.settings()?.handler(module).ok_or(Cause::Os(libc::ENOENT))?;
-            let stats = server.own()?.map(Server::stats).unwrap_or_default();
+            let stats = server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default();
             let counted = stats.calls.iter().find(|counted| counted.module == Some(module));
             *answered = counted.map(by_status).unwrap_or_default();
             Ok(())
