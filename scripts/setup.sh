@@ -28,9 +28,9 @@ runs() { has "$1" && "$1" -q true >/dev/null 2>&1; }
 
 # Rust, a C compiler and make are the user's choice (rustup or packages, gcc or clang): asked for, not installed.
 has "${CC:-cc}" || fail "no C compiler: install gcc or clang, or set CC"
-has cargo && has rustc || fail "no Rust: install version 1.85 or later, see https://rustup.rs"
+has cargo && has rustc || fail "no Rust: install version 1.88 or later, see https://rustup.rs"
 minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
-[ "${minor:-0}" -ge 85 ] || fail "$(rustc --version) is too old: install version 1.85 or later, see https://rustup.rs"
+[ "${minor:-0}" -ge 88 ] || fail "$(rustc --version) is too old: install version 1.88 or later, see https://rustup.rs"
 
 # A program can be linked with nothing shared, which one of the tests does.
 links_static() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -static -x c -o /dev/null - 2>/dev/null; }

@@ -241,7 +241,8 @@ fn send_record(
     loop {
         let [head, body, unknown] = message.slices(range.clone());
         let slices = [IoSlice::new(header), head, body, unknown];
-        let sent = if header.len() + range.len() <= COPY_MAX {
+        // Without memory for a buffer it goes out all the same.
+        let sent = if header.len() + range.len() <= COPY_MAX && sys::have_record().is_ok() {
             sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
         } else {
             sys::send(fd, &slices)

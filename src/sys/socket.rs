@@ -95,7 +95,7 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
     }
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
-    begin_listening(socket).inspect_err(|_| {
+    begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
         let _keep = KeepErrno::new();
         if let Ok(spot) = Spot::of(address::path_in(&address)) {
             spot.clear(socket);
@@ -110,15 +110,19 @@ pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner
     let spot = Spot::of(address::path_in(&address))?;
     maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), &address))?;
     let file = spot.set_right(socket, mode, owner);
-    file.and_then(|file| begin_listening(socket).map(|()| file)).inspect_err(|_| {
+    file.and_then(|file| begin_listening(socket, BACKLOG).map(|()| file)).inspect_err(|_| {
         let _keep = KeepErrno::new();
         spot.clear(socket);
     })
 }
 
-fn begin_listening(socket: &OwnedFd) -> Result<(), Cause> {
+/// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
+/// many; others wait in `connect`.
+const BACKLOG: c_int = 512;
+
+fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Cause> {
     // SAFETY: the function takes numbers only.
-    check(unsafe { libc::listen(socket.as_raw_fd(), libc::SOMAXCONN) }).map(drop)
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
 /// Takes the next connection, which is closed at exec.
