@@ -7,8 +7,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/body.h"
@@ -352,6 +354,50 @@ turns_of_the_listener(void **state)
 	end_busy(&managed, peers);
 }
 
+static void
+echo_all_at_once(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
+{
+	int size = 64 * MIB;
+
+	assert_int_equal(setsockopt(drpc_session_get_fd(session), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), 0);
+	managed_echo(session, call, resp, arg);
+}
+
+/* A client that takes as much as comes does not keep the server to itself. */
+static void
+turns_of_a_large_reply(void **state)
+{
+	static uint8_t record[WIRE_RECORD_MAX];
+	struct managed managed;
+	int            records = 0;
+	int            peer;
+	pid_t          sender;
+
+	(void)state;
+	if (!is_root())
+		return;
+	make(&managed, DRPC_SERVER_MAX_MESSAGE);
+	managed_set(&managed, DRPC_SERVER_MAX_MESSAGE, 64 * MIB);
+	managed_register(&managed, OTHER, echo_all_at_once, NULL);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	peer   = peer_connect(managed.dir.sock);
+	sender = fork();
+	if (sender == 0) {
+		exchange_send(peer, OTHER, 0, 1, 16 * MIB);
+		_exit(0);
+	}
+	while (managed_stats(&managed).handled == 0)
+		assert_int_equal(drpc_server_dispatch(managed.server, 100), 0);
+	assert_int_equal(waitpid(sender, NULL, 0), sender);
+	while (recv(peer, record, sizeof(record), MSG_DONTWAIT) > 0)
+		records++;
+	/* A dispatch has four turns at most. */
+	assert_in_range(records, 1, 4 * 16);
+	close(peer);
+	assert_int_equal(drpc_server_shutdown(managed.server, 0), -DER_TIMEDOUT);
+	managed_end(&managed);
+}
+
 int
 main(void)
 {
@@ -363,6 +409,7 @@ main(void)
 		unit(turns_with_slow_handlers),
 		unit(turns_with_quick_handlers),
 		unit(turns_of_the_listener),
+		unit(turns_of_a_large_reply),
 	};
 
 	/* Calls can be incomplete. */

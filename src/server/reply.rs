@@ -12,6 +12,9 @@ use crate::wire::{CallRef, Encoded, ResponseRef};
 /// The responses that their user has not taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
 
+/// Records of large responses sent at a time, before other sessions get their turn: 2 MiB.
+const RECORDS: usize = 16;
+
 impl Turn<'_> {
     /// Answers a message of which a part has come with a failure, and forgets it.
     #[cold]
@@ -122,7 +125,7 @@ impl Turn<'_> {
     #[cold]
     fn flush_kept(&mut self) {
         let fd = self.fd();
-        if let Err(cause) = self.state.outbox.flush(fd, &mut { usize::MAX }, |_| {}) {
+        if let Err(cause) = self.state.outbox.flush(fd, &mut { RECORDS }, |_| {}) {
             self.broken(cause);
         }
     }
