@@ -23,31 +23,11 @@
 
 #include "support/body.h"
 #include "support/context.h"
-#include "support/descriptors.h"
 #include "support/dir.h"
 #include "support/echo.h"
-#include "support/memory.h"
 #include "support/patience.h"
 #include "support/peer.h"
-
-/*
- * Scenarios run in threads of their own, where cmocka's assertions must not be
- * used: they give the condition that did not hold.
- */
-#define TEXT_(line) #line
-#define TEXT(line)  TEXT_(line)
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			return "line " TEXT(__LINE__) ": " #condition;                             \
-	} while (0)
-
-/* Success, or out of memory while some was denied. */
-static bool
-fits(int rc)
-{
-	return rc == 0 || (memory_denied() > 0 && rc == -DER_NOMEM);
-}
+#include "support/scenario.h"
 
 /* The same for the functions that give NULL in the old ABI, and say why in errno. */
 static bool
@@ -58,13 +38,6 @@ fits_pointer(int rc)
 #else
 	return fits(rc);
 #endif
-}
-
-/* After a failure its text must be there, also without memory; but for the one mapping that it lies in. */
-static bool
-explained(int rc)
-{
-	return rc == 0 || LIBRARY(drpc_last_error())[0] != '\0' || memory_denied_maps() > 0;
 }
 
 static int
@@ -979,97 +952,6 @@ settings(void)
 	return NULL;
 }
 
-/* --- playing them ---------------------------------------------------------------------------------------- */
-
-/* No scenario needs as many as this; one that never ends would. */
-#define ENOUGH 1000
-
-struct scenario {
-	const char *(*run)(void);
-};
-
-struct play {
-	const struct scenario *scenario;
-	const char            *problem;
-};
-
-static void *
-play_in_thread(void *arg)
-{
-	struct play *play = arg;
-
-	play->problem = play->scenario->run();
-	return NULL;
-}
-
-/* A thread of its own each time: what the library keeps for a thread must be made anew and go with it. */
-static void
-play_once(const struct scenario *scenario, enum memory_plan plan, int nth)
-{
-	static const char *const plans[] = {"none", "only", "all from", "all larger than"};
-	struct play              play    = {.scenario = scenario};
-	int                      open    = descriptors_open();
-	int                      left    = memory_left();
-	pthread_t                thread;
-
-	memory_begin(plan, nth);
-	assert_int_equal(pthread_create(&thread, NULL, play_in_thread, &play), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	if (play.problem != NULL)
-		fail_msg("denied %s %d: %s", plans[plan], nth, play.problem);
-	if (memory_left() != left)
-		fail_msg("denied %s %d: %d blocks left", plans[plan], nth, memory_left() - left);
-	if (descriptors_open() != open)
-		fail_msg("denied %s %d: %d descriptors left", plans[plan], nth, descriptors_open() - open);
-}
-
-static void
-play(void **state)
-{
-	const struct scenario *scenario = *state;
-	enum memory_plan       plan;
-	int                    nth;
-
-	play_once(scenario, MEMORY_PLENTY, 0);
-	for (plan = MEMORY_ONE; plan <= MEMORY_FROM; plan++) {
-		nth = 0;
-		/* Until the scenario gets all that it asks for. */
-		do {
-			play_once(scenario, plan, ++nth);
-			assert_true(nth < ENOUGH);
-		} while (memory_denied_ever() > 0);
-	}
-}
-
-/* Memory is there for small blocks only, and then for none. */
-static void
-endure(void **state)
-{
-	const struct scenario *scenario = *state;
-
-	play_once(scenario, MEMORY_ABOVE, 512);
-	play_once(scenario, MEMORY_FROM, 1);
-}
-
-#define endures(function)                                                                          \
-	{                                                                                          \
-		#function, endure, NULL, NULL, &(struct scenario) { function }                     \
-	}
-
-#define plays(function)                                                                            \
-	{                                                                                          \
-		#function, play, NULL, NULL, &(struct scenario) { function }                       \
-	}
-
-/* A page that the process has once, by which it is told from its children. */
-static int
-have_identity(void **state)
-{
-	(void)state;
-	drpc_cancel_destroy(drpc_cancel_create());
-	return 0;
-}
-
 int
 main(void)
 {
@@ -1104,5 +986,5 @@ main(void)
 	    plays(settings),
 	};
 
-	return cmocka_run_group_tests_name("oom " ABI_NAME, tests, have_identity, NULL);
+	return cmocka_run_group_tests_name("oom " ABI_NAME, tests, scenario_setup, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 
 _Thread_local bool memory_watched;
+_Thread_local bool memory_thread_is_known;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -34,6 +36,7 @@ static int              denied;
 static int              denied_before;
 static int              maps;
 static int              denied_maps;
+static atomic_bool      threads_watched;
 
 /* The library's blocks. It never holds many. */
 static void *blocks[4096];
@@ -99,6 +102,18 @@ memory_left(void)
 	return block_count;
 }
 
+void
+memory_watch_threads(bool watched)
+{
+	threads_watched = watched;
+}
+
+static bool
+is_watched(void)
+{
+	return memory_watched || (threads_watched && !memory_thread_is_known);
+}
+
 static bool
 is_denied(size_t size)
 {
@@ -148,7 +163,7 @@ forget(void *block)
 void *
 __wrap_malloc(size_t size)
 {
-	if (!memory_watched)
+	if (!is_watched())
 		return __real_malloc(size);
 	return is_denied(size) ? NULL : keep(__real_malloc(size));
 }
@@ -156,7 +171,7 @@ __wrap_malloc(size_t size)
 void *
 __wrap_calloc(size_t n, size_t size)
 {
-	if (!memory_watched)
+	if (!is_watched())
 		return __real_calloc(n, size);
 	return is_denied(n * size) ? NULL : keep(__real_calloc(n, size));
 }
@@ -167,7 +182,7 @@ __wrap_realloc(void *old, size_t size)
 	uintptr_t was = (uintptr_t)old;
 	void     *block;
 
-	if (!memory_watched)
+	if (!is_watched())
 		return __real_realloc(old, size);
 	if (is_denied(size))
 		return NULL;
@@ -184,7 +199,7 @@ __wrap_posix_memalign(void **out, size_t align, size_t size)
 {
 	int rc;
 
-	if (!memory_watched)
+	if (!is_watched())
 		return __real_posix_memalign(out, align, size);
 	if (is_denied(size))
 		return ENOMEM;
@@ -209,7 +224,7 @@ __wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offs
 {
 	void *block;
 
-	if (!memory_watched)
+	if (!is_watched())
 		return __real_mmap(at, size, protection, flags, fd, offset);
 	maps++;
 	if (is_denied(size)) {

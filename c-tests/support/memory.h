@@ -34,6 +34,11 @@ int memory_left(void);
 /* Whether the calling thread is inside the library; see LIBRARY. */
 extern _Thread_local bool memory_watched;
 
+/* Whether it is a thread of the test's own. */
+extern _Thread_local bool memory_thread_is_known;
+/* Has all other threads watched, which are those of the library, or not. */
+void memory_watch_threads(bool watched);
+
 /* Evaluates an expression with its allocations watched. */
 #define LIBRARY(expression)                                                                        \
 	__extension__({                                                                            \

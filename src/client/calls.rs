@@ -402,19 +402,20 @@ impl Calls {
         let Entry { stage: Stage::Ended(_), owner: Owner::Blocked, .. } = self.entries.get(ticket)? else {
             return None;
         };
-        match self.forget(ticket)?.stage {
+        let Entry { stage, .. } = self.entries.remove(ticket)?;
+        self.give_back();
+        match stage {
             Stage::Ended(outcome) => Some(outcome),
             _ => None,
         }
     }
 
-    fn forget(&mut self, ticket: Ticket) -> Option<Entry> {
-        let entry = self.entries.remove(ticket);
+    /// Gives back the memory of a burst, if nothing is left of it.
+    fn give_back(&mut self) {
         if self.entries.give_back() {
             self.out.give_back();
             self.room = 0;
         }
-        entry
     }
 
     /// The next caller that sleeps and is to be woken because something happened to its call.
@@ -463,7 +464,9 @@ impl Calls {
     /// Takes the next completion that is to be run.
     pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
-        match self.forget(ticket)? {
+        let entry = self.entries.remove(ticket)?;
+        self.give_back();
+        match entry {
             Entry { owner: Owner::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
                 Some((submission, outcome))
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::entry::Ticket;
 use super::settings::Settings;
-use super::turn::Turn;
+use super::turn::{NO_BUFFER, Turn};
 use crate::dialects::{self, ServerId};
 use crate::error::Cause;
 use crate::framing::chunked::Reassembly;
@@ -260,7 +260,13 @@ impl Connection {
 
     /// Goes on sending, and tells of each call that is out. After an error the connection takes no more.
     pub(super) fn flush(&mut self, turn: &mut Turn, out: impl FnMut(Ticket)) -> Result<(), Cause> {
-        self.outbox.flush(self.fd(), &mut turn.records, out)
+        match self.outbox.flush(self.fd(), &mut turn.records, out) {
+            Err(NO_BUFFER) => {
+                turn.starve();
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Takes the next record. After an error the connection is of no use.

@@ -39,15 +39,18 @@ impl Shared {
         let event = events.wait(timeout.map_or(-1, sys::whole_ms));
         let event = event.map_err(|cause| self.error((Phase::Progress, cause)))?;
         let _dispatching = Dispatching::new(self);
-        let ended = self.with(|state| {
+        let (ended, starved) = self.with(|state| {
             if let Some(event) = event {
                 events.handle(event, state);
             }
             state.advance();
-            state.calls.completions()
+            (state.calls.completions(), state.turn.starved)
         });
         // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
-        Ok((0..ended).take_while(|_| self.complete_one()).count())
+        match (0..ended).take_while(|_| self.complete_one()).count() {
+            0 if starved => Err(self.error((Phase::Progress, Cause::NoMemory))),
+            completed => Ok(completed),
+        }
     }
 
     /// Runs a completion, if one is to be run.

@@ -187,6 +187,9 @@ impl Shared {
                         if ready.readable {
                             state.receive();
                         }
+                        if state.turn.starved {
+                            state.abandon(ticket, Cause::NoMemory);
+                        }
                     }
                 }
                 Ok(state)

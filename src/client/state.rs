@@ -12,7 +12,7 @@ use super::leader::Leader;
 use super::notes::{Note, Notes};
 use super::retry::Retry;
 use super::settings::Settings;
-use super::turn::Turn;
+use super::turn::{NO_BUFFER, Turn};
 use crate::dialects::ServerId;
 use crate::error::{Cause, Phase};
 use crate::framing::Framing;
@@ -181,6 +181,7 @@ impl State {
             match self.receive_one() {
                 Ok(true) if self.calls.are_out() => {}
                 Ok(_) => return,
+                Err(NO_BUFFER) => return self.turn.starve(),
                 Err(cause) => return self.fail(cause),
             }
         }

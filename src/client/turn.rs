@@ -1,5 +1,10 @@
 //! How much is done while the lock is held, so that others may use the connection, and look at the clock.
 
+use crate::error::Cause;
+
+/// The thread has no buffer for records, and nothing has been taken or sent.
+pub(super) const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
+
 /// Records taken or sent, of at most 256 KiB each.
 const RECORDS: usize = 64;
 
@@ -9,12 +14,19 @@ const RECORDS: usize = 64;
 pub(super) struct Turn {
     /// Records that may still be taken or sent.
     pub(super) records: usize,
+    /// The thread has no memory to take or send records, which are left to others.
+    pub(super) starved: bool,
 }
 
 impl Turn {
     /// Nothing has been done yet.
     pub(super) const fn new() -> Self {
-        Self { records: RECORDS }
+        Self { records: RECORDS, starved: false }
+    }
+
+    /// There is no memory to go on.
+    pub(super) fn starve(&mut self) {
+        *self = Self { records: 0, starved: true };
     }
 
     /// One more record is to be taken; false if that is for the next turn.
@@ -46,6 +58,10 @@ mod tests {
     use crate::place::Place;
     use crate::sys::TryArc;
     use crate::wire::CallRef;
+
+    fn turn(records: usize) -> Turn {
+        Turn { records, ..Turn::new() }
+    }
 
     /// A client's state that is connected, and the server's end.
     fn connected() -> (State, Socket, TempDir) {
@@ -117,11 +133,11 @@ mod tests {
         let ticket = call(&mut state, b"");
         answer(&server, 1, &[1; 2 * MAX_DATA]);
         for records in [1, 1] {
-            state.turn = Turn { records };
+            state.turn = turn(records);
             state.receive();
             assert!(state.calls.take(ticket).is_none());
         }
-        state.turn = Turn { records: 1 };
+        state.turn = turn(1);
         state.receive();
         assert!(matches!(state.calls.take(ticket), Some(Ok(_))));
     }
@@ -130,11 +146,11 @@ mod tests {
     fn a_large_call_is_sent_in_turns() {
         let (mut state, server, _dir) = connected();
         let mut record = vec![0; 1 << 18];
-        state.turn = Turn { records: 2 };
+        state.turn = turn(2);
         call(&mut state, &[1; 5 * MAX_DATA]);
         let mut sent = || (0..).take_while(|_| matches!((&server).read(&mut record), Ok(1..))).count();
         assert_eq!(sent(), 2);
-        state.turn = Turn { records: 1 };
+        state.turn = turn(1);
         state.flush();
         assert_eq!(sent(), 1);
     }

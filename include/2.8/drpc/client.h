@@ -100,7 +100,7 @@ int drpc_client_set(struct drpc_client *client,
  * first drpc_client_connect nor after drpc_client_close.
  *
  * Returns 0; -DER_INVAL if the client is NULL; -DER_BADPATH if the path cannot be one; -DER_NO_HDL in the child of a
- * fork; else what the error of the socket translates to.
+ * fork; -DER_NOMEM; else what the error of the socket translates to.
  */
 int drpc_client_connect(struct drpc_client *client);
 
@@ -185,7 +185,7 @@ int drpc_client_submit(struct drpc_client *client,
  * Does what is to be done for submitted calls: sends, receives, lets deadlines pass, calls back. If there is nothing
  * to do it waits, at most so many milliseconds; -1 is for ever.
  *
- * Returns 0; -DER_INVAL if the client is NULL.
+ * Returns 0; -DER_INVAL if the client is NULL; -DER_NOMEM if there is something to receive, and no memory for that yet.
  */
 int drpc_client_dispatch(struct drpc_client *client,
                          int timeout_ms);
