@@ -60,6 +60,15 @@ impl Place {
         c_string(self.path().as_os_str().as_bytes())
     }
 
+    /// The same where memory may have run out.
+    pub fn with_c_path<T>(&self, work: impl FnOnce(&CStr) -> Result<T, Cause>) -> Result<T, Cause> {
+        let (mut room, path) = ([0; libc::PATH_MAX as usize], self.path().as_os_str().as_bytes());
+        let place = room.get_mut(..path.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?;
+        place.copy_from_slice(path);
+        let path = room.get(..=path.len()).and_then(|path| CStr::from_bytes_with_nul(path).ok());
+        work(path.ok_or(Cause::BadPath(PathFault::Nul))?)
+    }
+
     /// A path for an address. One that would be too long goes by way of a descriptor.
     pub fn way(&self) -> Result<Way<'_>, Cause> {
         let path = self.path().as_os_str().as_bytes();

@@ -435,10 +435,10 @@ pub(crate) fn take_record<'f>(
     buffer: &mut RecordBuffer,
 ) -> Result<Taken, Cause> {
     let fd = fd.into();
-    if expects_large(dialect, message, buffer) {
-        if let Some(taken) = take_placed(fd, dialect.framing(), message, buffer)? {
-            return Ok(taken);
-        }
+    if expects_large(dialect, message, buffer)
+        && let Some(taken) = take_placed(fd, dialect.framing(), message, buffer)?
+    {
+        return Ok(taken);
     }
     sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| Taken::Record(record, false))
 }

@@ -46,7 +46,7 @@ const ATTEMPTS: usize = 1000;
 
 impl Sink {
     fn set(&self, log: drpc_log_fn, arg: *mut c_void) {
-        let begin = |changes: u64| (changes % 2 == 0).then_some(changes + 1);
+        let begin = |changes: u64| changes.is_multiple_of(2).then_some(changes + 1);
         // Whoever is lost in a fork leaves its change to this one.
         let _ = (0..ATTEMPTS).find(|_| {
             let begun = self.changes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok();
@@ -66,7 +66,7 @@ impl Sink {
         for _ in 0..ATTEMPTS {
             let before = self.changes.load(Ordering::SeqCst);
             let (log, arg) = (self.log.load(Ordering::SeqCst), self.arg.load(Ordering::SeqCst));
-            if before % 2 == 0 && self.changes.load(Ordering::SeqCst) == before {
+            if before.is_multiple_of(2) && self.changes.load(Ordering::SeqCst) == before {
                 // SAFETY: only null and functions of this type are stored, and a null pointer is None.
                 return (unsafe { mem::transmute::<*mut (), drpc_log_fn>(log) }, arg);
             }

@@ -188,19 +188,19 @@ impl Calls {
 
     /// The probe is sent in its place.
     pub(super) fn probe(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) {
-            if let Stage::Sending(sequence) = *stage {
-                *stage = Stage::Probing(sequence);
-            }
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket)
+            && let Stage::Sending(sequence) = *stage
+        {
+            *stage = Stage::Probing(sequence);
         }
     }
 
     /// It has been sent to its end.
     pub(super) fn sent(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) {
-            if let Stage::Sending(sequence) = *stage {
-                *stage = Stage::Sent(sequence);
-            }
+        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket)
+            && let Stage::Sending(sequence) = *stage
+        {
+            *stage = Stage::Sent(sequence);
         }
     }
 

@@ -123,7 +123,7 @@ impl Drop for Bound {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
         // When it cannot be removed it stays, as a dead socket.
-        let _ = file.place.c_path().and_then(|path| Spot::of(&path)?.remove(file.id));
+        let _ = file.place.with_c_path(|path| Spot::of(path)?.remove(file.id));
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.

@@ -120,12 +120,12 @@ impl Lead<'_> {
 
     /// Lets somebody else lead, until the next step.
     pub(super) fn leave(&mut self) {
-        if self.go(Post::Left) {
-            if let Some(relay) = self.relay {
-                // Waking is a system call, also if nobody waits.
-                if *lock(&relay.patient) {
-                    relay.left.notify_one();
-                }
+        if self.go(Post::Left)
+            && let Some(relay) = self.relay
+        {
+            // Waking is a system call, also if nobody waits.
+            if *lock(&relay.patient) {
+                relay.left.notify_one();
             }
         }
     }
@@ -154,10 +154,10 @@ impl Hub {
             }
             let now = relay.look();
             let held_up = now == seen && !now.is(Post::Waiting);
-            if held_up || now.is(Post::Left) {
-                if let Some(step) = relay.change(now, Post::Working) {
-                    return Ok(Some(Lead { relay: Some(relay), step, late: false }));
-                }
+            if (held_up || now.is(Post::Left))
+                && let Some(step) = relay.change(now, Post::Working)
+            {
+                return Ok(Some(Lead { relay: Some(relay), step, late: false }));
             }
         }
     }
