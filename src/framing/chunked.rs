@@ -247,6 +247,11 @@ impl Reassembly {
         }
     }
 
+    /// The size that a message begun is going to have.
+    pub fn announced(&self) -> usize {
+        self.parts.as_ref().filter(|parts| parts.next != 0).map_or(0, |parts| parts.total as usize)
+    }
+
     /// What has come of a message begun, but not of a body in a block of its own.
     pub fn partial(&self) -> &[u8] {
         match &self.parts {

@@ -21,6 +21,12 @@ use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 /// about to leave does so before others come.
 const CLIENTS: usize = BATCH / 2;
 
+/// So many others are looked at to see whether they are still there. Each of them costs little if it is not.
+const GONE: usize = 512;
+
+/// Clients after which there are many, so that it is worth looking.
+const FEW: usize = 8;
+
 /// Room for a client, made before it is taken in: without memory it waits.
 #[derive(Default)]
 struct Rooms {
@@ -129,7 +135,11 @@ impl Hub {
     pub(super) fn accept(this: &TryArc<Self>) {
         let Some(bound) = this.door.bound() else { return };
         let mut rooms = Rooms::default();
-        for _ in 0..CLIENTS {
+        let mut taken = 0;
+        for count in 0..CLIENTS + GONE {
+            if taken == CLIENTS {
+                break;
+            }
             if this.roll.is_full(this.limits.sessions) {
                 this.door.set_full();
                 // One that has ended in the meantime has not seen it.
@@ -142,6 +152,12 @@ impl Hub {
             match accepted {
                 Ok(socket) => {
                     this.door.has_accepted();
+                    if count >= FEW && sys::has_gone(socket.as_raw_fd()) {
+                        this.counters.accepted.add(1);
+                        drop(sys::Accepted::new(socket, false));
+                        continue;
+                    }
+                    taken += 1;
                     if let Some(room) = rooms.session.take() {
                         match Session::of_server(room, socket, this.door.path().clone()) {
                             Ok(session) => Self::admit(this, session, &mut rooms),
@@ -214,7 +230,7 @@ impl Hub {
         let Some(room) = rooms.link.take() else { return };
         let refusal = match authorised {
             false => Some(Remark::Fault(Fault::Refused, None)),
-            true if this.users.claim(&user, this.limits.sessions_per_uid) => None,
+            true if this.users.claim(&user, this.limits.sessions_of_user()) => None,
             true => Some(Remark::Limit(Limit::SessionsPerUid)),
         };
         let refused = refusal.is_some();
@@ -228,7 +244,7 @@ impl Hub {
             return this.users.leave(&user, !refused);
         };
         if let Some(oldest) = oldest {
-            oldest.close(this);
+            oldest.abandon(this);
         }
         link.watch(this);
         // The shutdown may not have seen it.

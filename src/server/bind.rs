@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::{Cause, PathFault};
 use crate::place::Place;
 use crate::shared_path::SharedPath;
-use crate::sys::{self, Accepted, FileId, FileLock, Owner, Spot, try_copy_with_room};
+use crate::sys::{self, Accepted, FileLock, HeldFile, Owner, Spot, try_copy_with_room};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) enum End {
 #[derive(Debug)]
 struct File {
     place: Place,
-    id: FileId,
+    held: HeldFile,
     lock: Option<FileLock>,
 }
 
@@ -77,8 +77,8 @@ impl Bound {
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open_at_once(true, Some(mode))?;
-        let id = sys::listen_as(&socket, way.path(), mode, owner)?;
-        let file = File { place: place.clone(), id, lock };
+        let held = sys::listen_as(&socket, way.path(), mode, owner)?;
+        let file = File { place: place.clone(), held, lock };
         Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
@@ -112,8 +112,9 @@ impl Bound {
 
     /// The descriptors, for a process that has inherited them.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let held = self.file.as_ref().map(|file| file.held.as_fd());
         let lock = self.file.as_ref().and_then(|file| file.lock.as_ref()).map(|lock| lock.as_fd());
-        [Some(self.socket.as_fd()), lock].into_iter().flatten().map(|fd| fd.as_raw_fd())
+        [Some(self.socket.as_fd()), held, lock].into_iter().flatten().map(|fd| fd.as_raw_fd())
     }
 }
 
@@ -123,7 +124,7 @@ impl Drop for Bound {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
         // When it cannot be removed it stays, as a dead socket.
-        let _ = file.place.with_c_path(|path| Spot::of(path)?.remove(file.id));
+        let _ = file.place.with_c_path(|path| file.held.remove(path));
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.

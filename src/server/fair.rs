@@ -3,8 +3,8 @@
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Sessions of one user that have their turn, on average, before others are looked for, where several users wait: these may
-/// have more to be served by then. To look costs more than a quick call.
+/// Calls of one user that are handled, on average, before others are looked for, where several users wait: these may have more
+/// to be served by then. To look costs more than a quick call.
 const IN_A_ROW: usize = 4;
 
 /// The number of the turn that something had last; 0 if it has had none.
@@ -35,13 +35,13 @@ pub(super) struct Queue<'a, T, const MOST: usize> {
     waiting: [Option<T>; MOST],
     len: usize,
     users: usize,
-    /// Turns there have been.
-    had: usize,
+    /// Calls there have been.
+    calls: usize,
 }
 
 impl<'a, T: Waiting, const MOST: usize> Queue<'a, T, MOST> {
     pub(super) fn new(turns: &'a Turns) -> Self {
-        Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, had: 0 }
+        Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, calls: 0 }
     }
 
     /// Adds one; no more than there is room for.
@@ -53,12 +53,16 @@ impl<'a, T: Waiting, const MOST: usize> Queue<'a, T, MOST> {
         }
     }
 
+    /// There was a call to be handled.
+    pub(super) fn called(&mut self) {
+        self.calls += 1;
+    }
+
     /// Takes the next one out, which has its turn. `None` when others are to be looked for.
     pub(super) fn next(&mut self) -> Option<T> {
-        if self.users > 1 && self.had >= IN_A_ROW * self.users {
+        if self.users > 1 && self.calls >= IN_A_ROW * self.users {
             return None;
         }
-        self.had += 1;
         let last = self.len.checked_sub(1)?;
         let since = |one: &Option<T>| one.as_ref().map(|one| (one.of_user().number(), one.own().number()));
         let next = (0..self.len).min_by_key(|at| self.waiting.get(*at).and_then(since))?;
@@ -120,6 +124,7 @@ mod tests {
             }
             for _ in 0..turns_a_round {
                 if let Some(one) = queue.next() {
+                    queue.called();
                     had[one.name] += 1;
                 }
             }

@@ -101,6 +101,17 @@ pub(super) struct Hub {
     pub(super) cancelled: Mutex<Option<CancelHook>>,
 }
 
+/// What serving a session was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Served {
+    /// There was no call to be handled.
+    Nothing,
+    /// A call was handled.
+    Call,
+    /// The thread is not to go on with others, of which some may have waited for longer by now.
+    Enough,
+}
+
 impl Hub {
     /// Waits for the next events; there are none when the time is over or a signal came.
     pub(super) fn wait(&self, timeout: Option<Duration>, events: &mut Events) -> Result<(), Cause> {
@@ -165,26 +176,28 @@ impl Hub {
         let mut queue = Queue::<TryArc<Link>, BATCH>::new(&self.turns);
         self.roll.find(tokens, |link| queue.add(link));
         while let Some(link) = queue.next() {
-            if !self.serve(link, lead) {
-                return;
+            match self.serve(link, lead) {
+                Served::Nothing => {}
+                Served::Call => queue.called(),
+                Served::Enough => return,
             }
         }
     }
 
-    /// Serves a session; false if the thread is not to go on with others, of which some may have waited for longer by now.
+    /// Serves a session.
     #[inline]
-    fn serve(&self, link: TryArc<Link>, lead: &mut Lead<'_>) -> bool {
+    fn serve(&self, link: TryArc<Link>, lead: &mut Lead<'_>) -> Served {
         if !lead.go(Post::Working) || self.has_ended() {
-            return false;
+            return Served::Enough;
         }
-        let Some(job) = link.serve(self) else { return true };
+        let Some(job) = link.serve(self) else { return Served::Nothing };
         let quick = self.run(link, job, lead);
         // The handler has forked, and returned in the child: the other events are the parent's.
         if self.home.is_elsewhere() {
             lead.forget();
-            return false;
+            return Served::Enough;
         }
-        quick
+        if quick { Served::Call } else { Served::Enough }
     }
 
     /// The slot of a module, and its terms.

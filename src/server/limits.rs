@@ -19,7 +19,8 @@ use crate::framing::Limits;
 pub struct ServerLimits {
     /// Sessions in total; further clients are not accepted until one ends. 4096.
     pub sessions: usize,
-    /// Sessions of one user other than root; the first call of a further one is answered with a failure. 256.
+    /// Sessions of one user other than root, and no more than seven eighths of all; the first call of a further one is answered
+    /// with a failure. 256.
     pub sessions_per_uid: usize,
     /// Bytes of a call, and of a response. 128 MiB.
     pub message: usize,
@@ -49,6 +50,11 @@ pub struct ServerLimits {
 }
 
 impl ServerLimits {
+    /// Sessions of one user other than root, who leaves some to others.
+    pub(super) fn sessions_of_user(&self) -> usize {
+        self.sessions_per_uid.min(self.sessions - self.sessions / 8)
+    }
+
     /// Of calls and responses.
     pub(super) fn sizes(&self) -> Limits {
         Limits { message: self.message, datagram: self.datagram }

@@ -16,7 +16,7 @@ use crate::message::Call;
 use crate::outbox::Outbox;
 use crate::request::Answers;
 use crate::session::Session;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, MutexGuard, lock, thread, try_lock};
 use crate::sys::{Interest, TryArc, Watch};
 use crate::wire::CallRef;
 use crate::wire::ResponseRef;
@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) alarm: Option<Instant>,
     /// Bytes that the session holds of what all share.
     pub(super) partial: usize,
+    /// The message of which a part has come has its part of that.
+    pub(super) reserved: bool,
     pub(super) unsent: usize,
 }
 
@@ -84,6 +86,7 @@ impl Link {
             active: Instant::now(),
             alarm: None,
             partial: 0,
+            reserved: false,
             unsent: 0,
         };
         let (hub, state) = (hub.clone(), Mutex::new(state));
@@ -106,8 +109,13 @@ impl Link {
     }
 
     /// Something has happened on the socket: sends what waits, and reads. Returns a call to be handled.
+    /// Nothing is done while another thread has the session in its hands: what there is to do is told again.
     pub(super) fn serve(&self, hub: &Hub) -> Option<Job> {
-        self.change(hub, |turn| {
+        let Some(state) = try_lock(&self.state) else {
+            thread::yield_now();
+            return None;
+        };
+        self.change_locked(hub, state, |turn| {
             if turn.interest() == Interest::NONE {
                 turn.ignore();
             }
@@ -116,6 +124,11 @@ impl Link {
             }
             turn.serve()
         })
+    }
+
+    /// Ends the connection now.
+    pub(super) fn abandon(&self, hub: &Hub) {
+        self.change(hub, |turn| turn.abandon());
     }
 
     /// Takes no more calls, and ends the session when those that have come are answered.
@@ -137,14 +150,21 @@ impl Link {
     }
 
     fn change<T>(&self, hub: &Hub, work: impl FnOnce(&mut Turn<'_>) -> T) -> T {
+        self.change_locked(hub, lock(&self.state), work)
+    }
+
+    #[inline]
+    fn change_locked<T>(
+        &self,
+        hub: &Hub,
+        mut state: MutexGuard<'_, State>,
+        work: impl FnOnce(&mut Turn<'_>) -> T,
+    ) -> T {
         let mut remarks = Remarks::default();
-        let result = {
-            let mut state = lock(&self.state);
-            let mut turn = Turn { link: self, hub, state: &mut state, remarks: &mut remarks };
-            let result = work(&mut turn);
-            turn.settle();
-            result
-        };
+        let mut turn = Turn { link: self, hub, state: &mut state, remarks: &mut remarks };
+        let result = work(&mut turn);
+        turn.settle();
+        drop(state);
         remarks.iter().for_each(|remark| hub.log_about(remark, self.session.peer()));
         result
     }

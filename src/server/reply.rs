@@ -104,12 +104,13 @@ impl Turn<'_> {
         if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
             return Err(Cause::Os(libc::EMSGSIZE));
         }
+        // What has been taken in the meantime does not count.
+        self.flush();
+        self.give_back();
         // Without a body it is too small to matter.
-        let counted = if has_body { len } else { 0 };
-        if counted > 0 && !hub.unsent.keep(&self.link.user.unsent, counted) {
-            return Err(OVER_LIMIT);
+        if has_body {
+            self.state.unsent += hub.unsent.keep(&self.link.user.unsent, len).ok_or(OVER_LIMIT)?;
         }
-        self.state.unsent += counted;
         // Else settling gives it back.
         self.state.outbox.keep(framing, message, 0)?;
         self.flush();

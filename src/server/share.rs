@@ -11,6 +11,9 @@ const RESERVE: usize = 8;
 /// A user may hold so many times what is left for others after that.
 const TIMES_LEFT: usize = 4;
 
+/// One part in so many is little.
+const LITTLE: usize = 64;
+
 /// A memory that all clients share, in bytes.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -47,37 +50,35 @@ impl Pool {
         Self { limit, per_user: per_user.unwrap_or(limit / 2), all, root, changing: Mutex::new(()) }
     }
 
-    /// Takes so much more for a session that holds `own`, if its user may have it. One message goes in, however large, while
-    /// nothing else is held.
-    pub(super) fn take(&self, share: &Share, own: usize, more: usize) -> bool {
+    /// Takes so much for a message of which the rest is to come, if its user may have it, and says how much of it counts. One
+    /// goes in, however large, while nothing else is held; what is more than its user may have does not count then.
+    pub(super) fn take(&self, share: &Share, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
-        let (all, user) = (self.all.load(Relaxed), share.held().saturating_add(more));
-        let granted = all == own
-            || match share.is_root {
-                true => user <= self.limit / RESERVE || all.saturating_add(more) <= self.limit,
-                false => {
-                    let left = self.left().checked_sub(more);
-                    user <= self.per_user && left.is_some_and(|left| user <= left.saturating_mul(TIMES_LEFT))
-                }
-            };
-        if granted {
-            self.add(share, more);
+        let all = self.all.load(Relaxed);
+        if all == 0 {
+            return Some(self.add_within(share, size));
         }
-        granted
+        let user = share.held().saturating_add(size);
+        let granted = match share.is_root {
+            true => user <= self.limit / RESERVE || all.saturating_add(size) <= self.limit,
+            false => {
+                let left = self.left().checked_sub(size);
+                user <= self.per_user && left.is_some_and(|left| user <= left.saturating_mul(TIMES_LEFT))
+            }
+        };
+        granted.then(|| self.add_within(share, size))
     }
 
-    /// Takes so much more for what must not be lost because of others: a user is refused who holds too much already.
-    pub(super) fn keep(&self, share: &Share, more: usize) -> bool {
+    /// Takes so much for what must not be lost because of others, and says how much of it counts: a user is refused who would
+    /// hold too much. The only one that a user has is kept, however large.
+    pub(super) fn keep(&self, share: &Share, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
-        let most = if share.is_root { self.limit } else { self.per_user };
-        let granted = share.held() == 0 || share.held().saturating_add(more) <= most;
-        if granted {
-            self.add(share, more);
-        }
-        granted
+        let granted = share.held() == 0 || share.held().saturating_add(size) <= self.most(share);
+        granted.then(|| self.add_within(share, size))
     }
 
-    /// A user may go on to something that will ask to be kept.
+    /// A user may go on to something that will ask to be kept. Who holds little may as long as all hold no more than twice
+    /// the limit.
     #[inline]
     pub(super) fn admits(&self, share: &Share) -> bool {
         self.all.load(Relaxed) == 0 || self.admits_more(share)
@@ -87,13 +88,26 @@ impl Pool {
     fn admits_more(&self, share: &Share) -> bool {
         let _changing = lock(&self.changing);
         let (held, left) = (share.held(), self.left());
-        share.is_root || left > 0 && held < self.per_user && held <= left.saturating_mul(TIMES_LEFT)
+        let fits = || held <= left.saturating_mul(TIMES_LEFT) && left > 0;
+        let has_little = || held <= self.limit / LITTLE && self.all.load(Relaxed) <= self.limit.saturating_mul(2);
+        share.is_root || held < self.per_user && fits() || has_little()
     }
 
     /// Gives back so much.
     pub(super) fn give_back(&self, share: &Share, less: usize) {
         let _changing = lock(&self.changing);
         self.add(share, less.wrapping_neg());
+    }
+
+    fn most(&self, share: &Share) -> usize {
+        if share.is_root { self.limit } else { self.per_user }
+    }
+
+    /// Adds what counts of a size.
+    fn add_within(&self, share: &Share, size: usize) -> usize {
+        let counted = size.min(self.most(share).saturating_sub(share.held()));
+        self.add(share, counted);
+        counted
     }
 
     /// What users other than root could have.
@@ -130,57 +144,57 @@ mod tests {
     fn a_user_has_half_and_the_others_what_is_left_of_the_rest() {
         let (pool, root, users) = pool();
         let [first, second, third, ..] = &users;
-        assert!(pool.take(first, 0, 128 * MIB), "a message of the largest size");
-        assert!(!pool.take(first, 0, 1));
-        assert!(!pool.take(second, 0, 80 * MIB) && pool.take(second, 0, 70 * MIB));
-        assert!(pool.take(third, 0, 20 * MIB));
-        assert!(pool.take(&root, 0, 32 * MIB) && !pool.take(&root, 32 * MIB, 10 * MIB));
+        let take = |share, mib: usize| pool.take(share, mib * MIB).is_some();
+        assert!(take(first, 128), "a message of the largest size");
+        assert_eq!(pool.take(first, 1), None);
+        assert!(!take(second, 80) && take(second, 70));
+        assert!(take(third, 20));
+        assert!(take(&root, 32) && !take(&root, 10));
         pool.give_back(first, 128 * MIB);
-        assert!(pool.take(&root, 32 * MIB, 128 * MIB));
+        assert!(take(&root, 128));
     }
 
-    /// Also if it is larger than the memory, or than a user's part of it.
+    /// Also if it is larger than the memory, or than a user's part of it. Others find what they would find otherwise.
     #[test]
     fn the_only_message_goes_in_whatever_its_size() {
-        let (pool, user, other) = (Pool::new(MIB, Some(1)), Share::new(false), Share::new(false));
-        assert!(pool.take(&user, 0, 10 * MIB) && pool.take(&user, 10 * MIB, 10 * MIB));
-        assert!(!pool.take(&user, 0, 1) && !pool.take(&other, 0, 1));
-        pool.give_back(&user, 20 * MIB);
-        assert!(pool.take(&other, 0, MIB));
+        let (pool, user, other) = (Pool::new(16 * MIB, None), Share::new(false), Share::new(false));
+        assert_eq!(pool.take(&user, 100 * MIB), Some(8 * MIB));
+        assert_eq!((pool.take(&user, 1), pool.take(&other, MIB)), (None, Some(MIB)));
+        pool.give_back(&user, 8 * MIB);
+        pool.give_back(&other, MIB);
+        assert_eq!(pool.take(&other, 10 * MIB), Some(8 * MIB));
     }
 
     #[test]
     fn what_must_not_be_lost_goes_by_what_its_user_holds() {
         let (pool, root, users) = pool();
-        assert!(users.iter().all(|user| pool.keep(user, 127 * MIB)), "whatever the others hold");
-        assert!(!pool.keep(&users[0], 2 * MIB) && pool.keep(&users[0], MIB));
-        assert!(pool.keep(&root, 256 * MIB) && !pool.keep(&root, 1));
+        assert!(users.iter().all(|user| pool.keep(user, 127 * MIB).is_some()), "whatever the others hold");
+        assert_eq!(pool.keep(&users[0], 2 * MIB), None);
+        assert_eq!(pool.keep(&users[0], MIB), Some(MIB));
+        assert_eq!(pool.keep(&root, 300 * MIB), Some(256 * MIB));
+        assert_eq!(pool.keep(&root, 1), None);
     }
 
-    /// So that there is an end to it.
+    /// Who holds nothing is served whatever others hold, up to an end.
     #[test]
-    fn users_are_stopped_before_they_ask_when_nothing_is_left() {
+    fn users_are_stopped_before_they_ask_when_too_little_is_left() {
         let (pool, root, users) = pool();
         let fresh = Share::new(false);
-        let mut held = 0;
-        for user in &users {
-            if pool.admits(user) {
-                assert!(pool.keep(user, 127 * MIB));
-                held += 127 * MIB;
-            }
+        for (held, user) in users.iter().enumerate().take(4) {
+            assert!(pool.admits(user) && pool.keep(user, 127 * MIB).is_some());
+            assert_eq!(pool.admits(user), held == 0, "there is something left for one that holds much");
         }
-        assert_eq!(held, 2 * 127 * MIB);
-        assert!(!pool.admits(&fresh) && pool.admits(&root));
+        assert!(pool.admits(&fresh) && pool.keep(&fresh, 6 * MIB).is_some());
+        assert!(!pool.admits(&users[4]) && !pool.admits(&fresh) && pool.admits(&root));
         pool.give_back(&users[1], 127 * MIB);
-        assert!(pool.admits(&fresh) && pool.admits(&users[0]));
-        assert!(pool.keep(&users[0], MIB) && !pool.admits(&users[0]), "it has all it may have");
+        assert!(pool.admits(&users[4]) && !pool.admits(&fresh), "it has its part");
     }
 
     #[test]
     fn no_limit_is_none() {
         let (pool, user) = (Pool::new(usize::MAX, Some(usize::MAX)), Share::new(false));
-        assert!(pool.take(&user, 0, 1 << 40) && pool.take(&user, 0, 1 << 40));
-        assert!(pool.keep(&user, 1 << 40) && pool.admits(&user));
+        assert!((0..2).all(|_| pool.take(&user, 1 << 40).is_some()));
+        assert!(pool.keep(&user, 1 << 40).is_some() && pool.admits(&user));
     }
 
     proptest! {
@@ -195,9 +209,7 @@ mod tests {
             let share = |who: usize| users.get(who).unwrap_or(&root);
             for (who, takes, amount) in steps {
                 match takes {
-                    // As if each were in a session of its own, so that no message is the only one.
-                    true if pool.take(share(who), usize::MAX, amount) => held[who] += amount,
-                    true => {}
+                    true => held[who] += pool.take(share(who), amount).unwrap_or_default(),
                     false => {
                         let less = amount.min(held[who]);
                         pool.give_back(share(who), less);
@@ -210,7 +222,7 @@ mod tests {
                 prop_assert!(held[..6].iter().all(|held| *held <= 128 * MIB));
                 prop_assert!(all - root_holds <= 224 * MIB);
                 if root_holds < 32 * MIB {
-                    prop_assert!(pool.take(&root, usize::MAX, 32 * MIB - root_holds));
+                    prop_assert!(pool.take(&root, 32 * MIB - root_holds).is_some());
                     pool.give_back(&root, 32 * MIB - root_holds);
                 }
                 if root_holds == 0 {

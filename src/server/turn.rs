@@ -18,6 +18,9 @@ use crate::sys::{self, Interest, Peeked, Watch};
 /// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
 const RECORDS: usize = 8;
 
+/// Turns of a session that is cut off, to answer what has come.
+const LAST_TURNS: usize = 32;
+
 /// How long a refused client has for the call that tells it so.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,9 @@ impl Turn<'_> {
                 self.close();
             }
             self.flush();
+            if self.state.unsent != 0 {
+                self.give_back();
+            }
             if self.interest() != Interest::READ {
                 break;
             }
@@ -142,29 +148,34 @@ impl Turn<'_> {
     #[cold]
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
-        let (held, more) = (self.state.partial, self.state.message.held().saturating_sub(self.state.partial));
-        if more == 0 || self.hub.partial.take(&self.link.user.partial, held, more) {
-            self.state.partial += more;
+        // All of it is asked for at first, so that others who come later do not stop it.
+        if self.state.reserved {
             return;
         }
-        self.remark(Remark::Limit(Limit::PartialMemory));
-        self.fail_partial();
-        self.close();
+        match self.hub.partial.take(&self.link.user.partial, self.state.message.announced()) {
+            Some(counted) => {
+                self.state.partial += counted;
+                self.state.reserved = true;
+            }
+            None => {
+                self.remark(Remark::Limit(Limit::PartialMemory));
+                self.fail_partial();
+                self.close();
+            }
+        }
     }
 
     /// Gives back what the session does not hold any more of what all share.
-    fn give_back(&mut self) {
+    pub(super) fn give_back(&mut self) {
         let (hub, user) = (self.hub, &self.link.user);
-        let State { partial, unsent, message, outbox, .. } = &mut *self.state;
-        let shares = [
-            (&hub.partial, &user.partial, partial, message.held()),
-            (&hub.unsent, &user.unsent, unsent, outbox.bytes()),
-        ];
-        for (pool, share, counted, held) in shares {
-            if held < *counted {
-                pool.give_back(share, *counted - held);
-                *counted = held;
-            }
+        let State { partial, reserved, unsent, message, outbox, .. } = &mut *self.state;
+        if *reserved && !message.is_partial() {
+            hub.partial.give_back(&user.partial, std::mem::take(partial));
+            *reserved = false;
+        }
+        if outbox.bytes() < *unsent {
+            hub.unsent.give_back(&user.unsent, *unsent - outbox.bytes());
+            *unsent = outbox.bytes();
         }
     }
 
@@ -237,9 +248,11 @@ impl Turn<'_> {
             self.answer_call(slot, sequence, Status::Failure);
         }
         self.close();
-        // What the socket holds has an end, as no more can come.
-        while self.interest() == Interest::READ {
-            self.serve();
+        // No more can come. Who has sent very much without waiting for answers does not hold the end up.
+        for _ in 0..LAST_TURNS {
+            if self.interest() == Interest::READ {
+                self.serve();
+            }
         }
         self.abandon();
     }
@@ -312,8 +325,12 @@ impl Turn<'_> {
         if self.state.gone {
             return;
         }
-        if self.state.partial | self.state.unsent != 0 {
+        if self.state.reserved || self.state.unsent != 0 {
             self.give_back();
+        }
+        // Who is only there to be told so takes it at once or not at all.
+        if !self.link.claimed && !self.state.outbox.is_empty() {
+            self.abandon();
         }
         if self.state.lane.is_over() && self.state.outbox.is_empty() {
             return self.leave();

@@ -48,13 +48,13 @@ pub use passed::Accepted;
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };
-pub use record::{Peeked, Record, end_receiving, peek, receive, receive_around, send, send_piece, shut_down};
+pub use record::{Peeked, Record, end_receiving, has_gone, peek, receive, receive_around, send, send_piece, shut_down};
 pub use socket::{
     Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_patience, is_socket, largest_datagram,
     listen, listen_as, open, open_at_once, put_in_place, set_nonblocking, set_timeout, take_ahead,
 };
 pub use spin::set_spin;
-pub use spot::{DescriptorPath, Found, Spot};
+pub use spot::{HeldFile, Spot};
 pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
 
 pub use try_arc::{Room, TryArc, out_of_memory, try_box, try_copy, try_copy_with_room};

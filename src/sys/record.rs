@@ -195,6 +195,12 @@ pub fn peek(fd: RawFd) -> Peeked {
     }
 }
 
+/// The peer has closed the connection, and has sent nothing before, if not an empty record.
+pub fn has_gone(fd: RawFd) -> bool {
+    let mut fds = [PollFd { fd, events: 0, revents: 0 }];
+    peek(fd) == Peeked::End && poll::poll(&mut fds, 0).is_ok() && fds.iter().all(|fd| fd.revents & libc::POLLHUP != 0)
+}
+
 /// Ends the connection without giving up the descriptor, which is the caller's.
 #[cold]
 pub fn shut_down(fd: RawFd) {

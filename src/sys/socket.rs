@@ -11,11 +11,10 @@ use super::address::{self, with_address};
 use super::deadline;
 use super::descriptor;
 use super::errno::{self, KeepErrno};
-use super::file::FileId;
 use super::maker::{self, Owner};
 use super::passed;
 use super::poll;
-use super::spot::Spot;
+use super::spot::{HeldFile, Spot};
 use super::thread::UncancelledCall;
 use crate::error::Cause;
 
@@ -91,7 +90,7 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
 /// socket file whatever the umask.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     if let Some(mode) = mode {
-        return listen_as(socket, path, mode, Owner::default()).map(drop);
+        return listen_right(socket, path, mode, Owner::default(), libc::SOMAXCONN).map(drop);
     }
     let address = address::from_path(path)?;
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
@@ -105,15 +104,28 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
 
 /// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
-pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
+pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<HeldFile, Cause> {
+    listen_right(socket, path, mode, owner, BACKLOG)
+}
+
+fn listen_right(
+    socket: &OwnedFd,
+    path: &[u8],
+    mode: libc::mode_t,
+    owner: Owner,
+    backlog: c_int,
+) -> Result<HeldFile, Cause> {
     let address = address::from_path(path)?;
     let spot = Spot::of(address::path_in(&address))?;
     maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), &address))?;
     let file = spot.set_right(socket, mode, owner);
-    file.and_then(|file| begin_listening(socket, BACKLOG).map(|()| file)).inspect_err(|_| {
-        let _keep = KeepErrno::new();
-        spot.clear(socket);
-    })
+    match file.and_then(|file| begin_listening(socket, backlog).map(|()| file)) {
+        Ok(file) => Ok(spot.hold(file)),
+        Err(cause) => {
+            spot.clear(socket);
+            Err(cause)
+        }
+    }
 }
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as

@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, c_int, c_long};
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
 use super::errno::KeepErrno;
@@ -24,6 +24,55 @@ pub struct Spot<'a> {
     vacant: bool,
 }
 
+/// A file in a directory that is held: to remove it takes no descriptor, and no memory.
+#[derive(Debug)]
+pub struct HeldFile {
+    directory: OwnedFd,
+    id: FileId,
+}
+
+impl HeldFile {
+    /// Removes the file, if it is still there under the last name of a path.
+    pub fn remove(&self, path: &CStr) -> Result<(), Cause> {
+        remove_from(&self.directory, split(path).1, self.id)
+    }
+}
+
+impl AsFd for HeldFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// What stands before the last name of a path, and that name.
+fn split(path: &CStr) -> (&[u8], &CStr) {
+    let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/');
+    let (before, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
+    (before, CStr::from_bytes_with_nul(name).unwrap_or_default())
+}
+
+fn file_in(directory: &OwnedFd, name: &CStr) -> Result<Option<FileId>, Cause> {
+    let _keep = KeepErrno::new();
+    // SAFETY: stat is plain data, which the function fills in.
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    // SAFETY: the name is a C string and `stat` is valid for writing.
+    let found = unsafe { libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW) };
+    match check(found) {
+        Ok(_) => Ok(Some(FileId::of(&stat))),
+        Err(Cause::Os(libc::ENOENT)) => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cause> {
+    let _keep = KeepErrno::new();
+    if file_in(directory, name)? == Some(file) {
+        // SAFETY: the name is a C string.
+        check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })?;
+    }
+    Ok(())
+}
+
 /// A file that has been found at a spot.
 #[derive(Debug)]
 pub struct Found {
@@ -38,30 +87,20 @@ pub struct DescriptorPath([u8; 32]);
 impl<'a> Spot<'a> {
     /// Where a path leads to now.
     pub fn of(path: &'a CStr) -> Result<Self, Cause> {
-        let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/');
-        let (before, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
+        let (before, name) = split(path);
         let mut room = [0; libc::PATH_MAX as usize];
         let before = if before.is_empty() { b"." } else { before };
         let (to, _zero) = room.split_at_mut(libc::PATH_MAX as usize - 1);
         to.get_mut(..before.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(before);
         let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
-        let mut spot = Self { directory, name: CStr::from_bytes_with_nul(name).unwrap_or_default(), vacant: false };
+        let mut spot = Self { directory, name, vacant: false };
         spot.vacant = spot.file() == Ok(None);
         Ok(spot)
     }
 
     /// What is there; a symbolic link is not followed.
     pub fn file(&self) -> Result<Option<FileId>, Cause> {
-        let _keep = KeepErrno::new();
-        // SAFETY: stat is plain data, which the function fills in.
-        let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
-        let (directory, flags) = (self.directory.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
-        // SAFETY: the name is a C string and `stat` is valid for writing.
-        match check(unsafe { libc::fstatat(directory, self.name.as_ptr(), &mut stat, flags) }) {
-            Ok(_) => Ok(Some(FileId::of(&stat))),
-            Err(Cause::Os(libc::ENOENT)) => Ok(None),
-            Err(cause) => Err(cause),
-        }
+        file_in(&self.directory, self.name)
     }
 
     /// Opens what is there, or makes it; a symbolic link is not followed.
@@ -81,12 +120,12 @@ impl<'a> Spot<'a> {
     /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
     /// meanwhile.
     pub fn remove(&self, file: FileId) -> Result<(), Cause> {
-        let _keep = KeepErrno::new();
-        if self.file()? == Some(file) {
-            // SAFETY: the name is a C string.
-            check(unsafe { libc::unlinkat(self.directory.as_raw_fd(), self.name.as_ptr(), 0) })?;
-        }
-        Ok(())
+        remove_from(&self.directory, self.name, file)
+    }
+
+    /// Holds the directory of a file for when it is to be removed.
+    pub(super) fn hold(self, file: FileId) -> HeldFile {
+        HeldFile { directory: self.directory, id: file }
     }
 
     /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask

@@ -55,8 +55,8 @@ fn a_server_belongs_to_the_process_that_starts_it() {
         let before = descriptors();
         let elsewhere = child.is_elsewhere() && child.stats().sessions == 0;
         drop(server.take());
-        // The listening socket, the epoll set, the signal and the timer, and the session.
-        errors == [true; 5] && elsewhere && before - descriptors() == 5
+        // The listening socket and its directory, the epoll set, the signal and the timer, and the session.
+        errors == [true; 5] && elsewhere && before - descriptors() == 6
     }));
     echo(&path);
     idle.send(&call(ECHO, 1, 1, b"?"));
