@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "abi.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -185,17 +186,18 @@ replies_when_nothing_is_left(void **state)
 	gate_open(&gate);
 	/* Not read before it has been answered. */
 	UNTIL(managed_stats(&managed).handled == 3);
-	handled = managed_stats(&managed).handled;
-	for (i = 2; i < 4; i++) {
-		peers[i] = connect_as(i == 2 ? THIRD : 65531, managed.dir.sock);
-		exchange_refused(peers[i], ECHO, 1, DRPC__STATUS__FAILURE);
-	}
+	handled  = managed_stats(&managed).handled;
+	peers[2] = connect_as(THIRD, managed.dir.sock);
+	exchange_refused(peers[2], ECHO, 1, DRPC__STATUS__FAILURE);
 	assert_int_equal(managed_stats(&managed).handled, handled);
-	assert_int_equal(managed_stats(&managed).limit_unsent, 2);
+	assert_int_equal(managed_stats(&managed).limit_unsent, 1);
+	/* Who holds nothing is served. */
+	peers[3] = connect_as(65531, managed.dir.sock);
+	exchange_echo(peers[3], ECHO, 1);
 	exchange_expect(other, 1, DRPC__STATUS__SUCCESS, MIB);
 	for (i = 0; i < 2; i++)
 		exchange_expect(peers[i], 1, DRPC__STATUS__SUCCESS, 2 * MIB - 64);
-	/* They have kept their sessions, and can call again. */
+	/* Both have their sessions still. */
 	for (i = 2; i < 4; i++)
 		exchange_echo(peers[i], ECHO, 2);
 	for (i = 0; i < 4; i++)
@@ -231,6 +233,45 @@ parts_of_a_user(void **state)
 	assert_int_equal(managed_stats(&managed).limit_partial, 1);
 	close(peers[0]);
 	close(peers[1]);
+	managed_end(&managed);
+}
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+enum { REFUSED = 150, PLACES = 100 };
+
+/* Sessions that are refused, and do not take the answers to what they send, leave places to others. */
+static void
+places_that_are_refused(void **state)
+{
+	struct managed managed;
+	int            peers[1 + REFUSED];
+	int            root;
+	int            i;
+	int            j;
+
+	(void)state;
+	if (!is_root())
+		return;
+	make(&managed, DRPC_SERVER_MAX_UNSENT);
+	managed_set(&managed, DRPC_SERVER_MAX_SESSIONS, PLACES);
+	managed_set(&managed, DRPC_SERVER_MAX_SESSIONS_PER_UID, 1);
+	managed_start(&managed);
+	peers[0] = connect_as(GREEDY, managed.dir.sock);
+	for (i = 1; i < 1 + REFUSED; i++) {
+		peers[i] = connect_as(GREEDY, managed.dir.sock);
+		/* More than the sockets hold of answers. */
+		for (j = 0; j < 600; j++)
+			if (send(peers[i], "\xff", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+				usleep(100);
+	}
+	root = connect_as(0, managed.dir.sock);
+	exchange_echo(root, ECHO, 1);
+	assert_int_equal(managed_stats(&managed).limit_sessions, 0);
+	assert_in_range(managed_stats(&managed).sessions, 1, PLACES);
+	close(root);
+	for (i = 0; i < 1 + REFUSED; i++)
+		close(peers[i]);
 	managed_end(&managed);
 }
 
@@ -406,6 +447,7 @@ main(void)
 		unit(replies_not_taken),
 		unit(replies_when_nothing_is_left),
 		unit(parts_of_a_user),
+		unit(places_that_are_refused),
 		unit(turns_with_slow_handlers),
 		unit(turns_with_quick_handlers),
 		unit(turns_of_the_listener),

@@ -107,6 +107,9 @@ impl Turn<'_> {
             NoCall::Unparsable(cause) => {
                 self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
+                if self.state.lane.is_refused() {
+                    self.close();
+                }
             }
             // Among calls that are handled it is a message like any other: the session does not end before they do.
             NoCall::Probe if !self.state.lane.is_idle() => self.take(NoCall::Unparsable(Cause::Malformed)),
