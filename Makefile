@@ -67,8 +67,10 @@ INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
-# The parts of `make check`, in this order.
-CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+# The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time.
+RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle
+LIBRARY_CHECKS := check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 
 .PHONY: all demo check interop bench bench-quick bench-programs install uninstall headers examples clean cargo \
 	setup-build setup-demo setup-check setup-bench $(CHECKS)
@@ -112,8 +114,10 @@ $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/expo
 	@mkdir -p $(@D)
 	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
 
+# For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
 headers: setup-build
-	$(CARGO) run -q -p drpc-headers -- write
+	$(CARGO) build -q --workspace --bin drpc-headers
+	$(CARGO_TARGET_DIR)/debug/drpc-headers write
 
 # --- Examples
 
@@ -148,7 +152,7 @@ demo: examples
 # --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds up.
 
 check: setup-check
-	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check $(CHECKS)
+	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check '$(RUST_CHECKS)' '$(LIBRARY_CHECKS)'
 
 fmt: setup-check
 	$(CARGO) fmt --all --check
@@ -166,12 +170,13 @@ test-rust: setup-build
 	$(CARGO) test --workspace --no-fail-fast
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
-# it needs a build of its own.
+# it needs a build of its own; but what runs while building is the same, where the target is named.
 test-shuttle: setup-build
-	RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/shuttle $(CARGO) test -p drpc --lib shuttle
+	RUSTFLAGS='--cfg shuttle' $(CARGO) test -p drpc --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" shuttle
 
 check-headers: setup-build
-	$(CARGO) run -q -p drpc-headers -- check
+	$(CARGO) build -q --workspace --bin drpc-headers
+	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers are what the Rust sources give'
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.

@@ -21,13 +21,17 @@ made() {
 
 # takes ABI PROGRAM CALLS LENGTH BLOCKS FAULTS: every block is released, too.
 takes() {
-	figures=$(memory "$1" "$2" "$3" "$4") || fail "$figures" || return 1
-	echo "$figures" >"$work/figures"
-	read -r found _ released faults <"$work/figures"
-	same 'blocks released' "$found" "$released" || return 1
-	[ "$5" = - ] || same 'blocks allocated' "$5" "$found" || return 1
-	# A page now and then is chance; a body of 1 MiB in fresh memory is 256 of them.
-	awk -v found="$faults" -v most="$6" 'BEGIN { exit !(found < most + 1) }' || fail "page faults: $faults"
+	# Where the machine is busy another thread takes over, whose memory is new: then it is counted again.
+	for attempt in 1 2 3; do
+		figures=$(memory "$1" "$2" "$3" "$4") || fail "$figures" || return 1
+		echo "$figures" >"$work/figures"
+		read -r found _ released faults <"$work/figures"
+		same 'blocks released' "$found" "$released" || return 1
+		[ "$5" = - ] || same 'blocks allocated' "$5" "$found" || return 1
+		# A page now and then is chance; a body of 1 MiB in fresh memory is 256 of them.
+		awk -v found="$faults" -v most="$6" 'BEGIN { exit !(found < most + 1) }' && return 0
+	done
+	fail "page faults: $faults, also in run $attempt"
 }
 
 # runs ABI PROGRAM CALLS LENGTH BUDGET
