@@ -30,6 +30,13 @@ is_root(void)
 	return geteuid() == 0;
 }
 
+/* Valgrind is about memory, and slow. */
+static int
+at_most(int few, int many)
+{
+	return getenv("VALGRIND") != NULL ? few : many;
+}
+
 /* A connection of a user, if this is root: the kernel notes who connects. Of this thread alone, unlike seteuid. */
 static int
 connect_as(uid_t uid, const char *path)
@@ -261,7 +268,7 @@ places_that_are_refused(void **state)
 	for (i = 1; i < 1 + REFUSED; i++) {
 		peers[i] = connect_as(GREEDY, managed.dir.sock);
 		/* More than the sockets hold of answers. */
-		for (j = 0; j < 600; j++)
+		for (j = 0; j < at_most(10, 600); j++)
 			if (send(peers[i], "\xff", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EAGAIN)
 				usleep(100);
 	}
@@ -306,7 +313,7 @@ make_busy(struct managed *managed, struct turns *turns, int peers[SESSIONS])
 	make(managed, DRPC_SERVER_MAX_UNSENT);
 	managed_register(managed, OTHER, count_turn, turns);
 	assert_int_equal(drpc_server_listen(managed->server), 0);
-	for (i = 0; i < SESSIONS * CALLS; i++) {
+	for (i = 0; i < SESSIONS * at_most(2, CALLS); i++) {
 		if (i < SESSIONS)
 			peers[i] = connect_as(GREEDY, managed->dir.sock);
 		assert_true(peer_send_call(peers[i % SESSIONS], OTHER, 0, i + 1, NULL, 0));
@@ -328,6 +335,7 @@ end_busy(struct managed *managed, int peers[SESSIONS])
 static void
 turns_of_users(int us, int most)
 {
+	int            calls = at_most(1, CALLS);
 	struct turns   turns = {.us = us};
 	struct managed managed;
 	int            peers[SESSIONS];
@@ -338,12 +346,12 @@ turns_of_users(int us, int most)
 		return;
 	make_busy(&managed, &turns, peers);
 	root = connect_as(0, managed.dir.sock);
-	for (i = 1; i <= CALLS; i++)
+	for (i = 1; i <= calls; i++)
 		assert_true(peer_send_call(root, OTHER, 0, i, NULL, 0));
 	while (managed_stats(&managed).accepted < SESSIONS + 1)
 		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
 	turns.greedy = 0;
-	while (turns.root < CALLS)
+	while (turns.root < calls)
 		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
 	assert_in_range(turns.greedy, 0, most);
 	close(root);
