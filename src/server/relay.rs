@@ -2,6 +2,7 @@
 //! thread is woken while calls are handled quickly. One stands by, and takes over when the leader is held up by a
 //! handler. The others rest.
 
+#[cfg(not(all(test, shuttle)))]
 use std::time::Duration;
 
 use super::hub::Hub;
