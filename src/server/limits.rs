@@ -27,8 +27,9 @@ pub struct ServerLimits {
     /// Bytes of a response that is sent as a datagram: what the clients can receive. 16 KiB, as clients of DAOS 0.8 need
     /// it; those of 1.2 to 2.6 can receive 128 KiB.
     pub datagram: usize,
-    /// Bytes of calls of which only a part has come, over all sessions. An eighth is root's alone, and each user can have
-    /// no more than a part of what the others leave. One call goes in, however large, while there is no other. 256 MiB.
+    /// Bytes of calls of which only a part has come, as large as they are going to be, over all sessions. An eighth is root's
+    /// alone, and a user can have no more than four times what is left. One call goes in, however large, while there is no
+    /// other. 256 MiB.
     pub partial_memory: usize,
     /// Those of one user other than root. Half of the above unless set.
     pub partial_memory_per_uid: Option<usize>,
@@ -38,9 +39,9 @@ pub struct ServerLimits {
     pub reply_time: Duration,
     /// Calls of one session to concurrent modules that are being handled. 64.
     pub calls_per_session: usize,
-    /// Bytes of responses that have not been taken, over all sessions. A user has to leave a part of it to others, an eighth
-    /// of it to root, before further calls are handled. A response to one that has been handled is kept, whatever others
-    /// hold. 256 MiB.
+    /// Bytes of responses that have not been taken, over all sessions. While not much is left, calls of users who hold more
+    /// than a little fail before they are handled; while twice as much is held, those of all but root. A response to one that
+    /// has been handled is kept, whatever others hold. 256 MiB.
     pub unsent: usize,
     /// Those of one user other than root: beyond it calls fail, and a response to one that has been handled is replaced by
     /// a failure. Half of the above unless set.

@@ -52,7 +52,10 @@ enum drpc_server_option {
         DRPC_SERVER_GROUP = 6,
         /** Sessions at once; more are accepted when others have ended. Unless set 4096. */
         DRPC_SERVER_MAX_SESSIONS = 7,
-        /** Sessions at once of one user other than root; the call of another one is refused. Unless set 256. */
+        /**
+         * Sessions at once of one user other than root, who leaves an eighth of all to others; the call of another one is
+         * refused. Unless set 256.
+         */
         DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
         /** Size of a message, sent or received. Unless set 128 MiB. */
         DRPC_SERVER_MAX_MESSAGE = 9,
@@ -100,9 +103,10 @@ enum drpc_server_option {
          */
         DRPC_SERVER_MAX_PARTIAL_PER_UID = 21,
         /**
-         * What one user other than root may have of the memory for replies that clients have not taken yet. Beyond it, and
-         * while too little is left, the user's calls fail before they are handled; a reply to a call that has been handled is
-         * replaced by a failure only if its own user has too much. Unless set half.
+         * What one user other than root may have of the memory for replies that clients have not taken yet. Beyond it the
+         * user's calls fail before they are handled; so do those of a user who holds more than a little while not much is left,
+         * and of all but root while twice the limit is held. A reply to a call that has been handled is replaced by a
+         * failure only if its own user has too much. Unless set half.
          */
         DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
 };
