@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Cause;
 use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
-use crate::sys::{self, Room, TryArc};
+use crate::sys::{self, Ahead, Room, TryArc};
 
 /// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive it; the
 /// descriptor is closed when the last one is dropped.
@@ -103,10 +103,10 @@ impl Session {
         sys::shut_down(self.as_fd().as_raw_fd());
     }
 
-    /// The client passes descriptors with its next record, which is not to be taken.
+    /// What the client has sent, which is taken only if it is plain.
     #[inline(always)]
-    pub(crate) fn brings_descriptors(&self) -> bool {
-        self.0.socket.brings_descriptors()
+    pub(crate) fn ahead(&self) -> Ahead {
+        self.0.socket.ahead()
     }
 
     /// It has been closed on this side.

@@ -13,7 +13,7 @@ use crate::framing::Framing;
 use crate::message::{Call, NO_SEQUENCE, Status};
 use crate::outbox::Outbox;
 use crate::request::Answers;
-use crate::sys::{self, Interest, Peeked, Watch};
+use crate::sys::{self, Ahead, Interest, Peeked, Watch};
 
 /// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
 const RECORDS: usize = 8;
@@ -68,9 +68,13 @@ impl Turn<'_> {
             if self.interest() != Interest::READ {
                 break;
             }
-            if self.link.session().brings_descriptors() {
-                self.turn_away();
-                break;
+            match self.link.session().ahead() {
+                Ahead::Plain => {}
+                Ahead::Nothing => break,
+                Ahead::Descriptors => {
+                    self.turn_away();
+                    break;
+                }
             }
             let (fd, State { dialect, message, .. }) = (self.fd(), &mut *self.state);
             let (incoming, bytes) = incoming::receive(fd, dialect, message);

@@ -44,7 +44,7 @@ pub use heap::expect_much;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use maker::Owner;
 pub use malloc::Malloc;
-pub use passed::Accepted;
+pub use passed::{Accepted, Ahead};
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };

@@ -6,16 +6,16 @@
 //! socket with records in it is closed by a thread that ends by that: files of one that ends do not linger.
 
 use std::ffi::{c_int, c_long};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{mem, ptr};
 
 use super::errno::KeepErrno;
 use super::futex::{sleep_while, wake_sleepers};
-use super::socket::{option, set_option};
+use super::socket::{check, option, set_option};
 use super::thread::{BlockedSignals, start_thread};
 use super::try_arc::TryArc;
+use crate::error::Cause;
 
 /// Descriptors can be sent to the socket.
 pub(super) const SO_PASSRIGHTS: c_int = 83;
@@ -28,6 +28,17 @@ const STACK: usize = 256 << 10;
 /// Has a socket take no descriptors, nor those that are accepted from it, if the kernel can do that.
 pub(super) fn refuse(fd: RawFd) {
     set_option(fd, SO_PASSRIGHTS, 0);
+}
+
+/// What lies ahead in a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// Nothing yet.
+    Nothing,
+    /// A record without descriptors, or the end.
+    Plain,
+    /// A record with descriptors.
+    Descriptors,
 }
 
 /// A connection that has been accepted, in whose records there may be descriptors.
@@ -51,16 +62,17 @@ impl Accepted {
         Self { socket: ManuallyDrop::new(socket), wary }
     }
 
-    /// There are descriptors with the next record, which is not taken by that.
+    /// What may be taken, which a look does not take. The next record may be taken only after [`Ahead::Plain`]: one that comes
+    /// after the look may be another.
     #[inline(always)]
-    pub fn brings_descriptors(&self) -> bool {
-        self.wary && lacks_control_room(self.socket.as_raw_fd())
+    pub fn ahead(&self) -> Ahead {
+        if self.wary { look(self.socket.as_raw_fd()) } else { Ahead::Plain }
     }
 
     /// There is a record, if only an empty one.
     fn holds_records(&self) -> bool {
         set_option(self.socket.as_raw_fd(), libc::SO_PASSCRED, 1);
-        lacks_control_room(self.socket.as_raw_fd())
+        look(self.socket.as_raw_fd()) == Ahead::Descriptors
     }
 }
 
@@ -82,17 +94,22 @@ impl Drop for Accepted {
     }
 }
 
-/// Something comes with the next record for which a buffer would be needed.
+/// Whether there is a record, and whether something comes with it for which a buffer would be needed.
 #[cold]
-fn lacks_control_room(fd: RawFd) -> bool {
+fn look(fd: RawFd) -> Ahead {
     let _keep = KeepErrno::new();
     // SAFETY: msghdr is plain data for which zero means "none".
     let mut message = unsafe { mem::zeroed::<libc::msghdr>() };
-    let flags = c_long::from(libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    let (fd, flags) = (c_long::from(fd), c_long::from(libc::MSG_PEEK | libc::MSG_DONTWAIT));
     // No function of libc's, as tests of programs replace it.
     // SAFETY: there are no places to be written to but `message`.
-    let rc = unsafe { libc::syscall(libc::SYS_recvmsg, c_long::from(fd), ptr::from_mut(&mut message), flags) };
-    rc >= 0 && message.msg_flags & libc::MSG_CTRUNC != 0
+    let mut peek = || check(unsafe { libc::syscall(libc::SYS_recvmsg, fd, &raw mut message, flags) } as c_int);
+    // What went wrong with the connection is told once, before the records that are there still.
+    match peek().or_else(|_| peek()) {
+        Err(Cause::Os(libc::EAGAIN)) => Ahead::Nothing,
+        Ok(_) if message.msg_flags & libc::MSG_CTRUNC != 0 => Ahead::Descriptors,
+        _ => Ahead::Plain,
+    }
 }
 
 /// How far two threads are that close a socket.
@@ -221,22 +238,34 @@ mod tests {
             let (theirs, ours) = pair();
             Socket::from(ours.try_clone().unwrap()).set_passcred(true).unwrap();
             let session = Accepted::new(ours, false);
-            assert!(!session.brings_descriptors());
+            assert_eq!(session.ahead(), Ahead::Nothing);
             theirs.send(b"before").unwrap();
             pass(&theirs, record, &theirs).unwrap();
-            assert!(!session.brings_descriptors());
+            assert_eq!(session.ahead(), Ahead::Plain);
             let ours = Socket::from(session.as_fd().try_clone_to_owned().unwrap());
             assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), 6);
-            assert!(session.brings_descriptors());
-            assert!(session.brings_descriptors());
+            assert_eq!([session.ahead(), session.ahead()], [Ahead::Descriptors; 2]);
             drop(theirs);
             assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), record.len());
-            assert!(!session.brings_descriptors());
+            assert_eq!(session.ahead(), Ahead::Plain);
         }
         // A trusted peer is not asked.
         let (theirs, ours) = pair();
         pass(&theirs, b"x", &theirs).unwrap();
-        assert!(!Accepted::new(ours, true).brings_descriptors());
+        assert_eq!(Accepted::new(ours, true).ahead(), Ahead::Plain);
+    }
+
+    /// A peer that closes its end with something unread leaves an error, which is told before its records.
+    #[test]
+    fn a_record_with_descriptors_is_seen_behind_an_error() {
+        for dropped in [false, true] {
+            let (theirs, ours) = pair();
+            let session = Accepted::new(ours, false);
+            Socket::from(session.as_fd().try_clone_to_owned().unwrap()).send(b"unread").unwrap();
+            pass(&theirs, b"x", &std::fs::File::open("/dev/null").unwrap()).unwrap();
+            drop(theirs);
+            assert!(if dropped { session.holds_records() } else { session.ahead() == Ahead::Descriptors });
+        }
     }
 
     /// Also in what is passed, and behind empty records.
