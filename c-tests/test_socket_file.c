@@ -273,15 +273,36 @@ another_directory_is_left_alone(void **state)
 		assert_int_equal(ways[i].listen(beside.inner), 0);
 		is_untouched(beside.socket, socket);
 		assert_int_equal(file_at(beside.inner_moved).st_mode & 07777, ways[i].mode);
-		/* At the end, too. */
+		/* At the end, too, where a managed server removes its own file. */
 		stop_listening();
 		assert_int_equal(unlink(beside.inner), 0);
-		assert_int_equal(unlink(beside.inner_moved), 0);
+		assert_int_equal(unlink(beside.inner_moved), ways[i].has_errno ? 0 : -1);
 		assert_int_equal(rmdir(beside.home), 0);
 		assert_int_equal(rmdir(beside.moved), 0);
 		beside_remove();
 	}
 	umask(mask);
+}
+
+/* The socket of another server, which is as this one's is to be. */
+static void
+put_one_that_is_right(const char *path)
+{
+	put_a_socket(path);
+	assert_int_equal(chmod(path, 0666), 0);
+}
+
+static void
+the_socket_of_another_is_not_removed_at_the_end(void **state)
+{
+	(void)state;
+	beside_make();
+	syscalls_reset();
+	calls.bound = put_one_that_is_right;
+	assert_int_equal(listen_managed(beside.dir.sock), 0);
+	stop_listening();
+	assert_int_equal(access(beside.dir.sock, F_OK), 0);
+	beside_remove();
 }
 
 /* The socket goes when it cannot be used; nothing else goes. */
@@ -352,6 +373,28 @@ a_file_that_cannot_be_opened_is_an_error(void **state)
 	dir_remove(&dir);
 }
 
+/* The kernel is asked by way of another socket. */
+static void
+what_there_is_nothing_to_ask_with_for_is_told(void **state)
+{
+	static const struct failure failures[] = {{EMFILE, DER_MISC}, {ENFILE, DER_MISC}, {ENOMEM, DER_NOMEM}};
+	struct dir		    dir;
+	mode_t			    mask = umask(077);
+
+	(void)state;
+	dir_make(&dir);
+	for (size_t i = 0; i < WAYS; i++) {
+		for (size_t j = 0; j < sizeof(failures) / sizeof(*failures); j++) {
+			syscalls_reset();
+			syscalls_fail(CALL_SOCKET, 2, failures[j].error);
+			assert_int_equal(ways[i].listen(dir.sock), result_of(&ways[i], failures[j]));
+			assert_int_equal(access(dir.sock, F_OK), -1);
+		}
+	}
+	umask(mask);
+	dir_remove(&dir);
+}
+
 /* --- denied --------------------------------------------------------------------------------- */
 
 #ifndef SYS_fchmodat2
@@ -414,7 +457,7 @@ with_everything(void)
 {
 }
 
-/* Listening in a child that has been denied something gives what is expected, and leaves no file but its own. */
+/* Listening in a child that has been denied something gives what is expected, and leaves no file of another mode. */
 static void
 listens(const struct way *way, void (*without)(void), const char *directory, mode_t mask,
 	struct failure failure)
@@ -439,7 +482,10 @@ listens(const struct way *way, void (*without)(void), const char *directory, mod
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail_msg("%s, umask %03o, expecting %d: status %d", way->name, mask, expected, status);
-	if (expected != 0) {
+	if (failure.error == not_proved.error) {
+		/* Whose it is cannot be told. */
+		assert_int_equal(unlink(path), 0);
+	} else if (expected != 0) {
 		assert_int_equal(access(path, F_OK), -1);
 	} else {
 		assert_int_equal(file_at(path).st_mode & 07777, way->mode);
@@ -458,14 +504,16 @@ needs_no_proc(void)
 static void
 a_sandbox_does_not_stop_a_listener(void **state)
 {
-	void (*const sandboxes[])(void) = {with_everything, without_netlink, without_fchmodat2, without_proc};
+	void (*const sandboxes[])(void) = {with_everything, without_netlink, without_fchmodat2, without_proc,
+					   without_any_way};
 	struct dir dir;
 
 	(void)state;
 	dir_make(&dir);
 	for (size_t i = 0; i < WAYS; i++) {
 		for (size_t j = 0; j < sizeof(sandboxes) / sizeof(*sandboxes); j++) {
-			if (sandboxes[j] == without_proc && !needs_no_proc())
+			if ((sandboxes[j] == without_proc && !needs_no_proc()) ||
+			    (sandboxes[j] == without_any_way && geteuid() != 0))
 				continue;
 			listens(&ways[i], sandboxes[j], dir.path, 022, none);
 		}
@@ -502,6 +550,7 @@ without_a_way_to_change_it_the_mode_is_an_error(void **state)
 	if (geteuid() != 0)
 		skip();
 	dir_make(&dir);
+	assert_int_equal(chmod(dir.path, 0777), 0);
 	for (size_t i = 0; i < WAYS; i++)
 		listens(&ways[i], without_any_way, dir.path, 077, no_way);
 	dir_remove(&dir);
@@ -513,9 +562,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(what_is_put_in_its_place_is_left_alone),
 	    unit(another_directory_is_left_alone),
+	    unit(the_socket_of_another_is_not_removed_at_the_end),
 	    unit(only_the_socket_is_removed_when_listening_fails),
 	    unit(a_live_socket_is_not_removed_for_a_dead_one),
 	    unit(a_file_that_cannot_be_opened_is_an_error),
+	    unit(what_there_is_nothing_to_ask_with_for_is_told),
 	    unit(a_sandbox_does_not_stop_a_listener),
 	    unit(in_a_directory_of_others_there_has_to_be_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),

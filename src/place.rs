@@ -79,7 +79,7 @@ impl Place {
         let at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         let (directory, name) = path.split_at(at);
         let directory = sys::open_directory(&c_string(directory)?)?;
-        let link = BoundedText::new(format_args!("/proc/self/fd/{}", directory.as_raw_fd()));
+        let link = BoundedText::new(format_args!("/proc/thread-self/fd/{}", directory.as_raw_fd()));
         let too_long = Cause::BadPath(PathFault::TooLong { len: link.as_bytes().len() + 1 + name.len() });
         Ok(Way::Through(SocketPath::joined(link.as_bytes(), name).ok_or(too_long)?, directory))
     }

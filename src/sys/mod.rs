@@ -15,6 +15,7 @@ mod errno;
 mod file;
 mod fork;
 mod futex;
+mod guarded;
 mod heap;
 mod inherited;
 mod maker;

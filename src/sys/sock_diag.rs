@@ -43,17 +43,21 @@ struct BoundFile {
 }
 
 /// Whether the socket is bound to the file. `None` where the kernel does not tell, and where that does not decide it:
-/// some file systems show programs another device.
-pub(super) fn is_bound_to(socket: &OwnedFd, file: FileId) -> Option<bool> {
+/// some file systems show programs another device. It is an error where there is nothing to ask with.
+pub(super) fn is_bound_to(socket: &OwnedFd, file: FileId) -> Result<Option<bool>, Cause> {
     let _keep = KeepErrno::new();
-    let bound = ask(socket).ok().flatten()?;
+    let bound = match ask(socket) {
+        Ok(Some(bound)) => bound,
+        Err(cause @ Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) => return Err(cause),
+        _ => return Ok(None),
+    };
     // The kernel tells half of the inode's number.
     if bound.inode != file.inode as u32 {
-        return Some(false);
+        return Ok(Some(false));
     }
     // Twelve bits and twenty, as the kernel has them.
     let same = (bound.device >> 20, bound.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
-    same.then_some(true)
+    Ok(same.then_some(true))
 }
 
 fn ask(socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {

@@ -89,10 +89,10 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
 /// Gives the socket a name and listens. When it fails, no file is left behind. The mode, where one is given, is that of the
 /// socket file whatever the umask.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
-    if let Some(mode) = mode {
-        return listen_right(socket, path, mode, Owner::default(), libc::SOMAXCONN).map(drop);
-    }
     let address = address::from_path(path)?;
+    if let Some(mode) = mode {
+        return listen_right(socket, &address, mode, Owner::default(), libc::SOMAXCONN).map(drop);
+    }
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
     begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
         let _keep = KeepErrno::new();
@@ -105,22 +105,21 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
 /// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
 pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<HeldFile, Cause> {
-    listen_right(socket, path, mode, owner, BACKLOG)
+    let address = address::from_path(path)?;
+    listen_right(socket, &address, mode, owner, BACKLOG).map(|spot| spot.hold(socket))
 }
 
-fn listen_right(
+fn listen_right<'a>(
     socket: &OwnedFd,
-    path: &[u8],
+    address: &'a libc::sockaddr_un,
     mode: libc::mode_t,
     owner: Owner,
     backlog: c_int,
-) -> Result<HeldFile, Cause> {
-    let address = address::from_path(path)?;
-    let spot = Spot::of(address::path_in(&address))?;
-    maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), &address))?;
-    let file = spot.set_right(socket, mode, owner);
-    match file.and_then(|file| begin_listening(socket, backlog).map(|()| file)) {
-        Ok(file) => Ok(spot.hold(file)),
+) -> Result<Spot<'a>, Cause> {
+    let spot = Spot::of(address::path_in(address))?;
+    maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
+    match spot.set_right(socket, mode, owner).and_then(|()| begin_listening(socket, backlog)) {
+        Ok(()) => Ok(spot),
         Err(cause) => {
             spot.clear(socket);
             Err(cause)

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::file::{FileId, open_directory, status_of};
+use super::guarded;
 use super::maker::Owner;
 use super::sock_diag;
 use super::socket::check;
@@ -19,22 +20,23 @@ use crate::error::Cause;
 #[derive(Debug)]
 pub struct Spot<'a> {
     directory: OwnedFd,
+    /// The path to the directory.
+    before: &'a [u8],
     name: &'a CStr,
-    /// Nothing was there when the spot was made.
-    vacant: bool,
 }
 
-/// A file in a directory that is held: to remove it takes no descriptor, and no memory.
+/// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory.
 #[derive(Debug)]
 pub struct HeldFile {
     directory: OwnedFd,
-    id: FileId,
+    /// None where it cannot be told which file is the socket's.
+    id: Option<FileId>,
 }
 
 impl HeldFile {
     /// Removes the file, if it is still there under the last name of a path.
     pub fn remove(&self, path: &CStr) -> Result<(), Cause> {
-        remove_from(&self.directory, split(path).1, self.id)
+        self.id.map_or(Ok(()), |id| remove_from(&self.directory, split(path).1, id))
     }
 }
 
@@ -51,14 +53,14 @@ fn split(path: &CStr) -> (&[u8], &CStr) {
     (before, CStr::from_bytes_with_nul(name).unwrap_or_default())
 }
 
-fn file_in(directory: &OwnedFd, name: &CStr) -> Result<Option<FileId>, Cause> {
+fn status_in(directory: &OwnedFd, name: &CStr) -> Result<Option<libc::stat>, Cause> {
     let _keep = KeepErrno::new();
     // SAFETY: stat is plain data, which the function fills in.
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
     // SAFETY: the name is a C string and `stat` is valid for writing.
     let found = unsafe { libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW) };
     match check(found) {
-        Ok(_) => Ok(Some(FileId::of(&stat))),
+        Ok(_) => Ok(Some(stat)),
         Err(Cause::Os(libc::ENOENT)) => Ok(None),
         Err(cause) => Err(cause),
     }
@@ -66,11 +68,17 @@ fn file_in(directory: &OwnedFd, name: &CStr) -> Result<Option<FileId>, Cause> {
 
 fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
-    if file_in(directory, name)? == Some(file) {
+    if status_in(directory, name)?.is_some_and(|stat| FileId::of(&stat) == file) {
         // SAFETY: the name is a C string.
         check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })?;
     }
     Ok(())
+}
+
+/// Sets the mode of a file; a link is followed.
+fn set_mode_in(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
+    // SAFETY: the name is a C string.
+    check(unsafe { libc::fchmodat(directory.as_raw_fd(), name.as_ptr(), mode, 0) }).map(drop)
 }
 
 /// A file that has been found at a spot.
@@ -89,18 +97,16 @@ impl<'a> Spot<'a> {
     pub fn of(path: &'a CStr) -> Result<Self, Cause> {
         let (before, name) = split(path);
         let mut room = [0; libc::PATH_MAX as usize];
-        let before = if before.is_empty() { b"." } else { before };
+        let shown = if before.is_empty() { b"." } else { before };
         let (to, _zero) = room.split_at_mut(libc::PATH_MAX as usize - 1);
-        to.get_mut(..before.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(before);
+        to.get_mut(..shown.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(shown);
         let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
-        let mut spot = Self { directory, name, vacant: false };
-        spot.vacant = spot.file() == Ok(None);
-        Ok(spot)
+        Ok(Self { directory, before, name })
     }
 
     /// What is there; a symbolic link is not followed.
     pub fn file(&self) -> Result<Option<FileId>, Cause> {
-        file_in(&self.directory, self.name)
+        Ok(status_in(&self.directory, self.name)?.as_ref().map(FileId::of))
     }
 
     /// Opens what is there, or makes it; a symbolic link is not followed.
@@ -123,14 +129,15 @@ impl<'a> Spot<'a> {
         remove_from(&self.directory, self.name, file)
     }
 
-    /// Holds the directory of a file for when it is to be removed.
-    pub(super) fn hold(self, file: FileId) -> HeldFile {
-        HeldFile { directory: self.directory, id: file }
+    /// Holds the file of a socket that has been bound here for when it is to be removed. One that may be another's is left.
+    pub(super) fn hold(self, socket: &OwnedFd) -> HeldFile {
+        let id = self.file_of(socket);
+        HeldFile { directory: self.directory, id }
     }
 
     /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask
     /// takes away from the mode, and an owner may not be able to make the file.
-    pub(super) fn set_right(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<FileId, Cause> {
+    pub(super) fn set_right(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<(), Cause> {
         let found = self.find()?;
         if !found.id().is_socket {
             return Err(Cause::NotASocket);
@@ -138,39 +145,59 @@ impl<'a> Spot<'a> {
         let differs = |chosen: Option<u32>, is: u32| chosen.is_some_and(|chosen| chosen != is);
         let wrong_mode = found.stat.st_mode & 0o7777 != mode;
         let wrong_owner = differs(owner.uid, found.stat.st_uid) || differs(owner.gid, found.stat.st_gid);
-        if (wrong_mode || wrong_owner) && self.is_of(socket, found.id()) != Some(true) {
+        if (wrong_mode || wrong_owner) && !self.is_of(socket, &found.stat)? {
             return Err(Cause::NotOurs);
         }
         if wrong_mode {
-            found.set_mode(mode)?;
+            self.set_mode(&found, mode)?;
         }
         if wrong_owner {
             found.set_owner(owner)?;
         }
-        Ok(found.id())
+        Ok(())
     }
 
     /// Removes the file of a socket that has been bound here, and is of no use.
     pub(super) fn clear(&self, socket: &OwnedFd) {
-        let Ok(Some(file)) = self.file() else { return };
-        // Where it cannot be told whose a socket is, it has at least come after this one was to be bound.
-        if file.is_socket && self.is_of(socket, file).unwrap_or(self.vacant) {
+        if let Some(file) = self.file_of(socket) {
             let _ = self.remove(file);
         }
     }
 
-    /// Whether the file is the one that the socket has been bound to; `None` where that cannot be told.
-    fn is_of(&self, socket: &OwnedFd, file: FileId) -> Option<bool> {
-        let guarded = self.vacant && self.is_guarded();
-        if guarded { Some(true) } else { sock_diag::is_bound_to(socket, file) }
+    /// What is here, if it is the file of a socket that has been bound here.
+    fn file_of(&self, socket: &OwnedFd) -> Option<FileId> {
+        let stat = status_in(&self.directory, self.name).ok()??;
+        self.is_of(socket, &stat).is_ok_and(|proved| proved).then(|| FileId::of(&stat))
     }
 
-    /// Only root and this user can put anything into the directory.
-    fn is_guarded(&self) -> bool {
-        const OTHERS: libc::mode_t = libc::S_IWGRP | libc::S_IWOTH;
-        // SAFETY: the function takes nothing.
-        let user = unsafe { libc::geteuid() };
-        status_of(&self.directory).is_ok_and(|stat| [0, user].contains(&stat.st_uid) && stat.st_mode & OTHERS == 0)
+    /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
+    /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
+    fn is_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
+        match sock_diag::is_bound_to(socket, FileId::of(file))? {
+            Some(answer) => Ok(answer),
+            None => self.is_guarded(file),
+        }
+    }
+
+    /// Only root and this user can lead the path to another file than the one here.
+    fn is_guarded(&self, file: &libc::stat) -> Result<bool, Cause> {
+        let (here, there) = match guarded::follow(self.before) {
+            Ok(there) => (status_of(&self.directory)?, status_of(&there)?),
+            Err(cause @ Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return Err(cause),
+            Err(_) => return Ok(false),
+        };
+        Ok(FileId::of(&here) == FileId::of(&there) && guarded::keeps(&here, file))
+    }
+
+    fn set_mode(&self, found: &Found, mode: libc::mode_t) -> Result<(), Cause> {
+        let _keep = KeepErrno::new();
+        match found.set_mode(mode) {
+            // A name will do where it cannot come to mean another file.
+            Err(Cause::Os(libc::EOPNOTSUPP)) if self.is_guarded(&found.stat)? => {
+                set_mode_in(&self.directory, self.name, mode)
+            }
+            done => done,
+        }
     }
 }
 
@@ -185,20 +212,36 @@ impl Found {
         DescriptorPath::of(&self.file)
     }
 
+    /// It is `EOPNOTSUPP` where neither /proc nor the system call is there.
     fn set_mode(&self, mode: libc::mode_t) -> Result<(), Cause> {
         const FCHMODAT2: c_long = 452;
-        // SAFETY: the path is a C string.
-        let Err(cause) = check(unsafe { libc::chmod(self.path().as_c_str().as_ptr(), mode) }) else { return Ok(()) };
-        // Without /proc there is a system call, which comes second: a sandbox may end a process for one that it does not know.
+        let Err(cause) = self.set_mode_by_proc(mode) else { return Ok(()) };
+        // The system call comes second: a sandbox may end a process for one that it does not know.
         let (flags, none) = (c_long::from(libc::AT_EMPTY_PATH), c"".as_ptr());
         // SAFETY: the path is a C string, which says that the descriptor itself is meant.
         match unsafe { libc::syscall(FCHMODAT2, c_long::from(self.file.as_raw_fd()), none, c_long::from(mode), flags) }
         {
             0 => Ok(()),
-            // It is /proc that is missing.
-            _ if cause == Cause::Os(libc::ENOENT) => Err(Cause::Os(libc::EOPNOTSUPP)),
             _ => Err(cause),
         }
+    }
+
+    /// The file system at /proc may be another.
+    fn set_mode_by_proc(&self, mode: libc::mode_t) -> Result<(), Cause> {
+        const MISSING: Cause = Cause::Os(libc::EOPNOTSUPP);
+        let descriptors = match open_directory(c"/proc/thread-self/fd") {
+            Err(Cause::Os(libc::ENOENT | libc::ENOTDIR)) => return Err(MISSING),
+            opened => opened?,
+        };
+        // SAFETY: statfs is plain data, which the function fills in.
+        let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
+        // SAFETY: `system` is valid for writing.
+        check(unsafe { libc::fstatfs(descriptors.as_raw_fd(), &mut system) })?;
+        if system.f_type != libc::PROC_SUPER_MAGIC {
+            return Err(MISSING);
+        }
+        set_mode_in(&descriptors, self.path().number(), mode)?;
+        if status_of(&self.file)?.st_mode & 0o7777 == mode { Ok(()) } else { Err(MISSING) }
     }
 
     fn set_owner(&self, owner: Owner) -> Result<(), Cause> {
@@ -212,8 +255,12 @@ impl DescriptorPath {
     fn of(file: &OwnedFd) -> Self {
         let mut name = [0; 32];
         // There is room for every number, and for a zero byte at the end.
-        let _ = write!(&mut name[..31], "/proc/self/fd/{}", file.as_raw_fd());
+        let _ = write!(&mut name[..31], "/proc/thread-self/fd/{}", file.as_raw_fd());
         Self(name)
+    }
+
+    fn number(&self) -> &CStr {
+        split(self.as_c_str()).1
     }
 
     /// The path.
@@ -226,6 +273,7 @@ impl DescriptorPath {
 mod tests {
     use std::ffi::CString;
     use std::fs::{self, Permissions};
+    use std::os::fd::FromRawFd;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
@@ -332,7 +380,8 @@ mod tests {
         fs::rename(&home, &moved).unwrap();
         fs::create_dir(&home).unwrap();
         let _other = bound(&home.join("drpc.sock"));
-        let id = spot.set_right(&socket, 0o666, Owner::default()).unwrap();
+        spot.set_right(&socket, 0o666, Owner::default()).unwrap();
+        let id = spot.file().unwrap().unwrap();
         assert_eq!([mode(&moved.join("drpc.sock")), mode(&home.join("drpc.sock"))], [0o666, 0o600]);
         // A spot that is made now is in the other directory, and removes nothing there.
         Spot::of(&name).unwrap().remove(id).unwrap();
@@ -355,22 +404,80 @@ mod tests {
         spot.clear(&socket);
         assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
         assert_eq!(mode(&path), 0o600);
-        // What is right needs no proof.
-        assert!(spot.set_right(&socket, 0o600, Owner::default()).is_ok());
     }
 
     #[test]
     fn the_kernel_tells_which_file_a_socket_is_bound_to() {
         let (_dir, path, victim) = open_to_all();
-        let name = c_path(&path);
-        let spot = Spot::of(&name).unwrap();
+        let (name, victim) = (c_path(&path), c_path(&victim));
+        let [spot, beside] = [&name, &victim].map(|name| Spot::of(name).unwrap());
         let socket = bound(&path);
-        assert_eq!(spot.is_of(&socket, spot.file().unwrap().unwrap()), Some(true));
-        let name = c_path(&victim);
-        let beside = Spot::of(&name).unwrap();
-        assert_eq!(beside.is_of(&socket, beside.file().unwrap().unwrap()), Some(false));
+        assert_eq!(spot.file_of(&socket), spot.file().unwrap());
+        assert_eq!(beside.file_of(&socket), None);
         // A pair has no file.
         let (pair, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        assert_eq!(spot.is_of(&pair.into(), spot.file().unwrap().unwrap()), None);
+        assert_eq!(spot.file_of(&pair.into()), None);
+    }
+
+    /// The kernel tells no file of a pair. Its answer would do where it tells one, and none is needed where it does not.
+    #[test]
+    fn where_the_kernel_does_not_tell_the_path_has_to_be_guarded() {
+        let (dir, ..) = open_to_all();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let socket = || Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap().0.into();
+        let name = c_path(&home.join("drpc.sock"));
+        let _file = bound(&home.join("drpc.sock"));
+        let spot = || Spot::of(&name).unwrap();
+        // Others can move the directory.
+        assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(spot().hold(&socket()).id, None);
+        spot().clear(&socket());
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        let held = spot().hold(&socket());
+        assert_eq!(held.id, spot().file().unwrap());
+        assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Ok(()));
+        assert_eq!(mode(&home.join("drpc.sock")), 0o666);
+        // The path leads to another directory now.
+        let before = spot();
+        fs::rename(&home, dir.path().join("moved")).unwrap();
+        fs::create_dir(&home).unwrap();
+        assert_eq!(before.set_right(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
+        held.remove(&name).unwrap();
+        assert_eq!(before.file(), Ok(None));
+    }
+
+    /// The number of a descriptor is another file's in the other threads.
+    #[test]
+    fn the_mode_is_set_by_way_of_the_descriptors_of_the_thread() {
+        let (_dir, path, victim) = open_to_all();
+        let (_socket, theirs) = (bound(&path), fs::File::open(&victim).unwrap());
+        let (name, number) = (c_path(&path), theirs.as_raw_fd());
+        let set = || {
+            let mut found = Spot::of(&name).unwrap().find().unwrap();
+            // SAFETY: the functions take numbers only; in the table of this thread nothing else closes the descriptor.
+            found.file = unsafe {
+                assert_eq!(libc::unshare(libc::CLONE_FILES), 0);
+                assert_eq!(libc::dup3(found.file.as_raw_fd(), number, libc::O_CLOEXEC), number);
+                OwnedFd::from_raw_fd(number)
+            };
+            found.set_mode(0o640)
+        };
+        assert_eq!(std::thread::scope(|scope| scope.spawn(set).join().unwrap()), Ok(()));
+        assert_eq!([mode(&path), mode(&victim)], [0o640, 0o600]);
+    }
+
+    /// It is right already, so that there is nothing to be proved, and is another's.
+    #[test]
+    fn the_socket_of_another_is_not_removed_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["drpc.sock", "other"].map(|name| dir.path().join(name));
+        let name = c_path(&path);
+        let spot = Spot::of(&name).unwrap();
+        let (socket, _live) = (bound(&other), bound(&path));
+        assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(spot.set_right(&socket, 0o600, Owner::default()), Ok(()));
+        spot.hold(&socket).remove(&name).unwrap();
+        assert!(path.exists());
     }
 }

@@ -1,0 +1,124 @@
+//! Paths that no other user can lead elsewhere.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::descriptor;
+use super::errno::KeepErrno;
+use super::file::{open_directory, status_of};
+use crate::error::Cause;
+
+/// As many links in a path as the kernel follows would take too much of the stack.
+const LINKS: u32 = 8;
+
+/// The directory that a path leads to. It is [`Cause::NotOurs`] where others than root and this user can change that.
+pub(super) fn follow(path: &[u8]) -> Result<OwnedFd, Cause> {
+    let _keep = KeepErrno::new();
+    let start = if path.starts_with(b"/") { c"/" } else { c"." };
+    follow_from(open_directory(start)?, path, LINKS)
+}
+
+/// Only root and this user can remove an entry of a directory, or put another one in its place.
+pub(super) fn keeps(directory: &libc::stat, entry: &libc::stat) -> bool {
+    // Whoever has made a link may have moved it here since.
+    let stays = directory.st_mode & libc::S_ISVTX != 0 && is_ours(entry) && !is_link(entry);
+    is_ours(directory) && (directory.st_mode & (libc::S_IWGRP | libc::S_IWOTH) == 0 || stays)
+}
+
+fn follow_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, Cause> {
+    for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        let next = open_in(&here, name)?;
+        let entry = status_of(&next)?;
+        if !keeps(&status_of(&here)?, &entry) {
+            return Err(Cause::NotOurs);
+        }
+        here = if is_link(&entry) { follow_link(here, &next, links)? } else { next };
+    }
+    Ok(here)
+}
+
+fn follow_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
+    let links = links.checked_sub(1).ok_or(Cause::Os(libc::ELOOP))?;
+    let mut room = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the path is a C string, which says that the link itself is meant; the pointer and the length describe the room.
+    let len = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), room.as_mut_ptr().cast(), room.len()) };
+    let target = usize::try_from(len).ok().and_then(|len| room.get(..len)).ok_or(Cause::NotOurs)?;
+    let start = if target.starts_with(b"/") { open_directory(c"/")? } else { from };
+    follow_from(start, target, links)
+}
+
+/// Opens an entry of a directory to go through; a link is not followed.
+fn open_in(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
+    let mut room = [0; libc::NAME_MAX as usize + 1];
+    room.get_mut(..name.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(name);
+    let name = CStr::from_bytes_until_nul(&room).map_err(|_| Cause::Os(libc::ENAMETOOLONG))?;
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the name is a C string; the function makes a descriptor.
+    unsafe { descriptor::made(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags)) }
+}
+
+fn is_ours(file: &libc::stat) -> bool {
+    // SAFETY: the function takes nothing.
+    [0, unsafe { libc::geteuid() }].contains(&file.st_uid)
+}
+
+fn is_link(file: &libc::stat) -> bool {
+    file.st_mode & libc::S_IFMT == libc::S_IFLNK
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    use super::*;
+    use crate::sys::FileId;
+
+    fn lead(path: &Path) -> Result<FileId, Cause> {
+        follow(path.as_os_str().as_bytes()).map(|directory| FileId::of(&status_of(&directory).unwrap()))
+    }
+
+    #[test]
+    fn a_path_that_others_can_change_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [home, open, sticky] = ["home", "open", "sticky"].map(|name| dir.path().join(name));
+        for (directory, mode) in [(&home, 0o755), (&open, 0o777), (&sticky, 0o1777)] {
+            fs::create_dir_all(directory.join("inner")).unwrap();
+            fs::set_permissions(directory, Permissions::from_mode(mode)).unwrap();
+            symlink("../home/inner", directory.join("link")).unwrap();
+            symlink(home.join("link/."), directory.join("far")).unwrap();
+        }
+        symlink("ring", home.join("ring")).unwrap();
+        let inner = lead(&home.join("inner"));
+        assert!(inner.is_ok());
+        for same in ["link", "far/", "../home/./inner", "../sticky/../home//inner"] {
+            assert_eq!(lead(&home.join(same)), inner, "{same}");
+        }
+        for bad in ["open/inner", "open/link", "open/../home/inner", "sticky/link"] {
+            assert_eq!(lead(&dir.path().join(bad)), Err(Cause::NotOurs), "{bad}");
+        }
+        assert!(lead(&sticky.join("inner")).is_ok());
+        assert_eq!(lead(&home.join("ring")), Err(Cause::Os(libc::ELOOP)));
+        assert_eq!(lead(&home.join("x".repeat(256))), Err(Cause::Os(libc::ENAMETOOLONG)));
+        assert_eq!(lead(&home.join("none")), Err(Cause::Os(libc::ENOENT)));
+    }
+
+    #[test]
+    fn what_another_owns_is_kept_only_where_nobody_else_can_write() {
+        let stat = |mode, uid| {
+            // SAFETY: stat is plain data.
+            let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+            (stat.st_mode, stat.st_uid) = (mode, uid);
+            stat
+        };
+        let (ours, theirs, link) = (stat(libc::S_IFSOCK, 0), stat(libc::S_IFSOCK, 7), stat(libc::S_IFLNK, 0));
+        let kept = |mode, uid| [&ours, &theirs, &link].map(|entry| keeps(&stat(libc::S_IFDIR | mode, uid), entry));
+        assert_eq!(kept(0o755, 0), [true; 3]);
+        assert_eq!(kept(0o755, 7), [false; 3]);
+        assert_eq!(kept(0o1777, 0), [true, false, false]);
+        assert_eq!(kept(0o1777, 7), [false; 3]);
+        assert_eq!(kept(0o775, 0), [false; 3]);
+    }
+}
