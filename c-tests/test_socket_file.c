@@ -452,6 +452,47 @@ without_any_way(void)
 	without_fchmodat2();
 }
 
+static const char *const false_directories[] = {"proc", "proc/self", "proc/self/fd", "proc/thread-self",
+						"proc/thread-self/fd"};
+
+#define FALSE_DIRECTORIES (sizeof(false_directories) / sizeof(*false_directories))
+
+/* Another file system is where /proc is to be, and has every descriptor lead to a file. */
+static void
+with_a_false_proc(void)
+{
+	char path[64];
+
+	without_proc();
+	for (size_t i = 0; i < FALSE_DIRECTORIES; i++) {
+		snprintf(path, sizeof(path), "/%s", false_directories[i]);
+		if (mkdir(path, 0755) != 0)
+			_exit(92);
+	}
+	for (int fd = 0; fd < 64; fd++) {
+		for (size_t i = 2; i < FALSE_DIRECTORIES; i += 2) {
+			snprintf(path, sizeof(path), "/%s/%d", false_directories[i], fd);
+			if (symlink("/victim", path) != 0)
+				_exit(93);
+		}
+	}
+}
+
+static void
+false_proc_remove(const char *directory)
+{
+	char path[160];
+
+	for (size_t i = FALSE_DIRECTORIES; i-- > 0;) {
+		for (int fd = 0; fd < 64; fd++) {
+			snprintf(path, sizeof(path), "%s/%s/%d", directory, false_directories[i], fd);
+			unlink(path);
+		}
+		snprintf(path, sizeof(path), "%s/%s", directory, false_directories[i]);
+		assert_int_equal(rmdir(path), 0);
+	}
+}
+
 static void
 with_everything(void)
 {
@@ -473,7 +514,7 @@ listens(const struct way *way, void (*without)(void), const char *directory, mod
 		umask(mask);
 		root = directory;
 		without();
-		if (without == without_proc || without == without_any_way)
+		if (without == without_proc || without == without_any_way || without == with_a_false_proc)
 			strcpy(path, "/drpc.sock");
 		syscalls_reset();
 		_exit(way->listen(path) == expected ? 0 : 1);
@@ -556,6 +597,26 @@ without_a_way_to_change_it_the_mode_is_an_error(void **state)
 	dir_remove(&dir);
 }
 
+static void
+a_false_proc_does_not_divert_the_mode(void **state)
+{
+	struct dir dir;
+	char	   victim[128];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	dir_make(&dir);
+	snprintf(victim, sizeof(victim), "%s/victim", dir.path);
+	close(open(victim, O_CREAT | O_EXCL | O_WRONLY, 0600));
+	for (size_t i = 0; i < WAYS; i++) {
+		listens(&ways[i], with_a_false_proc, dir.path, 077, none);
+		assert_int_equal(file_at(victim).st_mode & 07777, 0600);
+		false_proc_remove(dir.path);
+	}
+	dir_remove(&dir);
+}
+
 int
 main(void)
 {
@@ -570,6 +631,7 @@ main(void)
 	    unit(a_sandbox_does_not_stop_a_listener),
 	    unit(in_a_directory_of_others_there_has_to_be_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),
+	    unit(a_false_proc_does_not_divert_the_mode),
 	};
 
 	return cmocka_run_group_tests_name("socket file " ABI_NAME, tests, NULL, NULL);

@@ -95,9 +95,12 @@ __wrap_socket(int domain, int type, int protocol)
 {
 	if (!calls.armed)
 		return __real_socket(domain, type, protocol);
-	calls.domain   = domain;
-	calls.type     = type;
-	calls.protocol = protocol;
+	/* The kernel is asked by way of another kind, which is no connection. */
+	if (domain != AF_NETLINK) {
+		calls.domain   = domain;
+		calls.type     = type;
+		calls.protocol = protocol;
+	}
 	if (fails(CALL_SOCKET))
 		return -1;
 	return calls.pretend_fd != 0 ? calls.pretend_fd : __real_socket(domain, type, protocol);

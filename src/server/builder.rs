@@ -203,7 +203,7 @@ impl ServerBuilder {
     }
 
     /// The mode of the socket file, whatever the umask; 0600 unless set. It is an error, [`Cause::NotOurs`], if the umask
-    /// changes it, other users can change the directory, and the kernel does not tell that the file is the server's.
+    /// changes it, other users can change the path, and the kernel does not tell that the file is the server's.
     pub fn mode(mut self, mode: u32) -> Self {
         self.file.mode = Some(mode);
         self

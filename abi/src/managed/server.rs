@@ -85,7 +85,7 @@ pub enum drpc_server_option {
     /// taken over, it is an error that names them: -DER_NONEXIST. Unless set 0.
     DRPC_SERVER_INHERIT = 3,
     /// Mode of the socket file, whatever the umask. Unless set 0600. It is an error, -DER_NO_PERM, if the umask changes it, other
-    /// users can change the directory, and the kernel does not tell that the file is the server's.
+    /// users can change the path, and the kernel does not tell that the file is the server's.
     DRPC_SERVER_MODE = 4,
     /// Owner of the socket file. Where that user may not make files in the directory, it is an error as with the mode.
     DRPC_SERVER_OWNER = 5,
