@@ -41,6 +41,11 @@ impl Outbox {
         self.bytes
     }
 
+    /// The message of which a part has been sent. Of all others that are kept here nothing has.
+    pub(crate) fn begun(&self) -> Option<u64> {
+        self.waiting.front().filter(|waiting| waiting.next > 0).map(|waiting| waiting.tag)
+    }
+
     /// Since when the first message has been waiting.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.since)
@@ -170,6 +175,7 @@ mod tests {
         let large = vec![1; 64 * MAX_DATA];
         assert_eq!(send(&mut outbox, &ours, Framing::Chunked, &large, 1), []);
         assert_eq!(send(&mut outbox, &ours, Framing::Chunked, b"small", 2), []);
+        assert_eq!(outbox.begun(), Some(1));
         assert_eq!([1, 2, 2].map(|tag| outbox.withdraw(tag)), [false, true, false]);
         assert_eq!(outbox.bytes(), large.len());
     }
@@ -188,6 +194,7 @@ mod tests {
     fn a_small_message_waits_behind_a_large_one() {
         let (ours, theirs) = pair();
         let mut outbox = Outbox::default();
+        assert_eq!(outbox.begun(), None);
         assert!(send(&mut outbox, &ours, Framing::Chunked, &[1; 8 * MAX_DATA], 1).is_empty());
         let mut reassembly = Reassembly::new(1 << 24);
         assert!(messages(&theirs, &mut reassembly).is_empty());

@@ -52,6 +52,12 @@ pub(super) struct Calls {
     batch: Vec<Ticket>,
 }
 
+/// The server can know of a call that is out: all of it has been sent, or it has `begun` to be. An answer to another one
+/// is no answer, and must not end it: its message would be left behind, and the next one's too.
+fn can_know(entries: &Table<Entry>, ticket: Ticket, begun: Option<Ticket>) -> bool {
+    begun == Some(ticket) || !entries.get(ticket).is_some_and(|entry| matches!(entry.stage, Stage::Sending(_)))
+}
+
 impl Calls {
     pub(super) fn new(pipelining: bool) -> Self {
         Self {
@@ -254,29 +260,38 @@ impl Calls {
         self.out.owes_too_much()
     }
 
-    /// Hands a reply to the call that it answers. An error means that the connection is of no use.
-    pub(super) fn reply(&mut self, sequence: i64, result: Result<Response, Cause>) -> Result<(), Cause> {
-        let whose = self.out.answered(sequence)?;
-        self.hand(whose, result, Cause::Unattributable);
+    /// Hands a reply to the call that it answers. An error means that the connection is of no use. Of the calls that are
+    /// being sent one may have `begun` to go out.
+    pub(super) fn reply(
+        &mut self,
+        sequence: i64,
+        result: Result<Response, Cause>,
+        begun: Option<Ticket>,
+    ) -> Result<(), Cause> {
+        let whose = self.out.answered(sequence, |ticket| can_know(&self.entries, ticket, begun))?;
+        self.hand(whose, result, Cause::Unattributable, begun);
         Ok(())
     }
 
     /// A reply has been read to its end, but cannot be understood, or stored. An error means that the connection is of no
     /// use.
-    pub(super) fn spoilt(&mut self, cause: Cause) -> Result<(), Cause> {
-        let whose = self.out.unnamed().ok_or(cause)?;
-        self.hand(whose, Err(cause), cause);
+    pub(super) fn spoilt(&mut self, cause: Cause, begun: Option<Ticket>) -> Result<(), Cause> {
+        let whose = self.out.unnamed(|ticket| can_know(&self.entries, ticket, begun)).ok_or(cause)?;
+        self.hand(whose, Err(cause), cause, begun);
         Ok(())
     }
 
     /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still
     /// to come.
-    fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause) {
+    fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause, begun: Option<Ticket>) {
         match whose {
             Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
             Whose::Nobodys => {}
             Whose::AnyOnes => {
-                self.for_each_out(Out::give_up, |calls, ticket| calls.end(ticket, Err((Phase::Reply, otherwise))));
+                let mut known = std::mem::take(&mut self.batch);
+                known.extend(self.out.tickets().filter(|ticket| can_know(&self.entries, *ticket, begun)));
+                self.out.give_up(known.len());
+                self.for_each(known, |calls, ticket| calls.end(ticket, Err((Phase::Reply, otherwise))));
             }
         }
     }

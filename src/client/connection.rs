@@ -258,6 +258,11 @@ impl Connection {
         self.outbox.withdraw(ticket)
     }
 
+    /// The call of which a part has been sent. Of others that are being sent nothing has.
+    pub(super) fn begun(&self) -> Option<Ticket> {
+        self.outbox.begun()
+    }
+
     /// Goes on sending, and tells of each call that is out. After an error the connection takes no more.
     pub(super) fn flush(&mut self, turn: &mut Turn, out: impl FnMut(Ticket)) -> Result<(), Cause> {
         match self.outbox.flush(self.fd(), &mut turn.records, out) {

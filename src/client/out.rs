@@ -101,14 +101,13 @@ impl Out {
         self.owed > MAX_OWED && self.calls.is_empty()
     }
 
-    /// What a reply answers. An error means that it answers nothing that is still to be answered.
-    pub(super) fn answered(&mut self, sequence: i64) -> Result<Whose, Cause> {
+    /// What a reply answers, of the calls of which the server `can_know`. An error means that it answers nothing that is
+    /// still to be answered.
+    pub(super) fn answered(&mut self, sequence: i64, can_know: impl Fn(Ticket) -> bool) -> Result<Whose, Cause> {
         let number = i32::try_from(sequence).unwrap_or(0);
-        if let Some(ticket) = self.calls.get(key(number)) {
-            return Ok(Whose::Call(*ticket));
-        }
-        let whose = match sequence {
-            NO_SEQUENCE => self.unnamed(),
+        let whose = match self.calls.get(key(number)) {
+            Some(ticket) => can_know(*ticket).then_some(Whose::Call(*ticket)),
+            _ if sequence == NO_SEQUENCE => self.unnamed(can_know),
             _ if number >= 1 && (self.wrapped || number < self.counter) => self.nobodys(),
             _ => None,
         };
@@ -116,10 +115,12 @@ impl Out {
     }
 
     /// What a reply answers that does not say so: the only call that can be meant, or any one; `None` if none can be.
-    pub(super) fn unnamed(&mut self) -> Option<Whose> {
-        let first = self.calls.iter().next().map(|(_, ticket)| *ticket);
-        match (first, self.calls.len() + self.owed) {
-            (Some(only), 1) => Some(Whose::Call(only)),
+    pub(super) fn unnamed(&mut self, can_know: impl Fn(Ticket) -> bool) -> Option<Whose> {
+        let mut known = self.tickets().filter(|ticket| can_know(*ticket));
+        let (first, second) = (known.next(), known.next());
+        drop(known);
+        match (first, second) {
+            (Some(only), None) if self.owed == 0 => Some(Whose::Call(only)),
             (Some(_), _) => Some(Whose::AnyOnes),
             (None, _) => self.nobodys(),
         }
@@ -137,10 +138,9 @@ impl Out {
         self.calls.iter().map(|(_, ticket)| *ticket)
     }
 
-    /// Nobody waits for any of them any more, of which one has been answered.
-    pub(super) fn give_up(&mut self) {
-        self.owed = (self.owed + self.calls.len()).saturating_sub(1);
-        self.calls.clear();
+    /// Nobody will wait for so many replies, of which one has come.
+    pub(super) fn give_up(&mut self, len: usize) {
+        self.owed = (self.owed + len).saturating_sub(1);
     }
 
     /// The connection is gone, and no reply will come.
@@ -160,6 +160,16 @@ mod tests {
         out
     }
 
+    /// All has been sent.
+    fn known(_: Ticket) -> bool {
+        true
+    }
+
+    fn give_up(out: &mut Out) {
+        out.give_up(out.calls.len());
+        out.calls.clear();
+    }
+
     #[test]
     fn numbers_wrap_and_skip_those_in_use() {
         let mut out = with_room();
@@ -169,7 +179,7 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(|ticket| out.number(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
         // All numbers have been given out by now.
         out.owe();
-        assert_eq!(out.answered(1 << 30), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(1 << 30, known), Ok(Whose::Nobodys));
     }
 
     #[test]
@@ -178,32 +188,46 @@ mod tests {
         for ticket in 1..=3 {
             out.number(ticket);
         }
-        assert_eq!(out.answered(2), Ok(Whose::Call(2)));
+        assert_eq!(out.answered(2, known), Ok(Whose::Call(2)));
         out.remove(2);
         out.owe();
-        assert_eq!(out.answered(2), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(2, known), Ok(Whose::Nobodys));
         assert_eq!(out.owed, 0);
         for sequence in [2, 4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
-            assert_eq!(out.answered(sequence), Err(Cause::UnexpectedReply { sequence }));
+            assert_eq!(out.answered(sequence, known), Err(Cause::UnexpectedReply { sequence }));
         }
     }
 
     #[test]
     fn a_reply_without_a_number_is_for_the_only_one() {
         let mut out = with_room();
-        assert_eq!(out.answered(-1), Err(Cause::UnexpectedReply { sequence: -1 }));
+        assert_eq!(out.answered(-1, known), Err(Cause::UnexpectedReply { sequence: -1 }));
         out.number(1);
-        assert_eq!(out.answered(-1), Ok(Whose::Call(1)));
+        assert_eq!(out.answered(-1, known), Ok(Whose::Call(1)));
         out.number(2);
-        assert_eq!(out.answered(-1), Ok(Whose::AnyOnes));
+        assert_eq!(out.answered(-1, known), Ok(Whose::AnyOnes));
         assert_eq!(out.tickets().sum::<u64>(), 3);
-        out.give_up();
+        give_up(&mut out);
         assert_eq!(out.owed, 1, "one of the two has been answered");
         out.number(3);
-        assert_eq!(out.answered(-1), Ok(Whose::AnyOnes), "it may also be for the late one");
-        out.give_up();
-        assert_eq!(out.answered(-1), Ok(Whose::Nobodys));
-        assert_eq!((out.owed, out.unnamed()), (0, None));
+        assert_eq!(out.answered(-1, known), Ok(Whose::AnyOnes), "it may also be for the late one");
+        give_up(&mut out);
+        assert_eq!(out.answered(-1, known), Ok(Whose::Nobodys));
+        assert_eq!((out.owed, out.unnamed(known)), (0, None));
+    }
+
+    #[test]
+    fn a_call_of_which_nothing_was_sent_is_not_answered() {
+        let mut out = with_room();
+        (1..=3).for_each(|ticket| assert_eq!(out.number(ticket), ticket as i32));
+        for sequence in [1, -1] {
+            assert_eq!(out.answered(sequence, |_| false), Err(Cause::UnexpectedReply { sequence }));
+            assert_eq!(out.answered(sequence, |ticket| ticket == 1), Ok(Whose::Call(1)));
+        }
+        assert_eq!(out.answered(-1, |ticket| ticket < 3), Ok(Whose::AnyOnes));
+        out.owe();
+        assert_eq!(out.answered(-1, |ticket| ticket == 1), Ok(Whose::AnyOnes));
+        assert_eq!(out.answered(-1, |_| false), Ok(Whose::Nobodys));
     }
 
     #[test]

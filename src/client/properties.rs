@@ -16,6 +16,8 @@ enum Event {
     Call { submitted: bool, idempotent: bool },
     /// Whoever is next is sent, or begins to be, or a probe is; over a new connection if there is none.
     Send { whole: bool, large: bool, undecided: bool },
+    /// Of the first message that is being sent a part goes out.
+    Begin,
     /// A message goes out to its end.
     Finish(usize),
     /// A call of these is answered.
@@ -46,6 +48,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (any::<bool>(), any::<bool>()).prop_map(|(submitted, idempotent)| Event::Call { submitted, idempotent }),
         5 => any::<[bool; 3]>().prop_map(|[whole, large, undecided]| Event::Send { whole, large, undecided }),
+        2 => Just(Event::Begin),
         2 => any::<usize>().prop_map(Event::Finish),
         3 => any::<usize>().prop_map(Event::Answer),
         1 => Just(Event::Decide),
@@ -75,6 +78,8 @@ struct Model {
     calls: Calls,
     known: BTreeMap<Ticket, Known>,
     connected: bool,
+    /// The message of which a part has been sent.
+    begun: Option<Ticket>,
     /// It is not known what the server speaks.
     undecided: bool,
     /// It has been sent something.
@@ -84,7 +89,7 @@ struct Model {
 impl Model {
     fn new(pipelining: bool) -> Self {
         let (connected, undecided, asked) = (false, false, false);
-        Self { calls: Calls::new(pipelining), known: BTreeMap::new(), connected, undecided, asked }
+        Self { calls: Calls::new(pipelining), known: BTreeMap::new(), connected, begun: None, undecided, asked }
     }
 
     /// The calls in a stage.
@@ -108,19 +113,31 @@ impl Model {
     }
 
     fn disconnect(&mut self) {
-        (self.connected, self.undecided) = (false, false);
+        (self.connected, self.begun, self.undecided) = (false, None, false);
     }
 
-    /// The connection is lost, unless it is of use.
-    fn is_of_use(&mut self, received: Result<(), Cause>) {
-        if let Err(cause) = received {
-            self.calls.lost(cause);
-            self.disconnect();
+    /// Something comes. Calls of which nothing has been sent are as they were then, or the connection is lost.
+    fn come(&mut self, receive: impl FnOnce(&mut Calls, Option<Ticket>) -> Result<(), Cause>) {
+        self.decide();
+        let unsent = self.at(|stage| matches!(stage, Stage::Sending(_)));
+        match receive(&mut self.calls, self.begun) {
+            Ok(()) => {
+                let left = self.at(|stage| matches!(stage, Stage::Sending(_)));
+                let mut unsent = unsent.iter().filter(|ticket| self.begun != Some(**ticket));
+                assert!(unsent.all(|ticket| left.contains(ticket)), "a message is left behind");
+            }
+            Err(cause) => self.lose(cause),
         }
+    }
+
+    fn lose(&mut self, cause: Cause) {
+        self.calls.lost(cause);
+        self.disconnect();
     }
 
     fn sent(&mut self, ticket: Ticket) {
         self.calls.sent(ticket);
+        self.begun.take_if(|begun| *begun == ticket);
         if let Some(known) = self.known.get_mut(&ticket) {
             assert!(known.idempotent || !known.executed, "{ticket} is executed twice");
             known.executed = true;
@@ -154,6 +171,10 @@ impl Model {
                     self.sent(ticket);
                 }
             }
+            Event::Begin => {
+                let first = self.at(|stage| matches!(stage, Stage::Sending(_))).first().copied();
+                self.begun = self.begun.or(first);
+            }
             Event::Finish(which) => {
                 if let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sending(_))), which) {
                     self.sent(ticket);
@@ -164,7 +185,7 @@ impl Model {
                 let Some(Stage::Sent(sequence)) = self.calls.entry(ticket).map(|entry| &entry.stage) else { return };
                 let sequence = (*sequence).into();
                 self.decide();
-                self.calls.reply(sequence, Ok(Response::default())).unwrap();
+                self.calls.reply(sequence, Ok(Response::default()), self.begun).unwrap();
                 assert!(!self.out().contains(&ticket), "{ticket} has been answered");
             }
             // That a probe has been answered is a refusal.
@@ -181,26 +202,16 @@ impl Model {
                 }
             }
             Event::AnswerAgain(sequence) => {
-                self.decide();
-                let answered = self.calls.reply(sequence, Ok(Response::default()));
-                self.is_of_use(answered);
+                self.come(|calls, begun| calls.reply(sequence, Ok(Response::default()), begun));
             }
-            Event::Unnamed => {
-                self.decide();
-                let answered = self.calls.reply(-1, Ok(Response::default()));
-                self.is_of_use(answered);
-            }
-            Event::Spoilt => {
-                self.decide();
-                let spoilt = self.calls.spoilt(Cause::Malformed);
-                self.is_of_use(spoilt);
-            }
+            Event::Unnamed => self.come(|calls, begun| calls.reply(-1, Ok(Response::default()), begun)),
+            Event::Spoilt => self.come(|calls, begun| calls.spoilt(Cause::Malformed, begun)),
             Event::Abandon(which) => {
                 if let Some(ticket) = pick(self.at(|stage| !matches!(stage, Stage::Ended(_))), which) {
                     self.calls.abandon(ticket, Phase::Call, Cause::TimedOut, false);
                 }
             }
-            Event::Lose(cause) => self.is_of_use(Err(cause)),
+            Event::Lose(cause) => self.lose(cause),
             Event::Unreachable(cause) => self.calls.unreachable(cause),
             Event::Close => {
                 self.calls.close();

@@ -192,6 +192,7 @@ impl State {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let heard = connection.receive()?;
         self.calls.set_undecided(connection.framing().is_none());
+        let begun = connection.begun();
         let reply = match heard {
             Heard::Nothing => return Ok(false),
             Heard::Part => return Ok(true),
@@ -205,14 +206,14 @@ impl State {
             Reply::Response(sequence, result) => {
                 let unread = sequence == NO_SEQUENCE
                     && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
-                self.calls.reply(sequence, result)?;
+                self.calls.reply(sequence, result, begun)?;
                 if unread {
-                    // Such a server may close its side. No call is out any more: one that is not named was the only one.
+                    // Such a server may close its side. It has got nothing of the calls that are left.
                     self.connection = None;
                     self.calls.lost(Cause::Closed);
                 }
             }
-            Reply::Spoilt(cause) => self.calls.spoilt(cause)?,
+            Reply::Spoilt(cause) => self.calls.spoilt(cause, begun)?,
         }
         self.retry.worked();
         Ok(true)

@@ -1,12 +1,14 @@
 //! Servers that send more than they have been asked for.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 
+use drpc::Status;
 use drpc::framing::chunked::MAX_DATA;
 
 use super::*;
 use crate::peer::pattern;
+use crate::raw::response;
 
 /// More replies than any client takes before it gives up the connection.
 const FLOOD: usize = 50_000;
@@ -56,4 +58,64 @@ fn no_more_late_replies_are_taken_than_are_owed() {
     assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
     (0..2).for_each(|_| server.send_message(Framing::Chunked, &success(2, b"again")));
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::UnexpectedReply { sequence: 2 }));
+}
+
+/// Records that begin a message and lie in the socket, which the client may have closed.
+fn begun(server: &Peer, framing: Framing) -> usize {
+    let (mut record, mut begun) = (vec![0; 1 << 18], 0);
+    server.0.set_nonblocking(true).unwrap();
+    loop {
+        match (&server.0).read(&mut record) {
+            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {}
+            Ok(1..) => begun += usize::from(framing == Framing::Datagram || record[16..20] == [0; 4]),
+            _ => return begun,
+        }
+    }
+}
+
+/// A server that does not read answers in advance. What it has not even begun to get would be left behind for good.
+#[test]
+fn no_call_is_answered_of_which_nothing_was_sent() {
+    const CALLS: usize = 40;
+    let named = |sequence| success(sequence, b"");
+    let unnamed = |_| response(-1, Status::UnknownMethod, b"");
+    let spoilt = |_| b"\x08".to_vec();
+    let kinds: [&dyn Fn(i64) -> Vec<u8>; 3] = [&named, &unnamed, &spoilt];
+    for (framing, len) in
+        [(Framing::Datagram, 15_000), (Framing::Chunked, MAX_DATA / 2), (Framing::Chunked, 3 * MAX_DATA)]
+    {
+        for (reply, pipelining) in kinds.iter().flat_map(|reply| [(reply, false), (reply, true)]) {
+            let Set { client, server, listener: _listener, dir: _dir, .. } =
+                Set::new(&patient().framing(framing).pipelining(pipelining).retries(0));
+            (1..=CALLS).for_each(|sequence| server.send_message(framing, &reply(sequence as i64)));
+            let body = pattern(len);
+            let is_kept = |_: &usize| {
+                let _ = client.call(7, 1, &body);
+                client.is_connected()
+            };
+            let ended = (0..CALLS).take_while(is_kept).count();
+            let begun = begun(&server, framing);
+            assert!(0 < ended && ended <= begun, "{ended} calls of {len} bytes have ended, {begun} were begun");
+        }
+    }
+}
+
+/// A server may refuse a large call before it has got all of it.
+#[test]
+fn a_call_may_be_answered_of_which_a_part_was_sent() {
+    for pipelining in [false, true] {
+        let set = Set::new(&patient().pipelining(pipelining).retries(0));
+        let body = pattern(8 * MAX_DATA);
+        thread::scope(|scope| {
+            let caller = call_in(scope, &set.client, &body);
+            let first = set.server.receive();
+            set.server.send_message(Framing::Chunked, &response(1, Status::Failure, b""));
+            assert_eq!(caller.join().unwrap().unwrap().status(), Status::Failure);
+            // And the next one if it reads on.
+            let caller = call_in(scope, &set.client, b"next");
+            assert_eq!(set.server.rest_of_call(first).body, body);
+            set.server.serve(b"next");
+            assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
+        });
+    }
 }
