@@ -93,13 +93,18 @@ impl Outbox {
     pub(crate) fn flush(&mut self, fd: RawFd, left: &mut usize, mut out: impl FnMut(u64)) -> Result<(), Cause> {
         while let Some(first) = self.waiting.front_mut() {
             let message = Encoded::whole(&first.message);
-            if let Some(stopped) = transport::send_some(fd, first.framing, &message, first.next, left)? {
-                first.next = stopped;
-                return Ok(());
+            // One by one, so that it is known after an error how many are out.
+            let stopped = transport::send_some(fd, first.framing, &message, first.next, &mut (*left).min(1))?;
+            *left = left.saturating_sub(1);
+            match stopped {
+                Some(next) if next == first.next => return Ok(()),
+                Some(next) => first.next = next,
+                None => {
+                    out(first.tag);
+                    self.bytes -= first.message.len();
+                    self.waiting.pop_front();
+                }
             }
-            out(first.tag);
-            self.bytes -= first.message.len();
-            self.waiting.pop_front();
         }
         Ok(())
     }

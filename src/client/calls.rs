@@ -313,7 +313,7 @@ impl Calls {
         self.for_each_out(Out::lost, |calls, ticket| calls.lost_one(ticket, cause));
     }
 
-    /// The connection took less than the whole of a call, so that no reply on it is for this one.
+    /// The connection took nothing of a call, so that no reply on it is for this one.
     pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
         let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) else { return };
         if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {

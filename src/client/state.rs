@@ -148,7 +148,10 @@ impl State {
             Ok(()) => {}
             Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(Refusal::Connection(cause)) => {
-                self.calls.unsent(ticket, cause);
+                // Of one that is out in part the server may have said why it takes no more.
+                if connection.begun() != Some(ticket) {
+                    self.calls.unsent(ticket, cause);
+                }
                 self.lose(cause);
             }
         }

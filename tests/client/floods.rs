@@ -119,3 +119,25 @@ fn a_call_may_be_answered_of_which_a_part_was_sent() {
         });
     }
 }
+
+/// The end may come at any time while the client sends.
+#[test]
+fn a_refusal_counts_before_the_end() {
+    const ROUNDS: usize = 50;
+    let (_dir, path) = place();
+    let listener = raw_listener(&path);
+    let body = pattern(8 * MAX_DATA);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                let server = accept(&listener);
+                server.receive();
+                server.send_message(Framing::Chunked, &response(1, Status::Failure, b""));
+            }
+        });
+        for _ in 0..ROUNDS {
+            let client = patient().retries(0).connect(&path).unwrap();
+            assert_eq!(client.call(7, 1, &body).unwrap().status(), Status::Failure);
+        }
+    });
+}
