@@ -258,7 +258,8 @@ fn play_once(scene: Scene, builder: &ClientBuilder, framing: Framing, first: usi
     drop(played);
     if let Some(client) = &props.client {
         client.open().unwrap();
-        assert_eq!(client.call(7, ECHO, b"afterwards").unwrap().body, b"afterwards");
+        // A server that has been asked what it speaks may be about to end the connection.
+        echo(client, &CallOptions::new().idempotent(true), b"afterwards").unwrap();
     }
     drop(props);
     assert_eq!(Heap::held(), held, "memory is left");
