@@ -63,20 +63,29 @@ make(struct managed *managed, int option)
 
 /* --- memory for incomplete calls ------------------------------------------------------------- */
 
-/* Sends a call of so many bytes but for its last record. */
+/* Sends the first records of a call of so many bytes. */
+static void
+send_call_of(int peer, int module, size_t len, uint32_t records)
+{
+	struct wire_call   call = {.module = module, .sequence = 1, .body = body_new(len), .len = len};
+	size_t             size;
+	uint8_t           *msg  = wire_pack_call(&call, &size);
+	struct wire_header head = {.total = size, .chunks = wire_chunks(size)};
+
+	for (; head.index < records; head.index++) {
+		head.size = head.index + 1 < head.chunks ? WIRE_CHUNK_MAX : size - (size_t)head.index * WIRE_CHUNK_MAX;
+		if (!peer_send_chunk(peer, &head, msg + (size_t)head.index * WIRE_CHUNK_MAX, head.size))
+			break;
+	}
+	free(msg);
+	free((void *)call.body);
+}
+
+/* Sends all but the last. */
 static void
 send_most(int peer, size_t len)
 {
-	struct wire_call   call = {.module = ECHO, .sequence = 1, .body = body_new(len), .len = len};
-	size_t             size;
-	uint8_t           *msg   = wire_pack_call(&call, &size);
-	struct wire_header head  = {.total = size, .size = WIRE_CHUNK_MAX, .chunks = wire_chunks(size)};
-
-	for (; head.index + 1 < head.chunks; head.index++)
-		if (!peer_send_chunk(peer, &head, msg + (size_t)head.index * WIRE_CHUNK_MAX, WIRE_CHUNK_MAX))
-			break;
-	free(msg);
-	free((void *)call.body);
+	send_call_of(peer, ECHO, len, wire_chunks(len) - 1);
 }
 
 static void
@@ -114,6 +123,39 @@ incomplete_calls(void **state)
 	exchange_send(other, ECHO, 0, 1, LIMIT);
 	exchange_expect(other, 1, DRPC__STATUS__SUCCESS, LIMIT);
 	close(other);
+	managed_end(&managed);
+}
+
+/* A call takes over nothing of what one before it had, which came in the same turn and was not handled. */
+static void
+incomplete_calls_behind_others(void **state)
+{
+	static const int module[] = {NOBODY, ECHO};
+	int              size     = MIB;
+	struct managed   managed;
+	int              peers[4];
+	int              i;
+	int              j;
+
+	(void)state;
+	if (!is_root())
+		return;
+	make(&managed, DRPC_SERVER_MAX_PARTIAL);
+	assert_int_equal(drpc_server_listen(managed.server), 0);
+	for (i = 0; i < 4; i++) {
+		peers[i] = connect_as(GREEDY, managed.dir.sock);
+		assert_int_equal(setsockopt(peers[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), 0);
+		for (j = 0; j < 2; j++)
+			send_call_of(peers[i], module[j], j == 0 ? WIRE_CHUNK_MAX : 3 * MIB / 2, j == 0 ? 2 : 1);
+	}
+	while (managed_stats(&managed).accepted < 4)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(drpc_server_dispatch(managed.server, 0), 0);
+	assert_int_equal(managed_stats(&managed).limit_partial, 3);
+	for (i = 0; i < 4; i++)
+		close(peers[i]);
+	assert_int_equal(drpc_server_shutdown(managed.server, 0), 0);
 	managed_end(&managed);
 }
 
@@ -452,6 +494,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		unit(incomplete_calls),
+		unit(incomplete_calls_behind_others),
 		unit(replies_not_taken),
 		unit(replies_when_nothing_is_left),
 		unit(parts_of_a_user),

@@ -247,9 +247,10 @@ impl Reassembly {
         }
     }
 
-    /// The size that a message begun is going to have.
-    pub fn announced(&self) -> usize {
-        self.parts.as_ref().filter(|parts| parts.next != 0).map_or(0, |parts| parts.total as usize)
+    /// How much of a message begun may be asked for now, as so much has come that room is made for it.
+    pub fn promised(&self) -> usize {
+        let promised = |parts: &Parts| TRUSTED_PART * MAX_DATA * parts.next as usize;
+        self.parts.as_ref().map_or(0, |parts| promised(parts).min(parts.total as usize))
     }
 
     /// What has come of a message begun, but not of a body in a block of its own.

@@ -14,6 +14,7 @@ use crate::backoff;
 use crate::error::Cause;
 use crate::session::{Session, SessionRoom};
 use crate::shared_path::SharedPath;
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 
@@ -58,6 +59,32 @@ impl Rooms {
 pub(super) struct Door {
     path: SharedPath,
     state: Mutex<State>,
+    /// [`BUSY`], and [`AGAIN`], or nothing.
+    accepting: AtomicU8,
+}
+
+/// A thread takes in clients.
+const BUSY: u8 = 1;
+/// Another one was to do so meanwhile.
+const AGAIN: u8 = 2;
+
+/// A thread takes in clients while this exists, and no other one does.
+struct Accepting<'a>(&'a Hub);
+
+impl<'a> Accepting<'a> {
+    fn begin(hub: &'a Hub) -> Option<Self> {
+        let next = |now| Some(if now == 0 { BUSY } else { now | AGAIN });
+        let before = hub.door.accepting.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        (before == Ok(0)).then_some(Self(hub))
+    }
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        if self.0.door.accepting.swap(0, Ordering::AcqRel) & AGAIN != 0 && !self.0.home.is_elsewhere() {
+            self.0.watch_door();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +101,7 @@ impl Door {
     pub(super) fn new(bound: Bound) -> Result<Self, Cause> {
         let path = bound.path().clone();
         let state = State { bound: Some(TryArc::new(bound)?), full: false, pause: None };
-        Ok(Self { path, state: Mutex::new(state) })
+        Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0) })
     }
 
     pub(super) fn path(&self) -> &SharedPath {
@@ -134,6 +161,7 @@ impl Hub {
     /// Takes in the clients that wait.
     pub(super) fn accept(this: &TryArc<Self>) {
         let Some(bound) = this.door.bound() else { return };
+        let Some(_accepting) = Accepting::begin(this) else { return };
         let mut rooms = Rooms::default();
         let mut taken = 0;
         for count in 0..CLIENTS + GONE {

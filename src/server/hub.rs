@@ -153,6 +153,7 @@ impl Hub {
         }
         if events.are_more() && events.iter().all(|event| event.token != token::DOOR) && this.door.is_watched() {
             // It may be among those that are not told this time.
+            lead.go(Post::Working);
             Self::accept(this);
             if this.home.is_elsewhere() {
                 return lead.forget();

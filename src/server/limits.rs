@@ -53,7 +53,8 @@ pub struct ServerLimits {
 impl ServerLimits {
     /// Sessions of one user other than root, who leaves some to others.
     pub(super) fn sessions_of_user(&self) -> usize {
-        self.sessions_per_uid.min(self.sessions - self.sessions / 8)
+        let others = if self.sessions > 1 { (self.sessions / 8).max(1) } else { 0 };
+        self.sessions_per_uid.min(self.sessions - others)
     }
 
     /// Of calls and responses.

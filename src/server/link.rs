@@ -58,8 +58,8 @@ pub(super) struct State {
     pub(super) alarm: Option<Instant>,
     /// Bytes that the session holds of what all share.
     pub(super) partial: usize,
-    /// The message of which a part has come has its part of that.
-    pub(super) reserved: bool,
+    /// Bytes asked for the message of which a part has come. Not all may count.
+    pub(super) asked: usize,
     pub(super) unsent: usize,
 }
 
@@ -86,7 +86,7 @@ impl Link {
             active: Instant::now(),
             alarm: None,
             partial: 0,
-            reserved: false,
+            asked: 0,
             unsent: 0,
         };
         let (hub, state) = (hub.clone(), Mutex::new(state));

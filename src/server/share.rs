@@ -50,12 +50,13 @@ impl Pool {
         Self { limit, per_user: per_user.unwrap_or(limit / 2), all, root, changing: Mutex::new(()) }
     }
 
-    /// Takes so much for a message of which the rest is to come, if its user may have it, and says how much of it counts. One
-    /// goes in, however large, while nothing else is held; what is more than its user may have does not count then.
-    pub(super) fn take(&self, share: &Share, size: usize) -> Option<usize> {
+    /// Takes so much more for a message of which the rest is to come, and for which `own` is held, if its user may have it. Says
+    /// how much of it counts. One message goes in, however large, while nothing else is held; what is more than its user may
+    /// have does not count then.
+    pub(super) fn take(&self, share: &Share, own: usize, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
         let all = self.all.load(Relaxed);
-        if all == 0 {
+        if all == own {
             return Some(self.add_within(share, size));
         }
         let user = share.held().saturating_add(size);
@@ -144,9 +145,9 @@ mod tests {
     fn a_user_has_half_and_the_others_what_is_left_of_the_rest() {
         let (pool, root, users) = pool();
         let [first, second, third, ..] = &users;
-        let take = |share, mib: usize| pool.take(share, mib * MIB).is_some();
+        let take = |share, mib: usize| pool.take(share, usize::MAX, mib * MIB).is_some();
         assert!(take(first, 128), "a message of the largest size");
-        assert_eq!(pool.take(first, 1), None);
+        assert!(!take(first, 1));
         assert!(!take(second, 80) && take(second, 70));
         assert!(take(third, 20));
         assert!(take(&root, 32) && !take(&root, 10));
@@ -158,11 +159,12 @@ mod tests {
     #[test]
     fn the_only_message_goes_in_whatever_its_size() {
         let (pool, user, other) = (Pool::new(16 * MIB, None), Share::new(false), Share::new(false));
-        assert_eq!(pool.take(&user, 100 * MIB), Some(8 * MIB));
-        assert_eq!((pool.take(&user, 1), pool.take(&other, MIB)), (None, Some(MIB)));
+        assert_eq!(pool.take(&user, 0, 4 * MIB), Some(4 * MIB));
+        assert_eq!(pool.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
+        assert_eq!((pool.take(&user, 0, 1), pool.take(&other, 0, MIB)), (None, Some(MIB)));
         pool.give_back(&user, 8 * MIB);
         pool.give_back(&other, MIB);
-        assert_eq!(pool.take(&other, 10 * MIB), Some(8 * MIB));
+        assert_eq!(pool.take(&other, 0, 10 * MIB), Some(8 * MIB));
     }
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn no_limit_is_none() {
         let (pool, user) = (Pool::new(usize::MAX, Some(usize::MAX)), Share::new(false));
-        assert!((0..2).all(|_| pool.take(&user, 1 << 40).is_some()));
+        assert!((0..2).all(|_| pool.take(&user, 0, 1 << 40).is_some()));
         assert!(pool.keep(&user, 1 << 40).is_some() && pool.admits(&user));
     }
 
@@ -209,7 +211,7 @@ mod tests {
             let share = |who: usize| users.get(who).unwrap_or(&root);
             for (who, takes, amount) in steps {
                 match takes {
-                    true => held[who] += pool.take(share(who), amount).unwrap_or_default(),
+                    true => held[who] += pool.take(share(who), usize::MAX, amount).unwrap_or_default(),
                     false => {
                         let less = amount.min(held[who]);
                         pool.give_back(share(who), less);
@@ -222,7 +224,7 @@ mod tests {
                 prop_assert!(held[..6].iter().all(|held| *held <= 128 * MIB));
                 prop_assert!(all - root_holds <= 224 * MIB);
                 if root_holds < 32 * MIB {
-                    prop_assert!(pool.take(&root, 32 * MIB - root_holds).is_some());
+                    prop_assert!(pool.take(&root, usize::MAX, 32 * MIB - root_holds).is_some());
                     pool.give_back(&root, 32 * MIB - root_holds);
                 }
                 if root_holds == 0 {

@@ -81,6 +81,10 @@ impl Turn<'_> {
             self.hub.counters.bytes_in.add(bytes);
             if !self.state.message.is_partial() {
                 self.state.began = None;
+                // The next one asks for itself.
+                if self.state.asked > 0 {
+                    self.give_back();
+                }
             }
             match incoming {
                 Incoming::Nothing => break,
@@ -113,6 +117,10 @@ impl Turn<'_> {
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
                 if self.state.lane.is_refused() {
                     self.close();
+                }
+                // Nobody is there to be told so, and what comes is no calls.
+                if self.state.deaf {
+                    self.abandon();
                 }
             }
             // Among calls that are handled it is a message like any other: the session does not end before they do.
@@ -155,14 +163,16 @@ impl Turn<'_> {
     #[cold]
     fn part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
-        // All of it is asked for at first, so that others who come later do not stop it.
-        if self.state.reserved {
+        // Asked for before it has come, so that others who come later do not stop it.
+        let State { message, partial, asked, .. } = &mut *self.state;
+        let more = message.promised().saturating_sub(*asked);
+        if more == 0 {
             return;
         }
-        match self.hub.partial.take(&self.link.user.partial, self.state.message.announced()) {
+        match self.hub.partial.take(&self.link.user.partial, *partial, more) {
             Some(counted) => {
-                self.state.partial += counted;
-                self.state.reserved = true;
+                *partial += counted;
+                *asked += more;
             }
             None => {
                 self.remark(Remark::Limit(Limit::PartialMemory));
@@ -175,10 +185,10 @@ impl Turn<'_> {
     /// Gives back what the session does not hold any more of what all share.
     pub(super) fn give_back(&mut self) {
         let (hub, user) = (self.hub, &self.link.user);
-        let State { partial, reserved, unsent, message, outbox, .. } = &mut *self.state;
-        if *reserved && !message.is_partial() {
+        let State { partial, asked, unsent, message, outbox, .. } = &mut *self.state;
+        if *asked > 0 && !message.is_partial() {
             hub.partial.give_back(&user.partial, std::mem::take(partial));
-            *reserved = false;
+            *asked = 0;
         }
         if outbox.bytes() < *unsent {
             hub.unsent.give_back(&user.unsent, *unsent - outbox.bytes());
@@ -332,7 +342,7 @@ impl Turn<'_> {
         if self.state.gone {
             return;
         }
-        if self.state.reserved || self.state.unsent != 0 {
+        if self.state.asked | self.state.unsent != 0 {
             self.give_back();
         }
         // Who is only there to be told so takes it at once or not at all.
