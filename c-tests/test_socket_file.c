@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -395,6 +396,42 @@ what_there_is_nothing_to_ask_with_for_is_told(void **state)
 	dir_remove(&dir);
 }
 
+/* However many are left. */
+static void
+no_file_is_left_when_descriptors_run_out(void **state)
+{
+	struct dir    dir;
+	struct rlimit before;
+	struct rlimit few;
+	mode_t	      mask = umask(077);
+	size_t	      failed[WAYS] = {0};
+	int	      result;
+
+	(void)state;
+	dir_make(&dir);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < WAYS; i++) {
+		syscalls_reset();
+		few	     = before;
+		few.rlim_cur = dup(0);
+		close(few.rlim_cur);
+		for (result = -1; result != 0; few.rlim_cur++) {
+			assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+			result = ways[i].listen(dir.sock);
+			assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+			failed[i] += result != 0;
+			if (result != 0)
+				assert_int_equal(access(dir.sock, F_OK), -1);
+			assert_true(failed[i] < 20);
+		}
+		assert_true(failed[i] > 0);
+		stop_listening();
+		unlink(dir.sock);
+	}
+	umask(mask);
+	dir_remove(&dir);
+}
+
 /* --- denied --------------------------------------------------------------------------------- */
 
 #ifndef SYS_fchmodat2
@@ -628,6 +665,7 @@ main(void)
 	    unit(a_live_socket_is_not_removed_for_a_dead_one),
 	    unit(a_file_that_cannot_be_opened_is_an_error),
 	    unit(what_there_is_nothing_to_ask_with_for_is_told),
+	    unit(no_file_is_left_when_descriptors_run_out),
 	    unit(a_sandbox_does_not_stop_a_listener),
 	    unit(in_a_directory_of_others_there_has_to_be_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),

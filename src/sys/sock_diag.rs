@@ -42,28 +42,48 @@ struct BoundFile {
     device: u32,
 }
 
-/// Whether the socket is bound to the file. `None` where the kernel does not tell, and where that does not decide it:
-/// some file systems show programs another device. It is an error where there is nothing to ask with.
-pub(super) fn is_bound_to(socket: &OwnedFd, file: FileId) -> Result<Option<bool>, Cause> {
-    let _keep = KeepErrno::new();
-    let bound = match ask(socket) {
-        Ok(Some(bound)) => bound,
-        Err(cause @ Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) => return Err(cause),
-        _ => return Ok(None),
-    };
-    // The kernel tells half of the inode's number.
-    if bound.inode != file.inode as u32 {
-        return Ok(Some(false));
+/// Where the kernel is asked, if it can be.
+#[derive(Debug)]
+pub(super) struct Kernel(Option<OwnedFd>);
+
+impl Kernel {
+    /// It is an error where there is no descriptor or no memory to ask with.
+    pub(super) fn reach() -> Result<Self, Cause> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: the function takes numbers only, and makes a descriptor.
+        match unsafe { descriptor::made(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG)) } {
+            Ok(kernel) => Ok(Self(Some(kernel))),
+            Err(cause) if is_shortage(cause) => Err(cause),
+            Err(_) => Ok(Self(None)),
+        }
     }
-    // Twelve bits and twenty, as the kernel has them.
-    let same = (bound.device >> 20, bound.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
-    Ok(same.then_some(true))
+
+    /// Whether the socket is bound to the file. `None` where the kernel does not tell, and where that does not decide it:
+    /// some file systems show programs another device.
+    pub(super) fn is_bound_to(&self, socket: &OwnedFd, file: FileId) -> Result<Option<bool>, Cause> {
+        let _keep = KeepErrno::new();
+        let bound = match self.0.as_ref().map(|kernel| ask(kernel, socket)) {
+            Some(Ok(Some(bound))) => bound,
+            Some(Err(cause)) if is_shortage(cause) => return Err(cause),
+            _ => return Ok(None),
+        };
+        // The kernel tells half of the inode's number.
+        if bound.inode != file.inode as u32 {
+            return Ok(Some(false));
+        }
+        // Twelve bits and twenty, as the kernel has them.
+        let same =
+            (bound.device >> 20, bound.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
+        Ok(same.then_some(true))
+    }
 }
 
-fn ask(socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
-    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-    // SAFETY: the function takes numbers only, and makes a descriptor.
-    let kernel = unsafe { descriptor::made(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG)) }?;
+/// There is too little of something, which says nothing of what was asked.
+pub(super) fn is_shortage(cause: Cause) -> bool {
+    matches!(cause, Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+fn ask(kernel: &OwnedFd, socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
     let request = Request::about(status_of(socket)?.st_ino as u32, cookie(socket)?);
     // A message without an address goes to the kernel, which has answered when the call returns.
     // SAFETY: the pointer and the length describe `request`, which has no padding of the compiler's.

@@ -91,7 +91,8 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     if let Some(mode) = mode {
-        return listen_right(socket, &address, mode, Owner::default(), libc::SOMAXCONN).map(drop);
+        let spot = bind_right(socket, &address, mode, Owner::default())?;
+        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| spot.clear(socket));
     }
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
     begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
@@ -106,25 +107,23 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
 pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<HeldFile, Cause> {
     let address = address::from_path(path)?;
-    listen_right(socket, &address, mode, owner, BACKLOG).map(|spot| spot.hold(socket))
+    let spot = bind_right(socket, &address, mode, owner)?;
+    let file = spot.file_of(socket).and_then(|file| begin_listening(socket, BACKLOG).map(|()| file));
+    let file = file.inspect_err(|_| spot.clear(socket))?;
+    Ok(spot.hold(file))
 }
 
-fn listen_right<'a>(
+/// Gives the socket a name whose file is as it is to be.
+fn bind_right<'a>(
     socket: &OwnedFd,
     address: &'a libc::sockaddr_un,
     mode: libc::mode_t,
     owner: Owner,
-    backlog: c_int,
 ) -> Result<Spot<'a>, Cause> {
-    let spot = Spot::of(address::path_in(address))?;
+    let spot = Spot::of_socket(address::path_in(address))?;
     maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
-    match spot.set_right(socket, mode, owner).and_then(|()| begin_listening(socket, backlog)) {
-        Ok(()) => Ok(spot),
-        Err(cause) => {
-            spot.clear(socket);
-            Err(cause)
-        }
-    }
+    spot.set_right(socket, mode, owner).inspect_err(|_| spot.clear(socket))?;
+    Ok(spot)
 }
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as

@@ -12,7 +12,7 @@ use super::errno::KeepErrno;
 use super::file::{FileId, open_directory, status_of};
 use super::guarded;
 use super::maker::Owner;
-use super::sock_diag;
+use super::sock_diag::{Kernel, is_shortage};
 use super::socket::check;
 use crate::error::Cause;
 
@@ -23,6 +23,8 @@ pub struct Spot<'a> {
     /// The path to the directory.
     before: &'a [u8],
     name: &'a CStr,
+    /// To be asked which file is a socket's.
+    kernel: Option<Kernel>,
 }
 
 /// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory.
@@ -101,7 +103,12 @@ impl<'a> Spot<'a> {
         let (to, _zero) = room.split_at_mut(libc::PATH_MAX as usize - 1);
         to.get_mut(..shown.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(shown);
         let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
-        Ok(Self { directory, before, name })
+        Ok(Self { directory, before, name, kernel: None })
+    }
+
+    /// The same for a socket that is to be bound there: once it is, no descriptor is needed to remove its file.
+    pub(super) fn of_socket(path: &'a CStr) -> Result<Self, Cause> {
+        Ok(Self { kernel: Some(Kernel::reach()?), ..Self::of(path)? })
     }
 
     /// What is there; a symbolic link is not followed.
@@ -129,9 +136,8 @@ impl<'a> Spot<'a> {
         remove_from(&self.directory, self.name, file)
     }
 
-    /// Holds the file of a socket that has been bound here for when it is to be removed. One that may be another's is left.
-    pub(super) fn hold(self, socket: &OwnedFd) -> HeldFile {
-        let id = self.file_of(socket);
+    /// Holds the [file of a socket](Self::file_of) for when it is to be removed. One that may be another's is left.
+    pub(super) fn hold(self, id: Option<FileId>) -> HeldFile {
         HeldFile { directory: self.directory, id }
     }
 
@@ -159,21 +165,22 @@ impl<'a> Spot<'a> {
 
     /// Removes the file of a socket that has been bound here, and is of no use.
     pub(super) fn clear(&self, socket: &OwnedFd) {
-        if let Some(file) = self.file_of(socket) {
+        if let Ok(Some(file)) = self.file_of(socket) {
             let _ = self.remove(file);
         }
     }
 
-    /// What is here, if it is the file of a socket that has been bound here.
-    fn file_of(&self, socket: &OwnedFd) -> Option<FileId> {
-        let stat = status_in(&self.directory, self.name).ok()??;
-        self.is_of(socket, &stat).is_ok_and(|proved| proved).then(|| FileId::of(&stat))
+    /// What is here, if it is proved to be the file of a socket that has been bound here.
+    pub(super) fn file_of(&self, socket: &OwnedFd) -> Result<Option<FileId>, Cause> {
+        let Some(stat) = status_in(&self.directory, self.name)? else { return Ok(None) };
+        Ok(self.is_of(socket, &stat)?.then(|| FileId::of(&stat)))
     }
 
     /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
     /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
     fn is_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
-        match sock_diag::is_bound_to(socket, FileId::of(file))? {
+        let ask = |kernel: &Kernel| kernel.is_bound_to(socket, FileId::of(file));
+        match self.kernel.as_ref().map_or_else(|| ask(&Kernel::reach()?), ask)? {
             Some(answer) => Ok(answer),
             None => self.is_guarded(file),
         }
@@ -183,7 +190,7 @@ impl<'a> Spot<'a> {
     fn is_guarded(&self, file: &libc::stat) -> Result<bool, Cause> {
         let (here, there) = match guarded::follow(self.before) {
             Ok(there) => (status_of(&self.directory)?, status_of(&there)?),
-            Err(cause @ Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return Err(cause),
+            Err(cause) if is_shortage(cause) => return Err(cause),
             Err(_) => return Ok(false),
         };
         Ok(FileId::of(&here) == FileId::of(&there) && guarded::keeps(&here, file))
@@ -412,11 +419,11 @@ mod tests {
         let (name, victim) = (c_path(&path), c_path(&victim));
         let [spot, beside] = [&name, &victim].map(|name| Spot::of(name).unwrap());
         let socket = bound(&path);
-        assert_eq!(spot.file_of(&socket), spot.file().unwrap());
-        assert_eq!(beside.file_of(&socket), None);
+        assert_eq!(spot.file_of(&socket), spot.file());
+        assert_eq!(beside.file_of(&socket), Ok(None));
         // A pair has no file.
         let (pair, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        assert_eq!(spot.file_of(&pair.into()), None);
+        assert_eq!(spot.file_of(&pair.into()), Ok(None));
     }
 
     /// The kernel tells no file of a pair. Its answer would do where it tells one, and none is needed where it does not.
@@ -431,10 +438,10 @@ mod tests {
         let spot = || Spot::of(&name).unwrap();
         // Others can move the directory.
         assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
-        assert_eq!(spot().hold(&socket()).id, None);
+        assert_eq!(spot().file_of(&socket()), Ok(None));
         spot().clear(&socket());
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let held = spot().hold(&socket());
+        let held = spot().hold(spot().file_of(&socket()).unwrap());
         assert_eq!(held.id, spot().file().unwrap());
         assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Ok(()));
         assert_eq!(mode(&home.join("drpc.sock")), 0o666);
@@ -477,7 +484,8 @@ mod tests {
         let (socket, _live) = (bound(&other), bound(&path));
         assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
         assert_eq!(spot.set_right(&socket, 0o600, Owner::default()), Ok(()));
-        spot.hold(&socket).remove(&name).unwrap();
+        let id = spot.file_of(&socket).unwrap();
+        spot.hold(id).remove(&name).unwrap();
         assert!(path.exists());
     }
 }
