@@ -55,12 +55,7 @@ impl Place {
         }
     }
 
-    /// The same, for the functions that take a string.
-    pub fn c_path(&self) -> Result<CString, Cause> {
-        c_string(self.path().as_os_str().as_bytes())
-    }
-
-    /// The same where memory may have run out.
+    /// The same, for the functions that take a string, also where memory has run out.
     pub fn with_c_path<T>(&self, work: impl FnOnce(&CStr) -> Result<T, Cause>) -> Result<T, Cause> {
         let (mut room, path) = ([0; libc::PATH_MAX as usize], self.path().as_os_str().as_bytes());
         let place = room.get_mut(..path.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?;
@@ -141,8 +136,14 @@ fn file_behind(path: &Path) -> Option<FileId> {
 
 /// A path for the functions that take a string.
 pub fn c_string(path: &[u8]) -> Result<CString, Cause> {
+    c_string_with(path, b"")
+}
+
+/// The same with something behind it.
+pub(crate) fn c_string_with(path: &[u8], suffix: &[u8]) -> Result<CString, Cause> {
     // With its zero byte it fills the block, so that there is nothing to be made anew.
-    let mut bytes = try_copy_with_room(path, 1)?;
+    let mut bytes = try_copy_with_room(path, suffix.len() + 1)?;
+    bytes.extend_from_slice(suffix);
     bytes.extend_from_slice(&[0]);
     CString::from_vec_with_nul(bytes).map_err(|_| Cause::BadPath(PathFault::Nul))
 }

@@ -3,6 +3,7 @@
 
 mod heap;
 mod peer;
+mod records;
 mod scenes;
 mod server_scenes;
 

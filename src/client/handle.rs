@@ -1,13 +1,11 @@
 //! The end of a client.
 
-use std::sync::TryLockError;
-
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::error::{Cause, Error, Phase};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::{self, TryArc};
 
 /// What the clones of a client have in common with each other, but not with its thread.
@@ -71,12 +69,8 @@ impl Drop for Handle {
 /// not have, and the connection is the parent's, who goes on using it.
 fn abandon(shared: &TryArc<Shared>) {
     std::mem::forget(shared.clone());
-    let state = match shared.state.try_lock() {
-        Ok(state) => state,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        // Just then another thread used it. The descriptors end with the process, or when it runs another program.
-        Err(TryLockError::WouldBlock) => return,
-    };
+    // Where another thread used it just then, the descriptors end with the process, or when it runs another program.
+    let Some(state) = try_lock(&shared.state) else { return };
     let socket = state.connection.as_ref().map(|connection| connection.wire().descriptors());
     let events = shared.events.get().map(|events| events.descriptors());
     for fd in socket.into_iter().flatten().chain(events.into_iter().flatten()) {

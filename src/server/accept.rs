@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 
 use super::bind::{Bound, End};
@@ -15,7 +14,7 @@ use crate::error::Cause;
 use crate::session::{Session, SessionRoom};
 use crate::shared_path::SharedPath;
 use crate::sync::atomic::{AtomicU8, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
 
 /// Clients taken in at a time, before sessions get their turn: half as many as these, so that who has been taken in and is
@@ -117,11 +116,7 @@ impl Door {
 
     /// Does something with the descriptors, for a process that has inherited them, as far as they can be looked at.
     pub(super) fn with_descriptors(&self, work: impl FnMut(RawFd)) {
-        let state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(state) = try_lock(&self.state) else { return };
         state.bound.iter().flat_map(|bound| bound.descriptors()).for_each(work);
     }
 

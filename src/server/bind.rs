@@ -1,14 +1,14 @@
 //! The socket that a server listens on, and its file.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::{Cause, PathFault};
-use crate::place::Place;
+use crate::error::Cause;
+use crate::place::{Place, c_string_with};
 use crate::shared_path::SharedPath;
-use crate::sys::{self, Accepted, FileLock, HeldFile, Owner, Spot, try_copy_with_room};
+use crate::sys::{self, Accepted, FileLock, HeldFile, Owner, Spot};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,11 +69,11 @@ struct File {
 impl Bound {
     /// Makes the socket file and listens.
     pub(super) fn new(place: &Place, policy: &FilePolicy) -> Result<Self, Cause> {
-        let (name, way) = (place.c_path()?, place.way()?);
+        let way = place.way()?;
         let owner = Owner { uid: policy.owner, gid: policy.group };
         let lock = match policy.existing {
             Existing::Fail => None,
-            Existing::ReplaceStale => Some(remove_stale(&name, way.path(), owner)?),
+            Existing::ReplaceStale => Some(place.with_c_path(|path| remove_stale(path, way.path(), owner))?),
         };
         let mode = policy.mode.unwrap_or(DEFAULT_MODE);
         let socket = sys::open_at_once(true, Some(mode))?;
@@ -148,7 +148,7 @@ impl AsFd for Bound {
 
 /// Makes room for a socket file under the lock that is returned.
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
-    let lock = beside(path, b".lock")?;
+    let lock = c_string_with(path.to_bytes(), b".lock")?;
     let is_dead = || matches!(knock(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
     let lock = FileLock::take(&lock, owner, is_dead)?;
     let spot = Spot::of(path)?;
@@ -171,14 +171,6 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
         _ => return Err(Cause::Os(libc::EADDRINUSE)),
     }
     Ok(lock)
-}
-
-/// A path with something behind it.
-fn beside(path: &CStr, suffix: &[u8]) -> Result<CString, Cause> {
-    let mut longer = try_copy_with_room(path.to_bytes(), suffix.len() + 1)?;
-    longer.extend_from_slice(suffix);
-    longer.extend_from_slice(b"\0");
-    CString::from_vec_with_nul(longer).map_err(|_| Cause::BadPath(PathFault::Nul))
 }
 
 /// Connects to what is at a path, and leaves again.

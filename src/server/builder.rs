@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::pool::{Pool, STACK};
 use super::relay::Relay;
 use super::roll::Roll;
-use super::share::Pool as Memory;
+use super::share::Memory;
 use super::shutdown::Course;
 use super::stats::Counters;
 use super::timers::Timers;

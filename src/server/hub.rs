@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::relay::{Lead, Post, Relay};
 use super::remark::{Fault, Remark};
 use super::roll::Roll;
-use super::share::Pool as Memory;
+use super::share::Memory;
 use super::shutdown::Course;
 use super::stats::Counters;
 use super::timers::Timers;

@@ -27,9 +27,9 @@ pub struct ServerLimits {
     /// Bytes of a response that is sent as a datagram: what the clients can receive. 16 KiB, as clients of DAOS 0.8 need
     /// it; those of 1.2 to 2.6 can receive 128 KiB.
     pub datagram: usize,
-    /// Bytes of calls of which only a part has come, over all sessions; 64 times of that part, up to what the call announces. An
-    /// eighth is root's alone, and a user can have no more than four times what is left. One call goes in, however large, while there is no
-    /// other. 256 MiB.
+    /// Bytes of calls of which only a part has come, over all sessions; 64 times of that part, up to what the call announces.
+    /// An eighth is root's alone, and a user can have no more than four times what is left. One call goes in, however large,
+    /// while there is no other. 256 MiB.
     pub partial_memory: usize,
     /// Those of one user other than root. Half of the above unless set.
     pub partial_memory_per_uid: Option<usize>,

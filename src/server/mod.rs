@@ -37,6 +37,7 @@ pub use limits::ServerLimits;
 pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::error::{Cause, Error, Phase};
+use crate::sync::try_lock;
 use crate::sys::{self, TryArc, out_of_memory};
 use hub::{Events, Hub};
 use relay::Lead;
@@ -238,7 +239,7 @@ impl fmt::Debug for Server {
 impl Drop for Handle {
     fn drop(&mut self) {
         // It has the server, too. What is in the way of its lock is another process's.
-        let cancelled = self.0.cancelled.try_lock().map(|mut cancelled| cancelled.take());
+        let cancelled = try_lock(&self.0.cancelled).map(|mut cancelled| cancelled.take());
         drop(cancelled);
         match self.0.home.is_elsewhere() {
             true => abandon(&self.0),

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::TryLockError;
 
 use super::link::Link;
 use crate::error::Cause;
 use crate::request::Answers;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;
 
 /// Sessions kept for no other reason than to answer their first call with a failure.
@@ -141,11 +140,7 @@ impl Roll {
     /// Does something with the descriptors of the sessions, for a process that has inherited them, as far as they can be
     /// looked at.
     pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
-        let entries = match self.0.try_lock() {
-            Ok(entries) => entries,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(entries) = try_lock(&self.0) else { return };
         entries
             .slots
             .iter()

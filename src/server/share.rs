@@ -16,7 +16,7 @@ const LITTLE: usize = 64;
 
 /// A memory that all clients share, in bytes.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct Memory {
     limit: usize,
     /// The most that one user other than root may hold.
     per_user: usize,
@@ -26,7 +26,7 @@ pub(super) struct Pool {
     changing: Mutex<()>,
 }
 
-/// What one user holds of a [`Pool`], which alone changes it.
+/// What one user holds of a [`Memory`], which alone changes it.
 #[derive(Debug)]
 pub(super) struct Share {
     is_root: bool,
@@ -43,7 +43,7 @@ impl Share {
     }
 }
 
-impl Pool {
+impl Memory {
     /// A user other than root may hold half of it, unless the program says how much.
     pub(super) fn new(limit: usize, per_user: Option<usize>) -> Self {
         let (all, root) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -137,66 +137,66 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn pool() -> (Pool, Share, [Share; 6]) {
-        (Pool::new(256 * MIB, None), Share::new(true), [(); 6].map(|()| Share::new(false)))
+    fn memory() -> (Memory, Share, [Share; 6]) {
+        (Memory::new(256 * MIB, None), Share::new(true), [(); 6].map(|()| Share::new(false)))
     }
 
     #[test]
     fn a_user_has_half_and_the_others_what_is_left_of_the_rest() {
-        let (pool, root, users) = pool();
+        let (memory, root, users) = memory();
         let [first, second, third, ..] = &users;
-        let take = |share, mib: usize| pool.take(share, usize::MAX, mib * MIB).is_some();
+        let take = |share, mib: usize| memory.take(share, usize::MAX, mib * MIB).is_some();
         assert!(take(first, 128), "a message of the largest size");
         assert!(!take(first, 1));
         assert!(!take(second, 80) && take(second, 70));
         assert!(take(third, 20));
         assert!(take(&root, 32) && !take(&root, 10));
-        pool.give_back(first, 128 * MIB);
+        memory.give_back(first, 128 * MIB);
         assert!(take(&root, 128));
     }
 
     /// Also if it is larger than the memory, or than a user's part of it. Others find what they would find otherwise.
     #[test]
     fn the_only_message_goes_in_whatever_its_size() {
-        let (pool, user, other) = (Pool::new(16 * MIB, None), Share::new(false), Share::new(false));
-        assert_eq!(pool.take(&user, 0, 4 * MIB), Some(4 * MIB));
-        assert_eq!(pool.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
-        assert_eq!((pool.take(&user, 0, 1), pool.take(&other, 0, MIB)), (None, Some(MIB)));
-        pool.give_back(&user, 8 * MIB);
-        pool.give_back(&other, MIB);
-        assert_eq!(pool.take(&other, 0, 10 * MIB), Some(8 * MIB));
+        let (memory, user, other) = (Memory::new(16 * MIB, None), Share::new(false), Share::new(false));
+        assert_eq!(memory.take(&user, 0, 4 * MIB), Some(4 * MIB));
+        assert_eq!(memory.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
+        assert_eq!((memory.take(&user, 0, 1), memory.take(&other, 0, MIB)), (None, Some(MIB)));
+        memory.give_back(&user, 8 * MIB);
+        memory.give_back(&other, MIB);
+        assert_eq!(memory.take(&other, 0, 10 * MIB), Some(8 * MIB));
     }
 
     #[test]
     fn what_must_not_be_lost_goes_by_what_its_user_holds() {
-        let (pool, root, users) = pool();
-        assert!(users.iter().all(|user| pool.keep(user, 127 * MIB).is_some()), "whatever the others hold");
-        assert_eq!(pool.keep(&users[0], 2 * MIB), None);
-        assert_eq!(pool.keep(&users[0], MIB), Some(MIB));
-        assert_eq!(pool.keep(&root, 300 * MIB), Some(256 * MIB));
-        assert_eq!(pool.keep(&root, 1), None);
+        let (memory, root, users) = memory();
+        assert!(users.iter().all(|user| memory.keep(user, 127 * MIB).is_some()), "whatever the others hold");
+        assert_eq!(memory.keep(&users[0], 2 * MIB), None);
+        assert_eq!(memory.keep(&users[0], MIB), Some(MIB));
+        assert_eq!(memory.keep(&root, 300 * MIB), Some(256 * MIB));
+        assert_eq!(memory.keep(&root, 1), None);
     }
 
     /// Who holds nothing is served whatever others hold, up to an end.
     #[test]
     fn users_are_stopped_before_they_ask_when_too_little_is_left() {
-        let (pool, root, users) = pool();
+        let (memory, root, users) = memory();
         let fresh = Share::new(false);
         for (held, user) in users.iter().enumerate().take(4) {
-            assert!(pool.admits(user) && pool.keep(user, 127 * MIB).is_some());
-            assert_eq!(pool.admits(user), held == 0, "there is something left for one that holds much");
+            assert!(memory.admits(user) && memory.keep(user, 127 * MIB).is_some());
+            assert_eq!(memory.admits(user), held == 0, "there is something left for one that holds much");
         }
-        assert!(pool.admits(&fresh) && pool.keep(&fresh, 6 * MIB).is_some());
-        assert!(!pool.admits(&users[4]) && !pool.admits(&fresh) && pool.admits(&root));
-        pool.give_back(&users[1], 127 * MIB);
-        assert!(pool.admits(&users[4]) && !pool.admits(&fresh), "it has its part");
+        assert!(memory.admits(&fresh) && memory.keep(&fresh, 6 * MIB).is_some());
+        assert!(!memory.admits(&users[4]) && !memory.admits(&fresh) && memory.admits(&root));
+        memory.give_back(&users[1], 127 * MIB);
+        assert!(memory.admits(&users[4]) && !memory.admits(&fresh), "it has its part");
     }
 
     #[test]
     fn no_limit_is_none() {
-        let (pool, user) = (Pool::new(usize::MAX, Some(usize::MAX)), Share::new(false));
-        assert!((0..2).all(|_| pool.take(&user, 0, 1 << 40).is_some()));
-        assert!(pool.keep(&user, 1 << 40).is_some() && pool.admits(&user));
+        let (memory, user) = (Memory::new(usize::MAX, Some(usize::MAX)), Share::new(false));
+        assert!((0..2).all(|_| memory.take(&user, 0, 1 << 40).is_some()));
+        assert!(memory.keep(&user, 1 << 40).is_some() && memory.admits(&user));
     }
 
     proptest! {
@@ -206,29 +206,29 @@ mod tests {
         /// there is something left for who comes next.
         #[test]
         fn a_share_is_kept_for_everyone(steps in prop::collection::vec((0..7_usize, any::<bool>(), 1..100 * MIB), 0..60)) {
-            let (pool, root, users) = pool();
+            let (memory, root, users) = memory();
             let mut held = [0; 7];
             let share = |who: usize| users.get(who).unwrap_or(&root);
             for (who, takes, amount) in steps {
                 match takes {
-                    true => held[who] += pool.take(share(who), usize::MAX, amount).unwrap_or_default(),
+                    true => held[who] += memory.take(share(who), usize::MAX, amount).unwrap_or_default(),
                     false => {
                         let less = amount.min(held[who]);
-                        pool.give_back(share(who), less);
+                        memory.give_back(share(who), less);
                         held[who] -= less;
                     }
                 }
                 let (all, root_holds) = (held.iter().sum::<usize>(), held[6]);
-                prop_assert_eq!((pool.all.load(Relaxed), pool.root.load(Relaxed)), (all, root_holds));
+                prop_assert_eq!((memory.all.load(Relaxed), memory.root.load(Relaxed)), (all, root_holds));
                 prop_assert!(all <= 256 * MIB);
                 prop_assert!(held[..6].iter().all(|held| *held <= 128 * MIB));
                 prop_assert!(all - root_holds <= 224 * MIB);
                 if root_holds < 32 * MIB {
-                    prop_assert!(pool.take(&root, usize::MAX, 32 * MIB - root_holds).is_some());
-                    pool.give_back(&root, 32 * MIB - root_holds);
+                    prop_assert!(memory.take(&root, usize::MAX, 32 * MIB - root_holds).is_some());
+                    memory.give_back(&root, 32 * MIB - root_holds);
                 }
                 if root_holds == 0 {
-                    prop_assert!(pool.left() > 0);
+                    prop_assert!(memory.left() > 0);
                 }
             }
         }

@@ -62,9 +62,6 @@ impl Turn<'_> {
                 self.close();
             }
             self.flush();
-            if self.state.unsent != 0 {
-                self.give_back();
-            }
             if self.interest() != Interest::READ {
                 break;
             }
@@ -81,11 +78,9 @@ impl Turn<'_> {
             self.hub.counters.bytes_in.add(bytes);
             if !self.state.message.is_partial() {
                 self.state.began = None;
-                // The next one asks for itself.
-                if self.state.asked > 0 {
-                    self.give_back();
-                }
             }
+            // Before anything else is asked for.
+            self.give_back();
             match incoming {
                 Incoming::Nothing => break,
                 Incoming::Part => self.part(),
@@ -183,7 +178,15 @@ impl Turn<'_> {
     }
 
     /// Gives back what the session does not hold any more of what all share.
+    #[inline(always)]
     pub(super) fn give_back(&mut self) {
+        if self.state.asked | self.state.unsent != 0 {
+            self.give_back_shares();
+        }
+    }
+
+    #[cold]
+    fn give_back_shares(&mut self) {
         let (hub, user) = (self.hub, &self.link.user);
         let State { partial, asked, unsent, message, outbox, .. } = &mut *self.state;
         if *asked > 0 && !message.is_partial() {
@@ -342,9 +345,7 @@ impl Turn<'_> {
         if self.state.gone {
             return;
         }
-        if self.state.asked | self.state.unsent != 0 {
-            self.give_back();
-        }
+        self.give_back();
         // Who is only there to be told so takes it at once or not at all.
         if !self.link.claimed && !self.state.outbox.is_empty() {
             self.abandon();

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use drpc::framing::Framing;
-use drpc::framing::chunked::Chunks;
 use drpc::{Call, Cancel, Cause, Error, Log, Module, Request, Response, Server, Status};
 use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::heap::Heap;
+use crate::records::records;
 
 /// No test waits longer than this for the server.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,13 +74,7 @@ impl Client {
         let calls = (1..).zip(calls).map(|(sequence, (module, len))| {
             Call { module: *module, method: 1, sequence, body: vec![7; *len] }.encode_to_vec()
         });
-        let records = calls.flat_map(|call| match framing {
-            Framing::Datagram => vec![call],
-            _ => {
-                let chunks = Chunks::new(call.len()).unwrap();
-                chunks.map(|(header, range)| [&header.to_bytes(), call.get(range).unwrap()].concat()).collect()
-            }
-        });
+        let records = calls.flat_map(|call| records(framing, &call));
         Self { records: records.collect(), socket }
     }
 
