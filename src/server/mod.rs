@@ -45,8 +45,8 @@ use relay::Lead;
 /// How often one [`Server::dispatch`] takes what has happened.
 const BATCHES: usize = 4;
 
-/// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. No client delays
-/// another one, whatever it sends or does not take.
+/// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. Users take turns, so
+/// that no client holds up those of others by what it sends or does not take.
 ///
 /// It serves with threads of its own ([`run`](Server::run), [`start`](Server::start)), or from the program's event loop
 /// ([`dispatch`](Server::dispatch)). A clone is the same server. When the last one is dropped, what is going on is cut
