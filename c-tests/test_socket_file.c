@@ -535,12 +535,11 @@ with_everything(void)
 {
 }
 
-/* Listening in a child that has been denied something gives what is expected, and leaves no file of another mode. */
+/* Listens in a child that has been denied something, and ends it if so asked. */
 static void
-listens(const struct way *way, void (*without)(void), const char *directory, mode_t mask,
-	struct failure failure)
+listen_in_a_child(const struct way *way, void (*without)(void), const char *directory, mode_t mask, int expected,
+		  bool end)
 {
-	int    expected = result_of(way, failure);
 	char   path[128];
 	int    status;
 	pid_t  child;
@@ -554,16 +553,29 @@ listens(const struct way *way, void (*without)(void), const char *directory, mod
 		if (without == without_proc || without == without_any_way || without == with_a_false_proc)
 			strcpy(path, "/drpc.sock");
 		syscalls_reset();
-		_exit(way->listen(path) == expected ? 0 : 1);
+		if (way->listen(path) != expected)
+			_exit(1);
+		if (end)
+			stop_listening();
+		_exit(0);
 	}
 	assert_true(child > 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail_msg("%s, umask %03o, expecting %d: status %d", way->name, mask, expected, status);
-	if (failure.error == not_proved.error) {
-		/* Whose it is cannot be told. */
-		assert_int_equal(unlink(path), 0);
-	} else if (expected != 0) {
+}
+
+/* It gives what is expected, and leaves no file of another mode. */
+static void
+listens(const struct way *way, void (*without)(void), const char *directory, mode_t mask,
+	struct failure failure)
+{
+	int  expected = result_of(way, failure);
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/drpc.sock", directory);
+	listen_in_a_child(way, without, directory, mask, expected, false);
+	if (expected != 0) {
 		assert_int_equal(access(path, F_OK), -1);
 	} else {
 		assert_int_equal(file_at(path).st_mode & 07777, way->mode);
@@ -619,6 +631,24 @@ in_a_directory_of_others_there_has_to_be_a_proof(void **state)
 	dir_remove(&dir);
 }
 
+/* Where nothing proves which file was bound, a connection to it tells at the end. */
+static void
+the_file_goes_at_the_end_without_a_proof(void **state)
+{
+	struct dir dir;
+
+	(void)state;
+	dir_make(&dir);
+	assert_int_equal(chmod(dir.path, 0777), 0);
+	for (size_t i = 0; i < WAYS; i++) {
+		if (ways[i].has_errno)
+			continue;
+		listen_in_a_child(&ways[i], without_netlink, dir.path, 0, 0, true);
+		assert_int_equal(access(dir.sock, F_OK), -1);
+	}
+	dir_remove(&dir);
+}
+
 static void
 without_a_way_to_change_it_the_mode_is_an_error(void **state)
 {
@@ -668,6 +698,7 @@ main(void)
 	    unit(no_file_is_left_when_descriptors_run_out),
 	    unit(a_sandbox_does_not_stop_a_listener),
 	    unit(in_a_directory_of_others_there_has_to_be_a_proof),
+	    unit(the_file_goes_at_the_end_without_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),
 	    unit(a_false_proc_does_not_divert_the_mode),
 	};

@@ -177,7 +177,7 @@ impl Hub {
                     this.door.has_accepted();
                     if count >= FEW && sys::has_gone(socket.as_raw_fd()) {
                         this.counters.accepted.add(1);
-                        drop(sys::Accepted::new(socket, false));
+                        sys::turn_away(socket);
                         continue;
                     }
                     taken += 1;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::Cause;
 use crate::place::{Place, c_string_with};
 use crate::shared_path::SharedPath;
-use crate::sys::{self, Accepted, FileLock, HeldFile, Owner, Spot};
+use crate::sys::{self, FileLock, HeldFile, Owner, Spot};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,14 +124,12 @@ impl Drop for Bound {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
         // When it cannot be removed it stays, as a dead socket.
-        let _ = file.place.with_c_path(|path| file.held.remove(path));
+        let _ = file.place.with_c_path(|path| file.held.remove(path, &self.socket));
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
             while let Ok(socket) = sys::accept_at_once(self.socket.as_raw_fd(), true) {
-                // No more comes, and what has come may be of any kind.
-                sys::shut_down(socket.as_raw_fd());
-                drop(Accepted::new(socket, false));
+                sys::turn_away(socket);
             }
         }
         if let Some(lock) = &file.lock {

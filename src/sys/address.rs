@@ -3,12 +3,13 @@
 use std::ffi::{CStr, OsStr};
 use std::fmt;
 use std::mem;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::errno::{self, KeepErrno};
 use super::file::DirectoryRoom;
+use super::socket::check;
 use crate::error::{Cause, PathFault};
 
 /// The longest socket path in bytes.
@@ -148,17 +149,34 @@ pub fn own_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
     with_name(libc::getsockname, fd, use_path)
 }
 
-fn with_name<T>(call: NameCall, fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+/// The name at one end of a connection, with zero bytes behind it.
+fn name(call: NameCall, fd: RawFd) -> Option<[u8; 108]> {
     let _keep = KeepErrno::new();
     let mut address = unnamed();
     let mut len = ADDRESS_LEN;
     // SAFETY: the pointers describe `address`, which any bytes make valid, and its length.
-    if unsafe { call(fd, (&raw mut address).cast(), &mut len) } != 0 {
-        return None;
-    }
-    let bytes = address.sun_path.map(|byte| byte as u8);
+    check(unsafe { call(fd, (&raw mut address).cast(), &mut len) }).ok()?;
+    Some(address.sun_path.map(|byte| byte as u8))
+}
+
+fn with_name<T>(call: NameCall, fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+    let bytes = name(call, fd)?;
     let path = bytes.split(|byte| *byte == 0).next().filter(|path| !path.is_empty())?;
     Some(use_path(Path::new(OsStr::from_bytes(path))))
+}
+
+/// Gives a socket a name that no other one has (unix(7): "autobind").
+pub(super) fn autobind(socket: &OwnedFd) -> Result<(), Cause> {
+    let address = unnamed();
+    let len = mem::size_of::<libc::sa_family_t>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe the beginning of `address`.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) }).map(drop)
+}
+
+/// Whether the other end of a connection is bound to the name that a socket has.
+pub(super) fn same_name(socket: &OwnedFd, connection: &OwnedFd) -> bool {
+    let own = name(libc::getsockname, socket.as_raw_fd());
+    own.is_some() && own == name(libc::getpeername, connection.as_raw_fd())
 }
 
 /// Calls for which an address is given.

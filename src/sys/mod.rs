@@ -22,6 +22,7 @@ mod maker;
 mod malloc;
 mod passed;
 mod poll;
+mod reach;
 mod record;
 mod sock_diag;
 mod socket;
@@ -45,7 +46,7 @@ pub use heap::expect_much;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use maker::Owner;
 pub use malloc::Malloc;
-pub use passed::{Accepted, Ahead};
+pub use passed::{Accepted, Ahead, turn_away};
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::errno::KeepErrno;
 use super::futex::{sleep_while, wake_sleepers};
+use super::record::shut_down;
 use super::socket::{check, option, set_option};
 use super::thread::{BlockedSignals, start_thread};
 use super::try_arc::TryArc;
@@ -92,6 +93,13 @@ impl Drop for Accepted {
             close_apart(socket);
         }
     }
+}
+
+/// Ends a connection that has been accepted, and that nothing is done with.
+pub fn turn_away(socket: OwnedFd) {
+    // No more comes, and what has come may be of any kind.
+    shut_down(socket.as_raw_fd());
+    drop(Accepted::new(socket, false));
 }
 
 /// Whether there is a record, and whether something comes with it for which a buffer would be needed.

@@ -128,9 +128,9 @@ fn bind_right<'a>(
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
 /// many; others wait in `connect`.
-const BACKLOG: c_int = 512;
+pub(super) const BACKLOG: c_int = 512;
 
-fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Cause> {
+pub(super) fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Cause> {
     // SAFETY: the function takes numbers only.
     check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }

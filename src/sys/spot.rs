@@ -12,6 +12,7 @@ use super::errno::KeepErrno;
 use super::file::{FileId, open_directory, status_of};
 use super::guarded;
 use super::maker::Owner;
+use super::reach;
 use super::sock_diag::{Kernel, is_shortage};
 use super::socket::check;
 use crate::error::Cause;
@@ -27,7 +28,7 @@ pub struct Spot<'a> {
     kernel: Option<Kernel>,
 }
 
-/// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory.
+/// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory, where it is known.
 #[derive(Debug)]
 pub struct HeldFile {
     directory: OwnedFd,
@@ -36,9 +37,13 @@ pub struct HeldFile {
 }
 
 impl HeldFile {
-    /// Removes the file, if it is still there under the last name of a path.
-    pub fn remove(&self, path: &CStr) -> Result<(), Cause> {
-        self.id.map_or(Ok(()), |id| remove_from(&self.directory, split(path).1, id))
+    /// Removes the file of a socket that is to be closed, if it is still there under the last name of a path.
+    pub fn remove(&self, path: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
+        let name = split(path).1;
+        match self.id {
+            Some(id) => remove_from(&self.directory, name, id),
+            None => remove_if_reached(&self.directory, name, socket),
+        }
     }
 }
 
@@ -75,6 +80,20 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
         check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })?;
     }
     Ok(())
+}
+
+/// Removes what leads to a socket, if that can be told.
+fn remove_if_reached(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
+    let _keep = KeepErrno::new();
+    let found = Found::find(directory, name)?;
+    if reach::leads_to(&found, socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
+}
+
+/// Opens a file, or makes it; a symbolic link is not followed.
+fn open_in(directory: &OwnedFd, name: &CStr, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
+    let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
+    unsafe { descriptor::made(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
 }
 
 /// Sets the mode of a file; a link is followed.
@@ -118,16 +137,12 @@ impl<'a> Spot<'a> {
 
     /// Opens what is there, or makes it; a symbolic link is not followed.
     pub(super) fn open(&self, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
-        let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
-        unsafe { descriptor::made(libc::openat(self.directory.as_raw_fd(), self.name.as_ptr(), flags, mode)) }
+        open_in(&self.directory, self.name, flags, mode)
     }
 
     /// Holds what is there.
     pub fn find(&self) -> Result<Found, Cause> {
-        let file = self.open(libc::O_PATH, 0)?;
-        let stat = status_of(&file)?;
-        Ok(Found { file, stat })
+        Found::find(&self.directory, self.name)
     }
 
     /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
@@ -136,7 +151,7 @@ impl<'a> Spot<'a> {
         remove_from(&self.directory, self.name, file)
     }
 
-    /// Holds the [file of a socket](Self::file_of) for when it is to be removed. One that may be another's is left.
+    /// Holds the [file of a socket](Self::file_of) for when it is to be removed.
     pub(super) fn hold(self, id: Option<FileId>) -> HeldFile {
         HeldFile { directory: self.directory, id }
     }
@@ -163,11 +178,14 @@ impl<'a> Spot<'a> {
         Ok(())
     }
 
-    /// Removes the file of a socket that has been bound here, and is of no use.
+    /// Removes the file of a socket that has been bound here, and is to be closed.
     pub(super) fn clear(&self, socket: &OwnedFd) {
-        if let Ok(Some(file)) = self.file_of(socket) {
-            let _ = self.remove(file);
-        }
+        let _keep = KeepErrno::new();
+        // When it cannot be removed it stays, as a dead socket.
+        let _ = match self.file_of(socket) {
+            Ok(Some(file)) => self.remove(file),
+            _ => remove_if_reached(&self.directory, self.name, socket),
+        };
     }
 
     /// What is here, if it is proved to be the file of a socket that has been bound here.
@@ -209,6 +227,12 @@ impl<'a> Spot<'a> {
 }
 
 impl Found {
+    fn find(directory: &OwnedFd, name: &CStr) -> Result<Self, Cause> {
+        let file = open_in(directory, name, libc::O_PATH, 0)?;
+        let stat = status_of(&file)?;
+        Ok(Self { file, stat })
+    }
+
     /// Which file it is.
     pub fn id(&self) -> FileId {
         FileId::of(&self.stat)
@@ -450,7 +474,7 @@ mod tests {
         fs::rename(&home, dir.path().join("moved")).unwrap();
         fs::create_dir(&home).unwrap();
         assert_eq!(before.set_right(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
-        held.remove(&name).unwrap();
+        held.remove(&name, &socket()).unwrap();
         assert_eq!(before.file(), Ok(None));
     }
 
@@ -485,7 +509,7 @@ mod tests {
         assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
         assert_eq!(spot.set_right(&socket, 0o600, Owner::default()), Ok(()));
         let id = spot.file_of(&socket).unwrap();
-        spot.hold(id).remove(&name).unwrap();
+        spot.hold(id).remove(&name, &socket).unwrap();
         assert!(path.exists());
     }
 }

@@ -1,0 +1,77 @@
+//! Proof by connecting: a connection to a file arrives at the socket that is bound to it.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::address::{autobind, peer, same_name};
+use super::errno::KeepErrno;
+use super::passed::turn_away;
+use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
+use super::spot::Found;
+use crate::error::Cause;
+
+/// Whether a connection to the file arrives at a socket. The socket listens after that, and clients that wait are turned away:
+/// it is to be closed.
+pub(super) fn leads_to(file: &Found, socket: &OwnedFd) -> Result<bool, Cause> {
+    let _keep = KeepErrno::new();
+    set_nonblocking(socket.as_raw_fd(), true)?;
+    begin_listening(socket, BACKLOG)?;
+    let client = open_at_once(true, None)?;
+    // The name tells this connection from others of the process.
+    autobind(&client)?;
+    while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
+        turn_away(waiting);
+    }
+    if connect(&client, file.path().as_c_str().to_bytes()).is_err() {
+        return Ok(false);
+    }
+    let mut arrived = false;
+    while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
+        let of_this_process = peer(waiting.as_raw_fd()).is_some_and(|peer| peer.pid as u32 == std::process::id());
+        arrived |= of_this_process && same_name(&client, &waiting);
+        turn_away(waiting);
+    }
+    Ok(arrived)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::super::spot::Spot;
+    use super::*;
+
+    fn bound(path: &Path) -> Socket {
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+        socket
+    }
+
+    #[test]
+    fn a_connection_arrives_only_at_the_socket_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other, moved] = ["drpc.sock", "other", "moved"].map(|name| dir.path().join(name));
+        let find = |path: &Path| Spot::of(&CString::new(path.as_os_str().as_bytes()).unwrap()).unwrap().find().unwrap();
+        let (socket, live): (OwnedFd, _) = (bound(&path).into(), bound(&other));
+        live.listen(1).unwrap();
+        let file = find(&path);
+        fs::rename(&path, &moved).unwrap();
+        fs::rename(&other, &path).unwrap();
+        // Also while others wait to be accepted.
+        for waiting in 0..3 {
+            for _ in 0..waiting {
+                let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+                client.connect(&SockAddr::unix(&moved).unwrap()).unwrap();
+            }
+            assert_eq!(leads_to(&file, &socket), Ok(true));
+            assert_eq!(leads_to(&find(&path), &socket), Ok(false));
+            live.accept().unwrap();
+        }
+        let _dead = bound(&other);
+        assert_eq!(leads_to(&find(&other), &socket), Ok(false));
+    }
+}
