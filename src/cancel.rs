@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use crate::error::Cause;
+use crate::cause::Cause;
+use crate::slot_map::Table;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock, lock_after_fork};
 use crate::sys::{self, TryArc, out_of_memory, try_box};
-use crate::table::Table;
 
 /// A token that says once, to everybody who looks, that it is time to stop. It can be given to any number of calls of
 /// a [`Client`](crate::Client), and to a [`Server`](crate::Server), which shuts down then; a clone is the same token.

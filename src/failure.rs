@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::{fmt, iter};
 
-use crate::message::Status;
+use crate::protocol::message::Status;
 
 /// The failure of a call: the status that the caller is told and a text for the log.
 ///

@@ -50,17 +50,14 @@ compile_error!("libdrpc is for targets with 64-bit pointers: the layouts of its 
 pub mod backoff;
 #[doc(hidden)]
 pub mod bounded_text;
-#[doc(hidden)]
-pub mod counterpart;
 pub mod der;
 #[doc(hidden)]
-pub mod dialects;
-pub mod framing;
+pub mod log;
 pub mod modules;
 #[doc(hidden)]
-pub mod place;
+pub mod peer;
 #[doc(hidden)]
-pub mod routes;
+pub mod place;
 #[doc(hidden)]
 pub mod side_table;
 #[doc(hidden)]
@@ -68,40 +65,35 @@ pub mod side_table;
 pub mod sys;
 #[doc(hidden)]
 pub mod transport;
-pub mod wire;
 
+mod blocking;
 mod cancel;
+mod cause;
 mod client;
-mod connection;
 mod error;
 mod failure;
-mod listener;
-#[doc(hidden)]
-pub mod log;
-mod message;
-mod outbox;
+mod protocol;
 mod request;
-mod sequence;
 mod server;
 mod service;
 mod session;
 mod shared_path;
+mod slot_map;
 mod sync;
-mod table;
 
+pub use blocking::{Connection, Listener, ListenerBuilder};
 pub use cancel::{Cancel, CancelHook};
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
-pub use connection::Connection;
 pub use error::{Cause, Error, HeaderFault, PathFault, Phase};
 pub use failure::Failure;
-pub use framing::Framing;
-pub use listener::{Listener, ListenerBuilder};
 pub use log::{Level, Log};
+pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
-pub use message::NO_SEQUENCE;
-pub use message::{Call, FILE_DESCRIPTOR_SET, Response, Status};
+pub use protocol::message::NO_SEQUENCE;
+pub use protocol::message::{Call, FILE_DESCRIPTOR_SET, Response, Status};
+pub use protocol::sequence::Sequence;
+pub use protocol::wire;
 pub use request::Request;
-pub use sequence::Sequence;
 pub use server::{ErrorStats, Existing, LimitStats, ModuleStats, Server, ServerBuilder, ServerLimits, Stats};
 pub use service::{DuplicateModule, Module, Service};
 pub use session::{Credentials, Session};

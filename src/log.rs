@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sys::{self, TryArc, out_of_memory, try_box};
 
 /// How much a log line matters.

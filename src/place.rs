@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::bounded_text::BoundedText;
-use crate::error::{Cause, PathFault};
+use crate::cause::{Cause, PathFault};
 use crate::shared_path::SharedPath;
 use crate::sys::{self, FileId, PATH_MAX, SocketPath, try_copy_with_room};
 

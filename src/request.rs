@@ -3,12 +3,13 @@
 
 use std::fmt;
 
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::failure::Failure;
-use crate::message::{Call, Status};
+use crate::protocol::message::{Call, Status};
+use crate::protocol::wire::ResponseRef;
 use crate::session::Session;
 use crate::sys::TryArc;
-use crate::wire::ResponseRef;
 
 /// Takes the answers to the calls of a session.
 pub(crate) trait Answers: Send + Sync {

@@ -6,14 +6,14 @@ use std::sync::PoisonError;
 
 use prost::Message;
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::failure::Failure;
-use crate::message::{Call, Response, Status};
+use crate::protocol::message::{Call, Response, Status};
+use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::request::{Answers, Request};
 use crate::session::Session;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::sys::{TryArc, try_box};
-use crate::wire::{CallRef, ResponseRef};
 
 /// Something that serves the methods of one module.
 ///

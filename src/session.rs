@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
 use crate::sys::{self, Ahead, Room, TryArc};

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sys::{TryArc, try_copy};
 
 /// A path, of which a clone is the same one and takes no memory: what went wrong can be told where memory has run out.

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::lock_briefly;
 
 /// Facts in the order of the addresses.

@@ -28,7 +28,7 @@ mod started {
     use std::ffi::CStr;
 
     use super::thread::{self, JoinHandle};
-    use crate::error::Cause;
+    use crate::cause::Cause;
 
     #[derive(Debug)]
     pub(crate) struct Started(JoinHandle<()>);

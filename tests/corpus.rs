@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use drpc::Framing;
-use drpc::framing::dialect::detect;
+use drpc::framing::detect::detect;
 use old_servers::{Read, Rules, read};
 use serde_json::Value;
 

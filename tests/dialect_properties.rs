@@ -11,8 +11,9 @@ mod records;
 mod witness;
 
 use claims::{check, check_first, check_trial};
+use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
-use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
+use drpc::framing::detect::{Dialect, detect};
 use drpc::framing::fallback::probe;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, key};

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::thread;
 
 use drpc::framing::chunked::{self, Chunks, Reassembly};
-use drpc::framing::dialect::Dialect;
+use drpc::framing::detect::Dialect;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits, datagram};
 use drpc::transport::{self, Pace};
 use drpc::wire::{CallRef, Encoded, ResponseRef};

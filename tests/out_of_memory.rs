@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
-use drpc::framing::dialect::Dialect;
+use drpc::framing::detect::Dialect;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::transport::{self, Aftermath, Pace, Received};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use drpc::Cause;
 use drpc::framing::Framing;
 use drpc::framing::chunked::{Chunks, HEADER_LEN, MAX_DATA, MAX_RECORD, Reassembly};
-use drpc::framing::dialect::Dialect;
+use drpc::framing::detect::Dialect;
 use drpc::transport::{self, Received};
 use drpc::wire::CallRef;
 use heap::Heap;

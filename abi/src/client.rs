@@ -5,11 +5,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
-use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::detect::Dialect;
+use ::drpc::peer::framing_cache;
 use ::drpc::sys::{Deadline, Fd};
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
-use ::drpc::{Cause, Framing, Phase, Sequence, Status, dialects, sys};
+use ::drpc::{Cause, Framing, Phase, Sequence, Status, sys};
 
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -143,7 +144,7 @@ pub unsafe fn call<A: Abi>(
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
         if made.is_err_and(Cause::ends_connection) {
-            dialects::forget(context.fd());
+            framing_cache::forget(context.fd());
         }
         made?;
         // SAFETY: not null, and the caller's promise.

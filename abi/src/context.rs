@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use ::drpc::backoff::Rest;
 use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
-use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::detect::Dialect;
 use ::drpc::framing::{Framing, Limits};
-use ::drpc::routes::ROUTES;
+use ::drpc::peer::reconnect_paths::ROUTES;
 use ::drpc::sys::{self, SocketPath};
 use ::drpc::{Cause, Sequence};
 

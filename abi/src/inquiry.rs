@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use ::drpc::counterpart::Counterpart;
 use ::drpc::framing::chunked::MAX_DATA;
-use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::detect::Dialect;
 use ::drpc::framing::fallback::{self, Question};
+use ::drpc::peer::server::Counterpart;
 use ::drpc::sys::{self, KeepErrno, Peeked, Unwaiting};
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{Encoded, ResponseRef};

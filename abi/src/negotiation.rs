@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::drpc::bounded_text::BoundedText;
-use ::drpc::counterpart::Counterpart;
-use ::drpc::framing::dialect::Dialect;
+use ::drpc::framing::detect::Dialect;
 use ::drpc::framing::fallback::{self, Question};
+use ::drpc::peer::framing_cache;
+use ::drpc::peer::server::Counterpart;
 use ::drpc::sys::{Fd, PollFd};
 use ::drpc::wire::{CallRef, Encoded};
-use ::drpc::{Cause, Framing, Phase, Sequence, dialects, sys, transport};
+use ::drpc::{Cause, Framing, Phase, Sequence, sys, transport};
 
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;
@@ -145,7 +146,7 @@ fn ask<A: Abi>(
     let looks = question == Question::Probe
         || reply.is_none()
         || route.is_none()
-        || !dialects::are_all_chunked()
+        || !framing_cache::are_all_chunked()
         || (A::FRAMING != Framing::Chunked && sys::peer(context.fd()).is_none());
     let mut server = None;
     if looks {
@@ -339,7 +340,7 @@ fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
 /// clients speak.
 pub(crate) fn usual<A: Abi>() -> Option<Framing> {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    dialects::from_environment(A::CLIENT_FRAMING, |value| {
+    framing_cache::from_environment(A::CLIENT_FRAMING, |value| {
         if !TOLD.swap(true, Ordering::Relaxed) {
             let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
             log::line(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));

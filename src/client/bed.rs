@@ -80,7 +80,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::message::Response;
+    use crate::protocol::message::Response;
 
     fn tell(bed: &TryArc<Bed>, news: News) {
         let mut woken = Woken::default();

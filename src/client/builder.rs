@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::Client;
 use super::settings::Settings;
-use crate::dialects;
-use crate::error::{Cause, Error, Phase};
-use crate::framing::{Framing, Limits};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
+use crate::peer::framing_cache;
 use crate::place::Place;
+use crate::protocol::framing::{Framing, Limits};
 use crate::shared_path::SharedPath;
 use crate::sys::out_of_memory;
 
@@ -145,7 +146,7 @@ impl ClientBuilder {
         };
         Client::with(Settings {
             place,
-            framing: self.framing.unwrap_or_else(|| dialects::from_environment(None, complain)),
+            framing: self.framing.unwrap_or_else(|| framing_cache::from_environment(None, complain)),
             limits: self.limits,
             timeout: self.timeout,
             pipelining: self.pipelining,

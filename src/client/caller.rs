@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::error::Error;
-use crate::message::Response;
+use crate::protocol::message::Response;
 
 /// What a program needs of a [`Client`], so that a test can put something else in its place. (The interface
 /// `DomainSocketClient` of the Go package.)

@@ -8,11 +8,12 @@ use super::bed::Bed;
 use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
 use super::line::{self, Line};
 use super::out::{Out, Whose};
-use crate::error::{Cause, Phase};
-use crate::message::Response;
+use crate::cause::Cause;
+use crate::error::Phase;
+use crate::protocol::message::Response;
+use crate::slot_map::Table;
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
-use crate::table::Table;
 
 /// Calls for which there is room at first.
 const FIRST_ROOM: usize = 8;

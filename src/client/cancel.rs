@@ -3,7 +3,7 @@
 use super::entry::Ticket;
 use super::shared::Shared;
 use crate::cancel::{Cancel, CancelHook};
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::TryArc;
 

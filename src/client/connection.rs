@@ -6,17 +6,17 @@ use std::time::Instant;
 use super::entry::Ticket;
 use super::settings::Settings;
 use super::turn::{NO_BUFFER, Turn};
-use crate::dialects::{self, ServerId};
-use crate::error::Cause;
-use crate::framing::chunked::Reassembly;
-use crate::framing::dialect::Dialect;
-use crate::framing::fallback::{self, Question};
-use crate::framing::{Framing, Limits};
-use crate::message::Response;
-use crate::outbox::Outbox;
+use crate::cause::Cause;
+use crate::peer::framing_cache::{self, ServerId};
+use crate::protocol::framing::chunked::Reassembly;
+use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::fallback::{self, Question};
+use crate::protocol::framing::{Framing, Limits};
+use crate::protocol::message::Response;
+use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
 use crate::sys::{self, PollFd, Signal, TryArc, try_copy};
+use crate::transport::Outbox;
 use crate::transport::{self, Aftermath, Received};
-use crate::wire::{CallRef, Encoded, ResponseRef};
 
 /// What one thread waits on while others use the connection.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Connection {
         };
         let known = server.as_ref().and_then(|server| match told {
             Some((same, framing)) if same == server => Some(*framing),
-            _ => dialects::recall(server),
+            _ => framing_cache::recall(server),
         });
         Ok(Self {
             wire: TryArc::new(Wire { socket, signal })?,
@@ -175,7 +175,7 @@ impl Connection {
 
     /// What the server speaks will have to be found out anew.
     pub(super) fn forget(&self) {
-        dialects::forget(self.fd());
+        framing_cache::forget(self.fd());
     }
 
     fn fd(&self) -> RawFd {
@@ -282,7 +282,7 @@ impl Connection {
             match (self.framing(), &received) {
                 (Some(framing), _) => {
                     if let Some(server) = self.server {
-                        dialects::learn(server, framing);
+                        framing_cache::learn(server, framing);
                     }
                     if framing == Framing::Datagram || question == Question::Probe {
                         return Ok(Heard::Reply(Reply::Refusal(framing)));

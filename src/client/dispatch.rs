@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::shared::Shared;
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::log::Level;
 use crate::sync::{ThreadId, lock};
 use crate::sys::{self, BlockedSignals, Started, TryArc};

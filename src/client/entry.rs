@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::bed::Bed;
 use super::cancel::Hook;
-use crate::error::{Cause, Error, Phase};
-use crate::message::Response;
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
+use crate::protocol::message::Response;
+use crate::protocol::wire::{CallRef, HEAD_CAPACITY};
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
-use crate::wire::{CallRef, HEAD_CAPACITY};
 
 /// The place in line, which no other call of the client has, or has had.
 pub(super) type Ticket = u64;

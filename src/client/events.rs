@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::connection::Wire;
 use super::shared::Shared;
 use super::state::State;
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::sys::{Epoll, Event, Interest, Signal, Timer, TryArc, Watch};
 
 const SOCKET: u64 = 0;

@@ -3,7 +3,8 @@
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
 use super::shared::Shared;
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::{self, TryArc};

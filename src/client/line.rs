@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Values in order. The largest is put in, and the smallest taken out, at once; what comes in another order has to be
 /// looked for.

@@ -43,11 +43,12 @@ pub use options::CallOptions;
 use settings::Settings;
 use shared::Shared;
 
-use crate::error::{Cause, Error, Phase};
-use crate::message::Response;
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
+use crate::protocol::message::Response;
+use crate::protocol::wire::CallRef;
 use crate::sync::ThreadId;
 use crate::sys::{TryArc, try_box};
-use crate::wire::CallRef;
 
 /// A connection to a server, for any number of threads; a clone uses the same one.
 ///

@@ -1,6 +1,6 @@
 //! What is told to the log, once nobody holds the lock.
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Something to be told.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 //! The calls that are out, by number, and the replies that nobody waits for any more.
 
 use super::entry::Ticket;
-use crate::error::Cause;
-use crate::message::NO_SEQUENCE;
-use crate::sequence::Sequence;
-use crate::table::Table;
+use crate::cause::Cause;
+use crate::protocol::message::NO_SEQUENCE;
+use crate::protocol::sequence::Sequence;
+use crate::slot_map::Table;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;

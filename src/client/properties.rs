@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::calls::Calls;
 use super::entry::{Owner, Stage, Submission, Ticket, Wish};
-use crate::error::{Cause, Phase};
-use crate::message::Response;
+use crate::cause::Cause;
+use crate::error::Phase;
+use crate::protocol::message::Response;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug)]

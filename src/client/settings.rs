@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::framing::{Framing, Limits};
 use crate::log::Log;
 use crate::place::Place;
+use crate::protocol::framing::{Framing, Limits};
 
 /// What a client has been told before it was made.
 #[derive(Debug)]

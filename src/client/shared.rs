@@ -17,12 +17,13 @@ use super::settings::Settings;
 use super::state::State;
 use super::turn::Turn;
 use crate::cancel::Cancel;
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::log::Level;
-use crate::message::Response;
+use crate::protocol::message::Response;
+use crate::protocol::wire::CallRef;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys::{self, TryArc};
-use crate::wire::CallRef;
 
 /// What the clones of a client share.
 pub(super) struct Shared {

@@ -10,10 +10,11 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{CallOptions, Client};
 use crate::cancel::Cancel;
-use crate::error::{Cause, Error};
-use crate::framing::Framing;
-use crate::framing::chunked::Header;
-use crate::message::{Call, Response, Status};
+use crate::cause::Cause;
+use crate::error::Error;
+use crate::protocol::framing::Framing;
+use crate::protocol::framing::chunked::Header;
+use crate::protocol::message::{Call, Response, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock, thread};
 

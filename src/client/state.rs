@@ -13,13 +13,14 @@ use super::notes::{Note, Notes};
 use super::retry::Retry;
 use super::settings::Settings;
 use super::turn::{NO_BUFFER, Turn};
-use crate::dialects::ServerId;
-use crate::error::{Cause, Phase};
-use crate::framing::Framing;
-use crate::framing::fallback::Question;
-use crate::message::{NO_SEQUENCE, Status};
+use crate::cause::Cause;
+use crate::error::Phase;
+use crate::peer::framing_cache::ServerId;
+use crate::protocol::framing::Framing;
+use crate::protocol::framing::fallback::Question;
+use crate::protocol::message::{NO_SEQUENCE, Status};
+use crate::protocol::wire::CallRef;
 use crate::sys::TryArc;
-use crate::wire::CallRef;
 
 /// What the threads that use a client share. Nothing here waits.
 pub(super) struct State {

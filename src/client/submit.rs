@@ -4,7 +4,7 @@ use super::cancel::Hook;
 use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
 use super::shared::Shared;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sys::TryArc;
 
 impl Shared {

@@ -1,6 +1,6 @@
 //! How much is done while the lock is held, so that others may use the connection, and look at the clock.
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The thread has no buffer for records, and nothing has been taken or sent.
 pub(super) const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
@@ -51,13 +51,13 @@ mod tests {
     use crate::client::entry::{Owner, Ticket, Wish};
     use crate::client::settings::Settings;
     use crate::client::state::State;
-    use crate::framing::chunked::{Chunks, MAX_DATA};
-    use crate::framing::{Framing, Limits};
     use crate::log::Log;
-    use crate::message::Response;
     use crate::place::Place;
+    use crate::protocol::framing::chunked::{Chunks, MAX_DATA};
+    use crate::protocol::framing::{Framing, Limits};
+    use crate::protocol::message::Response;
+    use crate::protocol::wire::CallRef;
     use crate::sys::TryArc;
-    use crate::wire::CallRef;
 
     fn turn(records: usize) -> Turn {
         Turn { records, ..Turn::new() }

@@ -10,7 +10,7 @@ use super::link::Link;
 use super::remark::{Fault, Limit, Remark};
 use super::users::User;
 use crate::backoff;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::session::{Session, SessionRoom};
 use crate::shared_path::SharedPath;
 use crate::sync::atomic::{AtomicU8, Ordering};

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::place::{Place, c_string_with};
 use crate::shared_path::SharedPath;
 use crate::sys::{self, FileLock, HeldFile, Owner, Spot};

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use super::hub::{Hub, token};
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::lock_made_in;
 use crate::sys::{self, Epoll, Interest, Signal, Watch};
 

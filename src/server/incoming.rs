@@ -3,15 +3,15 @@
 use std::mem;
 use std::os::fd::RawFd;
 
-use crate::error::Cause;
-use crate::framing::Framing;
-use crate::framing::chunked::{HEADER_LEN, Header, Message, Reassembly};
-use crate::framing::dialect::Dialect;
-use crate::framing::fallback;
-use crate::message::Call;
+use crate::cause::Cause;
+use crate::protocol::framing::Framing;
+use crate::protocol::framing::chunked::{HEADER_LEN, Header, Message, Reassembly};
+use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::fallback;
+use crate::protocol::message::Call;
+use crate::protocol::wire::CallRef;
 use crate::sys::{self, Record};
 use crate::transport::{self, Taken};
-use crate::wire::CallRef;
 
 /// What there was to read.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Which calls of a session are being handled, and whether the next one may be read. Free of I/O.
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sys::Interest;
 
 /// How far a session has come.

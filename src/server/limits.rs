@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::framing::Limits;
+use crate::protocol::framing::Limits;
 
 /// How much clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
 ///

@@ -9,17 +9,17 @@ use super::lane::Lane;
 use super::remark::{Fault, Remark, Remarks};
 use super::turn::Turn;
 use super::users::User;
-use crate::error::Cause;
-use crate::framing::chunked::Reassembly;
-use crate::framing::dialect::Dialect;
-use crate::message::Call;
-use crate::outbox::Outbox;
+use crate::cause::Cause;
+use crate::protocol::framing::chunked::Reassembly;
+use crate::protocol::framing::detect::Dialect;
+use crate::protocol::message::Call;
+use crate::protocol::wire::CallRef;
+use crate::protocol::wire::ResponseRef;
 use crate::request::Answers;
 use crate::session::Session;
 use crate::sync::{Mutex, MutexGuard, lock, thread, try_lock};
 use crate::sys::{Interest, TryArc, Watch};
-use crate::wire::CallRef;
-use crate::wire::ResponseRef;
+use crate::transport::Outbox;
 
 /// A session, and what is going on there. Whoever changes the state settles, before the lock is given up, what is to
 /// be waited for next: so a session is in the hands of one thread, and waits in the kernel when it is in none.

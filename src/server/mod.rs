@@ -36,7 +36,8 @@ pub use builder::ServerBuilder;
 pub use limits::ServerLimits;
 pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::sync::try_lock;
 use crate::sys::{self, TryArc, out_of_memory};
 use hub::{Events, Hub};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::hub::{Events, Hub};
 use super::relay::{Lead, Post};
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Started, lock, start_thread, thread_local};
 use crate::sys::{self, BlockedSignals, TryArc};

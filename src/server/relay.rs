@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::hub::Hub;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex, lock};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::stats::Counters;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::log::{Level, Log};
 
 /// One of [`ServerLimits`](crate::ServerLimits).

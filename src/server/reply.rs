@@ -2,12 +2,12 @@
 
 use super::remark::{Fault, Limit, Remark};
 use super::turn::Turn;
-use crate::error::Cause;
-use crate::framing::Framing;
-use crate::message::{NO_SEQUENCE, Status};
-use crate::outbox::Outbox;
+use crate::cause::Cause;
+use crate::protocol::framing::Framing;
+use crate::protocol::message::{NO_SEQUENCE, Status};
+use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
 use crate::sys;
-use crate::wire::{CallRef, Encoded, ResponseRef};
+use crate::transport::Outbox;
 
 /// The responses that their user has not taken use as much memory as they may.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::link::Link;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::request::Answers;
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;

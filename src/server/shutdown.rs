@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::hub::{Events, Hub, alarm, token};
 use super::relay::Lead;
-use crate::error::{Cause, Error, Phase};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::log::Level;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};

@@ -10,8 +10,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Server;
 use crate::failure::Failure;
-use crate::framing::Framing;
-use crate::message::{Call, Response, Status};
+use crate::protocol::framing::Framing;
+use crate::protocol::message::{Call, Response, Status};
 use crate::request::Request;
 use crate::service::Module;
 use crate::session::Session;

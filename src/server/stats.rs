@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::remark::{Fault, Limit};
-use crate::error::Cause;
-use crate::message::Status;
+use crate::cause::Cause;
+use crate::protocol::message::Status;
 
 /// Numbers of [`Status`], and one more for all that it does not know.
 const STATUSES: usize = 9;

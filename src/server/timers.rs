@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::{Mutex, lock};
 use crate::sys;
 

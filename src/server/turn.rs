@@ -8,12 +8,12 @@ use super::incoming::{self, Incoming, NoCall};
 use super::lane::Flight;
 use super::link::{Job, Link, State};
 use super::remark::{Fault, Limit, Remark, Remarks};
-use crate::error::Cause;
-use crate::framing::Framing;
-use crate::message::{Call, NO_SEQUENCE, Status};
-use crate::outbox::Outbox;
+use crate::cause::Cause;
+use crate::protocol::framing::Framing;
+use crate::protocol::message::{Call, NO_SEQUENCE, Status};
 use crate::request::Answers;
 use crate::sys::{self, Ahead, Interest, Peeked, Watch};
+use crate::transport::Outbox;
 
 /// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
 const RECORDS: usize = 8;

@@ -2,7 +2,7 @@
 
 use super::fair::LastTurn;
 use super::share::Share;
-use crate::error::Cause;
+use crate::cause::Cause;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 use crate::sys::{Room, TryArc};

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::errno::{self, KeepErrno};
 use super::file::DirectoryRoom;
 use super::socket::check;
-use crate::error::{Cause, PathFault};
+use crate::cause::{Cause, PathFault};
 
 /// The longest socket path in bytes.
 pub const PATH_MAX: usize = 107;

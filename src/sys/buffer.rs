@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use once_cell::race::OnceNonZeroUsize;
 
 use super::errno::KeepErrno;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The largest record that can be received. More than any release sends with the kernel's default limits.
 pub const RECORD_ROOM: usize = 256 << 10;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::poll;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Some socket has been given a timeout. Until then no clock is read, and no socket asked.
 static TIMEOUTS: AtomicBool = AtomicBool::new(false);

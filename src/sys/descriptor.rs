@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::socket::check;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The first descriptor that is not one of the three standard ones.
 const FIRST: RawFd = libc::STDERR_FILENO + 1;

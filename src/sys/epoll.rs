@@ -7,7 +7,7 @@ use super::descriptor;
 use super::socket::{check, put_in_place};
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// What to wait for on a descriptor. That the peer has gone is always told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt::{self, Write};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The cause that `errno` names.
 pub(super) fn last() -> Cause {

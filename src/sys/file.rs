@@ -9,7 +9,7 @@ use super::errno::KeepErrno;
 use super::maker::{self, Owner};
 use super::socket::check;
 use super::spot::Spot;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Which file something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::file::{open_directory, status_of};
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// As many links in a path as the kernel follows would take too much of the stack.
 const LINKS: u32 = 8;

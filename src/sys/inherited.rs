@@ -5,7 +5,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{passed, socket};
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The descriptors below 64 that have been adopted, each as a bit.
 static ADOPTED: AtomicU64 = AtomicU64::new(0);

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 
 use super::errno::KeepErrno;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The owner and the group of a file that is to be made, where they are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

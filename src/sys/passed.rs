@@ -16,7 +16,7 @@ use super::record::shut_down;
 use super::socket::{check, option, set_option};
 use super::thread::{BlockedSignals, start_thread};
 use super::try_arc::TryArc;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Descriptors can be sent to the socket.
 pub(super) const SO_PASSRIGHTS: c_int = 83;

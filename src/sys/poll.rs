@@ -9,7 +9,7 @@ use super::errno::{self, KeepErrno};
 use super::socket::check;
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// A descriptor to wait for.
 pub type PollFd = libc::pollfd;

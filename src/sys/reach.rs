@@ -7,7 +7,7 @@ use super::errno::KeepErrno;
 use super::passed::turn_away;
 use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
 use super::spot::Found;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Whether a connection to the file arrives at a socket. The socket listens after that, and clients that wait are turned away:
 /// it is to be closed.

@@ -10,7 +10,7 @@ use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
 use super::spin::{spin_for, spin_limit};
 use super::thread::{Fd, UncancelledCall};
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// A record that has been received.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use super::descriptor;
 use super::errno::{self, KeepErrno};
 use super::file::{FileId, status_of};
 use super::socket::check;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// The type of a request, and of an answer, about sockets of one family.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;

@@ -16,7 +16,7 @@ use super::passed;
 use super::poll;
 use super::spot::{HeldFile, Spot};
 use super::thread::UncancelledCall;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
 pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {

@@ -15,7 +15,7 @@ use super::maker::Owner;
 use super::reach;
 use super::sock_diag::{Kernel, is_shortage};
 use super::socket::check;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// A name in a directory.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, ptr};
 
 use super::try_arc::try_box;
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
 /// the process when it meets Rust code, so that everything that waits is done under this.

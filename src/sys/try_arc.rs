@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::{mem, ptr};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Moves a value to the heap.
 pub fn try_box<T>(value: T) -> Result<Box<T>, Cause> {

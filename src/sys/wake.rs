@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::socket::{check, put_in_place};
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// A descriptor that becomes readable when somebody says so, from any thread or signal handler.
 #[derive(Debug)]

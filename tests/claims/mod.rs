@@ -1,8 +1,9 @@
 //! What has to hold of any records at all. The fuzz target tries to find some of which it does not; the tests run its
 //! corpus, and records of their own making, through the same claims.
 
+use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
-use drpc::framing::dialect::{Dialect, detect, is_first_chunk};
+use drpc::framing::detect::{Dialect, detect};
 use drpc::framing::fallback::{self, Question, judge, no_call, trial};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, VARINT_MAX};

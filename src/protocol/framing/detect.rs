@@ -2,13 +2,10 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::Framing;
-use super::chunked::{Header, MAX_DATA, chunk_count};
+use super::chunked::is_first_chunk;
 use super::fallback::{self, Question};
-use crate::error::Cause;
-use crate::wire::CallRef;
-
-/// Messages from this size on are not taken for chunked ones, whatever their header says.
-const TOTAL_END: u64 = 1 << 40;
+use crate::cause::Cause;
+use crate::protocol::wire::CallRef;
 
 /// What the first record of a peer can be the beginning of; `None` if it is neither.
 ///
@@ -23,17 +20,6 @@ pub fn detect(record: &[u8]) -> Option<Framing> {
     } else {
         None
     }
-}
-
-/// The record can be the first one of a message in chunks, as a known sender cuts it.
-#[inline]
-pub fn is_first_chunk(record: &[u8]) -> bool {
-    let Some((Header { total, data, index, count }, rest)) = Header::split(record) else { return false };
-    index == 0
-        && total < TOTAL_END
-        && u64::from(count) == chunk_count(total)
-        && data == total.min(MAX_DATA as u64)
-        && data <= rest.len() as u64
 }
 
 /// The framing of a peer, as far as it is known: its first record tells, and then it stays.
@@ -133,7 +119,7 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::chunked::{Chunks, MAX_RECORD};
+    use crate::protocol::framing::chunked::{Chunks, Header, MAX_DATA};
 
     fn chunk(header: Header, data: usize) -> Vec<u8> {
         [&header.to_bytes()[..], &vec![0x22; data]].concat()
@@ -141,36 +127,11 @@ mod tests {
 
     #[test]
     fn the_first_chunk_of_every_size_is_one() {
-        for total in
-            [0, 1, MAX_DATA - 1, MAX_DATA, MAX_DATA + 1, 5 * MAX_DATA, 5 * MAX_DATA + 1, TOTAL_END as usize - 1]
-        {
+        for total in [0, 1, MAX_DATA - 1, MAX_DATA, MAX_DATA + 1, 5 * MAX_DATA, 5 * MAX_DATA + 1, (1 << 40) - 1] {
             let (header, range) = Chunks::new(total).unwrap().next().unwrap();
             let record = chunk(header, range.len());
             assert_eq!(detect(&record), Some(Framing::Chunked), "{total}");
             assert!(!is_first_chunk(&record[..record.len() - 1]), "{total}");
-        }
-    }
-
-    #[test]
-    fn what_no_sender_begins_with_is_no_first_chunk() {
-        let good = Header { total: 100, data: 100, index: 0, count: 1 };
-        let large = Header { total: 200_000, data: MAX_DATA as u64, index: 0, count: 2 };
-        assert!([good, large].iter().all(|header| is_first_chunk(&chunk(*header, MAX_DATA))));
-        let bad = [
-            Header { index: 1, ..good },
-            Header { count: 0, ..good },
-            Header { count: 2, ..good },
-            Header { data: 99, ..good },
-            Header { data: 101, ..good },
-            Header { total: 101, ..good },
-            Header { index: 1, ..large },
-            Header { count: 1, ..large },
-            Header { data: MAX_DATA as u64 - 1, ..large },
-            Header { data: 200_000, ..large },
-            Header { total: TOTAL_END, data: MAX_DATA as u64, index: 0, count: chunk_count(TOTAL_END) as u32 },
-        ];
-        for header in bad {
-            assert!(!is_first_chunk(&chunk(header, MAX_RECORD)), "{header:?}");
         }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! DAOS up to 2.6 sends one message as one record ([`Framing::Datagram`]); from 2.8 on a message is one or more
 //! records that each begin with a header ([`chunked`]). Nothing on the wire says which: a server tells by what a client
-//! sends first ([`dialect`]), a client by what the server answers ([`fallback`]).
+//! sends first ([`detect`]), a client by what the server answers ([`fallback`]).
 
 pub mod chunked;
 pub mod datagram;
-pub mod dialect;
+pub mod detect;
 pub mod fallback;
 
 /// The way messages are laid into records.

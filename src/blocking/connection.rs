@@ -3,18 +3,19 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::error::{Cause, Error, Phase};
-use crate::framing::chunked::{self, Reassembly};
-use crate::framing::dialect::Dialect;
-use crate::framing::fallback;
-use crate::framing::{Framing, Limits};
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
-use crate::message::{Call, NO_SEQUENCE, Response, Status};
+use crate::protocol::framing::chunked::{self, Reassembly};
+use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::fallback;
+use crate::protocol::framing::{Framing, Limits};
+use crate::protocol::message::{Call, NO_SEQUENCE, Response, Status};
+use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::service::Service;
 use crate::session::Session;
 use crate::sys::{self, Unwaiting};
 use crate::transport::{self, Pace, Received};
-use crate::wire::{CallRef, ResponseRef};
 
 /// An accepted connection, for one thread: each function waits for the client. ([`Server`](crate::Server) serves any
 /// number of clients.)

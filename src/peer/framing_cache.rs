@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::framing::Framing;
+use crate::protocol::framing::Framing;
 use crate::sync::lock_briefly;
 use crate::sys::{self, FileStamp, SocketPath};
 

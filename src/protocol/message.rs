@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::error::Cause;
-use crate::wire::CallRef;
+use crate::cause::Cause;
+use crate::protocol::wire::CallRef;
 
 include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 

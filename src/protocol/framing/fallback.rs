@@ -7,10 +7,9 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::Framing;
-use super::chunked::{Header, MAX_DATA};
-use super::dialect::is_first_chunk;
-use crate::error::Cause;
-use crate::wire::{CallRef, Encoded, Fields};
+use super::chunked::{Header, MAX_DATA, is_first_chunk};
+use crate::cause::Cause;
+use crate::protocol::wire::{CallRef, Encoded, Fields};
 
 /// What a client has sent to find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +96,9 @@ fn is_no_call(message: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::chunked::{Chunks, HEADER_LEN};
-    use crate::message::Status;
-    use crate::wire::{ResponseRef, key};
+    use crate::protocol::framing::chunked::{Chunks, HEADER_LEN};
+    use crate::protocol::message::Status;
+    use crate::protocol::wire::{ResponseRef, key};
 
     fn bytes(sequence: i64, status: Status, body: &[u8]) -> Vec<u8> {
         ResponseRef { sequence, status: status.into(), body }.encode(&[]).pieces().concat()

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use prost::encoding::{WireType, encode_varint};
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Room for the fields before the body, and the body's key and length: four keys, four varints of ten bytes.
 pub(crate) const HEAD_CAPACITY: usize = 44;

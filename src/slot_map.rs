@@ -1,7 +1,7 @@
 //! Things by number, where whoever puts them in chooses the numbers.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use crate::error::Cause;
+use crate::cause::Cause;
 
 /// Slots at first.
 const FIRST_SLOTS: usize = 16;

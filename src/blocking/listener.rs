@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::connection::Connection;
+use crate::blocking::Connection;
 use crate::error::{Error, Phase};
-use crate::framing::dialect::Dialect;
-use crate::framing::{Framing, Limits};
 use crate::log::Log;
+use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::{Framing, Limits};
 use crate::session::Session;
 use crate::shared_path::SharedPath;
 use crate::sys;

@@ -1,29 +1,9 @@
-//! One message as one or more records, each with a header of 24 bytes.
-//!
-//! ```text
-//!   0       8       16      20      24
-//!   ┌───────┬───────┬───────┬───────┬──────────────
-//!   │ total │ data  │ index │ count │ data bytes …
-//!   └───────┴───────┴───────┴───────┴──────────────
-//!     u64     u64     u32     u32     in host byte order
-//! ```
-//!
-//! Every chunk but the last is full. An empty message is one chunk without data.
+//! A message put together from its chunks.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use std::ops::Range;
-
-use crate::error::{Cause, HeaderFault};
-use crate::wire::BodyPlace;
-
-/// Size of a chunk's header.
-pub const HEADER_LEN: usize = 24;
-
-/// Size of a full record.
-pub const MAX_RECORD: usize = 128 << 10;
-
-/// Data bytes in a full record.
-pub const MAX_DATA: usize = MAX_RECORD - HEADER_LEN;
+use super::header::{HEADER_LEN, Header, MAX_DATA, chunk_count};
+use crate::cause::{Cause, HeaderFault};
+use crate::protocol::wire::BodyPlace;
 
 /// Room made at first for a message of several chunks; doubled while data keeps arriving.
 const FIRST_ROOM: usize = 2 * MAX_DATA;
@@ -33,110 +13,6 @@ const TRUSTED_PART: usize = 64;
 
 /// For bodies from this size on `malloc` has fresh memory each time.
 const FRESH: usize = 32 << 20;
-
-/// The header of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Size of the whole message.
-    pub total: u64,
-    /// Size of the data in this chunk.
-    pub data: u64,
-    /// Which chunk this is, from 0.
-    pub index: u32,
-    /// Number of chunks in the message.
-    pub count: u32,
-}
-
-impl Header {
-    /// The header of a message that fits into one chunk.
-    #[inline]
-    pub fn only(len: usize) -> Self {
-        Self { total: len as u64, data: len as u64, index: 0, count: 1 }
-    }
-
-    /// The data of a record that is the only chunk of a message, exactly as a known sender writes it.
-    #[inline]
-    pub fn only_data(record: &[u8]) -> Option<&[u8]> {
-        let (header, data) = Self::split(record)?;
-        (data.len() <= MAX_DATA && header == Self::only(data.len())).then_some(data)
-    }
-
-    /// The header as it stands in a record.
-    #[inline]
-    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
-        let (total, rest) = bytes.split_at_mut(8);
-        let (data, rest) = rest.split_at_mut(8);
-        let (index, count) = rest.split_at_mut(4);
-        total.copy_from_slice(&self.total.to_ne_bytes());
-        data.copy_from_slice(&self.data.to_ne_bytes());
-        index.copy_from_slice(&self.index.to_ne_bytes());
-        count.copy_from_slice(&self.count.to_ne_bytes());
-        bytes
-    }
-
-    /// Splits a record into its header and what follows; `None` when it is too short.
-    #[inline]
-    pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {
-        let (header, rest) = record.split_first_chunk::<HEADER_LEN>()?;
-        let (total, header) = header.split_first_chunk()?;
-        let (data, header) = header.split_first_chunk()?;
-        let (index, header) = header.split_first_chunk()?;
-        let (count, _) = header.split_first_chunk()?;
-        let header = Self {
-            total: u64::from_ne_bytes(*total),
-            data: u64::from_ne_bytes(*data),
-            index: u32::from_ne_bytes(*index),
-            count: u32::from_ne_bytes(*count),
-        };
-        Some((header, rest))
-    }
-}
-
-/// Number of chunks that a message of this size takes.
-#[inline]
-pub(super) fn chunk_count(total: u64) -> u64 {
-    total.div_ceil(MAX_DATA as u64).max(1)
-}
-
-/// The chunks of a message to be sent: the header of each and the bytes that follow it.
-#[derive(Clone, Debug)]
-pub struct Chunks {
-    total: usize,
-    next: u32,
-    count: u32,
-}
-
-impl Chunks {
-    /// Cuts a message of `total` bytes.
-    #[inline]
-    pub fn new(total: usize) -> Result<Self, Cause> {
-        let too_big = |_| Cause::TooBig { size: total as u64, limit: u32::MAX as usize * MAX_DATA };
-        Ok(Self { total, next: 0, count: u32::try_from(chunk_count(total as u64)).map_err(too_big)? })
-    }
-
-    /// The same chunks from the one with this index on.
-    #[inline]
-    pub fn from(self, index: u32) -> Self {
-        Self { next: index.min(self.count), ..self }
-    }
-}
-
-impl Iterator for Chunks {
-    type Item = (Header, Range<usize>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next == self.count {
-            return None;
-        }
-        let start = self.next as usize * MAX_DATA;
-        let range = start..self.total.min(start + MAX_DATA);
-        let header = Header { total: self.total as u64, data: range.len() as u64, index: self.next, count: self.count };
-        self.next += 1;
-        Some((header, range))
-    }
-}
 
 /// A message being put together from its chunks.
 ///
@@ -452,6 +328,7 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Chunks, MAX_RECORD};
     use super::*;
 
     /// What a sender makes of `message`.

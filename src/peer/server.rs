@@ -4,9 +4,9 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::dialects::{self, ServerId};
-use crate::error::Cause;
-use crate::framing::Framing;
+use crate::cause::Cause;
+use crate::peer::framing_cache::{self, ServerId};
+use crate::protocol::framing::Framing;
 use crate::sys::{self, SocketPath, UncancelledCall};
 
 /// A server at the other end of a socket, to which a way back is known.
@@ -29,13 +29,13 @@ impl Counterpart {
 
     /// What it speaks, if that has been learnt.
     pub fn recall(&self) -> Option<Framing> {
-        self.id.as_ref().and_then(dialects::recall)
+        self.id.as_ref().and_then(framing_cache::recall)
     }
 
     /// Remembers what it speaks.
     pub fn learn(&self, framing: Framing) {
         if let Some(id) = self.id {
-            dialects::learn(id, framing);
+            framing_cache::learn(id, framing);
         }
     }
 

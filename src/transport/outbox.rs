@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
-use crate::error::Cause;
-use crate::framing::Framing;
-use crate::framing::chunked::MAX_DATA;
+use crate::cause::Cause;
+use crate::protocol::framing::Framing;
+use crate::protocol::framing::chunked::MAX_DATA;
+use crate::protocol::wire::Encoded;
 use crate::transport;
-use crate::wire::Encoded;
 
 /// The messages still to be sent on a connection, in order. A small message is sent from where it lies if the socket
 /// takes it; others are copied, so that nobody has to wait.
@@ -118,7 +118,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::framing::chunked::{MAX_DATA, Progress, Reassembly};
+    use crate::protocol::framing::chunked::{MAX_DATA, Progress, Reassembly};
 
     fn pair() -> (Socket, Socket) {
         let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();

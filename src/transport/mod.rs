@@ -1,0 +1,13 @@
+//! Moves whole messages over a socket: the framing above, the system calls below.
+//!
+//! The record buffer is lent only for the time of one system call and the copying around it, never while a caller's
+//! code runs.
+
+mod outbox;
+mod receive;
+mod send;
+
+pub(crate) use outbox::Outbox;
+pub use receive::{Aftermath, Received, framing_of, receive, receive_by, receive_record};
+pub(crate) use receive::{Taken, layout, take_record};
+pub use send::{Pace, send, send_some};

@@ -1,0 +1,257 @@
+//! Sending whole messages, or as much of one as the socket takes.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::RawFd;
+
+use crate::cause::Cause;
+use crate::protocol::framing::Framing;
+use crate::protocol::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA};
+use crate::protocol::wire::{Encoded, HEAD_CAPACITY};
+use crate::sys::{self, Deadline, Fd};
+
+/// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
+/// where they lie.
+const COPY_MAX: usize = 4 << 10;
+
+/// Room for a small record, which is put together on the stack. (The compiler clears so much without a call.)
+const SMALL_ROOM: usize = 256;
+
+/// Messages up to this size are small: the header stands before them, and all of the largest head is copied.
+const SMALL: usize = SMALL_ROOM - HEADER_LEN - HEAD_CAPACITY;
+
+/// What happens between the system calls that one message takes.
+pub trait Pace {
+    /// After each record sent.
+    fn after_record(&mut self) {}
+
+    /// When the socket takes no more: wait, or say why not. `begun` says that a part of the message is out, so that
+    /// giving up costs the connection.
+    fn when_full(&mut self, fd: RawFd, begun: bool) -> Result<(), Cause>;
+}
+
+/// Sends a message. It is refused before anything is sent if it is larger than `limit`. Sent in part it cannot be
+/// taken back, so that the connection is shut down when the rest does not go out.
+#[inline(always)]
+pub fn send<'f>(
+    fd: impl Into<Fd<'f>>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    limit: usize,
+    pace: &mut impl Pace,
+) -> Result<(), Cause> {
+    let (fd, len) = (fd.into(), message.len());
+    if len > limit {
+        return Err(Cause::TooBig { size: len as u64, limit });
+    }
+    if len > SMALL {
+        return if len <= COPY_MAX {
+            send_copied(fd, framing, message, pace)
+        } else {
+            send_larger(fd, framing, message, pace)
+        };
+    }
+    let mut room = [0; SMALL_ROOM];
+    let record = whole_record(&mut room, framing, message)?;
+    while !is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Sends a message that is not small, but goes out in one piece.
+#[inline(never)]
+fn send_copied(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let send = || {
+        sys::with_record(|buffer| {
+            let record = whole_record(&mut buffer.bytes, framing, message)?;
+            is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))
+        })
+    };
+    while !send()? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Sends a message from where it lies.
+#[inline(never)]
+fn send_larger(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let [_, body, unknown] = message.pieces();
+    let mut room = [0; HEADER_LEN + HEAD_CAPACITY];
+    let is_one = unknown.is_empty() && (framing == Framing::Datagram || message.len() <= MAX_DATA);
+    let Some(front) = front(&mut room, framing, message).filter(|_| is_one) else {
+        return send_records(fd, framing, message, pace);
+    };
+    let pieces = [IoSlice::new(front), IoSlice::new(body)];
+    while !is_out(framing, front.len() + body.len(), sys::send(fd, &pieces))? {
+        pace.when_full(fd.raw(), false)?;
+    }
+    pace.after_record();
+    Ok(())
+}
+
+/// Whether a record of `size` bytes is out; false if the socket takes no more.
+#[inline(always)]
+fn is_out(framing: Framing, size: usize, sent: Result<usize, Cause>) -> Result<bool, Cause> {
+    match sent {
+        // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+        Ok(sent) if sent < size && framing == Framing::Chunked => Err(Cause::SentShort { sent, size }),
+        Ok(_) => Ok(true),
+        Err(cause) if cause.is_would_block() => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// What comes before the body in the only record of a message.
+#[inline(always)]
+fn front<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
+    let (header, data) = room.split_first_chunk_mut()?;
+    let len = message.copy_head_to(data)?;
+    let start = put_header(header, framing, message);
+    room.get(start..HEADER_LEN + len)
+}
+
+/// The only record of a message.
+#[inline(always)]
+fn whole_record<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Result<&'a [u8], Cause> {
+    let (len, limit) = (message.len(), room.len());
+    let put = |room: &'a mut [u8]| {
+        let (header, data) = room.split_first_chunk_mut()?;
+        message.copy_to(data)?;
+        let start = put_header(header, framing, message);
+        room.get(start..HEADER_LEN + len)
+    };
+    put(room).ok_or(Cause::TooBig { size: len as u64, limit })
+}
+
+/// Puts what stands before a message in its only record, and returns where the record begins.
+#[inline(always)]
+fn put_header(header: &mut [u8; HEADER_LEN], framing: Framing, message: &Encoded<'_>) -> usize {
+    match framing {
+        Framing::Datagram => HEADER_LEN,
+        Framing::Chunked => {
+            *header = Header::only(message.len()).to_bytes();
+            0
+        }
+    }
+}
+
+fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+    let len = message.len();
+    match framing {
+        Framing::Datagram => {
+            // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
+            send_record(fd, &[], message, 0..len, false, pace)?;
+            pace.after_record();
+        }
+        Framing::Chunked => {
+            let chunks = Chunks::new(len)?;
+            if len > MAX_DATA {
+                sys::take_ahead(fd.raw());
+            }
+            let mut deadline = Deadline::sending();
+            for (header, range) in chunks {
+                let size = HEADER_LEN + range.len();
+                let begun = header.index > 0;
+                let in_time = if begun { deadline.check(fd.raw()) } else { Ok(()) };
+                let sent = in_time.and_then(|()| send_record(fd, &header.to_bytes(), message, range, begun, pace));
+                let sent =
+                    sent.and_then(|sent| if sent < size { Err(Cause::SentShort { sent, size }) } else { Ok(()) });
+                if begun && sent.is_err() {
+                    sys::shut_down(fd.raw());
+                }
+                sent?;
+                pace.after_record();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives up where others wait.
+struct Unwaiting;
+
+impl Pace for Unwaiting {
+    fn when_full(&mut self, _fd: RawFd, _begun: bool) -> Result<(), Cause> {
+        Err(Cause::Os(libc::EAGAIN))
+    }
+}
+
+/// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
+/// more, or no more are `left` to be sent. Returns the index of the record to go on with; `None` when the message is out.
+pub fn send_some<'f>(
+    fd: impl Into<Fd<'f>>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    first: u32,
+    left: &mut usize,
+) -> Result<Option<u32>, Cause> {
+    let fd = fd.into();
+    let Some(next) = left.checked_sub(1) else { return Ok(Some(first)) };
+    if message.len() <= SMALL {
+        let mut room = [0; SMALL_ROOM];
+        let record = whole_record(&mut room, framing, message)?;
+        *left = next;
+        return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(0));
+    }
+    let mut send = |header: &[u8], range: Range<usize>| {
+        let size = header.len() + range.len();
+        let is_its_turn = *left > 0;
+        *left = left.saturating_sub(1);
+        Ok(is_its_turn && is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))?)
+    };
+    match framing {
+        Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
+        Framing::Chunked => {
+            for (header, range) in Chunks::new(message.len())?.from(first) {
+                if !send(&header.to_bytes(), range)? {
+                    return Ok(Some(header.index));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Sends one record: a header and a part of the message.
+#[inline]
+fn send_record(
+    fd: Fd<'_>,
+    header: &[u8],
+    message: &Encoded<'_>,
+    range: Range<usize>,
+    begun: bool,
+    pace: &mut impl Pace,
+) -> Result<usize, Cause> {
+    loop {
+        let [head, body, unknown] = message.slices(range.clone());
+        let slices = [IoSlice::new(header), head, body, unknown];
+        // Without memory for a buffer it goes out all the same.
+        let sent = if header.len() + range.len() <= COPY_MAX && sys::have_record().is_ok() {
+            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
+        } else {
+            sys::send(fd, &slices)
+        };
+        match sent {
+            Err(cause) if cause.is_would_block() => pace.when_full(fd.raw(), begun)?,
+            done => return done,
+        }
+    }
+}
+
+/// Copies the slices into the buffer, one behind the other.
+#[inline]
+fn gather<'a>(buffer: &'a mut [u8], slices: &[IoSlice<'_>]) -> &'a [u8] {
+    let mut len = 0;
+    for slice in slices {
+        if let Some(to) = buffer.get_mut(len..len + slice.len()) {
+            to.copy_from_slice(slice);
+            len += slice.len();
+        }
+    }
+    buffer.get(..len).unwrap_or_default()
+}
