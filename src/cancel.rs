@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::cause::Cause;
-use crate::slot_map::Table;
+use crate::slot_map::SlotMap;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock, lock_after_fork};
 use crate::sys::{self, TryArc, out_of_memory, try_box};
@@ -43,7 +43,7 @@ type Hook = Box<dyn Fn() + Send + Sync>;
 #[derive(Default)]
 struct Hooks {
     last: u64,
-    waiting: Table<Hook>,
+    waiting: SlotMap<Hook>,
 }
 
 impl Hooks {

@@ -14,7 +14,7 @@ use crate::sys::TryArc;
 /// Takes the answers to the calls of a session.
 pub(crate) trait Answers: Send + Sync {
     /// The session.
-    fn session(&self) -> &Session;
+    fn handle(&self) -> &Session;
 
     /// Takes the answer to the call known by `tag`, once.
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause>;
@@ -56,7 +56,7 @@ impl Request {
 
     /// The session that the call came on.
     pub fn session(&self) -> &Session {
-        self.answers.session()
+        self.answers.handle()
     }
 
     /// The call.

@@ -188,7 +188,7 @@ impl Slot {
 }
 
 impl Answers for Slot {
-    fn session(&self) -> &Session {
+    fn handle(&self) -> &Session {
         &self.session
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::cause::Cause;
 use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
-use crate::sys::{self, Ahead, Room, TryArc};
+use crate::sys::{self, NextRecord, TryArc, UninitArc};
 
 /// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive it; the
 /// descriptor is closed when the last one is dropped.
@@ -36,8 +36,8 @@ use crate::sys::{self, Ahead, Room, TryArc};
 #[derive(Clone, Debug)]
 pub struct Session(TryArc<Shared>);
 
-/// Room for a session, which cannot fail for want of memory then.
-pub(crate) type SessionRoom = Room<Shared>;
+/// UninitArc for a session, which cannot fail for want of memory then.
+pub(crate) type UninitSession = UninitArc<Shared>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -56,15 +56,15 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Session {
     /// The session of a connection that has been accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
-        Self::of_process(SessionRoom::new()?, 0, socket, path)
+        Self::of_process(UninitSession::new()?, 0, socket, path)
     }
 
     /// The same for a server, whose session is nothing to a child of a fork.
-    pub(crate) fn of_server(room: SessionRoom, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
+    pub(crate) fn of_server(room: UninitSession, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         Self::of_process(room, sys::process(), socket, path)
     }
 
-    fn of_process(room: SessionRoom, process: u64, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
+    fn of_process(room: UninitSession, process: u64, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
         // What a connection without a server receives is the business of its thread alone.
         let trusted = process == 0 || sys::is_trusted(peer.uid);
@@ -105,8 +105,8 @@ impl Session {
 
     /// What the client has sent, which is taken only if it is plain.
     #[inline(always)]
-    pub(crate) fn ahead(&self) -> Ahead {
-        self.0.socket.ahead()
+    pub(crate) fn next_record(&self) -> NextRecord {
+        self.0.socket.next_record()
     }
 
     /// It has been closed on this side.

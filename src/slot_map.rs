@@ -12,18 +12,18 @@ const KEPT_SLOTS: usize = 256;
 /// Things by number. The low bits of a number are its slot, so that each is found at once, and a number whose slot is
 /// taken is left out. No more than half of the slots are: a free one is never far.
 #[derive(Debug)]
-pub(crate) struct Table<T> {
+pub(crate) struct SlotMap<T> {
     slots: Vec<Option<(u64, T)>>,
     len: usize,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for SlotMap<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Table<T> {
+impl<T> SlotMap<T> {
     /// Nothing.
     pub(crate) const fn new() -> Self {
         Self { slots: Vec::new(), len: 0 }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_number_whose_slot_is_taken_is_not_free() {
-        let mut table = Table::new();
+        let mut table = SlotMap::new();
         assert!(table.get(1).is_none() && table.remove(1).is_none() && !table.is_free(1));
         table.make_room(1).unwrap();
         assert!(table.is_free(1));
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn it_grows_with_what_is_in_it_and_not_with_the_numbers() {
-        let mut table = Table::new();
-        let put = |table: &mut Table<u64>, number| {
+        let mut table = SlotMap::new();
+        let put = |table: &mut SlotMap<u64>, number| {
             table.make_room(table.len() + 1).unwrap();
             let free = table.is_free(number);
             if free {

@@ -13,7 +13,7 @@ mod witness;
 use claims::{check, check_first, check_trial};
 use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
-use drpc::framing::detect::{Dialect, detect};
+use drpc::framing::detect::{PeerFraming, detect};
 use drpc::framing::fallback::probe;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, key};
@@ -187,7 +187,7 @@ proptest! {
     #[test]
     fn what_is_read_is_what_was_written(calls in vec((numbers(), size()), 1..4), datagram: bool) {
         let framing = if datagram { Framing::Datagram } else { Framing::Chunked };
-        let mut dialect = Dialect::unknown(if datagram { Framing::Chunked } else { Framing::Datagram });
+        let mut peer_framing = PeerFraming::unknown(if datagram { Framing::Chunked } else { Framing::Datagram });
         let mut reassembly = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
         for ((module, method, sequence), size) in calls {
             let body = vec![0x5a; size];
@@ -197,7 +197,7 @@ proptest! {
                 let message = message.pieces().concat();
                 let mut read = None;
                 for record in if datagram { vec![message] } else { cut(Framing::Chunked, &message) } {
-                    prop_assert_eq!(dialect.hear(&record, false), framing);
+                    prop_assert_eq!(peer_framing.observe(&record, false), framing);
                     let message = match framing {
                         Framing::Datagram => Some(&record[..]),
                         _ => match reassembly.push(&record) {

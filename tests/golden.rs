@@ -14,9 +14,9 @@ use std::path::Path;
 use std::thread;
 
 use drpc::framing::chunked::{self, Chunks, Reassembly};
-use drpc::framing::detect::Dialect;
+use drpc::framing::detect::PeerFraming;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits, datagram};
-use drpc::transport::{self, Pace};
+use drpc::transport::{self, SendHooks};
 use drpc::wire::{CallRef, Encoded, ResponseRef};
 use drpc::{
     Call, Cause, Client, Connection, Failure, HeaderFault, Listener, Module, Response, Service, Session, Status,
@@ -143,7 +143,7 @@ impl Met {
 /// Waits for nothing: the other end reads all the time.
 struct Blocking;
 
-impl Pace for Blocking {
+impl SendHooks for Blocking {
     fn when_full(&mut self, _fd: i32, _begun: bool) -> Result<(), Cause> {
         Err(Cause::TimedOut)
     }
@@ -196,7 +196,7 @@ fn received<T>(
         let fd = ours.0.as_raw_fd();
         let received = transport::receive(
             fd,
-            &mut Dialect::known(framing),
+            &mut PeerFraming::known(framing),
             &mut message,
             chunked::MAX_RECORD,
             |got| decode(got.within_limit()?),

@@ -14,9 +14,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
-use drpc::framing::detect::Dialect;
+use drpc::framing::detect::PeerFraming;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
-use drpc::transport::{self, Aftermath, Pace, Received};
+use drpc::transport::{self, Aftermath, Received, SendHooks};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
 use drpc::{Cause, Client, HeaderFault, Module, PathFault, Phase, Request, Server, Status};
 use heap::Heap;
@@ -29,7 +29,7 @@ const SIZES: [usize; 3] = [0, 1000, 100_000];
 /// No message here needs to wait.
 struct Unpaced;
 
-impl Pace for Unpaced {
+impl SendHooks for Unpaced {
     fn when_full(&mut self, _fd: i32, _begun: bool) -> Result<(), Cause> {
         Err(Cause::TimedOut)
     }
@@ -123,15 +123,15 @@ fn transport_does_not_allocate() {
             let ((), made) = allocations(|| {
                 let call = CallRef { module: 2, method: 207, sequence: 1, body: &body };
                 transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced).unwrap();
-                let (mut dialect, mut message) = (Dialect::unknown(framing), Reassembly::new(1 << 20));
+                let (mut peer_framing, mut message) = (PeerFraming::unknown(framing), Reassembly::new(1 << 20));
                 let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
                 let received =
-                    transport::receive(server_fd, &mut dialect, &mut message, chunked::MAX_RECORD, same, || {});
+                    transport::receive(server_fd, &mut peer_framing, &mut message, chunked::MAX_RECORD, same, || {});
                 assert_eq!(received, Ok(true));
                 drop(server);
                 let nothing = |_: Received<'_>| Ok(());
                 let end =
-                    transport::receive(client_fd, &mut dialect, &mut message, chunked::MAX_RECORD, nothing, || {});
+                    transport::receive(client_fd, &mut peer_framing, &mut message, chunked::MAX_RECORD, nothing, || {});
                 assert_eq!(end, Err(Cause::Closed));
                 let sent = transport::send(client_fd, framing, &call.encode(&[]), 1 << 20, &mut Unpaced);
                 assert!(matches!(sent, Err(Cause::Os(_))));
@@ -188,8 +188,8 @@ fn the_connection_stays_in_step() {
         cut(&bytes(&call.encode(&[]))).iter().for_each(|record| theirs.send(record));
         let same = |got: Received<'_>| Ok(CallRef::decode(got.within_limit()?)? == call);
         Heap::failing(heap.0, heap.1, || {
-            let mut dialect = Dialect::known(Framing::Chunked);
-            transport::receive(fd, &mut dialect, &mut message, chunked::MAX_RECORD, same, || {})
+            let mut peer_framing = PeerFraming::known(Framing::Chunked);
+            transport::receive(fd, &mut peer_framing, &mut message, chunked::MAX_RECORD, same, || {})
         })
     };
     assert_eq!(receive(long, (0, usize::MAX)), Err(Cause::NoMemory));

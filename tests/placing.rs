@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use drpc::Cause;
 use drpc::framing::Framing;
 use drpc::framing::chunked::{Chunks, HEADER_LEN, MAX_DATA, MAX_RECORD, Reassembly};
-use drpc::framing::detect::Dialect;
+use drpc::framing::detect::PeerFraming;
 use drpc::transport::{self, Received};
 use drpc::wire::CallRef;
 use heap::Heap;
@@ -32,7 +32,7 @@ type Heard = (Result<Option<Came>, Cause>, bool, Option<i64>);
 struct Session {
     ours: Socket,
     theirs: Socket,
-    dialect: Dialect,
+    peer_framing: PeerFraming,
     message: Reassembly,
     /// Bodies that had a block of their own.
     placed: usize,
@@ -44,8 +44,8 @@ impl Session {
         let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         ours.set_nonblocking(true).unwrap();
         theirs.set_send_buffer_size(1 << 20).unwrap();
-        let (dialect, message) = (Dialect::known(framing), Reassembly::with_body(LIMIT, body));
-        Self { ours, theirs, dialect, message, placed: 0 }
+        let (peer_framing, message) = (PeerFraming::known(framing), Reassembly::with_body(LIMIT, body));
+        Self { ours, theirs, peer_framing, message, placed: 0 }
     }
 
     fn send(&self, record: &[u8]) {
@@ -65,10 +65,10 @@ impl Session {
             Ok((call.module, call.method, call.sequence, body, unknown))
         };
         let fd = self.ours.as_raw_fd();
-        transport::receive_record(fd, &mut self.dialect, &mut self.message, MAX_RECORD, keep)
+        transport::receive_record(fd, &mut self.peer_framing, &mut self.message, MAX_RECORD, keep)
     }
 
-    fn hear(&mut self, record: &[u8]) -> Heard {
+    fn observe(&mut self, record: &[u8]) -> Heard {
         self.send(record);
         let came = self.receive();
         (came, self.message.is_partial(), CallRef::sequence_in(self.message.partial()))
@@ -205,7 +205,7 @@ fn outcome(all: &[Sent], number: u8) -> (Vec<Heard>, usize) {
     let mut outcome = Vec::new();
     for sent in all {
         for record in records(sent, framings[sent.session]) {
-            outcome.push(sessions[sent.session].hear(&record));
+            outcome.push(sessions[sent.session].observe(&record));
         }
     }
     (outcome, sessions.iter().map(|session| session.placed).sum())
@@ -264,7 +264,7 @@ fn a_part_waits_for_the_rest() {
             for session in &mut sessions {
                 let nothing = session.receive();
                 assert!(nothing.unwrap_err().is_would_block());
-                let (came, partial, sequence) = session.hear(record);
+                let (came, partial, sequence) = session.observe(record);
                 assert_eq!((partial, sequence), if record == &records[2] { (false, None) } else { (true, Some(1)) });
                 assert_eq!(came.unwrap().map(|came| came.3), (record == &records[2]).then(|| body.clone()));
             }
@@ -279,10 +279,10 @@ fn a_record_in_between_leaves_nothing() {
     let body = pattern(2 * MAX_DATA);
     let records = cut(&encoded(1, &body));
     let mut session = Session::new(Framing::Chunked, CallRef::BODY);
-    assert_eq!(session.hear(&records[0]).0, Ok(None));
-    assert!(matches!(session.hear(&pattern(300_000)).0, Err(Cause::Truncated { .. })));
-    assert_eq!(session.hear(&records[1]).0, Ok(None));
-    assert_eq!(session.hear(&records[2]).0.unwrap().unwrap().3, body);
+    assert_eq!(session.observe(&records[0]).0, Ok(None));
+    assert!(matches!(session.observe(&pattern(300_000)).0, Err(Cause::Truncated { .. })));
+    assert_eq!(session.observe(&records[1]).0, Ok(None));
+    assert_eq!(session.observe(&records[2]).0.unwrap().unwrap().3, body);
 }
 
 /// Each allocation fails in turn: a message is right or has found no memory, and the next one is right.
@@ -350,8 +350,8 @@ fn room_follows_what_arrives() {
 fn a_datagram_is_not_taken_for_the_next_chunk() {
     let mut session = Session::new(Framing::Chunked, CallRef::BODY);
     let records = cut(&encoded(1, &pattern(2 * MAX_DATA)));
-    assert_eq!(session.hear(&records[0]), (Ok(None), true, Some(1)));
-    session.dialect = Dialect::known(Framing::Datagram);
+    assert_eq!(session.observe(&records[0]), (Ok(None), true, Some(1)));
+    session.peer_framing = PeerFraming::known(Framing::Datagram);
     let body = pattern(100);
     session.send(&encoded(2, &body));
     assert_eq!(session.receive(), Ok(Some((2, 207, 2, body, 0))));

@@ -5,24 +5,24 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::chunked::Reassembly;
-use ::drpc::framing::detect::Dialect;
+use ::drpc::framing::detect::PeerFraming;
 use ::drpc::peer::framing_cache;
-use ::drpc::sys::{Deadline, Fd};
+use ::drpc::sys::{Deadline, SocketRef};
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase, Sequence, Status, sys};
 
+use crate::boundary::{self, Site, Subject};
 use crate::context::{Abi, Context, Head};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Site, Subject};
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::message::{self, Message};
 use crate::negotiation::{self, Next};
-use crate::pace::{self, Held, Pace, UnderWay};
 use crate::protobuf_c::Heap;
+use crate::send_lock::SendGuard;
 use crate::settings;
-use crate::writer::Turn;
+use crate::yielding::{self, Held, UnderWay, YieldingHooks};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -32,7 +32,7 @@ const R_SYNC: c_int = 1;
 /// # Safety
 /// `path` is null or a C string.
 pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_int> {
-    entry::run::<A, _>(Phase::Connect, |site| {
+    boundary::run::<A, _>(Phase::Connect, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -53,7 +53,7 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
 /// `path` is null or a C string, `context` is null or valid for writing.
 pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Context) -> c_int {
     if context.is_null() {
-        return entry::no_place::<A>(Phase::Connect);
+        return boundary::no_place::<A>(Phase::Connect);
     }
     // SAFETY: the caller's promise.
     let connected = unsafe { connect::<A>(path) };
@@ -81,7 +81,7 @@ pub unsafe fn call_create<A: Abi>(
     module: i32,
     method: i32,
 ) -> Result<*mut Drpc__Call, c_int> {
-    entry::bare::run::<A, _>(Phase::Call, |_| {
+    boundary::bare::run::<A, _>(Phase::Call, |_| {
         // The original does not look at the socket either.
         if context.is_null() {
             return Err(Cause::Invalid("the context is NULL"));
@@ -105,7 +105,7 @@ pub unsafe fn call_create_into<A: Abi>(
     call: *mut *mut Drpc__Call,
 ) -> c_int {
     if call.is_null() {
-        return entry::no_place::<A>(Phase::Call);
+        return boundary::no_place::<A>(Phase::Call);
     }
     // SAFETY: the caller's promise.
     let created = unsafe { call_create::<A>(context, module, method) };
@@ -125,7 +125,7 @@ pub unsafe fn call<A: Abi>(
     call: *mut Drpc__Call,
     response: *mut *mut Drpc__Response,
 ) -> c_int {
-    entry::bare::code::<A>(Phase::Call, |site| {
+    boundary::bare::code::<A>(Phase::Call, |site| {
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         if response.is_null() {
@@ -137,7 +137,7 @@ pub unsafe fn call<A: Abi>(
         }
         site.subject(Subject::Socket(context.fd()));
         let _under_way = UnderWay::begin(context)?;
-        let uncancelled = pace::uncancelled(context);
+        let uncancelled = yielding::uncancelled(context);
         // Made before anything is sent, so that memory does not run out with the reply on its way.
         sys::have_record()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
@@ -178,7 +178,7 @@ unsafe fn make<A: Abi>(
         let mut encoded = Encoded::new(body, &unknown);
         Drpc__Call::encode_head(call, &mut encoded);
         let reply = waits.then_some(response);
-        let fd = Fd::held(context.fd(), held);
+        let fd = SocketRef::held(context.fd(), held);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
             None => {
@@ -191,7 +191,7 @@ unsafe fn make<A: Abi>(
             }
         };
         site.phase(Phase::Call);
-        let turn = Turn::wait(context);
+        let turn = SendGuard::wait(context);
         send(context, fd, framing, &encoded)?;
         drop(turn);
         if reply.is_none() {
@@ -199,14 +199,19 @@ unsafe fn make<A: Abi>(
             return Ok(());
         }
         site.phase(Phase::Reply);
-        receive(context, fd, &mut Dialect::known(framing), number, reply)
+        receive(context, fd, &mut PeerFraming::known(framing), number, reply)
     }
 }
 
 /// Sends a call for someone whose turn it is.
 #[inline(always)]
-pub(crate) fn send<A: Abi>(context: Context<A>, fd: Fd<'_>, framing: Framing, call: &Encoded<'_>) -> Result<(), Cause> {
-    let pace = &mut Pace { context, waits: false };
+pub(crate) fn send<A: Abi>(
+    context: Context<A>,
+    fd: SocketRef<'_>,
+    framing: Framing,
+    call: &Encoded<'_>,
+) -> Result<(), Cause> {
+    let pace = &mut YieldingHooks { context, waits: false };
     transport::send(fd, framing, call, context.limits().send(framing), pace)
 }
 
@@ -214,8 +219,8 @@ pub(crate) fn send<A: Abi>(context: Context<A>, fd: Fd<'_>, framing: Framing, ca
 /// nobody waits for are dropped on the way, one for each at most, and within the time that the reply may take.
 pub(crate) fn receive<A: Abi>(
     context: Context<A>,
-    fd: Fd<'_>,
-    dialect: &mut Dialect,
+    fd: SocketRef<'_>,
+    peer_framing: &mut PeerFraming,
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
 ) -> Result<(), Cause> {
@@ -234,8 +239,8 @@ pub(crate) fn receive<A: Abi>(
             // SAFETY: the block holds a response that owns nothing.
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
         };
-        let yielding = || pace::run_yield(context);
-        let received = transport::receive_by(fd, dialect, &mut partial, A::RECORD, keep, yielding, &mut deadline);
+        let yielding = || yielding::run_yield(context);
+        let received = transport::receive_by(fd, peer_framing, &mut partial, A::RECORD, keep, yielding, &mut deadline);
         let in_time = match received {
             Ok(true) => return Ok(()),
             Ok(false) => {
@@ -246,7 +251,7 @@ pub(crate) fn receive<A: Abi>(
             Err(cause) => Err(cause),
         };
         if let Err(cause) = in_time {
-            return Err(after_failed_receive(context, dialect.framing(), partial, cause));
+            return Err(after_failed_receive(context, peer_framing.framing(), partial, cause));
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use ::drpc::backoff::Rest;
 use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
-use ::drpc::framing::detect::Dialect;
+use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::{Framing, Limits};
-use ::drpc::peer::reconnect_paths::ROUTES;
+use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
 use ::drpc::sys::{self, SocketPath};
 use ::drpc::{Cause, Sequence};
 
@@ -196,31 +196,31 @@ impl<A: Abi> Context<A> {
     /// What the client of a session speaks, as far as it is known. What cannot be told apart is taken for what the user has
     /// chosen, or for the line's framing.
     #[inline]
-    pub(crate) fn dialect(self) -> Dialect {
-        self.flags().framing().map_or_else(Self::unknown_dialect, Dialect::known)
+    pub(crate) fn peer_framing(self) -> PeerFraming {
+        self.flags().framing().map_or_else(Self::unknown_dialect, PeerFraming::known)
     }
 
     #[cold]
-    fn unknown_dialect() -> Dialect {
-        Dialect::unknown(negotiation::usual::<A>().unwrap_or(A::FRAMING))
+    fn unknown_dialect() -> PeerFraming {
+        PeerFraming::unknown(negotiation::usual::<A>().unwrap_or(A::FRAMING))
     }
 
     /// Keeps what is known about a server's framing from now on.
     pub(crate) fn settle(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
-        ROUTES.forget(self.comm_address());
+        RECONNECT_PATHS.forget(self.comm_address());
     }
 
     /// Where the program has connected the context to, until it is known how the server expects messages.
     pub(crate) fn route(self) -> Option<SocketPath> {
-        ROUTES.get(self.comm_address())
+        RECONNECT_PATHS.get(self.comm_address())
     }
 
     /// Keeps what has been learnt about the client of a session, if nothing was known.
     #[inline]
-    pub(crate) fn keep_dialect(self, known: Dialect, dialect: Dialect) {
-        if known.get().is_none() && dialect.get().is_some() {
-            self.flags().set_framing(dialect.get());
+    pub(crate) fn keep_dialect(self, known: PeerFraming, peer_framing: PeerFraming) {
+        if known.get().is_none() && peer_framing.get().is_some() {
+            self.flags().set_framing(peer_framing.get());
         }
     }
 
@@ -343,7 +343,7 @@ impl<A: Abi> Context<A> {
         drop(self.take_partial(0));
         self.rest();
         if self.handler().is_none() {
-            ROUTES.forget(self.comm_address());
+            RECONNECT_PATHS.forget(self.comm_address());
         }
         let is_ours = self.has_not_forked();
         if is_ours && self.has_credulous_client() && self.flags().owes_replies() {
@@ -389,7 +389,7 @@ impl<A: Abi> Unopened<A> {
     pub(crate) fn keep_path(&self, path: &CStr) {
         let address = self.comm.as_ptr() as usize;
         if let Some(path) = SocketPath::lasting(path.to_bytes()) {
-            ROUTES.put(address, path);
+            RECONNECT_PATHS.put(address, path);
         }
         drop(side_table::INQUIRIES.take(address));
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::{Cause, Phase, Status, der};
 
+use crate::boundary;
 use crate::context::drpc_handler_t;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry;
 
 /// Number of modules that can be registered: NUM_DRPC_MODULES, the same in every release.
 const MODULES: usize = 5;
@@ -50,7 +50,7 @@ fn clear() {
 
 /// Does some work on the registry, if there is one.
 fn with_registry(work: impl FnOnce() -> Result<(), Cause>) -> c_int {
-    entry::common(Phase::Register, || match INITIALISED.load(Ordering::Acquire) {
+    boundary::common(Phase::Register, || match INITIALISED.load(Ordering::Acquire) {
         true => work(),
         false => Err(Cause::Uninitialised),
     })
@@ -90,7 +90,7 @@ unsafe fn each(handlers: *const dss_drpc_handler, mut work: impl FnMut(&dss_drpc
 /// (DAOS: src/iosrv/drpc_handler.c in 0.8, src/engine/drpc_handler.c since 1.2.)
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_init() -> c_int {
-    entry::infallible(-der::DER_MISC, || {
+    boundary::infallible(-der::DER_MISC, || {
         clear();
         INITIALISED.store(true, Ordering::Release);
         0
@@ -102,7 +102,7 @@ pub extern "C" fn drpc_hdlr_init() -> c_int {
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_fini() -> c_int {
-    entry::infallible(-der::DER_MISC, || {
+    boundary::infallible(-der::DER_MISC, || {
         INITIALISED.store(false, Ordering::Release);
         clear();
         0
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler)
 /// The handler of a module; NULL if it has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
-    entry::bare::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
+    boundary::bare::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
 }
 
 /// Takes a module's handler out of the registry, if it has one.

@@ -7,7 +7,7 @@ use std::ptr;
 use ::drpc::Cause;
 use ::drpc::wire::Encoded;
 
-use crate::entry;
+use crate::boundary;
 use crate::memory;
 use crate::message::{self, Message};
 use crate::protobuf_c::{
@@ -210,7 +210,7 @@ unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(usize, 
         Ok::<(), Cause>(())
     };
     // SAFETY: the caller of the C function has a message there, or null.
-    let packed = entry::infallible(Err(Cause::Malformed), || unsafe {
+    let packed = boundary::infallible(Err(Cause::Malformed), || unsafe {
         if !message::is_a(message) {
             return Err(Cause::Invalid("not a message of this type"));
         }
@@ -253,7 +253,7 @@ unsafe fn pack_to_buffer<M: Message>(message: *const M, buffer: *mut ProtobufCBu
 }
 
 unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, data: *const u8) -> *mut M {
-    entry::infallible(ptr::null_mut(), || {
+    boundary::infallible(ptr::null_mut(), || {
         // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
         let (bytes, heap) = unsafe { (memory::bytes(data, len), Heap::new(allocator)) };
         bytes.and_then(|bytes| message::unpack(heap, bytes, None, usize::MAX)).unwrap_or(ptr::null_mut())

@@ -6,20 +6,20 @@ use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ::drpc::sys::Fd;
+use ::drpc::sys::SocketRef;
 use ::drpc::{Cause, Framing, Phase, sys};
 
+use crate::boundary::{self, Subject};
 use crate::context::{Abi, Context, Head as drpc};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Subject};
 use crate::flags::{CLOSE_ASKED, IN_PROGRESS};
 use crate::list::{self, d_list_t};
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
-use crate::pace::Held;
 use crate::protobuf_c::Heap;
-use crate::writer::Turn;
-use crate::{pace, poll_cycle, session};
+use crate::send_lock::SendGuard;
+use crate::yielding::Held;
+use crate::{poll_cycle, session, yielding};
 
 /// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
 #[repr(C)]
@@ -72,7 +72,7 @@ pub fn set_spawner(spawner: Spawner) {
 /// # Safety
 /// `listener` is null or points to a context.
 pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_context {
-    entry::pointer::<A, _>(Phase::Progress, |_| {
+    boundary::pointer::<A, _>(Phase::Progress, |_| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
         let context = Owned::new(drpc_progress_context {
@@ -93,7 +93,7 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
 /// `context` is null or a progress context that is not used any more.
 pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
     // What can fail here fails in the session's or listener's own close, which has reported it.
-    let _ = entry::bare::run::<A, ()>(Phase::Close, |_| {
+    let _ = boundary::bare::run::<A, ()>(Phase::Close, |_| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -128,7 +128,7 @@ unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
 /// # Safety
 /// `context` is null or points to a progress context.
 pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: c_int) -> c_int {
-    let done = entry::bare::run::<A, c_int>(Phase::Progress, |site| {
+    let done = boundary::bare::run::<A, c_int>(Phase::Progress, |site| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
         }
@@ -139,7 +139,7 @@ pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: 
                 return Err(Cause::Busy);
             }
             let _at_work = AtWork(context, listener);
-            poll_cycle::run(site, context, listener, timeout_ms, &mut pace::uncancelled(listener))
+            poll_cycle::run(site, context, listener, timeout_ms, &mut yielding::uncancelled(listener))
         }
     });
     done.unwrap_or_else(|code| code)
@@ -174,7 +174,7 @@ pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call
         };
         let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
         session.add_ref()?;
-        let uncancelled = pace::uncancelled(session);
+        let uncancelled = yielding::uncancelled(session);
         let refused = spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0;
         drop(uncancelled);
         if refused {
@@ -199,7 +199,7 @@ impl<M: Message> Drop for Freed<M> {
 
 /// What a spawner is given to run: consumes its argument, a `struct drpc_call_ctx`.
 unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
-    entry::bare::infallible((), || {
+    boundary::bare::infallible((), || {
         let context = arg.cast::<drpc_call_ctx>();
         // SAFETY: `dispatch` made the argument and gave it away, with the reference to the session.
         unsafe {
@@ -219,8 +219,8 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
 /// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
 /// caller waits for something.
 fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>, held: Held<'_>) {
-    let own = if held.is_none() { pace::uncancelled(session) } else { None };
-    let fd = Fd::held(session.fd(), held.or(own.as_ref()));
+    let own = if held.is_none() { yielding::uncancelled(session) } else { None };
+    let fd = SocketRef::held(session.fd(), held.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {
@@ -228,17 +228,17 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
         }
         let subject = Subject::Socket(session.fd());
         let Err(cause) = session::respond(session, fd, resp.0) else { return };
-        entry::report(Phase::Respond, subject, cause);
+        boundary::report(Phase::Respond, subject, cause);
         let lost = match cause {
             // The caller waits for something.
             Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
-                let _turn = Turn::wait(session);
+                let _turn = SendGuard::wait(session);
                 let sent = session::send_failure(session, (*call.0).sequence);
-                sent.inspect_err(|cause| entry::report(Phase::Respond, subject, *cause)).is_err()
+                sent.inspect_err(|cause| boundary::report(Phase::Respond, subject, *cause)).is_err()
             }
             _ => cause == Cause::TimedOut,
         };
-        if lost && session.dialect().framing() != Framing::Datagram {
+        if lost && session.peer_framing().framing() != Framing::Datagram {
             // The end of the connection, then. (Up to 2.6 a caller would take that for success.)
             sys::shut_down(session.fd());
         }

@@ -4,18 +4,18 @@
 use std::collections::VecDeque;
 
 use ::drpc::framing::chunked::MAX_DATA;
-use ::drpc::framing::detect::Dialect;
+use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::fallback::{self, Question};
-use ::drpc::peer::server::Counterpart;
+use ::drpc::peer::server::PeerServer;
 use ::drpc::sys::{self, KeepErrno, Peeked, Unwaiting};
 use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase};
 
+use crate::boundary::Subject;
 use crate::context::{Abi, Context};
-use crate::entry::Subject;
 use crate::log::{self, Level};
-use crate::pace;
+use crate::yielding;
 
 /// Calls that may wait for the answer, and their size in bytes.
 const MAX_CALLS: usize = 16;
@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub(crate) struct Inquiry {
     stage: Stage,
     /// The server, if it is known.
-    server: Option<Counterpart>,
+    server: Option<PeerServer>,
     backlog: Backlog,
     /// The process that has asked. A child of a fork neither reads the answer nor sends what is kept.
     process: u64,
@@ -63,16 +63,16 @@ pub(crate) enum Lack {
 
 impl Inquiry {
     /// This has been asked.
-    pub(crate) fn asked(question: Question, server: Option<Counterpart>) -> Self {
+    pub(crate) fn asked(question: Question, server: Option<PeerServer>) -> Self {
         Self::at(Stage::Asked(question), server)
     }
 
     /// The server has refused what it was asked, and reads this framing.
-    pub(crate) fn refused(framing: Framing, server: Option<Counterpart>) -> Self {
+    pub(crate) fn refused(framing: Framing, server: Option<PeerServer>) -> Self {
         Self::at(Stage::Refused(framing), server)
     }
 
-    fn at(stage: Stage, server: Option<Counterpart>) -> Self {
+    fn at(stage: Stage, server: Option<PeerServer>) -> Self {
         Self { stage, server, backlog: Backlog::default(), process: sys::process() }
     }
 
@@ -147,8 +147,8 @@ impl Inquiry {
         }
     }
 
-    fn server<A: Abi>(&self, context: Context<A>) -> Option<Counterpart> {
-        self.server.or_else(|| Counterpart::of(context.fd(), context.route()))
+    fn server<A: Abi>(&self, context: Context<A>) -> Option<PeerServer> {
+        self.server.or_else(|| PeerServer::of(context.fd(), context.route()))
     }
 
     /// Connects again, as the server may have closed its side; false while it is too busy. If it cannot be done at all, a
@@ -173,12 +173,12 @@ fn read_answer<A: Abi>(context: Context<A>, question: Question) -> Result<Option
     if sys::peek(fd) == Peeked::Nothing {
         return Ok(None);
     }
-    let (mut dialect, mut partial) = (Dialect::sought(question), context.take_partial(ResponseRef::BODY));
+    let (mut peer_framing, mut partial) = (PeerFraming::probing(question), context.take_partial(ResponseRef::BODY));
     let drop_reply = |message: Received<'_>| message.within_limit().map(drop);
-    let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, drop_reply);
+    let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, drop_reply);
     context.keep_partial(partial);
-    let lost = received.err().filter(|cause| Aftermath::of(*cause, dialect.framing()) == Aftermath::Lost);
-    match (dialect.get(), question) {
+    let lost = received.err().filter(|cause| Aftermath::of(*cause, peer_framing.framing()) == Aftermath::Lost);
+    match (peer_framing.get(), question) {
         (Some(framing), Question::Probe) | (Some(framing @ Framing::Datagram), Question::Trial) => {
             Ok(Some(Stage::Refused(framing)))
         }
@@ -268,7 +268,7 @@ impl Backlog {
                 Err(cause) if framing == Framing::Chunked && call.len() > MAX_DATA => return Err(end(context, cause)),
                 Err(cause) => return Err(cause),
             }
-            pace::run_yield(context);
+            yielding::run_yield(context);
             (self.next, self.has_trial) = (0, false);
             self.calls.pop_front();
         }

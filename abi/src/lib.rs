@@ -22,16 +22,16 @@ pub mod message;
 pub mod protobuf_c;
 pub mod session;
 
-mod entry;
+mod boundary;
 mod flags;
 mod inquiry;
 mod log;
 mod memory;
 mod negotiation;
-mod pace;
 mod poll_cycle;
+mod send_lock;
 mod settings;
 mod side_table;
-mod writer;
+mod yielding;
 
 pub use context::Abi;

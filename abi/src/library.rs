@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Framing, Phase, Status, der, set_spin, sys};
 
+use crate::boundary::{self, Subject};
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::STATUS_VALUES;
-use crate::entry::{self, Subject};
 use crate::flags::ASKED;
 use crate::{log, settings};
 
@@ -61,7 +61,7 @@ pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_
 /// as it is.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_last_error() -> *const c_char {
-    let text = entry::infallible(None, || sys::with_text(|text| text.as_ptr().cast::<c_char>()));
+    let text = boundary::infallible(None, || sys::with_text(|text| text.as_ptr().cast::<c_char>()));
     text.unwrap_or(c"out of memory".as_ptr())
 }
 
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn drpc_file_descriptor_set(len: *mut usize) -> *const u8 
 /// returns.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
-    entry::infallible((), || log::set_sink(log, arg));
+    boundary::infallible((), || log::set_sink(log, arg));
 }
 
 /// Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
@@ -132,7 +132,7 @@ pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
 /// Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
-    entry::common(Phase::Configure, || match mode {
+    boundary::common(Phase::Configure, || match mode {
         settings::DEFAULT_MODE | 0..=0o777 => {
             settings::set_socket_mode(mode);
             Ok(())
@@ -148,7 +148,7 @@ pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
 /// Returns 0, or -DER_INVAL if `ms` is negative.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_connect_timeout(ms: c_int) -> c_int {
-    entry::common(Phase::Configure, || {
+    boundary::common(Phase::Configure, || {
         let ms = u32::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
         settings::set_connect_timeout(ms);
         Ok(())
@@ -190,7 +190,7 @@ pub extern "C" fn drpc_set_max_datagram(bytes: usize) -> c_int {
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
-    entry::infallible((), || {
+    boundary::infallible((), || {
         set_spin((microseconds != c_uint::MAX).then(|| Duration::from_micros(microseconds.into())))
     });
     0
@@ -201,7 +201,7 @@ pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int {
-    entry::code::<A>(Phase::Configure, |site| {
+    boundary::code::<A>(Phase::Configure, |site| {
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         let ms = u64::try_from(ms).map_err(|_| Cause::Invalid("the timeout is negative"))?;
@@ -216,7 +216,7 @@ pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int 
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c_int {
-    entry::code::<A>(Phase::Configure, |_| {
+    boundary::code::<A>(Phase::Configure, |_| {
         // SAFETY: the caller's promise.
         let context = unsafe { Context::<A>::new(context) }?;
         let chosen = u64::try_from(framing).ok().and_then(self::framing);

@@ -7,9 +7,9 @@ use ::drpc::framing::fallback;
 use ::drpc::wire::{self, CallRef, Encoded, Fields, ResponseRef};
 use ::drpc::{Cause, Phase};
 
+use crate::boundary;
 use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response, drpc__call__descriptor, drpc__response__descriptor};
-use crate::entry;
 use crate::memory::{self, Owned};
 use crate::protobuf_c::{
     Heap, ProtobufCBinaryData, ProtobufCMessage, ProtobufCMessageDescriptor, ProtobufCMessageUnknownField,
@@ -361,7 +361,7 @@ pub(crate) unsafe fn encoded_unknown<M: Message>(message: *const M) -> Result<Ve
 /// `call` is null or a call from malloc that is not used any more.
 pub unsafe fn call_free(call: *mut Drpc__Call) {
     // SAFETY: the caller's promise.
-    entry::bare::infallible((), || unsafe { free(call, Heap::SYSTEM) });
+    boundary::bare::infallible((), || unsafe { free(call, Heap::SYSTEM) });
 }
 
 /// Frees a response.
@@ -370,7 +370,7 @@ pub unsafe fn call_free(call: *mut Drpc__Call) {
 /// `response` is null or a response from malloc that is not used any more.
 pub unsafe fn response_free(response: *mut Drpc__Response) {
     // SAFETY: the caller's promise.
-    entry::bare::infallible((), || unsafe { free(response, Heap::SYSTEM) });
+    boundary::bare::infallible((), || unsafe { free(response, Heap::SYSTEM) });
 }
 
 /// Makes the response to a call.
@@ -378,7 +378,7 @@ pub unsafe fn response_free(response: *mut Drpc__Response) {
 /// # Safety
 /// `call` is null or points to a call.
 pub unsafe fn response_create<A: Abi>(call: *const Drpc__Call) -> *mut Drpc__Response {
-    let made = entry::bare::run::<A, _>(Phase::Respond, |_| {
+    let made = boundary::bare::run::<A, _>(Phase::Respond, |_| {
         // SAFETY: the caller's promise.
         Ok(unsafe { response_to(call) }?.keep())
     });

@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::drpc::bounded_text::BoundedText;
-use ::drpc::framing::detect::Dialect;
+use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::fallback::{self, Question};
 use ::drpc::peer::framing_cache;
-use ::drpc::peer::server::Counterpart;
-use ::drpc::sys::{Fd, PollFd};
+use ::drpc::peer::server::PeerServer;
+use ::drpc::sys::{PollFd, SocketRef};
 use ::drpc::wire::{CallRef, Encoded};
 use ::drpc::{Cause, Framing, Phase, Sequence, sys, transport};
 
+use crate::boundary::{Site, Subject};
 use crate::context::{Abi, Context};
 use crate::drpc_pb_c::Drpc__Response;
-use crate::entry::{Site, Subject};
 use crate::flags::ASKED;
 use crate::inquiry::{self, Inquiry, Lack, Progress};
 use crate::log::{self, Level};
 use crate::memory::Owned;
-use crate::pace::{self, Pace};
+use crate::send_lock::SendGuard;
 use crate::side_table::INQUIRIES;
-use crate::writer::Turn;
+use crate::yielding::{self, YieldingHooks};
 use crate::{client, settings};
 
 /// How long a call without R_SYNC waits for the answer to the probe, if the context has no timeout.
@@ -51,7 +51,7 @@ pub(crate) enum Next {
 #[cold]
 pub(crate) fn settle<A: Abi>(
     context: Context<A>,
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     call: &CallRef<'_>,
     unknown: &[u8],
     number: Sequence,
@@ -64,8 +64,8 @@ pub(crate) fn settle<A: Abi>(
     }
     // Other calls wait until it is known.
     let _turn = match reply {
-        Some(_) => Turn::wait(context),
-        None => Turn::now(context).ok_or(Cause::Os(libc::EAGAIN))?,
+        Some(_) => SendGuard::wait(context),
+        None => SendGuard::now(context).ok_or(Cause::Os(libc::EAGAIN))?,
     };
     if let Some(framing) = context.flags().framing() {
         // Another call was faster.
@@ -132,7 +132,7 @@ enum Asked {
 /// Asks a server whose framing is not known, with the call itself if that can be a trial.
 fn ask<A: Abi>(
     context: Context<A>,
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     call: &CallRef<'_>,
     unknown: &[u8],
     number: Sequence,
@@ -150,7 +150,7 @@ fn ask<A: Abi>(
         || (A::FRAMING != Framing::Chunked && sys::peer(context.fd()).is_none());
     let mut server = None;
     if looks {
-        let Some(found) = Counterpart::of(context.fd(), route) else {
+        let Some(found) = PeerServer::of(context.fd(), route) else {
             return Ok(Asked::Settled(Next::Send(without_asking(context))));
         };
         if let Some(framing) = found.recall() {
@@ -182,18 +182,18 @@ fn ask<A: Abi>(
 /// Sends a call as a trial, and waits for its reply.
 fn try_out<A: Abi>(
     context: Context<A>,
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     trial: &Encoded<'_>,
-    server: Option<Counterpart>,
+    server: Option<PeerServer>,
     number: Sequence,
     reply: &Owned<Drpc__Response>,
     site: &Site<'_>,
 ) -> Result<Asked, Cause> {
     send_opening(context, fd, trial)?;
     site.phase(Phase::Reply);
-    let mut dialect = Dialect::sought(Question::Trial);
-    let answered = client::receive(context, fd, &mut dialect, number, Some(reply));
-    match (dialect.get(), answered) {
+    let mut peer_framing = PeerFraming::probing(Question::Trial);
+    let answered = client::receive(context, fd, &mut peer_framing, number, Some(reply));
+    match (peer_framing.get(), answered) {
         (Some(Framing::Datagram), _) => Ok(Asked::Inquiry(Inquiry::refused(Framing::Datagram, server))),
         (Some(framing), answered) => {
             if let Some(server) = server {
@@ -223,8 +223,8 @@ fn without_asking<A: Abi>(context: Context<A>) -> Framing {
 }
 
 /// What is sent to find out may be some bytes longer than the call, which has been found not to be too large.
-fn send_opening<A: Abi>(context: Context<A>, fd: Fd<'_>, opening: &Encoded<'_>) -> Result<(), Cause> {
-    transport::send(fd, Framing::Chunked, opening, usize::MAX, &mut Pace { context, waits: false })
+fn send_opening<A: Abi>(context: Context<A>, fd: SocketRef<'_>, opening: &Encoded<'_>) -> Result<(), Cause> {
+    transport::send(fd, Framing::Chunked, opening, usize::MAX, &mut YieldingHooks { context, waits: false })
 }
 
 /// Keeps an inquiry for the next call; false if there is no memory for it, so that the next call asks again. One that has
@@ -286,7 +286,7 @@ fn wait<A: Abi>(context: Context<A>, lack: Lack, until: Option<Instant>) -> Resu
         Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
         Err(cause) => return Err(cause),
     }
-    pace::run_yield(context);
+    yielding::run_yield(context);
     Ok(())
 }
 
@@ -300,7 +300,7 @@ pub(crate) fn finish<A: Abi>(context: Context<A>) {
     if context.flags().clear(ASKED) & ASKED == 0 || inquiry.kept() == 0 || !inquiry.is_ours() {
         return;
     }
-    let _uncancelled = pace::uncancelled(context);
+    let _uncancelled = yielding::uncancelled(context);
     if let Err(cause) = drive(&mut inquiry, context, Patience::UpTo(CLOSE_TIME)) {
         report_lost(context, &inquiry, cause);
     }

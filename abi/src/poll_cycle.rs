@@ -5,20 +5,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
-use ::drpc::sys::{self, Fd, KeepErrno, Peeked, PollFd, UncancelledCall};
+use ::drpc::sys::{self, KeepErrno, Peeked, PollFd, SocketRef, UncancelledCall};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
 
+use crate::boundary::{self, Site, Subject};
 use crate::context::{Abi, Context};
 use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
-use crate::entry::{self, Site, Subject};
 use crate::flags::CLOSE_ASKED;
 use crate::list::{self, Nodes, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
-use crate::pace::Held;
-use crate::{message, pace, session, settings};
+use crate::yielding::Held;
+use crate::{message, session, settings, yielding};
 
 /// Up to this many descriptors are waited for without allocating.
 const FEW: usize = 64;
@@ -243,14 +243,14 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
         let call = bytes.and_then(|bytes| message::unpack_call(bytes, body, limit));
         call.inspect_err(|_| sequence = CallRef::decode(message.bytes()).map_or(NO_SEQUENCE, |call| call.sequence))
     };
-    let known = session.dialect();
-    let mut dialect = known;
-    let fd = Fd::held(session.fd(), held);
-    let received = transport::receive_record(fd, &mut dialect, &mut partial, A::RECORD, unpack);
+    let known = session.peer_framing();
+    let mut peer_framing = known;
+    let fd = SocketRef::held(session.fd(), held);
+    let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
-    session.keep_dialect(known, dialect);
+    session.keep_dialect(known, peer_framing);
     if received.is_ok() {
-        pace::run_yield(session);
+        yielding::run_yield(session);
     }
     let call = match received {
         Ok(Some(call)) => call,
@@ -260,8 +260,8 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
             return Some(cause.code(A::RELEASE));
         }
         Err(cause) => {
-            let cause = dialect.fault(cause);
-            entry::report(Phase::Receive, Subject::Socket(session.fd()), cause);
+            let cause = peer_framing.fault(cause);
+            boundary::report(Phase::Receive, Subject::Socket(session.fd()), cause);
             answer_unreadable(session, sequence, cause);
             return None;
         }
@@ -270,7 +270,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
     if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, held) } {
-        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
+        boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;
     }
@@ -296,7 +296,7 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
 
 /// Answers a call that is not going to be served.
 fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
-    if session.dialect().framing() == Framing::Datagram {
+    if session.peer_framing().framing() == Framing::Datagram {
         answer(session, sequence, Status::Failure);
     }
 }
@@ -304,7 +304,7 @@ fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
 /// Answers a session that is going to be closed, if that can be done at once: it must not delay the others.
 fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
     if let Err(cause) = session::respond_at_once(session, sequence, status) {
-        entry::report(Phase::Respond, Subject::Socket(session.fd()), cause);
+        boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
     }
 }
 
@@ -325,7 +325,7 @@ unsafe fn serve_listener<A: Abi>(
     }
     // SAFETY: the caller's promise.
     let Err(cause) = (unsafe { accept(sessions, listener) }) else { return 0 };
-    entry::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
+    boundary::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
     if let Cause::NoMemory | Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) = cause {
         // The connection stays in the queue, and poll would return at once for ever.
         listener.set_rest(Rest::after(rested));

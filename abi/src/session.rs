@@ -2,19 +2,19 @@
 
 use std::ffi::{c_char, c_int};
 
-use ::drpc::sys::{Fd, Unwaiting};
+use ::drpc::sys::{SocketRef, Unwaiting};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::{CallRef, Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
 
+use crate::boundary::{self, Subject};
 use crate::client::socket_path;
 use crate::context::{Abi, Context, drpc_handler_t};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Subject};
 use crate::log::{self, Level};
 use crate::message::{self, Message};
-use crate::pace::{self, Pace, UnderWay};
-use crate::writer::Turn;
+use crate::send_lock::SendGuard;
+use crate::yielding::{self, UnderWay, YieldingHooks};
 use crate::{context, settings};
 
 /// Creates a socket at `path` and listens.
@@ -22,7 +22,7 @@ use crate::{context, settings};
 /// # Safety
 /// `path` is null or a C string.
 pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *mut A::Context {
-    entry::pointer::<A, _>(Phase::Listen, |site| {
+    boundary::pointer::<A, _>(Phase::Listen, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -51,7 +51,7 @@ pub unsafe fn is_valid_listener<A: Abi>(context: *mut A::Context) -> bool {
 /// # Safety
 /// `listener` is null or points to a context.
 pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Context, c_int> {
-    entry::run::<A, _>(Phase::Accept, |site| {
+    boundary::run::<A, _>(Phase::Accept, |site| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Context::<A>::listener(listener) }?;
         site.subject(Subject::Socket(listener.fd()));
@@ -85,7 +85,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
     if session.is_null() {
         // SAFETY: the session is new and nobody else has it.
         unsafe { close::<A>(accepted) };
-        return entry::no_place::<A>(Phase::Accept);
+        return boundary::no_place::<A>(Phase::Accept);
     }
     // SAFETY: not null, and the caller's promise.
     unsafe { *session = accepted };
@@ -97,7 +97,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
 /// # Safety
 /// `session` is null or points to a context, `call` is null or valid for writing.
 pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__Call) -> c_int {
-    entry::bare::code::<A>(Phase::Receive, |site| {
+    boundary::bare::code::<A>(Phase::Receive, |site| {
         if call.is_null() {
             return Err(Cause::Invalid("the place for the call is NULL"));
         }
@@ -109,15 +109,15 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let limit = partial.limit();
         let unpack =
             |mut message: Received<'_>| message::unpack_call(message.within_limit()?, message.take_body(), limit);
-        let uncancelled = pace::uncancelled(session);
-        let fd = Fd::held(session.fd(), uncancelled.as_ref());
-        let yielding = || pace::run_yield(session);
-        let known = session.dialect();
-        let mut dialect = known;
-        let received = transport::receive(fd, &mut dialect, &mut partial, A::RECORD, unpack, yielding);
-        let received = received.map_err(|cause| dialect.fault(cause));
+        let uncancelled = yielding::uncancelled(session);
+        let fd = SocketRef::held(session.fd(), uncancelled.as_ref());
+        let yielding = || yielding::run_yield(session);
+        let known = session.peer_framing();
+        let mut peer_framing = known;
+        let received = transport::receive(fd, &mut peer_framing, &mut partial, A::RECORD, unpack, yielding);
+        let received = received.map_err(|cause| peer_framing.fault(cause));
         session.keep_partial(partial);
-        session.keep_dialect(known, dialect);
+        session.keep_dialect(known, peer_framing);
         match received {
             // SAFETY: not null, and the caller's promise.
             Ok(received) => unsafe { *call = received },
@@ -144,7 +144,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
 /// # Safety
 /// `session` is null or points to a context, `response` is null or points to a response.
 pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const Drpc__Response) -> c_int {
-    entry::bare::code::<A>(Phase::Respond, |site| {
+    boundary::bare::code::<A>(Phase::Respond, |site| {
         // SAFETY: the caller's promise.
         if !unsafe { message::is_a(response) } {
             return Err(Cause::Invalid("the response is NULL or not initialised"));
@@ -164,10 +164,10 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
 #[inline(always)]
 pub(crate) unsafe fn respond<A: Abi>(
     session: Context<A>,
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     response: *const Drpc__Response,
 ) -> Result<(), Cause> {
-    let _turn = Turn::wait(session);
+    let _turn = SendGuard::wait(session);
     // SAFETY: the caller's promise.
     let sent = unsafe { encode_and_send(session, fd, response) };
     match sent {
@@ -182,7 +182,11 @@ pub(crate) unsafe fn respond<A: Abi>(
 /// # Safety
 /// `response` points to an initialised response.
 #[inline(always)]
-unsafe fn encode_and_send<A: Abi>(session: Context<A>, fd: Fd<'_>, resp: *const Drpc__Response) -> Result<(), Cause> {
+unsafe fn encode_and_send<A: Abi>(
+    session: Context<A>,
+    fd: SocketRef<'_>,
+    resp: *const Drpc__Response,
+) -> Result<(), Cause> {
     // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
     unsafe {
         let unknown = message::encoded_unknown(resp)?;
@@ -202,7 +206,7 @@ pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
-    let _turn = Turn::now(session).ok_or(Cause::Busy)?;
+    let _turn = SendGuard::now(session).ok_or(Cause::Busy)?;
     send_rarely(session, &response.encode(&[]), false)
 }
 
@@ -230,8 +234,8 @@ pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
 }
 
 #[inline(always)]
-fn send<A: Abi>(session: Context<A>, fd: Fd<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
-    let (framing, pace) = (session.dialect().framing(), &mut Pace { context: session, waits });
+fn send<A: Abi>(session: Context<A>, fd: SocketRef<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+    let (framing, pace) = (session.peer_framing().framing(), &mut YieldingHooks { context: session, waits });
     transport::send(fd, framing, message, session.limits().send(framing), pace)
 }
 
@@ -246,7 +250,7 @@ fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) 
 /// # Safety
 /// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
 pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::bare::code::<A>(Phase::Close, |_| {
+    boundary::bare::code::<A>(Phase::Close, |_| {
         // SAFETY: the caller's promise.
         unsafe { Context::<A>::new(context)?.release() }
     })
@@ -257,7 +261,7 @@ pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
 /// # Safety
 /// `context` is null or points to a context.
 pub unsafe fn add_ref<A: Abi>(context: *mut A::Context) -> c_int {
-    entry::code::<A>(Phase::Close, |_| {
+    boundary::code::<A>(Phase::Close, |_| {
         // SAFETY: the caller's promise.
         unsafe { context::add_ref(context.cast()) }
     })

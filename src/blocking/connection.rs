@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
 use crate::protocol::framing::chunked::{self, Reassembly};
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback;
 use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::{Call, NO_SEQUENCE, Response, Status};
@@ -15,7 +15,7 @@ use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::service::Service;
 use crate::session::Session;
 use crate::sys::{self, Unwaiting};
-use crate::transport::{self, Pace, Received};
+use crate::transport::{self, Received, SendHooks};
 
 /// An accepted connection, for one thread: each function waits for the client. ([`Server`](crate::Server) serves any
 /// number of clients.)
@@ -34,7 +34,7 @@ use crate::transport::{self, Pace, Received};
 #[derive(Debug)]
 pub struct Connection {
     session: Session,
-    dialect: Dialect,
+    peer_framing: PeerFraming,
     limits: Limits,
     log: Log,
     message: Reassembly,
@@ -45,9 +45,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, dialect: Dialect, limits: Limits, log: Log) -> Self {
+    pub(crate) fn new(session: Session, peer_framing: PeerFraming, limits: Limits, log: Log) -> Self {
         let message = Reassembly::with_body(limits.message, CallRef::BODY);
-        Self { session, dialect, limits, log, message, owed: 0, forks: sys::forks() }
+        Self { session, peer_framing, limits, log, message, owed: 0, forks: sys::forks() }
     }
 
     /// Who is connected.
@@ -58,7 +58,7 @@ impl Connection {
     /// How the client sends messages, and is answered; `None` before its first call, unless the listener has been
     /// [told](crate::ListenerBuilder::framing).
     pub fn framing(&self) -> Option<Framing> {
-        self.dialect.get()
+        self.peer_framing.get()
     }
 
     fn fd(&self) -> RawFd {
@@ -75,9 +75,9 @@ impl Connection {
     /// Waits for the next call; `None` when the client has closed the connection, or is about to: a client that finds out
     /// which framing is read is answered, and connects anew.
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
-        let (fd, dialect, message) = (self.fd(), &mut self.dialect, &mut self.message);
-        let received = transport::receive(fd, dialect, message, chunked::MAX_RECORD, owned_call, || {});
-        let received = received.map_err(|cause| self.dialect.fault(cause));
+        let (fd, peer_framing, message) = (self.fd(), &mut self.peer_framing, &mut self.message);
+        let received = transport::receive(fd, peer_framing, message, chunked::MAX_RECORD, owned_call, || {});
+        let received = received.map_err(|cause| self.peer_framing.fault(cause));
         if let Err(Cause::Probe(framing)) = received {
             self.answer_at_once(framing, Status::FailedUnmarshalCall);
             return Ok(None);
@@ -102,7 +102,8 @@ impl Connection {
     /// still returns the error, with [`Cause::TooBig`].
     pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
         let Response { sequence, status, body } = response;
-        self.send(self.dialect.framing(), *sequence, *status, body).map_err(|cause| self.error(Phase::Respond, cause))
+        self.send(self.peer_framing.framing(), *sequence, *status, body)
+            .map_err(|cause| self.error(Phase::Respond, cause))
     }
 
     fn send(&mut self, framing: Framing, sequence: i64, status: i32, body: &[u8]) -> Result<(), Cause> {
@@ -156,7 +157,7 @@ impl Connection {
     /// How to tell a client that what it has sent is no call, if that can be told. A client that reads datagrams takes
     /// the end of the connection for a success, so that one which may be such a client is told.
     fn framing_to_reject_in(&self, cause: Cause) -> Option<Framing> {
-        match (self.dialect.get(), cause) {
+        match (self.peer_framing.get(), cause) {
             (_, Cause::Os(_) | Cause::TimedOut | Cause::NoMemory) => None,
             (known, Cause::Malformed) => known,
             (Some(Framing::Chunked), _) => None,
@@ -181,7 +182,7 @@ impl Connection {
 /// answered that it has failed, if it has come since the process forked last: others may be a child's to answer.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.owed == 0 || self.forks != sys::forks() || self.dialect.get() == Some(Framing::Chunked) {
+        if self.owed == 0 || self.forks != sys::forks() || self.peer_framing.get() == Some(Framing::Chunked) {
             return;
         }
         for _ in 0..self.owed {
@@ -207,7 +208,7 @@ fn owned_call(mut message: Received<'_>) -> Result<Call, Cause> {
 /// Waits in the kernel.
 struct Blocking;
 
-impl Pace for Blocking {
+impl SendHooks for Blocking {
     fn when_full(&mut self, fd: RawFd, _begun: bool) -> Result<(), Cause> {
         sys::wait_writable(fd, None)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::blocking::Connection;
 use crate::error::{Error, Phase};
 use crate::log::Log;
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::{Framing, Limits};
 use crate::session::Session;
 use crate::shared_path::SharedPath;
@@ -34,7 +34,7 @@ const DEFAULT_MODE: u32 = 0o600;
 pub struct Listener {
     socket: OwnedFd,
     path: SharedPath,
-    dialect: Dialect,
+    peer_framing: PeerFraming,
     limits: Limits,
     log: Log,
 }
@@ -102,7 +102,7 @@ impl ListenerBuilder {
         Ok(Listener {
             socket,
             path,
-            dialect: Dialect::chosen(self.framing, Framing::Chunked),
+            peer_framing: PeerFraming::chosen(self.framing, Framing::Chunked),
             limits: self.limits,
             log: self.log.clone(),
         })
@@ -130,7 +130,7 @@ impl Listener {
         let accepted = sys::accept_at_once(self.socket.as_raw_fd(), false);
         let session = accepted.and_then(|socket| Session::new(socket, self.path.clone()));
         let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
-        Ok(Connection::new(session, self.dialect, self.limits, self.log.clone()))
+        Ok(Connection::new(session, self.peer_framing, self.limits, self.log.clone()))
     }
 }
 

@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::bed::Bed;
-use super::entry::{Entry, Outcome, Owner, Stage, Submission, Ticket, Wish};
-use super::line::{self, Line};
-use super::out::{Out, Whose};
+use super::in_flight::{InFlight, ReplyTarget};
+use super::parker::Parker;
+use super::pending::{CompletionTarget, Operation, Outcome, Pending, Stage, Submission, Ticket};
+use super::sorted_queue::{self, SortedQueue};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::message::Response;
-use crate::slot_map::Table;
+use crate::slot_map::SlotMap;
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
 
@@ -27,72 +27,72 @@ const FIRST_ROOM: usize = 8;
 /// Everything that may ever be needed for a call is there before it is added: nothing that becomes of it takes memory.
 pub(super) struct Calls {
     pipelining: bool,
-    entries: Table<Entry>,
+    pending: SlotMap<Pending>,
     /// Entries for which there is room, here and in all lists.
     room: usize,
     last: Ticket,
     /// Calls and locks that wait for their turn.
-    line: Line<Ticket>,
+    line: SortedQueue<Ticket>,
     /// Who waits for nothing but a connection.
-    connecting: Line<Ticket>,
+    connecting: SortedQueue<Ticket>,
     /// Calls that have their turn and of which nothing has been sent.
     granted: usize,
     /// Calls that are being sent or have been.
-    out: Out,
+    in_flight: InFlight,
     /// Who holds the lock.
     holder: Option<ThreadId>,
     /// When submitted calls are over.
-    deadlines: Line<(Instant, Ticket)>,
+    deadlines: SortedQueue<(Instant, Ticket)>,
     /// Submitted calls that have ended, whose completions are to be run.
     completions: VecDeque<Ticket>,
     /// Callers that sleep and are to be woken, each of them once.
     woken: Vec<Ticket>,
     /// Callers that sleep.
-    sleepers: Line<Ticket>,
+    sleepers: SortedQueue<Ticket>,
     /// Those that something is being done with, one after the other.
     batch: Vec<Ticket>,
 }
 
 /// The server can know of a call that is out: all of it has been sent, or it has `begun` to be. An answer to another one
 /// is no answer, and must not end it: its message would be left behind, and the next one's too.
-fn can_know(entries: &Table<Entry>, ticket: Ticket, begun: Option<Ticket>) -> bool {
-    begun == Some(ticket) || !entries.get(ticket).is_some_and(|entry| matches!(entry.stage, Stage::Sending(_)))
+fn can_know(pending: &SlotMap<Pending>, ticket: Ticket, begun: Option<Ticket>) -> bool {
+    begun == Some(ticket) || !pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Sending(_)))
 }
 
 impl Calls {
     pub(super) fn new(pipelining: bool) -> Self {
         Self {
             pipelining,
-            entries: Table::new(),
+            pending: SlotMap::new(),
             room: 0,
             last: 0,
-            line: Line::new(),
-            connecting: Line::new(),
+            line: SortedQueue::new(),
+            connecting: SortedQueue::new(),
             granted: 0,
-            out: Out::new(),
+            in_flight: InFlight::new(),
             holder: None,
-            deadlines: Line::new(),
+            deadlines: SortedQueue::new(),
             completions: VecDeque::new(),
             woken: Vec::new(),
-            sleepers: Line::new(),
+            sleepers: SortedQueue::new(),
             batch: Vec::new(),
         }
     }
 
     /// Makes room for one more, or says that there is none.
     pub(super) fn make_room(&mut self) -> Result<(), Cause> {
-        if self.entries.len() < self.room { Ok(()) } else { self.make_room_for((2 * self.room).max(FIRST_ROOM)) }
+        if self.pending.len() < self.room { Ok(()) } else { self.make_room_for((2 * self.room).max(FIRST_ROOM)) }
     }
 
     #[cold]
     fn make_room_for(&mut self, len: usize) -> Result<(), Cause> {
-        self.entries.make_room(len)?;
-        self.out.make_room(len)?;
+        self.pending.make_room(len)?;
+        self.in_flight.make_room(len)?;
         for line in [&mut self.line, &mut self.connecting, &mut self.sleepers] {
             line.make_room(len)?;
         }
         self.deadlines.make_room(len)?;
-        line::make_room(&mut self.completions, len)?;
+        sorted_queue::make_room(&mut self.completions, len)?;
         for list in [&mut self.woken, &mut self.batch] {
             list.try_reserve(len - list.len()).map_err(|_| Cause::NoMemory)?;
         }
@@ -101,25 +101,25 @@ impl Calls {
     }
 
     /// Puts somebody in line, for whom there is room, and who may be tried again so many times.
-    pub(super) fn add(&mut self, wish: Wish, tries: u32, owner: Owner) -> Ticket {
+    pub(super) fn add(&mut self, operation: Operation, tries: u32, target: CompletionTarget) -> Ticket {
         self.last += 1;
-        while !self.entries.is_free(self.last) {
+        while !self.pending.is_free(self.last) {
             self.last += 1;
         }
         let ticket = self.last;
-        if let Owner::Submitted(Submission { end: Some(end), .. }) = &owner {
+        if let CompletionTarget::Submitted(Submission { end: Some(end), .. }) = &target {
             self.deadlines.insert((*end, ticket));
         }
-        match wish {
-            Wish::Connection { .. } => self.connecting.insert(ticket),
-            Wish::Call { .. } | Wish::Lock(_) => self.line.insert(ticket),
+        match operation {
+            Operation::Connection { .. } => self.connecting.insert(ticket),
+            Operation::Call { .. } | Operation::Lock(_) => self.line.insert(ticket),
         };
-        self.entries.put(ticket, Entry::new(wish, tries, owner));
+        self.pending.put(ticket, Pending::new(operation, tries, target));
         ticket
     }
 
-    pub(super) fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        self.entries.get_mut(ticket)
+    pub(super) fn pending(&mut self, ticket: Ticket) -> Option<&mut Pending> {
+        self.pending.get_mut(ticket)
     }
 
     /// The calling thread holds the lock.
@@ -133,24 +133,24 @@ impl Calls {
     }
 
     /// Who is next, if it is somebody's turn.
-    pub(super) fn next(&self) -> Option<(Ticket, Wish)> {
-        let mut line = self.line.iter().filter_map(|ticket| Some((ticket, self.entries.get(ticket)?)));
-        let (ticket, entry) = match self.holder {
+    pub(super) fn next(&self) -> Option<(Ticket, Operation)> {
+        let mut line = self.line.iter().filter_map(|ticket| Some((ticket, self.pending.get(ticket)?)));
+        let (ticket, pending) = match self.holder {
             None => line.next()?,
-            Some(holder) => line.find(|(_, entry)| entry.by == holder)?,
+            Some(holder) => line.find(|(_, pending)| pending.by == holder)?,
         };
-        let alone = self.out.is_empty() && self.granted == 0;
-        let its_turn = match entry.wish {
-            Wish::Call { .. } if self.out.is_undecided() => alone && !self.out.awaits_verdict(),
-            Wish::Call { .. } => alone || self.pipelining,
+        let alone = self.in_flight.is_empty() && self.granted == 0;
+        let its_turn = match pending.operation {
+            Operation::Call { .. } if self.in_flight.is_undecided() => alone && !self.in_flight.awaits_verdict(),
+            Operation::Call { .. } => alone || self.pipelining,
             _ => alone,
         };
-        its_turn.then_some((ticket, entry.wish))
+        its_turn.then_some((ticket, pending.operation))
     }
 
     /// Somebody waits for a connection, and cannot go on without.
     pub(super) fn want_connection(&self) -> bool {
-        self.is_connecting() || matches!(self.next(), Some((_, Wish::Call { .. })))
+        self.is_connecting() || matches!(self.next(), Some((_, Operation::Call { .. })))
     }
 
     /// Somebody waits for nothing but a connection.
@@ -160,11 +160,11 @@ impl Calls {
 
     /// It is a call's turn to be sent.
     pub(super) fn grant(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(ticket) {
+        if let Some(pending) = self.pending.get_mut(ticket) {
             self.line.remove(ticket);
-            entry.stage = Stage::Granted;
+            pending.stage = Stage::Granted;
             self.granted += 1;
-            if entry.has_to_be_woken() {
+            if pending.has_to_be_woken() {
                 self.woken.extend([ticket]);
             }
         }
@@ -185,9 +185,9 @@ impl Calls {
 
     /// It is being sent now, under this sequence.
     pub(super) fn begin(&mut self, ticket: Ticket) -> i32 {
-        let sequence = self.out.number(ticket);
-        if let Some(entry) = self.entries.get_mut(ticket) {
-            entry.stage = Stage::Sending(sequence);
+        let sequence = self.in_flight.number(ticket);
+        if let Some(pending) = self.pending.get_mut(ticket) {
+            pending.stage = Stage::Sending(sequence);
             self.granted -= 1;
         }
         sequence
@@ -195,7 +195,7 @@ impl Calls {
 
     /// The probe is sent in its place.
     pub(super) fn probe(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket)
+        if let Some(Pending { stage, .. }) = self.pending.get_mut(ticket)
             && let Stage::Sending(sequence) = *stage
         {
             *stage = Stage::Probing(sequence);
@@ -204,7 +204,7 @@ impl Calls {
 
     /// It has been sent to its end.
     pub(super) fn sent(&mut self, ticket: Ticket) {
-        if let Some(Entry { stage, .. }) = self.entries.get_mut(ticket)
+        if let Some(Pending { stage, .. }) = self.pending.get_mut(ticket)
             && let Stage::Sending(sequence) = *stage
         {
             *stage = Stage::Sent(sequence);
@@ -213,35 +213,35 @@ impl Calls {
 
     /// It had its turn, but cannot be sent now.
     pub(super) fn step_back(&mut self, ticket: Ticket) {
-        if self.entries.get(ticket).is_some() {
+        if self.pending.get(ticket).is_some() {
             self.granted -= 1;
-            self.line_up(ticket);
+            self.enqueue(ticket);
         }
     }
 
     /// Something is out whose answer somebody waits for, or will have to.
-    pub(super) fn are_out(&self) -> bool {
-        !self.out.is_empty() || self.out.awaits_verdict()
+    pub(super) fn any_in_flight(&self) -> bool {
+        !self.in_flight.is_empty() || self.in_flight.awaits_verdict()
     }
 
     /// Says whether it is not known what the server speaks, so that it has to answer what is sent first before anything
     /// else is sent.
     pub(super) fn set_undecided(&mut self, undecided: bool) {
-        self.out.set_undecided(undecided);
+        self.in_flight.set_undecided(undecided);
     }
 
     /// Nothing can be sent before the server has answered what is out.
     pub(super) fn await_verdict(&self) -> bool {
-        self.out.awaits_verdict()
+        self.in_flight.awaits_verdict()
     }
 
     /// The server has told its framing, and has executed nothing of what was sent first. That call waits for another
     /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
     pub(super) fn rejected(&mut self) {
-        self.for_each_out(Out::lost, |calls, ticket| {
-            let Some(entry) = calls.entries.get_mut(ticket) else { return };
-            if !std::mem::replace(&mut entry.rejected, true) || entry.use_try() {
-                calls.line_up(ticket);
+        self.for_each_in_flight(InFlight::lost, |calls, ticket| {
+            let Some(pending) = calls.pending.get_mut(ticket) else { return };
+            if !std::mem::replace(&mut pending.rejected, true) || pending.use_try() {
+                calls.enqueue(ticket);
             } else {
                 calls.end(ticket, Err((Phase::Call, Cause::Replaced)));
             }
@@ -249,16 +249,16 @@ impl Calls {
     }
 
     /// Takes the calls that are out, and does something with each of them.
-    fn for_each_out(&mut self, take: impl FnOnce(&mut Out), work: impl FnMut(&mut Self, Ticket)) {
+    fn for_each_in_flight(&mut self, take: impl FnOnce(&mut InFlight), work: impl FnMut(&mut Self, Ticket)) {
         let mut batch = std::mem::take(&mut self.batch);
-        batch.extend(self.out.tickets());
-        take(&mut self.out);
+        batch.extend(self.in_flight.tickets());
+        take(&mut self.in_flight);
         self.for_each(batch, work);
     }
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
     pub(super) fn owe_too_much(&self) -> bool {
-        self.out.owes_too_much()
+        self.in_flight.owes_too_much()
     }
 
     /// Hands a reply to the call that it answers. An error means that the connection is of no use. Of the calls that are
@@ -269,29 +269,29 @@ impl Calls {
         result: Result<Response, Cause>,
         begun: Option<Ticket>,
     ) -> Result<(), Cause> {
-        let whose = self.out.answered(sequence, |ticket| can_know(&self.entries, ticket, begun))?;
-        self.hand(whose, result, Cause::Unattributable, begun);
+        let target = self.in_flight.answered(sequence, |ticket| can_know(&self.pending, ticket, begun))?;
+        self.hand(target, result, Cause::Unattributable, begun);
         Ok(())
     }
 
     /// A reply has been read to its end, but cannot be understood, or stored. An error means that the connection is of no
     /// use.
     pub(super) fn spoilt(&mut self, cause: Cause, begun: Option<Ticket>) -> Result<(), Cause> {
-        let whose = self.out.unnamed(|ticket| can_know(&self.entries, ticket, begun)).ok_or(cause)?;
-        self.hand(whose, Err(cause), cause, begun);
+        let target = self.in_flight.unnamed(|ticket| can_know(&self.pending, ticket, begun)).ok_or(cause)?;
+        self.hand(target, Err(cause), cause, begun);
         Ok(())
     }
 
     /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still
     /// to come.
-    fn hand(&mut self, whose: Whose, result: Result<Response, Cause>, otherwise: Cause, begun: Option<Ticket>) {
-        match whose {
-            Whose::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
-            Whose::Nobodys => {}
-            Whose::AnyOnes => {
+    fn hand(&mut self, target: ReplyTarget, result: Result<Response, Cause>, otherwise: Cause, begun: Option<Ticket>) {
+        match target {
+            ReplyTarget::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
+            ReplyTarget::Abandoned => {}
+            ReplyTarget::Ambiguous => {
                 let mut known = std::mem::take(&mut self.batch);
-                known.extend(self.out.tickets().filter(|ticket| can_know(&self.entries, *ticket, begun)));
-                self.out.give_up(known.len());
+                known.extend(self.in_flight.tickets().filter(|ticket| can_know(&self.pending, *ticket, begun)));
+                self.in_flight.give_up(known.len());
                 self.for_each(known, |calls, ticket| calls.end(ticket, Err((Phase::Reply, otherwise))));
             }
         }
@@ -300,9 +300,9 @@ impl Calls {
     /// Gives up on somebody. A call that is out leaves a reply behind that is still to come, unless it was `withdrawn`
     /// before anything of it had been sent.
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
-        let Some(entry) = self.entries.get(ticket) else { return };
-        if matches!(entry.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
-            self.out.owe();
+        let Some(pending) = self.pending.get(ticket) else { return };
+        if matches!(pending.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
+            self.in_flight.owe();
         }
         self.end(ticket, Err((phase, cause)));
     }
@@ -311,37 +311,37 @@ impl Calls {
     /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
     /// tried often enough fail.
     pub(super) fn lost(&mut self, cause: Cause) {
-        self.for_each_out(Out::lost, |calls, ticket| calls.lost_one(ticket, cause));
+        self.for_each_in_flight(InFlight::lost, |calls, ticket| calls.lost_one(ticket, cause));
     }
 
     /// The connection took nothing of a call, so that no reply on it is for this one.
     pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
-        let Some(Entry { stage, .. }) = self.entries.get_mut(ticket) else { return };
+        let Some(Pending { stage, .. }) = self.pending.get_mut(ticket) else { return };
         if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {
             *stage = Stage::Sending(sequence);
-            self.out.remove(sequence);
+            self.in_flight.remove(sequence);
             self.lost_one(ticket, cause);
         }
     }
 
     fn lost_one(&mut self, ticket: Ticket, cause: Cause) {
-        let Some(entry) = self.entries.get_mut(ticket) else { return };
+        let Some(pending) = self.pending.get_mut(ticket) else { return };
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
-        let again = match entry.stage {
+        let again = match pending.stage {
             Stage::Sending(_) => true,
             // A server that gives another answer than those known is not asked again.
             Stage::Probing(_) => ended,
-            _ => ended && matches!(entry.wish, Wish::Call { idempotent: true }),
+            _ => ended && matches!(pending.operation, Operation::Call { idempotent: true }),
         };
-        if again && entry.use_try() {
-            self.line_up(ticket);
+        if again && pending.use_try() {
+            self.enqueue(ticket);
         } else {
             let no_reply = match cause {
-                Cause::Closed | Cause::Os(_) if self.out.is_undecided() => Cause::Unanswered,
+                Cause::Closed | Cause::Os(_) if self.in_flight.is_undecided() => Cause::Unanswered,
                 Cause::Closed | Cause::Os(_) => Cause::NoReply,
                 cause => cause,
             };
-            let failure = match entry.stage {
+            let failure = match pending.stage {
                 Stage::Sending(_) => (Phase::Call, cause),
                 Stage::Probing(_) => (Phase::Call, no_reply),
                 _ => (Phase::Reply, no_reply),
@@ -351,9 +351,9 @@ impl Calls {
     }
 
     /// It waits for its turn once more.
-    fn line_up(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.get_mut(ticket) {
-            entry.stage = Stage::Waiting;
+    fn enqueue(&mut self, ticket: Ticket) {
+        if let Some(pending) = self.pending.get_mut(ticket) {
+            pending.stage = Stage::Waiting;
             self.line.insert(ticket);
         }
     }
@@ -370,7 +370,7 @@ impl Calls {
         let mut waiting = std::mem::take(&mut self.batch);
         waiting.extend(self.line.iter().chain(self.connecting.iter()));
         self.for_each(waiting, |calls, ticket| {
-            let failed = calls.entries.get_mut(ticket).is_some_and(|entry| !entry.can_wait_out(cause));
+            let failed = calls.pending.get_mut(ticket).is_some_and(|pending| !pending.can_wait_out(cause));
             if failed {
                 calls.end(ticket, Err((Phase::Connect, cause)));
             }
@@ -380,18 +380,18 @@ impl Calls {
     /// The client has been closed: every call fails.
     pub(super) fn close(&mut self) {
         let mut open = std::mem::take(&mut self.batch);
-        let needs_it = self.entries.iter().filter(|(_, entry)| entry.needs_connection());
+        let needs_it = self.pending.iter().filter(|(_, pending)| pending.needs_connection());
         open.extend(needs_it.map(|(ticket, _)| ticket));
         self.for_each(open, |calls, ticket| calls.end(ticket, Err((Phase::Call, Cause::NotConnected))));
-        self.out.lost();
+        self.in_flight.lost();
     }
 
     /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
     pub(super) fn end(&mut self, ticket: Ticket, outcome: Outcome) {
-        let Some(entry) = self.entries.get_mut(ticket) else { return };
-        match std::mem::replace(&mut entry.stage, Stage::Waiting) {
+        let Some(pending) = self.pending.get_mut(ticket) else { return };
+        match std::mem::replace(&mut pending.stage, Stage::Waiting) {
             ended @ Stage::Ended(_) => {
-                entry.stage = ended;
+                pending.stage = ended;
                 return;
             }
             Stage::Waiting => {
@@ -399,13 +399,15 @@ impl Calls {
                 self.connecting.remove(ticket);
             }
             Stage::Granted => self.granted -= 1,
-            Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => self.out.remove(sequence),
+            Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => {
+                self.in_flight.remove(sequence)
+            }
         }
-        entry.stage = Stage::Ended(outcome);
-        if entry.has_to_be_woken() {
+        pending.stage = Stage::Ended(outcome);
+        if pending.has_to_be_woken() {
             self.woken.extend([ticket]);
         }
-        if let Owner::Submitted(Submission { end, .. }) = &entry.owner {
+        if let CompletionTarget::Submitted(Submission { end, .. }) = &pending.target {
             if let Some(end) = *end {
                 self.deadlines.remove((end, ticket));
             }
@@ -415,10 +417,11 @@ impl Calls {
 
     /// What came of the wish of a blocked caller, if it has ended; it is forgotten then.
     pub(super) fn take(&mut self, ticket: Ticket) -> Option<Outcome> {
-        let Entry { stage: Stage::Ended(_), owner: Owner::Blocked, .. } = self.entries.get(ticket)? else {
+        let Pending { stage: Stage::Ended(_), target: CompletionTarget::Blocked, .. } = self.pending.get(ticket)?
+        else {
             return None;
         };
-        let Entry { stage, .. } = self.entries.remove(ticket)?;
+        let Pending { stage, .. } = self.pending.remove(ticket)?;
         self.give_back();
         match stage {
             Stage::Ended(outcome) => Some(outcome),
@@ -428,8 +431,8 @@ impl Calls {
 
     /// Gives back the memory of a burst, if nothing is left of it.
     fn give_back(&mut self) {
-        if self.entries.give_back() {
-            self.out.give_back();
+        if self.pending.give_back() {
+            self.in_flight.give_back();
             self.room = 0;
         }
     }
@@ -437,29 +440,29 @@ impl Calls {
     /// The next caller that sleeps and is to be woken because something happened to its call.
     pub(super) fn next_woken(&mut self) -> Option<Ticket> {
         let ticket = self.woken.pop()?;
-        if let Some(entry) = self.entries.get_mut(ticket) {
-            entry.woken = false;
+        if let Some(pending) = self.pending.get_mut(ticket) {
+            pending.woken = false;
         }
         Some(ticket)
     }
 
     /// Something has happened to a caller that it has to look at.
-    pub(super) fn has_news_for(&self, ticket: Ticket) -> bool {
-        self.entries.get(ticket).is_some_and(|entry| matches!(entry.stage, Stage::Granted | Stage::Ended(_)))
+    pub(super) fn has_wakeup_for(&self, ticket: Ticket) -> bool {
+        self.pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Granted | Stage::Ended(_)))
     }
 
     /// A blocked caller goes to sleep.
-    pub(super) fn asleep(&mut self, ticket: Ticket, bed: TryArc<Bed>) {
-        if let Some(entry) = self.entries.get_mut(ticket) {
-            entry.bed = Some(bed);
+    pub(super) fn park(&mut self, ticket: Ticket, parker: TryArc<Parker>) {
+        if let Some(pending) = self.pending.get_mut(ticket) {
+            pending.parker = Some(parker);
             self.sleepers.insert(ticket);
         }
     }
 
     /// Takes a caller that sleeps out of its bed; `None` when it does not, or has been taken out already.
-    pub(super) fn get_up(&mut self, ticket: Ticket) -> Option<TryArc<Bed>> {
+    pub(super) fn unpark(&mut self, ticket: Ticket) -> Option<TryArc<Parker>> {
         self.sleepers.remove(ticket);
-        self.entries.get_mut(ticket)?.bed.take()
+        self.pending.get_mut(ticket)?.parker.take()
     }
 
     /// The caller that came first of those that sleep.
@@ -480,10 +483,10 @@ impl Calls {
     /// Takes the next completion that is to be run.
     pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
-        let entry = self.entries.remove(ticket)?;
+        let pending = self.pending.remove(ticket)?;
         self.give_back();
-        match entry {
-            Entry { owner: Owner::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
+        match pending {
+            Pending { target: CompletionTarget::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
                 Some((submission, outcome))
             }
             _ => None,

@@ -1,6 +1,6 @@
 //! Ending a call by a token.
 
-use super::entry::Ticket;
+use super::pending::Ticket;
 use super::shared::Shared;
 use crate::cancel::{Cancel, CancelHook};
 use crate::cause::Cause;

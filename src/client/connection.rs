@@ -3,26 +3,26 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-use super::entry::Ticket;
+use super::budget::{Budget, NO_BUFFER};
+use super::pending::Ticket;
 use super::settings::Settings;
-use super::turn::{NO_BUFFER, Turn};
 use crate::cause::Cause;
 use crate::peer::framing_cache::{self, ServerId};
 use crate::protocol::framing::chunked::Reassembly;
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback::{self, Question};
 use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
-use crate::sys::{self, PollFd, Signal, TryArc, try_copy};
+use crate::sys::{self, PollFd, TryArc, Waker, try_copy};
 use crate::transport::Outbox;
 use crate::transport::{self, Aftermath, Received};
 
 /// What one thread waits on while others use the connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct PollHandle {
     socket: OwnedFd,
-    signal: Signal,
+    signal: Waker,
 }
 
 /// What waiting was good for.
@@ -34,8 +34,8 @@ pub(super) struct Ready {
     pub(super) writable: bool,
 }
 
-impl Wire {
-    /// Waits for something to receive, if wanted for room to send, or for somebody who calls [`wake`](Wire::wake).
+impl PollHandle {
+    /// Waits for something to receive, if wanted for room to send, or for somebody who calls [`wake`](PollHandle::wake).
     pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
         let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
         let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
@@ -64,7 +64,7 @@ impl Wire {
     }
 }
 
-impl AsFd for Wire {
+impl AsFd for PollHandle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -104,9 +104,9 @@ pub(super) enum Reply {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    wire: TryArc<Wire>,
+    poll_handle: TryArc<PollHandle>,
     /// What the server speaks, as far as it is known.
-    dialect: Dialect,
+    peer_framing: PeerFraming,
     /// The server, where what it speaks may have to be found out.
     server: Option<ServerId>,
     limits: Limits,
@@ -134,7 +134,7 @@ impl Connection {
     /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
     pub(super) fn open(settings: &Settings, told: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { place, framing, limits, .. } = settings;
-        let (socket, signal) = (sys::open_at_once(true, None)?, Signal::new()?);
+        let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
         sys::connect(&socket, place.way()?.path())?;
         let server = match framing {
             Some(_) => None,
@@ -147,8 +147,8 @@ impl Connection {
             _ => framing_cache::recall(server),
         });
         Ok(Self {
-            wire: TryArc::new(Wire { socket, signal })?,
-            dialect: framing.or(known).map_or(Dialect::sought(Question::Trial), Dialect::known),
+            poll_handle: TryArc::new(PollHandle { socket, signal })?,
+            peer_framing: framing.or(known).map_or(PeerFraming::probing(Question::Trial), PeerFraming::known),
             server,
             limits: *limits,
             outbox: Outbox::default(),
@@ -159,13 +159,13 @@ impl Connection {
         })
     }
 
-    pub(super) fn wire(&self) -> &TryArc<Wire> {
-        &self.wire
+    pub(super) fn poll_handle(&self) -> &TryArc<PollHandle> {
+        &self.poll_handle
     }
 
     /// What the server speaks, if it is known.
     pub(super) fn framing(&self) -> Option<Framing> {
-        self.dialect.get()
+        self.peer_framing.get()
     }
 
     /// The server, where what it speaks had to be found out.
@@ -179,7 +179,7 @@ impl Connection {
     }
 
     fn fd(&self) -> RawFd {
-        self.wire.socket.as_raw_fd()
+        self.poll_handle.socket.as_raw_fd()
     }
 
     /// Something waits for the socket to take more.
@@ -191,14 +191,14 @@ impl Connection {
     /// end.
     pub(super) fn end(&mut self, cause: Cause) {
         self.ended.get_or_insert(cause);
-        sys::end_receiving(self.fd());
+        sys::shutdown_read(self.fd());
     }
 
     /// What has to be sent to find out what the server speaks: the call itself, or the probe before it. None if that is
     /// known, or if the call is too large for any server.
     pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(Question, Encoded<'a>)> {
         let is_allowed = || call.encode(&[]).len() <= self.limits.message;
-        self.dialect.question().filter(|_| is_allowed()).map(|_| fallback::opening(call, &[]))
+        self.peer_framing.question().filter(|_| is_allowed()).map(|_| fallback::opening(call, &[]))
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
@@ -206,11 +206,11 @@ impl Connection {
         &mut self,
         call: &CallRef<'_>,
         ticket: Ticket,
-        turn: &mut Turn,
+        budget: &mut Budget,
         out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        let limit = self.limits.send(self.dialect.framing());
-        self.send_message(&call.encode(&[]), limit, ticket, turn, out)
+        let limit = self.limits.send(self.peer_framing.framing());
+        self.send_message(&call.encode(&[]), limit, ticket, budget, out)
     }
 
     /// Sends what finds out what the server speaks.
@@ -220,12 +220,12 @@ impl Connection {
         question: Question,
         opening: &Encoded<'_>,
         ticket: Ticket,
-        turn: &mut Turn,
+        budget: &mut Budget,
         out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        self.dialect = Dialect::sought(question);
+        self.peer_framing = PeerFraming::probing(question);
         // The call itself is not too large, and what is added to find out does not count.
-        self.send_message(opening, usize::MAX, ticket, turn, out)
+        self.send_message(opening, usize::MAX, ticket, budget, out)
     }
 
     #[inline(always)]
@@ -234,10 +234,10 @@ impl Connection {
         message: &Encoded<'_>,
         limit: usize,
         ticket: Ticket,
-        turn: &mut Turn,
+        budget: &mut Budget,
         mut out: impl FnMut(Ticket),
     ) -> Result<(), Refusal> {
-        let (fd, framing) = (self.fd(), self.dialect.framing());
+        let (fd, framing) = (self.fd(), self.peer_framing.framing());
         let sent = self.outbox.send_now(fd, framing, message, limit).map_err(|cause| match cause {
             Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
                 Refusal::Connection(cause)
@@ -250,7 +250,7 @@ impl Connection {
             return Ok(());
         }
         self.outbox.keep(framing, message, ticket).map_err(Refusal::Call)?;
-        self.flush(turn, out).map_err(Refusal::Connection)
+        self.flush(budget, out).map_err(Refusal::Connection)
     }
 
     /// Takes a call back of which nothing has been sent.
@@ -264,10 +264,10 @@ impl Connection {
     }
 
     /// Goes on sending, and tells of each call that is out. After an error the connection takes no more.
-    pub(super) fn flush(&mut self, turn: &mut Turn, out: impl FnMut(Ticket)) -> Result<(), Cause> {
-        match self.outbox.flush(self.fd(), &mut turn.records, out) {
+    pub(super) fn flush(&mut self, budget: &mut Budget, out: impl FnMut(Ticket)) -> Result<(), Cause> {
+        match self.outbox.flush(self.fd(), &mut budget.records, out) {
             Err(NO_BUFFER) => {
-                turn.starve();
+                budget.starve();
                 Ok(())
             }
             done => done,
@@ -276,8 +276,9 @@ impl Connection {
 
     /// Takes the next record. After an error the connection is of no use.
     pub(super) fn receive(&mut self) -> Result<Heard, Cause> {
-        let (fd, asked) = (self.fd(), self.dialect.question());
-        let received = transport::receive_record(fd, &mut self.dialect, &mut self.message, sys::RECORD_ROOM, decode);
+        let (fd, asked) = (self.fd(), self.peer_framing.question());
+        let received =
+            transport::receive_record(fd, &mut self.peer_framing, &mut self.message, sys::RECORD_ROOM, decode);
         if let Some(question) = asked {
             match (self.framing(), &received) {
                 (Some(framing), _) => {
@@ -304,7 +305,7 @@ impl Connection {
             }
             Err(cause) if cause.is_would_block() && self.ended.is_none() => Ok(Heard::Nothing),
             Err(Cause::Closed) => Err(Cause::Closed),
-            Err(cause) if Aftermath::of(cause, self.dialect.framing()) == Aftermath::InStep => {
+            Err(cause) if Aftermath::of(cause, self.peer_framing.framing()) == Aftermath::InStep => {
                 Ok(Heard::Reply(Reply::Spoilt(cause)))
             }
             Err(cause) => Err(cause),

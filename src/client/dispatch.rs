@@ -18,7 +18,7 @@ struct Dispatching<'a>(&'a Shared);
 
 impl<'a> Dispatching<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.with(|state| state.watched.dispatching += 1);
+        shared.with(|state| state.registered.dispatching += 1);
         Self(shared)
     }
 }
@@ -27,7 +27,7 @@ impl Drop for Dispatching<'_> {
     fn drop(&mut self) {
         // A completion has forked, and returned in the child.
         if self.0.is_ours() {
-            self.0.with(|state| state.watched.dispatching -= 1);
+            self.0.with(|state| state.registered.dispatching -= 1);
         }
     }
 }
@@ -45,7 +45,7 @@ impl Shared {
                 events.handle(event, state);
             }
             state.advance();
-            (state.calls.completions(), state.turn.starved)
+            (state.calls.completions(), state.budget.starved)
         });
         // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
         match (0..ended).take_while(|_| self.complete_one()).count() {

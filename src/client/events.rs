@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
-use super::connection::Wire;
+use super::connection::PollHandle;
 use super::shared::Shared;
 use super::state::State;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
-use crate::sys::{Epoll, Event, Interest, Signal, Timer, TryArc, Watch};
+use crate::sys::{Epoll, Event, Interest, Timer, TryArc, Waker, Watch};
 
 const SOCKET: u64 = 0;
 const SIGNAL: u64 = 1;
@@ -19,13 +19,13 @@ const TIMER: u64 = 2;
 pub(super) struct Events {
     set: Epoll,
     timer: Timer,
-    signal: Signal,
+    signal: Waker,
 }
 
 /// What the set knows of the state, so that it is told only of what changes.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    wire: Option<(TryArc<Wire>, Interest)>,
+pub(super) struct Registered {
+    poll_handle: Option<(TryArc<PollHandle>, Interest)>,
     alarm: Option<Instant>,
     raised: bool,
     /// Threads that dispatch, and so need no signal.
@@ -34,7 +34,7 @@ pub(super) struct Watched {
 
 impl Events {
     fn new() -> Result<Self, Cause> {
-        let events = Self { set: Epoll::new()?, timer: Timer::new()?, signal: Signal::new()? };
+        let events = Self { set: Epoll::new()?, timer: Timer::new()?, signal: Waker::new()? };
         events.set.add(events.signal.as_fd(), SIGNAL, Watch::Always(Interest::READ))?;
         events.set.add(events.timer.as_fd(), TIMER, Watch::Always(Interest::READ))?;
         Ok(events)
@@ -68,11 +68,11 @@ impl Events {
             }
             SIGNAL => {
                 self.signal.clear();
-                state.watched.raised = false;
+                state.registered.raised = false;
             }
             _ => {
                 self.timer.clear();
-                state.watched.alarm = None;
+                state.registered.alarm = None;
             }
         }
     }
@@ -80,52 +80,53 @@ impl Events {
     /// Follows the state.
     pub(super) fn follow(&self, state: &mut State) {
         if let Err(cause) = self.watch_socket(state) {
-            state.unwatched(cause);
+            state.unregistered(cause);
         }
         let deadline = state.calls.first_deadline().map(|(end, _)| end);
         let alarm = deadline.into_iter().chain(state.next_attempt()).min();
-        if alarm != state.watched.alarm {
+        if alarm != state.registered.alarm {
             let after = alarm.map(|alarm| alarm.saturating_duration_since(Instant::now()));
             // It fails for no argument that can be given here.
             let _ = self.timer.set(after);
-            state.watched.alarm = alarm;
+            state.registered.alarm = alarm;
         }
-        let Watched { raised, dispatching, .. } = state.watched;
+        let Registered { raised, dispatching, .. } = state.registered;
         if state.calls.completions() > 0 && !raised && dispatching == 0 {
             self.raise();
-            state.watched.raised = true;
+            state.registered.raised = true;
         }
     }
 
     fn watch_socket(&self, state: &mut State) -> Result<(), Cause> {
-        let wanted = state
-            .connection
-            .as_ref()
-            .map(|connection| (connection.wire(), Interest { readable: true, writable: connection.wants_to_send() }));
-        match (&state.watched.wire, &wanted) {
-            (Some((wire, interest)), Some((same, wanted))) if TryArc::ptr_eq(wire, same) && interest == wanted => {
+        let wanted = state.connection.as_ref().map(|connection| {
+            (connection.poll_handle(), Interest { readable: true, writable: connection.wants_to_send() })
+        });
+        match (&state.registered.poll_handle, &wanted) {
+            (Some((poll_handle, interest)), Some((same, wanted)))
+                if TryArc::ptr_eq(poll_handle, same) && interest == wanted =>
+            {
                 return Ok(());
             }
             (None, None) => return Ok(()),
             _ => {}
         }
-        let wanted = wanted.map(|(wire, interest)| (wire.clone(), interest));
-        let known = state.watched.wire.take();
+        let wanted = wanted.map(|(poll_handle, interest)| (poll_handle.clone(), interest));
+        let known = state.registered.poll_handle.take();
         match (&known, &wanted) {
-            (Some((wire, _)), Some((same, wanted))) if TryArc::ptr_eq(wire, same) => {
-                self.set.set(wire.as_fd(), SOCKET, Watch::Always(*wanted))?;
+            (Some((poll_handle, _)), Some((same, wanted))) if TryArc::ptr_eq(poll_handle, same) => {
+                self.set.set(poll_handle.as_fd(), SOCKET, Watch::Always(*wanted))?;
             }
             _ => {
-                if let Some((wire, _)) = &known {
+                if let Some((poll_handle, _)) = &known {
                     // Closing it would not be enough where a child of a fork has the descriptor, too.
-                    let _ = self.set.remove(wire.as_fd());
+                    let _ = self.set.remove(poll_handle.as_fd());
                 }
-                if let Some((wire, interest)) = &wanted {
-                    self.set.add(wire.as_fd(), SOCKET, Watch::Always(*interest))?;
+                if let Some((poll_handle, interest)) = &wanted {
+                    self.set.add(poll_handle.as_fd(), SOCKET, Watch::Always(*interest))?;
                 }
             }
         }
-        state.watched.wire = wanted;
+        state.registered.poll_handle = wanted;
         Ok(())
     }
 }

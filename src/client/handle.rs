@@ -72,7 +72,7 @@ fn abandon(shared: &TryArc<Shared>) {
     std::mem::forget(shared.clone());
     // Where another thread used it just then, the descriptors end with the process, or when it runs another program.
     let Some(state) = try_lock(&shared.state) else { return };
-    let socket = state.connection.as_ref().map(|connection| connection.wire().descriptors());
+    let socket = state.connection.as_ref().map(|connection| connection.poll_handle().descriptors());
     let events = shared.events.get().map(|events| events.descriptors());
     for fd in socket.into_iter().flatten().chain(events.into_iter().flatten()) {
         // It fails for no descriptor that is open.

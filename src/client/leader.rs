@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::bed::News;
-use super::connection::Wire;
-use super::entry::Ticket;
+use super::connection::PollHandle;
+use super::parker::Wakeup;
+use super::pending::Ticket;
 use super::state::State;
 use crate::sys::TryArc;
 
@@ -13,28 +13,28 @@ use crate::sys::TryArc;
 #[derive(Debug)]
 pub(super) struct Leader {
     ticket: Ticket,
-    watch: Watch,
+    wait_for: WaitFor,
 }
 
 /// What the leader waits for.
 #[derive(Clone, Debug)]
-pub(super) enum Watch {
+pub(super) enum WaitFor {
     /// Nothing: it is awake, or has been woken.
     Nothing,
     /// That it may connect again.
     Clock(Option<Instant>),
     /// A reply, and room to send if that is wanted.
-    Socket(TryArc<Wire>, bool),
+    Socket(TryArc<PollHandle>, bool),
 }
 
-impl Watch {
+impl WaitFor {
     /// A leader with this watch does not see what one with the other one would.
-    fn misses(&self, wanted: &Watch) -> bool {
+    fn misses(&self, wanted: &WaitFor) -> bool {
         match (self, wanted) {
             (Self::Nothing, _) | (_, Self::Nothing) => false,
             (Self::Clock(at), Self::Clock(wanted)) => at != wanted,
-            (Self::Socket(wire, writable), Self::Socket(wanted, to_write)) => {
-                !TryArc::ptr_eq(wire, wanted) || *to_write && !*writable
+            (Self::Socket(poll_handle, writable), Self::Socket(wanted, to_write)) => {
+                !TryArc::ptr_eq(poll_handle, wanted) || *to_write && !*writable
             }
             _ => true,
         }
@@ -43,33 +43,33 @@ impl Watch {
 
 impl State {
     /// What the leader should wait for; nothing when nobody needs one.
-    fn watch(&self) -> Watch {
+    fn wait_for(&self) -> WaitFor {
         match &self.connection {
-            Some(connection) if self.calls.are_out() => {
-                Watch::Socket(connection.wire().clone(), connection.wants_to_send())
+            Some(connection) if self.calls.any_in_flight() => {
+                WaitFor::Socket(connection.poll_handle().clone(), connection.wants_to_send())
             }
-            None if self.calls.want_connection() => Watch::Clock(self.next_attempt()),
-            _ => Watch::Nothing,
+            None if self.calls.want_connection() => WaitFor::Clock(self.next_attempt()),
+            _ => WaitFor::Nothing,
         }
     }
 
     /// Makes a caller the leader, if there is no other one, and says what to wait for.
-    pub(super) fn lead(&mut self, ticket: Ticket) -> Watch {
+    pub(super) fn lead(&mut self, ticket: Ticket) -> WaitFor {
         if self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket) {
-            return Watch::Nothing;
+            return WaitFor::Nothing;
         }
-        let watch = self.watch();
-        self.leader = match watch {
-            Watch::Nothing => None,
-            _ => Some(Leader { ticket, watch: watch.clone() }),
+        let wait_for = self.wait_for();
+        self.leader = match wait_for {
+            WaitFor::Nothing => None,
+            _ => Some(Leader { ticket, wait_for: wait_for.clone() }),
         };
-        watch
+        wait_for
     }
 
     /// A caller is awake again.
     pub(super) fn awake(&mut self, ticket: Ticket) {
         if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
-            leader.watch = Watch::Nothing;
+            leader.wait_for = WaitFor::Nothing;
         }
     }
 
@@ -88,19 +88,19 @@ impl State {
             }
         }
         // It waits for the socket, and does not sleep.
-        if self.leader.as_ref().is_some_and(|leader| self.calls.has_news_for(leader.ticket)) {
+        if self.leader.as_ref().is_some_and(|leader| self.calls.has_wakeup_for(leader.ticket)) {
             self.wake_leader();
         }
         let sleeper = self.calls.first_sleeper();
         if self.leader.is_none() && sleeper.is_none() {
             return;
         }
-        let wanted = self.watch();
+        let wanted = self.wait_for();
         match &self.leader {
-            Some(leader) if leader.watch.misses(&wanted) => self.wake_leader(),
-            None if !matches!(wanted, Watch::Nothing) => {
+            Some(leader) if leader.wait_for.misses(&wanted) => self.wake_leader(),
+            None if !matches!(wanted, WaitFor::Nothing) => {
                 if let Some(ticket) = sleeper {
-                    self.leader = Some(Leader { ticket, watch: Watch::Nothing });
+                    self.leader = Some(Leader { ticket, wait_for: WaitFor::Nothing });
                     self.wake_sleeper(ticket, false);
                 }
             }
@@ -111,16 +111,16 @@ impl State {
     fn wake_leader(&mut self) {
         let Some(leader) = &mut self.leader else { return };
         let ticket = leader.ticket;
-        match std::mem::replace(&mut leader.watch, Watch::Nothing) {
-            Watch::Socket(wire, _) => wire.wake(),
-            Watch::Clock(_) | Watch::Nothing => self.wake_sleeper(ticket, false),
+        match std::mem::replace(&mut leader.wait_for, WaitFor::Nothing) {
+            WaitFor::Socket(poll_handle, _) => poll_handle.wake(),
+            WaitFor::Clock(_) | WaitFor::Nothing => self.wake_sleeper(ticket, false),
         }
     }
 
     fn wake_sleeper(&mut self, ticket: Ticket, may_end: bool) {
-        if let Some(bed) = self.calls.get_up(ticket) {
+        if let Some(parker) = self.calls.unpark(ticket) {
             let outcome = if may_end { self.calls.take(ticket) } else { None };
-            self.woken.add(bed, outcome.map_or(News::Look, News::Ended));
+            self.woken.add(parker, outcome.map_or(Wakeup::Look, Wakeup::Ended));
         }
     }
 }

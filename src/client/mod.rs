@@ -1,22 +1,22 @@
 //! The calling side.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-mod bed;
+mod budget;
 mod builder;
 mod caller;
 mod calls;
 mod cancel;
 mod connection;
 mod dispatch;
-mod entry;
 mod events;
 mod handle;
+mod in_flight;
 mod leader;
-mod line;
 mod lock;
-mod notes;
+mod log_event;
 mod options;
-mod out;
+mod parker;
+mod pending;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod properties;
@@ -25,9 +25,9 @@ mod settings;
 mod shared;
 #[cfg(all(test, shuttle))]
 mod shuttle;
+mod sorted_queue;
 mod state;
 mod submit;
-mod turn;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,10 +36,10 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use caller::Caller;
-use entry::Wish;
 use handle::Handle;
 pub use lock::Locked;
 pub use options::CallOptions;
+use pending::Operation;
 use settings::Settings;
 use shared::Shared;
 
@@ -133,7 +133,7 @@ impl Client {
 
     fn connection(&self, options: &CallOptions, patient: bool) -> Result<(), Error> {
         self.0.start()?;
-        self.wait(options, Wish::Connection { patient }, CallRef::default()).map(drop)
+        self.wait(options, Operation::Connection { patient }, CallRef::default()).map(drop)
     }
 
     /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
@@ -166,13 +166,13 @@ impl Client {
     /// When the time is over, or the call is cancelled, the connection stays as it is: a reply that comes later is
     /// dropped.
     pub fn call_with(&self, options: &CallOptions, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
-        let wish = Wish::Call { idempotent: options.is_idempotent() };
-        self.wait(options, wish, CallRef { module, method, sequence: 0, body })
+        let operation = Operation::Call { idempotent: options.is_idempotent() };
+        self.wait(options, operation, CallRef { module, method, sequence: 0, body })
     }
 
-    fn wait(&self, options: &CallOptions, wish: Wish, call: CallRef<'_>) -> Result<Response, Error> {
+    fn wait(&self, options: &CallOptions, operation: Operation, call: CallRef<'_>) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        Shared::wait(shared, wish, call, options.end(shared.settings.timeout), options.token())
+        Shared::wait(shared, operation, call, options.end(shared.settings.timeout), options.token())
     }
 
     /// Calls a method without waiting. When the reply is there, or the call has failed, `done` is run once, by
@@ -242,8 +242,8 @@ impl Client {
 
     /// Keeps other threads from calling, and waits for that no longer than the options allow.
     pub fn lock_with(&self, options: &CallOptions) -> Result<Locked<'_>, Error> {
-        let wish = Wish::Lock(ThreadId::current());
-        self.wait(options, wish, CallRef::default())?;
+        let operation = Operation::Lock(ThreadId::current());
+        self.wait(options, operation, CallRef::default())?;
         Ok(Locked::new(self))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::calls::Calls;
-use super::entry::{Owner, Stage, Submission, Ticket, Wish};
+use super::pending::{CompletionTarget, Operation, Stage, Submission, Ticket};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::message::Response;
@@ -96,7 +96,7 @@ impl Model {
     /// The calls in a stage.
     fn at(&mut self, stage: impl Fn(&Stage) -> bool) -> Vec<Ticket> {
         let tickets = self.known.keys().copied();
-        tickets.filter(|ticket| self.calls.entry(*ticket).is_some_and(|entry| stage(&entry.stage))).collect()
+        tickets.filter(|ticket| self.calls.pending(*ticket).is_some_and(|pending| stage(&pending.stage))).collect()
     }
 
     fn out(&mut self) -> Vec<Ticket> {
@@ -151,9 +151,10 @@ impl Model {
             Event::Call { submitted, idempotent } => {
                 let submission =
                     Submission { module: 0, method: 0, body: Vec::new(), end: None, hook: None, done: Box::new(drop) };
-                let owner = if submitted { Owner::Submitted(submission) } else { Owner::Blocked };
+                let target =
+                    if submitted { CompletionTarget::Submitted(submission) } else { CompletionTarget::Blocked };
                 self.calls.make_room().unwrap();
-                let ticket = self.calls.add(Wish::Call { idempotent }, 2, owner);
+                let ticket = self.calls.add(Operation::Call { idempotent }, 2, target);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
             }
             Event::Send { whole, large, undecided } => {
@@ -183,7 +184,9 @@ impl Model {
             }
             Event::Answer(which) => {
                 let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sent(_))), which) else { return };
-                let Some(Stage::Sent(sequence)) = self.calls.entry(ticket).map(|entry| &entry.stage) else { return };
+                let Some(Stage::Sent(sequence)) = self.calls.pending(ticket).map(|pending| &pending.stage) else {
+                    return;
+                };
                 let sequence = (*sequence).into();
                 self.decide();
                 self.calls.reply(sequence, Ok(Response::default()), self.begun).unwrap();
@@ -230,7 +233,7 @@ impl Model {
         }
         while self.calls.next_completion().is_some() {
             let gone = |(ticket, known): &(&Ticket, &mut Known)| {
-                known.submitted && known.ends == 0 && self.calls.entry(**ticket).is_none()
+                known.submitted && known.ends == 0 && self.calls.pending(**ticket).is_none()
             };
             self.known.iter_mut().find(gone).unwrap().1.ends += 1;
         }

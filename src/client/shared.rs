@@ -7,15 +7,15 @@
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use super::bed::{Bed, News};
+use super::budget::Budget;
 use super::cancel::Hook;
-use super::entry::{Entry, Outcome, Owner, Stage, Ticket, Wish};
 use super::events::Events;
-use super::leader::Watch;
-use super::notes::{Note, Notes};
+use super::leader::WaitFor;
+use super::log_event::{LogEvent, LogEvents};
+use super::parker::{Parker, Wakeup};
+use super::pending::{CompletionTarget, Operation, Outcome, Pending, Stage, Ticket};
 use super::settings::Settings;
 use super::state::State;
-use super::turn::Turn;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -55,7 +55,7 @@ impl Shared {
     /// Locks the state, for a turn.
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        state.turn = Turn::new();
+        state.budget = Budget::new();
         state
     }
 
@@ -74,26 +74,26 @@ impl Shared {
             events.follow(&mut state);
         }
         state.wake();
-        let (woken, notes) = (std::mem::take(&mut state.woken), state.notes.take());
+        let (woken, log_events) = (std::mem::take(&mut state.woken), state.log_events.take());
         drop(state);
         woken.wake();
-        if let Some(notes) = notes {
-            self.tell(&notes);
+        if let Some(log_events) = log_events {
+            self.tell(&log_events);
         }
     }
 
     #[cold]
-    fn tell(&self, notes: &Notes) {
-        for note in notes.iter() {
+    fn tell(&self, log_events: &LogEvents) {
+        for event in log_events.iter() {
             let path = self.settings.place.given().display();
-            match note {
-                Note::Lost(cause) => {
+            match event {
+                LogEvent::Lost(cause) => {
                     self.settings.log.provoked(Level::Warn, format_args!("lost the connection to {path}: {cause}"));
                 }
-                Note::Connected => {
+                LogEvent::Connected => {
                     self.settings.log.provoked(Level::Info, format_args!("connected to {path} again"));
                 }
-                Note::FellBack => {
+                LogEvent::FellBack => {
                     let what = "reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew";
                     self.settings.log.provoked(Level::Info, format_args!("{path} {what}"));
                 }
@@ -104,23 +104,23 @@ impl Shared {
     /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
     pub(super) fn wait(
         this: &TryArc<Self>,
-        wish: Wish,
+        operation: Operation,
         call: CallRef<'_>,
         end: Option<Instant>,
         cancel: Option<&Cancel>,
     ) -> Result<Response, Error> {
-        let phase = if matches!(wish, Wish::Connection { .. }) { Phase::Connect } else { Phase::Call };
+        let phase = if matches!(operation, Operation::Connection { .. }) { Phase::Connect } else { Phase::Call };
         let hook = match cancel {
             Some(cancel) if this.is_ours() => Hook::new(cancel, this).map(Some).map_err(|cause| (phase, cause)),
             _ => Ok(None),
         };
-        hook.and_then(|hook| this.wait_for(wish, phase, call, end, hook.as_ref()))
+        hook.and_then(|hook| this.wait_for(operation, phase, call, end, hook.as_ref()))
             .map_err(|failure| this.error(failure))
     }
 
     fn wait_for(
         &self,
-        wish: Wish,
+        operation: Operation,
         phase: Phase,
         call: CallRef<'_>,
         end: Option<Instant>,
@@ -130,14 +130,14 @@ impl Shared {
             return Err((phase, Cause::Forked));
         }
         let mut state = self.lock();
-        if matches!(wish, Wish::Call { .. }) && !state.wanted {
+        if matches!(operation, Operation::Call { .. }) && !state.wanted {
             return Err((phase, Cause::NotConnected));
         }
-        if matches!(wish, Wish::Lock(_)) && state.calls.holds_lock() {
+        if matches!(operation, Operation::Lock(_)) && state.calls.holds_lock() {
             return Err((phase, Cause::Busy));
         }
         state.calls.make_room().map_err(|cause| (phase, cause))?;
-        let ticket = state.add(wish, Owner::Blocked);
+        let ticket = state.add(operation, CompletionTarget::Blocked);
         if hook.is_some_and(|hook| hook.is_late_for(ticket)) {
             state.abandon(ticket, Cause::Cancelled);
         }
@@ -150,7 +150,7 @@ impl Shared {
             } else if hook.is_some_and(Hook::is_cancelled) {
                 // Its hook may still have to wait for others.
                 state.abandon(ticket, Cause::Cancelled);
-            } else if let Some(Entry { stage: Stage::Granted, .. }) = state.calls.entry(ticket) {
+            } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
                 state.send(ticket, call);
             } else {
                 match self.rest(state, ticket, end) {
@@ -173,9 +173,9 @@ impl Shared {
         end: Option<Instant>,
     ) -> Result<MutexGuard<'a, State>, Outcome> {
         match state.lead(ticket) {
-            Watch::Socket(wire, writable) => {
+            WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
-                let ready = wire.wait(writable, end);
+                let ready = poll_handle.wait(writable, end);
                 state = self.lock();
                 state.awake(ticket);
                 match ready {
@@ -188,15 +188,15 @@ impl Shared {
                         if ready.readable {
                             state.receive();
                         }
-                        if state.turn.starved {
+                        if state.budget.starved {
                             state.abandon(ticket, Cause::NoMemory);
                         }
                     }
                 }
                 Ok(state)
             }
-            Watch::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
-            Watch::Nothing => self.sleep(state, ticket, end),
+            WaitFor::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
+            WaitFor::Nothing => self.sleep(state, ticket, end),
         }
     }
 
@@ -206,20 +206,20 @@ impl Shared {
         ticket: Ticket,
         until: Option<Instant>,
     ) -> Result<MutexGuard<'a, State>, Outcome> {
-        let bed = match TryArc::new(Bed::default()) {
-            Ok(bed) => bed,
+        let parker = match TryArc::new(Parker::default()) {
+            Ok(parker) => parker,
             Err(cause) => {
                 state.awake(ticket);
                 state.abandon(ticket, cause);
                 return Ok(state);
             }
         };
-        state.calls.asleep(ticket, bed.clone());
+        state.calls.park(ticket, parker.clone());
         self.release(state);
         // Who has been taken out of bed already has news, or is about to have some.
-        let is_in_bed = || self.lock().calls.get_up(ticket).is_some();
-        let news = bed.sleep(until).or_else(|| if is_in_bed() { None } else { bed.sleep(None) });
-        if let Some(News::Ended(outcome)) = news {
+        let is_in_bed = || self.lock().calls.unpark(ticket).is_some();
+        let wakeup = parker.sleep(until).or_else(|| if is_in_bed() { None } else { parker.sleep(None) });
+        if let Some(Wakeup::Ended(outcome)) = wakeup {
             return Err(outcome);
         }
         let mut state = self.lock();

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use super::bed::Woken;
+use super::budget::{Budget, NO_BUFFER};
 use super::calls::Calls;
 use super::cancel::Hook;
 use super::connection::{Connection, Heard, Refusal, Reply};
-use super::entry::{Entry, Owner, Stage, Submission, Ticket, Wish};
-use super::events::Watched;
+use super::events::Registered;
 use super::leader::Leader;
-use super::notes::{Note, Notes};
+use super::log_event::{LogEvent, LogEvents};
+use super::parker::Woken;
+use super::pending::{CompletionTarget, Operation, Pending, Stage, Submission, Ticket};
 use super::retry::Retry;
 use super::settings::Settings;
-use super::turn::{NO_BUFFER, Turn};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::peer::framing_cache::ServerId;
@@ -35,11 +35,11 @@ pub(super) struct State {
     /// Callers to be woken, once nobody holds the lock.
     pub(super) woken: Woken,
     /// What the epoll set knows of all this.
-    pub(super) watched: Watched,
+    pub(super) registered: Registered,
     /// What is to be told to the log then.
-    pub(super) notes: Notes,
+    pub(super) log_events: LogEvents,
     /// What the thread that holds the lock may still do.
-    pub(super) turn: Turn,
+    pub(super) budget: Budget,
     settings: TryArc<Settings>,
 }
 
@@ -53,22 +53,22 @@ impl State {
             told: None,
             leader: None,
             woken: Woken::default(),
-            watched: Watched::default(),
-            notes: Notes::default(),
-            turn: Turn::new(),
+            registered: Registered::default(),
+            log_events: LogEvents::default(),
+            budget: Budget::new(),
             settings,
         }
     }
 
     /// Puts somebody in line, for whom there is [room](Calls::make_room). Who asks for a connection does not wait for the end
     /// of a pause.
-    pub(super) fn add(&mut self, wish: Wish, owner: Owner) -> Ticket {
-        if matches!(wish, Wish::Connection { .. }) {
+    pub(super) fn add(&mut self, operation: Operation, target: CompletionTarget) -> Ticket {
+        if matches!(operation, Operation::Connection { .. }) {
             // The end of the connection that there is shows only to who reads.
             self.receive();
             self.retry.at_once();
         }
-        self.calls.add(wish, self.settings.retries, owner)
+        self.calls.add(operation, self.settings.retries, target)
     }
 
     /// Does everything that can be done now: gives up the submitted calls that are over, connects if somebody needs that,
@@ -84,10 +84,10 @@ impl State {
         if self.calls.is_connecting() {
             self.connect();
         }
-        while let Some((ticket, wish)) = self.calls.next() {
-            match wish {
-                Wish::Lock(holder) => self.calls.grant_lock(ticket, holder),
-                Wish::Call { .. } if !self.connect() => return,
+        while let Some((ticket, operation)) = self.calls.next() {
+            match operation {
+                Operation::Lock(holder) => self.calls.grant_lock(ticket, holder),
+                Operation::Call { .. } if !self.connect() => return,
                 _ => {
                     self.calls.grant(ticket);
                     self.send_submitted(ticket);
@@ -113,7 +113,7 @@ impl State {
                     self.calls.set_undecided(connection.framing().is_none());
                     self.connection = Some(connection);
                     if self.wanted {
-                        self.notes.add(Note::Connected);
+                        self.log_events.add(LogEvent::Connected);
                     }
                     self.wanted = true;
                 }
@@ -133,16 +133,16 @@ impl State {
         let waits = self.calls.await_verdict();
         let takes_it = |connection: &&mut Connection| connection.ended.is_none() && !waits;
         let Some(connection) = self.connection.as_mut().filter(takes_it) else { return self.calls.step_back(ticket) };
-        let turn = &mut self.turn;
+        let budget = &mut self.budget;
         let sequence = self.calls.begin(ticket).into();
         let call = CallRef { sequence, ..call };
         let sent = match connection.opening(&call) {
-            None => connection.send(&call, ticket, turn, |ticket| self.calls.sent(ticket)),
+            None => connection.send(&call, ticket, budget, |ticket| self.calls.sent(ticket)),
             Some((question, opening)) => {
                 if question == Question::Probe {
                     self.calls.probe(ticket);
                 }
-                connection.ask(question, &opening, ticket, turn, |ticket| self.calls.sent(ticket))
+                connection.ask(question, &opening, ticket, budget, |ticket| self.calls.sent(ticket))
             }
         };
         match sent {
@@ -159,14 +159,16 @@ impl State {
     }
 
     fn send_submitted(&mut self, ticket: Ticket) {
-        let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) else { return };
+        let Some(Pending { target: CompletionTarget::Submitted(submission), .. }) = self.calls.pending(ticket) else {
+            return;
+        };
         if submission.hook.as_ref().is_some_and(Hook::is_cancelled) {
             return self.abandon(ticket, Cause::Cancelled);
         }
         let Submission { module, method, .. } = *submission;
         let body = std::mem::take(&mut submission.body);
         self.send(ticket, CallRef { module, method, sequence: 0, body: &body });
-        if let Some(Entry { owner: Owner::Submitted(submission), .. }) = self.calls.entry(ticket) {
+        if let Some(Pending { target: CompletionTarget::Submitted(submission), .. }) = self.calls.pending(ticket) {
             submission.body = body;
         }
     }
@@ -174,18 +176,18 @@ impl State {
     /// Goes on sending what the socket did not take at once.
     pub(super) fn flush(&mut self) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
-        if let Err(cause) = connection.flush(&mut self.turn, |ticket| self.calls.sent(ticket)) {
+        if let Err(cause) = connection.flush(&mut self.budget, |ticket| self.calls.sent(ticket)) {
             self.lose(cause);
         }
     }
 
     /// Takes the replies that are there, as far as this is the turn for it, and hands them to their calls.
     pub(super) fn receive(&mut self) {
-        while self.turn.take() {
+        while self.budget.take() {
             match self.receive_one() {
-                Ok(true) if self.calls.are_out() => {}
+                Ok(true) if self.calls.any_in_flight() => {}
                 Ok(_) => return,
-                Err(NO_BUFFER) => return self.turn.starve(),
+                Err(NO_BUFFER) => return self.budget.starve(),
                 Err(cause) => return self.fail(cause),
             }
         }
@@ -238,7 +240,7 @@ impl State {
 
     /// A connection that takes no more, and is to bring no more, is of no use.
     fn fail_if_ended(&mut self) {
-        if let Some(cause) = self.ended().filter(|_| !self.calls.are_out()) {
+        if let Some(cause) = self.ended().filter(|_| !self.calls.any_in_flight()) {
             self.fail(cause);
         }
     }
@@ -250,7 +252,7 @@ impl State {
         let Some(connection) = self.connection.take() else { return };
         self.told = connection.server().map(|server| (server, framing));
         if framing == Framing::Datagram {
-            return self.notes.add(Note::FellBack);
+            return self.log_events.add(LogEvent::FellBack);
         }
         let now = match Connection::open(&self.settings, self.told.as_ref()) {
             Ok(another) => another,
@@ -271,7 +273,7 @@ impl State {
         if !connection.has_answered {
             self.retry.failed(Instant::now());
         }
-        self.notes.add(Note::Lost(cause));
+        self.log_events.add(LogEvent::Lost(cause));
         self.calls.lost(cause);
     }
 
@@ -285,16 +287,16 @@ impl State {
     }
 
     /// A connection that cannot be watched is of no use. Another one may be, in a while.
-    pub(super) fn unwatched(&mut self, cause: Cause) {
+    pub(super) fn unregistered(&mut self, cause: Cause) {
         self.fail(cause);
         self.retry.failed(Instant::now());
     }
 
     /// Gives up on somebody.
     pub(super) fn abandon(&mut self, ticket: Ticket, cause: Cause) {
-        let Some(entry) = self.calls.entry(ticket) else { return };
-        let phase = entry.phase(self.connection.is_some());
-        let sending = matches!(entry.stage, Stage::Sending(_));
+        let Some(pending) = self.calls.pending(ticket) else { return };
+        let phase = pending.phase(self.connection.is_some());
+        let sending = matches!(pending.stage, Stage::Sending(_));
         let withdrawn = sending && self.connection.as_mut().is_some_and(|connection| connection.withdraw(ticket));
         self.calls.abandon(ticket, phase, cause, withdrawn);
     }

@@ -1,8 +1,8 @@
 //! Calls whose callers do not wait.
 
 use super::cancel::Hook;
-use super::entry::{Completion, Entry, Owner, Submission, Wish};
 use super::options::CallOptions;
+use super::pending::{Completion, CompletionTarget, Operation, Pending, Submission};
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::sys::TryArc;
@@ -23,7 +23,7 @@ impl Shared {
         }
         let hook = options.token().map(|cancel| Hook::new(cancel, this)).transpose()?;
         let end = options.end(this.settings.timeout);
-        let wish = Wish::Call { idempotent: options.is_idempotent() };
+        let operation = Operation::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.
         let mut submission = Some(Submission { module, method, body, end, hook, done });
         this.with(|state| {
@@ -33,9 +33,9 @@ impl Shared {
             }
             state.calls.make_room()?;
             let submission = submission.take_if(|_| state.wanted).ok_or(Cause::NotConnected)?;
-            let ticket = state.add(wish, Owner::Submitted(submission));
-            let cancelled = match state.calls.entry(ticket) {
-                Some(Entry { owner: Owner::Submitted(Submission { hook: Some(hook), .. }), .. }) => {
+            let ticket = state.add(operation, CompletionTarget::Submitted(submission));
+            let cancelled = match state.calls.pending(ticket) {
+                Some(Pending { target: CompletionTarget::Submitted(Submission { hook: Some(hook), .. }), .. }) => {
                     hook.is_late_for(ticket)
                 }
                 _ => false,

@@ -10,30 +10,30 @@ use std::sync::Mutex;
 use crate::sync::lock_briefly;
 use crate::sys::SocketPath;
 
-/// Routes kept at a time.
-const MAX_ROUTES: usize = 256;
+/// ReconnectPaths kept at a time.
+const MAX_PATHS: usize = 256;
 
-/// Routes, each the path at which a server has been found, in no order.
+/// ReconnectPaths, each the path at which a server has been found, in no order.
 #[derive(Debug)]
-pub struct Routes(Mutex<Table>);
+pub struct ReconnectPaths(Mutex<Table>);
 
 #[derive(Debug)]
 struct Table {
     /// Apart from the routes, as all of them are looked at.
-    addresses: [usize; MAX_ROUTES],
-    routes: [SocketPath; MAX_ROUTES],
+    addresses: [usize; MAX_PATHS],
+    paths: [SocketPath; MAX_PATHS],
     len: usize,
     /// What is forgotten next when there is no room.
     next: usize,
 }
 
 /// Those of the process's clients, until they know how their servers expect messages.
-pub static ROUTES: Routes = Routes::new();
+pub static RECONNECT_PATHS: ReconnectPaths = ReconnectPaths::new();
 
-impl Routes {
+impl ReconnectPaths {
     const fn new() -> Self {
-        let routes = [SocketPath::EMPTY; MAX_ROUTES];
-        Self(Mutex::new(Table { addresses: [0; MAX_ROUTES], routes, len: 0, next: 0 }))
+        let paths = [SocketPath::EMPTY; MAX_PATHS];
+        Self(Mutex::new(Table { addresses: [0; MAX_PATHS], paths, len: 0, next: 0 }))
     }
 
     /// Keeps a route in the place of the one before. Where there is no room left, another one is forgotten.
@@ -41,14 +41,14 @@ impl Routes {
         let Some(mut table) = lock_briefly(&self.0) else { return };
         let table = &mut *table;
         let at = table.find(address).unwrap_or_else(|| {
-            if table.len < MAX_ROUTES {
+            if table.len < MAX_PATHS {
                 table.len += 1;
                 return table.len - 1;
             }
-            table.next = (table.next + 1) % MAX_ROUTES;
+            table.next = (table.next + 1) % MAX_PATHS;
             table.next
         });
-        if let (Some(kept_for), Some(kept)) = (table.addresses.get_mut(at), table.routes.get_mut(at)) {
+        if let (Some(kept_for), Some(kept)) = (table.addresses.get_mut(at), table.paths.get_mut(at)) {
             (*kept_for, *kept) = (address, path);
         }
     }
@@ -56,7 +56,7 @@ impl Routes {
     /// A copy of a route.
     pub fn get(&self, address: usize) -> Option<SocketPath> {
         let table = lock_briefly(&self.0)?;
-        table.routes.get(table.find(address)?).copied()
+        table.paths.get(table.find(address)?).copied()
     }
 
     /// Forgets a route.
@@ -67,7 +67,7 @@ impl Routes {
         let last = table.len;
         if at < last {
             table.addresses.swap(at, last);
-            table.routes.swap(at, last);
+            table.paths.swap(at, last);
         }
     }
 }
@@ -92,37 +92,35 @@ mod tests {
         SocketPath::new(&path(i)).unwrap()
     }
 
-    fn found(routes: &Routes) -> Vec<usize> {
-        (0..2 * MAX_ROUTES)
-            .filter(|i| routes.get(*i).inspect(|found| assert_eq!(*found, route(*i))).is_some())
-            .collect()
+    fn found(paths: &ReconnectPaths) -> Vec<usize> {
+        (0..2 * MAX_PATHS).filter(|i| paths.get(*i).inspect(|found| assert_eq!(*found, route(*i))).is_some()).collect()
     }
 
     #[test]
     fn routes_are_found_by_their_address_only() {
-        let routes = Routes::new();
+        let paths = ReconnectPaths::new();
         for i in [40, 8, 24, 16, 7] {
-            routes.put(i, route(i));
+            paths.put(i, route(i));
         }
         for gone in [9, 40, 40, 16] {
-            routes.forget(gone);
+            paths.forget(gone);
         }
-        assert_eq!(found(&routes), [7, 8, 24]);
-        routes.put(8, route(9));
-        assert_eq!([7, 8].map(|i| routes.get(i)), [Some(route(7)), Some(route(9))]);
+        assert_eq!(found(&paths), [7, 8, 24]);
+        paths.put(8, route(9));
+        assert_eq!([7, 8].map(|i| paths.get(i)), [Some(route(7)), Some(route(9))]);
         for i in [7, 8, 24] {
-            routes.forget(i);
+            paths.forget(i);
         }
-        assert_eq!(routes.0.lock().unwrap().len, 0);
+        assert_eq!(paths.0.lock().unwrap().len, 0);
     }
 
     #[test]
     fn one_route_goes_for_another() {
-        let routes = Routes::new();
-        for i in 0..MAX_ROUTES + 3 {
-            routes.put(i, route(i));
+        let paths = ReconnectPaths::new();
+        for i in 0..MAX_PATHS + 3 {
+            paths.put(i, route(i));
         }
-        let found = found(&routes);
-        assert_eq!((found.len(), found.last()), (MAX_ROUTES, Some(&(MAX_ROUTES + 2))));
+        let found = found(&paths);
+        assert_eq!((found.len(), found.last()), (MAX_PATHS, Some(&(MAX_PATHS + 2))));
     }
 }

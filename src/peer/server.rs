@@ -11,13 +11,13 @@ use crate::sys::{self, SocketPath, UncancelledCall};
 
 /// A server at the other end of a socket, to which a way back is known.
 #[derive(Clone, Copy, Debug)]
-pub struct Counterpart {
+pub struct PeerServer {
     fd: RawFd,
     path: SocketPath,
     id: Option<ServerId>,
 }
 
-impl Counterpart {
+impl PeerServer {
     /// The server at the other end of `fd`, which has been connected to `path`, if that is known. None if `fd` is connected
     /// to no server, or to one that cannot be connected to again: its end has no path that means the same everywhere.
     pub fn of(fd: RawFd, path: Option<SocketPath>) -> Option<Self> {
@@ -51,7 +51,7 @@ impl Counterpart {
             self.connect_to(&bound.ok_or(cause)?, mode).map_err(|_| cause)
         })?;
         let Some(socket) = socket else { return Ok(false) };
-        sys::put_in_place(self.fd, socket)?;
+        sys::replace_fd(self.fd, socket)?;
         Ok(true)
     }
 
@@ -62,7 +62,7 @@ impl Counterpart {
             Err(cause) if cause.is_would_block() => return Ok(None),
             connected => connected?,
         }
-        sys::copy_patience(self.fd, &socket)?;
+        sys::copy_timeouts(self.fd, &socket)?;
         let of = |fd| (sys::peer(fd), SocketPath::of_peer(fd));
         if of(self.fd) == of(socket.as_raw_fd()) { Ok(Some(socket)) } else { Err(Cause::Replaced) }
     }

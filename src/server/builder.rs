@@ -5,21 +5,21 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use super::accept::Door;
-use super::bind::{Bound, Existing, FilePolicy};
+use super::acceptor::Acceptor;
+use super::drain::DrainState;
 use super::fair::Turns;
-use super::home::Home;
-use super::hub::{Authorise, Hub, Terms, token};
+use super::handler_time::HandlerTime;
+use super::leader::LeaderSlot;
 use super::limits::ServerLimits;
-use super::pace::Pace;
-use super::pool::{Pool, STACK};
-use super::relay::Relay;
-use super::roll::Roll;
-use super::share::Memory;
-use super::shutdown::Course;
+use super::listening_socket::{Existing, FilePolicy, ListeningSocket};
+use super::process_owner::ProcessOwner;
+use super::reactor::{Authorise, ModuleRules, Reactor, token};
+use super::sessions::Sessions;
+use super::share::MemoryLimit;
 use super::stats::Counters;
 use super::timers::Timers;
 use super::users::Users;
+use super::workers::{STACK, WorkerPool};
 use super::{Handle, Server};
 use crate::cancel::Cancel;
 use crate::cause::Cause;
@@ -27,12 +27,12 @@ use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
 use crate::place::Place;
 use crate::protocol::framing::Framing;
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::service::{Module, Service};
 use crate::session::Session;
 use crate::shared_path::SharedPath;
 use crate::sync::Mutex;
-use crate::sys::{self, Epoll, Interest, Signal, TryArc, Watch, try_box};
+use crate::sys::{self, Epoll, Interest, TryArc, Waker, Watch, try_box};
 
 /// The fewest threads of a server that is not told how many.
 const THREADS: usize = 2;
@@ -232,7 +232,7 @@ impl ServerBuilder {
     /// The same at a place.
     #[doc(hidden)]
     pub fn bind_at(self, place: Place) -> Result<Server, Error> {
-        let bound = Bound::new(&place, &self.file);
+        let bound = ListeningSocket::new(&place, &self.file);
         let bound = bound.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
         self.serve_on(bound)
     }
@@ -251,31 +251,31 @@ impl ServerBuilder {
     pub fn inherited_at(self, place: Option<&Place>) -> Result<Server, Error> {
         let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
         let path = place.map_or_else(unknown, |place| place.given().clone());
-        let bound = Bound::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
+        let bound = ListeningSocket::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
         self.serve_on(bound)
     }
 
-    fn serve_on(self, bound: Bound) -> Result<Server, Error> {
+    fn serve_on(self, bound: ListeningSocket) -> Result<Server, Error> {
         let path = bound.path().clone();
         let error = |cause| Error::new(Phase::Listen, &path, cause);
         if let Some(cause) = self.fault {
             return Err(Error::new(Phase::Register, &path, cause));
         }
         let cancel = self.cancel.clone();
-        let hub = self.hub(bound).and_then(TryArc::new).map_err(error)?;
-        let server = Server(TryArc::new(Handle(hub.clone())).map_err(error)?);
+        let reactor = self.reactor(bound).and_then(TryArc::new).map_err(error)?;
+        let server = Server(TryArc::new(Handle(reactor.clone())).map_err(error)?);
         if let Some(cancel) = cancel {
-            let stopped = hub.clone();
+            let stopped = reactor.clone();
             let hook = cancel.try_on_cancel(move || stopped.stop()).map_err(error)?;
-            *crate::sync::lock(&hub.cancelled) = Some(hook);
+            *crate::sync::lock(&reactor.cancelled) = Some(hook);
         }
-        hub.log.line(Level::Info, format_args!("{}: listening", hub.door.path().display()));
+        reactor.log.line(Level::Info, format_args!("{}: listening", reactor.acceptor.path().display()));
         Ok(server)
     }
 
-    fn hub(self, bound: Bound) -> Result<Hub, Cause> {
-        let (epoll, wake, timers) = (Epoll::new()?, Signal::new()?, Timers::new()?);
-        epoll.add(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ))?;
+    fn reactor(self, bound: ListeningSocket) -> Result<Reactor, Cause> {
+        let (epoll, wake, timers) = (Epoll::new()?, Waker::new()?, Timers::new()?);
+        epoll.add(bound.as_fd(), token::LISTENER, Watch::Once(Interest::READ))?;
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
@@ -284,32 +284,39 @@ impl ServerBuilder {
             let place = allowed.binary_search_by_key(&id, |(module, _)| *module).ok()?;
             allowed.get_mut(place).map(|(_, uids)| std::mem::take(uids))
         };
-        let mut terms = Vec::new();
-        terms.try_reserve_exact(self.service.modules().len()).map_err(|_| Cause::NoMemory)?;
-        terms.extend(self.service.modules().map(|(id, module)| {
-            (id, Terms { concurrent: module.concurrent(), allowed: allowed_of(id), pace: Pace::new() })
+        let mut rules = Vec::new();
+        rules.try_reserve_exact(self.service.modules().len()).map_err(|_| Cause::NoMemory)?;
+        rules.extend(self.service.modules().map(|(id, module)| {
+            (
+                id,
+                ModuleRules {
+                    concurrent: module.concurrent(),
+                    allowed: allowed_of(id),
+                    handler_time: HandlerTime::new(),
+                },
+            )
         }));
-        Ok(Hub {
-            terms,
+        Ok(Reactor {
+            rules,
             counters: Counters::new(self.service.modules().map(|(id, _)| id))?,
             service: self.service,
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
-            dialect: Dialect::chosen(self.framing, Framing::Datagram),
+            peer_framing: PeerFraming::chosen(self.framing, Framing::Datagram),
             log: self.log,
             epoll,
             wake,
             timers,
-            door: Door::new(bound)?,
-            home: Home::new(),
-            roll: Roll::new()?,
+            acceptor: Acceptor::new(bound)?,
+            owner: ProcessOwner::new(),
+            sessions: Sessions::new()?,
             users: Users::default(),
             turns: Turns::default(),
-            pool: Pool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
-            relay: Relay::new(),
-            course: Course::new(self.grace),
-            partial: Memory::new(self.limits.partial_memory, self.limits.partial_memory_per_uid),
-            unsent: Memory::new(self.limits.unsent, self.limits.unsent_per_uid),
+            workers: WorkerPool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
+            leader_slot: LeaderSlot::new(),
+            drain: DrainState::new(self.grace),
+            partial: MemoryLimit::new(self.limits.partial_memory, self.limits.partial_memory_per_uid),
+            unsent: MemoryLimit::new(self.limits.unsent, self.limits.unsent_per_uid),
             cancelled: Mutex::new(None),
             limits: self.limits,
         })

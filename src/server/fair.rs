@@ -29,7 +29,7 @@ pub(super) trait Waiting {
 }
 
 /// Some that wait.
-pub(super) struct Queue<'a, T, const MOST: usize> {
+pub(super) struct FairQueue<'a, T, const MOST: usize> {
     turns: &'a Turns,
     number: u64,
     waiting: [Option<T>; MOST],
@@ -39,7 +39,7 @@ pub(super) struct Queue<'a, T, const MOST: usize> {
     calls: usize,
 }
 
-impl<'a, T: Waiting, const MOST: usize> Queue<'a, T, MOST> {
+impl<'a, T: Waiting, const MOST: usize> FairQueue<'a, T, MOST> {
     pub(super) fn new(turns: &'a Turns) -> Self {
         Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, calls: 0 }
     }
@@ -118,7 +118,7 @@ mod tests {
         let mut had = vec![0; owners.len()];
         let mut seen = (0..owners.len()).cycle();
         for _ in 0..rounds {
-            let mut queue = Queue::<One<'_>, 8>::new(&turns);
+            let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
             for name in seen.by_ref().take(8.min(owners.len())) {
                 queue.add(One { user: &users[owners[name]], own: &own[name], name });
             }

@@ -1,47 +1,47 @@
 //! Serves any number of clients, with threads of its own or from the program's event loop.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-mod accept;
-mod bind;
+mod acceptor;
 mod builder;
+mod drain;
 mod fair;
-mod home;
-mod hub;
+mod handler_time;
+mod in_flight;
 mod incoming;
-mod lane;
+mod leader;
 mod limits;
-mod link;
-mod pace;
-mod pool;
-mod relay;
-mod remark;
+mod listening_socket;
+mod locked_session;
+mod log_event;
+mod process_owner;
+mod reactor;
 mod reply;
-mod roll;
+mod server_session;
+mod sessions;
 mod share;
-mod shutdown;
 #[cfg(all(test, shuttle))]
 mod shuttle;
 mod stats;
 mod timers;
-mod turn;
 mod users;
+mod workers;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-pub use bind::Existing;
 pub use builder::ServerBuilder;
 pub use limits::ServerLimits;
+pub use listening_socket::Existing;
 pub use stats::{ErrorStats, LimitStats, ModuleStats, Stats};
 
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::sync::try_lock;
 use crate::sys::{self, TryArc, out_of_memory};
-use hub::{Events, Hub};
-use relay::Lead;
+use leader::LeaderGuard;
+use reactor::{Events, Reactor};
 
 /// How often one [`Server::dispatch`] takes what has happened.
 const BATCHES: usize = 4;
@@ -94,10 +94,10 @@ const BATCHES: usize = 4;
 pub struct Server(TryArc<Handle>);
 
 /// What the clones of a server share. The threads do not, so that the last one can be told.
-struct Handle(TryArc<Hub>);
+struct Handle(TryArc<Reactor>);
 
 impl Server {
-    fn hub(&self) -> &TryArc<Hub> {
+    fn reactor(&self) -> &TryArc<Reactor> {
         &self.0.0
     }
 
@@ -108,19 +108,19 @@ impl Server {
 
     /// The path of the socket file.
     pub fn path(&self) -> &Path {
-        self.hub().door.path()
+        self.reactor().acceptor.path()
     }
 
     /// Starts the threads that serve the clients. They handle no signals unless [`ServerBuilder::signals`] says so. When one cannot be started, none is
     /// ([`Cause::NoThread`]). The server goes on listening then, and may be started later.
     pub fn start(&self) -> Result<(), Error> {
-        let hub = self.hub();
-        let claimed = hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
-        let started = if hub.is_draining() { Err(Cause::Stopped) } else { Hub::start(hub) };
+        let reactor = self.reactor();
+        let claimed = reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        let started = if reactor.is_draining() { Err(Cause::Stopped) } else { Reactor::start(reactor) };
         if started.is_err() && claimed {
-            hub.home.give_back();
+            reactor.owner.give_back();
         }
-        started.map_err(|cause| hub.error(Phase::Serve, cause))
+        started.map_err(|cause| reactor.error(Phase::Serve, cause))
     }
 
     /// Serves with threads until the server has been shut down.
@@ -132,16 +132,16 @@ impl Server {
     /// Waits until the server has been shut down. The result is that of [`shutdown`](Server::shutdown). A handler
     /// cannot wait for its own server.
     pub fn wait(&self) -> Result<(), Error> {
-        let hub = self.hub();
-        hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
-        if hub.pool.is_own_thread() {
-            return Err(hub.error(Phase::Serve, Cause::Busy));
+        let reactor = self.reactor();
+        reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        if reactor.workers.is_own_thread() {
+            return Err(reactor.error(Phase::Serve, Cause::Busy));
         }
-        if !hub.has_ended() {
-            hub.wait_for_wake()?;
+        if !reactor.has_ended() {
+            reactor.wait_for_wake()?;
         }
-        hub.wake_up();
-        Hub::finish(hub, false)
+        reactor.wake_up();
+        Reactor::finish(reactor, false)
     }
 
     /// Serves from this thread: waits for something to happen, at most for `timeout`, and deals with what has. False
@@ -150,29 +150,29 @@ impl Server {
     ///
     /// There is something to do whenever the server's descriptor is readable.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
-        let hub = self.hub();
+        let reactor = self.reactor();
         let (mut timeout, mut events) = (timeout, Events::default());
-        sys::have_record().map_err(|cause| hub.error(Phase::Serve, cause))?;
+        sys::have_record().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         for _ in 0..BATCHES {
             // Each time: a handler may have forked, and returned in the child.
-            hub.claim().map_err(|cause| hub.error(Phase::Serve, cause))?;
-            if hub.has_ended() {
+            reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+            if reactor.has_ended() {
                 return Ok(false);
             }
-            hub.wait(timeout, &mut events).map_err(|cause| hub.error(Phase::Serve, cause))?;
+            reactor.wait(timeout, &mut events).map_err(|cause| reactor.error(Phase::Serve, cause))?;
             if events.is_empty() {
                 break;
             }
-            Hub::handle(hub, &events, &mut Lead::none());
+            Reactor::handle(reactor, &events, &mut LeaderGuard::none());
             timeout = Some(Duration::ZERO);
         }
-        Ok(!hub.has_ended())
+        Ok(!reactor.has_ended())
     }
 
     /// Begins to shut the server down, and returns at once: as [`shutdown`](Server::shutdown), within the time that
     /// [`ServerBuilder::grace`] has set. It is async-signal-safe.
     pub fn stop(&self) {
-        self.hub().stop();
+        self.reactor().stop();
     }
 
     /// Shuts the server down: it stops listening and removes the socket file; handlers that run may finish until the
@@ -183,17 +183,17 @@ impl Server {
     /// It may be called by several threads: of several deadlines the earliest holds. In a handler, which the server
     /// would wait for, it begins to shut down and returns.
     pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
-        let hub = self.hub();
-        if hub.home.is_open() {
-            hub.leave();
+        let reactor = self.reactor();
+        if reactor.owner.is_open() {
+            reactor.leave();
             return Ok(());
         }
-        hub.settle().map_err(|cause| hub.error(Phase::Shutdown, cause))?;
-        hub.begin_shutdown(time);
-        if hub.pool.is_own_thread() {
+        reactor.unshare_descriptors().map_err(|cause| reactor.error(Phase::Shutdown, cause))?;
+        reactor.begin_shutdown(time);
+        if reactor.workers.is_own_thread() {
             return Ok(());
         }
-        Hub::finish(hub, false)
+        Reactor::finish(reactor, false)
     }
 
     /// Does what dropping the last clone would, while the handlers that run can still use the server: in C they have
@@ -205,7 +205,7 @@ impl Server {
 
     /// The server belongs to another process, as [described](Server#forks).
     pub fn is_elsewhere(&self) -> bool {
-        self.hub().home.is_elsewhere()
+        self.reactor().owner.is_elsewhere()
     }
 
     /// What the server has done so far.
@@ -216,24 +216,24 @@ impl Server {
     /// The same, if there is memory for it.
     #[doc(hidden)]
     pub fn try_stats(&self) -> Result<Stats, Cause> {
-        let hub = self.hub();
+        let reactor = self.reactor();
         // Elsewhere its lock may be held for good.
-        let sessions = if hub.home.is_elsewhere() { 0 } else { hub.roll.len() };
-        hub.counters.snapshot(sessions)
+        let sessions = if reactor.owner.is_elsewhere() { 0 } else { reactor.sessions.len() };
+        reactor.counters.snapshot(sessions)
     }
 }
 
 /// The set of descriptors that the server waits for; readable when there is something to [`dispatch`](Server::dispatch).
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.hub().show();
-        self.hub().epoll.as_fd()
+        self.reactor().expose();
+        self.reactor().epoll.as_fd()
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.hub().fmt(f)
+        self.reactor().fmt(f)
     }
 }
 
@@ -242,7 +242,7 @@ impl Drop for Handle {
         // It has the server, too. What is in the way of its lock is another process's.
         let cancelled = try_lock(&self.0.cancelled).map(|mut cancelled| cancelled.take());
         drop(cancelled);
-        match self.0.home.is_elsewhere() {
+        match self.0.owner.is_elsewhere() {
             true => abandon(&self.0),
             false => self.end(),
         }
@@ -252,30 +252,30 @@ impl Drop for Handle {
 impl Handle {
     /// Shuts down at once, and waits for the threads. Does nothing where the server belongs to another process.
     fn end(&self) {
-        let hub = &self.0;
-        if hub.home.is_elsewhere() {
+        let reactor = &self.0;
+        if reactor.owner.is_elsewhere() {
             return;
         }
-        if hub.home.is_open() {
-            return hub.door.leave();
+        if reactor.owner.is_open() {
+            return reactor.acceptor.leave();
         }
-        hub.begin_shutdown(Duration::ZERO);
-        if !hub.pool.is_own_thread() {
+        reactor.begin_shutdown(Duration::ZERO);
+        if !reactor.workers.is_own_thread() {
             // What is cut off has been wanted so.
-            let _ = Hub::finish(hub, true);
+            let _ = Reactor::finish(reactor, true);
         }
     }
 }
 
 /// Where the server belongs to another process: closes the descriptors and forgets the rest. Locks may be held by threads
 /// that are not here, and the other process goes on.
-fn abandon(hub: &TryArc<Hub>) {
-    std::mem::forget(hub.clone());
+fn abandon(reactor: &TryArc<Reactor>) {
+    std::mem::forget(reactor.clone());
     // It fails for no descriptor that is open.
     let close = |fd| {
         let _ = sys::close(fd);
     };
-    [hub.epoll.as_fd(), hub.wake.as_fd(), hub.timers.as_fd()].iter().for_each(|fd| close(fd.as_raw_fd()));
-    hub.door.with_descriptors(close);
-    hub.roll.with_descriptors(close);
+    [reactor.epoll.as_fd(), reactor.wake.as_fd(), reactor.timers.as_fd()].iter().for_each(|fd| close(fd.as_raw_fd()));
+    reactor.acceptor.with_descriptors(close);
+    reactor.sessions.with_descriptors(close);
 }

@@ -1,7 +1,7 @@
 //! Answers to the calls of a session, and to what is none, on their way to the client.
 
-use super::remark::{Fault, Limit, Remark};
-use super::turn::Turn;
+use super::locked_session::LockedSession;
+use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{NO_SEQUENCE, Status};
@@ -15,7 +15,7 @@ const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
 /// Records of large responses sent at a time, before other sessions get their turn: 2 MiB.
 const RECORDS: usize = 16;
 
-impl Turn<'_> {
+impl LockedSession<'_> {
     /// Answers a message of which a part has come with a failure, and forgets it.
     #[cold]
     pub(super) fn fail_partial(&mut self) {
@@ -30,7 +30,7 @@ impl Turn<'_> {
 
     /// Answers what was no call, or not a whole one.
     pub(super) fn answer(&mut self, sequence: i64, status: Status) {
-        self.answer_as(self.state.dialect.framing(), sequence, status);
+        self.answer_as(self.state.peer_framing.framing(), sequence, status);
     }
 
     #[cold]
@@ -48,9 +48,9 @@ impl Turn<'_> {
 
     /// Sends the response to a call, or one that says why it cannot be sent.
     pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let sent = self.send(self.state.dialect.framing(), response);
+        let sent = self.send(self.state.peer_framing.framing(), response);
         match sent {
-            Ok(()) => self.hub.counters.answered(slot, response.status),
+            Ok(()) => self.reactor.counters.answered(slot, response.status),
             Err(cause) => self.not_sent(slot, response, cause),
         }
         sent
@@ -59,16 +59,16 @@ impl Turn<'_> {
     /// A response cannot be sent, or not as it is.
     #[cold]
     fn not_sent(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
-        let (status, remark, fatal) = match cause {
+        let (status, event, fatal) = match cause {
             cause if cause.is_too_big() => {
-                (Status::FailedMarshal, Remark::Fault(Fault::Unsendable, Some(cause)), false)
+                (Status::FailedMarshal, LogEvent::Fault(Fault::Unsendable, Some(cause)), false)
             }
-            Cause::NoMemory => (Status::Failure, Remark::Fault(Fault::NoMemory, None), true),
-            OVER_LIMIT => (Status::Failure, Remark::Limit(Limit::Unsent), true),
-            _ => return self.hub.counters.answered(slot, response.status),
+            Cause::NoMemory => (Status::Failure, LogEvent::Fault(Fault::NoMemory, None), true),
+            OVER_LIMIT => (Status::Failure, LogEvent::Limit(Limit::Unsent), true),
+            _ => return self.reactor.counters.answered(slot, response.status),
         };
-        self.hub.counters.answered(slot, status.into());
-        self.remark(remark);
+        self.reactor.counters.answered(slot, status.into());
+        self.log(event);
         self.answer(response.sequence, status);
         if fatal {
             self.close();
@@ -77,13 +77,13 @@ impl Turn<'_> {
 
     #[inline(always)]
     fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        if self.state.deaf {
+        if self.state.write_closed {
             return Err(Cause::SessionEnded);
         }
-        let (hub, fd) = (self.hub, self.fd());
+        let (reactor, fd) = (self.reactor, self.fd());
         let message = response.encode(&[]);
         let len = message.len();
-        match self.state.outbox.send_now(fd, framing, &message, hub.limits.sizes().send(framing)) {
+        match self.state.outbox.send_now(fd, framing, &message, reactor.limits.sizes().send(framing)) {
             Ok(true) => {}
             Ok(false) => self.keep(framing, &message, !response.body.is_empty())?,
             Err(cause) if cause.is_too_big() => return Err(cause),
@@ -92,14 +92,14 @@ impl Turn<'_> {
                 return Err(cause);
             }
         }
-        hub.counters.bytes_out.add(len);
+        reactor.counters.bytes_out.add(len);
         Ok(())
     }
 
     /// The socket has not taken a response yet.
     #[cold]
     fn keep(&mut self, framing: Framing, message: &Encoded<'_>, has_body: bool) -> Result<(), Cause> {
-        let (hub, fd, len) = (self.hub, self.fd(), message.len());
+        let (reactor, fd, len) = (self.reactor, self.fd(), message.len());
         // Kept, it would break the connection when its turn comes.
         if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
             return Err(Cause::Os(libc::EMSGSIZE));
@@ -109,7 +109,7 @@ impl Turn<'_> {
         self.give_back();
         // Without a body it is too small to matter.
         if has_body {
-            self.state.unsent += hub.unsent.keep(&self.link.user.unsent, len).ok_or(OVER_LIMIT)?;
+            self.state.unsent += reactor.unsent.keep(&self.session.user.unsent, len).ok_or(OVER_LIMIT)?;
         }
         // Else settling gives it back.
         self.state.outbox.keep(framing, message, 0)?;
@@ -134,11 +134,11 @@ impl Turn<'_> {
     /// The socket takes nothing more.
     #[cold]
     fn broken(&mut self, cause: Cause) {
-        self.state.deaf = true;
+        self.state.write_closed = true;
         self.state.outbox = Outbox::default();
         // A client that has gone without waiting for responses has its calls handled all the same.
         if !matches!(cause, Cause::Os(libc::EPIPE | libc::ECONNRESET)) {
-            self.remark(Remark::Fault(Fault::Unsendable, Some(cause)));
+            self.log(LogEvent::Fault(Fault::Unsendable, Some(cause)));
             self.close();
         }
     }

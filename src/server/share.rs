@@ -16,7 +16,7 @@ const LITTLE: usize = 64;
 
 /// A memory that all clients share, in bytes.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct MemoryLimit {
     limit: usize,
     /// The most that one user other than root may hold.
     per_user: usize,
@@ -26,7 +26,7 @@ pub(super) struct Memory {
     changing: Mutex<()>,
 }
 
-/// What one user holds of a [`Memory`], which alone changes it.
+/// What one user holds of a [`MemoryLimit`], which alone changes it.
 #[derive(Debug)]
 pub(super) struct Share {
     is_root: bool,
@@ -43,7 +43,7 @@ impl Share {
     }
 }
 
-impl Memory {
+impl MemoryLimit {
     /// A user other than root may hold half of it, unless the program says how much.
     pub(super) fn new(limit: usize, per_user: Option<usize>) -> Self {
         let (all, root) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -137,8 +137,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn memory() -> (Memory, Share, [Share; 6]) {
-        (Memory::new(256 * MIB, None), Share::new(true), [(); 6].map(|()| Share::new(false)))
+    fn memory() -> (MemoryLimit, Share, [Share; 6]) {
+        (MemoryLimit::new(256 * MIB, None), Share::new(true), [(); 6].map(|()| Share::new(false)))
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
     /// Also if it is larger than the memory, or than a user's part of it. Others find what they would find otherwise.
     #[test]
     fn the_only_message_goes_in_whatever_its_size() {
-        let (memory, user, other) = (Memory::new(16 * MIB, None), Share::new(false), Share::new(false));
+        let (memory, user, other) = (MemoryLimit::new(16 * MIB, None), Share::new(false), Share::new(false));
         assert_eq!(memory.take(&user, 0, 4 * MIB), Some(4 * MIB));
         assert_eq!(memory.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
         assert_eq!((memory.take(&user, 0, 1), memory.take(&other, 0, MIB)), (None, Some(MIB)));
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_limit_is_none() {
-        let (memory, user) = (Memory::new(usize::MAX, Some(usize::MAX)), Share::new(false));
+        let (memory, user) = (MemoryLimit::new(usize::MAX, Some(usize::MAX)), Share::new(false));
         assert!((0..2).all(|_| memory.take(&user, 0, 1 << 40).is_some()));
         assert!(memory.keep(&user, 1 << 40).is_some() && memory.admits(&user));
     }

@@ -36,7 +36,7 @@ impl Later {
     /// Waits for a request; `None` when the server has ended without another one.
     fn take(&self, server: &Server) -> Option<Request> {
         loop {
-            let ended = server.hub().has_ended();
+            let ended = server.reactor().has_ended();
             let request = lock(&self.requests).pop();
             if request.is_some() || ended {
                 return request;

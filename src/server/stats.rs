@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::remark::{Fault, Limit};
+use super::log_event::{Fault, Limit};
 use crate::cause::Cause;
 use crate::protocol::message::Status;
 

@@ -5,7 +5,7 @@ use super::share::Share;
 use crate::cause::Cause;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
-use crate::sys::{Room, TryArc};
+use crate::sys::{TryArc, UninitArc};
 
 /// The user whose sessions are not counted.
 const ROOT: u32 = 0;
@@ -45,7 +45,7 @@ impl Users {
 
     /// The user of another client, for which there is [room](Self::reserve) if it is the first one.
     #[expect(clippy::disallowed_methods, reason = "there is room")]
-    pub(super) fn enter(&self, uid: u32, room: &mut Option<Room<User>>) -> Option<TryArc<User>> {
+    pub(super) fn add_client(&self, uid: u32, room: &mut Option<UninitArc<User>>) -> Option<TryArc<User>> {
         let mut users = lock(&self.0);
         let user = match users.binary_search_by_key(&uid, |user| user.uid) {
             Ok(at) => users.get(at).cloned()?,
@@ -60,7 +60,7 @@ impl Users {
     }
 
     /// Counts a session of a user, if there may be one more.
-    pub(super) fn claim(&self, user: &User, limit: usize) -> bool {
+    pub(super) fn add_session(&self, user: &User, limit: usize) -> bool {
         let _users = lock(&self.0);
         let granted = user.uid == ROOT || user.sessions.load(Relaxed) < limit;
         user.sessions.fetch_add(usize::from(granted), Relaxed);
@@ -68,7 +68,7 @@ impl Users {
     }
 
     /// A client has gone, whose session was counted if it had a claim.
-    pub(super) fn leave(&self, user: &User, claim: bool) {
+    pub(super) fn remove_client(&self, user: &User, claim: bool) {
         let mut users = lock(&self.0);
         user.sessions.fetch_sub(usize::from(claim), Relaxed);
         if user.clients.fetch_sub(1, Relaxed) == 1
@@ -84,36 +84,36 @@ impl Users {
 mod tests {
     use super::*;
 
-    fn enter(users: &Users, uid: u32) -> TryArc<User> {
+    fn add_client(users: &Users, uid: u32) -> TryArc<User> {
         users.reserve().unwrap();
-        users.enter(uid, &mut Some(Room::new().unwrap())).unwrap()
+        users.add_client(uid, &mut Some(UninitArc::new().unwrap())).unwrap()
     }
 
     #[test]
     fn users_have_so_many_sessions() {
         let users = Users::default();
-        let (user, root) = (enter(&users, 5), enter(&users, ROOT));
-        assert_eq!([(); 3].map(|()| users.claim(&user, 2)), [true, true, false]);
-        assert_eq!([(); 3].map(|()| users.claim(&root, 2)), [true, true, true]);
-        let again = enter(&users, 5);
+        let (user, root) = (add_client(&users, 5), add_client(&users, ROOT));
+        assert_eq!([(); 3].map(|()| users.add_session(&user, 2)), [true, true, false]);
+        assert_eq!([(); 3].map(|()| users.add_session(&root, 2)), [true, true, true]);
+        let again = add_client(&users, 5);
         assert!(TryArc::ptr_eq(&user, &again));
-        users.leave(&user, true);
-        assert_eq!([(); 2].map(|()| users.claim(&user, 2)), [true, false]);
+        users.remove_client(&user, true);
+        assert_eq!([(); 2].map(|()| users.add_session(&user, 2)), [true, false]);
     }
 
     #[test]
     fn a_user_without_clients_is_forgotten() {
         let users = Users::default();
         for uid in [7, 3, 9, 3] {
-            enter(&users, uid);
+            add_client(&users, uid);
         }
         let uids = || lock(&users.0).iter().map(|user| user.uid).collect::<Vec<_>>();
         assert_eq!(uids(), [3, 7, 9]);
         let user = lock(&users.0)[0].clone();
-        users.leave(&user, false);
+        users.remove_client(&user, false);
         assert_eq!(uids(), [3, 7, 9]);
-        users.leave(&user, false);
+        users.remove_client(&user, false);
         assert_eq!(uids(), [7, 9]);
-        assert!(!TryArc::ptr_eq(&user, &enter(&users, 3)));
+        assert!(!TryArc::ptr_eq(&user, &add_client(&users, 3)));
     }
 }

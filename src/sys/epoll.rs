@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
-use super::socket::{check, put_in_place};
+use super::socket::{check, replace_fd};
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
 use crate::cause::Cause;
@@ -76,7 +76,7 @@ impl Epoll {
 
     /// Puts another one in its place, under the same number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
-        put_in_place(self.0.as_raw_fd(), other.0)
+        replace_fd(self.0.as_raw_fd(), other.0)
     }
 
     /// Adds a descriptor under a number.

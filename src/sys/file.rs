@@ -5,10 +5,10 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
+use super::dir_entry::DirEntry;
 use super::errno::KeepErrno;
-use super::maker::{self, Owner};
+use super::file_owner::{self, Owner};
 use super::socket::check;
-use super::spot::Spot;
 use crate::cause::Cause;
 
 /// Which file something is.
@@ -111,19 +111,19 @@ impl FileLock {
     /// needs it. After that two processes could each have a lock on a file of that name, so that it has to be there still
     /// once it is locked.
     pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn() -> bool) -> Result<Self, Cause> {
-        let spot = Spot::of(path)?;
+        let entry = DirEntry::of(path)?;
         for _ in 0..Self::ATTEMPTS {
-            let there = spot.file()?;
+            let there = entry.file()?;
             let opened = match there {
-                Some(_) => spot.open(libc::O_RDWR | libc::O_NONBLOCK, 0),
-                None => Self::make(&spot, owner),
+                Some(_) => entry.open(libc::O_RDWR | libc::O_NONBLOCK, 0),
+                None => Self::make(&entry, owner),
             };
             let lock = match opened {
                 Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
                 Err(Cause::Os(libc::EEXIST)) => continue,
                 Err(cause @ Cause::Os(libc::EACCES)) => match there {
-                    Some(file) if is_dead() && spot.file()? == there => {
-                        spot.remove(file).map_err(|_| cause)?;
+                    Some(file) if is_dead() && entry.file()? == there => {
+                        entry.remove(file).map_err(|_| cause)?;
                         continue;
                     }
                     _ => return Err(cause),
@@ -131,7 +131,7 @@ impl FileLock {
                 opened => Self(opened?),
             };
             lock.lock()?;
-            if spot.file()? == Some(FileId::of(&status_of(&lock.0)?)) {
+            if entry.file()? == Some(FileId::of(&status_of(&lock.0)?)) {
                 lock.sign();
                 return Ok(lock);
             }
@@ -139,9 +139,9 @@ impl FileLock {
         Err(Cause::Locked { pid: 0 })
     }
 
-    fn make(spot: &Spot<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
+    fn make(entry: &DirEntry<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
         let mode: libc::mode_t = 0o600;
-        let file = maker::make(owner, || spot.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
+        let file = file_owner::make(owner, || entry.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
         // Whatever the umask.
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;

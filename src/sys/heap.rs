@@ -7,7 +7,7 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// Asks for huge pages in the room that a block has left. Memory that is new each time costs more than what is copied
 /// into it, unless it comes in large pieces.
-pub fn expect_much(block: &mut Vec<u8>) {
+pub fn advise_huge_pages(block: &mut Vec<u8>) {
     let _keep = KeepErrno::new();
     let room = block.spare_capacity_mut();
     let skipped = room.as_ptr().align_offset(HUGE_PAGE).min(room.len());

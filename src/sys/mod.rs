@@ -9,55 +9,55 @@ mod buffer;
 mod clock;
 mod deadline;
 mod descriptor;
+mod dir_entry;
 mod environment;
 mod epoll;
 mod errno;
 mod file;
+mod file_owner;
 mod fork;
 mod futex;
-mod guarded;
 mod heap;
 mod inherited;
-mod maker;
 mod malloc;
-mod passed;
+mod passed_fds;
 mod poll;
-mod reach;
+mod reaches;
 mod record;
 mod sock_diag;
 mod socket;
 mod spin;
-mod spot;
 mod thread;
+mod trusted_path;
 mod try_arc;
-mod wake;
+mod waker;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, own_path, peer, peer_path};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
 pub use clock::nanoseconds;
 pub use deadline::Deadline;
+pub use dir_entry::{DirEntry, SocketFile};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_behind, file_stamp, open_directory};
+pub use file_owner::Owner;
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
-pub use heap::expect_much;
+pub use heap::advise_huge_pages;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
-pub use maker::Owner;
 pub use malloc::Malloc;
-pub use passed::{Accepted, Ahead, turn_away};
+pub use passed_fds::{Accepted, NextRecord, turn_away};
 pub use poll::{
     PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
 };
-pub use record::{Peeked, Record, end_receiving, has_gone, peek, receive, receive_around, send, send_piece, shut_down};
+pub use record::{Peeked, Record, has_gone, peek, receive, receive_around, send, send_piece, shut_down, shutdown_read};
 pub use socket::{
-    Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_patience, is_socket, largest_datagram,
-    listen, listen_as, open, open_at_once, put_in_place, set_nonblocking, set_timeout, take_ahead,
+    Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer, is_socket,
+    largest_datagram, listen, listen_as, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
 };
 pub use spin::set_spin;
-pub use spot::{HeldFile, Spot};
-pub use thread::{BlockedSignals, Fd, Started, UncancelledCall, cpus, start_thread};
+pub use thread::{BlockedSignals, SocketRef, Started, UncancelledCall, cpus, start_thread};
 
-pub use try_arc::{Room, TryArc, out_of_memory, try_box, try_copy, try_copy_with_room};
-pub use wake::{Signal, Timer};
+pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};
+pub use waker::{Timer, Waker};

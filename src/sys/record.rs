@@ -9,7 +9,7 @@ use std::{mem, ptr};
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
 use super::spin::{spin_for, spin_limit};
-use super::thread::{Fd, UncancelledCall};
+use super::thread::{SocketRef, UncancelledCall};
 use crate::cause::Cause;
 
 /// A record that has been received.
@@ -46,7 +46,7 @@ const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: lib
 
 /// Sends the slices as one record and says how many bytes the kernel took.
 #[inline(always)]
-pub fn send(fd: Fd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
+pub fn send(fd: SocketRef<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     let mut message = header();
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
@@ -57,7 +57,7 @@ pub fn send(fd: Fd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
 /// Sends a record that is in one piece and needs no message header, which takes the kernel time. (The C functions of DAOS
 /// have one: see `docs/architecture.md`.)
 #[inline(always)]
-pub fn send_piece(fd: Fd<'_>, record: &[u8]) -> Result<usize, Cause> {
+pub fn send_piece(fd: SocketRef<'_>, record: &[u8]) -> Result<usize, Cause> {
     // SAFETY: the pointer and the length describe `record`, which is only read.
     in_one_piece(fd, SENDING, || unsafe {
         one_piece(libc::SYS_sendto, fd.raw(), record.as_ptr().cast_mut(), record.len(), 0)
@@ -78,7 +78,7 @@ unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c
 
 /// As [`retried`], for a call that is no point where the thread can be cancelled.
 #[inline(always)]
-fn in_one_piece(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+fn in_one_piece(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     match usize::try_from(call()) {
         Ok(len) => Ok(len),
         Err(_) => {
@@ -92,7 +92,7 @@ fn in_one_piece(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isiz
 /// that no peer of this release should send. If there is no rest, the kernel has no message header to read, as in
 /// [`send_piece`].
 #[inline(always)]
-pub fn receive(fd: Fd<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
+pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let room = buffer.len();
     if first >= room {
         let at = buffer.as_mut_ptr();
@@ -112,7 +112,7 @@ pub fn receive(fd: Fd<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Ca
 /// Everything else goes to where it would be in `buffer` if the whole record went there.
 #[inline(always)]
 pub fn receive_around(
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     buffer: &mut [u8],
     before: usize,
     block: &mut Vec<u8>,
@@ -146,7 +146,7 @@ fn part_at(at: *mut u8, len: usize) -> libc::iovec {
 /// # Safety
 /// The parts describe memory that is valid for writing.
 #[inline(always)]
-unsafe fn receive_parts(fd: Fd<'_>, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
+unsafe fn receive_parts(fd: SocketRef<'_>, parts: &mut [libc::iovec]) -> Result<Record, Cause> {
     let room = parts.iter().map(|part| part.iov_len).sum();
     let mut message = header();
     message.msg_iov = parts.as_mut_ptr();
@@ -162,7 +162,7 @@ unsafe fn receive_parts(fd: Fd<'_>, parts: &mut [libc::iovec]) -> Result<Record,
 
 /// Tries to receive for a while before it waits; where it would not wait, once.
 #[cold]
-fn spin_and_receive(fd: Fd<'_>, limit: Duration, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
+fn spin_and_receive(fd: SocketRef<'_>, limit: Duration, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
     let _uncancelled = fd.uncancelled();
     let mut waits = None;
     let tried = spin_for(limit, || match usize::try_from(call(libc::MSG_DONTWAIT)) {
@@ -211,7 +211,7 @@ pub fn shut_down(fd: RawFd) {
 
 /// Takes no more records: the peer cannot send any from now on, and those that it has sent can still be received. The
 /// end follows them.
-pub fn end_receiving(fd: RawFd) {
+pub fn shutdown_read(fd: RawFd) {
     let _keep = KeepErrno::new();
     // SAFETY: the function takes numbers only.
     unsafe { libc::shutdown(fd, libc::SHUT_RD) };
@@ -226,7 +226,7 @@ fn header() -> libc::msghdr {
 /// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
 /// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
 #[inline(always)]
-fn retried(fd: Fd<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+fn retried(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     let _uncancelled = fd.uncancelled();
     match usize::try_from(call()) {
         Ok(len) => Ok(len),

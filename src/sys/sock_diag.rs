@@ -44,9 +44,9 @@ struct BoundFile {
 
 /// Where the kernel is asked, if it can be.
 #[derive(Debug)]
-pub(super) struct Kernel(Option<OwnedFd>);
+pub(super) struct SockDiag(Option<OwnedFd>);
 
-impl Kernel {
+impl SockDiag {
     /// It is an error where there is no descriptor or no memory to ask with.
     pub(super) fn reach() -> Result<Self, Cause> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;

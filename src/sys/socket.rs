@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use super::address::{self, with_address};
 use super::deadline;
 use super::descriptor;
+use super::dir_entry::{DirEntry, SocketFile};
 use super::errno::{self, KeepErrno};
-use super::maker::{self, Owner};
-use super::passed;
+use super::file_owner::{self, Owner};
+use super::passed_fds;
 use super::poll;
-use super::spot::{HeldFile, Spot};
 use super::thread::UncancelledCall;
 use crate::cause::Cause;
 
@@ -25,7 +25,7 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
     let fd = socket.as_raw_fd();
     set_close_on_exec(fd)?;
     set_nonblocking(fd, nonblocking)?;
-    passed::refuse(fd);
+    passed_fds::refuse(fd);
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(fd, mode) })?;
@@ -39,7 +39,7 @@ pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<Own
     let kind = libc::SOCK_SEQPACKET | born(nonblocking);
     // SAFETY: the function takes numbers only, and makes a descriptor.
     let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, kind, 0)) }?;
-    passed::refuse(socket.as_raw_fd());
+    passed_fds::refuse(socket.as_raw_fd());
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })?;
@@ -91,26 +91,26 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     if let Some(mode) = mode {
-        let spot = bind_right(socket, &address, mode, Owner::default())?;
-        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| spot.clear(socket));
+        let entry = bind_right(socket, &address, mode, Owner::default())?;
+        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| entry.clear(socket));
     }
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
     begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
         let _keep = KeepErrno::new();
-        if let Ok(spot) = Spot::of(address::path_in(&address)) {
-            spot.clear(socket);
+        if let Ok(entry) = DirEntry::of(address::path_in(&address)) {
+            entry.clear(socket);
         }
     })
 }
 
 /// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
-pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<HeldFile, Cause> {
+pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<SocketFile, Cause> {
     let address = address::from_path(path)?;
-    let spot = bind_right(socket, &address, mode, owner)?;
-    let file = spot.file_of(socket).and_then(|file| begin_listening(socket, BACKLOG).map(|()| file));
-    let file = file.inspect_err(|_| spot.clear(socket))?;
-    Ok(spot.hold(file))
+    let entry = bind_right(socket, &address, mode, owner)?;
+    let file = entry.file_of(socket).and_then(|file| begin_listening(socket, BACKLOG).map(|()| file));
+    let file = file.inspect_err(|_| entry.clear(socket))?;
+    Ok(entry.hold(file))
 }
 
 /// Gives the socket a name whose file is as it is to be.
@@ -119,11 +119,11 @@ fn bind_right<'a>(
     address: &'a libc::sockaddr_un,
     mode: libc::mode_t,
     owner: Owner,
-) -> Result<Spot<'a>, Cause> {
-    let spot = Spot::of_socket(address::path_in(address))?;
-    maker::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
-    spot.set_right(socket, mode, owner).inspect_err(|_| spot.clear(socket))?;
-    Ok(spot)
+) -> Result<DirEntry<'a>, Cause> {
+    let entry = DirEntry::of_socket(address::path_in(address))?;
+    file_owner::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
+    entry.set_right(socket, mode, owner).inspect_err(|_| entry.clear(socket))?;
+    Ok(entry)
 }
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
@@ -227,7 +227,7 @@ fn set_time(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause>
 }
 
 /// Has a socket wait, or not, as another one does, and for as long.
-pub fn copy_patience(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
+pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
     // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
     unsafe {
         let status = check(libc::fcntl(from, libc::F_GETFL))?;
@@ -240,7 +240,7 @@ pub fn copy_patience(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
 }
 
 /// Puts a socket in the place of another one, which is closed.
-pub fn put_in_place(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
+pub fn replace_fd(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
     // Closed before errno is put back.
     let socket = socket;
@@ -273,7 +273,7 @@ pub fn is_socket(fd: RawFd) -> bool {
 
 /// Has the socket take some full records before anybody reads them, so that the two ends need not take turns with each.
 /// Where that is not allowed, they do.
-pub fn take_ahead(fd: RawFd) {
+pub fn grow_send_buffer(fd: RawFd) {
     const WANTED: c_int = 512 << 10;
     // What the kernel reports then: twice as much, or what the system allows. A socket that has so much is left alone.
     static REACHED: AtomicI32 = AtomicI32::new(2 * WANTED);

@@ -51,13 +51,13 @@ impl Drop for UncancelledCall {
 /// A socket to send to or to receive from. A number becomes one as it is: every system call sees to it by itself that the
 /// thread is not cancelled.
 #[derive(Clone, Copy, Debug)]
-pub struct Fd<'a> {
+pub struct SocketRef<'a> {
     raw: RawFd,
     uncancelled: Option<&'a UncancelledCall>,
     spins: bool,
 }
 
-impl<'a> Fd<'a> {
+impl<'a> SocketRef<'a> {
     /// The caller has seen to it already, for several system calls at once, if it has.
     #[inline]
     pub fn held(raw: RawFd, uncancelled: Option<&'a UncancelledCall>) -> Self {
@@ -89,7 +89,7 @@ impl<'a> Fd<'a> {
     }
 }
 
-impl From<RawFd> for Fd<'_> {
+impl From<RawFd> for SocketRef<'_> {
     #[inline]
     fn from(raw: RawFd) -> Self {
         Self::held(raw, None)

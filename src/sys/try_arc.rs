@@ -90,15 +90,15 @@ unsafe fn drop_whole<T>(owners: NonNull<Owners>) {
 impl<T> TryArc<T> {
     /// Moves a value to the heap, where it has one owner.
     pub fn new(value: T) -> Result<Self, Cause> {
-        Ok(Room::new()?.fill(value))
+        Ok(UninitArc::new()?.fill(value))
     }
 }
 
-/// Room on the heap for a value to come, which cannot fail then.
+/// UninitArc on the heap for a value to come, which cannot fail then.
 #[derive(Debug)]
-pub struct Room<T>(Box<MaybeUninit<Whole<T>>>);
+pub struct UninitArc<T>(Box<MaybeUninit<Whole<T>>>);
 
-impl<T> Room<T> {
+impl<T> UninitArc<T> {
     /// Makes room.
     pub fn new() -> Result<Self, Cause> {
         Ok(Self(try_box(MaybeUninit::uninit())?))

@@ -7,15 +7,15 @@ use std::os::fd::RawFd;
 
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
-use crate::protocol::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly, Room};
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::chunked::{Chunks, Destination, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
+use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::wire::BodyPlace;
-use crate::sys::{self, Deadline, Fd, Layout, Peeked, Record, RecordBuffer};
+use crate::sys::{self, Deadline, Layout, Peeked, Record, RecordBuffer, SocketRef};
 
 /// Bodies from this size on are received where they are going to stay.
 const PLACED_MIN: usize = 4 << 10;
 
-/// Room for larger ones is not made before they begin.
+/// Destination for larger ones is not made before they begin.
 const PLACED_MAX: usize = 16 * MAX_DATA;
 
 /// A message as it came. Its bytes are still in the buffer; the body may be in a block of its own, and is not among
@@ -53,24 +53,24 @@ impl<'a> Received<'a> {
 /// The framing to read a record with that has come from a peer. [`Cause::Closed`] if it is empty because that is the
 /// end of the connection; a datagram may be empty, too.
 #[inline(always)]
-pub fn framing_of(fd: RawFd, dialect: &mut Dialect, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
+pub fn framing_of(fd: RawFd, peer_framing: &mut PeerFraming, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
     if record.is_empty() {
-        may_be_empty(fd, *dialect)?;
+        may_be_empty(fd, *peer_framing)?;
     }
-    Ok(dialect.hear(record, truncated))
+    Ok(peer_framing.observe(record, truncated))
 }
 
 /// [`Cause::Closed`] if an empty record is the end of the connection, where only the socket can tell.
 #[cold]
-fn may_be_empty(fd: RawFd, dialect: Dialect) -> Result<(), Cause> {
-    if dialect.get() == Some(Framing::Chunked) {
+fn may_be_empty(fd: RawFd, peer_framing: PeerFraming) -> Result<(), Cause> {
+    if peer_framing.get() == Some(Framing::Chunked) {
         // No chunk is empty: whoever reads it sees the end.
         return Ok(());
     }
     match sys::peek(fd) {
         Peeked::End => Err(Cause::Closed),
         // No socket: somebody stands in for recvmsg, and a peer that speaks in chunks sends nothing empty.
-        Peeked::Unknown if dialect.framing() == Framing::Chunked => Err(Cause::Closed),
+        Peeked::Unknown if peer_framing.framing() == Framing::Chunked => Err(Cause::Closed),
         _ => Ok(()),
     }
 }
@@ -79,8 +79,8 @@ fn may_be_empty(fd: RawFd, dialect: Dialect) -> Result<(), Cause> {
 /// of it what the caller wants while the bytes are still in the buffer; `None` means that more records are to come.
 #[inline(always)]
 pub fn receive_record<'f, T>(
-    fd: impl Into<Fd<'f>>,
-    dialect: &mut Dialect,
+    fd: impl Into<SocketRef<'f>>,
+    peer_framing: &mut PeerFraming,
     message: &mut Reassembly,
     first_buffer: usize,
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
@@ -89,12 +89,12 @@ pub fn receive_record<'f, T>(
     sys::with_record(|buffer| {
         let limit = message.limit();
         let heard = if buffer.last.body > 0 || message.is_partial() {
-            receive_after_large(fd, dialect, message, first_buffer, buffer)?
+            receive_after_large(fd, peer_framing, message, first_buffer, buffer)?
         } else {
             let record = sys::receive(fd, &mut buffer.bytes, first_buffer)?;
-            match small_message(*dialect, record, &buffer.bytes, limit) {
+            match small_message(*peer_framing, record, &buffer.bytes, limit) {
                 Some(bytes) => Some(Message { bytes, body: None }),
-                None => hear(fd.raw(), dialect, message, buffer, record, false)?,
+                None => observe(fd.raw(), peer_framing, message, buffer, record, false)?,
             }
         };
         match heard {
@@ -107,12 +107,12 @@ pub fn receive_record<'f, T>(
 /// The message in a record of a known peer that holds all of it, if it is small: nearly all are, and there is nothing to
 /// learn from them.
 #[inline(always)]
-fn small_message(dialect: Dialect, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
+fn small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
     if record.truncated || record.len == 0 || record.len > PLACED_MIN {
         return None;
     }
     let bytes = buffer.get(..record.len)?;
-    match dialect.get()? {
+    match peer_framing.get()? {
         Framing::Datagram => Some(bytes),
         Framing::Chunked => Header::only_data(bytes).filter(|data| data.len() <= limit),
     }
@@ -121,15 +121,15 @@ fn small_message(dialect: Dialect, record: Record, buffer: &[u8], limit: usize) 
 /// Receives one record that may be large, or belong to what has come before.
 #[inline(never)]
 fn receive_after_large<'a>(
-    fd: Fd<'_>,
-    dialect: &mut Dialect,
+    fd: SocketRef<'_>,
+    peer_framing: &mut PeerFraming,
     message: &'a mut Reassembly,
     first_buffer: usize,
     buffer: &'a mut RecordBuffer,
 ) -> Result<Option<Message<'a>>, Cause> {
-    match take_record(fd, *dialect, message, first_buffer, buffer)? {
-        Taken::Record(record, in_place) => hear(fd.raw(), dialect, message, buffer, record, in_place),
-        Taken::Body(_, fields) => {
+    match take_record(fd, *peer_framing, message, first_buffer, buffer)? {
+        Placement::Record(record, in_place) => observe(fd.raw(), peer_framing, message, buffer, record, in_place),
+        Placement::Body(_, fields) => {
             let bytes = buffer.bytes.get(fields).unwrap_or_default();
             Ok(Some(Message { bytes, body: Some(message.body_mut()) }))
         }
@@ -138,16 +138,16 @@ fn receive_after_large<'a>(
 
 /// Learns from a record what the peer speaks, and how large its messages are; `None` if more records are to come.
 #[inline(never)]
-fn hear<'a>(
+fn observe<'a>(
     fd: RawFd,
-    dialect: &mut Dialect,
+    peer_framing: &mut PeerFraming,
     message: &'a mut Reassembly,
     buffer: &'a mut RecordBuffer,
     record: Record,
     in_place: bool,
 ) -> Result<Option<Message<'a>>, Cause> {
     let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
-    let framing = framing_of(fd, dialect, bytes, record.truncated)?;
+    let framing = framing_of(fd, peer_framing, bytes, record.truncated)?;
     if record.truncated {
         return Err(Cause::Truncated { room: sys::RECORD_ROOM });
     }
@@ -167,7 +167,7 @@ fn hear<'a>(
 }
 
 /// A record that has been received.
-pub(crate) enum Taken {
+pub(crate) enum Placement {
     /// It is in the buffer, or if this says so its data is in the message that is being put together, and the rest in
     /// the buffer where it would be else.
     Record(Record, bool),
@@ -179,25 +179,25 @@ pub(crate) enum Taken {
 /// Receives one record, which comes to lie where it is going to stay if that can be told beforehand.
 #[inline(always)]
 pub(crate) fn take_record<'f>(
-    fd: impl Into<Fd<'f>>,
-    dialect: Dialect,
+    fd: impl Into<SocketRef<'f>>,
+    peer_framing: PeerFraming,
     message: &mut Reassembly,
     first_buffer: usize,
     buffer: &mut RecordBuffer,
-) -> Result<Taken, Cause> {
+) -> Result<Placement, Cause> {
     let fd = fd.into();
-    if expects_large(dialect, message, buffer)
-        && let Some(taken) = take_placed(fd, dialect.framing(), message, buffer)?
+    if expects_large(peer_framing, message, buffer)
+        && let Some(taken) = take_placed(fd, peer_framing.framing(), message, buffer)?
     {
         return Ok(taken);
     }
-    sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| Taken::Record(record, false))
+    sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| Placement::Record(record, false))
 }
 
 /// The next record is a chunk of a message that has begun, or may be as large as the one before.
 #[inline]
-fn expects_large(dialect: Dialect, message: &Reassembly, buffer: &RecordBuffer) -> bool {
-    let expected = match dialect.get() {
+fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &RecordBuffer) -> bool {
+    let expected = match peer_framing.get() {
         // What is left of a message in chunks is no concern of a datagram.
         Some(Framing::Datagram) if message.is_partial() => false,
         Some(_) => message.is_partial() || buffer.last.body > 0,
@@ -210,21 +210,21 @@ fn expects_large(dialect: Dialect, message: &Reassembly, buffer: &RecordBuffer) 
 /// last record. If it is not, it is put where all others go.
 #[inline(always)]
 fn take_placed(
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
-) -> Result<Option<Taken>, Cause> {
+) -> Result<Option<Placement>, Cause> {
     if message.is_partial() {
-        let Some(Room { block, due, fresh }) = message.room() else { return Ok(None) };
+        let Some(Destination { block, due, fresh }) = message.room() else { return Ok(None) };
         if fresh {
-            sys::expect_much(block);
+            sys::advise_huge_pages(block);
         }
         let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, block, due)?;
-        return Ok(Some(Taken::Record(record, true)));
+        return Ok(Some(Placement::Record(record, true)));
     }
     let taken = take_alike(fd, framing, message, buffer);
-    if !matches!(taken, Ok(Some(Taken::Body(..) | Taken::Record(_, true)))) {
+    if !matches!(taken, Ok(Some(Placement::Body(..) | Placement::Record(_, true)))) {
         message.reset();
     }
     taken
@@ -232,11 +232,11 @@ fn take_placed(
 
 #[inline(always)]
 fn take_alike(
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
-) -> Result<Option<Taken>, Cause> {
+) -> Result<Option<Placement>, Cause> {
     let (expected, limit, number) = (buffer.last, message.limit(), message.body());
     // No more than this record needs: it may be long in coming.
     let Some(body) = message.block(expected.body) else { return Ok(None) };
@@ -245,13 +245,13 @@ fn take_alike(
     let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);
     let found = head.and_then(|head| body_place(head, record.len, framing, number));
     Ok(Some(match found.filter(|(_, layout)| *layout == expected) {
-        Some((_, layout)) if layout.body < layout.whole_body => Taken::Record(record, true),
-        Some((fields, _)) => Taken::Body(record, fields),
+        Some((_, layout)) if layout.body < layout.whole_body => Placement::Record(record, true),
+        Some((fields, _)) => Placement::Body(record, fields),
         None => {
             if let Some(to) = buffer.bytes.get_mut(expected.head..).and_then(|rest| rest.get_mut(..body.len())) {
                 to.copy_from_slice(body);
             }
-            Taken::Record(record, false)
+            Placement::Record(record, false)
         }
     }))
 }
@@ -289,22 +289,22 @@ fn body_place(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(
 /// where this one stopped.
 #[inline(always)]
 pub fn receive<'f, T>(
-    fd: impl Into<Fd<'f>>,
-    dialect: &mut Dialect,
+    fd: impl Into<SocketRef<'f>>,
+    peer_framing: &mut PeerFraming,
     message: &mut Reassembly,
     first_buffer: usize,
     decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
     after_record: impl FnMut(),
 ) -> Result<T, Cause> {
     let deadline = &mut Deadline::receiving();
-    receive_by(fd, dialect, message, first_buffer, decode, after_record, deadline)
+    receive_by(fd, peer_framing, message, first_buffer, decode, after_record, deadline)
 }
 
 /// The same as one of several messages for which there is one deadline.
 #[inline(always)]
 pub fn receive_by<'f, T>(
-    fd: impl Into<Fd<'f>>,
-    dialect: &mut Dialect,
+    fd: impl Into<SocketRef<'f>>,
+    peer_framing: &mut PeerFraming,
     message: &mut Reassembly,
     first_buffer: usize,
     mut decode: impl FnMut(Received<'_>) -> Result<T, Cause>,
@@ -313,7 +313,7 @@ pub fn receive_by<'f, T>(
 ) -> Result<T, Cause> {
     let fd = fd.into().spinning();
     loop {
-        let received = receive_record(fd, dialect, message, first_buffer, &mut decode)?;
+        let received = receive_record(fd, peer_framing, message, first_buffer, &mut decode)?;
         after_record();
         if let Some(received) = received {
             return Ok(received);

@@ -9,7 +9,7 @@ use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA};
 use crate::protocol::wire::{Encoded, HEAD_CAPACITY};
-use crate::sys::{self, Deadline, Fd};
+use crate::sys::{self, Deadline, SocketRef};
 
 /// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
 /// where they lie.
@@ -22,7 +22,7 @@ const SMALL_ROOM: usize = 256;
 const SMALL: usize = SMALL_ROOM - HEADER_LEN - HEAD_CAPACITY;
 
 /// What happens between the system calls that one message takes.
-pub trait Pace {
+pub trait SendHooks {
     /// After each record sent.
     fn after_record(&mut self) {}
 
@@ -35,11 +35,11 @@ pub trait Pace {
 /// taken back, so that the connection is shut down when the rest does not go out.
 #[inline(always)]
 pub fn send<'f>(
-    fd: impl Into<Fd<'f>>,
+    fd: impl Into<SocketRef<'f>>,
     framing: Framing,
     message: &Encoded<'_>,
     limit: usize,
-    pace: &mut impl Pace,
+    hooks: &mut impl SendHooks,
 ) -> Result<(), Cause> {
     let (fd, len) = (fd.into(), message.len());
     if len > limit {
@@ -47,23 +47,28 @@ pub fn send<'f>(
     }
     if len > SMALL {
         return if len <= COPY_MAX {
-            send_copied(fd, framing, message, pace)
+            send_copied(fd, framing, message, hooks)
         } else {
-            send_larger(fd, framing, message, pace)
+            send_larger(fd, framing, message, hooks)
         };
     }
     let mut room = [0; SMALL_ROOM];
     let record = whole_record(&mut room, framing, message)?;
     while !is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))? {
-        pace.when_full(fd.raw(), false)?;
+        hooks.when_full(fd.raw(), false)?;
     }
-    pace.after_record();
+    hooks.after_record();
     Ok(())
 }
 
 /// Sends a message that is not small, but goes out in one piece.
 #[inline(never)]
-fn send_copied(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+fn send_copied(
+    fd: SocketRef<'_>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    hooks: &mut impl SendHooks,
+) -> Result<(), Cause> {
     let send = || {
         sys::with_record(|buffer| {
             let record = whole_record(&mut buffer.bytes, framing, message)?;
@@ -71,26 +76,31 @@ fn send_copied(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut i
         })
     };
     while !send()? {
-        pace.when_full(fd.raw(), false)?;
+        hooks.when_full(fd.raw(), false)?;
     }
-    pace.after_record();
+    hooks.after_record();
     Ok(())
 }
 
 /// Sends a message from where it lies.
 #[inline(never)]
-fn send_larger(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+fn send_larger(
+    fd: SocketRef<'_>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    hooks: &mut impl SendHooks,
+) -> Result<(), Cause> {
     let [_, body, unknown] = message.pieces();
     let mut room = [0; HEADER_LEN + HEAD_CAPACITY];
     let is_one = unknown.is_empty() && (framing == Framing::Datagram || message.len() <= MAX_DATA);
     let Some(front) = front(&mut room, framing, message).filter(|_| is_one) else {
-        return send_records(fd, framing, message, pace);
+        return send_records(fd, framing, message, hooks);
     };
     let pieces = [IoSlice::new(front), IoSlice::new(body)];
     while !is_out(framing, front.len() + body.len(), sys::send(fd, &pieces))? {
-        pace.when_full(fd.raw(), false)?;
+        hooks.when_full(fd.raw(), false)?;
     }
-    pace.after_record();
+    hooks.after_record();
     Ok(())
 }
 
@@ -140,32 +150,37 @@ fn put_header(header: &mut [u8; HEADER_LEN], framing: Framing, message: &Encoded
     }
 }
 
-fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut impl Pace) -> Result<(), Cause> {
+fn send_records(
+    fd: SocketRef<'_>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    hooks: &mut impl SendHooks,
+) -> Result<(), Cause> {
     let len = message.len();
     match framing {
         Framing::Datagram => {
             // A mocked sendmsg may report anything here, and no kernel sends half a datagram.
-            send_record(fd, &[], message, 0..len, false, pace)?;
-            pace.after_record();
+            send_record(fd, &[], message, 0..len, false, hooks)?;
+            hooks.after_record();
         }
         Framing::Chunked => {
             let chunks = Chunks::new(len)?;
             if len > MAX_DATA {
-                sys::take_ahead(fd.raw());
+                sys::grow_send_buffer(fd.raw());
             }
             let mut deadline = Deadline::sending();
             for (header, range) in chunks {
                 let size = HEADER_LEN + range.len();
                 let begun = header.index > 0;
                 let in_time = if begun { deadline.check(fd.raw()) } else { Ok(()) };
-                let sent = in_time.and_then(|()| send_record(fd, &header.to_bytes(), message, range, begun, pace));
+                let sent = in_time.and_then(|()| send_record(fd, &header.to_bytes(), message, range, begun, hooks));
                 let sent =
                     sent.and_then(|sent| if sent < size { Err(Cause::SentShort { sent, size }) } else { Ok(()) });
                 if begun && sent.is_err() {
                     sys::shut_down(fd.raw());
                 }
                 sent?;
-                pace.after_record();
+                hooks.after_record();
             }
         }
     }
@@ -175,7 +190,7 @@ fn send_records(fd: Fd<'_>, framing: Framing, message: &Encoded<'_>, pace: &mut 
 /// Gives up where others wait.
 struct Unwaiting;
 
-impl Pace for Unwaiting {
+impl SendHooks for Unwaiting {
     fn when_full(&mut self, _fd: RawFd, _begun: bool) -> Result<(), Cause> {
         Err(Cause::Os(libc::EAGAIN))
     }
@@ -184,7 +199,7 @@ impl Pace for Unwaiting {
 /// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
 /// more, or no more are `left` to be sent. Returns the index of the record to go on with; `None` when the message is out.
 pub fn send_some<'f>(
-    fd: impl Into<Fd<'f>>,
+    fd: impl Into<SocketRef<'f>>,
     framing: Framing,
     message: &Encoded<'_>,
     first: u32,
@@ -220,12 +235,12 @@ pub fn send_some<'f>(
 /// Sends one record: a header and a part of the message.
 #[inline]
 fn send_record(
-    fd: Fd<'_>,
+    fd: SocketRef<'_>,
     header: &[u8],
     message: &Encoded<'_>,
     range: Range<usize>,
     begun: bool,
-    pace: &mut impl Pace,
+    hooks: &mut impl SendHooks,
 ) -> Result<usize, Cause> {
     loop {
         let [head, body, unknown] = message.slices(range.clone());
@@ -237,7 +252,7 @@ fn send_record(
             sys::send(fd, &slices)
         };
         match sent {
-            Err(cause) if cause.is_would_block() => pace.when_full(fd.raw(), begun)?,
+            Err(cause) if cause.is_would_block() => hooks.when_full(fd.raw(), begun)?,
             done => return done,
         }
     }

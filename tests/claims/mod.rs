@@ -3,7 +3,7 @@
 
 use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
-use drpc::framing::detect::{Dialect, detect};
+use drpc::framing::detect::{PeerFraming, detect};
 use drpc::framing::fallback::{self, Question, judge, no_call, trial};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, VARINT_MAX};
@@ -59,10 +59,10 @@ pub(crate) fn records_in(mut input: &[u8]) -> Vec<Vec<u8>> {
 /// All claims, about records that come one after the other on one connection.
 pub(crate) fn check(records: &[Vec<u8>]) {
     records.iter().for_each(|record| check_first(record));
-    check_session(records, Dialect::unknown(Framing::Datagram), detect);
-    check_session(records, Dialect::unknown(Framing::Chunked), detect);
-    check_session(records, Dialect::sought(Question::Trial), |record| judge(Question::Trial, record));
-    check_session(records, Dialect::sought(Question::Probe), |record| judge(Question::Probe, record));
+    check_session(records, PeerFraming::unknown(Framing::Datagram), detect);
+    check_session(records, PeerFraming::unknown(Framing::Chunked), detect);
+    check_session(records, PeerFraming::probing(Question::Trial), |record| judge(Question::Trial, record));
+    check_session(records, PeerFraming::probing(Question::Probe), |record| judge(Question::Probe, record));
     check_reassembly(records);
 }
 
@@ -195,12 +195,12 @@ pub(crate) fn check_trial(call: &CallRef<'_>, unknown: &[u8]) {
 }
 
 /// The first record that tells decides, for the whole session.
-fn check_session(records: &[Vec<u8>], mut dialect: Dialect, tell: fn(&[u8]) -> Option<Framing>) {
-    let (own, mut told) = (dialect.framing(), None);
+fn check_session(records: &[Vec<u8>], mut peer_framing: PeerFraming, tell: fn(&[u8]) -> Option<Framing>) {
+    let (own, mut told) = (peer_framing.framing(), None);
     for record in records {
         told = told.or_else(|| tell(record));
-        assert_eq!(dialect.hear(record, false), told.unwrap_or(own));
-        assert_eq!(dialect.get(), told);
+        assert_eq!(peer_framing.observe(record, false), told.unwrap_or(own));
+        assert_eq!(peer_framing.get(), told);
     }
 }
 

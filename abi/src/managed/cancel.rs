@@ -3,7 +3,7 @@
 use ::drpc::{Cancel, Phase};
 
 use super::object;
-use crate::entry;
+use crate::boundary;
 
 /// A token that calls can be given, to be given up from another thread.
 pub struct drpc_cancel(pub(crate) Cancel);
@@ -13,7 +13,7 @@ pub struct drpc_cancel(pub(crate) Cancel);
 /// Returns NULL without memory. Free it with drpc_cancel_destroy.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_cancel_create() -> *mut drpc_cancel {
-    entry::common_pointer(Phase::Configure, || object::give(drpc_cancel(Cancel::try_new()?)))
+    boundary::common_pointer(Phase::Configure, || object::give(drpc_cancel(Cancel::try_new()?)))
 }
 
 /// Gives up the calls that have been given the token, and those that will be: they end with -DER_CANCELED. May be
@@ -24,7 +24,7 @@ pub extern "C" fn drpc_cancel_create() -> *mut drpc_cancel {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_cancel_trigger(cancel: *mut drpc_cancel) {
     // SAFETY: the caller's promise.
-    entry::infallible((), || unsafe { cancel.as_ref() }.map_or((), |cancel| cancel.0.cancel()));
+    boundary::infallible((), || unsafe { cancel.as_ref() }.map_or((), |cancel| cancel.0.cancel()));
 }
 
 /// Frees a token. Calls that were given it go on. NULL is ignored.
@@ -34,5 +34,5 @@ pub unsafe extern "C" fn drpc_cancel_trigger(cancel: *mut drpc_cancel) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_cancel_destroy(cancel: *mut drpc_cancel) {
     // SAFETY: the caller's promise.
-    entry::infallible((), || drop(unsafe { object::take_back(cancel) }));
+    boundary::infallible((), || drop(unsafe { object::take_back(cancel) }));
 }

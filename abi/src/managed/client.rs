@@ -14,9 +14,9 @@ use super::cancel::drpc_cancel;
 use super::message::with_body;
 use super::object::{self, Endpoint};
 use super::server::cause;
+use crate::boundary;
 use crate::context::Abi;
 use crate::drpc_pb_c::Drpc__Response;
-use crate::entry;
 use crate::memory;
 use crate::message::Message;
 use crate::{library, log, negotiation};
@@ -225,7 +225,7 @@ fn timeout(ms: c_int) -> Duration {
 pub unsafe extern "C" fn drpc_client_is_connected(client: *const drpc_client) -> bool {
     // SAFETY: the caller's promise.
     let client = unsafe { client.as_ref() }.and_then(|client| client.client.get());
-    entry::infallible(false, || client.is_some_and(Client::is_connected))
+    boundary::infallible(false, || client.is_some_and(Client::is_connected))
 }
 
 /// Closes the connection. Calls that are not done end with -DER_UNREACH. The client can be connected again.
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
 /// `client` is null or a client that no thread uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
-    entry::infallible((), || {
+    boundary::infallible((), || {
         // SAFETY: the caller's promise.
         if let Some(client) = unsafe { client.as_ref() }.and_then(|client| client.client.get()) {
             // While it is there: a function that takes a result may submit.

@@ -6,10 +6,10 @@ use std::ffi::c_void;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
-use super::request::{Spare, Turn};
+use super::request::{CallBlock, Spare};
 use super::session::drpc_session;
+use crate::boundary::{self, Subject};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry::{self, Subject};
 use crate::message::{self, Message};
 use crate::protobuf_c::Heap;
 
@@ -53,7 +53,7 @@ impl Module for Served {
 
     fn serve(&self, request: Request) {
         if let Err(cause) = self.run(request) {
-            entry::report(Phase::Serve, Subject::Nothing, cause);
+            boundary::report(Phase::Serve, Subject::Nothing, cause);
         }
     }
 }
@@ -65,21 +65,21 @@ impl Served {
         let taken = Cell::new(false);
         let mut response = Drpc__Response { sequence: request.call().sequence, ..Drpc__Response::empty() };
         let response = &raw mut response;
-        let turn = Turn::begin(&self.spare, request, release, &taken)?;
+        let block = CallBlock::begin(&self.spare, request, release, &taken)?;
         // SAFETY: the program gave the function for this purpose, with this argument. The session is the first field
-        // of the turn. Both messages stay until the function has returned: one that takes the request promises not
+        // of the block. Both messages stay until the function has returned: one that takes the request promises not
         // to use the call once it has answered.
-        unsafe { function(turn.cast(), Turn::call(turn), response, arg) };
+        unsafe { function(block.cast(), CallBlock::call(block), response, arg) };
         let answered = match taken.get() {
             true => Ok(()),
             false => {
                 // SAFETY: nobody has taken the request, and the response is still ours.
                 let answered = unsafe {
-                    let answered = Turn::answer(turn, response);
-                    Turn::end(turn);
+                    let answered = CallBlock::answer(block, response);
+                    CallBlock::end(block);
                     answered
                 };
-                self.spare.put(turn);
+                self.spare.put(block);
                 answered
             }
         };

@@ -12,4 +12,4 @@ pub mod stats;
 mod handler;
 mod message;
 mod object;
-mod settings;
+mod server_options;

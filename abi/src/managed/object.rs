@@ -6,9 +6,9 @@ use std::ptr;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, place};
 
+use crate::boundary::{self, Subject};
 use crate::client::socket_path;
 use crate::context::Abi;
-use crate::entry::{self, Subject};
 use crate::memory::{self, Owned};
 
 /// A server or a client.
@@ -33,11 +33,11 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
     make: impl FnOnce(CString) -> Result<T, Cause>,
 ) -> c_int {
     if place.is_null() {
-        return entry::no_place::<A>(Phase::Configure);
+        return boundary::no_place::<A>(Phase::Configure);
     }
     // SAFETY: not null, and the caller's promise.
     unsafe { *place = ptr::null_mut() };
-    entry::code::<A>(Phase::Configure, |site| {
+    boundary::code::<A>(Phase::Configure, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
@@ -71,7 +71,7 @@ pub(crate) unsafe fn run<T: Endpoint>(
 #[inline(never)]
 fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
     let (path, release) = at.unwrap_or((c"", Release::V2_8));
-    let done = entry::run_for(release, phase, |site| {
+    let done = boundary::run_for(release, phase, |site| {
         site.subject(Subject::Path(path));
         body()
     });

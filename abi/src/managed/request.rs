@@ -11,8 +11,8 @@ use ::drpc::{Cause, Phase, Request, Session};
 
 use super::message::binary;
 use super::session::drpc_session;
+use crate::boundary;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry;
 use crate::memory::{self, Owned};
 use crate::message::{self, Message};
 use crate::protobuf_c::Heap;
@@ -24,7 +24,7 @@ pub struct drpc_request {
 
 /// What a pointer to a drpc_request leads to: a call being handled.
 #[repr(C)]
-pub(crate) struct Turn {
+pub(crate) struct CallBlock {
     /// First, so that the pointer to it that a handler gets leads to the rest.
     session: drpc_session,
     call: Drpc__Call,
@@ -35,26 +35,26 @@ pub(crate) struct Turn {
     taken: *const Cell<bool>,
 }
 
-/// Room for a turn, kept from one call for the next.
-pub(crate) struct Spare(AtomicPtr<Turn>);
+/// Room for a block, kept from one call for the next.
+pub(crate) struct Spare(AtomicPtr<CallBlock>);
 
 impl Spare {
     pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    fn take(&self) -> Result<*mut Turn, Cause> {
+    fn take(&self) -> Result<*mut CallBlock, Cause> {
         match self.0.swap(ptr::null_mut(), Ordering::Acquire) {
-            none if none.is_null() => Ok(Owned::new(MaybeUninit::<Turn>::uninit())?.keep().cast()),
+            none if none.is_null() => Ok(Owned::new(MaybeUninit::<CallBlock>::uninit())?.keep().cast()),
             room => Ok(room),
         }
     }
 
-    /// Keeps the room of a turn that has [ended](Turn::end).
-    pub(crate) fn put(&self, room: *mut Turn) {
+    /// Keeps the room of a block that has [ended](CallBlock::end).
+    pub(crate) fn put(&self, room: *mut CallBlock) {
         let other = self.0.swap(room, Ordering::AcqRel);
         if !other.is_null() {
-            // SAFETY: another thread's turn was here, and has ended, too.
+            // SAFETY: another thread's block was here, and has ended, too.
             unsafe { memory::free(other) };
         }
     }
@@ -66,7 +66,7 @@ impl Drop for Spare {
     }
 }
 
-impl Turn {
+impl CallBlock {
     /// Puts a request into a block that C can have a pointer to.
     pub(crate) fn begin(
         spare: &Spare,
@@ -74,56 +74,56 @@ impl Turn {
         release: Release,
         taken: &Cell<bool>,
     ) -> Result<*mut Self, Cause> {
-        let turn = spare.take()?;
+        let block = spare.take()?;
         let body = binary(request.take_body());
         let call = request.call();
         let (module, method, sequence) = (call.module, call.method, call.sequence);
         let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
         let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
-        // SAFETY: the block has room for a turn, and none is in it.
-        unsafe { turn.write(Self { session, call, release, deferred, taken, request }) };
-        Ok(turn)
+        // SAFETY: the block has room for a block, and none is in it.
+        unsafe { block.write(Self { session, call, release, deferred, taken, request }) };
+        Ok(block)
     }
 
     /// The session that the call came on.
     ///
     /// # Safety
-    /// `turn` is as for [`call`](Self::call), and stays as long as the result is used.
-    pub(crate) unsafe fn session<'a>(turn: *const Self) -> &'a Session {
+    /// `block` is as for [`call`](Self::call), and stays as long as the result is used.
+    pub(crate) unsafe fn session<'a>(block: *const Self) -> &'a Session {
         // SAFETY: the caller's promise.
-        unsafe { (*turn).request.session() }
+        unsafe { (*block).request.session() }
     }
 
     /// The call, as the handler gets it.
     ///
     /// # Safety
-    /// `turn` came from [`begin`](Self::begin), and has not ended.
-    pub(crate) unsafe fn call(turn: *mut Self) -> *mut Drpc__Call {
+    /// `block` came from [`begin`](Self::begin), and has not ended.
+    pub(crate) unsafe fn call(block: *mut Self) -> *mut Drpc__Call {
         // SAFETY: the caller's promise.
-        unsafe { &raw mut (*turn).call }
+        unsafe { &raw mut (*block).call }
     }
 
     /// Answers with what a handler has written into a response.
     ///
     /// # Safety
-    /// `turn` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
-    pub(crate) unsafe fn answer(turn: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
+    /// `block` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
+    pub(crate) unsafe fn answer(block: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
         // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
         unsafe {
             let body = memory::bytes((*response).body.data, (*response).body.len)?;
-            (*turn).request.answer((*response).status, body)
+            (*block).request.answer((*response).status, body)
         }
     }
 
-    /// Gives back what the turn has, but not its room. A request that has not been answered is now.
+    /// Gives back what the block has, but not its room. A request that has not been answered is now.
     ///
     /// # Safety
-    /// `turn` is as for [`call`](Self::call) and nobody else's.
-    pub(crate) unsafe fn end(turn: *mut Self) {
+    /// `block` is as for [`call`](Self::call) and nobody else's.
+    pub(crate) unsafe fn end(block: *mut Self) {
         // SAFETY: the caller's promise, by which nothing of it is used any more.
         unsafe {
-            ptr::drop_in_place(&raw mut (*turn).request);
-            message::clear(&raw mut (*turn).call, Heap::SYSTEM);
+            ptr::drop_in_place(&raw mut (*block).request);
+            message::clear(&raw mut (*block).call, Heap::SYSTEM);
         }
     }
 
@@ -131,11 +131,11 @@ impl Turn {
     ///
     /// # Safety
     /// As for `end`.
-    unsafe fn end_taken(turn: *mut Self) {
+    unsafe fn end_taken(block: *mut Self) {
         // SAFETY: the caller's promise.
         unsafe {
-            Self::end(turn);
-            memory::free(turn);
+            Self::end(block);
+            memory::free(block);
         }
     }
 }
@@ -156,8 +156,8 @@ pub unsafe extern "C" fn drpc_session_defer(session: *mut drpc_session) -> *mut 
         Some(session) if session.session.is_null() => {}
         _ => return ptr::null_mut(),
     }
-    let request = session.cast::<Turn>();
-    // SAFETY: without a session of its own this is the first field of a turn.
+    let request = session.cast::<CallBlock>();
+    // SAFETY: without a session of its own this is the first field of a block.
     let (deferred, taken) = unsafe { (&(*request).deferred, (*request).taken) };
     if deferred.swap(true, Ordering::AcqRel) {
         return ptr::null_mut();
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn drpc_request_session(request: *mut drpc_request) -> *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *const Drpc__Call {
     // SAFETY: the caller's promise.
-    if request.is_null() { ptr::null() } else { unsafe { &raw const (*request.cast::<Turn>()).call } }
+    if request.is_null() { ptr::null() } else { unsafe { &raw const (*request.cast::<CallBlock>()).call } }
 }
 
 /// Answers a call with the status and, if that is DRPC__STATUS__SUCCESS, the body of a response, which stays the
@@ -198,20 +198,20 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 /// `request` is as for drpc_request_session, `response` is null or points to a response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, response: *const Drpc__Response) -> c_int {
-    let turn = request.cast::<Turn>();
+    let block = request.cast::<CallBlock>();
     // SAFETY: the caller's promise.
-    let release = unsafe { turn.as_ref() }.map_or(Release::V2_8, |turn| turn.release);
-    entry::run_for(release, Phase::Respond, |_| {
-        if turn.is_null() {
+    let release = unsafe { block.as_ref() }.map_or(Release::V2_8, |block| block.release);
+    boundary::run_for(release, Phase::Respond, |_| {
+        if block.is_null() {
             return Err(Cause::Invalid("the request is NULL"));
         }
-        // SAFETY: the caller's promise, by which the turn is nobody else's.
+        // SAFETY: the caller's promise, by which the block is nobody else's.
         unsafe {
             let answered = match message::is_a(response) {
-                true => Turn::answer(turn, response),
+                true => CallBlock::answer(block, response),
                 false => Err(Cause::Invalid("the response is NULL or not initialised")),
             };
-            Turn::end_taken(turn);
+            CallBlock::end_taken(block);
             answered
         }
     })
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_drop(request: *mut drpc_request) {
     if !request.is_null() {
-        // SAFETY: not null, and the caller's promise, by which the turn is nobody else's.
-        entry::infallible((), || unsafe { Turn::end_taken(request.cast::<Turn>()) });
+        // SAFETY: not null, and the caller's promise, by which the block is nobody else's.
+        boundary::infallible((), || unsafe { CallBlock::end_taken(request.cast::<CallBlock>()) });
     }
 }

@@ -13,12 +13,12 @@ use ::drpc::{Cause, Phase, Server, lock_briefly, lock_made_in, sys};
 
 use super::handler::Handler;
 use super::object::{self, Endpoint};
+use super::server_options::{Authorise, Settings};
 use super::session::drpc_session;
-use super::settings::{Authorise, Settings};
 use super::stats::{STATUSES, by_status, drpc_server_stats, fill};
+use crate::boundary;
 use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::entry;
 
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn drpc_server_register(
 pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, module: i32) -> drpc_server_handler_t {
     // SAFETY: the caller's promise.
     let server = unsafe { server.as_ref() }?;
-    entry::infallible(None, || server.settings().ok()?.handler(module).map(|handler| handler.function))
+    boundary::infallible(None, || server.settings().ok()?.handler(module).map(|handler| handler.function))
 }
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
@@ -452,7 +452,7 @@ pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
 /// `server` is null or a server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
-    entry::infallible((), || {
+    boundary::infallible((), || {
         // SAFETY: the caller's promise. What is done here and around it is async-signal-safe: without a panic nothing but
         // atomics, a write, and pthread_setcancelstate, which in the C libraries of Linux changes a word of the thread.
         let Some(server) = (unsafe { server.as_ref() }) else { return };
@@ -500,7 +500,7 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
 /// `server` is null or a server that nothing but its handlers uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
-    entry::infallible((), || {
+    boundary::infallible((), || {
         // SAFETY: the caller's promise.
         if let Some(server) = unsafe { server.as_ref() } {
             server.stopped.store(true, Ordering::SeqCst);

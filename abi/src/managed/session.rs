@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use ::drpc::Session;
 
-use super::request::Turn;
-use crate::entry;
+use super::request::CallBlock;
+use crate::boundary;
 
 /// The session that a call came on.
 pub struct drpc_session {
-    /// Stays as long as this. Null if this is the first field of a `Turn`, whose request knows its session.
+    /// Stays as long as this. Null if this is the first field of a `CallBlock`, whose request knows its session.
     pub(crate) session: *const Session,
 }
 
@@ -33,12 +33,12 @@ unsafe fn with<T>(session: *const drpc_session, missing: T, look: impl FnOnce(&S
     // SAFETY: the caller's promise.
     let session = match unsafe { session.as_ref() } {
         None => return missing,
-        // SAFETY: it is the first field of a turn, which is as valid as the session.
-        Some(known) if known.session.is_null() => unsafe { Turn::session(session.cast()) },
+        // SAFETY: it is the first field of a block, which is as valid as the session.
+        Some(known) if known.session.is_null() => unsafe { CallBlock::session(session.cast()) },
         // SAFETY: whoever made it has seen to it that its session stays.
         Some(known) => unsafe { &*known.session },
     };
-    entry::infallible(missing, || look(session))
+    boundary::infallible(missing, || look(session))
 }
 
 /// A number that no other session of this process has, or has had. 0 for NULL.

@@ -24,7 +24,7 @@ pub fn detect(record: &[u8]) -> Option<Framing> {
 
 /// The framing of a peer, as far as it is known: its first record tells, and then it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dialect(State);
+pub struct PeerFraming(State);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -32,10 +32,10 @@ enum State {
     /// Of a peer who speaks first, and has not yet.
     Unknown(Framing),
     /// Of a server that has been asked this, in chunks, and has not answered yet.
-    Sought(Question),
+    Probing(Question),
 }
 
-impl Dialect {
+impl PeerFraming {
     /// The peer uses this framing.
     pub const fn known(framing: Framing) -> Self {
         Self(State::Known(framing))
@@ -48,8 +48,8 @@ impl Dialect {
     }
 
     /// It is that of a server that has been [asked](fallback). What is no known answer to that is read as a chunk.
-    pub const fn sought(question: Question) -> Self {
-        Self(State::Sought(question))
+    pub const fn probing(question: Question) -> Self {
+        Self(State::Probing(question))
     }
 
     /// The framing chosen for a peer, or one that is not known yet.
@@ -63,14 +63,14 @@ impl Dialect {
     pub fn get(self) -> Option<Framing> {
         match self.0 {
             State::Known(framing) => Some(framing),
-            State::Unknown(_) | State::Sought(_) => None,
+            State::Unknown(_) | State::Probing(_) => None,
         }
     }
 
     /// What the peer has been asked and has not answered yet.
     pub fn question(self) -> Option<Question> {
         match self.0 {
-            State::Sought(question) => Some(question),
+            State::Probing(question) => Some(question),
             State::Known(_) | State::Unknown(_) => None,
         }
     }
@@ -80,7 +80,7 @@ impl Dialect {
     pub fn framing(self) -> Framing {
         match self.0 {
             State::Known(framing) | State::Unknown(framing) => framing,
-            State::Sought(_) => Framing::Chunked,
+            State::Probing(_) => Framing::Chunked,
         }
     }
 
@@ -95,17 +95,17 @@ impl Dialect {
 
     /// Learns from a record, which the kernel has cut or not, and returns the framing to read it with.
     #[inline]
-    pub fn hear(&mut self, record: &[u8], truncated: bool) -> Framing {
+    pub fn observe(&mut self, record: &[u8], truncated: bool) -> Framing {
         if self.get().is_none() {
-            self.hear_first(record, truncated);
+            self.observe_first(record, truncated);
         }
         self.framing()
     }
 
     #[cold]
-    fn hear_first(&mut self, record: &[u8], truncated: bool) {
+    fn observe_first(&mut self, record: &[u8], truncated: bool) {
         let told = match (self.0, truncated) {
-            (State::Sought(question), _) => fallback::judge(question, record),
+            (State::Probing(question), _) => fallback::judge(question, record),
             // No chunk is larger than what there is room for.
             (_, true) => Some(Framing::Datagram),
             (_, false) => detect(record),
@@ -138,20 +138,23 @@ mod tests {
     #[test]
     fn the_first_record_that_tells_decides() {
         let call = [0x08, 0x02, 0x10, 0x01];
-        let mut dialect = Dialect::unknown(Framing::Chunked);
-        assert_eq!((dialect.hear(b"\xff?", false), dialect.get()), (Framing::Chunked, None));
-        assert_eq!((dialect.hear(&call, false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
+        let mut peer_framing = PeerFraming::unknown(Framing::Chunked);
+        assert_eq!((peer_framing.observe(b"\xff?", false), peer_framing.get()), (Framing::Chunked, None));
+        assert_eq!(
+            (peer_framing.observe(&call, false), peer_framing.get()),
+            (Framing::Datagram, Some(Framing::Datagram))
+        );
         let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
-        assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
-        assert_eq!(Dialect::unknown(Framing::Datagram).hear(&chunk, false), Framing::Chunked);
-        assert_eq!(Dialect::unknown(Framing::Chunked).hear(&chunk, true), Framing::Datagram);
-        assert_eq!(Dialect::known(Framing::Chunked).hear(&call, false), Framing::Chunked);
-        assert_eq!(Dialect::chosen(None, Framing::Datagram).get(), None);
+        assert_eq!(peer_framing.observe(&chunk, false), Framing::Datagram);
+        assert_eq!(PeerFraming::unknown(Framing::Datagram).observe(&chunk, false), Framing::Chunked);
+        assert_eq!(PeerFraming::unknown(Framing::Chunked).observe(&chunk, true), Framing::Datagram);
+        assert_eq!(PeerFraming::known(Framing::Chunked).observe(&call, false), Framing::Chunked);
+        assert_eq!(PeerFraming::chosen(None, Framing::Datagram).get(), None);
     }
 
     #[test]
     fn a_probe_is_one_in_the_framing_of_its_sender() {
-        let known = Dialect::known(Framing::Datagram);
+        let known = PeerFraming::known(Framing::Datagram);
         assert_eq!(known.fault(Cause::Probe(Framing::Datagram)), Cause::Probe(Framing::Datagram));
         assert_eq!(known.fault(Cause::Probe(Framing::Chunked)), Cause::Malformed);
         assert_eq!(known.fault(Cause::Closed), Cause::Closed);
@@ -162,15 +165,21 @@ mod tests {
         let refusal = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
         let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
         for question in [Question::Trial, Question::Probe] {
-            let mut dialect = Dialect::sought(question);
-            assert_eq!((dialect.hear(&[0x10, 0x03], false), dialect.get()), (Framing::Chunked, None));
-            assert_eq!((dialect.hear(refusal, false), dialect.get()), (Framing::Datagram, Some(Framing::Datagram)));
-            assert_eq!(dialect.hear(&chunk, false), Framing::Datagram);
+            let mut peer_framing = PeerFraming::probing(question);
+            assert_eq!((peer_framing.observe(&[0x10, 0x03], false), peer_framing.get()), (Framing::Chunked, None));
+            assert_eq!(
+                (peer_framing.observe(refusal, false), peer_framing.get()),
+                (Framing::Datagram, Some(Framing::Datagram))
+            );
+            assert_eq!(peer_framing.observe(&chunk, false), Framing::Datagram);
         }
-        let mut dialect = Dialect::sought(Question::Probe);
-        assert_eq!((dialect.hear(&chunk, false), dialect.get()), (Framing::Chunked, None));
-        let mut dialect = Dialect::sought(Question::Trial);
-        assert_eq!((dialect.hear(&chunk, false), dialect.get()), (Framing::Chunked, Some(Framing::Chunked)));
-        assert_eq!(dialect.hear(refusal, false), Framing::Chunked);
+        let mut peer_framing = PeerFraming::probing(Question::Probe);
+        assert_eq!((peer_framing.observe(&chunk, false), peer_framing.get()), (Framing::Chunked, None));
+        let mut peer_framing = PeerFraming::probing(Question::Trial);
+        assert_eq!(
+            (peer_framing.observe(&chunk, false), peer_framing.get()),
+            (Framing::Chunked, Some(Framing::Chunked))
+        );
+        assert_eq!(peer_framing.observe(refusal, false), Framing::Chunked);
     }
 }

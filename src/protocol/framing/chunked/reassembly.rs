@@ -5,10 +5,10 @@ use super::header::{HEADER_LEN, Header, MAX_DATA, chunk_count};
 use crate::cause::{Cause, HeaderFault};
 use crate::protocol::wire::BodyPlace;
 
-/// Room made at first for a message of several chunks; doubled while data keeps arriving.
+/// Destination made at first for a message of several chunks; doubled while data keeps arriving.
 const FIRST_ROOM: usize = 2 * MAX_DATA;
 
-/// Room is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
+/// Destination is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
 const TRUSTED_PART: usize = 64;
 
 /// For bodies from this size on `malloc` has fresh memory each time.
@@ -53,7 +53,7 @@ pub enum Progress<'a> {
 
 /// Where the data of a chunk belongs.
 #[derive(Debug)]
-pub struct Room<'a> {
+pub struct Destination<'a> {
     /// Behind the content of this block, which has room for it.
     pub block: &'a mut Vec<u8>,
     /// How much it is.
@@ -145,7 +145,7 @@ impl Reassembly {
     }
 
     /// Where the data of the next chunk belongs. None when the chunk is to be received elsewhere.
-    pub fn room(&mut self) -> Option<Room<'_>> {
+    pub fn room(&mut self) -> Option<Destination<'_>> {
         self.parts.as_mut()?.room()
     }
 
@@ -234,7 +234,7 @@ impl Reassembly {
 
 impl Parts {
     /// Where the data of the next chunk belongs, if it is all of the body.
-    fn room(&mut self) -> Option<Room<'_>> {
+    fn room(&mut self) -> Option<Destination<'_>> {
         if self.head.is_empty() || self.next == 0 {
             return None;
         }
@@ -246,7 +246,7 @@ impl Parts {
             self.lose();
             return None;
         };
-        Some(Room { block: &mut self.data, due, fresh })
+        Some(Destination { block: &mut self.data, due, fresh })
     }
 
     /// Adds the data of the chunk that is next, if it is not in place. The field `body` gets a block of its own.
@@ -311,7 +311,7 @@ impl Parts {
         self.head.clear();
     }
 
-    /// Says whether that has made [fresh](Room::fresh) room.
+    /// Says whether that has made [fresh](Destination::fresh) room.
     fn make_room(&mut self, more: usize) -> Result<bool, Cause> {
         let needed = self.data.len() + more;
         if needed <= self.data.capacity() {

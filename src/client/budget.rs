@@ -11,14 +11,14 @@ const RECORDS: usize = 64;
 /// The turn of a thread that holds the lock: what the peer can make last as long as it likes ends with it, and goes on when
 /// the lock has been given back in between.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct Budget {
     /// Records that may still be taken or sent.
     pub(super) records: usize,
     /// The thread has no memory to take or send records, which are left to others.
     pub(super) starved: bool,
 }
 
-impl Turn {
+impl Budget {
     /// Nothing has been done yet.
     pub(super) const fn new() -> Self {
         Self { records: RECORDS, starved: false }
@@ -48,7 +48,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::client::entry::{Owner, Ticket, Wish};
+    use crate::client::pending::{CompletionTarget, Operation, Ticket};
     use crate::client::settings::Settings;
     use crate::client::state::State;
     use crate::log::Log;
@@ -59,8 +59,8 @@ mod tests {
     use crate::protocol::wire::CallRef;
     use crate::sys::TryArc;
 
-    fn turn(records: usize) -> Turn {
-        Turn { records, ..Turn::new() }
+    fn budget(records: usize) -> Budget {
+        Budget { records, ..Budget::new() }
     }
 
     /// A client's state that is connected, and the server's end.
@@ -82,7 +82,7 @@ mod tests {
         };
         let mut state = State::new(TryArc::new(settings).unwrap());
         state.calls.make_room().unwrap();
-        state.add(Wish::Connection { patient: false }, Owner::Blocked);
+        state.add(Operation::Connection { patient: false }, CompletionTarget::Blocked);
         state.advance();
         let server = listener.accept().unwrap().0;
         server.set_nonblocking(true).unwrap();
@@ -91,7 +91,7 @@ mod tests {
 
     fn call(state: &mut State, body: &[u8]) -> Ticket {
         state.calls.make_room().unwrap();
-        let ticket = state.add(Wish::Call { idempotent: false }, Owner::Blocked);
+        let ticket = state.add(Operation::Call { idempotent: false }, CompletionTarget::Blocked);
         state.advance();
         state.send(ticket, CallRef { body, ..CallRef::default() });
         ticket
@@ -115,12 +115,12 @@ mod tests {
             state.advance();
             tickets.iter().filter(|ticket| matches!(state.calls.take(**ticket), Some(Ok(_)))).count()
         };
-        state.turn = Turn::new();
+        state.budget = Budget::new();
         let failed = call(&mut state, b"");
         assert_eq!(answered(&mut state), RECORDS);
         assert!(matches!(state.calls.take(failed), Some(Err(_))));
         assert!(state.connection.is_some() && (&server).write(b"?").is_err(), "more can come");
-        state.turn = Turn::new();
+        state.budget = Budget::new();
         state.receive();
         assert_eq!(answered(&mut state), RECORDS);
         assert!(state.connection.is_none());
@@ -133,11 +133,11 @@ mod tests {
         let ticket = call(&mut state, b"");
         answer(&server, 1, &[1; 2 * MAX_DATA]);
         for records in [1, 1] {
-            state.turn = turn(records);
+            state.budget = budget(records);
             state.receive();
             assert!(state.calls.take(ticket).is_none());
         }
-        state.turn = turn(1);
+        state.budget = budget(1);
         state.receive();
         assert!(matches!(state.calls.take(ticket), Some(Ok(_))));
     }
@@ -146,11 +146,11 @@ mod tests {
     fn a_large_call_is_sent_in_turns() {
         let (mut state, server, _dir) = connected();
         let mut record = vec![0; 1 << 18];
-        state.turn = turn(2);
+        state.budget = budget(2);
         call(&mut state, &[1; 5 * MAX_DATA]);
         let mut sent = || (0..).take_while(|_| matches!((&server).read(&mut record), Ok(1..))).count();
         assert_eq!(sent(), 2);
-        state.turn = turn(1);
+        state.budget = budget(1);
         state.flush();
         assert_eq!(sent(), 1);
     }

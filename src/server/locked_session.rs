@@ -3,30 +3,30 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use super::hub::Hub;
-use super::incoming::{self, Incoming, NoCall};
-use super::lane::Flight;
-use super::link::{Job, Link, State};
-use super::remark::{Fault, Limit, Remark, Remarks};
+use super::in_flight::ActiveCall;
+use super::incoming::{self, Incoming, NotACall};
+use super::log_event::{Fault, Limit, LogEvent, LogEvents};
+use super::reactor::Reactor;
+use super::server_session::{ReadyCall, ServerSession, State};
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{Call, NO_SEQUENCE, Status};
 use crate::request::Answers;
-use crate::sys::{self, Ahead, Interest, Peeked, Watch};
+use crate::sys::{self, Interest, NextRecord, Peeked, Watch};
 use crate::transport::Outbox;
 
 /// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
 const RECORDS: usize = 8;
 
 /// Turns of a session that is cut off, to answer what has come.
-const LAST_TURNS: usize = 32;
+const LAST_ROUNDS: usize = 32;
 
 /// How long a refused client has for the call that tells it so.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
 
 /// What a session has no more time for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Overdue {
+enum TimeoutKind {
     Reply,
     Message,
     Refused,
@@ -34,48 +34,48 @@ enum Overdue {
 }
 
 /// A thread's turn with the state of a session.
-pub(super) struct Turn<'a> {
-    pub(super) link: &'a Link,
-    pub(super) hub: &'a Hub,
+pub(super) struct LockedSession<'a> {
+    pub(super) session: &'a ServerSession,
+    pub(super) reactor: &'a Reactor,
     pub(super) state: &'a mut State,
     /// Written when the lock has been given up.
-    pub(super) remarks: &'a mut Remarks,
+    pub(super) log_events: &'a mut LogEvents,
 }
 
-impl Turn<'_> {
+impl LockedSession<'_> {
     pub(super) fn fd(&self) -> RawFd {
-        self.link.session().as_fd().as_raw_fd()
+        self.session.handle().as_fd().as_raw_fd()
     }
 
-    pub(super) fn remark(&mut self, remark: Remark) {
-        remark.count(&self.hub.counters);
-        self.remarks.add(remark);
+    pub(super) fn log(&mut self, event: LogEvent) {
+        event.count(&self.reactor.counters);
+        self.log_events.add(event);
     }
 
     #[inline(always)]
-    pub(super) fn serve(&mut self) -> Option<Job> {
+    pub(super) fn serve(&mut self) -> Option<ReadyCall> {
         for _ in 0..RECORDS {
-            if self.link.session().is_closed() {
+            if self.session.handle().is_closed() {
                 self.abandon();
             }
-            if self.hub.is_draining() {
+            if self.reactor.is_draining() {
                 self.close();
             }
             self.flush();
             if self.interest() != Interest::READ {
                 break;
             }
-            match self.link.session().ahead() {
-                Ahead::Plain => {}
-                Ahead::Nothing => break,
-                Ahead::Descriptors => {
+            match self.session.handle().next_record() {
+                NextRecord::Plain => {}
+                NextRecord::Nothing => break,
+                NextRecord::Descriptors => {
                     self.turn_away();
                     break;
                 }
             }
-            let (fd, State { dialect, message, .. }) = (self.fd(), &mut *self.state);
-            let (incoming, bytes) = incoming::receive(fd, dialect, message);
-            self.hub.counters.bytes_in.add(bytes);
+            let (fd, State { peer_framing, message, .. }) = (self.fd(), &mut *self.state);
+            let (incoming, bytes) = incoming::receive(fd, peer_framing, message);
+            self.reactor.counters.bytes_in.add(bytes);
             if !self.state.message.is_partial() {
                 self.state.began = None;
             }
@@ -83,14 +83,14 @@ impl Turn<'_> {
             self.give_back();
             match incoming {
                 Incoming::Nothing => break,
-                Incoming::Part => self.part(),
+                Incoming::Part => self.count_part(),
                 Incoming::Call(call) => {
-                    let job = self.call(call);
-                    if job.is_some() {
-                        return job;
+                    let ready = self.call(call);
+                    if ready.is_some() {
+                        return ready;
                     }
                 }
-                Incoming::Other(what) => self.take(what),
+                Incoming::NotACall(what) => self.reject(what),
             }
         }
         None
@@ -99,64 +99,64 @@ impl Turn<'_> {
     /// A record has descriptors with it, which would be closed here if it was read.
     #[cold]
     fn turn_away(&mut self) {
-        self.remark(Remark::Fault(Fault::OutOfStep, Some(Cause::Invalid("there are descriptors with it"))));
+        self.log(LogEvent::Fault(Fault::OutOfStep, Some(Cause::Invalid("there are descriptors with it"))));
         self.abandon();
     }
 
     /// Deals with what is no call.
     #[cold]
-    fn take(&mut self, what: NoCall) {
+    fn reject(&mut self, what: NotACall) {
         match what {
-            NoCall::Unparsable(cause) => {
-                self.remark(Remark::Fault(Fault::Unparsable, Some(cause)));
+            NotACall::Unparsable(cause) => {
+                self.log(LogEvent::Fault(Fault::Unparsable, Some(cause)));
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
-                if self.state.lane.is_refused() {
+                if self.state.in_flight.is_refused() {
                     self.close();
                 }
                 // Nobody is there to be told so, and what comes is no calls.
-                if self.state.deaf {
+                if self.state.write_closed {
                     self.abandon();
                 }
             }
             // Among calls that are handled it is a message like any other: the session does not end before they do.
-            NoCall::Probe if !self.state.lane.is_idle() => self.take(NoCall::Unparsable(Cause::Malformed)),
-            NoCall::Probe => {
+            NotACall::Probe if !self.state.in_flight.is_idle() => self.reject(NotACall::Unparsable(Cause::Malformed)),
+            NotACall::Probe => {
                 // The client connects anew once it has the answer, and its user's place has to be free by then.
-                self.depart();
+                self.detach();
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
                 self.abandon();
             }
-            NoCall::Refused { sequence, cause } => {
-                self.remark(match cause {
-                    Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
-                    _ => Remark::Limit(Limit::Message),
+            NotACall::Refused { sequence, cause } => {
+                self.log(match cause {
+                    Cause::NoMemory => LogEvent::Fault(Fault::NoMemory, None),
+                    _ => LogEvent::Limit(Limit::Message),
                 });
                 self.fail(sequence);
                 self.close();
             }
-            NoCall::OutOfStep { cause, bare } => {
+            NotACall::OutOfStep { cause, bare } => {
                 // Once is enough, and the rest of a call that was refused makes no sense either.
-                if self.state.lane.is_serving() {
-                    self.remark(Remark::Fault(Fault::OutOfStep, Some(cause)));
+                if self.state.in_flight.is_serving() {
+                    self.log(LogEvent::Fault(Fault::OutOfStep, Some(cause)));
                 }
                 if bare {
                     self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
                 }
                 self.close();
             }
-            NoCall::End => {
+            NotACall::End => {
                 if self.state.message.is_partial() {
-                    self.remark(Remark::Fault(Fault::Cut, None));
+                    self.log(LogEvent::Fault(Fault::Cut, None));
                     self.fail_partial();
                 }
-                self.state.lane.end();
+                self.state.in_flight.end();
             }
         }
     }
 
     /// A part of a call has come.
     #[cold]
-    fn part(&mut self) {
+    fn count_part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
         // Asked for before it has come, so that others who come later do not stop it.
         let State { message, partial, asked, .. } = &mut *self.state;
@@ -164,13 +164,13 @@ impl Turn<'_> {
         if more == 0 {
             return;
         }
-        match self.hub.partial.take(&self.link.user.partial, *partial, more) {
+        match self.reactor.partial.take(&self.session.user.partial, *partial, more) {
             Some(counted) => {
                 *partial += counted;
                 *asked += more;
             }
             None => {
-                self.remark(Remark::Limit(Limit::PartialMemory));
+                self.log(LogEvent::Limit(Limit::PartialMemory));
                 self.fail_partial();
                 self.close();
             }
@@ -187,49 +187,49 @@ impl Turn<'_> {
 
     #[cold]
     fn give_back_shares(&mut self) {
-        let (hub, user) = (self.hub, &self.link.user);
+        let (reactor, user) = (self.reactor, &self.session.user);
         let State { partial, asked, unsent, message, outbox, .. } = &mut *self.state;
         if *asked > 0 && !message.is_partial() {
-            hub.partial.give_back(&user.partial, std::mem::take(partial));
+            reactor.partial.give_back(&user.partial, std::mem::take(partial));
             *asked = 0;
         }
         if outbox.bytes() < *unsent {
-            hub.unsent.give_back(&user.unsent, *unsent - outbox.bytes());
+            reactor.unsent.give_back(&user.unsent, *unsent - outbox.bytes());
             *unsent = outbox.bytes();
         }
     }
 
     #[inline(always)]
-    fn call(&mut self, call: Call) -> Option<Job> {
-        let (sequence, served) = (call.sequence, self.hub.terms(call.module));
-        let slot = served.map_or(self.hub.terms.len(), |(slot, _)| slot);
-        if !self.state.lane.is_serving() {
+    fn call(&mut self, call: Call) -> Option<ReadyCall> {
+        let (sequence, served) = (call.sequence, self.reactor.rules(call.module));
+        let slot = served.map_or(self.reactor.rules.len(), |(slot, _)| slot);
+        if !self.state.in_flight.is_serving() {
             self.answer_call(slot, sequence, Status::Failure);
             self.close();
             return None;
         }
-        let Some((_, terms)) = served else {
+        let Some((_, rules)) = served else {
             self.answer_call(slot, sequence, Status::UnknownModule);
             return None;
         };
-        let uid = self.link.session().peer().uid;
-        if terms.allowed.as_ref().is_some_and(|uids| uids.binary_search(&uid).is_err()) {
-            self.remark(Remark::Fault(Fault::Forbidden, None));
+        let uid = self.session.handle().peer().uid;
+        if rules.allowed.as_ref().is_some_and(|uids| uids.binary_search(&uid).is_err()) {
+            self.log(LogEvent::Fault(Fault::Forbidden, None));
             self.answer_call(slot, sequence, Status::Failure);
             return None;
         }
         // Its response would not be kept if the client did not take it.
-        if !self.hub.unsent.admits(&self.link.user.unsent) {
-            self.remark(Remark::Limit(Limit::Unsent));
+        if !self.reactor.unsent.admits(&self.session.user.unsent) {
+            self.log(LogEvent::Limit(Limit::Unsent));
             self.answer_call(slot, sequence, Status::Failure);
             return None;
         }
-        match self.state.lane.admit(sequence, slot, terms.concurrent, self.hub.limits.calls_per_session) {
-            Ok(tag) => Some(Job { tag, slot, call }),
+        match self.state.in_flight.admit(sequence, slot, rules.concurrent, self.reactor.limits.calls_per_session) {
+            Ok(tag) => Some(ReadyCall { tag, slot, call }),
             Err(cause) => {
-                self.remark(match cause {
-                    Cause::NoMemory => Remark::Fault(Fault::NoMemory, None),
-                    _ => Remark::Limit(Limit::CallsPerSession),
+                self.log(match cause {
+                    Cause::NoMemory => LogEvent::Fault(Fault::NoMemory, None),
+                    _ => LogEvent::Limit(Limit::CallsPerSession),
                 });
                 self.answer_call(slot, sequence, Status::Failure);
                 self.close();
@@ -242,34 +242,34 @@ impl Turn<'_> {
     /// is closed with something unread gives its peer an error in place of what was sent before.)
     #[cold]
     pub(super) fn close(&mut self) {
-        if self.state.lane.close() {
-            sys::end_receiving(self.fd());
+        if self.state.in_flight.close() {
+            sys::shutdown_read(self.fd());
         }
     }
 
     /// Ends the connection: nothing is read or sent any more.
     #[cold]
     pub(super) fn abandon(&mut self) {
-        self.state.deaf = true;
+        self.state.write_closed = true;
         self.state.outbox = Outbox::default();
         self.state.message.reset();
         self.close();
-        self.state.lane.end();
+        self.state.in_flight.end();
         sys::shut_down(self.fd());
     }
 
     #[cold]
     pub(super) fn cut(&mut self) {
-        let flights = self.state.lane.cut();
-        if !flights.is_empty() || !self.state.outbox.is_empty() {
-            self.hub.set_lossy();
+        let calls = self.state.in_flight.cut();
+        if !calls.is_empty() || !self.state.outbox.is_empty() {
+            self.reactor.set_calls_cut();
         }
-        for Flight { sequence, slot, .. } in flights {
+        for ActiveCall { sequence, slot, .. } in calls {
             self.answer_call(slot, sequence, Status::Failure);
         }
         self.close();
         // No more can come. Who has sent very much without waiting for answers does not hold the end up.
-        for _ in 0..LAST_TURNS {
+        for _ in 0..LAST_ROUNDS {
             if self.interest() == Interest::READ {
                 self.serve();
             }
@@ -278,36 +278,36 @@ impl Turn<'_> {
     }
 
     pub(super) fn interest(&self) -> Interest {
-        self.state.lane.interest(!self.state.outbox.is_empty())
+        self.state.in_flight.interest(!self.state.outbox.is_empty())
     }
 
     /// There may be something for which the session has no more time; not so after nearly every call.
     fn has_deadline(&self) -> bool {
-        let State { lane, outbox, began, .. } = &*self.state;
-        !lane.is_serving() || !outbox.is_empty() || began.is_some() || self.hub.limits.idle_time.is_some()
+        let State { in_flight, outbox, began, .. } = &*self.state;
+        !in_flight.is_serving() || !outbox.is_empty() || began.is_some() || self.reactor.limits.idle_time.is_some()
     }
 
     /// What the session has no more time for, and when.
     #[cold]
-    fn deadline(&self) -> Option<(Instant, Overdue)> {
-        let State { lane, message, outbox, began, active, .. } = &*self.state;
-        let limits = &self.hub.limits;
+    fn deadline(&self) -> Option<(Instant, TimeoutKind)> {
+        let State { in_flight, message, outbox, began, active, .. } = &*self.state;
+        let limits = &self.reactor.limits;
         let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
         let partial = message.is_partial();
-        let quiet = lane.is_serving() && lane.is_idle() && outbox.is_empty() && !partial;
-        let reply = outbox.since().and_then(|since| after(since, limits.reply_time, Overdue::Reply));
+        let quiet = in_flight.is_serving() && in_flight.is_idle() && outbox.is_empty() && !partial;
+        let reply = outbox.since().and_then(|since| after(since, limits.reply_time, TimeoutKind::Reply));
         let rest = began
-            .filter(|_| partial && !lane.is_closing())
-            .and_then(|began| after(began, limits.message_time, Overdue::Message));
-        let refused = Some(*active).filter(|_| lane.is_refused());
-        let refused = refused.and_then(|active| after(active, REFUSED_TIME, Overdue::Refused));
-        let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, Overdue::Idle));
+            .filter(|_| partial && !in_flight.is_closing())
+            .and_then(|began| after(began, limits.message_time, TimeoutKind::Message));
+        let refused = Some(*active).filter(|_| in_flight.is_refused());
+        let refused = refused.and_then(|active| after(active, REFUSED_TIME, TimeoutKind::Refused));
+        let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, TimeoutKind::Idle));
         [reply, rest, refused, idle].into_iter().flatten().min()
     }
 
     /// Something happens. (Asking for the time takes some.)
-    pub(super) fn be_active(&mut self) {
-        if self.hub.limits.idle_time.is_some() {
+    pub(super) fn touch(&mut self) {
+        if self.reactor.limits.idle_time.is_some() {
             self.state.active = Instant::now();
         }
     }
@@ -317,20 +317,20 @@ impl Turn<'_> {
         self.flush();
         let Some((_, overdue)) = self.deadline().filter(|(at, _)| *at <= now) else { return };
         match overdue {
-            Overdue::Reply => {
-                self.remark(Remark::Limit(Limit::ReplyTime));
+            TimeoutKind::Reply => {
+                self.log(LogEvent::Limit(Limit::ReplyTime));
                 self.abandon();
             }
             // More has come, and no thread has had the time to read it.
-            Overdue::Message if self.has_unread() => self.state.began = Some(now),
-            Overdue::Refused | Overdue::Idle if self.has_unread() => self.state.active = now,
-            Overdue::Message => {
-                self.remark(Remark::Limit(Limit::MessageTime));
+            TimeoutKind::Message if self.has_unread() => self.state.began = Some(now),
+            TimeoutKind::Refused | TimeoutKind::Idle if self.has_unread() => self.state.active = now,
+            TimeoutKind::Message => {
+                self.log(LogEvent::Limit(Limit::MessageTime));
                 self.close();
             }
-            Overdue::Refused => self.close(),
-            Overdue::Idle => {
-                self.remark(Remark::Limit(Limit::IdleTime));
+            TimeoutKind::Refused => self.close(),
+            TimeoutKind::Idle => {
+                self.log(LogEvent::Limit(Limit::IdleTime));
                 self.close();
             }
         }
@@ -341,28 +341,28 @@ impl Turn<'_> {
     }
 
     /// Draws the consequences of what has been done.
-    pub(super) fn settle(&mut self) {
-        if self.state.gone {
+    pub(super) fn rearm(&mut self) {
+        if self.state.removed {
             return;
         }
         self.give_back();
         // Who is only there to be told so takes it at once or not at all.
-        if !self.link.claimed && !self.state.outbox.is_empty() {
+        if !self.session.claimed && !self.state.outbox.is_empty() {
             self.abandon();
         }
-        if self.state.lane.is_over() && self.state.outbox.is_empty() {
-            return self.leave();
+        if self.state.in_flight.is_over() && self.state.outbox.is_empty() {
+            return self.remove();
         }
         // What is not wanted for a moment does no harm, unless it happens.
         let interest = self.interest();
         let is_watched = interest == Interest::NONE || interest == self.state.armed;
         if !is_watched || self.has_deadline() {
-            self.settle_otherwise(is_watched, interest);
+            self.rearm_changed(is_watched, interest);
         }
     }
 
     #[cold]
-    fn settle_otherwise(&mut self, is_watched: bool, interest: Interest) {
+    fn rearm_changed(&mut self, is_watched: bool, interest: Interest) {
         if !is_watched {
             self.watch(interest, Watch::Always(interest));
         }
@@ -381,46 +381,46 @@ impl Turn<'_> {
 
     fn watch(&mut self, interest: Interest, watch: Watch) {
         // It cannot fail for a descriptor that has been added.
-        let _ = self.hub.epoll.set(self.link.session().as_fd(), self.link.token(), watch);
+        let _ = self.reactor.epoll.set(self.session.handle().as_fd(), self.session.token(), watch);
         self.state.armed = interest;
     }
 
     /// One alarm is enough: when it rings too early, it is set again.
     fn set_alarm(&mut self) {
         let Some((at, _)) = self.deadline() else { return };
-        let id = self.link.token();
+        let id = self.session.token();
         match self.state.alarm {
             Some(alarm) if alarm <= at => return,
-            Some(alarm) => self.hub.timers.remove(alarm, id),
+            Some(alarm) => self.reactor.timers.remove(alarm, id),
             None => {}
         }
-        self.hub.timers.set(at, id);
+        self.reactor.timers.set(at, id);
         self.state.alarm = Some(at);
     }
 
     /// The session is over.
     #[cold]
-    pub(super) fn leave(&mut self) {
-        self.depart();
+    pub(super) fn remove(&mut self) {
+        self.detach();
         sys::shut_down(self.fd());
     }
 
     /// The session is none of the server's any more. The connection is still there.
-    fn depart(&mut self) {
-        let (hub, link) = (self.hub, self.link);
-        self.state.gone = true;
+    fn detach(&mut self) {
+        let (reactor, session) = (self.reactor, self.session);
+        self.state.removed = true;
         self.state.message.reset();
         self.state.outbox = Outbox::default();
         self.give_back();
         if let Some(alarm) = self.state.alarm.take() {
-            hub.timers.remove(alarm, link.token());
+            reactor.timers.remove(alarm, session.token());
         }
         // It is not watched if it could not be added.
-        let _ = hub.epoll.remove(link.session().as_fd());
+        let _ = reactor.epoll.remove(session.handle().as_fd());
         // A client that sees the end finds its place free.
-        hub.users.leave(&link.user, link.claimed);
-        hub.roll.leave(link.token(), !link.claimed);
-        hub.make_room();
-        hub.end_if_empty();
+        reactor.users.remove_client(&session.user, session.claimed);
+        reactor.sessions.remove(session.token(), !session.claimed);
+        reactor.resume_accepting();
+        reactor.end_if_empty();
     }
 }

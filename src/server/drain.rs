@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use super::hub::{Events, Hub, alarm, token};
-use super::relay::Lead;
+use super::leader::LeaderGuard;
+use super::reactor::{Events, Reactor, alarm, token};
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::Level;
@@ -14,7 +14,7 @@ use crate::sys::{self, Interest, TryArc, Watch};
 
 /// How far a server has come on its way to its end.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct DrainState {
     /// Until when calls may be answered, once the server is shutting down.
     deadline: Mutex<Option<Instant>>,
     /// The time that there is when the program does not say.
@@ -24,10 +24,10 @@ pub(super) struct Course {
     /// The deadline has passed before all was done.
     overdue: AtomicBool,
     /// Something was cut off.
-    lossy: AtomicBool,
+    calls_cut: AtomicBool,
 }
 
-impl Course {
+impl DrainState {
     pub(super) fn new(grace: Duration) -> Self {
         Self {
             deadline: Mutex::new(None),
@@ -35,7 +35,7 @@ impl Course {
             draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
-            lossy: AtomicBool::new(false),
+            calls_cut: AtomicBool::new(false),
         }
     }
 
@@ -51,33 +51,33 @@ fn after(time: Duration) -> Instant {
     now.checked_add(time.min(FAR)).unwrap_or(now)
 }
 
-impl Hub {
+impl Reactor {
     /// Takes in no more clients and no more calls.
     pub(super) fn is_draining(&self) -> bool {
-        self.course.draining.load(Ordering::Acquire)
+        self.drain.draining.load(Ordering::Acquire)
     }
 
     /// All sessions have ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.course.ended.load(Ordering::SeqCst)
+        self.drain.ended.load(Ordering::SeqCst)
     }
 
     /// Shuts down, with so much time for what is going on. Of several deadlines the earliest holds.
     pub(super) fn begin_shutdown(&self, time: Duration) {
         let at = after(time);
         let first = {
-            let mut deadline = lock(&self.course.deadline);
+            let mut deadline = lock(&self.drain.deadline);
             let first = deadline.is_none();
             *deadline = Some(deadline.map_or(at, |before| before.min(at)));
-            self.course.draining.store(true, Ordering::Release);
+            self.drain.draining.store(true, Ordering::Release);
             first
         };
         self.timers.set(at, alarm::DEADLINE);
         if first {
-            self.log.line(Level::Info, format_args!("{}: shutting down", self.door.path().display()));
-            self.close_door();
+            self.log.line(Level::Info, format_args!("{}: shutting down", self.acceptor.path().display()));
+            self.close_listener();
             // A session that is not on the roll yet sees that the server is shutting down.
-            self.roll.for_each(|link| link.close(self));
+            self.sessions.for_each(|session| session.close(self));
             self.wake.raise();
             self.end_if_empty();
         }
@@ -85,23 +85,23 @@ impl Hub {
 
     /// Ends here what another process may serve. Its descriptors, which this process shares, are left alone.
     pub(super) fn leave(&self) {
-        self.course.draining.store(true, Ordering::Release);
-        self.course.ended.store(true, Ordering::SeqCst);
-        self.door.leave();
+        self.drain.draining.store(true, Ordering::Release);
+        self.drain.ended.store(true, Ordering::SeqCst);
+        self.acceptor.leave();
     }
 
     /// Somebody has said that the server is to end.
     pub(super) fn wake_up(&self) {
         if !self.is_draining() {
-            self.begin_shutdown(self.course.grace);
+            self.begin_shutdown(self.drain.grace);
         }
     }
 
     /// Ends when the last session has ended.
     pub(super) fn end_if_empty(&self) {
-        if self.is_draining() && self.roll.close_if_empty() {
-            // Before anybody looks how many threads are in handlers: see `Pool::busy`.
-            self.course.ended.store(true, Ordering::SeqCst);
+        if self.is_draining() && self.sessions.close_if_empty() {
+            // Before anybody looks how many threads are in handlers: see `WorkerPool::busy`.
+            self.drain.ended.store(true, Ordering::SeqCst);
             // From now on every thread that waits is woken. It cannot fail for a descriptor that has been added.
             let _ = self.epoll.set(self.wake.as_fd(), token::WAKE, Watch::Always(Interest::READ));
             self.wake.raise();
@@ -110,24 +110,24 @@ impl Hub {
 
     /// An alarm says that the deadline has passed; it may have been set to another one.
     pub(super) fn cut_if_due(&self, now: Instant) {
-        if self.course.deadline().is_some_and(|deadline| deadline <= now) {
+        if self.drain.deadline().is_some_and(|deadline| deadline <= now) {
             self.cut();
         }
     }
 
     /// The deadline has passed, so that sessions are to be cut off.
     pub(super) fn is_overdue(&self) -> bool {
-        self.course.overdue.load(Ordering::Acquire)
+        self.drain.overdue.load(Ordering::Acquire)
     }
 
     fn cut(&self) {
-        self.course.overdue.store(true, Ordering::Release);
-        self.roll.for_each(|link| link.cut(self));
+        self.drain.overdue.store(true, Ordering::Release);
+        self.sessions.for_each(|session| session.cut(self));
     }
 
     /// Something is being cut off. This is said before the session leaves, whose end may be that of the server.
-    pub(super) fn set_lossy(&self) {
-        self.course.lossy.store(true, Ordering::Release);
+    pub(super) fn set_calls_cut(&self) {
+        self.drain.calls_cut.store(true, Ordering::Release);
     }
 
     /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
@@ -136,10 +136,10 @@ impl Hub {
         let mut events = Events::default();
         while !this.has_ended() {
             this.wait(None, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
-            Self::handle(this, &events, &mut Lead::none());
+            Self::handle(this, &events, &mut LeaderGuard::none());
         }
-        let idle = this.pool.wait(this.course.deadline().filter(|_| !patient));
-        if idle && !this.course.lossy.load(Ordering::Acquire) {
+        let idle = this.workers.wait(this.drain.deadline().filter(|_| !patient));
+        if idle && !this.drain.calls_cut.load(Ordering::Acquire) {
             return Ok(());
         }
         Err(this.error(Phase::Shutdown, Cause::TimedOut))

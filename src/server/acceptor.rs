@@ -4,18 +4,18 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::bind::{Bound, End};
-use super::hub::{BATCH, Hub, alarm, token};
-use super::link::Link;
-use super::remark::{Fault, Limit, Remark};
+use super::listening_socket::{End, ListeningSocket};
+use super::log_event::{Fault, Limit, LogEvent};
+use super::reactor::{BATCH, Reactor, alarm, token};
+use super::server_session::ServerSession;
 use super::users::User;
 use crate::backoff;
 use crate::cause::Cause;
-use crate::session::{Session, SessionRoom};
+use crate::session::{Session, UninitSession};
 use crate::shared_path::SharedPath;
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutex, lock, try_lock};
-use crate::sys::{self, Epoll, Interest, Room, TryArc, Watch};
+use crate::sys::{self, Epoll, Interest, TryArc, UninitArc, Watch};
 
 /// Clients taken in at a time, before sessions get their turn: half as many as these, so that who has been taken in and is
 /// about to leave does so before others come.
@@ -27,35 +27,35 @@ const GONE: usize = 512;
 /// Clients after which there are many, so that it is worth looking.
 const FEW: usize = 8;
 
-/// Room for a client, made before it is taken in: without memory it waits.
+/// UninitArc for a client, made before it is taken in: without memory it waits.
 #[derive(Default)]
-struct Rooms {
-    session: Option<SessionRoom>,
-    link: Option<Room<Link>>,
-    user: Option<Room<User>>,
+struct Preallocated {
+    handle: Option<UninitSession>,
+    session: Option<UninitArc<ServerSession>>,
+    user: Option<UninitArc<User>>,
 }
 
-impl Rooms {
+impl Preallocated {
     /// Makes what has been used up.
-    fn make(&mut self, hub: &Hub) -> Result<(), Cause> {
-        fn make<T>(room: &mut Option<Room<T>>) -> Result<(), Cause> {
+    fn make(&mut self, reactor: &Reactor) -> Result<(), Cause> {
+        fn make<T>(room: &mut Option<UninitArc<T>>) -> Result<(), Cause> {
             if room.is_none() {
-                *room = Some(Room::new()?);
+                *room = Some(UninitArc::new()?);
             }
             Ok(())
         }
-        hub.roll.reserve()?;
-        hub.users.reserve()?;
-        hub.timers.reserve(hub.roll.len() + 1)?;
+        reactor.sessions.reserve()?;
+        reactor.users.reserve()?;
+        reactor.timers.reserve(reactor.sessions.len() + 1)?;
         make(&mut self.session)?;
-        make(&mut self.link)?;
+        make(&mut self.session)?;
         make(&mut self.user)
     }
 }
 
 /// The listening socket, and why it may not be watched now.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Acceptor {
     path: SharedPath,
     state: Mutex<State>,
     /// [`BUSY`], and [`AGAIN`], or nothing.
@@ -68,20 +68,20 @@ const BUSY: u8 = 1;
 const AGAIN: u8 = 2;
 
 /// A thread takes in clients while this exists, and no other one does.
-struct Accepting<'a>(&'a Hub);
+struct Accepting<'a>(&'a Reactor);
 
 impl<'a> Accepting<'a> {
-    fn begin(hub: &'a Hub) -> Option<Self> {
+    fn begin(reactor: &'a Reactor) -> Option<Self> {
         let next = |now| Some(if now == 0 { BUSY } else { now | AGAIN });
-        let before = hub.door.accepting.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
-        (before == Ok(0)).then_some(Self(hub))
+        let before = reactor.acceptor.accepting.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        (before == Ok(0)).then_some(Self(reactor))
     }
 }
 
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
-        if self.0.door.accepting.swap(0, Ordering::AcqRel) & AGAIN != 0 && !self.0.home.is_elsewhere() {
-            self.0.watch_door();
+        if self.0.acceptor.accepting.swap(0, Ordering::AcqRel) & AGAIN != 0 && !self.0.owner.is_elsewhere() {
+            self.0.watch_listener();
         }
     }
 }
@@ -89,17 +89,17 @@ impl Drop for Accepting<'_> {
 #[derive(Debug)]
 struct State {
     /// `None` once the server takes in nobody any more.
-    bound: Option<TryArc<Bound>>,
+    listening: Option<TryArc<ListeningSocket>>,
     /// Waits for a session to end.
     full: bool,
     /// Between the last two attempts when there were no descriptors.
     pause: Option<Duration>,
 }
 
-impl Door {
-    pub(super) fn new(bound: Bound) -> Result<Self, Cause> {
-        let path = bound.path().clone();
-        let state = State { bound: Some(TryArc::new(bound)?), full: false, pause: None };
+impl Acceptor {
+    pub(super) fn new(listening: ListeningSocket) -> Result<Self, Cause> {
+        let path = listening.path().clone();
+        let state = State { listening: Some(TryArc::new(listening)?), full: false, pause: None };
         Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0) })
     }
 
@@ -109,25 +109,25 @@ impl Door {
 
     /// Gives the listening socket up in a process that has never served, and leaves it and its file to the other one.
     pub(super) fn leave(&self) {
-        if let Some(bound) = lock(&self.state).bound.take() {
-            bound.end(End::Leave);
+        if let Some(listening) = lock(&self.state).listening.take() {
+            listening.end(End::Leave);
         }
     }
 
     /// Does something with the descriptors, for a process that has inherited them, as far as they can be looked at.
     pub(super) fn with_descriptors(&self, work: impl FnMut(RawFd)) {
         let Some(state) = try_lock(&self.state) else { return };
-        state.bound.iter().flat_map(|bound| bound.descriptors()).for_each(work);
+        state.listening.iter().flat_map(|listening| listening.descriptors()).for_each(work);
     }
 
-    fn bound(&self) -> Option<TryArc<Bound>> {
-        lock(&self.state).bound.clone()
+    fn listening(&self) -> Option<TryArc<ListeningSocket>> {
+        lock(&self.state).listening.clone()
     }
 
     /// It takes in clients as they come.
     pub(super) fn is_watched(&self) -> bool {
-        let State { bound, full, pause } = &*lock(&self.state);
-        bound.is_some() && !full && pause.is_none()
+        let State { listening, full, pause } = &*lock(&self.state);
+        listening.is_some() && !full && pause.is_none()
     }
 
     fn set_full(&self) {
@@ -152,43 +152,44 @@ impl Door {
     }
 }
 
-impl Hub {
+impl Reactor {
     /// Takes in the clients that wait.
     pub(super) fn accept(this: &TryArc<Self>) {
-        let Some(bound) = this.door.bound() else { return };
+        let Some(listening) = this.acceptor.listening() else { return };
         let Some(_accepting) = Accepting::begin(this) else { return };
-        let mut rooms = Rooms::default();
+        let mut preallocated = Preallocated::default();
         let mut taken = 0;
         for count in 0..CLIENTS + GONE {
             if taken == CLIENTS {
                 break;
             }
-            if this.roll.is_full(this.limits.sessions) {
-                this.door.set_full();
+            if this.sessions.is_full(this.limits.sessions) {
+                this.acceptor.set_full();
                 // One that has ended in the meantime has not seen it.
-                if this.roll.is_full(this.limits.sessions) || !this.door.take_full() {
-                    this.tell(Remark::Limit(Limit::Sessions));
+                if this.sessions.is_full(this.limits.sessions) || !this.acceptor.take_full() {
+                    this.report(LogEvent::Limit(Limit::Sessions));
                     return;
                 }
             }
-            let accepted = rooms.make(this).and_then(|()| sys::accept_at_once(bound.as_fd().as_raw_fd(), true));
+            let accepted =
+                preallocated.make(this).and_then(|()| sys::accept_at_once(listening.as_fd().as_raw_fd(), true));
             match accepted {
                 Ok(socket) => {
-                    this.door.has_accepted();
+                    this.acceptor.has_accepted();
                     if count >= FEW && sys::has_gone(socket.as_raw_fd()) {
                         this.counters.accepted.add(1);
                         sys::turn_away(socket);
                         continue;
                     }
                     taken += 1;
-                    if let Some(room) = rooms.session.take() {
-                        match Session::of_server(room, socket, this.door.path().clone()) {
-                            Ok(session) => Self::admit(this, session, &mut rooms),
-                            Err(cause) => this.tell(Remark::Fault(Fault::Accept, Some(cause))),
+                    if let Some(room) = preallocated.handle.take() {
+                        match Session::of_server(room, socket, this.acceptor.path().clone()) {
+                            Ok(handle) => Self::admit(this, handle, &mut preallocated),
+                            Err(cause) => this.report(LogEvent::Fault(Fault::Accept, Some(cause))),
                         }
                     }
                     // The program was asked, has forked, and returned in the child.
-                    if this.home.is_elsewhere() {
+                    if this.owner.is_elsewhere() {
                         return;
                     }
                 }
@@ -196,92 +197,92 @@ impl Hub {
                 // This client is gone, there may be others.
                 Err(Cause::Os(libc::ECONNABORTED | libc::EPROTO)) => {}
                 Err(cause) => {
-                    this.tell(Remark::Fault(Fault::Accept, Some(cause)));
-                    this.timers.set(Instant::now() + this.door.next_pause(), alarm::ACCEPT);
+                    this.report(LogEvent::Fault(Fault::Accept, Some(cause)));
+                    this.timers.set(Instant::now() + this.acceptor.next_pause(), alarm::ACCEPT);
                     return;
                 }
             }
         }
-        this.watch_door();
+        this.watch_listener();
     }
 
     /// Waits for the first client.
-    pub(super) fn watch_door_first(&self, epoll: &Epoll) -> Result<(), Cause> {
-        let bound = self.door.bound();
-        bound.map_or(Ok(()), |bound| epoll.add(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ)))
+    pub(super) fn watch_listener_first(&self, epoll: &Epoll) -> Result<(), Cause> {
+        let listening = self.acceptor.listening();
+        listening.map_or(Ok(()), |listening| epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ)))
     }
 
     /// Waits for the next client.
-    pub(super) fn watch_door(&self) {
-        if let Some(bound) = self.door.bound() {
+    pub(super) fn watch_listener(&self) {
+        if let Some(listening) = self.acceptor.listening() {
             // It fails only when the server has stopped listening in the meantime.
-            let _ = self.epoll.set(bound.as_fd(), token::DOOR, Watch::Once(Interest::READ));
+            let _ = self.epoll.set(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ));
         }
     }
 
     /// A session has ended.
-    pub(super) fn make_room(&self) {
-        if self.door.take_full() {
-            self.watch_door();
+    pub(super) fn resume_accepting(&self) {
+        if self.acceptor.take_full() {
+            self.watch_listener();
         }
     }
 
     /// Stops listening. The socket file goes with the last thread that is accepting.
-    pub(super) fn close_door(&self) {
-        let bound = lock(&self.door.state).bound.take();
-        let Some(bound) = bound else { return };
-        if self.home.is_open() {
+    pub(super) fn close_listener(&self) {
+        let listening = lock(&self.acceptor.state).listening.take();
+        let Some(listening) = listening else { return };
+        if self.owner.is_open() {
             // Another process may serve, and watch it in the same set.
-            return bound.end(End::Leave);
+            return listening.end(End::Leave);
         }
         // That it is not watched any more is all that is wanted.
-        let _ = self.epoll.remove(bound.as_fd());
-        if self.home.is_native() {
-            bound.end(End::ShutDown);
+        let _ = self.epoll.remove(listening.as_fd());
+        if self.owner.is_creator() {
+            listening.end(End::ShutDown);
         }
     }
 
-    fn admit(this: &TryArc<Self>, session: Session, rooms: &mut Rooms) {
+    fn admit(this: &TryArc<Self>, handle: Session, preallocated: &mut Preallocated) {
         this.counters.accepted.add(1);
-        let peer = session.peer();
-        let authorised = this.authorised(&session);
-        if this.home.is_elsewhere() {
+        let peer = handle.peer();
+        let authorised = this.authorised(&handle);
+        if this.owner.is_elsewhere() {
             return;
         }
         // There is room for both.
-        let Some(user) = this.users.enter(peer.uid, &mut rooms.user) else { return };
-        let Some(room) = rooms.link.take() else { return };
+        let Some(user) = this.users.add_client(peer.uid, &mut preallocated.user) else { return };
+        let Some(room) = preallocated.session.take() else { return };
         let refusal = match authorised {
-            false => Some(Remark::Fault(Fault::Refused, None)),
-            true if this.users.claim(&user, this.limits.sessions_of_user()) => None,
-            true => Some(Remark::Limit(Limit::SessionsPerUid)),
+            false => Some(LogEvent::Fault(Fault::Refused, None)),
+            true if this.users.add_session(&user, this.limits.sessions_of_user()) => None,
+            true => Some(LogEvent::Limit(Limit::SessionsPerUid)),
         };
         let refused = refusal.is_some();
-        if let Some(remark) = refusal {
-            this.tell_about(remark, peer);
+        if let Some(event) = refusal {
+            this.report_session(event, peer);
         }
         let owner = user.clone();
-        let make = |token| room.fill(Link::new(token, session, owner, this, refused));
-        let Some((link, oldest)) = this.roll.enter(make, refused) else {
+        let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refused));
+        let Some((session, oldest)) = this.sessions.insert(make, refused) else {
             // The server has ended. The client notices, as it has not been answered: what it has sent is left unread.
-            return this.users.leave(&user, !refused);
+            return this.users.remove_client(&user, !refused);
         };
         if let Some(oldest) = oldest {
             oldest.abandon(this);
         }
-        link.watch(this);
+        session.watch(this);
         // The shutdown may not have seen it.
         if this.is_overdue() {
-            link.cut(this);
+            session.cut(this);
         } else if this.is_draining() {
-            link.close(this);
+            session.close(this);
         }
     }
 
     /// What the program says to a client.
-    fn authorised(&self, session: &Session) -> bool {
+    fn authorised(&self, handle: &Session) -> bool {
         let Some(authorise) = &self.authorise else { return true };
-        let _serving = self.pool.serving();
-        catch_unwind(AssertUnwindSafe(|| authorise(session))).unwrap_or(false)
+        let _guard = self.workers.enter_handler();
+        catch_unwind(AssertUnwindSafe(|| authorise(handle))).unwrap_or(false)
     }
 }

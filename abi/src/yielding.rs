@@ -48,14 +48,14 @@ impl<A: Abi> Drop for UnderWay<A> {
 }
 
 /// The pace at which a context's messages are sent.
-pub(crate) struct Pace<A: Abi> {
+pub(crate) struct YieldingHooks<A: Abi> {
     pub(crate) context: Context<A>,
     /// Whether to wait for room where the socket itself does not. A response has to go out; who calls on a socket
     /// made non-blocking wants to know.
     pub(crate) waits: bool,
 }
 
-impl<A: Abi> transport::Pace for Pace<A> {
+impl<A: Abi> transport::SendHooks for YieldingHooks<A> {
     fn after_record(&mut self) {
         run_yield(self.context);
     }

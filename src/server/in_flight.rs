@@ -7,7 +7,7 @@ use crate::sys::Interest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Its calls are handled.
-    Serving,
+    HandlerGuard,
     /// Its first call is answered with a failure, and then it is closed.
     Refused,
     /// No more can come. What came before is read and answered with failures.
@@ -16,7 +16,7 @@ enum Phase {
 
 /// A call that is being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flight {
+pub(super) struct ActiveCall {
     tag: u64,
     /// The sequence of the call.
     pub(super) sequence: i64,
@@ -27,22 +27,22 @@ pub(super) struct Flight {
 
 /// The calls of one session.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct InFlight {
     phase: Phase,
-    flights: Vec<Flight>,
+    calls: Vec<ActiveCall>,
     next_tag: u64,
     ended: bool,
 }
 
-impl Lane {
+impl InFlight {
     pub(super) fn new(refused: bool) -> Self {
-        let phase = if refused { Phase::Refused } else { Phase::Serving };
-        Self { phase, flights: Vec::new(), next_tag: 0, ended: false }
+        let phase = if refused { Phase::Refused } else { Phase::HandlerGuard };
+        Self { phase, calls: Vec::new(), next_tag: 0, ended: false }
     }
 
     /// Calls are neither refused nor ended.
     pub(super) fn is_serving(&self) -> bool {
-        self.phase == Phase::Serving
+        self.phase == Phase::HandlerGuard
     }
 
     /// The session waits for a call that will be refused.
@@ -57,33 +57,33 @@ impl Lane {
 
     /// No call is being handled.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.is_empty()
+        self.calls.is_empty()
     }
 
     /// A call that may be handled now has to be answered under the tag returned. [`Cause::Busy`] if so many are already.
     pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Result<u64, Cause> {
-        if !self.is_serving() || self.flights.len() >= limit {
+        if !self.is_serving() || self.calls.len() >= limit {
             return Err(Cause::Busy);
         }
-        self.flights.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+        self.calls.try_reserve(1).map_err(|_| Cause::NoMemory)?;
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.flights.extend([Flight { tag, sequence, slot, concurrent }]);
+        self.calls.extend([ActiveCall { tag, sequence, slot, concurrent }]);
         Ok(tag)
     }
 
     /// A call is answered; `None` when it has been before.
-    pub(super) fn finish(&mut self, tag: u64) -> Option<Flight> {
-        let place = self.flights.iter().position(|flight| flight.tag == tag)?;
-        match place + 1 == self.flights.len() {
-            true => self.flights.pop(),
-            false => Some(self.flights.remove(place)),
+    pub(super) fn finish(&mut self, tag: u64) -> Option<ActiveCall> {
+        let place = self.calls.iter().position(|call| call.tag == tag)?;
+        match place + 1 == self.calls.len() {
+            true => self.calls.pop(),
+            false => Some(self.calls.remove(place)),
         }
     }
 
     /// Takes all calls from their handlers.
-    pub(super) fn cut(&mut self) -> Vec<Flight> {
-        std::mem::take(&mut self.flights)
+    pub(super) fn cut(&mut self) -> Vec<ActiveCall> {
+        std::mem::take(&mut self.calls)
     }
 
     /// Begins to close the session; false when that has been done.
@@ -98,13 +98,13 @@ impl Lane {
 
     /// There is nothing left to do for the session but to send what waits.
     pub(super) fn is_over(&self) -> bool {
-        self.ended && self.flights.is_empty()
+        self.ended && self.calls.is_empty()
     }
 
     /// What has to happen next on the socket. While responses wait to be sent nothing is read, and after a call that
     /// is not concurrent nothing until it is answered: the rest waits in the socket.
     pub(super) fn interest(&self, unsent: bool) -> Interest {
-        let in_order = || self.flights.iter().any(|flight| !flight.concurrent);
+        let in_order = || self.calls.iter().any(|call| !call.concurrent);
         match unsent {
             true => Interest::WRITE,
             false if self.ended || in_order() => Interest::NONE,
@@ -152,17 +152,17 @@ mod tests {
 
         #[test]
         fn calls_are_handled_in_order_and_answered_once(steps in prop::collection::vec(step(), 0..60)) {
-            let mut lane = Lane::new(false);
+            let mut in_flight = InFlight::new(false);
             let (mut open, mut admitted) = (Vec::new(), 0);
             let (mut unsent, mut closing, mut ended) = (false, false, false);
             for step in steps {
                 match step {
                     Step::Read { concurrent } => {
-                        let reads = lane.interest(unsent) == Interest::READ;
+                        let reads = in_flight.interest(unsent) == Interest::READ;
                         let in_order = open.iter().any(|(_, concurrent)| !concurrent);
                         prop_assert_eq!(reads, !unsent && !ended && !in_order);
                         if reads {
-                            let tag = lane.admit(7, 0, concurrent, LIMIT);
+                            let tag = in_flight.admit(7, 0, concurrent, LIMIT);
                             prop_assert_eq!(tag.is_ok(), !closing && open.len() < LIMIT);
                             if let Ok(tag) = tag {
                                 prop_assert_eq!(tag, admitted);
@@ -174,39 +174,39 @@ mod tests {
                     Step::Answer(which) => {
                         let tag = which as u64;
                         let was_open = open.iter().any(|(open, _)| *open == tag);
-                        prop_assert_eq!(lane.finish(tag).is_some(), was_open);
+                        prop_assert_eq!(in_flight.finish(tag).is_some(), was_open);
                         open.retain(|(open, _)| *open != tag);
                     }
                     Step::Unsent(now) => unsent = now,
                     Step::Close => {
-                        prop_assert_eq!(lane.close(), !closing);
+                        prop_assert_eq!(in_flight.close(), !closing);
                         closing = true;
                     }
                     Step::End => {
-                        lane.end();
+                        in_flight.end();
                         ended = true;
                     }
                     Step::Cut => {
-                        let cut: Vec<u64> = lane.cut().iter().map(|flight| flight.tag).collect();
+                        let cut: Vec<u64> = in_flight.cut().iter().map(|call| call.tag).collect();
                         let expected: Vec<u64> = open.drain(..).map(|(tag, _)| tag).collect();
                         prop_assert_eq!(cut, expected);
                     }
                 }
-                prop_assert_eq!(lane.is_idle(), open.is_empty());
-                prop_assert_eq!(lane.is_over(), ended && open.is_empty());
-                prop_assert_eq!((lane.is_serving(), lane.is_closing()), (!closing, closing));
-                prop_assert_eq!(lane.interest(true), Interest::WRITE);
+                prop_assert_eq!(in_flight.is_idle(), open.is_empty());
+                prop_assert_eq!(in_flight.is_over(), ended && open.is_empty());
+                prop_assert_eq!((in_flight.is_serving(), in_flight.is_closing()), (!closing, closing));
+                prop_assert_eq!(in_flight.interest(true), Interest::WRITE);
             }
         }
     }
 
     #[test]
     fn a_refused_session_handles_nothing() {
-        let mut lane = Lane::new(true);
-        assert!(lane.is_refused());
-        assert_eq!(lane.interest(false), Interest::READ);
-        assert_eq!(lane.admit(1, 0, true, LIMIT), Err(Cause::Busy));
-        assert!(lane.close());
-        assert!(!lane.is_refused());
+        let mut in_flight = InFlight::new(true);
+        assert!(in_flight.is_refused());
+        assert_eq!(in_flight.interest(false), Interest::READ);
+        assert_eq!(in_flight.admit(1, 0, true, LIMIT), Err(Cause::Busy));
+        assert!(in_flight.close());
+        assert!(!in_flight.is_refused());
     }
 }

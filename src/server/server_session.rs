@@ -4,14 +4,14 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::fair::{LastTurn, Waiting};
-use super::hub::Hub;
-use super::lane::Lane;
-use super::remark::{Fault, Remark, Remarks};
-use super::turn::Turn;
+use super::in_flight::InFlight;
+use super::locked_session::LockedSession;
+use super::log_event::{Fault, LogEvent, LogEvents};
+use super::reactor::Reactor;
 use super::users::User;
 use crate::cause::Cause;
 use crate::protocol::framing::chunked::Reassembly;
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::message::Call;
 use crate::protocol::wire::CallRef;
 use crate::protocol::wire::ResponseRef;
@@ -24,12 +24,12 @@ use crate::transport::Outbox;
 /// A session, and what is going on there. Whoever changes the state settles, before the lock is given up, what is to
 /// be waited for next: so a session is in the hands of one thread, and waits in the kernel when it is in none.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ServerSession {
     /// Its number in the roll, and of what is watched.
     token: u64,
-    session: Session,
+    handle: Session,
     pub(super) user: TryArc<User>,
-    hub: TryArc<Hub>,
+    reactor: TryArc<Reactor>,
     state: Mutex<State>,
     /// It is one of its user's sessions.
     pub(super) claimed: bool,
@@ -39,17 +39,17 @@ pub(super) struct Link {
 /// What is going on in a session.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) lane: Lane,
+    pub(super) in_flight: InFlight,
     /// What the client speaks, and is answered in.
-    pub(super) dialect: Dialect,
+    pub(super) peer_framing: PeerFraming,
     pub(super) message: Reassembly,
     pub(super) outbox: Outbox,
     /// What the session is watched for.
     pub(super) armed: Interest,
     /// The client takes no responses any more.
-    pub(super) deaf: bool,
+    pub(super) write_closed: bool,
     /// It has left the server.
-    pub(super) gone: bool,
+    pub(super) removed: bool,
     /// When the message of which a part has come began.
     pub(super) began: Option<Instant>,
     /// When something happened last, where that is of interest.
@@ -65,23 +65,29 @@ pub(super) struct State {
 
 /// A call to be handled, and to be answered under its tag.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct ReadyCall {
     pub(super) tag: u64,
     /// The slot of its module.
     pub(super) slot: usize,
     pub(super) call: Call,
 }
 
-impl Link {
-    pub(super) fn new(token: u64, session: Session, user: TryArc<User>, hub: &TryArc<Hub>, refused: bool) -> Self {
+impl ServerSession {
+    pub(super) fn new(
+        token: u64,
+        handle: Session,
+        user: TryArc<User>,
+        reactor: &TryArc<Reactor>,
+        refused: bool,
+    ) -> Self {
         let state = State {
-            lane: Lane::new(refused),
-            dialect: hub.dialect,
-            message: Reassembly::with_body(hub.limits.message, CallRef::BODY),
+            in_flight: InFlight::new(refused),
+            peer_framing: reactor.peer_framing,
+            message: Reassembly::with_body(reactor.limits.message, CallRef::BODY),
             outbox: Outbox::default(),
             armed: Interest::READ,
-            deaf: false,
-            gone: false,
+            write_closed: false,
+            removed: false,
             began: None,
             active: Instant::now(),
             alarm: None,
@@ -89,8 +95,8 @@ impl Link {
             asked: 0,
             unsent: 0,
         };
-        let (hub, state) = (hub.clone(), Mutex::new(state));
-        Self { token, session, user, hub, state, claimed: !refused, last_turn: LastTurn::default() }
+        let (reactor, state) = (reactor.clone(), Mutex::new(state));
+        Self { token, handle, user, reactor, state, claimed: !refused, last_turn: LastTurn::default() }
     }
 
     pub(super) fn token(&self) -> u64 {
@@ -98,80 +104,80 @@ impl Link {
     }
 
     /// Waits for the first call.
-    pub(super) fn watch(&self, hub: &Hub) {
-        let added = hub.epoll.add(self.session.as_fd(), self.token, Watch::Always(Interest::READ));
-        self.change(hub, |turn| {
+    pub(super) fn watch(&self, reactor: &Reactor) {
+        let added = reactor.epoll.add(self.handle.as_fd(), self.token, Watch::Always(Interest::READ));
+        self.change(reactor, |locked| {
             if let Err(cause) = added {
-                turn.remark(Remark::Fault(Fault::Accept, Some(cause)));
-                turn.leave();
+                locked.log(LogEvent::Fault(Fault::Accept, Some(cause)));
+                locked.remove();
             }
         });
     }
 
     /// Something has happened on the socket: sends what waits, and reads. Returns a call to be handled.
     /// Nothing is done while another thread has the session in its hands: what there is to do is told again.
-    pub(super) fn serve(&self, hub: &Hub) -> Option<Job> {
+    pub(super) fn serve(&self, reactor: &Reactor) -> Option<ReadyCall> {
         let Some(state) = try_lock(&self.state) else {
             thread::yield_now();
             return None;
         };
-        self.change_locked(hub, state, |turn| {
-            if turn.interest() == Interest::NONE {
-                turn.ignore();
+        self.change_locked(reactor, state, |locked| {
+            if locked.interest() == Interest::NONE {
+                locked.ignore();
             }
-            if turn.state.lane.is_serving() {
-                turn.be_active();
+            if locked.state.in_flight.is_serving() {
+                locked.touch();
             }
-            turn.serve()
+            locked.serve()
         })
     }
 
     /// Ends the connection now.
-    pub(super) fn abandon(&self, hub: &Hub) {
-        self.change(hub, |turn| turn.abandon());
+    pub(super) fn abandon(&self, reactor: &Reactor) {
+        self.change(reactor, |locked| locked.abandon());
     }
 
     /// Takes no more calls, and ends the session when those that have come are answered.
-    pub(super) fn close(&self, hub: &Hub) {
-        self.change(hub, |turn| turn.close());
+    pub(super) fn close(&self, reactor: &Reactor) {
+        self.change(reactor, |locked| locked.close());
     }
 
     /// Ends the session now. Calls that have come, and are not answered, are answered for their handlers.
-    pub(super) fn cut(&self, hub: &Hub) {
-        self.change(hub, |turn| turn.cut());
+    pub(super) fn cut(&self, reactor: &Reactor) {
+        self.change(reactor, |locked| locked.cut());
     }
 
     /// An alarm of the session has rung.
-    pub(super) fn expire(&self, hub: &Hub, now: Instant) {
-        self.change(hub, |turn| {
-            turn.state.alarm = None;
-            turn.expire(now);
+    pub(super) fn expire(&self, reactor: &Reactor, now: Instant) {
+        self.change(reactor, |locked| {
+            locked.state.alarm = None;
+            locked.expire(now);
         });
     }
 
-    fn change<T>(&self, hub: &Hub, work: impl FnOnce(&mut Turn<'_>) -> T) -> T {
-        self.change_locked(hub, lock(&self.state), work)
+    fn change<T>(&self, reactor: &Reactor, work: impl FnOnce(&mut LockedSession<'_>) -> T) -> T {
+        self.change_locked(reactor, lock(&self.state), work)
     }
 
     #[inline]
     fn change_locked<T>(
         &self,
-        hub: &Hub,
+        reactor: &Reactor,
         mut state: MutexGuard<'_, State>,
-        work: impl FnOnce(&mut Turn<'_>) -> T,
+        work: impl FnOnce(&mut LockedSession<'_>) -> T,
     ) -> T {
-        let mut remarks = Remarks::default();
-        let mut turn = Turn { link: self, hub, state: &mut state, remarks: &mut remarks };
-        let result = work(&mut turn);
-        turn.settle();
+        let mut log_events = LogEvents::default();
+        let mut locked = LockedSession { session: self, reactor, state: &mut state, log_events: &mut log_events };
+        let result = work(&mut locked);
+        locked.rearm();
         drop(state);
-        remarks.iter().for_each(|remark| hub.log_about(remark, self.session.peer()));
+        log_events.iter().for_each(|event| reactor.log_session(event, self.handle.peer()));
         result
     }
 }
 
 /// A session that has something to be served.
-impl Waiting for TryArc<Link> {
+impl Waiting for TryArc<ServerSession> {
     fn of_user(&self) -> &LastTurn {
         &self.user.last_turn
     }
@@ -181,19 +187,19 @@ impl Waiting for TryArc<Link> {
     }
 }
 
-impl Answers for Link {
-    fn session(&self) -> &Session {
-        &self.session
+impl Answers for ServerSession {
+    fn handle(&self) -> &Session {
+        &self.handle
     }
 
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        if self.hub.home.is_elsewhere() {
+        if self.reactor.owner.is_elsewhere() {
             return Err(Cause::Forked);
         }
-        self.change(&self.hub, |turn| {
-            let flight = turn.state.lane.finish(tag).ok_or(Cause::SessionEnded)?;
-            turn.be_active();
-            turn.reply(flight.slot, response).map_err(|cause| match cause {
+        self.change(&self.reactor, |locked| {
+            let call = locked.state.in_flight.finish(tag).ok_or(Cause::SessionEnded)?;
+            locked.touch();
+            locked.reply(call.slot, response).map_err(|cause| match cause {
                 // The server has not noticed yet.
                 Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,
                 cause => cause,
@@ -210,6 +216,6 @@ mod tests {
     /// Nothing on the heap belongs to it but the session, of less than 100 bytes.
     #[test]
     fn an_idle_session_is_small() {
-        assert!(size_of::<Link>() <= 512, "{} bytes", size_of::<Link>());
+        assert!(size_of::<ServerSession>() <= 512, "{} bytes", size_of::<ServerSession>());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::bed::Bed;
 use super::cancel::Hook;
+use super::parker::Parker;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::protocol::message::Response;
@@ -22,7 +22,7 @@ pub(super) type Completion = Box<dyn FnOnce(Result<Response, Error>) + Send>;
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Operation {
     /// A reply.
     Call {
         /// The server may execute it twice.
@@ -55,7 +55,7 @@ pub(super) enum Stage {
 }
 
 /// Who is told of the end.
-pub(super) enum Owner {
+pub(super) enum CompletionTarget {
     /// A thread that waits for it.
     Blocked,
     /// A function.
@@ -86,8 +86,8 @@ impl Submission {
 }
 
 /// One call, or somebody else who waits for the connection.
-pub(super) struct Entry {
-    pub(super) wish: Wish,
+pub(super) struct Pending {
+    pub(super) operation: Operation,
     pub(super) stage: Stage,
     /// How often it may be tried again.
     pub(super) tries: u32,
@@ -95,28 +95,28 @@ pub(super) struct Entry {
     pub(super) rejected: bool,
     /// The thread that it comes from.
     pub(super) by: ThreadId,
-    pub(super) owner: Owner,
+    pub(super) target: CompletionTarget,
     /// Where its caller sleeps.
-    pub(super) bed: Option<TryArc<Bed>>,
+    pub(super) parker: Option<TryArc<Parker>>,
     /// It is to be woken.
     pub(super) woken: bool,
 }
 
-impl Entry {
+impl Pending {
     /// Somebody who waits, in the calling thread or for it.
-    pub(super) fn new(wish: Wish, tries: u32, owner: Owner) -> Self {
+    pub(super) fn new(operation: Operation, tries: u32, target: CompletionTarget) -> Self {
         let by = ThreadId::current();
-        Self { wish, stage: Stage::Waiting, tries, rejected: false, by, owner, woken: false, bed: None }
+        Self { operation, stage: Stage::Waiting, tries, rejected: false, by, target, woken: false, parker: None }
     }
 
     /// Something has happened to it. True if its caller sleeps, and is not to be woken yet.
     pub(super) fn has_to_be_woken(&mut self) -> bool {
-        self.bed.is_some() && !std::mem::replace(&mut self.woken, true)
+        self.parker.is_some() && !std::mem::replace(&mut self.woken, true)
     }
 
     /// It is nothing without a connection.
     pub(super) fn needs_connection(&self) -> bool {
-        !matches!(self.wish, Wish::Lock(_))
+        !matches!(self.operation, Operation::Lock(_))
     }
 
     /// Uses up one of the tries that are left; false when none is.
@@ -128,12 +128,14 @@ impl Entry {
 
     /// It goes on waiting although connecting failed.
     pub(super) fn can_wait_out(&mut self, cause: Cause) -> bool {
-        match (self.wish, cause) {
+        match (self.operation, cause) {
             // The server is there, and busy.
-            (Wish::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
+            (Operation::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
             // It does not listen yet, or its file has not got its mode and its owner yet.
-            (Wish::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => true,
-            (Wish::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.use_try(),
+            (Operation::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => {
+                true
+            }
+            (Operation::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.use_try(),
             _ => false,
         }
     }

@@ -72,14 +72,14 @@ impl Fault {
 
 /// Something to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remark {
+pub(super) enum LogEvent {
     /// A limit was met.
     Limit(Limit),
     /// Something went wrong, and why, if there is more to say.
     Fault(Fault, Option<Cause>),
 }
 
-impl Remark {
+impl LogEvent {
     /// Counts it.
     pub(super) fn count(self, counters: &Counters) {
         match self {
@@ -108,16 +108,16 @@ impl Remark {
 
 /// The first remarks of a turn, in order. Others are counted and not told.
 #[derive(Debug, Default)]
-pub(super) struct Remarks([Option<Remark>; 4]);
+pub(super) struct LogEvents([Option<LogEvent>; 4]);
 
-impl Remarks {
-    pub(super) fn add(&mut self, remark: Remark) {
+impl LogEvents {
+    pub(super) fn add(&mut self, event: LogEvent) {
         if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
-            *place = Some(remark);
+            *place = Some(event);
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Remark> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = LogEvent> {
         self.0.iter().flatten().copied()
     }
 }

@@ -14,9 +14,9 @@ const CALLS: u64 = 64;
 /// What a call takes by experience, in nanoseconds. Of two threads that learn at once one may be overheard, which does
 /// not matter.
 #[derive(Debug)]
-pub(super) struct Pace(AtomicU64);
+pub(super) struct HandlerTime(AtomicU64);
 
-impl Pace {
+impl HandlerTime {
     /// Nothing is known yet, so that it may be slow.
     pub(super) fn new() -> Self {
         Self(AtomicU64::new(SLOW))
@@ -40,11 +40,11 @@ mod tests {
     use super::*;
 
     fn after(calls: &[(usize, u64)]) -> bool {
-        let pace = Pace::new();
+        let handler_time = HandlerTime::new();
         for (count, time) in calls {
-            (0..*count).for_each(|_| pace.took(*time));
+            (0..*count).for_each(|_| handler_time.took(*time));
         }
-        pace.is_slow()
+        handler_time.is_slow()
     }
 
     #[test]

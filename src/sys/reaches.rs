@@ -3,15 +3,15 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::address::{autobind, peer, same_name};
+use super::dir_entry::EntryFile;
 use super::errno::KeepErrno;
-use super::passed::turn_away;
+use super::passed_fds::turn_away;
 use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
-use super::spot::Found;
 use crate::cause::Cause;
 
 /// Whether a connection to the file arrives at a socket. The socket listens after that, and clients that wait are turned away:
 /// it is to be closed.
-pub(super) fn leads_to(file: &Found, socket: &OwnedFd) -> Result<bool, Cause> {
+pub(super) fn leads_to(file: &EntryFile, socket: &OwnedFd) -> Result<bool, Cause> {
     let _keep = KeepErrno::new();
     set_nonblocking(socket.as_raw_fd(), true)?;
     begin_listening(socket, BACKLOG)?;
@@ -42,7 +42,7 @@ mod tests {
 
     use socket2::{Domain, SockAddr, Socket, Type};
 
-    use super::super::spot::Spot;
+    use super::super::dir_entry::DirEntry;
     use super::*;
 
     fn bound(path: &Path) -> Socket {
@@ -55,7 +55,8 @@ mod tests {
     fn a_connection_arrives_only_at_the_socket_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let [path, other, moved] = ["drpc.sock", "other", "moved"].map(|name| dir.path().join(name));
-        let find = |path: &Path| Spot::of(&CString::new(path.as_os_str().as_bytes()).unwrap()).unwrap().find().unwrap();
+        let find =
+            |path: &Path| DirEntry::of(&CString::new(path.as_os_str().as_bytes()).unwrap()).unwrap().find().unwrap();
         let (socket, live): (OwnedFd, _) = (bound(&path).into(), bound(&other));
         live.listen(1).unwrap();
         let file = find(&path);

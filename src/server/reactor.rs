@@ -4,36 +4,36 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use super::accept::Door;
-use super::fair::{Queue, Turns};
-use super::home::Home;
+use super::acceptor::Acceptor;
+use super::drain::DrainState;
+use super::fair::{FairQueue, Turns};
+use super::handler_time::HandlerTime;
+use super::leader::{LeaderGuard, LeaderSlot, LeaderState};
 use super::limits::ServerLimits;
-use super::link::{Job, Link};
-use super::pace::Pace;
-use super::pool::Pool;
-use super::relay::{Lead, Post, Relay};
-use super::remark::{Fault, Remark};
-use super::roll::Roll;
-use super::share::Memory;
-use super::shutdown::Course;
+use super::log_event::{Fault, LogEvent};
+use super::process_owner::ProcessOwner;
+use super::server_session::{ReadyCall, ServerSession};
+use super::sessions::Sessions;
+use super::share::MemoryLimit;
 use super::stats::Counters;
 use super::timers::Timers;
 use super::users::Users;
+use super::workers::WorkerPool;
 use crate::cancel::CancelHook;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::Log;
-use crate::protocol::framing::detect::Dialect;
+use crate::protocol::framing::detect::PeerFraming;
 use crate::request::{Answers, Request};
 use crate::service::{self, Service};
 use crate::session::{Credentials, Session};
 use crate::sync::Mutex;
-use crate::sys::{self, Epoll, Event, Interest, PollFd, Signal, TryArc, Watch};
+use crate::sys::{self, Epoll, Event, Interest, PollFd, TryArc, Waker, Watch};
 
 /// What is watched under which number; every other number is that of a session.
 pub(super) mod token {
     /// The listening socket.
-    pub(in crate::server) const DOOR: u64 = u64::MAX;
+    pub(in crate::server) const LISTENER: u64 = u64::MAX;
     /// The timer.
     pub(in crate::server) const TIMER: u64 = u64::MAX - 1;
     /// That somebody wants the server to end, and then that it has ended.
@@ -61,43 +61,43 @@ pub(super) mod alarm {
 /// What holds for the calls of a module. The module itself is not asked, as it is the program's code, and a lock may be
 /// held.
 #[derive(Debug)]
-pub(super) struct Terms {
+pub(super) struct ModuleRules {
     /// See [`Module::concurrent`](crate::Module::concurrent).
     pub(super) concurrent: bool,
     /// The users who may call it, in order, if not everybody may.
     pub(super) allowed: Option<Vec<u32>>,
-    pub(super) pace: Pace,
+    pub(super) handler_time: HandlerTime,
 }
 
 /// The program's say about who may connect.
 pub(super) type Authorise = dyn Fn(&Session) -> bool + Send + Sync;
 
 /// A server without its handle. Its threads and its sessions' requests know it, the latter only as long as it is there.
-pub(super) struct Hub {
+pub(super) struct Reactor {
     pub(super) service: Service,
     /// The modules in ascending order, and what holds for their calls. Where one stands is its slot.
-    pub(super) terms: Vec<(i32, Terms)>,
+    pub(super) rules: Vec<(i32, ModuleRules)>,
     pub(super) authorise: Option<Box<Authorise>>,
     /// What is known of the clients before their first call.
-    pub(super) dialect: Dialect,
+    pub(super) peer_framing: PeerFraming,
     pub(super) limits: ServerLimits,
     pub(super) log: Log,
     pub(super) epoll: Epoll,
-    pub(super) wake: Signal,
+    pub(super) wake: Waker,
     pub(super) timers: Timers,
-    pub(super) door: Door,
-    pub(super) home: Home,
-    pub(super) roll: Roll,
+    pub(super) acceptor: Acceptor,
+    pub(super) owner: ProcessOwner,
+    pub(super) sessions: Sessions,
     pub(super) users: Users,
     pub(super) turns: Turns,
-    pub(super) pool: Pool,
-    pub(super) relay: Relay,
-    pub(super) course: Course,
+    pub(super) workers: WorkerPool,
+    pub(super) leader_slot: LeaderSlot,
+    pub(super) drain: DrainState,
     pub(super) counters: Counters,
     /// The memory for calls of which only a part has come.
-    pub(super) partial: Memory,
+    pub(super) partial: MemoryLimit,
     /// The memory for responses that have not been taken.
-    pub(super) unsent: Memory,
+    pub(super) unsent: MemoryLimit,
     /// Stops the server when the program says so.
     pub(super) cancelled: Mutex<Option<CancelHook>>,
 }
@@ -113,7 +113,7 @@ enum Served {
     Enough,
 }
 
-impl Hub {
+impl Reactor {
     /// Waits for the next events; there are none when the time is over or a signal came.
     pub(super) fn wait(&self, timeout: Option<Duration>, events: &mut Events) -> Result<(), Cause> {
         // shuttle runs all threads in one, which must not wait.
@@ -139,25 +139,26 @@ impl Hub {
 
     /// Does what events ask for, until somebody else does. What is the server's own comes first: it is told once. That
     /// there is something to do for a session is told again until it has been done, so that it can be left to others.
-    pub(super) fn handle(this: &TryArc<Self>, events: &Events, lead: &mut Lead<'_>) {
+    pub(super) fn handle(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
             // Whoever leads by now: what the program is asked here may hold this thread up.
-            lead.go(Post::Working);
+            leader.enter(LeaderState::Working);
             match token {
-                token::DOOR => Self::accept(this),
-                token::TIMER => this.ring(),
+                token::LISTENER => Self::accept(this),
+                token::TIMER => this.fire_timers(),
                 _ => this.wake_up(),
             }
-            if this.home.is_elsewhere() {
-                return lead.forget();
+            if this.owner.is_elsewhere() {
+                return leader.detach();
             }
         }
-        if events.are_more() && events.iter().all(|event| event.token != token::DOOR) && this.door.is_watched() {
+        if events.are_more() && events.iter().all(|event| event.token != token::LISTENER) && this.acceptor.is_watched()
+        {
             // It may be among those that are not told this time.
-            lead.go(Post::Working);
+            leader.enter(LeaderState::Working);
             Self::accept(this);
-            if this.home.is_elsewhere() {
-                return lead.forget();
+            if this.owner.is_elsewhere() {
+                return leader.detach();
             }
         }
         let mut tokens = events.iter().map(|event| event.token).filter(|token| !token::is_own(*token));
@@ -165,20 +166,20 @@ impl Hub {
         match tokens.next() {
             None => {
                 // One that has ended in the meantime is not found.
-                if let Some(link) = this.roll.get(first) {
-                    this.serve(link, lead);
+                if let Some(session) = this.sessions.get(first) {
+                    this.serve(session, leader);
                 }
             }
-            Some(second) => this.serve_in_turn([first, second].into_iter().chain(tokens), lead),
+            Some(second) => this.serve_in_turn([first, second].into_iter().chain(tokens), leader),
         }
     }
 
     /// Serves sessions that all wait.
-    fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, lead: &mut Lead<'_>) {
-        let mut queue = Queue::<TryArc<Link>, BATCH>::new(&self.turns);
-        self.roll.find(tokens, |link| queue.add(link));
-        while let Some(link) = queue.next() {
-            match self.serve(link, lead) {
+    fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
+        let mut queue = FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns);
+        self.sessions.find(tokens, |session| queue.add(session));
+        while let Some(session) = queue.next() {
+            match self.serve(session, leader) {
                 Served::Nothing => {}
                 Served::Call => queue.called(),
                 Served::Enough => return,
@@ -188,68 +189,73 @@ impl Hub {
 
     /// Serves a session.
     #[inline]
-    fn serve(&self, link: TryArc<Link>, lead: &mut Lead<'_>) -> Served {
-        if !lead.go(Post::Working) || self.has_ended() {
+    fn serve(&self, session: TryArc<ServerSession>, leader: &mut LeaderGuard<'_>) -> Served {
+        if !leader.enter(LeaderState::Working) || self.has_ended() {
             return Served::Enough;
         }
-        let Some(job) = link.serve(self) else { return Served::Nothing };
-        let quick = self.run(link, job, lead);
+        let Some(ready) = session.serve(self) else { return Served::Nothing };
+        let quick = self.run(session, ready, leader);
         // The handler has forked, and returned in the child: the other events are the parent's.
-        if self.home.is_elsewhere() {
-            lead.forget();
+        if self.owner.is_elsewhere() {
+            leader.detach();
             return Served::Enough;
         }
         if quick { Served::Call } else { Served::Enough }
     }
 
     /// The slot of a module, and its terms.
-    pub(super) fn terms(&self, module: i32) -> Option<(usize, &Terms)> {
-        let slot = self.terms.binary_search_by_key(&module, |(id, _)| *id).ok()?;
-        self.terms.get(slot).map(|(_, terms)| (slot, terms))
+    pub(super) fn rules(&self, module: i32) -> Option<(usize, &ModuleRules)> {
+        let slot = self.rules.binary_search_by_key(&module, |(id, _)| *id).ok()?;
+        self.rules.get(slot).map(|(_, rules)| (slot, rules))
     }
 
     /// Has the module handle a call, whose handlers are quick if this says so.
-    fn run(&self, link: TryArc<Link>, Job { tag, slot, call }: Job, lead: &mut Lead<'_>) -> bool {
-        let peer = link.session().peer();
-        let request = Request::new(call, TryArc::map(link, |link| link as &dyn Answers), tag);
+    fn run(
+        &self,
+        session: TryArc<ServerSession>,
+        ReadyCall { tag, slot, call }: ReadyCall,
+        leader: &mut LeaderGuard<'_>,
+    ) -> bool {
+        let peer = session.handle().peer();
+        let request = Request::new(call, TryArc::map(session, |session| session as &dyn Answers), tag);
         // They are there, or there would be no job.
-        let (Some(module), Some((_, terms))) = (self.service.module_at(slot), self.terms.get(slot)) else {
+        let (Some(module), Some((_, rules))) = (self.service.module_at(slot), self.rules.get(slot)) else {
             return true;
         };
-        let _serving = self.pool.serving();
+        let _guard = self.workers.enter_handler();
         // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
         if self.has_ended() {
             return true;
         }
-        if lead.late {
+        if leader.late {
             self.counters.saturated.add(1);
         }
-        let slow = terms.pace.is_slow();
+        let slow = rules.handler_time.is_slow();
         if slow {
-            lead.leave();
+            leader.release();
         }
         let began = sys::nanoseconds();
         if !service::run(module, request) {
-            self.tell_about(Remark::Fault(Fault::Panic, None), peer);
+            self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
-        terms.pace.took(time);
+        rules.handler_time.took(time);
         self.counters.handled(time);
         !slow
     }
 
     /// Does what it is time for.
-    fn ring(&self) {
+    fn fire_timers(&self) {
         let now = Instant::now();
         // One that is set again meanwhile is for the next time: the timer goes on ringing.
         for _ in 0..self.timers.len() {
             let Some(id) = self.timers.due(now) else { break };
             match id {
-                alarm::ACCEPT => self.watch_door(),
+                alarm::ACCEPT => self.watch_listener(),
                 alarm::DEADLINE => self.cut_if_due(now),
                 id => {
-                    if let Some(link) = self.roll.get(id) {
-                        link.expire(self, now);
+                    if let Some(session) = self.sessions.get(id) {
+                        session.expire(self, now);
                     }
                 }
             }
@@ -259,29 +265,32 @@ impl Hub {
     }
 
     /// Tells something about the server itself.
-    pub(super) fn tell(&self, remark: Remark) {
-        remark.count(&self.counters);
-        remark.log(&self.log, format_args!("{}", self.door.path().display()));
+    pub(super) fn report(&self, event: LogEvent) {
+        event.count(&self.counters);
+        event.log(&self.log, format_args!("{}", self.acceptor.path().display()));
     }
 
     /// Tells something about a session.
-    pub(super) fn tell_about(&self, remark: Remark, peer: Credentials) {
-        remark.count(&self.counters);
-        self.log_about(remark, peer);
+    pub(super) fn report_session(&self, event: LogEvent, peer: Credentials) {
+        event.count(&self.counters);
+        self.log_session(event, peer);
     }
 
     /// Writes a line about a session.
-    pub(super) fn log_about(&self, remark: Remark, peer: Credentials) {
-        remark.log(&self.log, format_args!("{}: {peer}", self.door.path().display()));
+    pub(super) fn log_session(&self, event: LogEvent, peer: Credentials) {
+        event.log(&self.log, format_args!("{}: {peer}", self.acceptor.path().display()));
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {
-        Error::new(phase, self.door.path(), cause)
+        Error::new(phase, self.acceptor.path(), cause)
     }
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("path", self.door.path()).field("modules", &self.service).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("path", self.acceptor.path())
+            .field("modules", &self.service)
+            .finish_non_exhaustive()
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::descriptor;
 use super::errno::KeepErrno;
-use super::socket::{check, put_in_place};
+use super::socket::{check, replace_fd};
 use crate::cause::Cause;
 
 /// A descriptor that becomes readable when somebody says so, from any thread or signal handler.
 #[derive(Debug)]
-pub struct Signal(OwnedFd);
+pub struct Waker(OwnedFd);
 
-impl Signal {
+impl Waker {
     /// Nothing said yet.
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes numbers only, and makes a descriptor.
@@ -22,7 +22,7 @@ impl Signal {
 
     /// Puts another one in its place, under the same number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
-        put_in_place(self.0.as_raw_fd(), other.0)
+        replace_fd(self.0.as_raw_fd(), other.0)
     }
 
     /// Makes the descriptor readable. Async-signal-safe.
@@ -39,7 +39,7 @@ impl Signal {
     }
 }
 
-impl AsFd for Signal {
+impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -67,7 +67,7 @@ impl Timer {
 
     /// Puts another one in its place, under the same number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
-        put_in_place(self.0.as_raw_fd(), other.0)
+        replace_fd(self.0.as_raw_fd(), other.0)
     }
 
     /// Sets the time from now, or stops the timer.
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_raised_until_it_is_cleared() {
-        let (epoll, signal) = (Epoll::new().unwrap(), Signal::new().unwrap());
+        let (epoll, signal) = (Epoll::new().unwrap(), Waker::new().unwrap());
         epoll.add(signal.as_fd(), 7, Watch::Always(Interest::READ)).unwrap();
         assert_eq!(now(&epoll), None);
         signal.raise();
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn once_means_until_the_next_event() {
-        let (epoll, signal) = (Epoll::new().unwrap(), Signal::new().unwrap());
+        let (epoll, signal) = (Epoll::new().unwrap(), Waker::new().unwrap());
         epoll.add(signal.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
         signal.raise();
         assert_eq!((now(&epoll), now(&epoll)), (Some(1), None));

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use super::hub::{Events, Hub};
-use super::relay::{Lead, Post};
+use super::leader::{LeaderGuard, LeaderState};
+use super::reactor::{Events, Reactor};
 use crate::cause::Cause;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Started, lock, start_thread, thread_local};
@@ -19,12 +19,12 @@ pub(super) const STACK: usize = 8 << 20;
 
 thread_local! {
     /// The server for which this thread runs a handler, or whose thread it is.
-    static SERVING: Cell<u64> = const { Cell::new(0) };
+    static CURRENT_SERVER: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The threads of a server: none until it is started.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct WorkerPool {
     server: u64,
     size: usize,
     /// Of each thread, in bytes.
@@ -61,7 +61,7 @@ enum Stage {
     Working,
 }
 
-impl Pool {
+impl WorkerPool {
     pub(super) fn new(size: usize, stack: usize, signals: bool) -> Self {
         Self {
             server: NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -77,17 +77,17 @@ impl Pool {
 
     /// This thread runs a handler of the server, or is one of its threads, so that it cannot wait for it.
     pub(super) fn is_own_thread(&self) -> bool {
-        SERVING.with(Cell::get) == self.server
+        CURRENT_SERVER.with(Cell::get) == self.server
     }
 
     /// A handler runs until the result is dropped.
-    pub(super) fn serving(&self) -> Serving<'_> {
-        let before = SERVING.with(|serving| serving.replace(self.server));
+    pub(super) fn enter_handler(&self) -> HandlerGuard<'_> {
+        let before = CURRENT_SERVER.with(|serving| serving.replace(self.server));
         let in_pool = before == self.server;
         if in_pool && self.busy.fetch_add(1, Ordering::SeqCst) + 1 >= self.size {
             self.was_full.store(true, Ordering::Release);
         }
-        Serving { pool: self, before, in_pool }
+        HandlerGuard { workers: self, before, in_pool }
     }
 
     /// Waits until all threads have ended, which they do unless they are in a handler; false when one still is when
@@ -113,54 +113,54 @@ impl Pool {
     }
 }
 
-/// See [`Pool::serving`].
-pub(super) struct Serving<'a> {
-    pool: &'a Pool,
+/// See [`WorkerPool::serving`].
+pub(super) struct HandlerGuard<'a> {
+    workers: &'a WorkerPool,
     before: u64,
     in_pool: bool,
 }
 
-impl Drop for Serving<'_> {
+impl Drop for HandlerGuard<'_> {
     fn drop(&mut self) {
-        SERVING.with(|serving| serving.set(self.before));
-        self.pool.busy.fetch_sub(usize::from(self.in_pool), Ordering::AcqRel);
+        CURRENT_SERVER.with(|serving| serving.set(self.before));
+        self.workers.busy.fetch_sub(usize::from(self.in_pool), Ordering::AcqRel);
     }
 }
 
-impl Hub {
+impl Reactor {
     /// Starts the threads, once: all of them, or when one cannot be started none.
     pub(super) fn start(this: &TryArc<Self>) -> Result<(), Cause> {
-        let pool = &this.pool;
-        let mut threads = lock(&pool.threads);
+        let workers = &this.workers;
+        let mut threads = lock(&workers.threads);
         if threads.stage != Stage::None {
             return Err(Cause::Busy);
         }
         let mut handles = Vec::new();
-        handles.try_reserve_exact(pool.size).map_err(|_| Cause::NoMemory)?;
+        handles.try_reserve_exact(workers.size).map_err(|_| Cause::NoMemory)?;
         threads.stage = Stage::Starting;
         let started = {
-            let _blocked = (!pool.signals).then(BlockedSignals::new);
-            (0..pool.size).try_for_each(|_| {
-                let hub = this.clone();
-                start_thread(c"drpc-server", Some(pool.stack), move || Self::work_if(&hub))
+            let _blocked = (!workers.signals).then(BlockedSignals::new);
+            (0..workers.size).try_for_each(|_| {
+                let reactor = this.clone();
+                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if(&reactor))
                     .map(|thread| handles.extend([thread]))
             })
         };
         while threads.ready < handles.len() {
-            threads = pool.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+            threads = workers.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
         }
         let started = started.and(if threads.stage == Stage::Starting { Ok(()) } else { Err(Cause::NoMemory) });
         threads.ready = 0;
         match started {
             Ok(()) => {
                 threads.stage = Stage::Working;
-                threads.alive = pool.size;
+                threads.alive = workers.size;
                 threads.handles = std::mem::take(&mut handles);
             }
             Err(_) => threads.stage = Stage::None,
         }
         drop(threads);
-        pool.changed.notify_all();
+        workers.changed.notify_all();
         // Those that are not to work end.
         handles.into_iter().for_each(Started::join);
         started
@@ -169,14 +169,14 @@ impl Hub {
     /// What a thread does: gets what it needs, and waits until it is known whether there are enough of them.
     fn work_if(this: &TryArc<Self>) {
         let had = sys::have_record();
-        let mut threads = lock(&this.pool.threads);
+        let mut threads = lock(&this.workers.threads);
         if had.is_err() {
             threads.stage = Stage::None;
         }
         threads.ready += 1;
-        this.pool.changed.notify_all();
+        this.workers.changed.notify_all();
         while threads.stage == Stage::Starting {
-            threads = this.pool.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+            threads = this.workers.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
         }
         let works = threads.stage == Stage::Working;
         drop(threads);
@@ -188,44 +188,44 @@ impl Hub {
     /// Leads when it is its turn.
     fn work(this: &TryArc<Self>) {
         /// Also when it ends because the program's log has panicked.
-        struct Alive<'a>(&'a Hub);
+        struct Alive<'a>(&'a Reactor);
         impl Drop for Alive<'_> {
             fn drop(&mut self) {
                 // In a child of a fork its copy ends, which nobody there waits for.
-                if !self.0.home.is_elsewhere() {
-                    lock(&self.0.pool.threads).alive -= 1;
-                    self.0.pool.changed.notify_all();
+                if !self.0.owner.is_elsewhere() {
+                    lock(&self.0.workers.threads).alive -= 1;
+                    self.0.workers.changed.notify_all();
                 }
             }
         }
         let _alive = Alive(this);
-        SERVING.with(|serving| serving.set(this.pool.server));
+        CURRENT_SERVER.with(|serving| serving.set(this.workers.server));
         // The set of descriptors, which alone could fail, is there as long as the server is.
-        while let Ok(Some(lead)) = this.stand_by() {
-            if Self::lead(this, lead).is_err() {
+        while let Ok(Some(leader)) = this.await_leadership() {
+            if Self::lead(this, leader).is_err() {
                 break;
             }
         }
     }
 
     /// Waits for events and deals with them, until somebody else leads.
-    fn lead(this: &TryArc<Self>, mut lead: Lead<'_>) -> Result<(), Cause> {
+    fn lead(this: &TryArc<Self>, mut leader: LeaderGuard<'_>) -> Result<(), Cause> {
         let mut events = Events::default();
-        while !this.has_ended() && lead.go(Post::Waiting) {
+        while !this.has_ended() && leader.enter(LeaderState::Waiting) {
             // A handler has forked, and returned in the child.
-            if this.home.is_elsewhere() {
+            if this.owner.is_elsewhere() {
                 return Err(Cause::Forked);
             }
             // What is there already has had to wait, if until now no thread was free.
-            lead.late = this.pool.was_full.load(Ordering::Acquire);
-            if lead.late {
+            leader.late = this.workers.was_full.load(Ordering::Acquire);
+            if leader.late {
                 this.epoll.wait_for(0, &mut events)?;
             } else {
                 this.wait(None, &mut events)?;
             }
             match events.is_empty() {
-                true => this.pool.was_full.store(false, Ordering::Release),
-                false => Self::handle(this, &events, &mut lead),
+                true => this.workers.was_full.store(false, Ordering::Release),
+                false => Self::handle(this, &events, &mut leader),
             }
         }
         Ok(())

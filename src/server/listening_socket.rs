@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::cause::Cause;
 use crate::place::{Place, c_string_with};
 use crate::shared_path::SharedPath;
-use crate::sys::{self, FileLock, HeldFile, Owner, Spot};
+use crate::sys::{self, DirEntry, FileLock, Owner, SocketFile};
 
 /// What a server does when there is something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ const DEFAULT_MODE: u32 = 0o600;
 
 /// A listening socket that does not wait.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(super) struct ListeningSocket {
     socket: OwnedFd,
     path: SharedPath,
     file: Option<File>,
@@ -62,11 +62,11 @@ pub(super) enum End {
 #[derive(Debug)]
 struct File {
     place: Place,
-    held: HeldFile,
+    held: SocketFile,
     lock: Option<FileLock>,
 }
 
-impl Bound {
+impl ListeningSocket {
     /// Makes the socket file and listens.
     pub(super) fn new(place: &Place, policy: &FilePolicy) -> Result<Self, Cause> {
         let way = place.way()?;
@@ -118,7 +118,7 @@ impl Bound {
     }
 }
 
-impl Drop for Bound {
+impl Drop for ListeningSocket {
     /// Removes the socket file, if it is still the one that this server has made.
     fn drop(&mut self) {
         let end = *self.end.get_mut();
@@ -138,7 +138,7 @@ impl Drop for Bound {
     }
 }
 
-impl AsFd for Bound {
+impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -147,10 +147,10 @@ impl AsFd for Bound {
 /// Makes room for a socket file under the lock that is returned.
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
     let lock = c_string_with(path.to_bytes(), b".lock")?;
-    let is_dead = || matches!(knock(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
+    let is_dead = || matches!(try_connect(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
     let lock = FileLock::take(&lock, owner, is_dead)?;
-    let spot = Spot::of(path)?;
-    let there = match spot.find() {
+    let entry = DirEntry::of(path)?;
+    let there = match entry.find() {
         Err(Cause::Os(libc::ENOENT)) => return Ok(lock),
         found => found?,
     };
@@ -158,13 +158,13 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
         return Err(Cause::NotASocket);
     }
     // What is asked is what will be removed, also if the path leads elsewhere meanwhile.
-    let answer = match knock(there.path().as_c_str().to_bytes()) {
+    let answer = match try_connect(there.path().as_c_str().to_bytes()) {
         // There is no /proc.
-        Err(Cause::Os(libc::ENOENT)) => knock(way),
+        Err(Cause::Os(libc::ENOENT)) => try_connect(way),
         answer => answer,
     };
     match answer {
-        Err(Cause::Os(libc::ECONNREFUSED)) => spot.remove(there.id())?,
+        Err(Cause::Os(libc::ECONNREFUSED)) => entry.remove(there.id())?,
         // Somebody listens, or it cannot be told that nobody does.
         _ => return Err(Cause::Os(libc::EADDRINUSE)),
     }
@@ -172,7 +172,7 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
 }
 
 /// Connects to what is at a path, and leaves again.
-fn knock(way: &[u8]) -> Result<(), Cause> {
+fn try_connect(way: &[u8]) -> Result<(), Cause> {
     sys::connect(&sys::open_at_once(true, None)?, way)
 }
 

@@ -12,9 +12,9 @@ use crate::flags::{SEND_AWAITED, SENDING};
 static WOKEN: AtomicU32 = AtomicU32::new(0);
 
 /// The right to send on a connection.
-pub(crate) struct Turn<A: Abi>(Context<A>);
+pub(crate) struct SendGuard<A: Abi>(Context<A>);
 
-impl<A: Abi> Turn<A> {
+impl<A: Abi> SendGuard<A> {
     /// Waits for the right to send: in the program's yield function if it has one, else asleep.
     #[inline]
     pub(crate) fn wait(context: Context<A>) -> Self {
@@ -31,7 +31,7 @@ impl<A: Abi> Turn<A> {
     }
 }
 
-impl<A: Abi> Drop for Turn<A> {
+impl<A: Abi> Drop for SendGuard<A> {
     #[inline]
     fn drop(&mut self) {
         if self.0.flags().clear(SENDING | SEND_AWAITED) & SEND_AWAITED != 0 {

@@ -7,9 +7,9 @@ use crate::cause::Cause;
 /// Values in order. The largest is put in, and the smallest taken out, at once; what comes in another order has to be
 /// looked for.
 #[derive(Debug)]
-pub(super) struct Line<T>(VecDeque<T>);
+pub(super) struct SortedQueue<T>(VecDeque<T>);
 
-impl<T: Copy + Ord> Line<T> {
+impl<T: Copy + Ord> SortedQueue<T> {
     /// Nobody.
     pub(super) const fn new() -> Self {
         Self(VecDeque::new())
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_the_values_whoever_comes_first() {
-        let mut line = Line::new();
+        let mut line = SortedQueue::new();
         [3, 1, 4, 2, 3].into_iter().for_each(|value| line.insert(value));
         assert_eq!(line.iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
         [1, 3, 3, 9].into_iter().for_each(|value| line.remove(value));

@@ -33,7 +33,7 @@ pub(super) fn refuse(fd: RawFd) {
 
 /// What lies ahead in a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ahead {
+pub enum NextRecord {
     /// Nothing yet.
     Nothing,
     /// A record without descriptors, or the end.
@@ -63,17 +63,17 @@ impl Accepted {
         Self { socket: ManuallyDrop::new(socket), wary }
     }
 
-    /// What may be taken, which a look does not take. The next record may be taken only after [`Ahead::Plain`]: one that comes
+    /// What may be taken, which a look does not take. The next record may be taken only after [`NextRecord::Plain`]: one that comes
     /// after the look may be another.
     #[inline(always)]
-    pub fn ahead(&self) -> Ahead {
-        if self.wary { look(self.socket.as_raw_fd()) } else { Ahead::Plain }
+    pub fn next_record(&self) -> NextRecord {
+        if self.wary { look(self.socket.as_raw_fd()) } else { NextRecord::Plain }
     }
 
     /// There is a record, if only an empty one.
     fn holds_records(&self) -> bool {
         set_option(self.socket.as_raw_fd(), libc::SO_PASSCRED, 1);
-        look(self.socket.as_raw_fd()) == Ahead::Descriptors
+        look(self.socket.as_raw_fd()) == NextRecord::Descriptors
     }
 }
 
@@ -104,7 +104,7 @@ pub fn turn_away(socket: OwnedFd) {
 
 /// Whether there is a record, and whether something comes with it for which a buffer would be needed.
 #[cold]
-fn look(fd: RawFd) -> Ahead {
+fn look(fd: RawFd) -> NextRecord {
     let _keep = KeepErrno::new();
     // SAFETY: msghdr is plain data for which zero means "none".
     let mut message = unsafe { mem::zeroed::<libc::msghdr>() };
@@ -114,9 +114,9 @@ fn look(fd: RawFd) -> Ahead {
     let mut peek = || check(unsafe { libc::syscall(libc::SYS_recvmsg, fd, &raw mut message, flags) } as c_int);
     // What went wrong with the connection is told once, before the records that are there still.
     match peek().or_else(|_| peek()) {
-        Err(Cause::Os(libc::EAGAIN)) => Ahead::Nothing,
-        Ok(_) if message.msg_flags & libc::MSG_CTRUNC != 0 => Ahead::Descriptors,
-        _ => Ahead::Plain,
+        Err(Cause::Os(libc::EAGAIN)) => NextRecord::Nothing,
+        Ok(_) if message.msg_flags & libc::MSG_CTRUNC != 0 => NextRecord::Descriptors,
+        _ => NextRecord::Plain,
     }
 }
 
@@ -246,21 +246,21 @@ mod tests {
             let (theirs, ours) = pair();
             Socket::from(ours.try_clone().unwrap()).set_passcred(true).unwrap();
             let session = Accepted::new(ours, false);
-            assert_eq!(session.ahead(), Ahead::Nothing);
+            assert_eq!(session.next_record(), NextRecord::Nothing);
             theirs.send(b"before").unwrap();
             pass(&theirs, record, &theirs).unwrap();
-            assert_eq!(session.ahead(), Ahead::Plain);
+            assert_eq!(session.next_record(), NextRecord::Plain);
             let ours = Socket::from(session.as_fd().try_clone_to_owned().unwrap());
             assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), 6);
-            assert_eq!([session.ahead(), session.ahead()], [Ahead::Descriptors; 2]);
+            assert_eq!([session.next_record(), session.next_record()], [NextRecord::Descriptors; 2]);
             drop(theirs);
             assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), record.len());
-            assert_eq!(session.ahead(), Ahead::Plain);
+            assert_eq!(session.next_record(), NextRecord::Plain);
         }
         // A trusted peer is not asked.
         let (theirs, ours) = pair();
         pass(&theirs, b"x", &theirs).unwrap();
-        assert_eq!(Accepted::new(ours, true).ahead(), Ahead::Plain);
+        assert_eq!(Accepted::new(ours, true).next_record(), NextRecord::Plain);
     }
 
     /// A peer that closes its end with something unread leaves an error, which is told before its records.
@@ -272,7 +272,7 @@ mod tests {
             Socket::from(session.as_fd().try_clone_to_owned().unwrap()).send(b"unread").unwrap();
             pass(&theirs, b"x", &std::fs::File::open("/dev/null").unwrap()).unwrap();
             drop(theirs);
-            assert!(if dropped { session.holds_records() } else { session.ahead() == Ahead::Descriptors });
+            assert!(if dropped { session.holds_records() } else { session.next_record() == NextRecord::Descriptors });
         }
     }
 

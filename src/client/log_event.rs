@@ -4,7 +4,7 @@ use crate::cause::Cause;
 
 /// Something to be told.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Note {
+pub(super) enum LogEvent {
     /// The connection has ended, or is of no use.
     Lost(Cause),
     /// There is a connection again.
@@ -18,16 +18,16 @@ const MOST: usize = 4;
 
 /// What has happened while the lock was held.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    list: [Option<Note>; MOST],
+pub(super) struct LogEvents {
+    list: [Option<LogEvent>; MOST],
     len: usize,
 }
 
-impl Notes {
+impl LogEvents {
     /// Keeps a note, as far as there is room.
-    pub(super) fn add(&mut self, note: Note) {
+    pub(super) fn add(&mut self, event: LogEvent) {
         if let Some(free) = self.list.get_mut(self.len) {
-            *free = Some(note);
+            *free = Some(event);
             self.len += 1;
         }
     }
@@ -37,7 +37,7 @@ impl Notes {
         if self.len == 0 { None } else { Some(std::mem::take(self)) }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Note> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = LogEvent> {
         self.list.iter().flatten().copied()
     }
 }

@@ -10,33 +10,33 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::file::{FileId, open_directory, status_of};
-use super::guarded;
-use super::maker::Owner;
-use super::reach;
-use super::sock_diag::{Kernel, is_shortage};
+use super::file_owner::Owner;
+use super::reaches;
+use super::sock_diag::{SockDiag, is_shortage};
 use super::socket::check;
+use super::trusted_path;
 use crate::cause::Cause;
 
 /// A name in a directory.
 #[derive(Debug)]
-pub struct Spot<'a> {
+pub struct DirEntry<'a> {
     directory: OwnedFd,
     /// The path to the directory.
     before: &'a [u8],
     name: &'a CStr,
     /// To be asked which file is a socket's.
-    kernel: Option<Kernel>,
+    kernel: Option<SockDiag>,
 }
 
 /// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory, where it is known.
 #[derive(Debug)]
-pub struct HeldFile {
+pub struct SocketFile {
     directory: OwnedFd,
     /// None where it cannot be told which file is the socket's.
     id: Option<FileId>,
 }
 
-impl HeldFile {
+impl SocketFile {
     /// Removes the file of a socket that is to be closed, if it is still there under the last name of a path.
     pub fn remove(&self, path: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
         let name = split(path).1;
@@ -47,7 +47,7 @@ impl HeldFile {
     }
 }
 
-impl AsFd for HeldFile {
+impl AsFd for SocketFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
@@ -85,8 +85,8 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
 /// Removes what leads to a socket, if that can be told.
 fn remove_if_reached(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
-    let found = Found::find(directory, name)?;
-    if reach::leads_to(&found, socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
+    let found = EntryFile::find(directory, name)?;
+    if reaches::leads_to(&found, socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
 }
 
 /// Opens a file, or makes it; a symbolic link is not followed.
@@ -104,7 +104,7 @@ fn set_mode_in(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> Result<(
 
 /// A file that has been found at a spot.
 #[derive(Debug)]
-pub struct Found {
+pub struct EntryFile {
     file: OwnedFd,
     stat: libc::stat,
 }
@@ -113,7 +113,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct DescriptorPath([u8; 32]);
 
-impl<'a> Spot<'a> {
+impl<'a> DirEntry<'a> {
     /// Where a path leads to now.
     pub fn of(path: &'a CStr) -> Result<Self, Cause> {
         let (before, name) = split(path);
@@ -127,7 +127,7 @@ impl<'a> Spot<'a> {
 
     /// The same for a socket that is to be bound there: once it is, no descriptor is needed to remove its file.
     pub(super) fn of_socket(path: &'a CStr) -> Result<Self, Cause> {
-        Ok(Self { kernel: Some(Kernel::reach()?), ..Self::of(path)? })
+        Ok(Self { kernel: Some(SockDiag::reach()?), ..Self::of(path)? })
     }
 
     /// What is there; a symbolic link is not followed.
@@ -141,8 +141,8 @@ impl<'a> Spot<'a> {
     }
 
     /// Holds what is there.
-    pub fn find(&self) -> Result<Found, Cause> {
-        Found::find(&self.directory, self.name)
+    pub fn find(&self) -> Result<EntryFile, Cause> {
+        EntryFile::find(&self.directory, self.name)
     }
 
     /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
@@ -152,8 +152,8 @@ impl<'a> Spot<'a> {
     }
 
     /// Holds the [file of a socket](Self::file_of) for when it is to be removed.
-    pub(super) fn hold(self, id: Option<FileId>) -> HeldFile {
-        HeldFile { directory: self.directory, id }
+    pub(super) fn hold(self, id: Option<FileId>) -> SocketFile {
+        SocketFile { directory: self.directory, id }
     }
 
     /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask
@@ -197,8 +197,8 @@ impl<'a> Spot<'a> {
     /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
     /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
     fn is_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
-        let ask = |kernel: &Kernel| kernel.is_bound_to(socket, FileId::of(file));
-        match self.kernel.as_ref().map_or_else(|| ask(&Kernel::reach()?), ask)? {
+        let ask = |kernel: &SockDiag| kernel.is_bound_to(socket, FileId::of(file));
+        match self.kernel.as_ref().map_or_else(|| ask(&SockDiag::reach()?), ask)? {
             Some(answer) => Ok(answer),
             None => self.is_guarded(file),
         }
@@ -206,15 +206,15 @@ impl<'a> Spot<'a> {
 
     /// Only root and this user can lead the path to another file than the one here.
     fn is_guarded(&self, file: &libc::stat) -> Result<bool, Cause> {
-        let (here, there) = match guarded::follow(self.before) {
+        let (here, there) = match trusted_path::follow(self.before) {
             Ok(there) => (status_of(&self.directory)?, status_of(&there)?),
             Err(cause) if is_shortage(cause) => return Err(cause),
             Err(_) => return Ok(false),
         };
-        Ok(FileId::of(&here) == FileId::of(&there) && guarded::keeps(&here, file))
+        Ok(FileId::of(&here) == FileId::of(&there) && trusted_path::keeps(&here, file))
     }
 
-    fn set_mode(&self, found: &Found, mode: libc::mode_t) -> Result<(), Cause> {
+    fn set_mode(&self, found: &EntryFile, mode: libc::mode_t) -> Result<(), Cause> {
         let _keep = KeepErrno::new();
         match found.set_mode(mode) {
             // A name will do where it cannot come to mean another file.
@@ -226,7 +226,7 @@ impl<'a> Spot<'a> {
     }
 }
 
-impl Found {
+impl EntryFile {
     fn find(directory: &OwnedFd, name: &CStr) -> Result<Self, Cause> {
         let file = open_in(directory, name, libc::O_PATH, 0)?;
         let stat = status_of(&file)?;
@@ -344,32 +344,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["socket", "other"].map(|name| dir.path().join(name));
         let (name, other_name) = (c_path(&path), c_path(&other));
-        let [spot, beside] = [&name, &other_name].map(|name| Spot::of(name).unwrap());
-        assert_eq!(spot.file(), Ok(None));
+        let [entry, beside] = [&name, &other_name].map(|name| DirEntry::of(name).unwrap());
+        assert_eq!(entry.file(), Ok(None));
         let _socket = bound(&path);
-        let id = spot.file().unwrap().unwrap();
+        let id = entry.file().unwrap().unwrap();
         assert!(id.is_socket);
         fs::rename(&path, &other).unwrap();
         assert_eq!(beside.file(), Ok(Some(id)));
         fs::write(&path, "").unwrap();
-        assert_ne!(spot.file().unwrap(), Some(id));
-        spot.remove(id).unwrap();
+        assert_ne!(entry.file().unwrap(), Some(id));
+        entry.remove(id).unwrap();
         assert!(path.exists());
-        spot.remove(spot.file().unwrap().unwrap()).unwrap();
+        entry.remove(entry.file().unwrap().unwrap()).unwrap();
         symlink(&other, &path).unwrap();
-        assert!(!spot.file().unwrap().unwrap().is_socket);
+        assert!(!entry.file().unwrap().unwrap().is_socket);
     }
 
     #[test]
     fn a_relative_path_lies_in_the_working_directory() {
-        let here = Spot::of(c"Cargo.toml").unwrap().file().unwrap();
-        assert_eq!(here, Spot::of(c"./Cargo.toml").unwrap().file().unwrap());
+        let here = DirEntry::of(c"Cargo.toml").unwrap().file().unwrap();
+        assert_eq!(here, DirEntry::of(c"./Cargo.toml").unwrap().file().unwrap());
         assert!(here.is_some_and(|file| !file.is_socket));
-        assert_eq!(Spot::of(c"none/x").map(drop), Err(Cause::Os(libc::ENOENT)));
+        assert_eq!(DirEntry::of(c"none/x").map(drop), Err(Cause::Os(libc::ENOENT)));
         let long = CString::new([b"/".repeat(4095), b"x".to_vec()].concat()).unwrap();
-        assert_eq!(Spot::of(&long).unwrap().file(), Ok(None));
+        assert_eq!(DirEntry::of(&long).unwrap().file(), Ok(None));
         let long = CString::new(b"/".repeat(4096)).unwrap();
-        assert_eq!(Spot::of(&long).map(drop), Err(Cause::Os(libc::ENAMETOOLONG)));
+        assert_eq!(DirEntry::of(&long).map(drop), Err(Cause::Os(libc::ENAMETOOLONG)));
     }
 
     #[test]
@@ -383,16 +383,16 @@ mod tests {
             let (dir, path, victim) = open_to_all();
             let _live = bound(&dir.path().join("live"));
             let name = c_path(&path);
-            let spot = Spot::of(&name).unwrap();
+            let entry = DirEntry::of(&name).unwrap();
             let socket = bound(&path);
             fs::remove_file(&path).unwrap();
             swap(&path, &victim);
-            let there = spot.file();
+            let there = entry.file();
             for owner in [Owner::default(), Owner { uid: Some(12_345), gid: Some(54_321) }] {
-                assert_eq!(spot.set_right(&socket, 0o666, owner), Err(expected));
+                assert_eq!(entry.set_right(&socket, 0o666, owner), Err(expected));
             }
-            spot.clear(&socket);
-            assert_eq!(spot.file(), there);
+            entry.clear(&socket);
+            assert_eq!(entry.file(), there);
             assert_eq!(mode(&victim), 0o600);
             if expected == Cause::NotOurs {
                 assert_eq!(mode(&path), 0o600);
@@ -406,19 +406,19 @@ mod tests {
         let [home, moved] = ["home", "moved"].map(|name| dir.path().join(name));
         fs::create_dir(&home).unwrap();
         let name = c_path(&home.join("drpc.sock"));
-        let spot = Spot::of(&name).unwrap();
+        let entry = DirEntry::of(&name).unwrap();
         let socket = bound(&home.join("drpc.sock"));
         fs::rename(&home, &moved).unwrap();
         fs::create_dir(&home).unwrap();
         let _other = bound(&home.join("drpc.sock"));
-        spot.set_right(&socket, 0o666, Owner::default()).unwrap();
-        let id = spot.file().unwrap().unwrap();
+        entry.set_right(&socket, 0o666, Owner::default()).unwrap();
+        let id = entry.file().unwrap().unwrap();
         assert_eq!([mode(&moved.join("drpc.sock")), mode(&home.join("drpc.sock"))], [0o666, 0o600]);
         // A spot that is made now is in the other directory, and removes nothing there.
-        Spot::of(&name).unwrap().remove(id).unwrap();
-        Spot::of(&name).unwrap().clear(&socket);
+        DirEntry::of(&name).unwrap().remove(id).unwrap();
+        DirEntry::of(&name).unwrap().clear(&socket);
         assert!(home.join("drpc.sock").exists());
-        spot.clear(&socket);
+        entry.clear(&socket);
         assert!(!moved.join("drpc.sock").exists());
     }
 
@@ -429,10 +429,10 @@ mod tests {
         let [path, other] = ["drpc.sock", "other"].map(|name| dir.path().join(name));
         let _live = bound(&path);
         let name = c_path(&path);
-        let spot = Spot::of(&name).unwrap();
+        let entry = DirEntry::of(&name).unwrap();
         let socket = bound(&other);
-        assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
-        spot.clear(&socket);
+        assert_eq!(entry.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        entry.clear(&socket);
         assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
         assert_eq!(mode(&path), 0o600);
     }
@@ -441,13 +441,13 @@ mod tests {
     fn the_kernel_tells_which_file_a_socket_is_bound_to() {
         let (_dir, path, victim) = open_to_all();
         let (name, victim) = (c_path(&path), c_path(&victim));
-        let [spot, beside] = [&name, &victim].map(|name| Spot::of(name).unwrap());
+        let [entry, beside] = [&name, &victim].map(|name| DirEntry::of(name).unwrap());
         let socket = bound(&path);
-        assert_eq!(spot.file_of(&socket), spot.file());
+        assert_eq!(entry.file_of(&socket), entry.file());
         assert_eq!(beside.file_of(&socket), Ok(None));
         // A pair has no file.
         let (pair, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        assert_eq!(spot.file_of(&pair.into()), Ok(None));
+        assert_eq!(entry.file_of(&pair.into()), Ok(None));
     }
 
     /// The kernel tells no file of a pair. Its answer would do where it tells one, and none is needed where it does not.
@@ -459,18 +459,18 @@ mod tests {
         let socket = || Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap().0.into();
         let name = c_path(&home.join("drpc.sock"));
         let _file = bound(&home.join("drpc.sock"));
-        let spot = || Spot::of(&name).unwrap();
+        let entry = || DirEntry::of(&name).unwrap();
         // Others can move the directory.
-        assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
-        assert_eq!(spot().file_of(&socket()), Ok(None));
-        spot().clear(&socket());
+        assert_eq!(entry().set_right(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(entry().file_of(&socket()), Ok(None));
+        entry().clear(&socket());
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let held = spot().hold(spot().file_of(&socket()).unwrap());
-        assert_eq!(held.id, spot().file().unwrap());
-        assert_eq!(spot().set_right(&socket(), 0o666, Owner::default()), Ok(()));
+        let held = entry().hold(entry().file_of(&socket()).unwrap());
+        assert_eq!(held.id, entry().file().unwrap());
+        assert_eq!(entry().set_right(&socket(), 0o666, Owner::default()), Ok(()));
         assert_eq!(mode(&home.join("drpc.sock")), 0o666);
         // The path leads to another directory now.
-        let before = spot();
+        let before = entry();
         fs::rename(&home, dir.path().join("moved")).unwrap();
         fs::create_dir(&home).unwrap();
         assert_eq!(before.set_right(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
@@ -485,7 +485,7 @@ mod tests {
         let (_socket, theirs) = (bound(&path), fs::File::open(&victim).unwrap());
         let (name, number) = (c_path(&path), theirs.as_raw_fd());
         let set = || {
-            let mut found = Spot::of(&name).unwrap().find().unwrap();
+            let mut found = DirEntry::of(&name).unwrap().find().unwrap();
             // SAFETY: the functions take numbers only; in the table of this thread nothing else closes the descriptor.
             found.file = unsafe {
                 assert_eq!(libc::unshare(libc::CLONE_FILES), 0);
@@ -504,12 +504,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["drpc.sock", "other"].map(|name| dir.path().join(name));
         let name = c_path(&path);
-        let spot = Spot::of(&name).unwrap();
+        let entry = DirEntry::of(&name).unwrap();
         let (socket, _live) = (bound(&other), bound(&path));
-        assert_eq!(spot.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
-        assert_eq!(spot.set_right(&socket, 0o600, Owner::default()), Ok(()));
-        let id = spot.file_of(&socket).unwrap();
-        spot.hold(id).remove(&name, &socket).unwrap();
+        assert_eq!(entry.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(entry.set_right(&socket, 0o600, Owner::default()), Ok(()));
+        let id = entry.file_of(&socket).unwrap();
+        entry.hold(id).remove(&name, &socket).unwrap();
         assert!(path.exists());
     }
 }

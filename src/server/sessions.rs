@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use super::link::Link;
+use super::server_session::ServerSession;
 use crate::cause::Cause;
 use crate::request::Answers;
 use crate::sync::{Mutex, lock, try_lock};
@@ -14,7 +14,7 @@ const REFUSED: usize = 64;
 
 /// Every session that has not ended, by token.
 #[derive(Debug)]
-pub(super) struct Roll(Mutex<Entries>);
+pub(super) struct Sessions(Mutex<Entries>);
 
 #[derive(Debug)]
 struct Entries {
@@ -29,7 +29,7 @@ struct Entries {
 /// have been there it is.
 #[derive(Debug, Default)]
 struct Slot {
-    link: Option<TryArc<Link>>,
+    session: Option<TryArc<ServerSession>>,
     uses: u32,
 }
 
@@ -42,8 +42,8 @@ impl Entries {
         self.slots.get(place(token)).filter(|slot| u64::from(slot.uses) == token >> u32::BITS)
     }
 
-    fn get(&self, token: u64) -> Option<&TryArc<Link>> {
-        self.slot(token)?.link.as_ref()
+    fn get(&self, token: u64) -> Option<&TryArc<ServerSession>> {
+        self.slot(token)?.session.as_ref()
     }
 }
 
@@ -51,7 +51,7 @@ fn place(token: u64) -> usize {
     token as u32 as usize
 }
 
-impl Roll {
+impl Sessions {
     pub(super) fn new() -> Result<Self, Cause> {
         let mut refused = VecDeque::new();
         refused.try_reserve_exact(REFUSED + 1).map_err(|_| Cause::NoMemory)?;
@@ -74,11 +74,11 @@ impl Roll {
 
     /// Adds a session, for which there is [room](Self::reserve), under the token that it is made with; not when the server has
     /// ended. Of refused ones only so many are kept: returns one that has to go, too.
-    pub(super) fn enter(
+    pub(super) fn insert(
         &self,
-        make: impl FnOnce(u64) -> TryArc<Link>,
+        make: impl FnOnce(u64) -> TryArc<ServerSession>,
         refused: bool,
-    ) -> Option<(TryArc<Link>, Option<TryArc<Link>>)> {
+    ) -> Option<(TryArc<ServerSession>, Option<TryArc<ServerSession>>)> {
         let mut entries = lock(&self.0);
         if entries.closed {
             return None;
@@ -87,19 +87,19 @@ impl Roll {
         let slot = entries.slots.get_mut(number as usize)?;
         slot.uses = slot.uses.wrapping_add(1);
         let token = u64::from(slot.uses) << u32::BITS | u64::from(number);
-        let link = make(token);
-        slot.link = Some(link.clone());
+        let session = make(token);
+        slot.session = Some(session.clone());
         if !refused {
-            return Some((link, None));
+            return Some((session, None));
         }
         entries.refused.extend([token]);
         let oldest = if entries.refused.len() > REFUSED { entries.refused.pop_front() } else { None };
         let oldest = oldest.and_then(|token| entries.get(token).cloned());
-        Some((link, oldest))
+        Some((session, oldest))
     }
 
     /// Takes a session away.
-    pub(super) fn leave(&self, token: u64, refused: bool) {
+    pub(super) fn remove(&self, token: u64, refused: bool) {
         // Dropped without the lock.
         let _link = {
             let mut entries = lock(&self.0);
@@ -110,23 +110,23 @@ impl Roll {
             if refused {
                 entries.refused.retain(|refused| *refused != token);
             }
-            entries.slots.get_mut(place(token)).and_then(|slot| slot.link.take())
+            entries.slots.get_mut(place(token)).and_then(|slot| slot.session.take())
         };
     }
 
-    pub(super) fn get(&self, token: u64) -> Option<TryArc<Link>> {
+    pub(super) fn get(&self, token: u64) -> Option<TryArc<ServerSession>> {
         lock(&self.0).get(token).cloned()
     }
 
     /// Finds those sessions that are still there.
-    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<Link>)) {
+    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<ServerSession>)) {
         let entries = lock(&self.0);
-        tokens.filter_map(|token| entries.get(token)).for_each(|link| found(link.clone()));
+        tokens.filter_map(|token| entries.get(token)).for_each(|session| found(session.clone()));
     }
 
     /// Does something with every session that is there from beginning to end.
-    pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<Link>)) {
-        let link_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot| slot.link.clone());
+    pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<ServerSession>)) {
+        let link_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot| slot.session.clone());
         (0..).map_while(link_at).flatten().for_each(&mut work);
     }
 
@@ -144,8 +144,8 @@ impl Roll {
         entries
             .slots
             .iter()
-            .filter_map(|slot| slot.link.as_ref())
-            .for_each(|link| work(link.session().as_fd().as_raw_fd()));
+            .filter_map(|slot| slot.session.as_ref())
+            .for_each(|session| work(session.handle().as_fd().as_raw_fd()));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -171,15 +171,15 @@ mod tests {
     use crate::server::users::User;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
-    use crate::sys::Room;
+    use crate::sys::UninitArc;
 
-    fn link(server: &Server, token: u64) -> TryArc<Link> {
+    fn session(server: &Server, token: u64) -> TryArc<ServerSession> {
         let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         let session = Session::new(ours.into(), SharedPath::new(Path::new("drpc.sock")).unwrap()).unwrap();
-        let hub = server.hub();
-        hub.users.reserve().unwrap();
-        let user = hub.users.enter(0, &mut Some(Room::<User>::new().unwrap())).unwrap();
-        TryArc::new(Link::new(token, session, user, hub, true)).unwrap()
+        let reactor = server.reactor();
+        reactor.users.reserve().unwrap();
+        let user = reactor.users.add_client(0, &mut Some(UninitArc::<User>::new().unwrap())).unwrap();
+        TryArc::new(ServerSession::new(token, session, user, reactor, true)).unwrap()
     }
 
     fn server() -> (tempfile::TempDir, Server) {
@@ -191,11 +191,11 @@ mod tests {
     #[test]
     fn of_refused_sessions_only_the_last_are_kept() {
         let (_dir, server) = server();
-        let roll = Roll::new().unwrap();
+        let sessions = Sessions::new().unwrap();
         let enter = || {
-            roll.reserve().unwrap();
-            let (link, oldest) = roll.enter(|token| link(&server, token), true).unwrap();
-            (link.token(), oldest.map(|oldest| oldest.token()))
+            sessions.reserve().unwrap();
+            let (session, oldest) = sessions.insert(|token| session(&server, token), true).unwrap();
+            (session.token(), oldest.map(|oldest| oldest.token()))
         };
         let tokens: Vec<u64> = (0..REFUSED)
             .map(|_| {
@@ -206,8 +206,8 @@ mod tests {
             .collect();
         assert_eq!(enter().1, Some(tokens[0]));
         // Two places are free: that of the one that has to go, and that of one that has gone by itself.
-        roll.leave(tokens[0], true);
-        roll.leave(tokens[5], true);
+        sessions.remove(tokens[0], true);
+        sessions.remove(tokens[5], true);
         assert_eq!(enter().1, None);
         assert_eq!(enter().1, Some(tokens[1]));
     }
@@ -215,35 +215,35 @@ mod tests {
     #[test]
     fn a_token_is_that_of_one_session() {
         let (_dir, server) = server();
-        let roll = Roll::new().unwrap();
+        let sessions = Sessions::new().unwrap();
         let enter = || {
-            roll.reserve().unwrap();
-            roll.enter(|token| link(&server, token), false).unwrap().0.token()
+            sessions.reserve().unwrap();
+            sessions.insert(|token| session(&server, token), false).unwrap().0.token()
         };
         let (first, second) = (enter(), enter());
-        roll.leave(first, false);
-        roll.leave(first, false);
-        assert_eq!((roll.len(), roll.get(first).is_none()), (1, true));
+        sessions.remove(first, false);
+        sessions.remove(first, false);
+        assert_eq!((sessions.len(), sessions.get(first).is_none()), (1, true));
         let third = enter();
         assert_eq!(place(third), place(first));
         let mut found = Vec::new();
-        roll.find([first, second, third, u64::MAX].into_iter(), |link| found.push(link.token()));
+        sessions.find([first, second, third, u64::MAX].into_iter(), |session| found.push(session.token()));
         assert_eq!(found, [second, third]);
         found.clear();
-        roll.for_each(|link| {
-            roll.leave(link.token(), false);
-            found.push(link.token());
+        sessions.for_each(|session| {
+            sessions.remove(session.token(), false);
+            found.push(session.token());
         });
-        assert_eq!((found.as_slice(), roll.len()), ([third, second].as_slice(), 0));
+        assert_eq!((found.as_slice(), sessions.len()), ([third, second].as_slice(), 0));
     }
 
     #[test]
     fn nobody_enters_when_it_is_closed() {
         let (_dir, server) = server();
-        let roll = Roll::new().unwrap();
-        assert!(roll.close_if_empty());
-        assert!(!roll.close_if_empty());
-        roll.reserve().unwrap();
-        assert!(roll.enter(|token| link(&server, token), false).is_none());
+        let sessions = Sessions::new().unwrap();
+        assert!(sessions.close_if_empty());
+        assert!(!sessions.close_if_empty());
+        sessions.reserve().unwrap();
+        assert!(sessions.insert(|token| session(&server, token), false).is_none());
     }
 }

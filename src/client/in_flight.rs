@@ -1,10 +1,10 @@
 //! The calls that are out, by number, and the replies that nobody waits for any more.
 
-use super::entry::Ticket;
+use super::pending::Ticket;
 use crate::cause::Cause;
 use crate::protocol::message::NO_SEQUENCE;
 use crate::protocol::sequence::Sequence;
-use crate::slot_map::Table;
+use crate::slot_map::SlotMap;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
 const MAX_OWED: usize = 1024;
@@ -16,8 +16,8 @@ fn key(number: i32) -> u64 {
 
 /// The calls that are being sent or have been, and wait for a reply.
 #[derive(Debug)]
-pub(super) struct Out {
-    calls: Table<Ticket>,
+pub(super) struct InFlight {
+    calls: SlotMap<Ticket>,
     /// Replies that are still to come, and that nobody waits for.
     owed: usize,
     /// It is not known what the server speaks.
@@ -28,19 +28,19 @@ pub(super) struct Out {
 
 /// What a reply answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum ReplyTarget {
     /// This call.
     Call(Ticket),
     /// A call that nobody waits for.
-    Nobodys,
+    Abandoned,
     /// One of the calls that the connection owes a reply to.
-    AnyOnes,
+    Ambiguous,
 }
 
-impl Out {
+impl InFlight {
     /// No call yet.
     pub(super) fn new() -> Self {
-        Self { calls: Table::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
+        Self { calls: SlotMap::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
     }
 
     /// Makes room for so many calls in all. Until there are more of them nothing takes memory.
@@ -103,34 +103,34 @@ impl Out {
 
     /// What a reply answers, of the calls of which the server `can_know`. An error means that it answers nothing that is
     /// still to be answered.
-    pub(super) fn answered(&mut self, sequence: i64, can_know: impl Fn(Ticket) -> bool) -> Result<Whose, Cause> {
+    pub(super) fn answered(&mut self, sequence: i64, can_know: impl Fn(Ticket) -> bool) -> Result<ReplyTarget, Cause> {
         let number = i32::try_from(sequence).unwrap_or(0);
-        let whose = match self.calls.get(key(number)) {
-            Some(ticket) => can_know(*ticket).then_some(Whose::Call(*ticket)),
+        let target = match self.calls.get(key(number)) {
+            Some(ticket) => can_know(*ticket).then_some(ReplyTarget::Call(*ticket)),
             _ if sequence == NO_SEQUENCE => self.unnamed(can_know),
-            _ if number >= 1 && (self.wrapped || number < self.counter) => self.nobodys(),
+            _ if number >= 1 && (self.wrapped || number < self.counter) => self.abandoned(),
             _ => None,
         };
-        whose.ok_or(Cause::UnexpectedReply { sequence })
+        target.ok_or(Cause::UnexpectedReply { sequence })
     }
 
     /// What a reply answers that does not say so: the only call that can be meant, or any one; `None` if none can be.
-    pub(super) fn unnamed(&mut self, can_know: impl Fn(Ticket) -> bool) -> Option<Whose> {
+    pub(super) fn unnamed(&mut self, can_know: impl Fn(Ticket) -> bool) -> Option<ReplyTarget> {
         let mut known = self.tickets().filter(|ticket| can_know(*ticket));
         let (first, second) = (known.next(), known.next());
         drop(known);
         match (first, second) {
-            (Some(only), None) if self.owed == 0 => Some(Whose::Call(only)),
-            (Some(_), _) => Some(Whose::AnyOnes),
-            (None, _) => self.nobodys(),
+            (Some(only), None) if self.owed == 0 => Some(ReplyTarget::Call(only)),
+            (Some(_), _) => Some(ReplyTarget::Ambiguous),
+            (None, _) => self.abandoned(),
         }
     }
 
     /// One of the replies that are owed has come. `None` if none is: a server that went on with such replies would keep
     /// its reader busy for ever.
-    fn nobodys(&mut self) -> Option<Whose> {
+    fn abandoned(&mut self) -> Option<ReplyTarget> {
         self.owed = self.owed.checked_sub(1)?;
-        Some(Whose::Nobodys)
+        Some(ReplyTarget::Abandoned)
     }
 
     /// The calls that are out.
@@ -154,8 +154,8 @@ impl Out {
 mod tests {
     use super::*;
 
-    fn with_room() -> Out {
-        let mut out = Out::new();
+    fn with_room() -> InFlight {
+        let mut out = InFlight::new();
         out.make_room(10).unwrap();
         out
     }
@@ -165,7 +165,7 @@ mod tests {
         true
     }
 
-    fn give_up(out: &mut Out) {
+    fn give_up(out: &mut InFlight) {
         out.give_up(out.calls.len());
         out.calls.clear();
     }
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!([1, 2, 3, 4].map(|ticket| out.number(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
         // All numbers have been given out by now.
         out.owe();
-        assert_eq!(out.answered(1 << 30, known), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(1 << 30, known), Ok(ReplyTarget::Abandoned));
     }
 
     #[test]
@@ -188,10 +188,10 @@ mod tests {
         for ticket in 1..=3 {
             out.number(ticket);
         }
-        assert_eq!(out.answered(2, known), Ok(Whose::Call(2)));
+        assert_eq!(out.answered(2, known), Ok(ReplyTarget::Call(2)));
         out.remove(2);
         out.owe();
-        assert_eq!(out.answered(2, known), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(2, known), Ok(ReplyTarget::Abandoned));
         assert_eq!(out.owed, 0);
         for sequence in [2, 4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
             assert_eq!(out.answered(sequence, known), Err(Cause::UnexpectedReply { sequence }));
@@ -203,16 +203,16 @@ mod tests {
         let mut out = with_room();
         assert_eq!(out.answered(-1, known), Err(Cause::UnexpectedReply { sequence: -1 }));
         out.number(1);
-        assert_eq!(out.answered(-1, known), Ok(Whose::Call(1)));
+        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Call(1)));
         out.number(2);
-        assert_eq!(out.answered(-1, known), Ok(Whose::AnyOnes));
+        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Ambiguous));
         assert_eq!(out.tickets().sum::<u64>(), 3);
         give_up(&mut out);
         assert_eq!(out.owed, 1, "one of the two has been answered");
         out.number(3);
-        assert_eq!(out.answered(-1, known), Ok(Whose::AnyOnes), "it may also be for the late one");
+        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Ambiguous), "it may also be for the late one");
         give_up(&mut out);
-        assert_eq!(out.answered(-1, known), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Abandoned));
         assert_eq!((out.owed, out.unnamed(known)), (0, None));
     }
 
@@ -222,12 +222,12 @@ mod tests {
         (1..=3).for_each(|ticket| assert_eq!(out.number(ticket), ticket as i32));
         for sequence in [1, -1] {
             assert_eq!(out.answered(sequence, |_| false), Err(Cause::UnexpectedReply { sequence }));
-            assert_eq!(out.answered(sequence, |ticket| ticket == 1), Ok(Whose::Call(1)));
+            assert_eq!(out.answered(sequence, |ticket| ticket == 1), Ok(ReplyTarget::Call(1)));
         }
-        assert_eq!(out.answered(-1, |ticket| ticket < 3), Ok(Whose::AnyOnes));
+        assert_eq!(out.answered(-1, |ticket| ticket < 3), Ok(ReplyTarget::Ambiguous));
         out.owe();
-        assert_eq!(out.answered(-1, |ticket| ticket == 1), Ok(Whose::AnyOnes));
-        assert_eq!(out.answered(-1, |_| false), Ok(Whose::Nobodys));
+        assert_eq!(out.answered(-1, |ticket| ticket == 1), Ok(ReplyTarget::Ambiguous));
+        assert_eq!(out.answered(-1, |_| false), Ok(ReplyTarget::Abandoned));
     }
 
     #[test]
