@@ -7,9 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::errno::{self, KeepErrno};
+use super::errno::{self, KeepErrno, check};
 use super::file::DirectoryRoom;
-use super::socket::check;
 use crate::cause::{Cause, PathFault};
 
 /// The longest socket path in bytes.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::socket::check;
+use super::errno::check;
 use crate::cause::Cause;
 
 /// The first descriptor that is not one of the three standard ones.

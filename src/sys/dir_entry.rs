@@ -8,12 +8,11 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
-use super::errno::KeepErrno;
+use super::errno::{KeepErrno, check};
 use super::file::{FileId, open_directory, status_of};
 use super::file_owner::Owner;
 use super::reaches;
 use super::sock_diag::{SockDiag, is_shortage};
-use super::socket::check;
 use super::trusted_path;
 use crate::cause::Cause;
 
@@ -86,7 +85,7 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
 fn remove_if_reached(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
     let found = EntryFile::find(directory, name)?;
-    if reaches::leads_to(&found, socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
+    if reaches::leads_to(found.path().as_c_str(), socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
 }
 
 /// Opens a file, or makes it; a symbolic link is not followed.

@@ -4,7 +4,8 @@ use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::descriptor;
-use super::socket::{check, replace_fd};
+use super::errno::check;
+use super::socket::replace_fd;
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
 use crate::cause::Cause;

@@ -11,6 +11,11 @@ pub(super) fn last() -> Cause {
     Cause::Os(unsafe { *libc::__errno_location() })
 }
 
+/// The result of a system call, negative if it failed.
+pub(super) fn check(rc: c_int) -> Result<c_int, Cause> {
+    if rc < 0 { Err(last()) } else { Ok(rc) }
+}
+
 /// Sets `errno`.
 pub fn set_errno(errno: c_int) {
     // SAFETY: as above.

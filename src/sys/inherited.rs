@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{passed_fds, socket};
+use super::socket;
 use crate::cause::Cause;
 
 /// The descriptors below 64 that have been adopted, each as a bit.
@@ -47,7 +47,7 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
         Err(cause) => return Err(cause),
     }
     socket::set_close_on_exec(fd)?;
-    passed_fds::refuse(fd);
+    socket::refuse_descriptors(fd);
     let bit = bit(fd).ok_or(NOT_ONE)?;
     if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
         return Err(Cause::Busy);
@@ -83,6 +83,6 @@ mod tests {
         let socket = adopted(Type::SEQPACKET, true).unwrap();
         // SAFETY: F_GETFD takes no argument and changes nothing.
         assert_eq!(unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
-        assert_ne!(socket::option(socket.as_raw_fd(), passed_fds::SO_PASSRIGHTS), Ok(1));
+        assert_ne!(socket::option(socket.as_raw_fd(), socket::SO_PASSRIGHTS), Ok(1));
     }
 }

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod address;
+mod bind;
 mod buffer;
 mod clock;
 mod deadline;
@@ -14,6 +15,7 @@ mod environment;
 mod epoll;
 mod errno;
 mod file;
+mod file_lock;
 mod file_owner;
 mod fork;
 mod futex;
@@ -33,14 +35,16 @@ mod try_arc;
 mod waker;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, own_path, peer, peer_path};
+pub use bind::{listen, listen_as};
 pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
-pub use clock::nanoseconds;
+pub use clock::{nanoseconds, whole_ms};
 pub use deadline::Deadline;
 pub use dir_entry::{DirEntry, SocketFile};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
-pub use file::{DirectoryRoom, FileId, FileLock, FileStamp, file_behind, file_stamp, open_directory};
+pub use file::{DirectoryRoom, FileId, FileStamp, file_behind, file_stamp, open_directory};
+pub use file_lock::FileLock;
 pub use file_owner::Owner;
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
@@ -48,13 +52,11 @@ pub use heap::advise_huge_pages;
 pub use inherited::{adopt_listener, handed_over, is_free_listener};
 pub use malloc::Malloc;
 pub use passed_fds::{Accepted, NextRecord, turn_away};
-pub use poll::{
-    PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable, whole_ms,
-};
+pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable};
 pub use record::{Peeked, Record, has_gone, peek, receive, receive_around, send, send_piece, shut_down, shutdown_read};
 pub use socket::{
     Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer, is_socket,
-    largest_datagram, listen, listen_as, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
+    largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, SocketRef, Started, UncancelledCall, cpus, start_thread};

@@ -10,26 +10,19 @@ use std::mem::{self, ManuallyDrop};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::errno::KeepErrno;
+use super::errno::{KeepErrno, check};
 use super::futex::{sleep_while, wake_sleepers};
 use super::record::shut_down;
-use super::socket::{check, option, set_option};
+use super::socket::{SO_PASSRIGHTS, option, set_option};
 use super::thread::{BlockedSignals, start_thread};
 use super::try_arc::TryArc;
 use crate::cause::Cause;
 
-/// Descriptors can be sent to the socket.
-pub(super) const SO_PASSRIGHTS: c_int = 83;
 /// What else can come with a record.
 const SO_PASSPIDFD: c_int = 76;
 
 /// The stack of a thread that only closes.
 const STACK: usize = 256 << 10;
-
-/// Has a socket take no descriptors, nor those that are accepted from it, if the kernel can do that.
-pub(super) fn refuse(fd: RawFd) {
-    set_option(fd, SO_PASSRIGHTS, 0);
-}
 
 /// What lies ahead in a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::mem;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use super::errno::{self, KeepErrno};
-use super::socket::check;
+use super::clock::whole_ms;
+use super::errno::{self, KeepErrno, check};
 use super::spin::spin_before;
 use super::thread::UncancelledCall;
 use crate::cause::Cause;
@@ -72,11 +72,6 @@ pub fn is_nonblocking(fd: RawFd) -> bool {
     // SAFETY: F_GETFL takes no argument and changes nothing.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     flags >= 0 && flags & libc::O_NONBLOCK != 0
-}
-
-/// A duration as the timeout of `poll`, rounded up.
-pub fn whole_ms(duration: Duration) -> c_int {
-    c_int::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX)
 }
 
 /// The timeout of `poll` until a point in time, or for ever.

@@ -1,17 +1,17 @@
 //! Proof by connecting: a connection to a file arrives at the socket that is bound to it.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::address::{autobind, peer, same_name};
-use super::dir_entry::EntryFile;
 use super::errno::KeepErrno;
 use super::passed_fds::turn_away;
 use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
 use crate::cause::Cause;
 
-/// Whether a connection to the file arrives at a socket. The socket listens after that, and clients that wait are turned away:
+/// Whether a connection to the file at a path arrives at a socket. The socket listens after that, and clients that wait are turned away:
 /// it is to be closed.
-pub(super) fn leads_to(file: &EntryFile, socket: &OwnedFd) -> Result<bool, Cause> {
+pub(super) fn leads_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
     let _keep = KeepErrno::new();
     set_nonblocking(socket.as_raw_fd(), true)?;
     begin_listening(socket, BACKLOG)?;
@@ -21,7 +21,7 @@ pub(super) fn leads_to(file: &EntryFile, socket: &OwnedFd) -> Result<bool, Cause
     while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
         turn_away(waiting);
     }
-    if connect(&client, file.path().as_c_str().to_bytes()).is_err() {
+    if connect(&client, file.to_bytes()).is_err() {
         return Ok(false);
     }
     let mut arrived = false;
@@ -68,11 +68,11 @@ mod tests {
                 let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
                 client.connect(&SockAddr::unix(&moved).unwrap()).unwrap();
             }
-            assert_eq!(leads_to(&file, &socket), Ok(true));
-            assert_eq!(leads_to(&find(&path), &socket), Ok(false));
+            assert_eq!(leads_to(file.path().as_c_str(), &socket), Ok(true));
+            assert_eq!(leads_to(find(&path).path().as_c_str(), &socket), Ok(false));
             live.accept().unwrap();
         }
         let _dead = bound(&other);
-        assert_eq!(leads_to(&find(&other), &socket), Ok(false));
+        assert_eq!(leads_to(find(&other).path().as_c_str(), &socket), Ok(false));
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 use std::{mem, ptr};
 
+use super::clock::whole_ms;
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
 use super::spin::{spin_for, spin_limit};
@@ -265,7 +266,7 @@ fn wait_again(fd: RawFd, direction: Direction, began: Instant) -> Result<(), Cau
             return Err(Cause::TimedOut);
         }
         let mut fds = [PollFd { fd, events: direction.events, revents: 0 }];
-        match poll::poll(&mut fds, poll::whole_ms(left)) {
+        match poll::poll(&mut fds, whole_ms(left)) {
             Ok(0) | Err(Cause::Os(libc::EINTR)) => {}
             _ => return Ok(()),
         }

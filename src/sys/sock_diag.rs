@@ -4,9 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::{mem, ptr};
 
 use super::descriptor;
-use super::errno::{self, KeepErrno};
+use super::errno::{self, KeepErrno, check};
 use super::file::{FileId, status_of};
-use super::socket::check;
 use crate::cause::Cause;
 
 /// The type of a request, and of an answer, about sockets of one family.

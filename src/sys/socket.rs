@@ -10,10 +10,7 @@ use std::time::{Duration, Instant};
 use super::address::{self, with_address};
 use super::deadline;
 use super::descriptor;
-use super::dir_entry::{DirEntry, SocketFile};
-use super::errno::{self, KeepErrno};
-use super::file_owner::{self, Owner};
-use super::passed_fds;
+use super::errno::{KeepErrno, check};
 use super::poll;
 use super::thread::UncancelledCall;
 use crate::cause::Cause;
@@ -25,7 +22,7 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
     let fd = socket.as_raw_fd();
     set_close_on_exec(fd)?;
     set_nonblocking(fd, nonblocking)?;
-    passed_fds::refuse(fd);
+    refuse_descriptors(fd);
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(fd, mode) })?;
@@ -39,12 +36,20 @@ pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<Own
     let kind = libc::SOCK_SEQPACKET | born(nonblocking);
     // SAFETY: the function takes numbers only, and makes a descriptor.
     let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, kind, 0)) }?;
-    passed_fds::refuse(socket.as_raw_fd());
+    refuse_descriptors(socket.as_raw_fd());
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })?;
     }
     Ok(socket)
+}
+
+/// Descriptors can be sent to the socket.
+pub(super) const SO_PASSRIGHTS: c_int = 83;
+
+/// Has a socket take no descriptors, nor those that are accepted from it, if the kernel can do that.
+pub(super) fn refuse_descriptors(fd: RawFd) {
+    set_option(fd, SO_PASSRIGHTS, 0);
 }
 
 /// What a socket is from its first moment on.
@@ -84,46 +89,6 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
     }
     // It was for connecting only.
     set_time(fd, libc::SO_SNDTIMEO, &time(Duration::ZERO))
-}
-
-/// Gives the socket a name and listens. When it fails, no file is left behind. The mode, where one is given, is that of the
-/// socket file whatever the umask.
-pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
-    let address = address::from_path(path)?;
-    if let Some(mode) = mode {
-        let entry = bind_right(socket, &address, mode, Owner::default())?;
-        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| entry.clear(socket));
-    }
-    with_address(libc::bind, socket.as_raw_fd(), &address)?;
-    begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
-        let _keep = KeepErrno::new();
-        if let Ok(entry) = DirEntry::of(address::path_in(&address)) {
-            entry.clear(socket);
-        }
-    })
-}
-
-/// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
-/// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
-pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<SocketFile, Cause> {
-    let address = address::from_path(path)?;
-    let entry = bind_right(socket, &address, mode, owner)?;
-    let file = entry.file_of(socket).and_then(|file| begin_listening(socket, BACKLOG).map(|()| file));
-    let file = file.inspect_err(|_| entry.clear(socket))?;
-    Ok(entry.hold(file))
-}
-
-/// Gives the socket a name whose file is as it is to be.
-fn bind_right<'a>(
-    socket: &OwnedFd,
-    address: &'a libc::sockaddr_un,
-    mode: libc::mode_t,
-    owner: Owner,
-) -> Result<DirEntry<'a>, Cause> {
-    let entry = DirEntry::of_socket(address::path_in(address))?;
-    file_owner::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
-    entry.set_right(socket, mode, owner).inspect_err(|_| entry.clear(socket))?;
-    Ok(entry)
 }
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
@@ -309,8 +274,4 @@ pub fn close(fd: RawFd) -> Result<(), Cause> {
     let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
     // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
     check(unsafe { libc::close(fd) }).map(drop)
-}
-
-pub(super) fn check(rc: c_int) -> Result<c_int, Cause> {
-    if rc < 0 { Err(errno::last()) } else { Ok(rc) }
 }

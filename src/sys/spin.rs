@@ -6,8 +6,8 @@ use std::hint;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::clock::whole_ms;
 use super::environment::secure_variable;
-use super::poll::whole_ms;
 
 /// For so many microseconds; what the program has not set is read from the environment when it is first needed.
 static LIMIT_US: AtomicU32 = AtomicU32::new(NOT_SET);

@@ -5,8 +5,8 @@ use std::ptr;
 use std::time::Duration;
 
 use super::descriptor;
-use super::errno::KeepErrno;
-use super::socket::{check, replace_fd};
+use super::errno::{KeepErrno, check};
+use super::socket::replace_fd;
 use crate::cause::Cause;
 
 /// A descriptor that becomes readable when somebody says so, from any thread or signal handler.

@@ -1,0 +1,171 @@
+//! The lock file of a socket.
+
+use std::ffi::CStr;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::dir_entry::DirEntry;
+use super::errno::{KeepErrno, check};
+use super::file::{FileId, status_of};
+use super::file_owner::{self, Owner};
+use crate::cause::Cause;
+
+/// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has
+/// it. The number of the process that has it stands in the file.
+#[derive(Debug)]
+pub struct FileLock(OwnedFd);
+
+impl FileLock {
+    /// How often to begin anew when the file is replaced meanwhile.
+    const ATTEMPTS: usize = 100;
+
+    /// What is longer has not been written here.
+    const LONGEST: usize = 16;
+
+    /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
+    /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
+    /// needs it. After that two processes could each have a lock on a file of that name, so that it has to be there still
+    /// once it is locked.
+    pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn() -> bool) -> Result<Self, Cause> {
+        let entry = DirEntry::of(path)?;
+        for _ in 0..Self::ATTEMPTS {
+            let there = entry.file()?;
+            let opened = match there {
+                Some(_) => entry.open(libc::O_RDWR | libc::O_NONBLOCK, 0),
+                None => Self::make(&entry, owner),
+            };
+            let lock = match opened {
+                Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
+                Err(Cause::Os(libc::EEXIST)) => continue,
+                Err(cause @ Cause::Os(libc::EACCES)) => match there {
+                    Some(file) if is_dead() && entry.file()? == there => {
+                        entry.remove(file).map_err(|_| cause)?;
+                        continue;
+                    }
+                    _ => return Err(cause),
+                },
+                opened => Self(opened?),
+            };
+            lock.lock()?;
+            if entry.file()? == Some(FileId::of(&status_of(&lock.0)?)) {
+                lock.sign();
+                return Ok(lock);
+            }
+        }
+        Err(Cause::Locked { pid: 0 })
+    }
+
+    fn make(entry: &DirEntry<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
+        let mode: libc::mode_t = 0o600;
+        let file = file_owner::make(owner, || entry.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
+        // Whatever the umask.
+        // SAFETY: the function takes numbers only.
+        check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
+        Ok(file)
+    }
+
+    fn lock(&self) -> Result<(), Cause> {
+        loop {
+            // SAFETY: the function takes numbers only.
+            match check(unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+                Ok(_) => return Ok(()),
+                Err(Cause::Os(libc::EINTR)) => {}
+                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked { pid: self.signed() }),
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+
+    /// Gives the lock back. Closing the descriptor would not where another process, forked since, has it, too.
+    pub fn release(&self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: the function takes numbers only.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
+
+    /// Writes the number of this process, if the file is a lock file and nothing else. Without it the lock is as good.
+    fn sign(&self) {
+        let fits = |stat: libc::stat| {
+            let plain = stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 1;
+            plain && usize::try_from(stat.st_size).is_ok_and(|size| size <= Self::LONGEST)
+        };
+        if !status_of(&self.0).is_ok_and(fits) {
+            return;
+        }
+        let _keep = KeepErrno::new();
+        let mut line = [b'\n'; Self::LONGEST];
+        let _ = write!(&mut line[..Self::LONGEST - 1], "{:<1$}", std::process::id(), Self::LONGEST - 1);
+        // SAFETY: the pointer and the length describe `line`.
+        unsafe { libc::pwrite(self.0.as_raw_fd(), line.as_ptr().cast(), line.len(), 0) };
+    }
+
+    /// The number in the file; 0 if there is none.
+    fn signed(&self) -> i32 {
+        let _keep = KeepErrno::new();
+        let mut line = [0; Self::LONGEST];
+        // SAFETY: the pointer and the length describe `line`.
+        let read = unsafe { libc::pread(self.0.as_raw_fd(), line.as_mut_ptr().cast(), line.len(), 0) };
+        let read = usize::try_from(read).ok().and_then(|read| line.get(..read)).unwrap_or_default();
+        std::str::from_utf8(read).ok().and_then(|read| read.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
+impl AsFd for FileLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use super::*;
+
+    fn c_path(path: &Path) -> CString {
+        CString::new(path.as_os_str().as_bytes()).unwrap()
+    }
+
+    fn take(path: &CStr) -> Result<FileLock, Cause> {
+        FileLock::take(path, Owner::default(), || panic!("the lock file can be opened"))
+    }
+
+    #[test]
+    fn a_lock_is_held_once_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = take(&c_path(&path)).unwrap();
+        let pid = std::process::id();
+        assert_eq!(take(&c_path(&path)).map(drop), Err(Cause::Locked { pid: pid as i32 }));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{pid:<15}\n"));
+        drop(lock);
+        drop(take(&c_path(&path)).unwrap());
+        // A file of another kind is not written to.
+        for text in ["not a lock file", ""] {
+            let other = dir.path().join("other");
+            std::fs::write(&other, text.repeat(2)).unwrap();
+            let _ = std::fs::remove_file(&path);
+            std::fs::hard_link(&other, &path).unwrap();
+            let _lock = take(&c_path(&path)).unwrap();
+            assert_eq!(take(&c_path(&path)).map(drop), Err(Cause::Locked { pid: 0 }));
+            assert_eq!(std::fs::read_to_string(&other).unwrap(), text.repeat(2));
+        }
+    }
+
+    /// As a service manager may clean up a directory.
+    #[test]
+    fn a_lock_file_is_there_once_it_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let gone = take(&c_path(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lock = take(&c_path(&path)).unwrap();
+        drop(gone);
+        assert!(matches!(take(&c_path(&path)), Err(Cause::Locked { .. })));
+        drop(lock);
+        let missing = c_path(&dir.path().join("none/lock"));
+        assert_eq!(take(&missing).map(drop), Err(Cause::Os(libc::ENOENT)));
+    }
+}
