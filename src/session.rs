@@ -36,7 +36,7 @@ use crate::sys::{self, NextRecord, TryArc, UninitArc};
 #[derive(Clone, Debug)]
 pub struct Session(TryArc<Shared>);
 
-/// UninitArc for a session, which cannot fail for want of memory then.
+/// Room for a session, which cannot fail for want of memory then.
 pub(crate) type UninitSession = UninitArc<Shared>;
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::acceptor::Acceptor;
 use super::drain::DrainState;
 use super::fair::Turns;
+use super::handle::Server;
 use super::handler_time::HandlerTime;
 use super::leader::LeaderSlot;
 use super::limits::ServerLimits;
@@ -20,7 +21,6 @@ use super::stats::Counters;
 use super::timers::Timers;
 use super::users::Users;
 use super::workers::{STACK, WorkerPool};
-use super::{Handle, Server};
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -92,6 +92,13 @@ impl Default for ServerBuilder {
             file: FilePolicy::default(),
             fault: None,
         }
+    }
+}
+
+impl Server {
+    /// Settings for a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
     }
 }
 
@@ -263,7 +270,7 @@ impl ServerBuilder {
         }
         let cancel = self.cancel.clone();
         let reactor = self.reactor(bound).and_then(TryArc::new).map_err(error)?;
-        let server = Server(TryArc::new(Handle(reactor.clone())).map_err(error)?);
+        let server = Server::new(reactor.clone()).map_err(error)?;
         if let Some(cancel) = cancel {
             let stopped = reactor.clone();
             let hook = cancel.try_on_cancel(move || stopped.stop()).map_err(error)?;

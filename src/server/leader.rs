@@ -5,7 +5,6 @@
 #[cfg(not(all(test, shuttle)))]
 use std::time::Duration;
 
-use super::reactor::Reactor;
 use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex, lock};
@@ -28,7 +27,7 @@ pub(super) enum LeaderState {
 /// What the leader does, and above the last two bits, how often that has changed: one who looks twice can tell that it
 /// is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Epoch(u64);
+pub(super) struct Epoch(u64);
 
 impl Epoch {
     const BITS: u32 = 2;
@@ -68,6 +67,28 @@ impl LeaderSlot {
     pub(super) fn new() -> Self {
         let epoch = AtomicU64::new(LeaderState::Vacant as u64);
         Self { epoch, standby: Mutex::new(()), standby_waits: Mutex::new(false), released: Condvar::new() }
+    }
+
+    /// Stands by until this thread is to lead. `None` once `wait`, which waits for an event, says that the server has ended.
+    pub(super) fn await_leadership(
+        &self,
+        wait: impl Fn() -> Result<bool, Cause>,
+    ) -> Result<Option<LeaderGuard<'_>>, Cause> {
+        let _standby = lock(&self.standby);
+        while wait()? {
+            let seen = self.load();
+            if !seen.is(LeaderState::Vacant) {
+                self.wait_for_release();
+            }
+            let now = self.load();
+            let held_up = now == seen && !now.is(LeaderState::Waiting);
+            if (held_up || now.is(LeaderState::Vacant))
+                && let Some(epoch) = self.transition(now, LeaderState::Working)
+            {
+                return Ok(Some(LeaderGuard { leader_slot: Some(self), epoch, late: false }));
+            }
+        }
+        Ok(None)
     }
 
     fn load(&self) -> Epoch {
@@ -136,31 +157,6 @@ impl LeaderGuard<'_> {
 impl Drop for LeaderGuard<'_> {
     fn drop(&mut self) {
         self.release();
-    }
-}
-
-impl Reactor {
-    /// Waits until this thread is to lead; `None` when the server has ended.
-    pub(super) fn await_leadership(&self) -> Result<Option<LeaderGuard<'_>>, Cause> {
-        let leader_slot = &self.leader_slot;
-        let _deputy = lock(&leader_slot.standby);
-        loop {
-            self.await_event()?;
-            if self.has_ended() {
-                return Ok(None);
-            }
-            let seen = leader_slot.load();
-            if !seen.is(LeaderState::Vacant) {
-                leader_slot.wait_for_release();
-            }
-            let now = leader_slot.load();
-            let held_up = now == seen && !now.is(LeaderState::Waiting);
-            if (held_up || now.is(LeaderState::Vacant))
-                && let Some(epoch) = leader_slot.transition(now, LeaderState::Working)
-            {
-                return Ok(Some(LeaderGuard { leader_slot: Some(leader_slot), epoch, late: false }));
-            }
-        }
     }
 }
 

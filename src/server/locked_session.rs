@@ -11,7 +11,6 @@ use super::server_session::{ReadyCall, ServerSession, State};
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{Call, NO_SEQUENCE, Status};
-use crate::request::Answers;
 use crate::sys::{self, Interest, NextRecord, Peeked, Watch};
 use crate::transport::Outbox;
 
@@ -48,7 +47,7 @@ impl LockedSession<'_> {
     }
 
     pub(super) fn log(&mut self, event: LogEvent) {
-        event.count(&self.reactor.counters);
+        self.reactor.counters.event(event);
         self.log_events.add(event);
     }
 

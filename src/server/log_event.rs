@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::stats::Counters;
 use crate::cause::Cause;
 use crate::log::{Level, Log};
 
@@ -80,14 +79,6 @@ pub(super) enum LogEvent {
 }
 
 impl LogEvent {
-    /// Counts it.
-    pub(super) fn count(self, counters: &Counters) {
-        match self {
-            Self::Limit(limit) => counters.limit(limit),
-            Self::Fault(fault, _) => counters.fault(fault),
-        }
-    }
-
     /// Writes a line. No lock may be held: the program's sink runs here.
     pub(super) fn log(self, log: &Log, about: fmt::Arguments<'_>) {
         match self {

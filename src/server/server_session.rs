@@ -1,24 +1,19 @@
 //! One session of a server.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use super::fair::{LastTurn, Waiting};
 use super::in_flight::InFlight;
-use super::locked_session::LockedSession;
-use super::log_event::{Fault, LogEvent, LogEvents};
 use super::reactor::Reactor;
 use super::users::User;
-use crate::cause::Cause;
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::message::Call;
 use crate::protocol::wire::CallRef;
-use crate::protocol::wire::ResponseRef;
-use crate::request::Answers;
 use crate::session::Session;
-use crate::sync::{Mutex, MutexGuard, lock, thread, try_lock};
-use crate::sys::{Interest, TryArc, Watch};
+use crate::sync::Mutex;
+use crate::sys::{Interest, TryArc};
 use crate::transport::Outbox;
 
 /// A session, and what is going on there. Whoever changes the state settles, before the lock is given up, what is to
@@ -29,8 +24,8 @@ pub(super) struct ServerSession {
     token: u64,
     handle: Session,
     pub(super) user: TryArc<User>,
-    reactor: TryArc<Reactor>,
-    state: Mutex<State>,
+    pub(super) reactor: TryArc<Reactor>,
+    pub(super) state: Mutex<State>,
     /// It is one of its user's sessions.
     pub(super) claimed: bool,
     last_turn: LastTurn,
@@ -99,80 +94,18 @@ impl ServerSession {
         Self { token, handle, user, reactor, state, claimed: !refused, last_turn: LastTurn::default() }
     }
 
+    pub(super) fn handle(&self) -> &Session {
+        &self.handle
+    }
+
     pub(super) fn token(&self) -> u64 {
         self.token
     }
+}
 
-    /// Waits for the first call.
-    pub(super) fn watch(&self, reactor: &Reactor) {
-        let added = reactor.epoll.add(self.handle.as_fd(), self.token, Watch::Always(Interest::READ));
-        self.change(reactor, |locked| {
-            if let Err(cause) = added {
-                locked.log(LogEvent::Fault(Fault::Accept, Some(cause)));
-                locked.remove();
-            }
-        });
-    }
-
-    /// Something has happened on the socket: sends what waits, and reads. Returns a call to be handled.
-    /// Nothing is done while another thread has the session in its hands: what there is to do is told again.
-    pub(super) fn serve(&self, reactor: &Reactor) -> Option<ReadyCall> {
-        let Some(state) = try_lock(&self.state) else {
-            thread::yield_now();
-            return None;
-        };
-        self.change_locked(reactor, state, |locked| {
-            if locked.interest() == Interest::NONE {
-                locked.ignore();
-            }
-            if locked.state.in_flight.is_serving() {
-                locked.touch();
-            }
-            locked.serve()
-        })
-    }
-
-    /// Ends the connection now.
-    pub(super) fn abandon(&self, reactor: &Reactor) {
-        self.change(reactor, |locked| locked.abandon());
-    }
-
-    /// Takes no more calls, and ends the session when those that have come are answered.
-    pub(super) fn close(&self, reactor: &Reactor) {
-        self.change(reactor, |locked| locked.close());
-    }
-
-    /// Ends the session now. Calls that have come, and are not answered, are answered for their handlers.
-    pub(super) fn cut(&self, reactor: &Reactor) {
-        self.change(reactor, |locked| locked.cut());
-    }
-
-    /// An alarm of the session has rung.
-    pub(super) fn expire(&self, reactor: &Reactor, now: Instant) {
-        self.change(reactor, |locked| {
-            locked.state.alarm = None;
-            locked.expire(now);
-        });
-    }
-
-    fn change<T>(&self, reactor: &Reactor, work: impl FnOnce(&mut LockedSession<'_>) -> T) -> T {
-        self.change_locked(reactor, lock(&self.state), work)
-    }
-
-    #[inline]
-    fn change_locked<T>(
-        &self,
-        reactor: &Reactor,
-        mut state: MutexGuard<'_, State>,
-        work: impl FnOnce(&mut LockedSession<'_>) -> T,
-    ) -> T {
-        let mut log_events = LogEvents::default();
-        let mut locked = LockedSession { session: self, reactor, state: &mut state, log_events: &mut log_events };
-        let result = work(&mut locked);
-        locked.rearm();
-        drop(state);
-        log_events.iter().for_each(|event| reactor.log_session(event, self.handle.peer()));
-        result
+impl AsFd for ServerSession {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 }
 
@@ -184,27 +117,6 @@ impl Waiting for TryArc<ServerSession> {
 
     fn own(&self) -> &LastTurn {
         &self.last_turn
-    }
-}
-
-impl Answers for ServerSession {
-    fn handle(&self) -> &Session {
-        &self.handle
-    }
-
-    fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        if self.reactor.owner.is_elsewhere() {
-            return Err(Cause::Forked);
-        }
-        self.change(&self.reactor, |locked| {
-            let call = locked.state.in_flight.finish(tag).ok_or(Cause::SessionEnded)?;
-            locked.touch();
-            locked.reply(call.slot, response).map_err(|cause| match cause {
-                // The server has not noticed yet.
-                Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,
-                cause => cause,
-            })
-        })
     }
 }
 

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use super::server_session::ServerSession;
 use crate::cause::Cause;
-use crate::request::Answers;
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;
 
@@ -14,11 +12,11 @@ const REFUSED: usize = 64;
 
 /// Every session that has not ended, by token.
 #[derive(Debug)]
-pub(super) struct Sessions(Mutex<Entries>);
+pub(super) struct Sessions<S>(Mutex<Entries<S>>);
 
 #[derive(Debug)]
-struct Entries {
-    slots: Vec<Slot>,
+struct Entries<S> {
+    slots: Vec<Slot<S>>,
     /// The slots that are free. There is room for all.
     free: Vec<u32>,
     refused: VecDeque<u64>,
@@ -27,22 +25,22 @@ struct Entries {
 
 /// Where a session is. The lower half of its token says which slot it is in, and the upper half which of the sessions that
 /// have been there it is.
-#[derive(Debug, Default)]
-struct Slot {
-    session: Option<TryArc<ServerSession>>,
+#[derive(Debug)]
+struct Slot<S> {
+    session: Option<TryArc<S>>,
     uses: u32,
 }
 
-impl Entries {
+impl<S> Entries<S> {
     fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    fn slot(&self, token: u64) -> Option<&Slot> {
+    fn slot(&self, token: u64) -> Option<&Slot<S>> {
         self.slots.get(place(token)).filter(|slot| u64::from(slot.uses) == token >> u32::BITS)
     }
 
-    fn get(&self, token: u64) -> Option<&TryArc<ServerSession>> {
+    fn get(&self, token: u64) -> Option<&TryArc<S>> {
         self.slot(token)?.session.as_ref()
     }
 }
@@ -51,7 +49,7 @@ fn place(token: u64) -> usize {
     token as u32 as usize
 }
 
-impl Sessions {
+impl<S> Sessions<S> {
     pub(super) fn new() -> Result<Self, Cause> {
         let mut refused = VecDeque::new();
         refused.try_reserve_exact(REFUSED + 1).map_err(|_| Cause::NoMemory)?;
@@ -67,7 +65,7 @@ impl Sessions {
             slots.try_reserve(1).map_err(no_memory)?;
             free.try_reserve(slots.len() + 1).map_err(no_memory)?;
             free.extend(u32::try_from(slots.len()));
-            slots.extend([Slot::default()]);
+            slots.extend([Slot { session: None, uses: 0 }]);
         }
         Ok(())
     }
@@ -76,9 +74,9 @@ impl Sessions {
     /// ended. Of refused ones only so many are kept: returns one that has to go, too.
     pub(super) fn insert(
         &self,
-        make: impl FnOnce(u64) -> TryArc<ServerSession>,
+        make: impl FnOnce(u64) -> TryArc<S>,
         refused: bool,
-    ) -> Option<(TryArc<ServerSession>, Option<TryArc<ServerSession>>)> {
+    ) -> Option<(TryArc<S>, Option<TryArc<S>>)> {
         let mut entries = lock(&self.0);
         if entries.closed {
             return None;
@@ -114,20 +112,20 @@ impl Sessions {
         };
     }
 
-    pub(super) fn get(&self, token: u64) -> Option<TryArc<ServerSession>> {
+    pub(super) fn get(&self, token: u64) -> Option<TryArc<S>> {
         lock(&self.0).get(token).cloned()
     }
 
     /// Finds those sessions that are still there.
-    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<ServerSession>)) {
+    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<S>)) {
         let entries = lock(&self.0);
         tokens.filter_map(|token| entries.get(token)).for_each(|session| found(session.clone()));
     }
 
     /// Does something with every session that is there from beginning to end.
-    pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<ServerSession>)) {
-        let link_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot| slot.session.clone());
-        (0..).map_while(link_at).flatten().for_each(&mut work);
+    pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<S>)) {
+        let session_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot<S>| slot.session.clone());
+        (0..).map_while(session_at).flatten().for_each(&mut work);
     }
 
     /// There are as many sessions as may be. Those that are only there to be refused do not count: whoever is refused
@@ -135,17 +133,6 @@ impl Sessions {
     pub(super) fn is_full(&self, limit: usize) -> bool {
         let entries = lock(&self.0);
         entries.len().saturating_sub(entries.refused.len()) >= limit
-    }
-
-    /// Does something with the descriptors of the sessions, for a process that has inherited them, as far as they can be
-    /// looked at.
-    pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
-        let Some(entries) = try_lock(&self.0) else { return };
-        entries
-            .slots
-            .iter()
-            .filter_map(|slot| slot.session.as_ref())
-            .for_each(|session| work(session.handle().as_fd().as_raw_fd()));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -159,6 +146,19 @@ impl Sessions {
     }
 }
 
+impl<S: AsFd> Sessions<S> {
+    /// Does something with the descriptors of the sessions, for a process that has inherited them, as far as they can be
+    /// looked at.
+    pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
+        let Some(entries) = try_lock(&self.0) else { return };
+        entries
+            .slots
+            .iter()
+            .filter_map(|slot| slot.session.as_ref())
+            .for_each(|session| work(session.as_fd().as_raw_fd()));
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
@@ -168,6 +168,7 @@ mod tests {
 
     use super::*;
     use crate::Server;
+    use crate::server::server_session::ServerSession;
     use crate::server::users::User;
     use crate::session::Session;
     use crate::shared_path::SharedPath;

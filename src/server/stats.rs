@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::log_event::{Fault, Limit};
+use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
 use crate::protocol::message::Status;
 
@@ -176,14 +176,12 @@ impl Counters {
         }
     }
 
-    pub(super) fn fault(&self, fault: Fault) {
-        if let Some(counter) = self.faults.get(fault as usize) {
-            counter.add(1);
-        }
-    }
-
-    pub(super) fn limit(&self, limit: Limit) {
-        if let Some(counter) = self.limits.get(limit as usize) {
+    pub(super) fn event(&self, event: LogEvent) {
+        let counter = match event {
+            LogEvent::Limit(limit) => self.limits.get(limit as usize),
+            LogEvent::Fault(fault, _) => self.faults.get(fault as usize),
+        };
+        if let Some(counter) = counter {
             counter.add(1);
         }
     }

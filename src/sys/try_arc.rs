@@ -94,7 +94,7 @@ impl<T> TryArc<T> {
     }
 }
 
-/// UninitArc on the heap for a value to come, which cannot fail then.
+/// Room on the heap for a value to come, which cannot fail then.
 #[derive(Debug)]
 pub struct UninitArc<T>(Box<MaybeUninit<Whole<T>>>);
 

@@ -1,0 +1,88 @@
+//! The process that a server belongs to, and its descriptors there.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::process_owner::NONE;
+use super::reactor::{Reactor, token};
+use crate::cause::Cause;
+use crate::sync::lock_made_in;
+use crate::sys::{self, Epoll, Interest, Waker, Watch};
+
+impl Reactor {
+    /// Makes this process the one that the server belongs to, if it belongs to none; true if it has been made so just now.
+    /// One that has ended belongs to whom it did.
+    #[inline]
+    pub(super) fn claim(&self) -> Result<bool, Cause> {
+        if self.owner.is_here() { Ok(false) } else { self.claim_first() }
+    }
+
+    #[cold]
+    fn claim_first(&self) -> Result<bool, Cause> {
+        let (owner, process) = (&self.owner, sys::process());
+        if self.has_ended() && !owner.is_elsewhere() {
+            return Ok(false);
+        }
+        self.unshare_descriptors()?;
+        match owner.current.compare_exchange(NONE, process, SeqCst, SeqCst) {
+            Err(current) if current != process => Err(Cause::Forked),
+            claimed => Ok(claimed.is_ok()),
+        }
+    }
+
+    /// Gives this process descriptors of its own where it shares them with one that it was forked from. Their numbers stay.
+    pub(super) fn unshare_descriptors(&self) -> Result<(), Cause> {
+        let (owner, process) = (&self.owner, sys::process());
+        if owner.is_elsewhere() {
+            return Err(Cause::Forked);
+        }
+        if owner.unshared.load(SeqCst) == process {
+            return Ok(());
+        }
+        let _settling = lock_made_in(owner.creator, &owner.unsharing).ok_or(Cause::Forked)?;
+        if owner.unshared.load(SeqCst) == process {
+            return Ok(());
+        }
+        if owner.exposed.load(SeqCst) {
+            // The program waits for this set, and the other process does not serve.
+            let _ = (self.epoll.remove(self.wake.as_fd()), self.epoll.remove(self.timers.as_fd()));
+        } else {
+            self.epoll.replace(Epoll::new()?)?;
+            self.watch_listener_first(&self.epoll)?;
+        }
+        self.wake.replace(Waker::new()?)?;
+        self.timers.renew()?;
+        self.epoll.add(self.wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
+        self.epoll.add(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
+        owner.unshared.store(process, SeqCst);
+        // Whoever stops the server either sees that these are its descriptors, or is seen here.
+        if owner.stopped.load(SeqCst) {
+            self.wake.raise();
+        }
+        Ok(())
+    }
+
+    /// Has the epoll set in the program's hands from now on. One that a process before had in its hands may be served there,
+    /// and stays as it is until this one claims the server.
+    pub(super) fn expose(&self) {
+        if self.owner.exposed.load(SeqCst) {
+            return;
+        }
+        // Where it cannot be the process's own, it is of no use to the program, which is told so when it dispatches.
+        let _ = self.unshare_descriptors();
+        self.owner.exposed.store(true, SeqCst);
+    }
+
+    /// Begins to end the server if it is this process's, or may be: see [`Server::stop`](super::Server::stop).
+    /// Async-signal-safe.
+    pub(super) fn stop(&self) {
+        let owner = &self.owner;
+        if owner.is_elsewhere() {
+            return;
+        }
+        owner.stopped.store(true, SeqCst);
+        if owner.unshared.load(SeqCst) == sys::process() {
+            self.wake.raise();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The work of a server's threads.
+
+use std::sync::PoisonError;
+
+use super::leader::{LeaderGuard, LeaderState};
+use super::reactor::{Events, Reactor};
+use super::workers::{CURRENT_SERVER, Stage};
+use crate::cause::Cause;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Started, lock, start_thread};
+use crate::sys::{self, BlockedSignals, TryArc};
+
+impl Reactor {
+    /// Starts the threads, once: all of them, or when one cannot be started none.
+    pub(super) fn start(this: &TryArc<Self>) -> Result<(), Cause> {
+        let workers = &this.workers;
+        let mut threads = lock(&workers.threads);
+        if threads.stage != Stage::None {
+            return Err(Cause::Busy);
+        }
+        let mut handles = Vec::new();
+        handles.try_reserve_exact(workers.size).map_err(|_| Cause::NoMemory)?;
+        threads.stage = Stage::Starting;
+        let started = {
+            let _blocked = (!workers.signals).then(BlockedSignals::new);
+            (0..workers.size).try_for_each(|_| {
+                let reactor = this.clone();
+                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if(&reactor))
+                    .map(|thread| handles.extend([thread]))
+            })
+        };
+        while threads.ready < handles.len() {
+            threads = workers.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        let started = started.and(if threads.stage == Stage::Starting { Ok(()) } else { Err(Cause::NoMemory) });
+        threads.ready = 0;
+        match started {
+            Ok(()) => {
+                threads.stage = Stage::Working;
+                threads.alive = workers.size;
+                threads.handles = std::mem::take(&mut handles);
+            }
+            Err(_) => threads.stage = Stage::None,
+        }
+        drop(threads);
+        workers.changed.notify_all();
+        // Those that are not to work end.
+        handles.into_iter().for_each(Started::join);
+        started
+    }
+
+    /// What a thread does: gets what it needs, and waits until it is known whether there are enough of them.
+    fn work_if(this: &TryArc<Self>) {
+        let had = sys::have_record();
+        let mut threads = lock(&this.workers.threads);
+        if had.is_err() {
+            threads.stage = Stage::None;
+        }
+        threads.ready += 1;
+        this.workers.changed.notify_all();
+        while threads.stage == Stage::Starting {
+            threads = this.workers.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        let works = threads.stage == Stage::Working;
+        drop(threads);
+        if works {
+            Self::work(this);
+        }
+    }
+
+    /// Leads when it is its turn.
+    fn work(this: &TryArc<Self>) {
+        /// Also when it ends because the program's log has panicked.
+        struct Alive<'a>(&'a Reactor);
+        impl Drop for Alive<'_> {
+            fn drop(&mut self) {
+                // In a child of a fork its copy ends, which nobody there waits for.
+                if !self.0.owner.is_elsewhere() {
+                    lock(&self.0.workers.threads).alive -= 1;
+                    self.0.workers.changed.notify_all();
+                }
+            }
+        }
+        let _alive = Alive(this);
+        CURRENT_SERVER.with(|serving| serving.set(this.workers.server));
+        // The set of descriptors, which alone could fail, is there as long as the server is.
+        while let Ok(Some(leader)) = this.await_leadership() {
+            if Self::lead(this, leader).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Waits for events and deals with them, until somebody else leads.
+    fn lead(this: &TryArc<Self>, mut leader: LeaderGuard<'_>) -> Result<(), Cause> {
+        let mut events = Events::default();
+        while !this.has_ended() && leader.enter(LeaderState::Waiting) {
+            // A handler has forked, and returned in the child.
+            if this.owner.is_elsewhere() {
+                return Err(Cause::Forked);
+            }
+            // What is there already has had to wait, if until now no thread was free.
+            leader.late = this.workers.was_full.load(Ordering::Acquire);
+            if leader.late {
+                this.epoll.wait_for(0, &mut events)?;
+            } else {
+                this.wait(None, &mut events)?;
+            }
+            match events.is_empty() {
+                true => this.workers.was_full.store(false, Ordering::Release),
+                false => Self::handle(this, &events, &mut leader),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until this thread is to lead; `None` when the server has ended.
+    fn await_leadership(&self) -> Result<Option<LeaderGuard<'_>>, Cause> {
+        self.leader_slot.await_leadership(|| self.await_event().map(|()| !self.has_ended()))
+    }
+}
