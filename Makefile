@@ -1,14 +1,6 @@
 # Builds, tests and installs libdrpc. GNU make.
 #
-#   make            the libraries, in build/lib
-#   make demo       examples over both libraries
-#   make check      every test; each part of it is a target of its own, see CHECKS
-#   make bench      measures for some minutes, and writes docs/benchmarks*; bench-quick: less, to build/bench/report
-#   make interop    tables of which release can talk to which, and how large the messages may be
-#   make install    PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
-#   make uninstall  the same variables
-#   make headers    writes include/ anew from the Rust sources
-#   make clean      removes build/ and target/
+# `make help` lists the targets: those with `##` and a text behind their name.
 
 # The ABIs, each a directory in abi/ and in include/. All rules below hold for every one of them.
 ABIS := 0.8 2.8
@@ -72,12 +64,18 @@ RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttl
 LIBRARY_CHECKS := check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 
-.PHONY: all demo check interop bench bench-quick bench-programs install uninstall headers examples clean cargo \
+.PHONY: help all demo check interop bench bench-quick bench-programs install uninstall headers examples clean cargo \
 	setup-build setup-demo setup-check setup-bench $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
-all: $(SHARED) $(LINKS) $(STATIC)
+all: $(SHARED) $(LINKS) $(STATIC) ## the libraries, in build/lib; the default
+
+# Targets are the lines of this file with `##`. Of a script test, the first sentence is shown, or its start before a colon.
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-21s%s\n", $$1, $$2 }' Makefile
+	@awk -F '[.:,]( |$$)' 'FNR == 2 { gsub(/.*\/|\.sh$$/, "", FILENAME); printf "%-21s%s\n", "test-" FILENAME, substr($$1, 3) }' \
+		c-tests/*.sh
 
 setup-build setup-demo setup-check setup-bench: setup-%:
 	@$(SETUP) $*
@@ -115,7 +113,7 @@ $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/expo
 	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
 
 # For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
-headers: setup-build
+headers: setup-build ## writes include/ anew from the Rust sources
 	$(CARGO) build -q --workspace --bin drpc-headers
 	$(CARGO_TARGET_DIR)/debug/drpc-headers write
 
@@ -144,37 +142,37 @@ $(BUILD)/examples/%/$(1): examples/$(1).c $(HEADERS:%=include/%) $(LIB)/libdrpc-
 endef
 $(foreach example,$(STANDALONE),$(eval $(call rule_of_example,$(example))))
 
-examples: setup-demo $(EXAMPLES)
+examples: setup-demo $(EXAMPLES) ## the examples, in build/examples
 
-demo: examples
+demo: examples ## examples over both libraries
 	@scripts/demo.sh $(BUILD)/examples $(ABIS)
 
 # --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds up.
 
-check: setup-check
+check: setup-check ## every test
 	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check '$(RUST_CHECKS)' '$(LIBRARY_CHECKS)'
 
-fmt: setup-check
+fmt: setup-check ## Rust sources are as rustfmt writes them
 	$(CARGO) fmt --all --check
 	@echo 'ok - formatted as rustfmt does'
 
-clippy: setup-check
+clippy: setup-check ## lints of all Rust targets
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
-doc: setup-build
+doc: setup-build ## the documentation of the crates
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	@echo 'ok - documentation builds without warnings'
 
-test-rust: setup-build
+test-rust: setup-build ## unit and integration tests in Rust
 	$(CARGO) test --workspace --no-fail-fast
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
 # it needs a build of its own; but what runs while building is the same, where the target is named.
-test-shuttle: setup-build
+test-shuttle: setup-build ## threads of some Rust tests, in many orders
 	RUSTFLAGS='--cfg shuttle' $(CARGO) test -p drpc --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" shuttle
 
-check-headers: setup-build
+check-headers: setup-build ## include/ is what the Rust sources give
 	$(CARGO) build -q --workspace --bin drpc-headers
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers are what the Rust sources give'
@@ -183,26 +181,26 @@ check-headers: setup-build
 ABI_LINES := 3600
 MANAGED_LINES := 2200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
-check-abi-size:
+check-abi-size: ## lines of code in abi/ are under their limit
 	@abi=$$($(call code_lines,abi/src/*.rs abi/*/src/*.rs)); managed=$$($(call code_lines,abi/src/managed/*.rs abi/*/src/managed/*.rs)); \
 	echo "# abi/ has $$abi lines of code and $$managed in managed/, comments and unit tests not counted"; \
 	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) && echo 'ok - abi/ is small'
 
-check-exports: setup-demo all
+check-exports: setup-demo all ## exported symbols, size and needs of the libraries
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
 
 # The C tests build by the Makefile in their folder, against what lies in $(BUILD)/lib and include/.
-test-c: setup-check all
+test-c: setup-check all ## C programs of c-tests/, for each ABI
 	@$(MAKE) --no-print-directory -C c-tests check BUILD=$(BUILD)
 
-test-valgrind: setup-check all
+test-valgrind: setup-check all ## the same under memcheck
 	@$(MAKE) --no-print-directory -C c-tests check-valgrind BUILD=$(BUILD)
 
 $(SCRIPT_TESTS): test-%: setup-check all
 	@MAKE="$(MAKE)" sh c-tests/$*.sh
 
 # The tables that the two tests find, which fail if they are not as expected.
-interop: setup-check all
+interop: setup-check all ## tables of which release can talk to which, and of message sizes
 	@mkdir -p $(BUILD)/interop
 	@for part in clients servers; do \
 		MAKE="$(MAKE)" TABLES=$(BUILD)/interop sh c-tests/interop_$$part.sh >$(BUILD)/interop/$$part.log || \
@@ -219,18 +217,18 @@ bench-programs: setup-bench all
 	$(CARGO) build --release --manifest-path bench/Cargo.toml
 	@sh bench/peers/build.sh
 
-bench: bench-programs
+bench: bench-programs ## measures for ten minutes, and writes docs/benchmarks*
 	sh bench/counts.sh
 	$(BENCH_RUN) --report docs
 
-bench-quick: bench-programs
+bench-quick: bench-programs ## measures for one minute, and writes build/bench/report
 	sh bench/counts.sh quick
 	$(BENCH_RUN) --quick --report $(BUILD)/bench/report
 
 # --- Installation
 
 # Installs what is built, and builds only when nothing is: under sudo there may be no cargo.
-install:
+install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 	@for file in $(SHARED) $(LINKS) $(STATIC); do test -e $$file || exec $(MAKE) all; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
@@ -244,11 +242,11 @@ install:
 			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
 
 # Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
-uninstall:
+uninstall: ## the same variables
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED) $(LINKS) $(STATIC)) $(PC:%=pkgconfig/%))
 	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
 	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
-clean:
+clean: ## removes build/ and target/
 	rm -rf $(BUILD) target

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The archive in programs that have functions of their own under the library's names, and beside another library in Rust.
+# Programs with functions of their own under the library's names, linked with the archive. It is also linked beside
+# another library in Rust.
 . "$(dirname "$0")/shell/tap.sh"
 
 need protoc-c readelf rustc timeout

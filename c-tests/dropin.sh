@@ -1,7 +1,6 @@
 #!/bin/sh
-# Programs written to the v0.8.0 and the v2.8.0 API, as DAOS's own callers use
-# it, compile unchanged with nothing but pkg-config's flags and -Werror, and
-# each holds a conversation with a peer that knows only recorded bytes.
+# Programs written to DAOS's API of v0.8.0 and v2.8.0, unchanged. They compile with nothing but pkg-config's flags and
+# -Werror. Each holds a conversation with a peer that knows only recorded bytes.
 . "$(dirname "$0")/shell/tap.sh"
 . "$(dirname "$0")/shell/converse.sh"
 

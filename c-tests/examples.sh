@@ -1,6 +1,7 @@
 #!/bin/sh
-# The examples: those in C compiled with nothing but pkg-config's flags against the installed library, shared and
-# static; those in Rust by cargo. Each server is called by each of its clients and then told to end.
+# The examples, built as their users would. Those in C are compiled with nothing but pkg-config's flags against the
+# installed library, shared and static; those in Rust by cargo. Each server is called by each of its clients and then
+# told to end.
 . "$(dirname "$0")/shell/tap.sh"
 . "$(dirname "$0")/shell/installed.sh"
 

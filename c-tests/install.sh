@@ -1,6 +1,5 @@
 #!/bin/sh
-# The installed library: what `make install` puts where, programs of the archive
-# alone, and what is left after `make uninstall`.
+# What `make install` puts where. Programs of the installed archive alone run, and `make uninstall` leaves nothing.
 . "$(dirname "$0")/shell/tap.sh"
 . "$(dirname "$0")/shell/installed.sh"
 

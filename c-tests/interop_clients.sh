@@ -1,6 +1,6 @@
 #!/bin/sh
-# Our clients, with each setting of the framing, and servers of DAOS 0.8 to 2.8: peers that behave like them. That they
-# do is tested first, and that one would see it if a client were careless.
+# Our clients and servers of DAOS 0.8 to 2.8, with each setting of the framing. The servers are peers that behave like
+# DAOS's. That they do is tested first, and that one would see it if a client were careless.
 . "$(dirname "$0")/shell/tap.sh"
 . "$here/shell/interop.sh"
 

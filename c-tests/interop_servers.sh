@@ -1,6 +1,6 @@
 #!/bin/sh
-# Our servers and clients of DAOS 0.8 to 2.8, which are peers that behave like them, and our own clients as they are when
-# nobody sets anything. All kinds of servers have to do alike.
+# Our servers and clients of DAOS 0.8 to 2.8. Those clients are peers that behave like DAOS's. Our own clients call, too,
+# without any setting. All kinds of servers have to do alike.
 . "$(dirname "$0")/shell/tap.sh"
 . "$here/shell/interop.sh"
 

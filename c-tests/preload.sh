@@ -1,8 +1,7 @@
 #!/bin/sh
-# A program linked long ago with another library's unversioned drpc_* symbols
-# runs on ours under LD_PRELOAD: the programs of dropin/, linked with a stand-in
-# that answers nothing, position-independent and not (there the descriptors are
-# copied into the program).
+# Programs linked with another library's unversioned drpc_* symbols, run on ours under LD_PRELOAD. They are the programs
+# of dropin/, linked with a stand-in that answers nothing, position-independent and not (there the descriptors are copied
+# into the program).
 . "$(dirname "$0")/shell/tap.sh"
 . "$(dirname "$0")/shell/converse.sh"
 

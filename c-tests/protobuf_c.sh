@@ -1,7 +1,6 @@
 #!/bin/sh
-# Interplay with libprotobuf-c in both directions, in a position-independent
-# program and one that is not (it holds copies of the descriptors), with the
-# shared library and with the archive. And protoc-c reads messages by the set of
+# Interplay with libprotobuf-c in both directions. The program is position-independent, or is not and holds copies of the
+# descriptors. It is linked with the shared library and with the archive. And protoc-c reads messages by the set of
 # descriptors that the library gives.
 . "$(dirname "$0")/shell/tap.sh"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs of README.md: taken out of it, compiled and run as they stand.
+# The programs of README.md, compiled and run as they stand.
 . "$(dirname "$0")/shell/tap.sh"
 
 # Every fence of C goes to the file that its first line names.

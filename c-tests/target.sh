@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the compiler says of a target whose pointers do not have 64 bits. Its standard library need not be here: what the
+# The compiler's error for a target whose pointers do not have 64 bits. Its standard library need not be here: what the
 # crate root has for such targets is compiled for this machine, as if its pointers had 32 bits, too.
 . "$(dirname "$0")/shell/tap.sh"
 
