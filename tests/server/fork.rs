@@ -40,7 +40,10 @@ fn a_server_belongs_to_the_process_that_starts_it() {
     server.start().unwrap();
     echo(&path);
     let idle = Raw::connect(&path, drpc::Framing::Chunked);
-    await_that("the client is there", || server.stats().sessions == 1);
+    // Its session is there once it has been answered, and that of the client before ends by itself.
+    idle.send(&call(ECHO, 1, 1, b"?"));
+    assert_eq!(idle.reply().body, b"?");
+    await_that("the client before is gone", || server.stats().sessions == 1);
     let mut server = Some(server);
     assert!(in_child(|| {
         let child = server.as_ref().unwrap();
