@@ -39,7 +39,7 @@ sees() {
 }
 
 # The models in Rust are held to the same table (tests/corpus.rs).
-check 'the peers read records as the parsers do that they stand for' "$work/parsers" "$root/tests/parsers/records.txt"
+check 'the peers read records as the parsers do that they stand for' "$work/parsers" "$root/tests/support/parsers.txt"
 for like in $servers $programs; do
 	check "a peer answers as $like does" replays "$like"
 done

@@ -2,9 +2,13 @@
 //! write and read raw records.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
-mod peer;
-mod raw;
-mod records;
+mod support {
+    pub(crate) mod body;
+    pub(crate) mod peer;
+    pub(crate) mod raw_server;
+    pub(crate) mod records;
+    pub(crate) mod socket_path;
+}
 
 use std::fs;
 use std::iter;
@@ -21,10 +25,13 @@ use drpc::{
     Call, CallOptions, Cause, Client, Connection, DuplicateModule, Error, Failure, Framing, HeaderFault, Listener,
     Module, PathFault, Phase, Response, Sequence, Service, Session, Status,
 };
-use peer::{Peer, pattern};
 use prost::Message;
-use raw::{MOMENT, PATIENCE, chunk, describe, place, raw_listener, records, response, success};
 use socket2::{Domain, SockAddr, Socket, Type};
+use support::body::pattern;
+use support::peer::Peer;
+use support::raw_server::{MOMENT, PATIENCE, describe, raw_listener, response, success};
+use support::records::{chunk, records};
+use support::socket_path::socket_path;
 use tempfile::TempDir;
 
 const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
@@ -41,7 +48,7 @@ fn raw_client(path: &Path) -> Peer {
 
 /// A client and the raw server at the other end.
 fn with_raw_server(framing: Framing, timeout: Duration) -> (Client, Peer, TempDir) {
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     let listener = raw_listener(&path);
     let client = Client::builder().framing(framing).timeout(timeout).connect(&path).unwrap();
     (client, Peer::new(listener.accept().unwrap().0), dir)
@@ -49,7 +56,7 @@ fn with_raw_server(framing: Framing, timeout: Duration) -> (Client, Peer, TempDi
 
 /// A session and the raw client at the other end.
 fn with_raw_client(framing: Framing, limit: Option<usize>) -> (Connection, Peer, TempDir) {
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     let mut builder = Listener::builder().framing(framing);
     if let Some(limit) = limit {
         builder = builder.message_limit(limit);
@@ -106,7 +113,7 @@ fn bodies_of_every_size_come_back() {
     let around_a_chunk = 131_036..=131_061;
     let sizes = [0, 1, 16_374, 16_375].into_iter().chain(around_a_chunk);
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let listener = Listener::builder().datagram_limit(1 << 20).bind(&path).unwrap();
         let server = serve(listener);
         let client =
@@ -157,7 +164,7 @@ fn sequences() {
 fn a_tiny_timeout_is_one() {
     for framing in FRAMINGS {
         let tiny = Duration::from_nanos(1);
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let _listener = raw_listener(&path);
         let client = Client::builder().framing(framing).timeout(tiny).build(&path);
         client.open_with(&CallOptions::new().timeout(PATIENCE)).unwrap();
@@ -384,7 +391,7 @@ fn a_session_goes_on_after_a_timeout() {
 #[test]
 fn a_service_answers_every_call() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let server = serve(Listener::builder().framing(framing).bind(&path).unwrap());
         let client = Client::builder().framing(framing).timeout(PATIENCE).connect(&path).unwrap();
         let cases = [
@@ -496,7 +503,7 @@ fn paths_that_cannot_be_sockets() {
 
 #[test]
 fn the_longest_path_works() {
-    let (dir, _) = place();
+    let (dir, _) = socket_path();
     let prefix = dir.path().as_os_str().len() + 1;
     let path = dir.path().join("x".repeat(107 - prefix));
     assert_eq!(path.as_os_str().len(), 107);
@@ -509,7 +516,7 @@ fn the_longest_path_works() {
 #[test]
 fn modes_of_the_socket_file() {
     for (mode, expected) in [(None, 0o600), (Some(0o666), 0o666), (Some(0o777), 0o777), (Some(0), 0)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let mut builder = Listener::builder();
         if let Some(mode) = mode {
             builder = builder.mode(mode);
@@ -524,7 +531,7 @@ fn modes_of_the_socket_file() {
 /// Descriptors are not inherited by programs that the process starts.
 #[test]
 fn descriptors_are_closed_at_exec() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = Listener::bind(&path).unwrap();
     let client = Client::connect(&path).unwrap();
     let session = listener.accept().unwrap();
@@ -539,7 +546,7 @@ fn descriptors_are_closed_at_exec() {
 
 #[test]
 fn errors_say_what_to_do() {
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     let shown = path.display();
     let connect = || Client::connect(&path).unwrap_err().to_string();
     let listen = || Listener::bind(&path).unwrap_err().to_string();
@@ -616,7 +623,7 @@ fn every_cause_has_its_number() {
 
 #[test]
 fn a_served_client_is_told_what_was_too_large() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = serve(Listener::builder().framing(Framing::Datagram).message_limit(1000).bind(&path).unwrap());
     let client =
         Client::builder().framing(Framing::Datagram).message_limit(2000).timeout(PATIENCE).connect(&path).unwrap();
@@ -645,7 +652,7 @@ impl Module for Verbose {
 #[test]
 fn a_response_that_is_too_large_says_so() {
     for framing in [Framing::Datagram, Framing::Chunked] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let listener = Listener::builder().framing(framing).message_limit(1000).bind(&path).unwrap();
         let server = thread::spawn(move || {
             let mut service = Service::new();

@@ -1,29 +1,32 @@
-//! The corpus of the fuzz target, and the recordings of DAOS's own programs, run through the claims that the target
-//! checks: what a fuzzer has found once stays found.
+//! The corpus of the fuzz target, and the recordings of DAOS's own programs, run through the invariants that the
+//! target checks: what a fuzzer has found once stays found.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
-mod claims;
-#[expect(dead_code, reason = "memory does not fail here")]
-mod heap;
-mod old_servers;
-mod records;
-mod witness;
+mod support {
+    #[expect(dead_code, reason = "memory does not fail here")]
+    pub(crate) mod heap;
+    pub(crate) mod invariants;
+    pub(crate) mod oracle;
+    pub(crate) mod parsers;
+    pub(crate) mod records;
+}
 
 use std::fs;
 use std::path::Path;
 
 use drpc::Framing;
 use drpc::framing::detect::detect;
-use old_servers::{Read, Rules, read};
 use serde_json::Value;
+use support::invariants;
+use support::parsers::{Read, Rules, read};
 
 #[test]
-fn the_claims_hold_of_the_corpus() {
+fn the_invariants_hold_of_the_corpus() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/records");
     let (mut inputs, mut framings) = (0, [0; 3]);
     for entry in fs::read_dir(corpus).unwrap() {
-        let records = claims::records_in(&fs::read(entry.unwrap().path()).unwrap());
-        claims::check(&records);
+        let records = invariants::records_in(&fs::read(entry.unwrap().path()).unwrap());
+        invariants::check(&records);
         inputs += 1;
         for record in &records {
             let told = [Some(Framing::Datagram), Some(Framing::Chunked), None];
@@ -44,13 +47,13 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_claims_hold_of_the_recordings() {
+fn the_invariants_hold_of_the_recordings() {
     let golden: Value = serde_json::from_str(include_str!("golden/wire.json")).unwrap();
     let recordings = golden["records"].as_array().unwrap();
     let (mut records, mut clients) = (0, 0);
     for recording in recordings {
         let sent = sent(recording);
-        claims::check(&sent);
+        invariants::check(&sent);
         records += sent.len();
         // What one of DAOS's clients begins with tells its framing.
         if let (Some("client"), Some(first)) = (recording["from"].as_str(), recording["datagrams"][0]["hex"].as_str()) {
@@ -94,12 +97,12 @@ fn as_in_the_table(read: Option<Read<'_>>) -> String {
 /// The peers of `c-tests/interop` are held to the same table.
 #[test]
 fn the_models_of_parsers_read_what_the_table_says() {
-    let lines = include_str!("parsers/records.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = include_str!("support/parsers.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let (mut lengths_read, mut refused) = ([[false; 8]; 4], 0);
     for line in lines {
         let (text, expected) = line.split_once('|').unwrap();
         let record = record(text);
-        claims::check_first(&record);
+        invariants::check_first(&record);
         let found = Rules::ALL.map(|rules| as_in_the_table(read(&record, rules)));
         assert_eq!(
             found.each_ref().map(String::as_str),

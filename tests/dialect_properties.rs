@@ -3,25 +3,27 @@
 //! them wrong.
 #![expect(clippy::indexing_slicing, reason = "a test says so by panicking")]
 
-mod claims;
-#[expect(dead_code, reason = "memory does not fail here")]
-mod heap;
-mod old_servers;
-mod records;
-mod witness;
+mod support {
+    #[expect(dead_code, reason = "memory does not fail here")]
+    pub(crate) mod heap;
+    pub(crate) mod invariants;
+    pub(crate) mod oracle;
+    pub(crate) mod parsers;
+    pub(crate) mod records;
+}
 
-use claims::{check, check_first, check_trial};
 use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
 use drpc::framing::detect::{PeerFraming, detect};
 use drpc::framing::fallback::probe;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, key};
-use old_servers::{Rules, read};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use records::records as cut;
+use support::invariants::{self, check, check_first, check_trial};
+use support::parsers::{Rules, read};
+use support::records::records as cut;
 
 /// Numbers that take any number of bytes.
 fn integer() -> impl Strategy<Value = i64> {
@@ -168,7 +170,7 @@ proptest! {
         prop_assert_ne!(detect(&record[..record.len() - 1]), Some(Framing::Chunked));
     }
 
-    /// One byte of the header changed: the claims say what a chunk still is.
+    /// One byte of the header changed: the invariants say what a chunk still is.
     #[test]
     fn near_misses(total in prop_oneof![0..600u64, 131_000..131_100u64, 0..1u64 << 41], at in 0..HEADER_LEN, byte: u8, size in size()) {
         let mut record = header_of(total.to_ne_bytes()).to_bytes().to_vec();
@@ -180,7 +182,7 @@ proptest! {
     #[test]
     fn any_records(records in vec(record(), 0..6), input in vec(any::<u8>(), 0..200)) {
         check(&records);
-        check(&claims::records_in(&input));
+        check(&invariants::records_in(&input));
     }
 
     /// Written, sent in either way, heard, put together, read: the same.
@@ -277,7 +279,7 @@ proptest! {
     }
 }
 
-/// Every length in turn, up to messages of three chunks. What is read of other lengths is in `tests/parsers`.
+/// Every length in turn, up to messages of three chunks. What is read of other lengths is in `tests/support/parsers.txt`.
 #[test]
 fn no_length_that_stops_a_parser_is_left_out() {
     let content = [0x48; 1000];

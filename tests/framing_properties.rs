@@ -1,7 +1,9 @@
 //! Properties of the framing: what is cut is put together again, and nothing else ever is.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
 
-mod heap;
+mod support {
+    pub(crate) mod heap;
+}
 
 use std::sync::OnceLock;
 
@@ -9,9 +11,9 @@ use drpc::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA, MAX_RECORD, P
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits};
 use drpc::wire::{CallRef, ResponseRef};
 use drpc::{Cause, HeaderFault};
-use heap::Heap;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use support::heap::Heap;
 
 /// Bytes without a period, so that no two chunks are alike.
 fn noise() -> &'static [u8] {

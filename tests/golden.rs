@@ -5,7 +5,11 @@
 //! by kind, so that none can fall out unnoticed.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
 
-mod peer;
+#[path = "support"]
+mod support {
+    pub(crate) mod body;
+    pub(crate) mod peer;
+}
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +25,11 @@ use drpc::wire::{CallRef, Encoded, ResponseRef};
 use drpc::{
     Call, Cause, Client, Connection, Failure, HeaderFault, Listener, Module, Response, Service, Session, Status,
 };
-use peer::{Peer, pattern};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Socket, Type};
+use support::body::pattern;
+use support::peer::Peer;
 
 const GOLDEN: &str = include_str!("golden/wire.json");
 

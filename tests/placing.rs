@@ -1,7 +1,9 @@
 //! Bodies received where they stay: the same messages and the same errors as without, whatever comes.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
-mod heap;
+mod support {
+    pub(crate) mod heap;
+}
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -12,10 +14,10 @@ use drpc::framing::chunked::{Chunks, HEADER_LEN, MAX_DATA, MAX_RECORD, Reassembl
 use drpc::framing::detect::PeerFraming;
 use drpc::transport::{self, Received};
 use drpc::wire::CallRef;
-use heap::Heap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use socket2::{Domain, Socket, Type};
+use support::heap::Heap;
 
 const LIMIT: usize = 3 * MAX_DATA;
 

@@ -1,11 +1,13 @@
-//! Properties of the encoding, with prost as the witness: it encodes the same bytes, and decodes the same fields from
+//! Properties of the encoding, with prost as the oracle: it encodes the same bytes, and decodes the same fields from
 //! whatever both accept.
 //!
-//! The decoder follows protobuf-c, not prost, where the two differ; [`witness::Difference`] lists where, and each has a
+//! The decoder follows protobuf-c, not prost, where the two differ; [`support::oracle::Difference`] lists where, and each has a
 //! test of its own.
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
 
-mod witness;
+mod support {
+    pub(crate) mod oracle;
+}
 
 use drpc::wire::{CallRef, Encoded, Field, Fields, ResponseRef, key};
 use drpc::{Call, Cause, Response};
@@ -14,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use prost::Message;
 use prost::encoding::{encode_key, encode_varint};
-use witness::{Difference, difference, varint};
+use support::oracle::{Difference, difference, varint};
 
 fn ours(message: &[u8]) -> Result<Call, Cause> {
     let CallRef { module, method, sequence, body } = CallRef::decode(message)?;

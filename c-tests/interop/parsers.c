@@ -3,7 +3,7 @@
  *
  *   parsers TABLE
  *
- * TABLE is tests/parsers/records.txt, to which the models in Rust are held, too.
+ * TABLE is tests/support/parsers.txt, to which the models in Rust are held, too.
  * A line that is read in another way is printed.
  */
 #include <stdio.h>

@@ -102,7 +102,7 @@ messages() {
 
 # Messages that old protobuf-c takes for other calls when they come with a header (16 to 128 bytes), those whose record has
 # around 256 bytes then, and those that the servers execute as they are (5,642 to 5,754); the same as bodies; and calls
-# that have another one in them, which would be executed. group:38 is the call of tests/parsers/records.txt.
+# that have another one in them, which would be executed. group:38 is the call of tests/support/parsers.txt.
 sizes="$(messages 16 24 34 40 128 231 232 255 256 $(seq 5642 8 5754)) $(seq -f take:%g 5642 8 5754)"
 sizes="take:0 take:1 take:231 take:232 take:255 take:256 $sizes hide:13 hide:10756 group:38"
 # Calls of module 4 of which a Go server of DAOS 0.8 made calls of module 0.

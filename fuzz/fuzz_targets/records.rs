@@ -1,16 +1,16 @@
-//! Looks for records of which the claims do not hold.
+//! A search for records that break an invariant.
 #![no_main]
 
-#[path = "../../tests/claims/mod.rs"]
-mod claims;
-#[expect(dead_code, reason = "memory does not fail here")]
-#[path = "../../tests/heap/mod.rs"]
-mod heap;
-#[path = "../../tests/old_servers/mod.rs"]
-mod old_servers;
-#[path = "../../tests/records/mod.rs"]
-mod records;
-#[path = "../../tests/witness/mod.rs"]
-mod witness;
+#[path = "../../tests/support"]
+mod support {
+    #[expect(dead_code, reason = "memory does not fail here")]
+    pub(crate) mod heap;
+    pub(crate) mod invariants;
+    pub(crate) mod oracle;
+    pub(crate) mod parsers;
+    pub(crate) mod records;
+}
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| claims::check(&claims::records_in(input)));
+use support::invariants::{check, records_in};
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| check(&records_in(input)));

@@ -4,8 +4,8 @@ use drpc::Cancel;
 use socket2::{Domain, SockAddr, Type};
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::records;
+use crate::support::body::pattern;
+use crate::support::records::records;
 
 /// The options of a call that has so much time, or may be cancelled.
 type Options = fn(Duration, &Cancel) -> CallOptions;
@@ -88,7 +88,7 @@ fn fill(path: &std::path::Path) -> Vec<Socket> {
 #[test]
 fn while_the_server_is_too_busy_to_accept() {
     Ending::each(|ending| {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let listener = raw_listener(&path);
         let others = fill(&path);
         let client = patient().build(&path);
@@ -212,7 +212,7 @@ fn cancelled_before_it_began() {
     assert_eq!(describe(client.lock_with(&options).map(drop)), (Phase::Call, Cause::Cancelled));
     let never = |_| panic!("an error has been returned");
     assert_eq!(describe(client.submit(&options, 7, 1, Vec::new(), never)), (Phase::Call, Cause::Cancelled));
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let other = Client::new(path);
     assert_eq!(describe(other.open_with(&options)), (Phase::Connect, Cause::Cancelled));
     assert_usable(&client, &server);

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use drpc::{Cancel, Cause, Log, Phase, Status};
 
 use super::*;
-use crate::child::{is_alone, run_alone};
-use crate::peer::pattern;
-use crate::raw::{chunk, describe, response};
+use crate::support::body::pattern;
+use crate::support::raw_server::{describe, response};
+use crate::support::records::chunk;
+use crate::support::subprocess::{is_alone, run_alone};
 
 /// How servers say that a message is no call: those that read datagrams of every chunk, others of the probe, in a chunk.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";

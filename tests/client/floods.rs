@@ -7,15 +7,16 @@ use drpc::Status;
 use drpc::framing::chunked::MAX_DATA;
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::response;
+use crate::support::body::pattern;
+use crate::support::raw_server::response;
+use crate::support::records::records;
 
 /// More replies than any client takes before it gives up the connection.
 const FLOOD: usize = 50_000;
 
 /// Answers the first call, and sends its reply again and again; how often.
 fn flood(server: &Peer, reads: bool, body: &[u8]) -> usize {
-    let records = records::records(Framing::Chunked, &success(1, body));
+    let records = records(Framing::Chunked, &success(1, body));
     server.serve(b"first");
     if !reads {
         server.0.shutdown(Shutdown::Read).unwrap();
@@ -124,7 +125,7 @@ fn a_call_may_be_answered_of_which_a_part_was_sent() {
 #[test]
 fn a_refusal_counts_before_the_end() {
     const ROUNDS: usize = 50;
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = raw_listener(&path);
     let body = pattern(8 * MAX_DATA);
     thread::scope(|scope| {

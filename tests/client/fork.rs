@@ -9,8 +9,8 @@ use drpc::sys::{self, PollFd};
 use drpc::{Cause, Phase};
 
 use super::*;
-use crate::forked::in_child;
-use crate::raw::describe;
+use crate::support::fork::in_child;
+use crate::support::raw_server::describe;
 
 fn is_open(fd: i32) -> bool {
     // SAFETY: F_GETFD takes no argument and changes nothing.

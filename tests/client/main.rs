@@ -1,24 +1,24 @@
 //! The client that any number of threads share, with raw servers at the other end.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
-#[path = "../child/mod.rs"]
-mod child;
 mod deadlines;
 mod dialects;
 mod floods;
 mod fork;
-#[path = "../forked/mod.rs"]
-mod forked;
-#[path = "../peer/mod.rs"]
-mod peer;
-#[path = "../raw/mod.rs"]
-mod raw;
 mod reconnect;
-#[path = "../records/mod.rs"]
-mod records;
 mod replies;
 mod sharing;
 mod submit;
+#[path = "../support"]
+mod support {
+    pub(crate) mod body;
+    pub(crate) mod fork;
+    pub(crate) mod peer;
+    pub(crate) mod raw_server;
+    pub(crate) mod records;
+    pub(crate) mod socket_path;
+    pub(crate) mod subprocess;
+}
 
 use std::fs;
 use std::iter;
@@ -28,10 +28,11 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use drpc::{Call, CallOptions, Cause, Client, ClientBuilder, Error, Framing, Phase, Response};
-use peer::Peer;
 use prost::Message;
-use raw::{MOMENT, PATIENCE, describe, place, raw_listener, success};
 use socket2::Socket;
+use support::peer::Peer;
+use support::raw_server::{MOMENT, PATIENCE, describe, raw_listener, success};
+use support::socket_path::socket_path;
 use tempfile::TempDir;
 
 /// A client and the raw server at the other end, with its listener.
@@ -45,7 +46,7 @@ struct Set {
 
 impl Set {
     fn new(builder: &ClientBuilder) -> Self {
-        let (dir, path) = place();
+        let (dir, path) = socket_path();
         let listener = raw_listener(&path);
         let client = builder.connect(&path).unwrap();
         let server = accept(&listener);

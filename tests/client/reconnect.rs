@@ -8,8 +8,8 @@ use std::time::Duration;
 use drpc::{Cause, Log, Phase, Status};
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::{describe, response};
+use crate::support::body::pattern;
+use crate::support::raw_server::{describe, response};
 
 fn idempotent() -> CallOptions {
     CallOptions::new().idempotent(true)
@@ -197,7 +197,7 @@ fn a_server_that_starts_again_is_waited_for() {
 
 #[test]
 fn a_server_that_is_starting_is_waited_for() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let client = patient().build(&path);
     assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
     thread::scope(|scope| {

@@ -4,8 +4,9 @@ use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cancel, Cause, HeaderFault, Phase, Status};
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::{chunk, describe, records, response};
+use crate::support::body::pattern;
+use crate::support::raw_server::{describe, response};
+use crate::support::records::{chunk, records};
 
 const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
 

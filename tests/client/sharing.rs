@@ -3,8 +3,8 @@
 use drpc::{Caller, Cause, Client, Phase};
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::describe;
+use crate::support::body::pattern;
+use crate::support::raw_server::describe;
 
 impl Peer {
     /// Answers calls with their bodies, backwards where there are several at a time, until the client goes.
@@ -114,7 +114,7 @@ fn a_large_call_goes_out_while_another_caller_reads() {
 
 #[test]
 fn a_client_has_to_be_connected_once() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = raw_listener(&path);
     let client = Client::new(&path);
     assert!(!client.is_connected());

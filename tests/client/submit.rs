@@ -9,8 +9,8 @@ use drpc::sys::{self, PollFd};
 use drpc::{Cancel, Cause, Log, Phase};
 
 use super::*;
-use crate::peer::pattern;
-use crate::raw::describe;
+use crate::support::body::pattern;
+use crate::support::raw_server::describe;
 
 /// The program's own event loop says that there is something to do, or does not.
 fn is_readable(client: &Client, patience: Duration) -> bool {

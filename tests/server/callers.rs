@@ -11,10 +11,11 @@ use std::{env, fs};
 
 use drpc::{Failure, Framing, Module, Server, ServerLimits, Session, Status};
 
+use crate::await_that;
 use crate::limits::{Lines, assert_met};
 use crate::modules::{ECHO, Echo, LATER, Later};
-use crate::raw::{FRAMINGS, Raw, call};
-use crate::{await_that, place};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::socket_path::socket_path;
 
 /// A user who is not root.
 const SOMEBODY: u32 = 12_345;
@@ -41,7 +42,7 @@ fn own_ids() -> (u32, u32) {
 
 #[test]
 fn a_handler_is_told_who_calls() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Mirror).bind(&path).unwrap();
     server.start().unwrap();
     let (uid, gid) = own_ids();
@@ -52,7 +53,7 @@ fn a_handler_is_told_who_calls() {
 #[test]
 fn a_client_can_be_refused() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let lines = Lines::default();
         let builder = Server::builder().module(Echo).log(lines.log());
         let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
@@ -74,7 +75,7 @@ fn a_client_can_be_refused() {
 
 #[test]
 fn one_who_cannot_be_judged_is_refused() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).authorise(|_| panic!("no judgement")).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
     client.send(&call(ECHO, 1, 1, b""));
@@ -86,7 +87,7 @@ fn one_who_cannot_be_judged_is_refused() {
 /// Clients that are refused take no place of others.
 #[test]
 fn refused_clients_keep_nobody_out() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let welcome = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&welcome);
     let limits = ServerLimits { sessions: 2, ..ServerLimits::default() };
@@ -104,7 +105,7 @@ fn refused_clients_keep_nobody_out() {
 
 #[test]
 fn a_module_may_be_for_some_users() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let lines = Lines::default();
     let (later, taken) = Later::new(false);
     let builder = Server::builder().module(Echo).module(later).log(lines.log());
@@ -133,7 +134,7 @@ fn a_handler_can_close_the_session() {
             Ok(Vec::new())
         }
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Closer).module(Echo).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
     client.send(&call(1, 1, 1, b""));
@@ -152,7 +153,7 @@ fn so_many_sessions_of_a_user() {
     if let Some(path) = env::var_os(SOCKET) {
         return println!("\n{REFUSED}{}", call_as_somebody(&PathBuf::from(path)));
     }
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     let lines = Lines::default();
     let limits = ServerLimits { sessions_per_uid: 2, ..ServerLimits::default() };
     let builder = Server::builder().module(Echo).limits(limits).framing(Framing::Datagram).log(lines.log());

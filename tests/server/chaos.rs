@@ -11,10 +11,12 @@ use std::thread;
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Failure, Framing, Module, Server, Session, Status};
 
-use crate::child::{is_alone, run_alone};
+use crate::await_that;
 use crate::modules::PATIENCE;
-use crate::raw::{Raw, call, pattern};
-use crate::{await_that, place};
+use crate::raw_client::{Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
+use crate::support::subprocess::{is_alone, run_alone};
 
 const SESSIONS: usize = 1000;
 const THREADS: usize = 4;
@@ -145,7 +147,7 @@ fn a_thousand_sessions_of_all_sorts() {
     if !is_alone() {
         return run_alone("chaos::a_thousand_sessions_of_all_sorts", "ulimit -n 4000", Stdio::null());
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let handled = Arc::new(AtomicUsize::new(0));
     let counted = |id| Counted { id, handled: Arc::clone(&handled) };
     let limits = drpc::ServerLimits { sessions_per_uid: SESSIONS + THREADS, ..drpc::ServerLimits::default() };

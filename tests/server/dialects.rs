@@ -6,10 +6,12 @@ use std::thread;
 use drpc::{ErrorStats, Framing, Listener, Log, Response, Server, ServerLimits, Service, Status};
 use prost::Message;
 
+use crate::await_that;
 use crate::limits::Lines;
 use crate::modules::{ECHO, Echo, PATIENCE};
-use crate::raw::{FRAMINGS, Raw, call, pattern};
-use crate::{await_that, place};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
 
 /// What a datagram client gets in place of an answer: -1, FAILED_UNMARSHAL_CALL.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
@@ -30,7 +32,7 @@ fn probe(client: &Raw, reads: Option<Framing>) {
 #[test]
 fn a_server_answers_the_probe() {
     for reads in [None, Some(Framing::Datagram), Some(Framing::Chunked)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
@@ -50,7 +52,7 @@ fn a_server_answers_the_probe() {
 /// After the first record, too, and where calls have come before.
 #[test]
 fn a_probe_ends_a_session_that_waits_for_a_call() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -68,7 +70,7 @@ fn a_probe_ends_a_session_that_waits_for_a_call() {
 /// A session that ends with it has no part any more in what all sessions may use together.
 #[test]
 fn a_probe_takes_no_memory_with_it() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let limits = ServerLimits { partial_memory: 600_000, unsent: 600_000, ..ServerLimits::default() };
     let server = Server::builder().module(Echo).limits(limits).bind(&path).unwrap();
     for _ in 0..20 {
@@ -91,7 +93,7 @@ fn a_probe_takes_no_memory_with_it() {
 #[test]
 fn a_listener_answers_the_probe() {
     for reads in [None, Some(Framing::Datagram), Some(Framing::Chunked)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let listener = Listener::builder().framing(reads).bind(&path).unwrap();
         for by_service in [true, false] {
             thread::scope(|scope| {
@@ -110,7 +112,7 @@ fn a_listener_answers_the_probe() {
 
 #[test]
 fn each_client_is_answered_in_what_it_speaks() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
     let clients = [Framing::Datagram, Framing::Chunked, Framing::Datagram].map(|framing| Raw::connect(&path, framing));
@@ -125,10 +127,10 @@ fn each_client_is_answered_in_what_it_speaks() {
 /// What a client said first holds: a bare call among chunks makes no sense, nor does a chunk among datagrams.
 #[test]
 fn a_session_keeps_its_dialect() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
-    let chunk = crate::records::records(Framing::Chunked, b"\x08\x02\x10\x01\x18\x02").remove(0);
+    let chunk = crate::support::records::records(Framing::Chunked, b"\x08\x02\x10\x01\x18\x02").remove(0);
     let client = Raw::connect(&path, Framing::Datagram);
     assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
     client.send_record(&chunk);
@@ -145,7 +147,7 @@ fn a_session_keeps_its_dialect() {
 /// An older client takes the end of the connection for a success, and sends what has no field to ask for nothing.
 #[test]
 fn what_may_come_from_an_older_client_is_answered() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Datagram);
@@ -165,7 +167,7 @@ fn what_may_come_from_an_older_client_is_answered() {
 #[test]
 fn a_framing_that_is_chosen_holds() {
     for chosen in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let server = Server::builder().module(Echo).framing(chosen).bind(&path).unwrap();
         server.start().unwrap();
         for framing in FRAMINGS {
@@ -187,7 +189,7 @@ fn a_framing_that_is_chosen_holds() {
 /// An older client takes the end of the connection for a success, whatever it was that the server did not answer.
 #[test]
 fn a_connection_that_ends_refuses_what_it_has_not_answered() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let lines = Lines::default();
     let listener = Listener::builder().message_limit(1000).log(lines.log()).bind(&path).unwrap();
     for (logged, framing) in (1..).zip(FRAMINGS) {
@@ -220,7 +222,7 @@ fn a_connection_that_ends_refuses_what_it_has_not_answered() {
 /// A server that waits for each message itself.
 #[test]
 fn a_listener_tells_its_clients_apart() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = Listener::bind(&path).unwrap();
     let service = Service::new();
     for framing in FRAMINGS {

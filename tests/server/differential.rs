@@ -12,8 +12,9 @@ use proptest::sample::select;
 use prost::Message;
 
 use crate::modules::PATIENCE;
-use crate::place;
-use crate::raw::{FRAMINGS, Raw, call, pattern};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
 
 /// More than any message here, and what the socket still takes as one record.
 const DATAGRAM: usize = 200_000;
@@ -77,7 +78,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 #[test]
 fn a_server_answers_alike_in_both_framings() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let limits = ServerLimits { datagram: DATAGRAM, ..ServerLimits::default() };
     let server = Server::builder().module(Answers).limits(limits).bind(&path).unwrap();
     server.start().unwrap();
@@ -91,7 +92,7 @@ fn a_server_answers_alike_in_both_framings() {
 /// A server that waits for each message itself, and ends the connection with the first that it cannot read.
 #[test]
 fn a_connection_answers_alike_in_both_framings() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = Listener::builder().datagram_limit(DATAGRAM).bind(&path).unwrap();
     let mut service = Service::new();
     service.register(Answers).unwrap();
@@ -113,7 +114,7 @@ fn a_connection_answers_alike_in_both_framings() {
 
 #[test]
 fn a_client_hears_alike_in_both_framings() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let limits = ServerLimits { datagram: DATAGRAM, ..ServerLimits::default() };
     let server = Server::builder().module(Answers).limits(limits).bind(&path).unwrap();
     server.start().unwrap();

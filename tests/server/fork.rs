@@ -8,10 +8,11 @@ use drpc::{Cause, Error, Listener, Phase, Server};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::*;
-use crate::child::{is_alone, run_alone};
-use crate::forked::in_child;
 use crate::modules::{ECHO, Echo, PATIENCE};
-use crate::raw::{Raw, call};
+use crate::raw_client::{Raw, call};
+use crate::support::fork::in_child;
+use crate::support::socket_path::socket_path;
+use crate::support::subprocess::{is_alone, run_alone};
 
 fn is_forked(phase: Phase, result: Result<impl Sized, Error>) -> bool {
     result.is_err_and(|error| (error.phase(), error.cause()) == (phase, Cause::Forked))
@@ -34,7 +35,7 @@ fn a_server_belongs_to_the_process_that_starts_it() {
     if !is_alone() {
         return run_alone("fork::a_server_belongs_to_the_process_that_starts_it", "", Stdio::null());
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).threads(2).bind(&path).unwrap();
     assert!(!server.is_elsewhere());
     server.start().unwrap();
@@ -74,7 +75,7 @@ fn a_child_runs_what_its_parent_has_bound() {
     if !is_alone() {
         return run_alone("fork::a_child_runs_what_its_parent_has_bound", "", Stdio::null());
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).threads(2).bind(&path).unwrap();
     assert!(in_child(|| {
         server.start().unwrap();
@@ -89,7 +90,7 @@ fn a_connection_that_is_dropped_answers_no_calls_from_before_a_fork() {
     if !is_alone() {
         return run_alone("fork::a_connection_that_is_dropped_answers_no_calls_from_before_a_fork", "", Stdio::null());
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let listener = Listener::bind(&path).unwrap();
     for (forks, later, answers) in [(false, 0, 1), (true, 0, 0), (true, 2, 2)] {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();

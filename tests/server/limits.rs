@@ -8,9 +8,11 @@ use drpc::framing::chunked::MAX_DATA;
 use drpc::{Framing, LimitStats, Log, Response, Server, ServerBuilder, ServerLimits, Status};
 use prost::Message;
 
+use crate::await_that;
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
-use crate::raw::{FRAMINGS, Raw, call, pattern};
-use crate::{await_that, place};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
 
 /// A time that is over soon.
 const SHORT: Duration = Duration::from_millis(50);
@@ -55,7 +57,7 @@ fn limited(limits: ServerLimits) -> ServerBuilder {
 #[test]
 fn a_client_beyond_the_sessions_is_accepted_when_one_ends() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let limits = ServerLimits { sessions: 2, ..ServerLimits::default() };
         let server = limited(limits).bind(&path).unwrap();
         server.start().unwrap();
@@ -78,7 +80,7 @@ fn a_client_beyond_the_sessions_is_accepted_when_one_ends() {
 #[test]
 fn a_call_that_is_too_large_is_answered() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
         let server = limited(limits).log(lines.log()).bind(&path).unwrap();
         server.start().unwrap();
@@ -91,7 +93,7 @@ fn a_call_that_is_too_large_is_answered() {
         lines.await_ending("closed, the call is too large", 1);
     }
     // The first of several records is enough to tell.
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let limits = ServerLimits { message: 2 * MAX_DATA, ..ServerLimits::default() };
     let server = limited(limits).bind(&path).unwrap();
     server.start().unwrap();
@@ -109,7 +111,7 @@ fn a_call_that_is_too_large_is_answered() {
 /// What the kernel has cut cannot be read, but the next datagram can.
 #[test]
 fn a_datagram_that_is_cut_is_answered() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let lines = Lines::default();
     let builder = limited(ServerLimits::default()).framing(Framing::Datagram);
     let server = builder.log(lines.log()).bind(&path).unwrap();
@@ -126,7 +128,7 @@ fn a_datagram_that_is_cut_is_answered() {
 #[test]
 fn a_response_that_is_too_large_is_replaced() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { message: 1000, ..ServerLimits::default() });
         let (later, taken) = Later::new(false);
         let builder = limited(limits).module(later).log(lines.log());
@@ -147,7 +149,7 @@ fn a_response_that_is_too_large_is_replaced() {
 #[test]
 fn datagrams_have_a_limit_of_their_own() {
     for (datagram, status) in [(16 << 10, Status::FailedMarshal), (128 << 10, Status::Success)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let limits = ServerLimits::default();
         assert_eq!(limits.datagram, 16 << 10);
         let server = limited(ServerLimits { datagram, ..limits }).bind(&path).unwrap();
@@ -163,7 +165,7 @@ fn datagrams_have_a_limit_of_their_own() {
 /// One that no socket takes costs neither the connection nor the responses that wait with it.
 #[test]
 fn a_datagram_that_no_socket_takes_is_replaced() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let limits = ServerLimits { message: 8 << 20, datagram: 8 << 20, ..ServerLimits::default() };
     let (later, taken) = Later::new(true);
     let server = Server::builder().module(later).framing(Framing::Datagram).limits(limits).bind(&path).unwrap();
@@ -186,7 +188,7 @@ fn a_datagram_that_no_socket_takes_is_replaced() {
 
 #[test]
 fn incomplete_calls_have_so_much_memory() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { partial_memory: 7 * MAX_DATA, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
     server.start().unwrap();
@@ -217,7 +219,7 @@ fn incomplete_calls_have_so_much_memory() {
 #[test]
 fn a_call_has_so_much_time_to_come() {
     for threads in [true, false] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { message_time: SHORT, ..ServerLimits::default() });
         let server = limited(limits).log(lines.log()).bind(&path).unwrap();
         thread::scope(|scope| {
@@ -240,7 +242,7 @@ fn a_call_has_so_much_time_to_come() {
 
 #[test]
 fn a_response_has_so_much_time_to_be_taken() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { reply_time: SHORT, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
     server.start().unwrap();
@@ -255,7 +257,7 @@ fn a_response_has_so_much_time_to_be_taken() {
 #[test]
 fn so_many_calls_at_once() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { calls_per_session: 3, ..ServerLimits::default() });
         let (later, taken) = Later::new(true);
         let server = limited(limits).module(later).log(lines.log()).bind(&path).unwrap();
@@ -281,7 +283,7 @@ fn so_many_calls_at_once() {
 
 #[test]
 fn responses_not_taken_have_so_much_memory() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { unsent: 5 << 20, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
     server.start().unwrap();
@@ -308,7 +310,7 @@ fn responses_not_taken_have_so_much_memory() {
 /// Responses without a body are kept in any case: they are all that a client can be told.
 #[test]
 fn small_responses_are_kept_without_memory() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let body = pattern(3 << 20);
     let large = Response { sequence: 1, status: Status::Success.into(), body: body.clone() };
     let limits = ServerLimits { unsent: large.encoded_len(), ..ServerLimits::default() };
@@ -333,7 +335,7 @@ fn small_responses_are_kept_without_memory() {
 #[test]
 fn an_idle_session_is_closed() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() });
         let gate = Gate::default();
         let builder = limited(limits).module(gate.clone()).log(lines.log());
@@ -361,7 +363,7 @@ fn an_idle_session_is_closed() {
 #[test]
 fn a_call_that_waits_keeps_its_session() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let limits = ServerLimits { idle_time: Some(SHORT), ..ServerLimits::default() };
         let server = limited(limits).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
@@ -381,7 +383,7 @@ fn a_call_that_waits_keeps_its_session() {
 /// A session whose records make no sense is closed, as there is no telling where the next message begins.
 #[test]
 fn a_session_out_of_step_is_closed() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let lines = Lines::default();
     let (later, taken) = Later::new(true);
     let server = Server::builder().module(later).log(lines.log()).bind(&path).unwrap();
@@ -398,7 +400,7 @@ fn a_session_out_of_step_is_closed() {
     assert_eq!(server.stats().errors.out_of_step, 1);
 
     // Nor is a call behind such a record lost.
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).framing(Framing::Chunked).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
     client.send_record(b"no header");

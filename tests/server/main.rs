@@ -3,34 +3,26 @@
 
 mod callers;
 mod chaos;
-#[path = "../child/mod.rs"]
-mod child;
 mod dialects;
 mod differential;
 mod fork;
-#[path = "../forked/mod.rs"]
-mod forked;
 mod limits;
 mod modules;
-mod raw;
-#[path = "../records/mod.rs"]
-mod records;
+mod raw_client;
 mod serving;
 mod shutdown;
 mod socket;
+#[path = "../support"]
+mod support {
+    pub(crate) mod body;
+    pub(crate) mod fork;
+    pub(crate) mod records;
+    pub(crate) mod socket_path;
+    pub(crate) mod subprocess;
+}
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
-
-/// A path for a socket, in a directory that lives as long as the first half.
-fn place() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("drpc.sock");
-    (dir, path)
-}
 
 /// Waits for something that the server does without telling.
 #[track_caller]

@@ -10,15 +10,17 @@ use std::{fs, thread};
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cause, Failure, Framing, Module, Server, Session, Status};
 
-use crate::child::{is_alone, run_alone};
+use crate::await_that;
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
-use crate::raw::{FRAMINGS, Raw, call, pattern};
-use crate::{await_that, place};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
+use crate::support::subprocess::{is_alone, run_alone};
 
 #[test]
 fn calls_are_served() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let server = Server::builder().module(Echo).bind(&path).unwrap();
         server.start().unwrap();
         let clients: Vec<Raw> = (0..10).map(|_| Raw::connect(&path, framing)).collect();
@@ -41,7 +43,7 @@ fn calls_are_served() {
 
 #[test]
 fn large_calls_and_responses() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -55,7 +57,7 @@ fn large_calls_and_responses() {
 #[test]
 fn calls_of_one_session_are_handled_in_order() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (later, taken) = Later::new(false);
         let server = Server::builder().module(later).module(Echo).threads(4).bind(&path).unwrap();
         server.start().unwrap();
@@ -80,7 +82,7 @@ fn calls_of_one_session_are_handled_in_order() {
 /// Also the response of a call that has been answered is to be taken first.
 #[test]
 fn the_next_call_waits_until_the_response_is_out() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).module(Echo).bind(&path).unwrap();
     server.start().unwrap();
@@ -101,7 +103,7 @@ fn the_next_call_waits_until_the_response_is_out() {
 #[test]
 fn calls_to_a_concurrent_module_are_answered_in_any_order() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (later, taken) = Later::new(true);
         let server = Server::builder().module(later).bind(&path).unwrap();
         server.start().unwrap();
@@ -122,7 +124,7 @@ fn calls_to_a_concurrent_module_are_answered_in_any_order() {
 /// Responses of several threads to one client do not mix, large and small.
 #[test]
 fn responses_do_not_interleave() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(true);
     let server = Server::builder().module(later).bind(&path).unwrap();
     server.start().unwrap();
@@ -153,7 +155,7 @@ fn responses_do_not_interleave() {
 
 #[test]
 fn a_request_dropped_is_answered() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).bind(&path).unwrap();
     server.start().unwrap();
@@ -170,7 +172,7 @@ fn a_request_dropped_is_answered() {
 #[test]
 fn a_request_outlives_its_session_and_its_server() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (later, taken) = Later::new(true);
         let server = Server::builder().module(later).bind(&path).unwrap();
         server.start().unwrap();
@@ -190,7 +192,7 @@ fn a_request_outlives_its_session_and_its_server() {
 #[test]
 fn calls_of_a_client_that_has_gone_are_handled() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let (later, taken) = Later::new(false);
         let server = Server::builder().module(later).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
@@ -210,7 +212,7 @@ fn calls_of_a_client_that_has_gone_are_handled() {
 
 #[test]
 fn a_handler_that_panics_answers() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).threads(1).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -225,7 +227,7 @@ fn a_handler_that_panics_answers() {
 #[test]
 fn what_is_no_call_is_answered() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let server = Server::builder().module(Echo).bind(&path).unwrap();
         server.start().unwrap();
         let client = Raw::connect(&path, framing);
@@ -241,7 +243,7 @@ fn what_is_no_call_is_answered() {
 /// keep nobody waiting.
 #[test]
 fn slow_handlers_and_slow_clients_stop_nobody_else() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(Echo).module(gate.clone()).threads(4).bind(&path).unwrap();
     server.start().unwrap();
@@ -269,7 +271,7 @@ fn slow_handlers_and_slow_clients_stop_nobody_else() {
 #[test]
 fn a_handler_that_is_slow_for_once_stops_nobody_else() {
     const QUICK: usize = 500;
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(Echo).module(gate.clone()).threads(2).bind(&path).unwrap();
     server.start().unwrap();
@@ -292,7 +294,7 @@ fn a_handler_that_is_slow_for_once_stops_nobody_else() {
 /// Nor does who decides about clients, and takes his time.
 #[test]
 fn a_decision_about_a_client_stops_nobody_else() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (decide, decisions) = mpsc::channel();
     let (asking, asked) = mpsc::channel();
     let decisions = Mutex::new(decisions);
@@ -316,7 +318,7 @@ fn a_decision_about_a_client_stops_nobody_else() {
 /// left alone while its call is being handled.
 #[test]
 fn what_has_to_wait_wakes_nobody() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).bind(&path).unwrap();
     for gone in [false, true] {
@@ -343,7 +345,7 @@ fn what_has_to_wait_wakes_nobody() {
 /// One more slow handler than that, and requests wait, and are counted.
 #[test]
 fn requests_that_wait_for_a_thread_are_counted() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(Echo).module(gate.clone()).threads(2).bind(&path).unwrap();
     server.start().unwrap();
@@ -362,7 +364,7 @@ fn requests_that_wait_for_a_thread_are_counted() {
 /// Everything is done by the thread that dispatches, and only by it.
 #[test]
 fn an_own_loop_serves() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(Echo).module(later).bind(&path).unwrap();
     assert!(!readable(&server), "readable without a client");
@@ -394,7 +396,7 @@ fn readable(server: &Server) -> bool {
 
 #[test]
 fn starting_again() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     // All of them are woken at the end.
     let server = Server::builder().threads(8).bind(&path).unwrap();
     server.start().unwrap();
@@ -406,7 +408,7 @@ fn starting_again() {
 
 #[test]
 fn what_is_counted() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).module(Gate::default()).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -448,7 +450,7 @@ fn the_threads_handle_no_signals() {
         }
     }
     let before = blocked_signals();
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Mask).bind(&path).unwrap();
     server.start().unwrap();
     let mask = Raw::connect(&path, Framing::Chunked).call(1, 1, 1, b"").body;
@@ -479,7 +481,7 @@ fn there_are_so_many_threads() {
     };
     let cpus = thread::available_parallelism().unwrap().get();
     for (threads, expected) in [(None, cpus.max(2)), (Some(5), 5), (Some(1), 1)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let builder = Server::builder().module(Echo);
         let builder = if let Some(threads) = threads { builder.threads(threads) } else { builder };
         let server = builder.bind(&path).unwrap();

@@ -8,9 +8,11 @@ use std::time::Duration;
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cancel, Cause, Failure, Framing, Module, Phase, Server, Session, Status};
 
+use crate::await_that;
 use crate::modules::{ECHO, Echo, GATE, Gate, LATER, Later, PATIENCE};
-use crate::raw::{FRAMINGS, Raw, call, pattern};
-use crate::{await_that, place};
+use crate::raw_client::{FRAMINGS, Raw, call};
+use crate::support::body::pattern;
+use crate::support::socket_path::socket_path;
 
 /// A deadline that passes.
 const SHORT: Duration = Duration::from_millis(50);
@@ -19,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(50);
 #[test]
 fn a_shutdown_lets_handlers_finish() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let gate = Gate::default();
         let server = Server::builder().module(gate.clone()).module(Echo).threads(3).bind(&path).unwrap();
         server.start().unwrap();
@@ -49,7 +51,7 @@ fn a_shutdown_lets_handlers_finish() {
 /// A response that a client takes its time for goes out, too.
 #[test]
 fn a_shutdown_waits_for_responses_to_be_taken() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -68,7 +70,7 @@ fn a_shutdown_waits_for_responses_to_be_taken() {
 #[test]
 fn a_shutdown_has_a_deadline() {
     for framing in FRAMINGS {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let gate = Gate::default();
         let (later, taken) = Later::new(false);
         let server = Server::builder().module(gate.clone()).module(later).threads(2).bind(&path).unwrap();
@@ -101,7 +103,7 @@ fn a_shutdown_has_a_deadline() {
 /// Several that want it to end at once all see it end.
 #[test]
 fn a_shutdown_may_be_asked_for_often() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
     server.start().unwrap();
@@ -124,7 +126,7 @@ fn a_shutdown_may_be_asked_for_often() {
 /// Somebody who has less time is not kept waiting by somebody who has more.
 #[test]
 fn the_earliest_deadline_holds() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).bind(&path).unwrap();
     server.start().unwrap();
@@ -167,7 +169,7 @@ impl Module for Ender {
 #[test]
 fn a_handler_may_shut_its_server_down() {
     for (method, threads) in [(1, true), (1, false), (2, true), (2, false)] {
-        let (_dir, path) = place();
+        let (_dir, path) = socket_path();
         let ender = Ender::default();
         let server = Server::builder().module(ender.clone()).bind(&path).unwrap();
         *ender.0.lock().unwrap() = Some(server.clone());
@@ -187,7 +189,7 @@ fn a_handler_may_shut_its_server_down() {
 /// The thread of an own loop that is in no handler shuts the server down like any other, and nobody else is needed.
 #[test]
 fn an_own_loop_may_shut_its_server_down() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
     client.send(&call(ECHO, 1, 1, b""));
@@ -202,7 +204,7 @@ fn an_own_loop_may_shut_its_server_down() {
 /// A handler that drops the last handle cuts itself off.
 #[test]
 fn a_handler_may_drop_its_server() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let ender = Ender::default();
     let server = Server::builder().module(ender.clone()).bind(&path).unwrap();
     server.start().unwrap();
@@ -215,7 +217,7 @@ fn a_handler_may_drop_its_server() {
 
 #[test]
 fn a_token_stops_the_server() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let cancel = Cancel::new();
     let server = Server::builder().module(Echo).cancelled_by(&cancel).bind(&path).unwrap();
     thread::scope(|scope| {
@@ -236,7 +238,7 @@ fn a_token_stops_the_server() {
 /// `stop` grants the time that the builder was told.
 #[test]
 fn stopping_has_a_deadline() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).grace(SHORT).bind(&path).unwrap();
     server.start().unwrap();
@@ -259,7 +261,7 @@ fn dropping_the_last_handle_ends_the_server() {
 }
 
 fn dropped_last(given_up: bool) {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
     server.start().unwrap();
@@ -307,7 +309,7 @@ impl Module for Tally {
 fn a_shutdown_under_load_loses_nothing() {
     for round in 0..10 {
         for framing in FRAMINGS {
-            let (_dir, path) = place();
+            let (_dir, path) = socket_path();
             let finished = Arc::new(AtomicUsize::new(0));
             let server = Server::builder().module(Tally(Arc::clone(&finished))).bind(&path).unwrap();
             server.start().unwrap();

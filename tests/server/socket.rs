@@ -10,10 +10,11 @@ use std::{fs, iter};
 use drpc::{Cause, Existing, Framing, Phase, Server, Status};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::child::{is_alone, run_alone};
+use crate::await_that;
 use crate::modules::{ECHO, Echo, PATIENCE};
-use crate::raw::{Raw, call};
-use crate::{await_that, place};
+use crate::raw_client::{Raw, call};
+use crate::support::socket_path::socket_path;
+use crate::support::subprocess::{is_alone, run_alone};
 
 fn listening(path: &Path) -> Socket {
     let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
@@ -43,7 +44,7 @@ fn lock_of(path: &Path) -> PathBuf {
 /// Whatever is at the path, it stays.
 #[test]
 fn an_existing_path_is_an_error() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     drop(listening(&path));
     assert_eq!(bind(Existing::Fail, &path).unwrap_err(), Cause::Os(libc::EADDRINUSE));
     fs::remove_file(&path).unwrap();
@@ -55,7 +56,7 @@ fn an_existing_path_is_an_error() {
 
 #[test]
 fn a_dead_socket_is_replaced() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     drop(listening(&path));
     let server = bind(Existing::ReplaceStale, &path).unwrap();
     assert_serves(&server);
@@ -69,7 +70,7 @@ fn a_dead_socket_is_replaced() {
 /// A server that has not taken the lock, or is of another kind, or has no room for another client.
 #[test]
 fn a_live_socket_is_left_alone() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let live = listening(&path);
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Os(libc::EADDRINUSE));
     live.set_nonblocking(true).unwrap();
@@ -85,7 +86,7 @@ fn a_live_socket_is_left_alone() {
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Os(libc::EADDRINUSE));
     assert!(path.exists());
 
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let _stream = UnixListener::bind(&path).unwrap();
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Os(libc::EADDRINUSE));
     assert!(path.exists());
@@ -93,7 +94,7 @@ fn a_live_socket_is_left_alone() {
 
 #[test]
 fn what_is_no_socket_is_left_alone() {
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     fs::write(&path, "precious").unwrap();
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::NotASocket);
     assert_eq!(fs::read(&path).unwrap(), b"precious");
@@ -109,7 +110,7 @@ fn what_is_no_socket_is_left_alone() {
 /// A server between bind and listen looks dead: the lock says otherwise, until the server has stopped listening.
 #[test]
 fn two_servers_are_kept_apart_by_a_lock() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let first = bind(Existing::ReplaceStale, &path).unwrap();
     fs::remove_file(&path).unwrap();
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::Locked { pid: std::process::id() as i32 });
@@ -120,7 +121,7 @@ fn two_servers_are_kept_apart_by_a_lock() {
 /// A file that has been put in the place of the server's own is somebody else's.
 #[test]
 fn only_the_own_file_is_removed() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = bind(Existing::Fail, &path).unwrap();
     fs::remove_file(&path).unwrap();
     let _other = listening(&path);
@@ -131,7 +132,7 @@ fn only_the_own_file_is_removed() {
 /// It is removed when the server is dropped without having served, and when it cannot be made in the end.
 #[test]
 fn no_file_is_left_behind() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     drop(bind(Existing::Fail, &path).unwrap());
     assert!(!path.exists());
     let error = Server::builder().module(Echo).module(Echo).bind(&path).unwrap_err();
@@ -142,7 +143,7 @@ fn no_file_is_left_behind() {
 #[test]
 fn the_mode_is_set() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = bind(Existing::Fail, &path).unwrap();
     assert_eq!(mode(&path), 0o600);
     drop(server);
@@ -154,7 +155,7 @@ fn the_mode_is_set() {
 /// Root can give a file away; others can try.
 #[test]
 fn the_owner_is_set() {
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let own = fs::metadata("/proc/self").unwrap();
     let bound = Server::builder().owner(12_345).group(12_346).bind(&path);
     if own.uid() == 0 {
@@ -193,7 +194,7 @@ fn an_inherited_socket_is_served() {
         assert!(server.path().exists());
         return;
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let stdin = Stdio::from(OwnedFd::from(listening(&path)));
     run_alone("socket::an_inherited_socket_is_served", HANDED_OVER, stdin);
     assert!(path.exists());
@@ -210,7 +211,7 @@ fn what_is_not_for_us_is_not_inherited() {
         return;
     }
     let test = "socket::what_is_not_for_us_is_not_inherited";
-    let (dir, path) = place();
+    let (dir, path) = socket_path();
     let socket = listening(&path);
     let ours = || Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
     let other = HANDED_OVER.replace("LISTEN_PID=$$", "LISTEN_PID=1");
@@ -232,7 +233,7 @@ fn accepting_recovers_when_descriptors_are_free_again() {
         let test = "socket::accepting_recovers_when_descriptors_are_free_again";
         return run_alone(test, "ulimit -n 40", Stdio::null());
     }
-    let (_dir, path) = place();
+    let (_dir, path) = socket_path();
     let server = bind(Existing::Fail, &path).unwrap();
     server.start().unwrap();
     let connect = || {

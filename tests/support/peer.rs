@@ -48,8 +48,3 @@ impl Peer {
         record
     }
 }
-
-/// What the recordings and the tests use as a body.
-pub(crate) fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 + 7) as u8).collect()
-}

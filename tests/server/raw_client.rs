@@ -9,18 +9,13 @@ use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::modules::PATIENCE;
-use crate::records::records;
+use crate::support::records::records;
 
 pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
 
 pub(crate) struct Raw {
     socket: Socket,
     framing: Framing,
-}
-
-/// A body.
-pub(crate) fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 + 7) as u8).collect()
 }
 
 /// A call to be sent.

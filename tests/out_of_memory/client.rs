@@ -14,7 +14,7 @@ use drpc::{
     Service, Session,
 };
 
-use crate::heap::Heap;
+use crate::support::heap::Heap;
 
 /// No test waits longer than this for the other side.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,29 +1,21 @@
-//! Raw listeners, and messages as records, for tests that play one side of a connection themselves.
+//! The raw end that plays the server, record by record: its listener, its responses, and messages over a [`Peer`].
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use drpc::framing::chunked::HEADER_LEN;
 use drpc::{Call, Cause, Error, Framing, Phase, Response, Status};
 use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
-use tempfile::TempDir;
 
-use crate::peer::Peer;
-pub(crate) use crate::records::{chunk, records};
+use super::peer::Peer;
+use super::records::{chunk, records};
 
 /// Long enough for what has to happen, so that a test which hangs fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a test waits for when nothing is to happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(50);
-
-/// A path for a socket, in a directory that lives as long as the first half.
-pub(crate) fn place() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("drpc.sock");
-    (dir, path)
-}
 
 /// A listener whose connections are raw.
 pub(crate) fn raw_listener(path: &Path) -> Socket {

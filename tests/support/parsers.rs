@@ -1,5 +1,5 @@
 //! Models of the four kinds of parser by which servers of DAOS 0.8 to 2.6 read a call from a record. They share no code
-//! with the library. `tests/parsers/records.txt` holds them, and those of `c-tests/interop`, to the same records.
+//! with the library. `parsers.txt` beside this file holds them, and those of `c-tests/interop`, to the same records.
 
 /// The rules by which a record is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

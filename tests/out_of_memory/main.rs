@@ -1,11 +1,15 @@
 //! Memory that runs out, and how little of it is asked for.
 #![expect(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-mod heap;
-mod peer;
-mod records;
-mod scenes;
-mod server_scenes;
+mod client;
+mod server;
+#[path = "../support"]
+mod support {
+    pub(crate) mod body;
+    pub(crate) mod heap;
+    pub(crate) mod peer;
+    pub(crate) mod records;
+}
 
 use std::fmt::{self, Write};
 use std::os::fd::AsRawFd;
@@ -19,9 +23,10 @@ use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::transport::{self, Aftermath, Received, SendHooks};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
 use drpc::{Cause, Client, HeaderFault, Module, PathFault, Phase, Request, Server, Status};
-use heap::Heap;
-use peer::{Peer, pattern};
 use socket2::{Domain, SockAddr, Socket, Type};
+use support::body::pattern;
+use support::heap::Heap;
+use support::peer::Peer;
 
 /// A call whose record is put together in the record buffer, and one that is sent from where it lies.
 const SIZES: [usize; 3] = [0, 1000, 100_000];

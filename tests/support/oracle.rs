@@ -1,5 +1,5 @@
-//! Where prost can be a witness of what the decoder makes of a message, and where it cannot. It shares no code with the
-//! library.
+//! The messages for which prost is an oracle of the decoder, and those for which it is none. The code here shares nothing
+//! with the library.
 
 use drpc::wire::VARINT_MAX;
 

@@ -1,5 +1,5 @@
-//! What has to hold of any records at all. The fuzz target tries to find some of which it does not; the tests run its
-//! corpus, and records of their own making, through the same claims.
+//! Invariants of any records at all. The fuzz target looks for records that break them; the tests run its corpus, and
+//! records of their own making, through the same checks.
 
 use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
@@ -10,10 +10,10 @@ use drpc::wire::{CallRef, ResponseRef, VARINT_MAX};
 use drpc::{Call, Cause, Response};
 use prost::Message;
 
-use crate::heap::Heap;
-use crate::old_servers::{Read, Rules, read};
-use crate::records::records as cut;
-use crate::witness::{difference, varint};
+use super::heap::Heap;
+use super::oracle::{difference, varint};
+use super::parsers::{Read, Rules, read};
+use super::records::records as cut;
 
 /// How every server says that a message is no call.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
@@ -25,7 +25,7 @@ const PROBE: &[u8] = &[7; 7];
 const MOST: usize = 6;
 
 /// Longer records are not shown to prost, which copies their bodies.
-const WITNESSED: usize = 20_000;
+const ORACLE_MAX: usize = 20_000;
 
 /// Records as a fuzzer can write them down: for each one a byte for its shape, two for the number of bytes that are
 /// given, and these bytes. The shape is whether the bytes are a message, to be cut as its sender does, or a record as it
@@ -56,7 +56,7 @@ pub(crate) fn records_in(mut input: &[u8]) -> Vec<Vec<u8>> {
     records
 }
 
-/// All claims, about records that come one after the other on one connection.
+/// All invariants, of records that come one after the other on one connection.
 pub(crate) fn check(records: &[Vec<u8>]) {
     records.iter().for_each(|record| check_first(record));
     check_session(records, PeerFraming::unknown(Framing::Datagram), detect);
@@ -120,11 +120,11 @@ fn response_in(record: &[u8]) -> Option<ResponseRef<'_>> {
     ResponseRef::decode(record).ok()
 }
 
-/// What is a message, and what it says: as protobuf-c has it, and with prost as the witness.
+/// What is a message, and what it says: as protobuf-c has it, and with prost as the oracle.
 fn check_decoder(record: &[u8]) {
     let as_read = |CallRef { module, method, sequence, body }| Read { module, method, sequence, body };
     assert_eq!(call_in(record).map(as_read), read(record, Rules::C));
-    if record.len() > WITNESSED || difference(record).is_some() {
+    if record.len() > ORACLE_MAX || difference(record).is_some() {
         return;
     }
     let call = call_in(record).map(|CallRef { module, method, sequence, body }| Call {

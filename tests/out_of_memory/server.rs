@@ -14,8 +14,8 @@ use drpc::{Call, Cancel, Cause, Error, Log, Module, Request, Response, Server, S
 use prost::Message;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::heap::Heap;
-use crate::records::records;
+use crate::support::heap::Heap;
+use crate::support::records::records;
 
 /// No test waits longer than this for the server.
 const PATIENCE: Duration = Duration::from_secs(30);
