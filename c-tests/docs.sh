@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests that the tables in docs/ name in their last column, `test`. Each row names files and functions in them, as in
-# "test_a.c: one, two; tests/b.rs: three", and all are there. Files without a directory are in c-tests/.
+# "plain/a.c: one, two; tests/b.rs: three", and all are there. A file is in c-tests/ unless it begins with src/ or tests/.
 . "$(dirname "$0")/shell/tap.sh"
 
 # rows FILE: of each row the first and the last cell, a tab between them.

@@ -50,6 +50,15 @@ pair_new(drpc_handler_t handler)
 	return (struct pair){.ctx = context_by_hand(fds[0], handler), .peer = fds[1]};
 }
 
+struct pair
+pair_told(void)
+{
+	struct pair pair = pair_new(NULL);
+
+	context_tell(pair.ctx);
+	return pair;
+}
+
 void
 pair_free(struct pair *pair)
 {

@@ -19,6 +19,8 @@ struct pair {
 	int          peer;
 };
 struct pair pair_new(drpc_handler_t handler);
+/* A client that need not find out how its server expects messages, and the raw other end. */
+struct pair pair_told(void);
 /* Closes both. */
 void pair_free(struct pair *pair);
 

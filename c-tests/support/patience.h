@@ -2,6 +2,7 @@
 #ifndef C_TESTS_PATIENCE_H
 #define C_TESTS_PATIENCE_H
 
+#include <time.h>
 #include <unistd.h>
 
 /* Long enough for a loaded machine under valgrind, short enough to fail. */
@@ -21,5 +22,15 @@
  * is longer than the one before, and the last is ample.
  */
 #define LONGER_TIMES(ms) for (int ms = 30; ms < 4 * PATIENCE_MS; ms *= 4)
+
+/* Milliseconds since a reading of CLOCK_MONOTONIC. */
+static inline long
+ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000;
+}
 
 #endif

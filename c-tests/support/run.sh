@@ -31,7 +31,7 @@ complaints() {
 
 failed=0
 for program; do
-	name=$(basename "$(dirname "$program")")/$(basename "$program")
+	name=${program##*/c-tests/}
 	found=
 	if [ -z "${VALGRIND:-}" ]; then
 		timeout "$LIMIT" "$program" 2>&1 </dev/null

@@ -21,17 +21,14 @@ void
 server_begin(struct server *server)
 {
 	syscalls_reset();
-	dir_make(&server->dir);
-	server->loop = drpc_progress_context_create(abi_listen(server->dir.sock, server_answer));
-	assert_non_null(server->loop);
+	loop_serve(server, server_answer);
 }
 
 void
 server_end(struct server *server)
 {
 	syscalls_reset();
-	drpc_progress_context_close(server->loop);
-	dir_remove(&server->dir);
+	loop_stop(server);
 }
 
 int

@@ -2,15 +2,7 @@
 #ifndef C_TESTS_SERVER_H
 #define C_TESTS_SERVER_H
 
-#include "../abi.h"
-#include "dir.h"
-
-#include <daos/drpc_progress.h>
-
-struct server {
-	struct dir                    dir;
-	struct drpc_progress_context *loop;
-};
+#include "loop.h"
 
 /* Answers with FAILURE. */
 void server_answer(Drpc__Call *call, Drpc__Response *resp);

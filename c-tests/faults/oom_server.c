@@ -1,5 +1,5 @@
 /*
- * The managed server while memory runs out, as test_oom.c does for the plain
+ * The managed server while memory runs out, as faults/oom.c does for the plain
  * calls: what makes it works or gives -DER_NOMEM. Once it listens clients may
  * have to wait, and calls may fail; it goes on, and is of use afterwards.
  */

@@ -324,7 +324,7 @@ stderr_of_child(const char *level, char *text, size_t size)
 			unsetenv("DRPC_LOG");
 		else
 			setenv("DRPC_LOG", level, 1);
-		execl(self, "test_library", "fail", (char *)NULL);
+		execl(self, "library", "fail", (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);

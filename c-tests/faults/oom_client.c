@@ -1,5 +1,5 @@
 /*
- * The shared client while memory runs out, as test_oom.c does for the plain
+ * The shared client while memory runs out, as faults/oom.c does for the plain
  * calls: what it does works or gives -DER_NOMEM, each submitted call ends once,
  * and the client is of use afterwards.
  */

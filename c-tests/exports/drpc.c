@@ -1,0 +1,393 @@
+/* The functions of the library's own headers. */
+#include "world.h"
+
+#include <pthread.h>
+
+#include <drpc/library.h>
+
+#include "support/managed.h"
+#include "support/patience.h"
+
+static bool
+allow(struct drpc_session *session, void *arg)
+{
+	(void)session;
+	(void)arg;
+	return true;
+}
+
+/* --- drpc/library.h ----------------------------------------------------------------------------- */
+
+void
+try_drpc_last_error(struct world *w)
+{
+	(void)w;
+	NEED(drpc_last_error() != NULL);
+}
+
+void
+try_drpc_strerror(struct world *w)
+{
+	(void)w;
+	NEED(drpc_strerror(-DER_INVAL) != NULL);
+}
+
+void
+try_drpc_status_name(struct world *w)
+{
+	(void)w;
+	NEED(drpc_status_name(0) != NULL);
+}
+
+void
+try_drpc_status_value(struct world *w)
+{
+	NUMBER(drpc_status_value(w->null ? NULL : "SUCCESS"));
+}
+
+void
+try_drpc_file_descriptor_set(struct world *w)
+{
+	size_t len;
+
+	POINTER(drpc_file_descriptor_set(PLACE(&len)));
+}
+
+void
+try_drpc_version(struct world *w)
+{
+	(void)w;
+	NEED(drpc_version() != NULL);
+}
+
+static void
+take_line(int level, const char *line, void *arg)
+{
+	(void)level;
+	(void)line;
+	(void)arg;
+	/* A log function may be a point where a thread is cancelled. */
+	pthread_testcancel();
+}
+
+void
+try_drpc_set_log(struct world *w)
+{
+	drpc_set_log(w->null ? NULL : take_line, NULL);
+	if (!w->null)
+		drpc_close(NULL);
+}
+
+void
+try_drpc_set_timeout(struct world *w)
+{
+	NUMBER(drpc_set_timeout(w->ctx, PATIENCE_MS));
+}
+
+void
+try_drpc_set_connect_timeout(struct world *w)
+{
+	(void)w;
+	drpc_set_connect_timeout(0);
+}
+
+void
+try_drpc_set_socket_mode(struct world *w)
+{
+	(void)w;
+	drpc_set_socket_mode(0600);
+}
+
+void
+try_drpc_set_spin(struct world *w)
+{
+	(void)w;
+	drpc_set_spin(0);
+}
+
+void
+try_drpc_set_max_message(struct world *w)
+{
+	(void)w;
+	drpc_set_max_message(0);
+}
+
+void
+try_drpc_set_max_datagram(struct world *w)
+{
+	(void)w;
+	drpc_set_max_datagram(0);
+}
+
+void
+try_drpc_set_framing(struct world *w)
+{
+	NUMBER(drpc_set_framing(w->ctx, DRPC_FRAMING_CHUNKED));
+}
+
+/* --- drpc/server.h ------------------------------------------------------------------------------ */
+
+void
+try_drpc_server_create(struct world *w)
+{
+	struct drpc_server *server = NULL;
+
+	NUMBER(drpc_server_create(w->free_path, PLACE(&server)));
+}
+
+void
+try_drpc_server_set(struct world *w)
+{
+	NUMBER(drpc_server_set(w->fresh, DRPC_SERVER_THREADS, 2));
+}
+
+void
+try_drpc_server_register(struct world *w)
+{
+	NUMBER(drpc_server_register(w->fresh, ECHO, managed_echo, NULL, 0));
+}
+
+void
+try_drpc_server_get_handler(struct world *w)
+{
+	POINTER(drpc_server_get_handler(w->server, ECHO));
+}
+
+void
+try_drpc_server_allow(struct world *w)
+{
+	NUMBER(drpc_server_allow(w->fresh, ECHO, NULL, 0));
+}
+
+void
+try_drpc_server_authorise(struct world *w)
+{
+	NUMBER(drpc_server_authorise(w->fresh, w->null ? NULL : allow, NULL));
+}
+
+void
+try_drpc_server_listen(struct world *w)
+{
+	NUMBER(drpc_server_listen(w->fresh));
+}
+
+void
+try_drpc_server_start(struct world *w)
+{
+	NUMBER(drpc_server_start(w->server));
+	NUMBER(drpc_server_start(w->fresh));
+}
+
+void
+try_drpc_server_run(struct world *w)
+{
+	NUMBER(drpc_server_run(w->server));
+	drpc_server_stop(w->fresh);
+	NUMBER(drpc_server_run(w->fresh));
+}
+
+void
+try_drpc_server_dispatch(struct world *w)
+{
+	NUMBER(drpc_server_dispatch(w->server, 0));
+	NUMBER(drpc_server_dispatch(w->fresh, 0));
+}
+
+void
+try_drpc_server_get_fd(struct world *w)
+{
+	NUMBER(drpc_server_get_fd(w->fresh));
+}
+
+void
+try_drpc_server_stop(struct world *w)
+{
+	drpc_server_stop(w->server);
+}
+
+void
+try_drpc_server_shutdown(struct world *w)
+{
+	NUMBER(drpc_server_shutdown(w->server, 0));
+}
+
+void
+try_drpc_server_destroy(struct world *w)
+{
+	drpc_server_destroy(w->server);
+	drpc_server_destroy(w->fresh);
+}
+
+void
+try_drpc_server_get_stats(struct world *w)
+{
+	struct drpc_server_stats stats = {.size = sizeof(stats)};
+
+	NUMBER(drpc_server_get_stats(w->server, PLACE(&stats)));
+}
+
+void
+try_drpc_server_get_module_stats(struct world *w)
+{
+	uint64_t answered[9];
+
+	NUMBER(drpc_server_get_module_stats(w->server, ECHO, PLACE(answered)));
+}
+
+void
+try_drpc_session_id(struct world *w)
+{
+	NOTHING(drpc_session_id(w->caller));
+}
+
+void
+try_drpc_session_peer(struct world *w)
+{
+	NOTHING(drpc_session_peer(w->caller).pid);
+}
+
+void
+try_drpc_session_get_fd(struct world *w)
+{
+	NOTHING(drpc_session_get_fd(w->caller) + 1);
+}
+
+void
+try_drpc_session_close(struct world *w)
+{
+	drpc_session_close(w->caller);
+}
+
+void
+try_drpc_session_defer(struct world *w)
+{
+	POINTER(drpc_session_defer(w->caller));
+}
+
+void
+try_drpc_request_session(struct world *w)
+{
+	POINTER(drpc_request_session(w->request));
+}
+
+void
+try_drpc_request_call(struct world *w)
+{
+	POINTER(drpc_request_call(w->request));
+}
+
+void
+try_drpc_request_respond(struct world *w)
+{
+	NUMBER(drpc_request_respond(w->request, PLACE(&w->resp)));
+}
+
+void
+try_drpc_request_drop(struct world *w)
+{
+	drpc_request_drop(w->request);
+}
+
+/* --- drpc/client.h ------------------------------------------------------------------------------ */
+
+void
+try_drpc_client_create(struct world *w)
+{
+	struct drpc_client *client = NULL;
+
+	NUMBER(drpc_client_create(w->path, PLACE(&client)));
+}
+
+void
+try_drpc_client_set(struct world *w)
+{
+	NUMBER(drpc_client_set(w->client, DRPC_CLIENT_RETRIES, 1));
+}
+
+void
+try_drpc_client_connect(struct world *w)
+{
+	NUMBER(drpc_client_connect(w->client));
+}
+
+void
+try_drpc_client_wait_ready(struct world *w)
+{
+	NUMBER(drpc_client_wait_ready(w->client, 100));
+}
+
+void
+try_drpc_client_is_connected(struct world *w)
+{
+	NOTHING(drpc_client_is_connected(w->client));
+}
+
+void
+try_drpc_client_close(struct world *w)
+{
+	NUMBER(drpc_client_close(w->client));
+}
+
+void
+try_drpc_client_destroy(struct world *w)
+{
+	drpc_client_destroy(w->client);
+}
+
+/* Whether it is locked in time does not matter: a call is out. */
+void
+try_drpc_client_lock(struct world *w)
+{
+	NUMBER(drpc_client_lock(w->client));
+}
+
+void
+try_drpc_client_unlock(struct world *w)
+{
+	NUMBER(drpc_client_unlock(w->client));
+}
+
+void
+try_drpc_client_call(struct world *w)
+{
+	Drpc__Response *resp = NULL;
+
+	NUMBER(drpc_client_call(w->client, ECHO, 0, "x", 1, NULL, PLACE(&resp)));
+}
+
+void
+try_drpc_client_submit(struct world *w)
+{
+	NUMBER(drpc_client_submit(w->client, ECHO, 0, "x", 1, NULL, w->null ? NULL : done, NULL));
+}
+
+void
+try_drpc_client_dispatch(struct world *w)
+{
+	NUMBER(drpc_client_dispatch(w->client, 0));
+}
+
+void
+try_drpc_client_get_fd(struct world *w)
+{
+	NUMBER(drpc_client_get_fd(w->client));
+}
+
+void
+try_drpc_cancel_create(struct world *w)
+{
+	(void)w;
+	NEED(drpc_cancel_create() != NULL);
+}
+
+void
+try_drpc_cancel_trigger(struct world *w)
+{
+	drpc_cancel_trigger(w->cancel);
+}
+
+void
+try_drpc_cancel_destroy(struct world *w)
+{
+	drpc_cancel_destroy(w->cancel);
+}
