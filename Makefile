@@ -66,7 +66,7 @@ CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
 
-.PHONY: help all demo check check-quick interop bench bench-quick bench-programs install uninstall headers examples clean cargo \
+.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples clean cargo \
 	setup-build setup-demo setup-check setup-bench $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
@@ -217,19 +217,23 @@ interop: setup-check all ## tables of which release can talk to which, and of me
 # --- Benchmark: see bench/README.md
 
 BENCH_RUN := $(RELEASE)/bench-run --programs $(BUILD)/bench
+RESULTS := bench/results/benchmarks.json
 
 bench-programs: setup-bench all
 	@$(MAKE) --no-print-directory -C bench BUILD=$(BUILD)
 	$(CARGO) build --release --manifest-path bench/Cargo.toml
 	@sh bench/peers/build.sh
 
-bench: bench-programs ## measures for ten minutes, and writes docs/benchmarks*
+bench: bench-programs ## measures for ten minutes, and writes bench/results and docs/benchmarks*
 	sh bench/counts.sh
-	$(BENCH_RUN) --report docs
+	$(BENCH_RUN) --results $(RESULTS) --report docs
 
 bench-quick: bench-programs ## measures for one minute, and writes build/bench/report
 	sh bench/counts.sh quick
-	$(BENCH_RUN) --quick --report $(BUILD)/bench/report
+	$(BENCH_RUN) --quick --results $(BUILD)/bench/report/benchmarks.json --report $(BUILD)/bench/report
+
+bench-report: setup-build ## writes docs/benchmarks* anew from bench/results
+	$(CARGO) run -q --manifest-path bench/Cargo.toml --bin bench-run -- --from $(RESULTS) --report docs
 
 # --- Installation
 

@@ -1,6 +1,6 @@
 //! What was to be reached, and what was.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::counts::Counts;
 use crate::cpus::Layout;
@@ -12,7 +12,7 @@ use crate::statistics::Spread;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) goal: String,
@@ -20,7 +20,7 @@ pub(crate) struct Goal {
     pub(crate) measured: Option<String>,
     pub(crate) met: Option<bool>,
     /// What DAOS's own libraries do, measured in the same way.
-    pub(crate) originals: &'static str,
+    pub(crate) originals: String,
 }
 
 /// Which of the measurements.
@@ -48,9 +48,9 @@ impl Goals<'_> {
         })
     }
 
-    fn push(&mut self, what: String, goal: String, originals: &'static str, measured: Option<(String, bool)>) {
+    fn push(&mut self, what: String, goal: String, originals: &str, measured: Option<(String, bool)>) {
         let (measured, met) = measured.unzip();
-        self.list.push(Goal { what, goal, measured, met, originals });
+        self.list.push(Goal { what, goal, measured, met, originals: originals.to_owned() });
     }
 
     /// The largest ratio to the baseline.

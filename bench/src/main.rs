@@ -12,11 +12,14 @@ mod plan;
 mod plots;
 mod process;
 mod report;
+mod results;
 mod rounds;
 mod statistics;
 
 use std::error::Error;
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use counts::Counts;
@@ -60,7 +63,7 @@ fn contenders(pairs: &[Pair], peers: &[Peer]) -> Vec<Contender> {
     there.chain(absent).collect()
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
     let cpus = Cpus::new()?;
     let plan = Plan::new(options, cpus.layouts());
     let peers = peers(options)?;
@@ -80,12 +83,32 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         failures.extend(failed);
     }
     let stolen = spent.stolen_since();
-    let Some(place) = &options.report else { return Ok(()) };
     let goals = goals::of(&measurements, &counts);
     let machine = Machine::new(cpus.count());
     let contenders = contenders(&pairs, &peers);
-    Report { machine, stolen, plan, contenders, goals, measurements, failures, counts }.write(place)?;
-    println!("written: {}", place.join("benchmarks.md").display());
+    Ok(Report { machine, stolen, plan, contenders, goals, measurements, failures, counts })
+}
+
+fn write_pages(report: &Report, folder: &Path) -> io::Result<()> {
+    let plots = folder.join("benchmarks");
+    fs::create_dir_all(&plots)?;
+    fs::write(folder.join("benchmarks.md"), markdown::of(report))?;
+    plots::write(report, &plots)?;
+    println!("written: {}", folder.join("benchmarks.md").display());
+    Ok(())
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let report = match &options.from {
+        Some(file) => results::read(file)?,
+        None => measure(options)?,
+    };
+    if let Some(file) = &options.results {
+        results::write(&report, file)?;
+    }
+    if let Some(folder) = &options.report {
+        write_pages(&report, folder)?;
+    }
     Ok(())
 }
 

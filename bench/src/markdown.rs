@@ -157,7 +157,7 @@ fn goals(report: &Report, text: &mut String) {
             None => "",
         };
         let measured = goal.measured.clone().unwrap_or_else(|| "not measured".to_owned());
-        table.row([goal.what.clone(), goal.goal.clone(), measured, met.to_owned(), goal.originals.to_owned()]);
+        table.row([goal.what.clone(), goal.goal.clone(), measured, met.to_owned(), goal.originals.clone()]);
     }
     text.push_str("## Goals\n\np50 and connecting: times the floor, on one core.\n\n");
     table.write(text);
@@ -176,9 +176,7 @@ fn latency(report: &Report, text: &mut String) {
     section.tables(text, "Microseconds of a call, p50", |found| Some(microseconds(found.ns_per_call.median)));
     text.push_str(&plots::link(report, "ratio"));
     section.tables(text, "Times the floor", |found| is_compared(found).then(|| spread(&found.ratio)));
-    text.push_str(
-        "Percentiles of all calls with 64 B, in microseconds (those of all sizes are in benchmarks.json):\n\n",
-    );
+    text.push_str("Percentiles of all calls with 64 B, in microseconds (those of all sizes are in bench/results):\n\n");
     percentiles(report, Experiment::Latency, text);
 }
 
@@ -302,8 +300,8 @@ fn contenders(report: &Report, text: &mut String) {
 
 pub(crate) fn of(report: &Report) -> String {
     let mut text = "# Benchmarks\n\nWritten by `make bench`; what is measured and how is in \
-                    [bench/README.md](../bench/README.md), all figures in [benchmarks.json](benchmarks.json). The \
-                    floor is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are the quartiles \
+                    [bench/README.md](../bench/README.md), all figures in \
+                    [bench/results](../bench/results/benchmarks.json). The floor is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are the quartiles \
                     of the rounds.\n\n"
         .to_owned();
     machine(report, &mut text);

@@ -22,7 +22,9 @@ bench-run [OPTION]...
   --programs DIR       the C programs; unless set build/bench
   --peers FILE         the manifest of peers; unless set peers.json beside the C programs
   --counts FILE        the counts; unless set counts.json beside the C programs
-  --report DIR         writes benchmarks.json, benchmarks.md and benchmarks/*.svg there
+  --results FILE       writes all figures there
+  --report DIR         writes benchmarks.md and benchmarks/*.svg there
+  --from FILE          measures nothing: reports the figures that --results has written there
 ";
 
 pub(crate) struct Options {
@@ -38,7 +40,9 @@ pub(crate) struct Options {
     pub(crate) rust_programs: PathBuf,
     pub(crate) peers: PathBuf,
     pub(crate) counts: PathBuf,
+    pub(crate) results: Option<PathBuf>,
     pub(crate) report: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -60,7 +64,9 @@ impl Options {
             rust_programs: here.parent().map(Into::into).unwrap_or_default(),
             peers: PathBuf::new(),
             counts: PathBuf::new(),
+            results: None,
             report: None,
+            from: None,
         };
         let (mut peers, mut counts) = (None, None);
         let mut arguments = lexopt::Parser::from_env();
@@ -77,10 +83,15 @@ impl Options {
                 Long("programs") => options.programs = arguments.value()?.into(),
                 Long("peers") => peers = Some(arguments.value()?.into()),
                 Long("counts") => counts = Some(arguments.value()?.into()),
+                Long("results") => options.results = Some(arguments.value()?.into()),
+                Long("from") => options.from = Some(arguments.value()?.into()),
                 Long("report") => options.report = Some(arguments.value()?.into()),
                 Long("help") => return Ok(None),
                 other => return Err(other.unexpected().into()),
             }
+        }
+        if options.from.is_some() {
+            return Ok(Some(options));
         }
         // Programs are looked up in the folder of this process, and libraries by their absolute paths.
         options.programs = options

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::options::Options;
 
 /// A kind of measurement. What is asked of clients in each is in README.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Experiment {
     Latency,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpus::Layout;
 use crate::options::Options;
@@ -23,7 +23,7 @@ const QUICK_DEPTHS: [u64; 3] = [1, 8, 64];
 pub(crate) const RATE: u64 = 5000;
 
 /// One measurement of each pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Case {
     pub(crate) experiment: Experiment,
     pub(crate) cores: Layout,
@@ -80,7 +80,7 @@ pub(crate) fn bytes(number: u64) -> String {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Plan {
     /// How often the programs are started: addresses and caches are others each time.
     pub(crate) starts: u32,

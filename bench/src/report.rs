@@ -1,33 +1,27 @@
-//! What `make bench` leaves.
+//! The figures of one run of the benchmark.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::counts::Counts;
 use crate::cpus::Layout;
 use crate::goals::Goal;
 use crate::machine::Machine;
-use crate::markdown;
 use crate::pair::Experiment;
 use crate::plan::Plan;
-use crate::plots;
 use crate::rounds::{Failure, Measurement};
 
 /// A contender, or why it is none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) about: String,
     /// Another RPC system.
     pub(crate) peer: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missing: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     /// Part of the CPUs' time that other virtual machines took meanwhile.
@@ -38,16 +32,6 @@ pub(crate) struct Report {
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) counts: Counts,
-}
-
-impl Report {
-    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
-        let plots = folder.join("benchmarks");
-        fs::create_dir_all(&plots)?;
-        fs::write(folder.join("benchmarks.json"), serde_json::to_string_pretty(self)? + "\n")?;
-        fs::write(folder.join("benchmarks.md"), markdown::of(self))?;
-        plots::write(self, &plots)
-    }
 }
 
 impl Report {

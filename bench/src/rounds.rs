@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpus::Cpus;
 use crate::pair::{Pair, baseline};
@@ -13,7 +13,7 @@ use crate::process::Running;
 use crate::statistics::{Calls, Percentiles, Spread, median};
 
 /// What one pair did in one case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Measurement {
     #[serde(flatten)]
     pub(crate) case: Case,
@@ -34,7 +34,7 @@ impl Measurement {
 }
 
 /// A pair that could not be measured, and why.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Failure {
     pub(crate) case: String,
     pub(crate) pair: String,

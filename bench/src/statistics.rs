@@ -1,10 +1,10 @@
 //! What is left of the samples.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The middle of some values, and between which two a half of them lies.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) lower_quartile: f64,
@@ -34,7 +34,7 @@ pub(crate) fn median(samples: &[u64]) -> f64 {
 }
 
 /// Of all calls, in nanoseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Percentiles {
     pub(crate) samples: u64,
     pub(crate) p50: u64,
