@@ -48,7 +48,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::client::pending::{CompletionTarget, Operation, Ticket};
+    use crate::client::operation::{Operation, Ticket};
+    use crate::client::pending::CompletionTarget;
     use crate::client::settings::Settings;
     use crate::client::state::State;
     use crate::log::Log;

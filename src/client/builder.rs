@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Client;
+use super::client::Client;
 use super::settings::Settings;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -55,6 +55,23 @@ impl Default for ClientBuilder {
             thread: false,
             log: Log::default(),
         }
+    }
+}
+
+impl Client {
+    /// A client of the server that listens at `path`, which is not connected yet, with the default settings.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self::builder().build(path)
+    }
+
+    /// Connects to the server that listens at `path`, with the default settings.
+    pub fn connect(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::builder().connect(path)
+    }
+
+    /// Settings for a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a program needs of a client.
 
-use super::Client;
+use super::client::Client;
 use crate::error::Error;
 use crate::protocol::message::Response;
 

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::in_flight::{InFlight, ReplyTarget};
+use super::operation::{Operation, Outcome, Stage, Ticket};
 use super::parker::Parker;
-use super::pending::{CompletionTarget, Operation, Outcome, Pending, Stage, Submission, Ticket};
+use super::pending::{CompletionTarget, Pending, Submission};
 use super::sorted_queue::{self, SortedQueue};
 use crate::cause::Cause;
 use crate::error::Phase;

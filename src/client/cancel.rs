@@ -1,7 +1,6 @@
 //! Ending a call by a token.
 
-use super::pending::Ticket;
-use super::shared::Shared;
+use super::operation::Ticket;
 use crate::cancel::{Cancel, CancelHook};
 use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -17,24 +16,20 @@ pub(super) struct Hook {
     hook: CancelHook,
 }
 
-/// What is to be ended. It keeps the client, which drops every hook when it ends.
-struct Target {
-    client: TryArc<Shared>,
-    /// The call, once it has been added. It is looked at and changed with the state locked.
-    ticket: AtomicU64,
-}
+/// The call to be ended, once it has been added. It is looked at and changed with the state locked.
+pub(super) struct Target(AtomicU64);
 
 impl Hook {
-    /// A hook for a call of this client.
-    pub(super) fn new(cancel: &Cancel, client: &TryArc<Shared>) -> Result<Self, Cause> {
-        let target = TryArc::new(Target { client: client.clone(), ticket: AtomicU64::new(NONE) })?;
+    /// A hook that runs `end` when the token is cancelled.
+    pub(super) fn new(cancel: &Cancel, end: impl Fn(&Target) + Send + Sync + 'static) -> Result<Self, Cause> {
+        let target = TryArc::new(Target(AtomicU64::new(NONE)))?;
         let cancelled = target.clone();
-        Ok(Self { target, hook: cancel.try_on_cancel(move || cancelled.cancel())? })
+        Ok(Self { target, hook: cancel.try_on_cancel(move || end(&cancelled))? })
     }
 
     /// The call has been added. True if the token has been cancelled by then, which may not have ended the call.
     pub(super) fn is_late_for(&self, ticket: Ticket) -> bool {
-        self.target.ticket.store(ticket, Ordering::Relaxed);
+        self.target.0.store(ticket, Ordering::Relaxed);
         self.is_cancelled()
     }
 
@@ -45,12 +40,7 @@ impl Hook {
 }
 
 impl Target {
-    fn cancel(&self) {
-        if self.client.is_ours() {
-            self.client.with(|state| {
-                state.abandon(self.ticket.load(Ordering::Relaxed), Cause::Cancelled);
-                state.advance();
-            });
-        }
+    pub(super) fn ticket(&self) -> Ticket {
+        self.0.load(Ordering::Relaxed)
     }
 }

@@ -1,10 +1,10 @@
 //! A connection to the server: sends and receives without waiting.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use super::budget::{Budget, NO_BUFFER};
-use super::pending::Ticket;
+use super::operation::Ticket;
+use super::poll_handle::PollHandle;
 use super::settings::Settings;
 use crate::cause::Cause;
 use crate::peer::framing_cache::{self, ServerId};
@@ -14,61 +14,9 @@ use crate::protocol::framing::fallback::{self, Question};
 use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
-use crate::sys::{self, PollFd, TryArc, Waker, try_copy};
+use crate::sys::{self, TryArc, Waker, try_copy};
 use crate::transport::Outbox;
 use crate::transport::{self, Aftermath, Received};
-
-/// What one thread waits on while others use the connection.
-#[derive(Debug)]
-pub(super) struct PollHandle {
-    socket: OwnedFd,
-    signal: Waker,
-}
-
-/// What waiting was good for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ready {
-    /// There is something to receive, if only the end.
-    pub(super) readable: bool,
-    /// The socket takes more.
-    pub(super) writable: bool,
-}
-
-impl PollHandle {
-    /// Waits for something to receive, if wanted for room to send, or for somebody who calls [`wake`](PollHandle::wake).
-    pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
-        let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
-        let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
-        let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
-        // shuttle runs all threads in one, which must not wait.
-        let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
-        match sys::poll(&mut fds, timeout) {
-            Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
-            Err(cause) => return Err(cause),
-        }
-        let [socket, signal] = fds.map(|fd| fd.revents);
-        if signal != 0 {
-            self.signal.clear();
-        }
-        Ok(Ready { readable: socket & !libc::POLLOUT != 0, writable: socket & libc::POLLOUT != 0 })
-    }
-
-    /// Wakes the thread that waits, or the next one.
-    pub(super) fn wake(&self) {
-        self.signal.raise();
-    }
-
-    /// The descriptors, for a process that has inherited them.
-    pub(super) fn descriptors(&self) -> [RawFd; 2] {
-        [self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd()]
-    }
-}
-
-impl AsFd for PollHandle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
 
 /// Why a call has not been sent.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +95,7 @@ impl Connection {
             _ => framing_cache::recall(server),
         });
         Ok(Self {
-            poll_handle: TryArc::new(PollHandle { socket, signal })?,
+            poll_handle: TryArc::new(PollHandle::new(socket, signal))?,
             peer_framing: framing.or(known).map_or(PeerFraming::probing(Question::Trial), PeerFraming::known),
             server,
             limits: *limits,
@@ -179,7 +127,7 @@ impl Connection {
     }
 
     fn fd(&self) -> RawFd {
-        self.poll_handle.socket.as_raw_fd()
+        self.poll_handle.as_fd().as_raw_fd()
     }
 
     /// Something waits for the socket to take more.

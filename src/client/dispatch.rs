@@ -42,7 +42,8 @@ impl Shared {
         let _dispatching = Dispatching::new(self);
         let (ended, starved) = self.with(|state| {
             if let Some(event) = event {
-                events.handle(event, state);
+                let ready = events.acknowledge(event, &mut state.registered);
+                state.progress(ready);
             }
             state.advance();
             (state.calls.completions(), state.budget.starved)

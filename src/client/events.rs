@@ -3,11 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
-use super::connection::PollHandle;
-use super::shared::Shared;
-use super::state::State;
+use super::poll_handle::{PollHandle, Ready};
 use crate::cause::Cause;
-use crate::error::{Error, Phase};
 use crate::sys::{Epoll, Event, Interest, Timer, TryArc, Waker, Watch};
 
 const SOCKET: u64 = 0;
@@ -33,7 +30,7 @@ pub(super) struct Registered {
 }
 
 impl Events {
-    fn new() -> Result<Self, Cause> {
+    pub(super) fn new() -> Result<Self, Cause> {
         let events = Self { set: Epoll::new()?, timer: Timer::new()?, signal: Waker::new()? };
         events.set.add(events.signal.as_fd(), SIGNAL, Watch::Always(Interest::READ))?;
         events.set.add(events.timer.as_fd(), TIMER, Watch::Always(Interest::READ))?;
@@ -55,53 +52,47 @@ impl Events {
         self.set.wait(timeout_ms)
     }
 
-    /// Does what an event asks for.
-    pub(super) fn handle(&self, event: Event, state: &mut State) {
+    /// Clears the timer or the signal that an event comes from; otherwise says what the socket is ready for.
+    pub(super) fn acknowledge(&self, event: Event, registered: &mut Registered) -> Ready {
         match event.token {
-            SOCKET => {
-                if event.writable {
-                    state.flush();
-                }
-                if event.readable {
-                    state.receive();
-                }
-            }
+            SOCKET => return Ready { readable: event.readable, writable: event.writable },
             SIGNAL => {
                 self.signal.clear();
-                state.registered.raised = false;
+                registered.raised = false;
             }
             _ => {
                 self.timer.clear();
-                state.registered.alarm = None;
+                registered.alarm = None;
             }
+        }
+        Ready::default()
+    }
+
+    /// Wakes a thread that dispatches, unless that has been done or one is at work.
+    pub(super) fn raise_once(&self, registered: &mut Registered) {
+        if !registered.raised && registered.dispatching == 0 {
+            self.raise();
+            registered.raised = true;
         }
     }
 
-    /// Follows the state.
-    pub(super) fn follow(&self, state: &mut State) {
-        if let Err(cause) = self.watch_socket(state) {
-            state.unregistered(cause);
-        }
-        let deadline = state.calls.first_deadline().map(|(end, _)| end);
-        let alarm = deadline.into_iter().chain(state.next_attempt()).min();
-        if alarm != state.registered.alarm {
+    /// Has the timer expire at this time.
+    pub(super) fn set_alarm(&self, alarm: Option<Instant>, registered: &mut Registered) {
+        if alarm != registered.alarm {
             let after = alarm.map(|alarm| alarm.saturating_duration_since(Instant::now()));
             // It fails for no argument that can be given here.
             let _ = self.timer.set(after);
-            state.registered.alarm = alarm;
-        }
-        let Registered { raised, dispatching, .. } = state.registered;
-        if state.calls.completions() > 0 && !raised && dispatching == 0 {
-            self.raise();
-            state.registered.raised = true;
+            registered.alarm = alarm;
         }
     }
 
-    fn watch_socket(&self, state: &mut State) -> Result<(), Cause> {
-        let wanted = state.connection.as_ref().map(|connection| {
-            (connection.poll_handle(), Interest { readable: true, writable: connection.wants_to_send() })
-        });
-        match (&state.registered.poll_handle, &wanted) {
+    /// Watches this socket, and no other one.
+    pub(super) fn watch_socket(
+        &self,
+        wanted: Option<(&TryArc<PollHandle>, Interest)>,
+        registered: &mut Registered,
+    ) -> Result<(), Cause> {
+        match (&registered.poll_handle, &wanted) {
             (Some((poll_handle, interest)), Some((same, wanted)))
                 if TryArc::ptr_eq(poll_handle, same) && interest == wanted =>
             {
@@ -111,7 +102,7 @@ impl Events {
             _ => {}
         }
         let wanted = wanted.map(|(poll_handle, interest)| (poll_handle.clone(), interest));
-        let known = state.registered.poll_handle.take();
+        let known = registered.poll_handle.take();
         match (&known, &wanted) {
             (Some((poll_handle, _)), Some((same, wanted))) if TryArc::ptr_eq(poll_handle, same) => {
                 self.set.set(poll_handle.as_fd(), SOCKET, Watch::Always(*wanted))?;
@@ -126,7 +117,7 @@ impl Events {
                 }
             }
         }
-        state.registered.poll_handle = wanted;
+        registered.poll_handle = wanted;
         Ok(())
     }
 }
@@ -134,20 +125,5 @@ impl Events {
 impl AsFd for Events {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
-    }
-}
-
-impl Shared {
-    /// The epoll set, which is made when it is first needed.
-    pub(super) fn events(&self) -> Result<&Events, Error> {
-        if !self.is_ours() {
-            return Err(self.error((Phase::Progress, Cause::Forked)));
-        }
-        if self.events.get().is_none() {
-            let events = Events::new().map_err(|cause| self.error((Phase::Configure, cause)))?;
-            // With the lock held, so that the set has seen all that happened before others know of it.
-            self.with(|_| drop(self.events.set(events)));
-        }
-        self.events.get().ok_or_else(|| self.error((Phase::Configure, Cause::NoMemory)))
     }
 }

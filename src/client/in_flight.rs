@@ -1,6 +1,6 @@
 //! The calls that are out, by number, and the replies that nobody waits for any more.
 
-use super::pending::Ticket;
+use super::operation::Ticket;
 use crate::cause::Cause;
 use crate::protocol::message::NO_SEQUENCE;
 use crate::protocol::sequence::Sequence;

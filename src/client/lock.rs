@@ -3,7 +3,12 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::Client;
+use super::client::Client;
+use super::operation::Operation;
+use super::options::CallOptions;
+use crate::error::{Error, Phase};
+use crate::protocol::wire::CallRef;
+use crate::sync::ThreadId;
 
 /// A client that only this thread can call. Others can again when it is dropped.
 #[derive(Debug)]
@@ -14,9 +19,46 @@ pub struct Locked<'a> {
     thread: PhantomData<*const ()>,
 }
 
-impl<'a> Locked<'a> {
-    pub(super) fn new(client: &'a Client) -> Self {
-        Self { client, thread: PhantomData }
+impl Client {
+    /// Keeps other threads from calling: their calls wait until the result is dropped, those of this thread go through.
+    /// It waits until no call is out. A thread that holds the lock already gets [`Cause::Busy`](crate::Cause::Busy); one that ends without
+    /// giving it back keeps it for good.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("agent.sock");
+    /// # let listener = drpc::Listener::bind(&path)?;
+    /// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
+    /// let client = drpc::Client::connect(&path)?;
+    /// let locked = client.lock()?;
+    /// locked.call(7, 701, b"first")?;
+    /// locked.call(7, 701, b"second, with none between")?;
+    /// # drop(locked);
+    /// # drop(client);
+    /// # agent.join().unwrap()?;
+    /// # Ok::<(), drpc::Error>(())
+    /// ```
+    pub fn lock(&self) -> Result<Locked<'_>, Error> {
+        self.lock_with(&CallOptions::new())
+    }
+
+    /// Keeps other threads from calling, and waits for that no longer than the options allow.
+    pub fn lock_with(&self, options: &CallOptions) -> Result<Locked<'_>, Error> {
+        let operation = Operation::Lock(ThreadId::current());
+        self.wait(options, operation, CallRef::default())?;
+        Ok(Locked { client: self, thread: PhantomData })
+    }
+
+    /// Lets other threads call again, if this one holds the lock.
+    pub(super) fn unlock(&self) -> Result<(), Error> {
+        self.check(Phase::Call)?;
+        self.0.shared.with(|state| {
+            if state.calls.holds_lock() {
+                state.calls.unlock();
+                state.advance();
+            }
+        });
+        Ok(())
     }
 }
 

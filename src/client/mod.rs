@@ -6,17 +6,20 @@ mod builder;
 mod caller;
 mod calls;
 mod cancel;
+#[expect(clippy::module_inception, reason = "the module is named after its chief type")]
+mod client;
 mod connection;
 mod dispatch;
 mod events;
 mod handle;
 mod in_flight;
-mod leader;
 mod lock;
 mod log_event;
+mod operation;
 mod options;
 mod parker;
 mod pending;
+mod poll_handle;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod properties;
@@ -28,245 +31,11 @@ mod shuttle;
 mod sorted_queue;
 mod state;
 mod submit;
-
-use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
-use std::time::Duration;
+mod wait;
+mod waiters;
 
 pub use builder::ClientBuilder;
 pub use caller::Caller;
-use handle::Handle;
+pub use client::Client;
 pub use lock::Locked;
 pub use options::CallOptions;
-use pending::Operation;
-use settings::Settings;
-use shared::Shared;
-
-use crate::cause::Cause;
-use crate::error::{Error, Phase};
-use crate::protocol::message::Response;
-use crate::protocol::wire::CallRef;
-use crate::sync::ThreadId;
-use crate::sys::{TryArc, try_box};
-
-/// A connection to a server, for any number of threads; a clone uses the same one.
-///
-/// Each call gets its own reply, in whatever order the server answers. One call is out at a time, others wait for their
-/// turn, unless the client is told to [pipeline](ClientBuilder::pipelining). When the server has gone, the client
-/// connects again for the next call.
-///
-/// ```
-/// use drpc::modules::mgmt;
-///
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("agent.sock");
-/// # let listener = drpc::Listener::bind(&path)?;
-/// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
-/// let client = drpc::Client::connect(&path)?;
-/// std::thread::scope(|scope| {
-///     for _ in 0..4 {
-///         scope.spawn(|| {
-///             let response = client.call(mgmt::MODULE, mgmt::GET_ATTACH_INFO, b"")?;
-///             assert_eq!(response.status(), drpc::Status::UnknownModule); // this agent serves nothing
-///             Ok::<(), drpc::Error>(())
-///         });
-///     }
-/// });
-/// # drop(client);
-/// # agent.join().unwrap()?;
-/// # Ok::<(), drpc::Error>(())
-/// ```
-///
-/// In the child of a fork a client gives errors with [`Cause::Forked`]: the connection is the parent's.
-#[derive(Clone)]
-pub struct Client(TryArc<Handle>);
-
-impl Client {
-    fn with(settings: Settings) -> Result<Self, Cause> {
-        TryArc::new(Handle::new(settings)?).map(Self)
-    }
-
-    /// A client of the server that listens at `path`, which is not connected yet, with the default settings.
-    pub fn new(path: impl AsRef<Path>) -> Self {
-        Self::builder().build(path)
-    }
-
-    /// Connects to the server that listens at `path`, with the default settings.
-    pub fn connect(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::builder().connect(path)
-    }
-
-    /// Settings for a client.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-
-    /// The path of the server's socket.
-    pub fn path(&self) -> &Path {
-        self.0.shared.settings.place.given()
-    }
-
-    /// Connects, unless there is a connection. It waits while the server has too many others to accept.
-    ///
-    /// A call does so by itself, but not on a client that has never been connected, or has been closed: that gives
-    /// [`Cause::NotConnected`].
-    pub fn open(&self) -> Result<(), Error> {
-        self.open_with(&CallOptions::new())
-    }
-
-    /// Connects, unless there is a connection, in the time that the options allow.
-    pub fn open_with(&self, options: &CallOptions) -> Result<(), Error> {
-        self.connection(options, false)
-    }
-
-    /// Connects, unless there is a connection, to a server that may still be starting: one that does not listen yet, or does
-    /// not let this user connect yet, is waited for, but not longer than `timeout`.
-    pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
-        self.wait_ready_with(&CallOptions::new().timeout(timeout))
-    }
-
-    /// Connects to a server that may still be starting, in the time that the options allow.
-    pub fn wait_ready_with(&self, options: &CallOptions) -> Result<(), Error> {
-        self.connection(options, true)
-    }
-
-    fn connection(&self, options: &CallOptions, patient: bool) -> Result<(), Error> {
-        self.0.start()?;
-        self.wait(options, Operation::Connection { patient }, CallRef::default()).map(drop)
-    }
-
-    /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
-    pub fn close(&self) -> Result<(), Error> {
-        self.check(Phase::Close)?;
-        self.0.shared.with(|state| state.close());
-        Ok(())
-    }
-
-    /// Does what dropping the last clone would, while the completions that it runs can still use the client: in C they
-    /// have nothing but its address.
-    #[doc(hidden)]
-    pub fn end(&self) {
-        self.0.end();
-    }
-
-    /// There is a connection. (That the server has gone shows only when the client is used.)
-    pub fn is_connected(&self) -> bool {
-        let shared = &self.0.shared;
-        shared.is_ours() && shared.with(|state| state.connection.is_some())
-    }
-
-    /// Calls a method and waits for the reply.
-    pub fn call(&self, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
-        self.call_with(&CallOptions::new(), module, method, body)
-    }
-
-    /// Calls a method and waits for the reply, in the time that the options allow.
-    ///
-    /// When the time is over, or the call is cancelled, the connection stays as it is: a reply that comes later is
-    /// dropped.
-    pub fn call_with(&self, options: &CallOptions, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
-        let operation = Operation::Call { idempotent: options.is_idempotent() };
-        self.wait(options, operation, CallRef { module, method, sequence: 0, body })
-    }
-
-    fn wait(&self, options: &CallOptions, operation: Operation, call: CallRef<'_>) -> Result<Response, Error> {
-        let shared = &self.0.shared;
-        Shared::wait(shared, operation, call, options.end(shared.settings.timeout), options.token())
-    }
-
-    /// Calls a method without waiting. When the reply is there, or the call has failed, `done` is run once, by
-    /// [`dispatch`](Client::dispatch) or, if the client has one, by its [thread](ClientBuilder::thread); or, failing
-    /// that, when the last clone of the client is dropped. It may submit, but must not wait.
-    ///
-    /// If this returns an error, `done` has not been run, and will not be.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("agent.sock");
-    /// # let listener = drpc::Listener::bind(&path)?;
-    /// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
-    /// let client = drpc::Client::connect(&path)?;
-    /// client.submit(&drpc::CallOptions::new(), 7, 701, b"".to_vec(), |result| println!("{result:?}"))?;
-    /// while client.dispatch(None)? == 0 {}
-    /// # drop(client);
-    /// # agent.join().unwrap()?;
-    /// # Ok::<(), drpc::Error>(())
-    /// ```
-    pub fn submit(
-        &self,
-        options: &CallOptions,
-        module: i32,
-        method: i32,
-        body: Vec<u8>,
-        done: impl FnOnce(Result<Response, Error>) + Send + 'static,
-    ) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        let submitted = try_box(done).and_then(|done| Shared::submit(shared, options, (module, method, body), done));
-        submitted.map_err(|cause| shared.error((Phase::Call, cause)))
-    }
-
-    /// A descriptor for an event loop: when it is readable, there is work for [`dispatch`](Client::dispatch). It is an
-    /// epoll set, which stays the same as long as the client lives.
-    pub fn event_fd(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.0.shared.events().map(AsFd::as_fd)
-    }
-
-    /// Waits until there is something to do, but not longer than `timeout`, does it, and says how many completions have
-    /// been run. Only submitted calls need this; those that wait do the work themselves.
-    pub fn dispatch(&self, timeout: Option<Duration>) -> Result<usize, Error> {
-        self.0.shared.dispatch(timeout)
-    }
-
-    /// Keeps other threads from calling: their calls wait until the result is dropped, those of this thread go through.
-    /// It waits until no call is out. A thread that holds the lock already gets [`Cause::Busy`]; one that ends without
-    /// giving it back keeps it for good.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("agent.sock");
-    /// # let listener = drpc::Listener::bind(&path)?;
-    /// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
-    /// let client = drpc::Client::connect(&path)?;
-    /// let locked = client.lock()?;
-    /// locked.call(7, 701, b"first")?;
-    /// locked.call(7, 701, b"second, with none between")?;
-    /// # drop(locked);
-    /// # drop(client);
-    /// # agent.join().unwrap()?;
-    /// # Ok::<(), drpc::Error>(())
-    /// ```
-    pub fn lock(&self) -> Result<Locked<'_>, Error> {
-        self.lock_with(&CallOptions::new())
-    }
-
-    /// Keeps other threads from calling, and waits for that no longer than the options allow.
-    pub fn lock_with(&self, options: &CallOptions) -> Result<Locked<'_>, Error> {
-        let operation = Operation::Lock(ThreadId::current());
-        self.wait(options, operation, CallRef::default())?;
-        Ok(Locked::new(self))
-    }
-
-    /// Lets other threads call again, if this one holds the lock.
-    fn unlock(&self) -> Result<(), Error> {
-        self.check(Phase::Call)?;
-        self.0.shared.with(|state| {
-            if state.calls.holds_lock() {
-                state.calls.unlock();
-                state.advance();
-            }
-        });
-        Ok(())
-    }
-
-    fn check(&self, phase: Phase) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        if shared.is_ours() { Ok(()) } else { Err(shared.error((phase, Cause::Forked))) }
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("path", &self.path()).finish_non_exhaustive()
-    }
-}

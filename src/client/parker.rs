@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use super::pending::Outcome;
+use super::operation::Outcome;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::sys::TryArc;
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::cancel::Hook;
+use super::operation::{Operation, Stage};
 use super::parker::Parker;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -11,48 +12,8 @@ use crate::protocol::wire::{CallRef, HEAD_CAPACITY};
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
 
-/// The place in line, which no other call of the client has, or has had.
-pub(super) type Ticket = u64;
-
-/// How it ended.
-pub(super) type Outcome = Result<Response, (Phase, Cause)>;
-
 /// What to do with the result of a submitted call.
 pub(super) type Completion = Box<dyn FnOnce(Result<Response, Error>) + Send>;
-
-/// What somebody waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    /// A reply.
-    Call {
-        /// The server may execute it twice.
-        idempotent: bool,
-    },
-    /// That no other thread than this one calls.
-    Lock(ThreadId),
-    /// A connection.
-    Connection {
-        /// Also if it takes the server some time to begin to listen.
-        patient: bool,
-    },
-}
-
-/// How far it has come.
-#[derive(Debug)]
-pub(super) enum Stage {
-    /// It is not its turn yet.
-    Waiting,
-    /// It can be sent.
-    Granted,
-    /// The probe has been handed to the connection in its place, to find out what the server speaks.
-    Probing(i32),
-    /// It has been handed to the connection, which has not sent all of it.
-    Sending(i32),
-    /// It has been sent to its end.
-    Sent(i32),
-    /// Its owner has not taken the result yet.
-    Ended(Outcome),
-}
 
 /// Who is told of the end.
 pub(super) enum CompletionTarget {

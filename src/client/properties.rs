@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::calls::Calls;
-use super::pending::{CompletionTarget, Operation, Stage, Submission, Ticket};
+use super::operation::{Operation, Stage, Ticket};
+use super::pending::{CompletionTarget, Submission};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::message::Response;

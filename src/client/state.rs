@@ -6,13 +6,14 @@ use super::budget::{Budget, NO_BUFFER};
 use super::calls::Calls;
 use super::cancel::Hook;
 use super::connection::{Connection, Heard, Refusal, Reply};
-use super::events::Registered;
-use super::leader::Leader;
+use super::events::{Events, Registered};
 use super::log_event::{LogEvent, LogEvents};
-use super::parker::Woken;
-use super::pending::{CompletionTarget, Operation, Pending, Stage, Submission, Ticket};
+use super::operation::{Operation, Stage, Ticket};
+use super::pending::{CompletionTarget, Pending, Submission};
+use super::poll_handle::Ready;
 use super::retry::Retry;
 use super::settings::Settings;
+use super::waiters::{WaitFor, Waiters};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::peer::framing_cache::ServerId;
@@ -20,7 +21,7 @@ use crate::protocol::framing::Framing;
 use crate::protocol::framing::fallback::Question;
 use crate::protocol::message::{NO_SEQUENCE, Status};
 use crate::protocol::wire::CallRef;
-use crate::sys::TryArc;
+use crate::sys::{Interest, TryArc};
 
 /// What the threads that use a client share. Nothing here waits.
 pub(super) struct State {
@@ -31,9 +32,7 @@ pub(super) struct State {
     retry: Retry,
     /// The server that has just told what it speaks, until there is another connection to it.
     told: Option<(ServerId, Framing)>,
-    pub(super) leader: Option<Leader>,
-    /// Callers to be woken, once nobody holds the lock.
-    pub(super) woken: Woken,
+    pub(super) waiters: Waiters,
     /// What the epoll set knows of all this.
     pub(super) registered: Registered,
     /// What is to be told to the log then.
@@ -51,8 +50,7 @@ impl State {
             wanted: false,
             retry: Retry::default(),
             told: None,
-            leader: None,
-            woken: Woken::default(),
+            waiters: Waiters::default(),
             registered: Registered::default(),
             log_events: LogEvents::default(),
             budget: Budget::new(),
@@ -173,6 +171,16 @@ impl State {
         }
     }
 
+    /// Does what the socket is ready for.
+    pub(super) fn progress(&mut self, ready: Ready) {
+        if ready.writable {
+            self.flush();
+        }
+        if ready.readable {
+            self.receive();
+        }
+    }
+
     /// Goes on sending what the socket did not take at once.
     pub(super) fn flush(&mut self) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
@@ -286,12 +294,6 @@ impl State {
         self.advance();
     }
 
-    /// A connection that cannot be watched is of no use. Another one may be, in a while.
-    pub(super) fn unregistered(&mut self, cause: Cause) {
-        self.fail(cause);
-        self.retry.failed(Instant::now());
-    }
-
     /// Gives up on somebody.
     pub(super) fn abandon(&mut self, ticket: Ticket, cause: Cause) {
         let Some(pending) = self.calls.pending(ticket) else { return };
@@ -318,8 +320,54 @@ impl State {
     }
 
     /// When the pause before the next attempt to connect is over, if anybody waits for it.
-    pub(super) fn next_attempt(&self) -> Option<Instant> {
+    fn next_attempt(&self) -> Option<Instant> {
         let waits = self.connection.is_none() && self.calls.want_connection();
         self.retry.at().filter(|_| waits)
+    }
+
+    /// What the leader should wait for; nothing when nobody needs one.
+    fn wait_for(&self) -> WaitFor {
+        match &self.connection {
+            Some(connection) if self.calls.any_in_flight() => {
+                WaitFor::Socket(connection.poll_handle().clone(), connection.wants_to_send())
+            }
+            None if self.calls.want_connection() => WaitFor::Clock(self.next_attempt()),
+            _ => WaitFor::Nothing,
+        }
+    }
+
+    /// Makes a caller the leader, if there is no other one, and says what to wait for.
+    pub(super) fn lead(&mut self, ticket: Ticket) -> WaitFor {
+        if self.waiters.are_led_by_another(ticket) {
+            return WaitFor::Nothing;
+        }
+        let wait_for = self.wait_for();
+        self.waiters.lead(ticket, wait_for.clone());
+        wait_for
+    }
+
+    /// Finds the callers to be woken because something has happened to them, and sees to it that somebody leads.
+    pub(super) fn wake(&mut self) {
+        if self.waiters.notify(&mut self.calls) {
+            let wanted = self.wait_for();
+            self.waiters.elect(&wanted, &mut self.calls);
+        }
+    }
+
+    /// Tells the epoll set what has changed.
+    pub(super) fn register(&mut self, events: &Events) {
+        let socket = self.connection.as_ref().map(|connection| {
+            (connection.poll_handle(), Interest { readable: true, writable: connection.wants_to_send() })
+        });
+        if let Err(cause) = events.watch_socket(socket, &mut self.registered) {
+            // A connection that cannot be watched is of no use. Another one may be, in a while.
+            self.fail(cause);
+            self.retry.failed(Instant::now());
+        }
+        let deadline = self.calls.first_deadline().map(|(end, _)| end);
+        events.set_alarm(deadline.into_iter().chain(self.next_attempt()).min(), &mut self.registered);
+        if self.calls.completions() > 0 {
+            events.raise_once(&mut self.registered);
+        }
     }
 }

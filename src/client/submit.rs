@@ -1,8 +1,8 @@
 //! Calls whose callers do not wait.
 
-use super::cancel::Hook;
+use super::operation::Operation;
 use super::options::CallOptions;
-use super::pending::{Completion, CompletionTarget, Operation, Pending, Submission};
+use super::pending::{Completion, CompletionTarget, Pending, Submission};
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::sys::TryArc;
@@ -21,7 +21,7 @@ impl Shared {
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return Err(Cause::Cancelled);
         }
-        let hook = options.token().map(|cancel| Hook::new(cancel, this)).transpose()?;
+        let hook = options.token().map(|cancel| Self::hook(this, cancel)).transpose()?;
         let end = options.end(this.settings.timeout);
         let operation = Operation::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.

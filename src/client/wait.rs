@@ -1,0 +1,145 @@
+//! Calls whose callers wait.
+//!
+//! Of the callers that wait one is the leader: it waits for the socket, reads what comes, and hands each reply to its
+//! owner. The others sleep, each on a condition variable of its own. Nobody waits for anything with the lock held, so
+//! that whoever comes can send, receive and give up at any time.
+
+use std::time::Instant;
+
+use super::cancel::Hook;
+use super::operation::{Operation, Outcome, Stage, Ticket};
+use super::parker::{Parker, Wakeup};
+use super::pending::{CompletionTarget, Pending};
+use super::shared::Shared;
+use super::state::State;
+use super::waiters::WaitFor;
+use crate::cancel::Cancel;
+use crate::cause::Cause;
+use crate::error::{Error, Phase};
+use crate::protocol::message::Response;
+use crate::protocol::wire::CallRef;
+use crate::sync::MutexGuard;
+use crate::sys::TryArc;
+
+impl Shared {
+    /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
+    pub(super) fn wait(
+        this: &TryArc<Self>,
+        operation: Operation,
+        call: CallRef<'_>,
+        end: Option<Instant>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Response, Error> {
+        let phase = if matches!(operation, Operation::Connection { .. }) { Phase::Connect } else { Phase::Call };
+        let hook = match cancel {
+            Some(cancel) if this.is_ours() => Self::hook(this, cancel).map(Some).map_err(|cause| (phase, cause)),
+            _ => Ok(None),
+        };
+        hook.and_then(|hook| this.wait_for(operation, phase, call, end, hook.as_ref()))
+            .map_err(|failure| this.error(failure))
+    }
+
+    fn wait_for(
+        &self,
+        operation: Operation,
+        phase: Phase,
+        call: CallRef<'_>,
+        end: Option<Instant>,
+        hook: Option<&Hook>,
+    ) -> Outcome {
+        if !self.is_ours() {
+            return Err((phase, Cause::Forked));
+        }
+        let mut state = self.lock();
+        if matches!(operation, Operation::Call { .. }) && !state.wanted {
+            return Err((phase, Cause::NotConnected));
+        }
+        if matches!(operation, Operation::Lock(_)) && state.calls.holds_lock() {
+            return Err((phase, Cause::Busy));
+        }
+        state.calls.make_room().map_err(|cause| (phase, cause))?;
+        let ticket = state.add(operation, CompletionTarget::Blocked);
+        if hook.is_some_and(|hook| hook.is_late_for(ticket)) {
+            state.abandon(ticket, Cause::Cancelled);
+        }
+        let outcome = loop {
+            state.advance();
+            if let Some(outcome) = state.calls.take(ticket) {
+                break outcome;
+            } else if end.is_some_and(|end| end <= Instant::now()) {
+                state.abandon(ticket, Cause::TimedOut);
+            } else if hook.is_some_and(Hook::is_cancelled) {
+                // Its hook may still have to wait for others.
+                state.abandon(ticket, Cause::Cancelled);
+            } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
+                state.send(ticket, call);
+            } else {
+                match self.rest(state, ticket, end) {
+                    Ok(awake) => state = awake,
+                    Err(outcome) => return outcome,
+                }
+            }
+        };
+        state.waiters.leave(ticket);
+        self.release(state);
+        outcome
+    }
+
+    /// Waits until something has happened that may concern the caller. An error is what somebody else has made of its
+    /// wish.
+    fn rest<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        end: Option<Instant>,
+    ) -> Result<MutexGuard<'a, State>, Outcome> {
+        match state.lead(ticket) {
+            WaitFor::Socket(poll_handle, writable) => {
+                self.release(state);
+                let ready = poll_handle.wait(writable, end);
+                state = self.lock();
+                state.waiters.awake(ticket);
+                match ready {
+                    Err(cause) => state.abandon(ticket, cause),
+                    // Whoever else has read it, or closed the connection, does no harm: nothing here waits.
+                    Ok(ready) => {
+                        state.progress(ready);
+                        if state.budget.starved {
+                            state.abandon(ticket, Cause::NoMemory);
+                        }
+                    }
+                }
+                Ok(state)
+            }
+            WaitFor::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
+            WaitFor::Nothing => self.sleep(state, ticket, end),
+        }
+    }
+
+    fn sleep<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        until: Option<Instant>,
+    ) -> Result<MutexGuard<'a, State>, Outcome> {
+        let parker = match TryArc::new(Parker::default()) {
+            Ok(parker) => parker,
+            Err(cause) => {
+                state.waiters.awake(ticket);
+                state.abandon(ticket, cause);
+                return Ok(state);
+            }
+        };
+        state.calls.park(ticket, parker.clone());
+        self.release(state);
+        // Who has been taken out of bed already has news, or is about to have some.
+        let is_in_bed = || self.lock().calls.unpark(ticket).is_some();
+        let wakeup = parker.sleep(until).or_else(|| if is_in_bed() { None } else { parker.sleep(None) });
+        if let Some(Wakeup::Ended(outcome)) = wakeup {
+            return Err(outcome);
+        }
+        let mut state = self.lock();
+        state.waiters.awake(ticket);
+        Ok(state)
+    }
+}
