@@ -176,7 +176,7 @@ impl Client {
 
     pub(super) fn check(&self, phase: Phase) -> Result<(), Error> {
         let shared = &self.0.shared;
-        if shared.is_ours() { Ok(()) } else { Err(shared.error((phase, Cause::Forked))) }
+        shared.check_process().map_err(|cause| shared.error((phase, cause)))
     }
 }
 

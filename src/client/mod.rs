@@ -23,7 +23,6 @@ mod poll_handle;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod properties;
-mod retry;
 mod settings;
 mod shared;
 #[cfg(all(test, shuttle))]

@@ -37,6 +37,11 @@ impl Shared {
         sys::process() == self.process
     }
 
+    /// Gives an error in a process that was forked from the one that made the client.
+    pub(super) fn check_process(&self) -> Result<(), Cause> {
+        if self.is_ours() { Ok(()) } else { Err(Cause::Forked) }
+    }
+
     /// An error for what the program wanted.
     pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
         Error::new(phase, self.settings.place.given(), cause)
@@ -44,9 +49,7 @@ impl Shared {
 
     /// The epoll set, which is made when it is first needed.
     pub(super) fn events(&self) -> Result<&Events, Error> {
-        if !self.is_ours() {
-            return Err(self.error((Phase::Progress, Cause::Forked)));
-        }
+        self.check_process().map_err(|cause| self.error((Phase::Progress, cause)))?;
         if self.events.get().is_none() {
             let events = Events::new().map_err(|cause| self.error((Phase::Configure, cause)))?;
             // With the lock held, so that the set has seen all that happened before others know of it.

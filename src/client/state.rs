@@ -11,9 +11,9 @@ use super::log_event::{LogEvent, LogEvents};
 use super::operation::{Operation, Stage, Ticket};
 use super::pending::{CompletionTarget, Pending, Submission};
 use super::poll_handle::Ready;
-use super::retry::Retry;
 use super::settings::Settings;
 use super::waiters::{WaitFor, Waiters};
+use crate::backoff::Backoff;
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::peer::framing_cache::ServerId;
@@ -29,7 +29,8 @@ pub(super) struct State {
     pub(super) connection: Option<Connection>,
     /// The program has connected the client, and has not closed it.
     pub(super) wanted: bool,
-    retry: Retry,
+    /// The pauses between attempts to connect.
+    backoff: Backoff,
     /// The server that has just told what it speaks, until there is another connection to it.
     told: Option<(ServerId, Framing)>,
     pub(super) waiters: Waiters,
@@ -48,7 +49,7 @@ impl State {
             calls: Calls::new(settings.pipelining),
             connection: None,
             wanted: false,
-            retry: Retry::default(),
+            backoff: Backoff::default(),
             told: None,
             waiters: Waiters::default(),
             registered: Registered::default(),
@@ -64,7 +65,7 @@ impl State {
         if matches!(operation, Operation::Connection { .. }) {
             // The end of the connection that there is shows only to who reads.
             self.receive();
-            self.retry.at_once();
+            self.backoff.skip();
         }
         self.calls.add(operation, self.settings.retries, target)
     }
@@ -101,8 +102,7 @@ impl State {
             return false;
         }
         if self.connection.is_none() {
-            let now = Instant::now();
-            if !self.retry.is_due(now) {
+            if !self.backoff.is_over(Instant::now()) {
                 return false;
             }
             match Connection::open(&self.settings, self.told.as_ref()) {
@@ -116,7 +116,7 @@ impl State {
                     self.wanted = true;
                 }
                 Err(cause) => {
-                    self.retry.failed(now);
+                    self.backoff.begin();
                     self.calls.unreachable(cause);
                     return false;
                 }
@@ -229,7 +229,7 @@ impl State {
             }
             Reply::Spoilt(cause) => self.calls.spoilt(cause, begun)?,
         }
-        self.retry.worked();
+        self.backoff.reset();
         Ok(true)
     }
 
@@ -265,7 +265,7 @@ impl State {
         let now = match Connection::open(&self.settings, self.told.as_ref()) {
             Ok(another) => another,
             // The server is there, and busy.
-            Err(cause) if cause.is_would_block() => return self.retry.failed(Instant::now()),
+            Err(cause) if cause.is_would_block() => return self.backoff.begin(),
             Err(_) => connection,
         };
         self.told = None;
@@ -279,7 +279,7 @@ impl State {
         let cause = connection.ended.unwrap_or(cause);
         connection.forget();
         if !connection.has_answered {
-            self.retry.failed(Instant::now());
+            self.backoff.begin();
         }
         self.log_events.add(LogEvent::Lost(cause));
         self.calls.lost(cause);
@@ -289,7 +289,7 @@ impl State {
     pub(super) fn close(&mut self) {
         self.wanted = false;
         self.connection = None;
-        self.retry.worked();
+        self.backoff.reset();
         self.calls.close();
         self.advance();
     }
@@ -322,7 +322,7 @@ impl State {
     /// When the pause before the next attempt to connect is over, if anybody waits for it.
     fn next_attempt(&self) -> Option<Instant> {
         let waits = self.connection.is_none() && self.calls.want_connection();
-        self.retry.at().filter(|_| waits)
+        self.backoff.until().filter(|_| waits)
     }
 
     /// What the leader should wait for; nothing when nobody needs one.
@@ -362,7 +362,7 @@ impl State {
         if let Err(cause) = events.watch_socket(socket, &mut self.registered) {
             // A connection that cannot be watched is of no use. Another one may be, in a while.
             self.fail(cause);
-            self.retry.failed(Instant::now());
+            self.backoff.begin();
         }
         let deadline = self.calls.first_deadline().map(|(end, _)| end);
         events.set_alarm(deadline.into_iter().chain(self.next_attempt()).min(), &mut self.registered);

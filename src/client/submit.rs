@@ -15,9 +15,7 @@ impl Shared {
         (module, method, body): (i32, i32, Vec<u8>),
         done: Completion,
     ) -> Result<(), Cause> {
-        if !this.is_ours() {
-            return Err(Cause::Forked);
-        }
+        this.check_process()?;
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return Err(Cause::Cancelled);
         }

@@ -21,6 +21,14 @@ use crate::protocol::wire::CallRef;
 use crate::sync::MutexGuard;
 use crate::sys::TryArc;
 
+/// How a caller that has waited goes on.
+enum Resumed<'a> {
+    /// It looks at the state, which it has locked.
+    Locked(MutexGuard<'a, State>),
+    /// Another thread has ended its call, and there is nothing left to do for it.
+    Ended(Outcome),
+}
+
 impl Shared {
     /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
     pub(super) fn wait(
@@ -31,11 +39,9 @@ impl Shared {
         cancel: Option<&Cancel>,
     ) -> Result<Response, Error> {
         let phase = if matches!(operation, Operation::Connection { .. }) { Phase::Connect } else { Phase::Call };
-        let hook = match cancel {
-            Some(cancel) if this.is_ours() => Self::hook(this, cancel).map(Some).map_err(|cause| (phase, cause)),
-            _ => Ok(None),
-        };
-        hook.and_then(|hook| this.wait_for(operation, phase, call, end, hook.as_ref()))
+        let hook = this.check_process().and_then(|()| cancel.map(|cancel| Self::hook(this, cancel)).transpose());
+        hook.map_err(|cause| (phase, cause))
+            .and_then(|hook| this.wait_for(operation, phase, call, end, hook.as_ref()))
             .map_err(|failure| this.error(failure))
     }
 
@@ -47,9 +53,6 @@ impl Shared {
         end: Option<Instant>,
         hook: Option<&Hook>,
     ) -> Outcome {
-        if !self.is_ours() {
-            return Err((phase, Cause::Forked));
-        }
         let mut state = self.lock();
         if matches!(operation, Operation::Call { .. }) && !state.wanted {
             return Err((phase, Cause::NotConnected));
@@ -74,9 +77,9 @@ impl Shared {
             } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
                 state.send(ticket, call);
             } else {
-                match self.rest(state, ticket, end) {
-                    Ok(awake) => state = awake,
-                    Err(outcome) => return outcome,
+                match self.block(state, ticket, end) {
+                    Resumed::Locked(locked) => state = locked,
+                    Resumed::Ended(outcome) => return outcome,
                 }
             }
         };
@@ -85,14 +88,8 @@ impl Shared {
         outcome
     }
 
-    /// Waits until something has happened that may concern the caller. An error is what somebody else has made of its
-    /// wish.
-    fn rest<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        ticket: Ticket,
-        end: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, Outcome> {
+    /// Waits until something has happened that may concern the caller.
+    fn block<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, end: Option<Instant>) -> Resumed<'a> {
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
@@ -109,25 +106,20 @@ impl Shared {
                         }
                     }
                 }
-                Ok(state)
+                Resumed::Locked(state)
             }
             WaitFor::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
             WaitFor::Nothing => self.sleep(state, ticket, end),
         }
     }
 
-    fn sleep<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        ticket: Ticket,
-        until: Option<Instant>,
-    ) -> Result<MutexGuard<'a, State>, Outcome> {
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, until: Option<Instant>) -> Resumed<'a> {
         let parker = match TryArc::new(Parker::default()) {
             Ok(parker) => parker,
             Err(cause) => {
                 state.waiters.awake(ticket);
                 state.abandon(ticket, cause);
-                return Ok(state);
+                return Resumed::Locked(state);
             }
         };
         state.calls.park(ticket, parker.clone());
@@ -136,10 +128,10 @@ impl Shared {
         let is_in_bed = || self.lock().calls.unpark(ticket).is_some();
         let wakeup = parker.sleep(until).or_else(|| if is_in_bed() { None } else { parker.sleep(None) });
         if let Some(Wakeup::Ended(outcome)) = wakeup {
-            return Err(outcome);
+            return Resumed::Ended(outcome);
         }
         let mut state = self.lock();
         state.waiters.awake(ticket);
-        Ok(state)
+        Resumed::Locked(state)
     }
 }
