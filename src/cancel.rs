@@ -43,15 +43,15 @@ type Hook = Box<dyn Fn() + Send + Sync>;
 #[derive(Default)]
 struct Hooks {
     last: u64,
-    waiting: SlotMap<Hook>,
+    registered: SlotMap<Hook>,
 }
 
 impl Hooks {
     /// The next number under which there is room.
     fn next(&mut self) -> Result<u64, Cause> {
-        self.waiting.make_room(self.waiting.len() + 1)?;
+        self.registered.make_room(self.registered.len() + 1)?;
         self.last += 1;
-        while !self.waiting.is_free(self.last) {
+        while !self.registered.is_free(self.last) {
             self.last += 1;
         }
         Ok(self.last)
@@ -77,7 +77,7 @@ impl Cancel {
         if self.0.cancelled.swap(true, Ordering::AcqRel) {
             return;
         }
-        let hooks = self.0.hooks().map(|mut hooks| std::mem::take(&mut hooks.waiting)).unwrap_or_default();
+        let hooks = self.0.hooks().map(|mut hooks| std::mem::take(&mut hooks.registered)).unwrap_or_default();
         hooks.iter().for_each(|(_, hook)| hook());
     }
 
@@ -99,7 +99,7 @@ impl Cancel {
         let mut hook: Option<Hook> = Some(try_box(hook)?);
         let add = |mut hooks: MutexGuard<'_, Hooks>| {
             let id = hooks.next()?;
-            hook.take().into_iter().for_each(|hook| hooks.waiting.put(id, hook));
+            hook.take().into_iter().for_each(|hook| hooks.registered.insert(id, hook));
             Ok(id)
         };
         let id = self.0.hooks().map_or(Ok(NO_HOOK), add)?;
@@ -121,8 +121,8 @@ impl Shared {
 
     fn take(&self, id: u64) -> Option<Hook> {
         let mut hooks = self.hooks()?;
-        let hook = hooks.waiting.remove(id);
-        hooks.waiting.give_back();
+        let hook = hooks.registered.remove(id);
+        hooks.registered.shrink();
         hook
     }
 }
@@ -176,7 +176,7 @@ mod tests {
         (Cancel::new(), count, hook)
     }
 
-    fn a_hook_runs_once_whoever_is_first() {
+    fn a_hook_runs_once_in_any_order() {
         let (cancel, count, hook) = counted();
         let token = cancel.clone();
         let canceller = thread::spawn(move || token.cancel());
@@ -191,7 +191,7 @@ mod tests {
     #[cfg(not(shuttle))]
     #[test]
     fn a_hook_runs_once() {
-        a_hook_runs_once_whoever_is_first();
+        a_hook_runs_once_in_any_order();
     }
 
     #[cfg(not(shuttle))]
@@ -226,6 +226,6 @@ mod tests {
     #[cfg(shuttle)]
     #[test]
     fn shuttle_a_hook_runs_once() {
-        shuttle::check_random(a_hook_runs_once_whoever_is_first, 10_000);
+        shuttle::check_random(a_hook_runs_once_in_any_order, 10_000);
     }
 }

@@ -48,7 +48,7 @@ impl<T> SlotMap<T> {
     }
 
     /// Puts something under a number that is free.
-    pub(crate) fn put(&mut self, number: u64, thing: T) {
+    pub(crate) fn insert(&mut self, number: u64, thing: T) {
         if let Some(slot) = self.slot(number) {
             self.len += usize::from(slot.replace((number, thing)).is_none());
         }
@@ -77,7 +77,7 @@ impl<T> SlotMap<T> {
     }
 
     /// Gives back the memory of a burst, if nothing is left of it; true if there was any.
-    pub(crate) fn give_back(&mut self) -> bool {
+    pub(crate) fn shrink(&mut self) -> bool {
         let burst = self.len == 0 && self.slots.len() > KEPT_SLOTS;
         if burst {
             self.slots = Vec::new();
@@ -108,7 +108,7 @@ impl<T> SlotMap<T> {
         more.resize_with(slots, || None);
         let before = std::mem::replace(&mut self.slots, more);
         self.len = 0;
-        before.into_iter().flatten().for_each(|(number, thing)| self.put(number, thing));
+        before.into_iter().flatten().for_each(|(number, thing)| self.insert(number, thing));
         Ok(())
     }
 }
@@ -124,7 +124,7 @@ mod tests {
         assert!(table.get(1).is_none() && table.remove(1).is_none() && !table.is_free(1));
         table.make_room(1).unwrap();
         assert!(table.is_free(1));
-        table.put(1, 'a');
+        table.insert(1, 'a');
         let again = 1 + FIRST_SLOTS as u64;
         assert!(!table.is_free(1) && !table.is_free(again) && table.is_free(2));
         assert_eq!((table.get(1), table.get(again)), (Some(&'a'), None));
@@ -139,7 +139,7 @@ mod tests {
             table.make_room(table.len() + 1).unwrap();
             let free = table.is_free(number);
             if free {
-                table.put(number, number);
+                table.insert(number, number);
             }
             free
         };
@@ -152,11 +152,11 @@ mod tests {
         assert_eq!((table.slots.len(), table.len()), (FIRST_SLOTS, 1));
         let many = (1..).filter(|number| put(&mut table, *number)).take(999).collect::<Vec<_>>();
         assert_eq!((table.slots.len(), table.len()), (2048, 1000));
-        assert!(!table.give_back());
+        assert!(!table.shrink());
         assert!(many.iter().all(|number| table.get(*number) == Some(number)));
         assert_eq!(table.iter().map(|(number, _)| number).sum::<u64>(), many.iter().sum());
         assert!(many.iter().all(|number| table.remove(*number) == Some(*number)));
         assert_eq!(table.remove(0), Some(0));
-        assert_eq!((table.slots.len(), table.give_back(), table.slots.len()), (2048, true, 0));
+        assert_eq!((table.slots.len(), table.shrink(), table.slots.len()), (2048, true, 0));
     }
 }

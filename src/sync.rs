@@ -77,11 +77,11 @@ const ATTEMPTS: usize = 1000;
 pub fn lock_briefly<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
     match sys::is_forked() {
         false => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
-        true => lock_if_given_back(mutex),
+        true => try_lock_for_a_moment(mutex),
     }
 }
 
-fn lock_if_given_back<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+fn try_lock_for_a_moment<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
     for _ in 0..ATTEMPTS {
         match mutex.try_lock() {
             Ok(guard) => return Some(guard),
@@ -93,7 +93,7 @@ fn lock_if_given_back<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::Mutex
 }
 
 /// How long a lock of an inherited object is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const INHERITED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Locks what belongs to an object that a process has made, and may be locked for a while. `None` when the object was
 /// inherited in a fork and that while does not end.
@@ -103,8 +103,8 @@ pub fn lock_made_in<T>(process: u64, mutex: &std::sync::Mutex<T>) -> Option<std:
     }
     let began = Instant::now();
     loop {
-        match lock_if_given_back(mutex) {
-            None if began.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
+        match try_lock_for_a_moment(mutex) {
+            None if began.elapsed() < INHERITED_TIMEOUT => std::thread::sleep(Duration::from_millis(1)),
             locked => return locked,
         }
     }
@@ -113,7 +113,7 @@ pub fn lock_made_in<T>(process: u64, mutex: &std::sync::Mutex<T>) -> Option<std:
 /// The same as [`lock_briefly`] for an object that a process has inherited in a fork.
 #[cfg(not(all(test, shuttle)))]
 pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    lock_if_given_back(mutex)
+    try_lock_for_a_moment(mutex)
 }
 
 /// Nothing forks there.
@@ -152,11 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_nobody_gives_back_is_not_waited_for() {
+    fn a_lock_that_is_never_released_is_not_waited_for() {
         let mutex = Mutex::new(1);
         let held = lock_briefly(&mutex).unwrap();
-        assert!(lock_if_given_back(&mutex).is_none());
+        assert!(try_lock_for_a_moment(&mutex).is_none());
         drop(held);
-        assert!(lock_if_given_back(&mutex).is_some());
+        assert!(try_lock_for_a_moment(&mutex).is_some());
     }
 }

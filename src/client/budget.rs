@@ -15,18 +15,18 @@ pub(super) struct Budget {
     /// Records that may still be taken or sent.
     pub(super) records: usize,
     /// The thread has no memory to take or send records, which are left to others.
-    pub(super) starved: bool,
+    pub(super) out_of_memory: bool,
 }
 
 impl Budget {
     /// Nothing has been done yet.
     pub(super) const fn new() -> Self {
-        Self { records: RECORDS, starved: false }
+        Self { records: RECORDS, out_of_memory: false }
     }
 
     /// There is no memory to go on.
-    pub(super) fn starve(&mut self) {
-        *self = Self { records: 0, starved: true };
+    pub(super) fn end_without_memory(&mut self) {
+        *self = Self { records: 0, out_of_memory: true };
     }
 
     /// One more record is to be taken; false if that is for the next turn.
@@ -83,7 +83,7 @@ mod tests {
         };
         let mut state = State::new(TryArc::new(settings).unwrap());
         state.calls.make_room().unwrap();
-        state.add(Operation::Connection { patient: false }, CompletionTarget::Blocked);
+        state.add(Operation::Connect { until_ready: false }, CompletionTarget::Blocked);
         state.advance();
         let server = listener.accept().unwrap().0;
         server.set_nonblocking(true).unwrap();
@@ -114,12 +114,12 @@ mod tests {
         server.shutdown(Shutdown::Read).unwrap();
         let answered = |state: &mut State| {
             state.advance();
-            tickets.iter().filter(|ticket| matches!(state.calls.take(**ticket), Some(Ok(_)))).count()
+            tickets.iter().filter(|ticket| matches!(state.calls.take_outcome(**ticket), Some(Ok(_)))).count()
         };
         state.budget = Budget::new();
         let failed = call(&mut state, b"");
         assert_eq!(answered(&mut state), RECORDS);
-        assert!(matches!(state.calls.take(failed), Some(Err(_))));
+        assert!(matches!(state.calls.take_outcome(failed), Some(Err(_))));
         assert!(state.connection.is_some() && (&server).write(b"?").is_err(), "more can come");
         state.budget = Budget::new();
         state.receive();
@@ -136,11 +136,11 @@ mod tests {
         for records in [1, 1] {
             state.budget = budget(records);
             state.receive();
-            assert!(state.calls.take(ticket).is_none());
+            assert!(state.calls.take_outcome(ticket).is_none());
         }
         state.budget = budget(1);
         state.receive();
-        assert!(matches!(state.calls.take(ticket), Some(Ok(_))));
+        assert!(matches!(state.calls.take_outcome(ticket), Some(Ok(_))));
     }
 
     #[test]

@@ -157,13 +157,13 @@ impl ClientBuilder {
     /// A client of the server that listens at a place, which is not connected yet.
     #[doc(hidden)]
     pub fn build_at(&self, place: Place) -> Result<Client, Cause> {
-        let complain = |value: &CStr| {
+        let warn = |value: &CStr| {
             let what = "which is none of datagram, chunked and auto";
             self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
         };
-        Client::with(Settings {
+        Client::from_settings(Settings {
             place,
-            framing: self.framing.unwrap_or_else(|| framing_cache::from_environment(None, complain)),
+            framing: self.framing.unwrap_or_else(|| framing_cache::from_environment(None, warn)),
             limits: self.limits,
             timeout: self.timeout,
             pipelining: self.pipelining,

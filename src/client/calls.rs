@@ -33,7 +33,7 @@ pub(super) struct Calls {
     room: usize,
     last: Ticket,
     /// Calls and locks that wait for their turn.
-    line: SortedQueue<Ticket>,
+    queue: SortedQueue<Ticket>,
     /// Who waits for nothing but a connection.
     connecting: SortedQueue<Ticket>,
     /// Calls that have their turn and of which nothing has been sent.
@@ -41,23 +41,24 @@ pub(super) struct Calls {
     /// Calls that are being sent or have been.
     in_flight: InFlight,
     /// Who holds the lock.
-    holder: Option<ThreadId>,
+    lock_holder: Option<ThreadId>,
     /// When submitted calls are over.
     deadlines: SortedQueue<(Instant, Ticket)>,
     /// Submitted calls that have ended, whose completions are to be run.
     completions: VecDeque<Ticket>,
     /// Callers that sleep and are to be woken, each of them once.
-    woken: Vec<Ticket>,
+    notified: Vec<Ticket>,
     /// Callers that sleep.
     sleepers: SortedQueue<Ticket>,
     /// Those that something is being done with, one after the other.
     batch: Vec<Ticket>,
 }
 
-/// The server can know of a call that is out: all of it has been sent, or it has `begun` to be. An answer to another one
+/// The server can know of a call that is out: all of it has been sent, or a part of it has (`partly_sent`). An answer to another one
 /// is no answer, and must not end it: its message would be left behind, and the next one's too.
-fn can_know(pending: &SlotMap<Pending>, ticket: Ticket, begun: Option<Ticket>) -> bool {
-    begun == Some(ticket) || !pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Sending(_)))
+fn may_be_answered(pending: &SlotMap<Pending>, ticket: Ticket, partly_sent: Option<Ticket>) -> bool {
+    partly_sent == Some(ticket)
+        || !pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Sending(_)))
 }
 
 impl Calls {
@@ -67,14 +68,14 @@ impl Calls {
             pending: SlotMap::new(),
             room: 0,
             last: 0,
-            line: SortedQueue::new(),
+            queue: SortedQueue::new(),
             connecting: SortedQueue::new(),
             granted: 0,
             in_flight: InFlight::new(),
-            holder: None,
+            lock_holder: None,
             deadlines: SortedQueue::new(),
             completions: VecDeque::new(),
-            woken: Vec::new(),
+            notified: Vec::new(),
             sleepers: SortedQueue::new(),
             batch: Vec::new(),
         }
@@ -89,12 +90,12 @@ impl Calls {
     fn make_room_for(&mut self, len: usize) -> Result<(), Cause> {
         self.pending.make_room(len)?;
         self.in_flight.make_room(len)?;
-        for line in [&mut self.line, &mut self.connecting, &mut self.sleepers] {
-            line.make_room(len)?;
+        for queue in [&mut self.queue, &mut self.connecting, &mut self.sleepers] {
+            queue.make_room(len)?;
         }
         self.deadlines.make_room(len)?;
         sorted_queue::make_room(&mut self.completions, len)?;
-        for list in [&mut self.woken, &mut self.batch] {
+        for list in [&mut self.notified, &mut self.batch] {
             list.try_reserve(len - list.len()).map_err(|_| Cause::NoMemory)?;
         }
         self.room = len;
@@ -102,20 +103,20 @@ impl Calls {
     }
 
     /// Puts somebody in line, for whom there is room, and who may be tried again so many times.
-    pub(super) fn add(&mut self, operation: Operation, tries: u32, target: CompletionTarget) -> Ticket {
+    pub(super) fn add(&mut self, operation: Operation, retries: u32, target: CompletionTarget) -> Ticket {
         self.last += 1;
         while !self.pending.is_free(self.last) {
             self.last += 1;
         }
         let ticket = self.last;
-        if let CompletionTarget::Submitted(Submission { end: Some(end), .. }) = &target {
-            self.deadlines.insert((*end, ticket));
+        if let CompletionTarget::Submitted(Submission { deadline: Some(deadline), .. }) = &target {
+            self.deadlines.insert((*deadline, ticket));
         }
         match operation {
-            Operation::Connection { .. } => self.connecting.insert(ticket),
-            Operation::Call { .. } | Operation::Lock(_) => self.line.insert(ticket),
+            Operation::Connect { .. } => self.connecting.insert(ticket),
+            Operation::Call { .. } | Operation::Lock(_) => self.queue.insert(ticket),
         };
-        self.pending.put(ticket, Pending::new(operation, tries, target));
+        self.pending.insert(ticket, Pending::new(operation, retries, target));
         ticket
     }
 
@@ -125,24 +126,24 @@ impl Calls {
 
     /// The calling thread holds the lock.
     pub(super) fn holds_lock(&self) -> bool {
-        self.holder.is_some_and(|holder| holder == ThreadId::current())
+        self.lock_holder.is_some_and(|holder| holder == ThreadId::current())
     }
 
     /// Gives the lock back.
     pub(super) fn unlock(&mut self) {
-        self.holder = None;
+        self.lock_holder = None;
     }
 
     /// Who is next, if it is somebody's turn.
     pub(super) fn next(&self) -> Option<(Ticket, Operation)> {
-        let mut line = self.line.iter().filter_map(|ticket| Some((ticket, self.pending.get(ticket)?)));
-        let (ticket, pending) = match self.holder {
-            None => line.next()?,
-            Some(holder) => line.find(|(_, pending)| pending.by == holder)?,
+        let mut queue = self.queue.iter().filter_map(|ticket| Some((ticket, self.pending.get(ticket)?)));
+        let (ticket, pending) = match self.lock_holder {
+            None => queue.next()?,
+            Some(holder) => queue.find(|(_, pending)| pending.thread == holder)?,
         };
         let alone = self.in_flight.is_empty() && self.granted == 0;
         let its_turn = match pending.operation {
-            Operation::Call { .. } if self.in_flight.is_undecided() => alone && !self.in_flight.awaits_verdict(),
+            Operation::Call { .. } if self.in_flight.is_framing_unknown() => alone && !self.in_flight.awaits_framing(),
             Operation::Call { .. } => alone || self.pipelining,
             _ => alone,
         };
@@ -150,23 +151,23 @@ impl Calls {
     }
 
     /// Somebody waits for a connection, and cannot go on without.
-    pub(super) fn want_connection(&self) -> bool {
-        self.is_connecting() || matches!(self.next(), Some((_, Operation::Call { .. })))
+    pub(super) fn needs_connection(&self) -> bool {
+        self.awaits_connection() || matches!(self.next(), Some((_, Operation::Call { .. })))
     }
 
     /// Somebody waits for nothing but a connection.
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(super) fn awaits_connection(&self) -> bool {
         !self.connecting.is_empty()
     }
 
     /// It is a call's turn to be sent.
     pub(super) fn grant(&mut self, ticket: Ticket) {
         if let Some(pending) = self.pending.get_mut(ticket) {
-            self.line.remove(ticket);
+            self.queue.remove(ticket);
             pending.stage = Stage::Granted;
             self.granted += 1;
-            if pending.has_to_be_woken() {
-                self.woken.extend([ticket]);
+            if pending.notify() {
+                self.notified.extend([ticket]);
             }
         }
     }
@@ -180,13 +181,13 @@ impl Calls {
 
     /// Gives the lock to a thread that waits for it.
     pub(super) fn grant_lock(&mut self, ticket: Ticket, holder: ThreadId) {
-        self.holder = Some(holder);
+        self.lock_holder = Some(holder);
         self.end(ticket, Ok(Response::default()));
     }
 
     /// It is being sent now, under this sequence.
-    pub(super) fn begin(&mut self, ticket: Ticket) -> i32 {
-        let sequence = self.in_flight.number(ticket);
+    pub(super) fn start_sending(&mut self, ticket: Ticket) -> i32 {
+        let sequence = self.in_flight.insert(ticket);
         if let Some(pending) = self.pending.get_mut(ticket) {
             pending.stage = Stage::Sending(sequence);
             self.granted -= 1;
@@ -195,7 +196,7 @@ impl Calls {
     }
 
     /// The probe is sent in its place.
-    pub(super) fn probe(&mut self, ticket: Ticket) {
+    pub(super) fn start_probing(&mut self, ticket: Ticket) {
         if let Some(Pending { stage, .. }) = self.pending.get_mut(ticket)
             && let Stage::Sending(sequence) = *stage
         {
@@ -213,7 +214,7 @@ impl Calls {
     }
 
     /// It had its turn, but cannot be sent now.
-    pub(super) fn step_back(&mut self, ticket: Ticket) {
+    pub(super) fn revoke(&mut self, ticket: Ticket) {
         if self.pending.get(ticket).is_some() {
             self.granted -= 1;
             self.enqueue(ticket);
@@ -221,27 +222,27 @@ impl Calls {
     }
 
     /// Something is out whose answer somebody waits for, or will have to.
-    pub(super) fn any_in_flight(&self) -> bool {
-        !self.in_flight.is_empty() || self.in_flight.awaits_verdict()
+    pub(super) fn expects_reply(&self) -> bool {
+        !self.in_flight.is_empty() || self.in_flight.awaits_framing()
     }
 
     /// Says whether it is not known what the server speaks, so that it has to answer what is sent first before anything
     /// else is sent.
-    pub(super) fn set_undecided(&mut self, undecided: bool) {
-        self.in_flight.set_undecided(undecided);
+    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
+        self.in_flight.set_framing_unknown(framing_unknown);
     }
 
     /// Nothing can be sent before the server has answered what is out.
-    pub(super) fn await_verdict(&self) -> bool {
-        self.in_flight.awaits_verdict()
+    pub(super) fn awaits_framing(&self) -> bool {
+        self.in_flight.awaits_framing()
     }
 
     /// The server has told its framing, and has executed nothing of what was sent first. That call waits for another
     /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
     pub(super) fn rejected(&mut self) {
-        self.for_each_in_flight(InFlight::lost, |calls, ticket| {
+        self.for_each_in_flight(InFlight::clear, |calls, ticket| {
             let Some(pending) = calls.pending.get_mut(ticket) else { return };
-            if !std::mem::replace(&mut pending.rejected, true) || pending.use_try() {
+            if !std::mem::replace(&mut pending.rejected, true) || pending.take_retry() {
                 calls.enqueue(ticket);
             } else {
                 calls.end(ticket, Err((Phase::Call, Cause::Replaced)));
@@ -258,41 +259,53 @@ impl Calls {
     }
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
-    pub(super) fn owe_too_much(&self) -> bool {
-        self.in_flight.owes_too_much()
+    pub(super) fn has_too_many_abandoned(&self) -> bool {
+        self.in_flight.has_too_many_abandoned()
     }
 
     /// Hands a reply to the call that it answers. An error means that the connection is of no use. Of the calls that are
-    /// being sent one may have `begun` to go out.
+    /// being sent one may be out in part (`partly_sent`).
     pub(super) fn reply(
         &mut self,
         sequence: i64,
         result: Result<Response, Cause>,
-        begun: Option<Ticket>,
+        partly_sent: Option<Ticket>,
     ) -> Result<(), Cause> {
-        let target = self.in_flight.answered(sequence, |ticket| can_know(&self.pending, ticket, begun))?;
-        self.hand(target, result, Cause::Unattributable, begun);
+        let target =
+            self.in_flight.target_of(sequence, |ticket| may_be_answered(&self.pending, ticket, partly_sent))?;
+        self.deliver(target, result, Cause::Unattributable, partly_sent);
         Ok(())
     }
 
     /// A reply has been read to its end, but cannot be understood, or stored. An error means that the connection is of no
     /// use.
-    pub(super) fn spoilt(&mut self, cause: Cause, begun: Option<Ticket>) -> Result<(), Cause> {
-        let target = self.in_flight.unnamed(|ticket| can_know(&self.pending, ticket, begun)).ok_or(cause)?;
-        self.hand(target, Err(cause), cause, begun);
+    pub(super) fn unreadable(&mut self, cause: Cause, partly_sent: Option<Ticket>) -> Result<(), Cause> {
+        let target = self
+            .in_flight
+            .target_of_unnumbered(|ticket| may_be_answered(&self.pending, ticket, partly_sent))
+            .ok_or(cause)?;
+        self.deliver(target, Err(cause), cause, partly_sent);
         Ok(())
     }
 
     /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still
     /// to come.
-    fn hand(&mut self, target: ReplyTarget, result: Result<Response, Cause>, otherwise: Cause, begun: Option<Ticket>) {
+    fn deliver(
+        &mut self,
+        target: ReplyTarget,
+        result: Result<Response, Cause>,
+        otherwise: Cause,
+        partly_sent: Option<Ticket>,
+    ) {
         match target {
             ReplyTarget::Call(ticket) => self.end(ticket, result.map_err(|cause| (Phase::Reply, cause))),
             ReplyTarget::Abandoned => {}
             ReplyTarget::Ambiguous => {
                 let mut known = std::mem::take(&mut self.batch);
-                known.extend(self.in_flight.tickets().filter(|ticket| can_know(&self.pending, *ticket, begun)));
-                self.in_flight.give_up(known.len());
+                known.extend(
+                    self.in_flight.tickets().filter(|ticket| may_be_answered(&self.pending, *ticket, partly_sent)),
+                );
+                self.in_flight.abandon_all_but_one(known.len());
                 self.for_each(known, |calls, ticket| calls.end(ticket, Err((Phase::Reply, otherwise))));
             }
         }
@@ -303,7 +316,7 @@ impl Calls {
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
         let Some(pending) = self.pending.get(ticket) else { return };
         if matches!(pending.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
-            self.in_flight.owe();
+            self.in_flight.abandon();
         }
         self.end(ticket, Err((phase, cause)));
     }
@@ -311,21 +324,21 @@ impl Calls {
     /// The connection is gone. Calls that had not been sent to their end have not been executed and wait for another
     /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
     /// tried often enough fail.
-    pub(super) fn lost(&mut self, cause: Cause) {
-        self.for_each_in_flight(InFlight::lost, |calls, ticket| calls.lost_one(ticket, cause));
+    pub(super) fn connection_lost(&mut self, cause: Cause) {
+        self.for_each_in_flight(InFlight::clear, |calls, ticket| calls.retry_or_fail(ticket, cause));
     }
 
     /// The connection took nothing of a call, so that no reply on it is for this one.
-    pub(super) fn unsent(&mut self, ticket: Ticket, cause: Cause) {
+    pub(super) fn send_failed(&mut self, ticket: Ticket, cause: Cause) {
         let Some(Pending { stage, .. }) = self.pending.get_mut(ticket) else { return };
         if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {
             *stage = Stage::Sending(sequence);
             self.in_flight.remove(sequence);
-            self.lost_one(ticket, cause);
+            self.retry_or_fail(ticket, cause);
         }
     }
 
-    fn lost_one(&mut self, ticket: Ticket, cause: Cause) {
+    fn retry_or_fail(&mut self, ticket: Ticket, cause: Cause) {
         let Some(pending) = self.pending.get_mut(ticket) else { return };
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
         let again = match pending.stage {
@@ -334,11 +347,11 @@ impl Calls {
             Stage::Probing(_) => ended,
             _ => ended && matches!(pending.operation, Operation::Call { idempotent: true }),
         };
-        if again && pending.use_try() {
+        if again && pending.take_retry() {
             self.enqueue(ticket);
         } else {
             let no_reply = match cause {
-                Cause::Closed | Cause::Os(_) if self.in_flight.is_undecided() => Cause::Unanswered,
+                Cause::Closed | Cause::Os(_) if self.in_flight.is_framing_unknown() => Cause::Unanswered,
                 Cause::Closed | Cause::Os(_) => Cause::NoReply,
                 cause => cause,
             };
@@ -355,7 +368,7 @@ impl Calls {
     fn enqueue(&mut self, ticket: Ticket) {
         if let Some(pending) = self.pending.get_mut(ticket) {
             pending.stage = Stage::Waiting;
-            self.line.insert(ticket);
+            self.queue.insert(ticket);
         }
     }
 
@@ -367,11 +380,11 @@ impl Calls {
     }
 
     /// There is none for this reason. Whoever cannot wait any longer fails.
-    pub(super) fn unreachable(&mut self, cause: Cause) {
+    pub(super) fn connect_failed(&mut self, cause: Cause) {
         let mut waiting = std::mem::take(&mut self.batch);
-        waiting.extend(self.line.iter().chain(self.connecting.iter()));
+        waiting.extend(self.queue.iter().chain(self.connecting.iter()));
         self.for_each(waiting, |calls, ticket| {
-            let failed = calls.pending.get_mut(ticket).is_some_and(|pending| !pending.can_wait_out(cause));
+            let failed = calls.pending.get_mut(ticket).is_some_and(|pending| !pending.keeps_waiting_after(cause));
             if failed {
                 calls.end(ticket, Err((Phase::Connect, cause)));
             }
@@ -384,7 +397,7 @@ impl Calls {
         let needs_it = self.pending.iter().filter(|(_, pending)| pending.needs_connection());
         open.extend(needs_it.map(|(ticket, _)| ticket));
         self.for_each(open, |calls, ticket| calls.end(ticket, Err((Phase::Call, Cause::NotConnected))));
-        self.in_flight.lost();
+        self.in_flight.clear();
     }
 
     /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
@@ -396,7 +409,7 @@ impl Calls {
                 return;
             }
             Stage::Waiting => {
-                self.line.remove(ticket);
+                self.queue.remove(ticket);
                 self.connecting.remove(ticket);
             }
             Stage::Granted => self.granted -= 1,
@@ -405,25 +418,25 @@ impl Calls {
             }
         }
         pending.stage = Stage::Ended(outcome);
-        if pending.has_to_be_woken() {
-            self.woken.extend([ticket]);
+        if pending.notify() {
+            self.notified.extend([ticket]);
         }
-        if let CompletionTarget::Submitted(Submission { end, .. }) = &pending.target {
-            if let Some(end) = *end {
-                self.deadlines.remove((end, ticket));
+        if let CompletionTarget::Submitted(Submission { deadline, .. }) = &pending.target {
+            if let Some(deadline) = *deadline {
+                self.deadlines.remove((deadline, ticket));
             }
             self.completions.extend([ticket]);
         }
     }
 
     /// What came of the wish of a blocked caller, if it has ended; it is forgotten then.
-    pub(super) fn take(&mut self, ticket: Ticket) -> Option<Outcome> {
+    pub(super) fn take_outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
         let Pending { stage: Stage::Ended(_), target: CompletionTarget::Blocked, .. } = self.pending.get(ticket)?
         else {
             return None;
         };
         let Pending { stage, .. } = self.pending.remove(ticket)?;
-        self.give_back();
+        self.shrink();
         match stage {
             Stage::Ended(outcome) => Some(outcome),
             _ => None,
@@ -431,24 +444,24 @@ impl Calls {
     }
 
     /// Gives back the memory of a burst, if nothing is left of it.
-    fn give_back(&mut self) {
-        if self.pending.give_back() {
-            self.in_flight.give_back();
+    fn shrink(&mut self) {
+        if self.pending.shrink() {
+            self.in_flight.shrink();
             self.room = 0;
         }
     }
 
     /// The next caller that sleeps and is to be woken because something happened to its call.
-    pub(super) fn next_woken(&mut self) -> Option<Ticket> {
-        let ticket = self.woken.pop()?;
+    pub(super) fn take_notified(&mut self) -> Option<Ticket> {
+        let ticket = self.notified.pop()?;
         if let Some(pending) = self.pending.get_mut(ticket) {
-            pending.woken = false;
+            pending.notified = false;
         }
         Some(ticket)
     }
 
     /// Something has happened to a caller that it has to look at.
-    pub(super) fn has_wakeup_for(&self, ticket: Ticket) -> bool {
+    pub(super) fn is_ready(&self, ticket: Ticket) -> bool {
         self.pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Granted | Stage::Ended(_)))
     }
 
@@ -482,10 +495,10 @@ impl Calls {
     }
 
     /// Takes the next completion that is to be run.
-    pub(super) fn next_completion(&mut self) -> Option<(Submission, Outcome)> {
+    pub(super) fn take_completion(&mut self) -> Option<(Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
         let pending = self.pending.remove(ticket)?;
-        self.give_back();
+        self.shrink();
         match pending {
             Pending { target: CompletionTarget::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
                 Some((submission, outcome))

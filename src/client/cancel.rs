@@ -28,7 +28,7 @@ impl Hook {
     }
 
     /// The call has been added. True if the token has been cancelled by then, which may not have ended the call.
-    pub(super) fn is_late_for(&self, ticket: Ticket) -> bool {
+    pub(super) fn bind(&self, ticket: Ticket) -> bool {
         self.target.0.store(ticket, Ordering::Relaxed);
         self.is_cancelled()
     }

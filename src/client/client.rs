@@ -49,7 +49,7 @@ use crate::sys::{TryArc, try_box};
 pub struct Client(pub(super) TryArc<Handle>);
 
 impl Client {
-    pub(super) fn with(settings: Settings) -> Result<Self, Cause> {
+    pub(super) fn from_settings(settings: Settings) -> Result<Self, Cause> {
         TryArc::new(Handle::new(settings)?).map(Self)
     }
 
@@ -68,7 +68,7 @@ impl Client {
 
     /// Connects, unless there is a connection, in the time that the options allow.
     pub fn open_with(&self, options: &CallOptions) -> Result<(), Error> {
-        self.connection(options, false)
+        self.connect_with(options, false)
     }
 
     /// Connects, unless there is a connection, to a server that may still be starting: one that does not listen yet, or does
@@ -79,12 +79,12 @@ impl Client {
 
     /// Connects to a server that may still be starting, in the time that the options allow.
     pub fn wait_ready_with(&self, options: &CallOptions) -> Result<(), Error> {
-        self.connection(options, true)
+        self.connect_with(options, true)
     }
 
-    fn connection(&self, options: &CallOptions, patient: bool) -> Result<(), Error> {
+    fn connect_with(&self, options: &CallOptions, until_ready: bool) -> Result<(), Error> {
         self.0.start()?;
-        self.wait(options, Operation::Connection { patient }, CallRef::default()).map(drop)
+        self.wait(options, Operation::Connect { until_ready }, CallRef::default()).map(drop)
     }
 
     /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
@@ -128,7 +128,7 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        Shared::wait(shared, operation, call, options.end(shared.settings.timeout), options.token())
+        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
     }
 
     /// Calls a method without waiting. When the reply is there, or the call has failed, `done` is run once, by

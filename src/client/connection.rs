@@ -20,7 +20,7 @@ use crate::transport::{self, Aftermath, Received};
 
 /// Why a call has not been sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Refusal {
+pub(super) enum SendError {
     /// It cannot be; the connection is as it was.
     Call(Cause),
     /// The connection is of no use any more.
@@ -29,9 +29,9 @@ pub(super) enum Refusal {
 
 /// What one record was.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Inbound {
     /// There was none.
-    Nothing,
+    Empty,
     /// A part of a message.
     Part,
     /// The end of a message.
@@ -44,9 +44,9 @@ pub(super) enum Reply {
     /// A response, by sequence; or why it could not be stored.
     Response(i64, Result<Response, Cause>),
     /// Something else.
-    Spoilt(Cause),
+    Unreadable(Cause),
     /// The server has told its framing, and has executed nothing of what was sent first. It may have closed its side.
-    Refusal(Framing),
+    Rejected(Framing),
 }
 
 /// A connection.
@@ -63,7 +63,7 @@ pub(super) struct Connection {
     /// The server has answered something.
     pub(super) has_answered: bool,
     /// Why nothing can be sent any more. What had come before is still to be received.
-    pub(super) ended: Option<Cause>,
+    pub(super) send_failure: Option<Cause>,
     /// The process that has connected.
     process: u64,
 }
@@ -80,7 +80,7 @@ impl Drop for Connection {
 impl Connection {
     /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy. What the
     /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
-    pub(super) fn open(settings: &Settings, told: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
+    pub(super) fn open(settings: &Settings, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { place, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
         sys::connect(&socket, place.way()?.path())?;
@@ -90,7 +90,7 @@ impl Connection {
                 place.lasting().zip(sys::peer(socket.as_raw_fd())).and_then(|(path, peer)| ServerId::of(path, peer.pid))
             }
         };
-        let known = server.as_ref().and_then(|server| match told {
+        let known = server.as_ref().and_then(|server| match detected {
             Some((same, framing)) if same == server => Some(*framing),
             _ => framing_cache::recall(server),
         });
@@ -102,7 +102,7 @@ impl Connection {
             outbox: Outbox::default(),
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
-            ended: None,
+            send_failure: None,
             process: sys::process(),
         })
     }
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// What the server speaks will have to be found out anew.
-    pub(super) fn forget(&self) {
+    pub(super) fn forget_framing(&self) {
         framing_cache::forget(self.fd());
     }
 
@@ -132,13 +132,13 @@ impl Connection {
 
     /// Something waits for the socket to take more.
     pub(super) fn wants_to_send(&self) -> bool {
-        !self.outbox.is_empty() && self.ended.is_none()
+        !self.outbox.is_empty() && self.send_failure.is_none()
     }
 
     /// Nothing can be sent any more. The server cannot send any more either, so that what is still to be received has an
     /// end.
-    pub(super) fn end(&mut self, cause: Cause) {
-        self.ended.get_or_insert(cause);
+    pub(super) fn stop_sending(&mut self, cause: Cause) {
+        self.send_failure.get_or_insert(cause);
         sys::shutdown_read(self.fd());
     }
 
@@ -156,21 +156,21 @@ impl Connection {
         ticket: Ticket,
         budget: &mut Budget,
         out: impl FnMut(Ticket),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), SendError> {
         let limit = self.limits.send(self.peer_framing.framing());
         self.send_message(&call.encode(&[]), limit, ticket, budget, out)
     }
 
     /// Sends what finds out what the server speaks.
     #[cold]
-    pub(super) fn ask(
+    pub(super) fn send_opening(
         &mut self,
         question: Question,
         opening: &Encoded<'_>,
         ticket: Ticket,
         budget: &mut Budget,
         out: impl FnMut(Ticket),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), SendError> {
         self.peer_framing = PeerFraming::probing(question);
         // The call itself is not too large, and what is added to find out does not count.
         self.send_message(opening, usize::MAX, ticket, budget, out)
@@ -184,21 +184,21 @@ impl Connection {
         ticket: Ticket,
         budget: &mut Budget,
         mut out: impl FnMut(Ticket),
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), SendError> {
         let (fd, framing) = (self.fd(), self.peer_framing.framing());
         let sent = self.outbox.send_now(fd, framing, message, limit).map_err(|cause| match cause {
             Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
-                Refusal::Connection(cause)
+                SendError::Connection(cause)
             }
             // The socket takes a record as a whole or not at all.
-            _ => Refusal::Call(cause),
+            _ => SendError::Call(cause),
         })?;
         if sent {
             out(ticket);
             return Ok(());
         }
-        self.outbox.keep(framing, message, ticket).map_err(Refusal::Call)?;
-        self.flush(budget, out).map_err(Refusal::Connection)
+        self.outbox.keep(framing, message, ticket).map_err(SendError::Call)?;
+        self.flush(budget, out).map_err(SendError::Connection)
     }
 
     /// Takes a call back of which nothing has been sent.
@@ -207,7 +207,7 @@ impl Connection {
     }
 
     /// The call of which a part has been sent. Of others that are being sent nothing has.
-    pub(super) fn begun(&self) -> Option<Ticket> {
+    pub(super) fn partly_sent(&self) -> Option<Ticket> {
         self.outbox.begun()
     }
 
@@ -215,7 +215,7 @@ impl Connection {
     pub(super) fn flush(&mut self, budget: &mut Budget, out: impl FnMut(Ticket)) -> Result<(), Cause> {
         match self.outbox.flush(self.fd(), &mut budget.records, out) {
             Err(NO_BUFFER) => {
-                budget.starve();
+                budget.end_without_memory();
                 Ok(())
             }
             done => done,
@@ -223,7 +223,7 @@ impl Connection {
     }
 
     /// Takes the next record. After an error the connection is of no use.
-    pub(super) fn receive(&mut self) -> Result<Heard, Cause> {
+    pub(super) fn receive(&mut self) -> Result<Inbound, Cause> {
         let (fd, asked) = (self.fd(), self.peer_framing.question());
         let received =
             transport::receive_record(fd, &mut self.peer_framing, &mut self.message, sys::RECORD_ROOM, decode);
@@ -234,7 +234,7 @@ impl Connection {
                         framing_cache::learn(server, framing);
                     }
                     if framing == Framing::Datagram || question == Question::Probe {
-                        return Ok(Heard::Reply(Reply::Refusal(framing)));
+                        return Ok(Inbound::Reply(Reply::Rejected(framing)));
                     }
                 }
                 // A message in chunks, but not the answer to the probe.
@@ -244,17 +244,17 @@ impl Connection {
             }
         }
         match received {
-            Ok(None) => Ok(Heard::Part),
+            Ok(None) => Ok(Inbound::Part),
             Ok(Some(reply)) => {
                 // Whatever memory a large reply took.
                 self.message.reset();
                 self.has_answered = true;
-                Ok(Heard::Reply(reply))
+                Ok(Inbound::Reply(reply))
             }
-            Err(cause) if cause.is_would_block() && self.ended.is_none() => Ok(Heard::Nothing),
+            Err(cause) if cause.is_would_block() && self.send_failure.is_none() => Ok(Inbound::Empty),
             Err(Cause::Closed) => Err(Cause::Closed),
             Err(cause) if Aftermath::of(cause, self.peer_framing.framing()) == Aftermath::InStep => {
-                Ok(Heard::Reply(Reply::Spoilt(cause)))
+                Ok(Inbound::Reply(Reply::Unreadable(cause)))
             }
             Err(cause) => Err(cause),
         }

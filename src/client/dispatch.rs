@@ -14,16 +14,16 @@ use crate::sync::{ThreadId, lock};
 use crate::sys::{self, BlockedSignals, Started, TryArc};
 
 /// A thread dispatches, until this is dropped.
-struct Dispatching<'a>(&'a Shared);
+struct DispatchGuard<'a>(&'a Shared);
 
-impl<'a> Dispatching<'a> {
+impl<'a> DispatchGuard<'a> {
     fn new(shared: &'a Shared) -> Self {
         shared.with(|state| state.registered.dispatching += 1);
         Self(shared)
     }
 }
 
-impl Drop for Dispatching<'_> {
+impl Drop for DispatchGuard<'_> {
     fn drop(&mut self) {
         // A completion has forked, and returned in the child.
         if self.0.is_ours() {
@@ -39,44 +39,44 @@ impl Shared {
         let events = self.events()?;
         let event = events.wait(timeout.map_or(-1, sys::whole_ms));
         let event = event.map_err(|cause| self.error((Phase::Progress, cause)))?;
-        let _dispatching = Dispatching::new(self);
-        let (ended, starved) = self.with(|state| {
+        let _dispatching = DispatchGuard::new(self);
+        let (ended, out_of_memory) = self.with(|state| {
             if let Some(event) = event {
                 let ready = events.acknowledge(event, &mut state.registered);
                 state.progress(ready);
             }
             state.advance();
-            (state.calls.completions(), state.budget.starved)
+            (state.calls.completions(), state.budget.out_of_memory)
         });
         // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
-        match (0..ended).take_while(|_| self.complete_one()).count() {
-            0 if starved => Err(self.error((Phase::Progress, Cause::NoMemory))),
+        match (0..ended).take_while(|_| self.run_completion()).count() {
+            0 if out_of_memory => Err(self.error((Phase::Progress, Cause::NoMemory))),
             completed => Ok(completed),
         }
     }
 
     /// Runs a completion, if one is to be run.
-    pub(super) fn complete_one(&self) -> bool {
+    pub(super) fn run_completion(&self) -> bool {
         if !self.is_ours() {
             return false;
         }
         // Nothing follows from its being taken out.
-        let next = lock(&self.state).calls.next_completion();
+        let next = lock(&self.state).calls.take_completion();
         let Some((submission, outcome)) = next else { return false };
-        (submission.done)(outcome.map_err(|failure| self.error(failure)));
+        (submission.completion)(outcome.map_err(|failure| self.error(failure)));
         true
     }
 }
 
 /// A thread that dispatches until it is told to stop.
 pub(super) struct Dispatcher {
-    run: TryArc<Run>,
+    state: TryArc<ThreadState>,
     thread: Started,
 }
 
 /// What others and the thread know of each other.
 #[derive(Default)]
-struct Run {
+struct ThreadState {
     stop: AtomicBool,
     /// Which thread it is, once it runs.
     id: OnceLock<ThreadId>,
@@ -89,23 +89,23 @@ impl Dispatcher {
     }
 
     fn try_start(shared: &TryArc<Shared>) -> Result<Self, Cause> {
-        let run = TryArc::new(Run::default())?;
-        let (own, client) = (run.clone(), shared.clone());
+        let state = TryArc::new(ThreadState::default())?;
+        let (own, client) = (state.clone(), shared.clone());
         let _blocked = BlockedSignals::new();
         let thread = sys::start_thread(c"drpc-client", None, move || {
             own.id.get_or_init(ThreadId::current);
             dispatch_until(&client, &own.stop);
         })?;
-        Ok(Self { run, thread })
+        Ok(Self { state, thread })
     }
 
     /// Stops the thread and waits for its end, unless this is the thread itself.
     pub(super) fn stop(self, shared: &Shared) {
-        self.run.stop.store(true, Ordering::Release);
+        self.state.stop.store(true, Ordering::Release);
         if let Ok(events) = shared.events() {
             events.raise();
         }
-        if self.run.id.get() != Some(&ThreadId::current()) {
+        if self.state.id.get() != Some(&ThreadId::current()) {
             self.thread.join();
         }
     }

@@ -49,7 +49,7 @@ impl Handle {
             thread.stop(&self.shared);
         }
         self.shared.with(|state| state.close());
-        while self.shared.complete_one() {}
+        while self.shared.run_completion() {}
     }
 }
 
@@ -62,13 +62,13 @@ impl Drop for Handle {
         if let Ok(thread) = self.thread.get_mut() {
             std::mem::forget(thread.take());
         }
-        abandon(&self.shared);
+        close_inherited(&self.shared);
     }
 }
 
 /// In the child of a fork: closes the descriptors and forgets the rest. Locks may be held by threads that the child does
 /// not have, and the connection is the parent's, who goes on using it.
-fn abandon(shared: &TryArc<Shared>) {
+fn close_inherited(shared: &TryArc<Shared>) {
     std::mem::forget(shared.clone());
     // Where another thread used it just then, the descriptors end with the process, or when it runs another program.
     let Some(state) = try_lock(&shared.state) else { return };

@@ -7,7 +7,7 @@ use crate::protocol::sequence::Sequence;
 use crate::slot_map::SlotMap;
 
 /// A connection that owes more replies than this to nobody is not worth keeping.
-const MAX_OWED: usize = 1024;
+const MAX_ABANDONED: usize = 1024;
 
 /// The number of a call in the table.
 fn key(number: i32) -> u64 {
@@ -19,9 +19,9 @@ fn key(number: i32) -> u64 {
 pub(super) struct InFlight {
     calls: SlotMap<Ticket>,
     /// Replies that are still to come, and that nobody waits for.
-    owed: usize,
+    abandoned: usize,
     /// It is not known what the server speaks.
-    undecided: bool,
+    framing_unknown: bool,
     counter: i32,
     wrapped: bool,
 }
@@ -40,7 +40,7 @@ pub(super) enum ReplyTarget {
 impl InFlight {
     /// No call yet.
     pub(super) fn new() -> Self {
-        Self { calls: SlotMap::new(), owed: 0, undecided: false, counter: 1, wrapped: false }
+        Self { calls: SlotMap::new(), abandoned: 0, framing_unknown: false, counter: 1, wrapped: false }
     }
 
     /// Makes room for so many calls in all. Until there are more of them nothing takes memory.
@@ -49,8 +49,8 @@ impl InFlight {
     }
 
     /// Gives back the memory of a burst, if nothing is left of it.
-    pub(super) fn give_back(&mut self) {
-        self.calls.give_back();
+    pub(super) fn shrink(&mut self) {
+        self.calls.shrink();
     }
 
     /// No call is out.
@@ -59,28 +59,28 @@ impl InFlight {
     }
 
     /// It is not known what the server speaks. Until it is, one thing is out at a time.
-    pub(super) fn is_undecided(&self) -> bool {
-        self.undecided
+    pub(super) fn is_framing_unknown(&self) -> bool {
+        self.framing_unknown
     }
 
     /// Says whether it is not known what the server speaks.
-    pub(super) fn set_undecided(&mut self, undecided: bool) {
-        self.undecided = undecided;
+    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
+        self.framing_unknown = framing_unknown;
     }
 
     /// What the server speaks will be known from the answer to what is out, even if nobody waits for it any more.
-    pub(super) fn awaits_verdict(&self) -> bool {
-        self.undecided && (self.owed > 0 || !self.calls.is_empty())
+    pub(super) fn awaits_framing(&self) -> bool {
+        self.framing_unknown && (self.abandoned > 0 || !self.calls.is_empty())
     }
 
     /// Gives a call, for which there is room, the next number that no other one has which is out.
-    pub(super) fn number(&mut self, ticket: Ticket) -> i32 {
+    pub(super) fn insert(&mut self, ticket: Ticket) -> i32 {
         loop {
             let sequence = Sequence::at(self.counter);
             self.counter = sequence.next_counter();
             self.wrapped |= sequence.number() == i32::MAX;
             if self.calls.is_free(key(sequence.number())) {
-                self.calls.put(key(sequence.number()), ticket);
+                self.calls.insert(key(sequence.number()), ticket);
                 return sequence.number();
             }
         }
@@ -92,44 +92,48 @@ impl InFlight {
     }
 
     /// The reply to a call is still to come, and nobody will wait for it.
-    pub(super) fn owe(&mut self) {
-        self.owed += 1;
+    pub(super) fn abandon(&mut self) {
+        self.abandoned += 1;
     }
 
     /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
-    pub(super) fn owes_too_much(&self) -> bool {
-        self.owed > MAX_OWED && self.calls.is_empty()
+    pub(super) fn has_too_many_abandoned(&self) -> bool {
+        self.abandoned > MAX_ABANDONED && self.calls.is_empty()
     }
 
-    /// What a reply answers, of the calls of which the server `can_know`. An error means that it answers nothing that is
+    /// What a reply answers, of the calls of which the server `may_be_answered`. An error means that it answers nothing that is
     /// still to be answered.
-    pub(super) fn answered(&mut self, sequence: i64, can_know: impl Fn(Ticket) -> bool) -> Result<ReplyTarget, Cause> {
+    pub(super) fn target_of(
+        &mut self,
+        sequence: i64,
+        may_be_answered: impl Fn(Ticket) -> bool,
+    ) -> Result<ReplyTarget, Cause> {
         let number = i32::try_from(sequence).unwrap_or(0);
         let target = match self.calls.get(key(number)) {
-            Some(ticket) => can_know(*ticket).then_some(ReplyTarget::Call(*ticket)),
-            _ if sequence == NO_SEQUENCE => self.unnamed(can_know),
-            _ if number >= 1 && (self.wrapped || number < self.counter) => self.abandoned(),
+            Some(ticket) => may_be_answered(*ticket).then_some(ReplyTarget::Call(*ticket)),
+            _ if sequence == NO_SEQUENCE => self.target_of_unnumbered(may_be_answered),
+            _ if number >= 1 && (self.wrapped || number < self.counter) => self.take_abandoned(),
             _ => None,
         };
         target.ok_or(Cause::UnexpectedReply { sequence })
     }
 
     /// What a reply answers that does not say so: the only call that can be meant, or any one; `None` if none can be.
-    pub(super) fn unnamed(&mut self, can_know: impl Fn(Ticket) -> bool) -> Option<ReplyTarget> {
-        let mut known = self.tickets().filter(|ticket| can_know(*ticket));
+    pub(super) fn target_of_unnumbered(&mut self, may_be_answered: impl Fn(Ticket) -> bool) -> Option<ReplyTarget> {
+        let mut known = self.tickets().filter(|ticket| may_be_answered(*ticket));
         let (first, second) = (known.next(), known.next());
         drop(known);
         match (first, second) {
-            (Some(only), None) if self.owed == 0 => Some(ReplyTarget::Call(only)),
+            (Some(only), None) if self.abandoned == 0 => Some(ReplyTarget::Call(only)),
             (Some(_), _) => Some(ReplyTarget::Ambiguous),
-            (None, _) => self.abandoned(),
+            (None, _) => self.take_abandoned(),
         }
     }
 
-    /// One of the replies that are owed has come. `None` if none is: a server that went on with such replies would keep
+    /// One of the replies that are abandoned has come. `None` if none is: a server that went on with such replies would keep
     /// its reader busy for ever.
-    fn abandoned(&mut self) -> Option<ReplyTarget> {
-        self.owed = self.owed.checked_sub(1)?;
+    fn take_abandoned(&mut self) -> Option<ReplyTarget> {
+        self.abandoned = self.abandoned.checked_sub(1)?;
         Some(ReplyTarget::Abandoned)
     }
 
@@ -139,13 +143,13 @@ impl InFlight {
     }
 
     /// Nobody will wait for so many replies, of which one has come.
-    pub(super) fn give_up(&mut self, len: usize) {
-        self.owed = (self.owed + len).saturating_sub(1);
+    pub(super) fn abandon_all_but_one(&mut self, len: usize) {
+        self.abandoned = (self.abandoned + len).saturating_sub(1);
     }
 
     /// The connection is gone, and no reply will come.
-    pub(super) fn lost(&mut self) {
-        self.owed = 0;
+    pub(super) fn clear(&mut self) {
+        self.abandoned = 0;
         self.calls.clear();
     }
 }
@@ -165,79 +169,79 @@ mod tests {
         true
     }
 
-    fn give_up(out: &mut InFlight) {
-        out.give_up(out.calls.len());
+    fn abandon_all_but_one(out: &mut InFlight) {
+        out.abandon_all_but_one(out.calls.len());
         out.calls.clear();
     }
 
     #[test]
     fn numbers_wrap_and_skip_those_in_use() {
         let mut out = with_room();
-        assert_eq!([7, 8, 9].map(|ticket| out.number(ticket)), [1, 2, 3]);
+        assert_eq!([7, 8, 9].map(|ticket| out.insert(ticket)), [1, 2, 3]);
         out.remove(2);
         out.counter = i32::MAX - 1;
-        assert_eq!([1, 2, 3, 4].map(|ticket| out.number(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
+        assert_eq!([1, 2, 3, 4].map(|ticket| out.insert(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
         // All numbers have been given out by now.
-        out.owe();
-        assert_eq!(out.answered(1 << 30, known), Ok(ReplyTarget::Abandoned));
+        out.abandon();
+        assert_eq!(out.target_of(1 << 30, known), Ok(ReplyTarget::Abandoned));
     }
 
     #[test]
-    fn a_reply_is_for_its_call_or_late_or_nobodys() {
+    fn a_reply_is_for_its_call_or_an_abandoned_one_or_none() {
         let mut out = with_room();
         for ticket in 1..=3 {
-            out.number(ticket);
+            out.insert(ticket);
         }
-        assert_eq!(out.answered(2, known), Ok(ReplyTarget::Call(2)));
+        assert_eq!(out.target_of(2, known), Ok(ReplyTarget::Call(2)));
         out.remove(2);
-        out.owe();
-        assert_eq!(out.answered(2, known), Ok(ReplyTarget::Abandoned));
-        assert_eq!(out.owed, 0);
+        out.abandon();
+        assert_eq!(out.target_of(2, known), Ok(ReplyTarget::Abandoned));
+        assert_eq!(out.abandoned, 0);
         for sequence in [2, 4, 0, -2, i64::from(i32::MAX) + 1, i64::MIN] {
-            assert_eq!(out.answered(sequence, known), Err(Cause::UnexpectedReply { sequence }));
+            assert_eq!(out.target_of(sequence, known), Err(Cause::UnexpectedReply { sequence }));
         }
     }
 
     #[test]
     fn a_reply_without_a_number_is_for_the_only_one() {
         let mut out = with_room();
-        assert_eq!(out.answered(-1, known), Err(Cause::UnexpectedReply { sequence: -1 }));
-        out.number(1);
-        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Call(1)));
-        out.number(2);
-        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Ambiguous));
+        assert_eq!(out.target_of(-1, known), Err(Cause::UnexpectedReply { sequence: -1 }));
+        out.insert(1);
+        assert_eq!(out.target_of(-1, known), Ok(ReplyTarget::Call(1)));
+        out.insert(2);
+        assert_eq!(out.target_of(-1, known), Ok(ReplyTarget::Ambiguous));
         assert_eq!(out.tickets().sum::<u64>(), 3);
-        give_up(&mut out);
-        assert_eq!(out.owed, 1, "one of the two has been answered");
-        out.number(3);
-        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Ambiguous), "it may also be for the late one");
-        give_up(&mut out);
-        assert_eq!(out.answered(-1, known), Ok(ReplyTarget::Abandoned));
-        assert_eq!((out.owed, out.unnamed(known)), (0, None));
+        abandon_all_but_one(&mut out);
+        assert_eq!(out.abandoned, 1, "one of the two has been answered");
+        out.insert(3);
+        assert_eq!(out.target_of(-1, known), Ok(ReplyTarget::Ambiguous), "it may also be for the late one");
+        abandon_all_but_one(&mut out);
+        assert_eq!(out.target_of(-1, known), Ok(ReplyTarget::Abandoned));
+        assert_eq!((out.abandoned, out.target_of_unnumbered(known)), (0, None));
     }
 
     #[test]
     fn a_call_of_which_nothing_was_sent_is_not_answered() {
         let mut out = with_room();
-        (1..=3).for_each(|ticket| assert_eq!(out.number(ticket), ticket as i32));
+        (1..=3).for_each(|ticket| assert_eq!(out.insert(ticket), ticket as i32));
         for sequence in [1, -1] {
-            assert_eq!(out.answered(sequence, |_| false), Err(Cause::UnexpectedReply { sequence }));
-            assert_eq!(out.answered(sequence, |ticket| ticket == 1), Ok(ReplyTarget::Call(1)));
+            assert_eq!(out.target_of(sequence, |_| false), Err(Cause::UnexpectedReply { sequence }));
+            assert_eq!(out.target_of(sequence, |ticket| ticket == 1), Ok(ReplyTarget::Call(1)));
         }
-        assert_eq!(out.answered(-1, |ticket| ticket < 3), Ok(ReplyTarget::Ambiguous));
-        out.owe();
-        assert_eq!(out.answered(-1, |ticket| ticket == 1), Ok(ReplyTarget::Ambiguous));
-        assert_eq!(out.answered(-1, |_| false), Ok(ReplyTarget::Abandoned));
+        assert_eq!(out.target_of(-1, |ticket| ticket < 3), Ok(ReplyTarget::Ambiguous));
+        out.abandon();
+        assert_eq!(out.target_of(-1, |ticket| ticket == 1), Ok(ReplyTarget::Ambiguous));
+        assert_eq!(out.target_of(-1, |_| false), Ok(ReplyTarget::Abandoned));
     }
 
     #[test]
-    fn too_much_is_owed_only_while_no_call_is_out() {
+    fn too_many_are_abandoned_only_while_no_call_is_out() {
         let mut out = with_room();
-        (0..=MAX_OWED).for_each(|_| out.owe());
-        assert!(out.owes_too_much());
-        out.number(1);
-        assert!(!out.owes_too_much());
-        out.lost();
-        assert!(!out.owes_too_much());
+        (0..=MAX_ABANDONED).for_each(|_| out.abandon());
+        assert!(out.has_too_many_abandoned());
+        out.insert(1);
+        assert!(!out.has_too_many_abandoned());
+        out.clear();
+        assert!(!out.has_too_many_abandoned());
     }
 }

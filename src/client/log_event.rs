@@ -14,18 +14,18 @@ pub(super) enum LogEvent {
 }
 
 /// More of them are left out.
-const MOST: usize = 4;
+const CAPACITY: usize = 4;
 
 /// What has happened while the lock was held.
 #[derive(Debug, Default)]
 pub(super) struct LogEvents {
-    list: [Option<LogEvent>; MOST],
+    list: [Option<LogEvent>; CAPACITY],
     len: usize,
 }
 
 impl LogEvents {
     /// Keeps a note, as far as there is room.
-    pub(super) fn add(&mut self, event: LogEvent) {
+    pub(super) fn push(&mut self, event: LogEvent) {
         if let Some(free) = self.list.get_mut(self.len) {
             *free = Some(event);
             self.len += 1;

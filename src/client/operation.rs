@@ -22,9 +22,9 @@ pub(super) enum Operation {
     /// That no other thread than this one calls.
     Lock(ThreadId),
     /// A connection.
-    Connection {
+    Connect {
         /// Also if it takes the server some time to begin to listen.
-        patient: bool,
+        until_ready: bool,
     },
 }
 

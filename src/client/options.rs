@@ -65,7 +65,7 @@ impl CallOptions {
     }
 
     /// When the call is over at the latest; `default` is the time that the client allows.
-    pub(super) fn end(&self, default: Option<Duration>) -> Option<Instant> {
+    pub(super) fn deadline_or(&self, default: Option<Duration>) -> Option<Instant> {
         let timeout = match (self.timeout, self.deadline) {
             (None, Some(_)) => None,
             (timeout, _) => timeout.or(default),

@@ -19,13 +19,13 @@ pub(super) enum Wakeup {
 /// Where a caller sleeps, until somebody has news for it. That is once; it has another one the next time.
 #[derive(Debug, Default)]
 pub(super) struct Parker {
-    letter: Mutex<Letter>,
-    told: Condvar,
+    slot: Mutex<Slot>,
+    condvar: Condvar,
 }
 
 /// What is left beside a bed.
 #[derive(Debug, Default)]
-struct Letter {
+struct Slot {
     wakeup: Option<Wakeup>,
     /// Another bed with news.
     next: Option<TryArc<Parker>>,
@@ -33,21 +33,21 @@ struct Letter {
 
 /// Beds with news, whose callers are to be woken. Each has the next one, so that a row of any length takes no memory.
 #[derive(Debug, Default)]
-pub(super) struct Woken(Option<TryArc<Parker>>);
+pub(super) struct WakeList(Option<TryArc<Parker>>);
 
-impl Woken {
+impl WakeList {
     /// Leaves news at a bed.
-    pub(super) fn add(&mut self, parker: TryArc<Parker>, wakeup: Wakeup) {
+    pub(super) fn push(&mut self, parker: TryArc<Parker>, wakeup: Wakeup) {
         let next = self.0.take();
-        *lock(&parker.letter) = Letter { wakeup: Some(wakeup), next };
+        *lock(&parker.slot) = Slot { wakeup: Some(wakeup), next };
         self.0 = Some(parker);
     }
 
     /// Wakes the callers.
-    pub(super) fn wake(mut self) {
+    pub(super) fn wake_all(mut self) {
         while let Some(parker) = self.0 {
-            self.0 = lock(&parker.letter).next.take();
-            parker.told.notify_one();
+            self.0 = lock(&parker.slot).next.take();
+            parker.condvar.notify_one();
         }
     }
 }
@@ -55,19 +55,19 @@ impl Woken {
 impl Parker {
     /// Sleeps, but not for ever where there is an end; `None` when nothing has been told by then.
     pub(super) fn sleep(&self, until: Option<Instant>) -> Option<Wakeup> {
-        let mut letter = lock(&self.letter);
+        let mut slot = lock(&self.slot);
         loop {
-            if letter.wakeup.is_some() {
-                return letter.wakeup.take();
+            if slot.wakeup.is_some() {
+                return slot.wakeup.take();
             }
-            letter = match until {
-                None => self.told.wait(letter).unwrap_or_else(PoisonError::into_inner),
+            slot = match until {
+                None => self.condvar.wait(slot).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return None;
                     }
-                    self.told.wait_timeout(letter, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.condvar.wait_timeout(slot, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
@@ -82,29 +82,29 @@ mod tests {
     use super::*;
     use crate::protocol::message::Response;
 
-    fn tell(parker: &TryArc<Parker>, wakeup: Wakeup) {
-        let mut woken = Woken::default();
-        woken.add(parker.clone(), wakeup);
-        woken.wake();
+    fn wake(parker: &TryArc<Parker>, wakeup: Wakeup) {
+        let mut wake_list = WakeList::default();
+        wake_list.push(parker.clone(), wakeup);
+        wake_list.wake_all();
     }
 
     #[test]
-    fn news_are_told_once_also_before_the_caller_sleeps() {
+    fn a_wakeup_is_taken_once_also_one_that_came_before_the_caller_sleeps() {
         let parker = TryArc::new(Parker::default()).unwrap();
-        tell(&parker, Wakeup::Ended(Ok(Response::default())));
+        wake(&parker, Wakeup::Ended(Ok(Response::default())));
         assert!(matches!(parker.sleep(None), Some(Wakeup::Ended(Ok(_)))));
         assert!(parker.sleep(Some(Instant::now() + Duration::from_millis(1))).is_none());
-        tell(&parker, Wakeup::Look);
+        wake(&parker, Wakeup::Look);
         assert!(matches!(parker.sleep(Some(Instant::now())), Some(Wakeup::Look)), "the end is no reason not to look");
     }
 
     #[test]
-    fn every_caller_of_a_row_is_told() {
-        let beds = [(); 5].map(|()| TryArc::new(Parker::default()).unwrap());
-        let mut woken = Woken::default();
-        beds.iter().for_each(|parker| woken.add(parker.clone(), Wakeup::Look));
-        woken.wake();
-        assert!(beds.iter().all(|parker| matches!(parker.sleep(None), Some(Wakeup::Look))));
-        assert!(beds.iter().all(|parker| lock(&parker.letter).next.is_none()), "none keeps another");
+    fn every_caller_of_a_list_is_woken() {
+        let parkers = [(); 5].map(|()| TryArc::new(Parker::default()).unwrap());
+        let mut wake_list = WakeList::default();
+        parkers.iter().for_each(|parker| wake_list.push(parker.clone(), Wakeup::Look));
+        wake_list.wake_all();
+        assert!(parkers.iter().all(|parker| matches!(parker.sleep(None), Some(Wakeup::Look))));
+        assert!(parkers.iter().all(|parker| lock(&parker.slot).next.is_none()), "none keeps another");
     }
 }

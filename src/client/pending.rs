@@ -28,9 +28,9 @@ pub(super) struct Submission {
     pub(super) module: i32,
     pub(super) method: i32,
     pub(super) body: Vec<u8>,
-    pub(super) end: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
     pub(super) hook: Option<Hook>,
-    pub(super) done: Completion,
+    pub(super) completion: Completion,
 }
 
 impl Submission {
@@ -51,28 +51,37 @@ pub(super) struct Pending {
     pub(super) operation: Operation,
     pub(super) stage: Stage,
     /// How often it may be tried again.
-    pub(super) tries: u32,
+    pub(super) retries: u32,
     /// A server that reads datagrams has rejected what was sent first for it.
     pub(super) rejected: bool,
     /// The thread that it comes from.
-    pub(super) by: ThreadId,
+    pub(super) thread: ThreadId,
     pub(super) target: CompletionTarget,
     /// Where its caller sleeps.
     pub(super) parker: Option<TryArc<Parker>>,
     /// It is to be woken.
-    pub(super) woken: bool,
+    pub(super) notified: bool,
 }
 
 impl Pending {
     /// Somebody who waits, in the calling thread or for it.
-    pub(super) fn new(operation: Operation, tries: u32, target: CompletionTarget) -> Self {
-        let by = ThreadId::current();
-        Self { operation, stage: Stage::Waiting, tries, rejected: false, by, target, woken: false, parker: None }
+    pub(super) fn new(operation: Operation, retries: u32, target: CompletionTarget) -> Self {
+        let thread = ThreadId::current();
+        Self {
+            operation,
+            stage: Stage::Waiting,
+            retries,
+            rejected: false,
+            thread,
+            target,
+            notified: false,
+            parker: None,
+        }
     }
 
     /// Something has happened to it. True if its caller sleeps, and is not to be woken yet.
-    pub(super) fn has_to_be_woken(&mut self) -> bool {
-        self.parker.is_some() && !std::mem::replace(&mut self.woken, true)
+    pub(super) fn notify(&mut self) -> bool {
+        self.parker.is_some() && !std::mem::replace(&mut self.notified, true)
     }
 
     /// It is nothing without a connection.
@@ -80,23 +89,23 @@ impl Pending {
         !matches!(self.operation, Operation::Lock(_))
     }
 
-    /// Uses up one of the tries that are left; false when none is.
-    pub(super) fn use_try(&mut self) -> bool {
-        let left = self.tries > 0;
-        self.tries = self.tries.saturating_sub(1);
+    /// Uses up one of the retries that are left; false when none is.
+    pub(super) fn take_retry(&mut self) -> bool {
+        let left = self.retries > 0;
+        self.retries = self.retries.saturating_sub(1);
         left
     }
 
     /// It goes on waiting although connecting failed.
-    pub(super) fn can_wait_out(&mut self, cause: Cause) -> bool {
+    pub(super) fn keeps_waiting_after(&mut self, cause: Cause) -> bool {
         match (self.operation, cause) {
             // The server is there, and busy.
             (Operation::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
             // It does not listen yet, or its file has not got its mode and its owner yet.
-            (Operation::Connection { patient: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => {
+            (Operation::Connect { until_ready: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => {
                 true
             }
-            (Operation::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.use_try(),
+            (Operation::Call { .. }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED)) => self.take_retry(),
             _ => false,
         }
     }

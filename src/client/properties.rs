@@ -17,7 +17,7 @@ enum Event {
     /// Somebody calls.
     Call { submitted: bool, idempotent: bool },
     /// Whoever is next is sent, or begins to be, or a probe is; over a new connection if there is none.
-    Send { whole: bool, large: bool, undecided: bool },
+    Send { whole: bool, large: bool, framing_unknown: bool },
     /// Of the first message that is being sent a part goes out.
     Begin,
     /// A message goes out to its end.
@@ -25,42 +25,42 @@ enum Event {
     /// A call of these is answered.
     Answer(usize),
     /// An answer begins to come, which tells what the server speaks.
-    Decide,
+    Detect,
     /// The server has told what it reads, and refuses what was sent first. There may be no other connection then.
-    Refuse { stays: bool },
+    Reject { stays: bool },
     /// One answer comes twice, or late.
     AnswerAgain(i64),
     /// Something comes that does not say what it answers.
-    Unnamed,
+    Unnumbered,
     /// Something cannot be decoded.
-    Spoilt,
+    Unreadable,
     /// Somebody gives up.
     Abandon(usize),
     /// The connection is lost, or is of no use.
     Lose(Cause),
     /// There is no other one.
-    Unreachable(Cause),
+    ConnectFailed(Cause),
     /// The client is closed.
     Close,
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let lost = prop_oneof![Just(Cause::Closed), Just(Cause::Os(libc::EPIPE)), Just(Cause::Cut), Just(Cause::Malformed)];
-    let unreachable = prop_oneof![Just(Cause::Os(libc::ECONNREFUSED)), Just(Cause::Os(libc::EAGAIN))];
+    let connect_failed = prop_oneof![Just(Cause::Os(libc::ECONNREFUSED)), Just(Cause::Os(libc::EAGAIN))];
     prop_oneof![
         4 => (any::<bool>(), any::<bool>()).prop_map(|(submitted, idempotent)| Event::Call { submitted, idempotent }),
-        5 => any::<[bool; 3]>().prop_map(|[whole, large, undecided]| Event::Send { whole, large, undecided }),
+        5 => any::<[bool; 3]>().prop_map(|[whole, large, framing_unknown]| Event::Send { whole, large, framing_unknown }),
         2 => Just(Event::Begin),
         2 => any::<usize>().prop_map(Event::Finish),
         3 => any::<usize>().prop_map(Event::Answer),
-        1 => Just(Event::Decide),
-        2 => any::<bool>().prop_map(|stays| Event::Refuse { stays }),
+        1 => Just(Event::Detect),
+        2 => any::<bool>().prop_map(|stays| Event::Reject { stays }),
         1 => (1..4i64).prop_map(Event::AnswerAgain),
-        1 => Just(Event::Unnamed),
-        1 => Just(Event::Spoilt),
+        1 => Just(Event::Unnumbered),
+        1 => Just(Event::Unreadable),
         1 => any::<usize>().prop_map(Event::Abandon),
         1 => lost.prop_map(Event::Lose),
-        1 => unreachable.prop_map(Event::Unreachable),
+        1 => connect_failed.prop_map(Event::ConnectFailed),
         1 => Just(Event::Close),
     ]
 }
@@ -81,17 +81,24 @@ struct Model {
     known: BTreeMap<Ticket, Known>,
     connected: bool,
     /// The message of which a part has been sent.
-    begun: Option<Ticket>,
+    partly_sent: Option<Ticket>,
     /// It is not known what the server speaks.
-    undecided: bool,
+    framing_unknown: bool,
     /// It has been sent something.
     asked: bool,
 }
 
 impl Model {
     fn new(pipelining: bool) -> Self {
-        let (connected, undecided, asked) = (false, false, false);
-        Self { calls: Calls::new(pipelining), known: BTreeMap::new(), connected, begun: None, undecided, asked }
+        let (connected, framing_unknown, asked) = (false, false, false);
+        Self {
+            calls: Calls::new(pipelining),
+            known: BTreeMap::new(),
+            connected,
+            partly_sent: None,
+            framing_unknown,
+            asked,
+        }
     }
 
     /// The calls in a stage.
@@ -104,28 +111,28 @@ impl Model {
         self.at(|stage| !matches!(stage, Stage::Waiting | Stage::Ended(_)))
     }
 
-    fn connect(&mut self, undecided: bool) {
-        (self.connected, self.undecided, self.asked) = (true, undecided, false);
-        self.calls.set_undecided(undecided);
+    fn connect(&mut self, framing_unknown: bool) {
+        (self.connected, self.framing_unknown, self.asked) = (true, framing_unknown, false);
+        self.calls.set_framing_unknown(framing_unknown);
     }
 
-    fn decide(&mut self) {
-        self.undecided = false;
-        self.calls.set_undecided(false);
+    fn detect(&mut self) {
+        self.framing_unknown = false;
+        self.calls.set_framing_unknown(false);
     }
 
     fn disconnect(&mut self) {
-        (self.connected, self.begun, self.undecided) = (false, None, false);
+        (self.connected, self.partly_sent, self.framing_unknown) = (false, None, false);
     }
 
     /// Something comes. Calls of which nothing has been sent are as they were then, or the connection is lost.
     fn come(&mut self, receive: impl FnOnce(&mut Calls, Option<Ticket>) -> Result<(), Cause>) {
-        self.decide();
+        self.detect();
         let unsent = self.at(|stage| matches!(stage, Stage::Sending(_)));
-        match receive(&mut self.calls, self.begun) {
+        match receive(&mut self.calls, self.partly_sent) {
             Ok(()) => {
                 let left = self.at(|stage| matches!(stage, Stage::Sending(_)));
-                let mut unsent = unsent.iter().filter(|ticket| self.begun != Some(**ticket));
+                let mut unsent = unsent.iter().filter(|ticket| self.partly_sent != Some(**ticket));
                 assert!(unsent.all(|ticket| left.contains(ticket)), "a message is left behind");
             }
             Err(cause) => self.lose(cause),
@@ -133,13 +140,13 @@ impl Model {
     }
 
     fn lose(&mut self, cause: Cause) {
-        self.calls.lost(cause);
+        self.calls.connection_lost(cause);
         self.disconnect();
     }
 
     fn sent(&mut self, ticket: Ticket) {
         self.calls.sent(ticket);
-        self.begun.take_if(|begun| *begun == ticket);
+        self.partly_sent.take_if(|partly_sent| *partly_sent == ticket);
         if let Some(known) = self.known.get_mut(&ticket) {
             assert!(known.idempotent || !known.executed, "{ticket} is executed twice");
             known.executed = true;
@@ -150,33 +157,39 @@ impl Model {
         let pick = |tickets: Vec<Ticket>, which: usize| tickets.get(which % tickets.len().max(1)).copied();
         match event {
             Event::Call { submitted, idempotent } => {
-                let submission =
-                    Submission { module: 0, method: 0, body: Vec::new(), end: None, hook: None, done: Box::new(drop) };
+                let submission = Submission {
+                    module: 0,
+                    method: 0,
+                    body: Vec::new(),
+                    deadline: None,
+                    hook: None,
+                    completion: Box::new(drop),
+                };
                 let target =
                     if submitted { CompletionTarget::Submitted(submission) } else { CompletionTarget::Blocked };
                 self.calls.make_room().unwrap();
                 let ticket = self.calls.add(Operation::Call { idempotent }, 2, target);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
             }
-            Event::Send { whole, large, undecided } => {
+            Event::Send { whole, large, framing_unknown } => {
                 if !self.connected {
-                    self.connect(undecided);
+                    self.connect(framing_unknown);
                 }
                 let Some((ticket, _)) = self.calls.next() else { return };
-                assert!(!self.undecided || !self.asked, "{ticket} is sent before the server has answered");
+                assert!(!self.framing_unknown || !self.asked, "{ticket} is sent before the server has answered");
                 self.asked = true;
                 assert_eq!(self.at(|stage| matches!(stage, Stage::Waiting)).first(), Some(&ticket), "not in order");
                 self.calls.grant(ticket);
-                self.calls.begin(ticket);
-                if self.undecided && large {
-                    self.calls.probe(ticket);
+                self.calls.start_sending(ticket);
+                if self.framing_unknown && large {
+                    self.calls.start_probing(ticket);
                 } else if whole {
                     self.sent(ticket);
                 }
             }
             Event::Begin => {
                 let first = self.at(|stage| matches!(stage, Stage::Sending(_))).first().copied();
-                self.begun = self.begun.or(first);
+                self.partly_sent = self.partly_sent.or(first);
             }
             Event::Finish(which) => {
                 if let Some(ticket) = pick(self.at(|stage| matches!(stage, Stage::Sending(_))), which) {
@@ -189,35 +202,35 @@ impl Model {
                     return;
                 };
                 let sequence = (*sequence).into();
-                self.decide();
-                self.calls.reply(sequence, Ok(Response::default()), self.begun).unwrap();
+                self.detect();
+                self.calls.reply(sequence, Ok(Response::default()), self.partly_sent).unwrap();
                 assert!(!self.out().contains(&ticket), "{ticket} has been answered");
             }
             // That a probe has been answered is a refusal.
-            Event::Decide if !self.at(|stage| matches!(stage, Stage::Probing(_))).is_empty() => {}
-            Event::Decide => self.decide(),
-            Event::Refuse { stays } => {
-                if self.undecided {
+            Event::Detect if !self.at(|stage| matches!(stage, Stage::Probing(_))).is_empty() => {}
+            Event::Detect => self.detect(),
+            Event::Reject { stays } => {
+                if self.framing_unknown {
                     for ticket in self.at(|stage| matches!(stage, Stage::Sent(_))) {
                         self.known.entry(ticket).or_default().executed = false;
                     }
                     self.calls.rejected();
                     assert!(self.out().is_empty());
-                    if stays { self.decide() } else { self.disconnect() }
+                    if stays { self.detect() } else { self.disconnect() }
                 }
             }
             Event::AnswerAgain(sequence) => {
-                self.come(|calls, begun| calls.reply(sequence, Ok(Response::default()), begun));
+                self.come(|calls, partly_sent| calls.reply(sequence, Ok(Response::default()), partly_sent));
             }
-            Event::Unnamed => self.come(|calls, begun| calls.reply(-1, Ok(Response::default()), begun)),
-            Event::Spoilt => self.come(|calls, begun| calls.spoilt(Cause::Malformed, begun)),
+            Event::Unnumbered => self.come(|calls, partly_sent| calls.reply(-1, Ok(Response::default()), partly_sent)),
+            Event::Unreadable => self.come(|calls, partly_sent| calls.unreadable(Cause::Malformed, partly_sent)),
             Event::Abandon(which) => {
                 if let Some(ticket) = pick(self.at(|stage| !matches!(stage, Stage::Ended(_))), which) {
                     self.calls.abandon(ticket, Phase::Call, Cause::TimedOut, false);
                 }
             }
             Event::Lose(cause) => self.lose(cause),
-            Event::Unreachable(cause) => self.calls.unreachable(cause),
+            Event::ConnectFailed(cause) => self.calls.connect_failed(cause),
             Event::Close => {
                 self.calls.close();
                 self.disconnect();
@@ -229,10 +242,10 @@ impl Model {
     fn collect(&mut self) {
         let tickets: Vec<Ticket> = self.known.keys().copied().collect();
         for ticket in tickets {
-            let ended = self.calls.take(ticket).is_some();
+            let ended = self.calls.take_outcome(ticket).is_some();
             self.known.entry(ticket).or_default().ends += usize::from(ended);
         }
-        while self.calls.next_completion().is_some() {
+        while self.calls.take_completion().is_some() {
             let gone = |(ticket, known): &(&Ticket, &mut Known)| {
                 known.submitted && known.ends == 0 && self.calls.pending(**ticket).is_none()
             };
@@ -243,11 +256,11 @@ impl Model {
 
 proptest! {
     #[test]
-    fn whatever_happens(pipelining: bool, events in prop::collection::vec(event(), 0..60)) {
+    fn calls_end_once_in_any_order_of_events(pipelining: bool, events in prop::collection::vec(event(), 0..60)) {
         let mut model = Model::new(pipelining);
         for event in events {
             model.happen(event);
-            prop_assert!(pipelining && !model.undecided || model.out().len() <= 1, "two calls at a time");
+            prop_assert!(pipelining && !model.framing_unknown || model.out().len() <= 1, "two calls at a time");
             model.collect();
         }
         model.happen(Event::Close);

@@ -95,16 +95,16 @@ impl Shared {
             state.register(events);
         }
         state.wake();
-        let (woken, log_events) = (state.waiters.take_woken(), state.log_events.take());
+        let (wake_list, log_events) = (state.waiters.take_wake_list(), state.log_events.take());
         drop(state);
-        woken.wake();
+        wake_list.wake_all();
         if let Some(log_events) = log_events {
-            self.tell(&log_events);
+            self.write_log(&log_events);
         }
     }
 
     #[cold]
-    fn tell(&self, log_events: &LogEvents) {
+    fn write_log(&self, log_events: &LogEvents) {
         for event in log_events.iter() {
             let path = self.settings.place.given().display();
             match event {

@@ -64,13 +64,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_is_that_of_the_values_whoever_comes_first() {
-        let mut line = SortedQueue::new();
-        [3, 1, 4, 2, 3].into_iter().for_each(|value| line.insert(value));
-        assert_eq!(line.iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
-        [1, 3, 3, 9].into_iter().for_each(|value| line.remove(value));
-        assert_eq!((line.iter().collect::<Vec<_>>(), line.first()), (vec![2, 4], Some(2)));
-        [4, 2].into_iter().for_each(|value| line.remove(value));
-        assert!(line.is_empty() && line.first().is_none());
+    fn the_order_is_that_of_the_values() {
+        let mut queue = SortedQueue::new();
+        [3, 1, 4, 2, 3].into_iter().for_each(|value| queue.insert(value));
+        assert_eq!(queue.iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+        [1, 3, 3, 9].into_iter().for_each(|value| queue.remove(value));
+        assert_eq!((queue.iter().collect::<Vec<_>>(), queue.first()), (vec![2, 4], Some(2)));
+        [4, 2].into_iter().for_each(|value| queue.remove(value));
+        assert!(queue.is_empty() && queue.first().is_none());
     }
 }

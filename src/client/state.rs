@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::budget::{Budget, NO_BUFFER};
 use super::calls::Calls;
 use super::cancel::Hook;
-use super::connection::{Connection, Heard, Refusal, Reply};
+use super::connection::{Connection, Inbound, Reply, SendError};
 use super::events::{Events, Registered};
 use super::log_event::{LogEvent, LogEvents};
 use super::operation::{Operation, Stage, Ticket};
@@ -28,11 +28,11 @@ pub(super) struct State {
     pub(super) calls: Calls,
     pub(super) connection: Option<Connection>,
     /// The program has connected the client, and has not closed it.
-    pub(super) wanted: bool,
+    pub(super) is_open: bool,
     /// The pauses between attempts to connect.
     backoff: Backoff,
     /// The server that has just told what it speaks, until there is another connection to it.
-    told: Option<(ServerId, Framing)>,
+    detected: Option<(ServerId, Framing)>,
     pub(super) waiters: Waiters,
     /// What the epoll set knows of all this.
     pub(super) registered: Registered,
@@ -48,9 +48,9 @@ impl State {
         Self {
             calls: Calls::new(settings.pipelining),
             connection: None,
-            wanted: false,
+            is_open: false,
             backoff: Backoff::default(),
-            told: None,
+            detected: None,
             waiters: Waiters::default(),
             registered: Registered::default(),
             log_events: LogEvents::default(),
@@ -62,7 +62,7 @@ impl State {
     /// Puts somebody in line, for whom there is [room](Calls::make_room). Who asks for a connection does not wait for the end
     /// of a pause.
     pub(super) fn add(&mut self, operation: Operation, target: CompletionTarget) -> Ticket {
-        if matches!(operation, Operation::Connection { .. }) {
+        if matches!(operation, Operation::Connect { .. }) {
             // The end of the connection that there is shows only to who reads.
             self.receive();
             self.backoff.skip();
@@ -75,12 +75,12 @@ impl State {
     /// next one may have its turn.
     pub(super) fn advance(&mut self) {
         self.expire();
-        self.fail_if_ended();
-        if self.connection.is_some() && self.calls.owe_too_much() {
+        self.fail_if_finished();
+        if self.connection.is_some() && self.calls.has_too_many_abandoned() {
             self.connection = None;
-            self.calls.lost(Cause::Closed);
+            self.calls.connection_lost(Cause::Closed);
         }
-        if self.calls.is_connecting() {
+        if self.calls.awaits_connection() {
             self.connect();
         }
         while let Some((ticket, operation)) = self.calls.next() {
@@ -97,27 +97,27 @@ impl State {
 
     /// Whether there is a connection that calls can be sent on; makes one if it is time to.
     fn connect(&mut self) -> bool {
-        self.fail_if_ended();
-        if self.ended().is_some() {
+        self.fail_if_finished();
+        if self.send_failure().is_some() {
             return false;
         }
         if self.connection.is_none() {
             if !self.backoff.is_over(Instant::now()) {
                 return false;
             }
-            match Connection::open(&self.settings, self.told.as_ref()) {
+            match Connection::open(&self.settings, self.detected.as_ref()) {
                 Ok(connection) => {
-                    self.told = None;
-                    self.calls.set_undecided(connection.framing().is_none());
+                    self.detected = None;
+                    self.calls.set_framing_unknown(connection.framing().is_none());
                     self.connection = Some(connection);
-                    if self.wanted {
-                        self.log_events.add(LogEvent::Connected);
+                    if self.is_open {
+                        self.log_events.push(LogEvent::Connected);
                     }
-                    self.wanted = true;
+                    self.is_open = true;
                 }
                 Err(cause) => {
                     self.backoff.begin();
-                    self.calls.unreachable(cause);
+                    self.calls.connect_failed(cause);
                     return false;
                 }
             }
@@ -128,30 +128,30 @@ impl State {
 
     /// Sends a call whose turn it is, or as much of it as the socket takes; or the probe, if that has to go ahead.
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>) {
-        let waits = self.calls.await_verdict();
-        let takes_it = |connection: &&mut Connection| connection.ended.is_none() && !waits;
-        let Some(connection) = self.connection.as_mut().filter(takes_it) else { return self.calls.step_back(ticket) };
+        let waits = self.calls.awaits_framing();
+        let takes_it = |connection: &&mut Connection| connection.send_failure.is_none() && !waits;
+        let Some(connection) = self.connection.as_mut().filter(takes_it) else { return self.calls.revoke(ticket) };
         let budget = &mut self.budget;
-        let sequence = self.calls.begin(ticket).into();
+        let sequence = self.calls.start_sending(ticket).into();
         let call = CallRef { sequence, ..call };
         let sent = match connection.opening(&call) {
             None => connection.send(&call, ticket, budget, |ticket| self.calls.sent(ticket)),
             Some((question, opening)) => {
                 if question == Question::Probe {
-                    self.calls.probe(ticket);
+                    self.calls.start_probing(ticket);
                 }
-                connection.ask(question, &opening, ticket, budget, |ticket| self.calls.sent(ticket))
+                connection.send_opening(question, &opening, ticket, budget, |ticket| self.calls.sent(ticket))
             }
         };
         match sent {
             Ok(()) => {}
-            Err(Refusal::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
-            Err(Refusal::Connection(cause)) => {
+            Err(SendError::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
+            Err(SendError::Connection(cause)) => {
                 // Of one that is out in part the server may have said why it takes no more.
-                if connection.begun() != Some(ticket) {
-                    self.calls.unsent(ticket, cause);
+                if connection.partly_sent() != Some(ticket) {
+                    self.calls.send_failed(ticket, cause);
                 }
-                self.lose(cause);
+                self.stop_sending(cause);
             }
         }
     }
@@ -185,7 +185,7 @@ impl State {
     pub(super) fn flush(&mut self) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
         if let Err(cause) = connection.flush(&mut self.budget, |ticket| self.calls.sent(ticket)) {
-            self.lose(cause);
+            self.stop_sending(cause);
         }
     }
 
@@ -193,9 +193,9 @@ impl State {
     pub(super) fn receive(&mut self) {
         while self.budget.take() {
             match self.receive_one() {
-                Ok(true) if self.calls.any_in_flight() => {}
+                Ok(true) if self.calls.expects_reply() => {}
                 Ok(_) => return,
-                Err(NO_BUFFER) => return self.budget.starve(),
+                Err(NO_BUFFER) => return self.budget.end_without_memory(),
                 Err(cause) => return self.fail(cause),
             }
         }
@@ -204,51 +204,51 @@ impl State {
     /// Takes the next record; false when there is none.
     fn receive_one(&mut self) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
-        let heard = connection.receive()?;
-        self.calls.set_undecided(connection.framing().is_none());
-        let begun = connection.begun();
-        let reply = match heard {
-            Heard::Nothing => return Ok(false),
-            Heard::Part => return Ok(true),
-            Heard::Reply(reply) => reply,
+        let inbound = connection.receive()?;
+        self.calls.set_framing_unknown(connection.framing().is_none());
+        let partly_sent = connection.partly_sent();
+        let reply = match inbound {
+            Inbound::Empty => return Ok(false),
+            Inbound::Part => return Ok(true),
+            Inbound::Reply(reply) => reply,
         };
         match reply {
-            Reply::Refusal(framing) => {
+            Reply::Rejected(framing) => {
                 self.fall_back(framing);
                 return Ok(true);
             }
             Reply::Response(sequence, result) => {
                 let unread = sequence == NO_SEQUENCE
                     && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
-                self.calls.reply(sequence, result, begun)?;
+                self.calls.reply(sequence, result, partly_sent)?;
                 if unread {
                     // Such a server may close its side. It has got nothing of the calls that are left.
                     self.connection = None;
-                    self.calls.lost(Cause::Closed);
+                    self.calls.connection_lost(Cause::Closed);
                 }
             }
-            Reply::Spoilt(cause) => self.calls.spoilt(cause, begun)?,
+            Reply::Unreadable(cause) => self.calls.unreadable(cause, partly_sent)?,
         }
         self.backoff.reset();
         Ok(true)
     }
 
     /// The connection takes no more; replies that have come before that count.
-    fn lose(&mut self, cause: Cause) {
+    fn stop_sending(&mut self, cause: Cause) {
         if let Some(connection) = &mut self.connection {
-            connection.end(cause);
+            connection.stop_sending(cause);
         }
         self.receive();
     }
 
     /// Why the connection takes no more.
-    fn ended(&self) -> Option<Cause> {
-        self.connection.as_ref()?.ended
+    fn send_failure(&self) -> Option<Cause> {
+        self.connection.as_ref()?.send_failure
     }
 
     /// A connection that takes no more, and is to bring no more, is of no use.
-    fn fail_if_ended(&mut self) {
-        if let Some(cause) = self.ended().filter(|_| !self.calls.any_in_flight()) {
+    fn fail_if_finished(&mut self) {
+        if let Some(cause) = self.send_failure().filter(|_| !self.calls.expects_reply()) {
             self.fail(cause);
         }
     }
@@ -258,36 +258,36 @@ impl State {
     fn fall_back(&mut self, framing: Framing) {
         self.calls.rejected();
         let Some(connection) = self.connection.take() else { return };
-        self.told = connection.server().map(|server| (server, framing));
+        self.detected = connection.server().map(|server| (server, framing));
         if framing == Framing::Datagram {
-            return self.log_events.add(LogEvent::FellBack);
+            return self.log_events.push(LogEvent::FellBack);
         }
-        let now = match Connection::open(&self.settings, self.told.as_ref()) {
+        let now = match Connection::open(&self.settings, self.detected.as_ref()) {
             Ok(another) => another,
             // The server is there, and busy.
             Err(cause) if cause.is_would_block() => return self.backoff.begin(),
             Err(_) => connection,
         };
-        self.told = None;
-        self.calls.set_undecided(now.framing().is_none());
+        self.detected = None;
+        self.calls.set_framing_unknown(now.framing().is_none());
         self.connection = Some(now);
     }
 
     /// The connection is of no use any more.
     fn fail(&mut self, cause: Cause) {
         let Some(connection) = self.connection.take() else { return };
-        let cause = connection.ended.unwrap_or(cause);
-        connection.forget();
+        let cause = connection.send_failure.unwrap_or(cause);
+        connection.forget_framing();
         if !connection.has_answered {
             self.backoff.begin();
         }
-        self.log_events.add(LogEvent::Lost(cause));
-        self.calls.lost(cause);
+        self.log_events.push(LogEvent::Lost(cause));
+        self.calls.connection_lost(cause);
     }
 
     /// Closes the connection; calls fail until the program connects again.
     pub(super) fn close(&mut self) {
-        self.wanted = false;
+        self.is_open = false;
         self.connection = None;
         self.backoff.reset();
         self.calls.close();
@@ -314,24 +314,24 @@ impl State {
     }
 
     /// The largest call that can be sent, as far as that is known.
-    pub(super) fn limit(&self) -> usize {
+    pub(super) fn call_limit(&self) -> usize {
         let known = self.connection.as_ref().map_or(self.settings.framing, Connection::framing);
         self.settings.limits.send(known.unwrap_or(Framing::Chunked))
     }
 
     /// When the pause before the next attempt to connect is over, if anybody waits for it.
     fn next_attempt(&self) -> Option<Instant> {
-        let waits = self.connection.is_none() && self.calls.want_connection();
+        let waits = self.connection.is_none() && self.calls.needs_connection();
         self.backoff.until().filter(|_| waits)
     }
 
     /// What the leader should wait for; nothing when nobody needs one.
     fn wait_for(&self) -> WaitFor {
         match &self.connection {
-            Some(connection) if self.calls.any_in_flight() => {
+            Some(connection) if self.calls.expects_reply() => {
                 WaitFor::Socket(connection.poll_handle().clone(), connection.wants_to_send())
             }
-            None if self.calls.want_connection() => WaitFor::Clock(self.next_attempt()),
+            None if self.calls.needs_connection() => WaitFor::Clock(self.next_attempt()),
             _ => WaitFor::Nothing,
         }
     }

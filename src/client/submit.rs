@@ -13,28 +13,28 @@ impl Shared {
         this: &TryArc<Self>,
         options: &CallOptions,
         (module, method, body): (i32, i32, Vec<u8>),
-        done: Completion,
+        completion: Completion,
     ) -> Result<(), Cause> {
         this.check_process()?;
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return Err(Cause::Cancelled);
         }
         let hook = options.token().map(|cancel| Self::hook(this, cancel)).transpose()?;
-        let end = options.end(this.settings.timeout);
+        let deadline = options.deadline_or(this.settings.timeout);
         let operation = Operation::Call { idempotent: options.is_idempotent() };
         // What is not taken is dropped outside the lock: it is the program's.
-        let mut submission = Some(Submission { module, method, body, end, hook, done });
+        let mut submission = Some(Submission { module, method, body, deadline, hook, completion });
         this.with(|state| {
-            let limit = state.limit();
+            let limit = state.call_limit();
             if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {
                 return Err(Cause::TooBig { size: size as u64, limit });
             }
             state.calls.make_room()?;
-            let submission = submission.take_if(|_| state.wanted).ok_or(Cause::NotConnected)?;
+            let submission = submission.take_if(|_| state.is_open).ok_or(Cause::NotConnected)?;
             let ticket = state.add(operation, CompletionTarget::Submitted(submission));
             let cancelled = match state.calls.pending(ticket) {
                 Some(Pending { target: CompletionTarget::Submitted(Submission { hook: Some(hook), .. }), .. }) => {
-                    hook.is_late_for(ticket)
+                    hook.bind(ticket)
                 }
                 _ => false,
             };

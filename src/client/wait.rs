@@ -35,26 +35,26 @@ impl Shared {
         this: &TryArc<Self>,
         operation: Operation,
         call: CallRef<'_>,
-        end: Option<Instant>,
+        deadline: Option<Instant>,
         cancel: Option<&Cancel>,
     ) -> Result<Response, Error> {
-        let phase = if matches!(operation, Operation::Connection { .. }) { Phase::Connect } else { Phase::Call };
+        let phase = if matches!(operation, Operation::Connect { .. }) { Phase::Connect } else { Phase::Call };
         let hook = this.check_process().and_then(|()| cancel.map(|cancel| Self::hook(this, cancel)).transpose());
         hook.map_err(|cause| (phase, cause))
-            .and_then(|hook| this.wait_for(operation, phase, call, end, hook.as_ref()))
+            .and_then(|hook| this.perform(operation, phase, call, deadline, hook.as_ref()))
             .map_err(|failure| this.error(failure))
     }
 
-    fn wait_for(
+    fn perform(
         &self,
         operation: Operation,
         phase: Phase,
         call: CallRef<'_>,
-        end: Option<Instant>,
+        deadline: Option<Instant>,
         hook: Option<&Hook>,
     ) -> Outcome {
         let mut state = self.lock();
-        if matches!(operation, Operation::Call { .. }) && !state.wanted {
+        if matches!(operation, Operation::Call { .. }) && !state.is_open {
             return Err((phase, Cause::NotConnected));
         }
         if matches!(operation, Operation::Lock(_)) && state.calls.holds_lock() {
@@ -62,14 +62,14 @@ impl Shared {
         }
         state.calls.make_room().map_err(|cause| (phase, cause))?;
         let ticket = state.add(operation, CompletionTarget::Blocked);
-        if hook.is_some_and(|hook| hook.is_late_for(ticket)) {
+        if hook.is_some_and(|hook| hook.bind(ticket)) {
             state.abandon(ticket, Cause::Cancelled);
         }
         let outcome = loop {
             state.advance();
-            if let Some(outcome) = state.calls.take(ticket) {
+            if let Some(outcome) = state.calls.take_outcome(ticket) {
                 break outcome;
-            } else if end.is_some_and(|end| end <= Instant::now()) {
+            } else if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 state.abandon(ticket, Cause::TimedOut);
             } else if hook.is_some_and(Hook::is_cancelled) {
                 // Its hook may still have to wait for others.
@@ -77,7 +77,7 @@ impl Shared {
             } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
                 state.send(ticket, call);
             } else {
-                match self.block(state, ticket, end) {
+                match self.block(state, ticket, deadline) {
                     Resumed::Locked(locked) => state = locked,
                     Resumed::Ended(outcome) => return outcome,
                 }
@@ -89,35 +89,35 @@ impl Shared {
     }
 
     /// Waits until something has happened that may concern the caller.
-    fn block<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, end: Option<Instant>) -> Resumed<'a> {
+    fn block<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, deadline: Option<Instant>) -> Resumed<'a> {
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
-                let ready = poll_handle.wait(writable, end);
+                let ready = poll_handle.wait(writable, deadline);
                 state = self.lock();
-                state.waiters.awake(ticket);
+                state.waiters.set_awake(ticket);
                 match ready {
                     Err(cause) => state.abandon(ticket, cause),
                     // Whoever else has read it, or closed the connection, does no harm: nothing here waits.
                     Ok(ready) => {
                         state.progress(ready);
-                        if state.budget.starved {
+                        if state.budget.out_of_memory {
                             state.abandon(ticket, Cause::NoMemory);
                         }
                     }
                 }
                 Resumed::Locked(state)
             }
-            WaitFor::Clock(at) => self.sleep(state, ticket, at.into_iter().chain(end).min()),
-            WaitFor::Nothing => self.sleep(state, ticket, end),
+            WaitFor::Clock(at) => self.park(state, ticket, at.into_iter().chain(deadline).min()),
+            WaitFor::Nothing => self.park(state, ticket, deadline),
         }
     }
 
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, until: Option<Instant>) -> Resumed<'a> {
+    fn park<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, until: Option<Instant>) -> Resumed<'a> {
         let parker = match TryArc::new(Parker::default()) {
             Ok(parker) => parker,
             Err(cause) => {
-                state.waiters.awake(ticket);
+                state.waiters.set_awake(ticket);
                 state.abandon(ticket, cause);
                 return Resumed::Locked(state);
             }
@@ -125,13 +125,13 @@ impl Shared {
         state.calls.park(ticket, parker.clone());
         self.release(state);
         // Who has been taken out of bed already has news, or is about to have some.
-        let is_in_bed = || self.lock().calls.unpark(ticket).is_some();
-        let wakeup = parker.sleep(until).or_else(|| if is_in_bed() { None } else { parker.sleep(None) });
+        let was_parked = || self.lock().calls.unpark(ticket).is_some();
+        let wakeup = parker.sleep(until).or_else(|| if was_parked() { None } else { parker.sleep(None) });
         if let Some(Wakeup::Ended(outcome)) = wakeup {
             return Resumed::Ended(outcome);
         }
         let mut state = self.lock();
-        state.waiters.awake(ticket);
+        state.waiters.set_awake(ticket);
         Resumed::Locked(state)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::calls::Calls;
 use super::operation::Ticket;
-use super::parker::{Wakeup, Woken};
+use super::parker::{WakeList, Wakeup};
 use super::poll_handle::PollHandle;
 use crate::sys::TryArc;
 
@@ -13,7 +13,7 @@ use crate::sys::TryArc;
 pub(super) struct Waiters {
     leader: Option<Leader>,
     /// Callers to be woken, once nobody holds the lock.
-    woken: Woken,
+    wake_list: WakeList,
 }
 
 /// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
@@ -64,7 +64,7 @@ impl Waiters {
     }
 
     /// A caller is awake again.
-    pub(super) fn awake(&mut self, ticket: Ticket) {
+    pub(super) fn set_awake(&mut self, ticket: Ticket) {
         if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
             leader.wait_for = WaitFor::Nothing;
         }
@@ -78,14 +78,14 @@ impl Waiters {
     /// Finds the callers to be woken because something has happened to them. A call that has ended is given to its
     /// caller, unless that one has to give up the lead. True if there are others that need a leader.
     pub(super) fn notify(&mut self, calls: &mut Calls) -> bool {
-        while let Some(ticket) = calls.next_woken() {
+        while let Some(ticket) = calls.take_notified() {
             match &self.leader {
                 Some(leader) if leader.ticket == ticket => self.wake_leader(calls),
                 _ => self.wake_sleeper(ticket, true, calls),
             }
         }
         // It waits for the socket, and does not sleep.
-        if self.leader.as_ref().is_some_and(|leader| calls.has_wakeup_for(leader.ticket)) {
+        if self.leader.as_ref().is_some_and(|leader| calls.is_ready(leader.ticket)) {
             self.wake_leader(calls);
         }
         self.leader.is_some() || calls.first_sleeper().is_some()
@@ -116,13 +116,13 @@ impl Waiters {
 
     fn wake_sleeper(&mut self, ticket: Ticket, may_end: bool, calls: &mut Calls) {
         if let Some(parker) = calls.unpark(ticket) {
-            let outcome = if may_end { calls.take(ticket) } else { None };
-            self.woken.add(parker, outcome.map_or(Wakeup::Look, Wakeup::Ended));
+            let outcome = if may_end { calls.take_outcome(ticket) } else { None };
+            self.wake_list.push(parker, outcome.map_or(Wakeup::Look, Wakeup::Ended));
         }
     }
 
     /// The callers to be woken, now that nobody holds the lock.
-    pub(super) fn take_woken(&mut self) -> Woken {
-        std::mem::take(&mut self.woken)
+    pub(super) fn take_wake_list(&mut self) -> WakeList {
+        std::mem::take(&mut self.wake_list)
     }
 }

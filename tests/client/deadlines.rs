@@ -33,16 +33,16 @@ impl Ending {
     /// Makes a call of which nothing can be sent, and says in which phase it was when it ended like this.
     fn before_it_is_sent<T>(&self, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
         // Nothing shows that it has begun.
-        self.of(|| thread::sleep(MOMENT), MOMENT, &call)
+        self.end(|| thread::sleep(MOMENT), MOMENT, &call)
     }
 
     /// The same for a call that the server has got some of, to which it says nothing.
     fn once_it_is_sent<T>(&self, server: &Peer, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
-        let mut phases = longer_times().map(|time| self.of(|| server.wait(), time, &call));
+        let mut phases = longer_times().map(|time| self.end(|| server.wait(), time, &call));
         phases.find(|_| server.has_something()).unwrap()
     }
 
-    fn of<T>(
+    fn end<T>(
         &self,
         begun: impl FnOnce() + Send,
         time: Duration,
@@ -91,7 +91,7 @@ fn while_the_server_is_too_busy_to_accept() {
         let (_dir, path) = socket_path();
         let listener = raw_listener(&path);
         let others = fill(&path);
-        let client = patient().build(&path);
+        let client = chunked_client().build(&path);
         assert_eq!(ending.before_it_is_sent(|options| client.open_with(options)), Phase::Connect);
         assert!(!client.is_connected());
         thread::scope(|scope| {
@@ -107,7 +107,7 @@ fn while_the_server_is_too_busy_to_accept() {
 #[test]
 fn while_connecting_again() {
     Ending::each(|ending| {
-        let Set { client, server, listener, path, dir: _dir, .. } = Set::new(&patient());
+        let Fixture { client, server, listener, path, dir: _dir, .. } = Fixture::new(&chunked_client());
         drop(server);
         let others = fill(&path);
         assert_eq!(ending.before_it_is_sent(|options| client.call_with(options, 7, 1, b"never")), Phase::Connect);
@@ -123,7 +123,7 @@ fn while_connecting_again() {
 #[test]
 fn while_others_have_their_turn() {
     Ending::each(|ending| {
-        let Set { client, server, .. } = Set::new(&patient());
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client());
         thread::scope(|scope| {
             let other = call_in(scope, &client, b"other");
             let call = server.call();
@@ -138,7 +138,7 @@ fn while_others_have_their_turn() {
 #[test]
 fn while_another_thread_has_the_lock() {
     Ending::each(|ending| {
-        let Set { client, server, .. } = Set::new(&patient());
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client());
         thread::scope(|scope| {
             let (locked, is_locked) = mpsc::channel();
             let (over, is_over) = mpsc::channel::<()>();
@@ -163,7 +163,7 @@ fn while_another_thread_has_the_lock() {
 fn while_the_socket_is_full() {
     let body = pattern(4 << 20);
     Ending::each(|ending| {
-        let Set { client, server, .. } = Set::new(&patient());
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client());
         let short = CallOptions::new().timeout(MOMENT);
         assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, &body)), Phase::Call);
         assert_eq!(describe(client.call_with(&short, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
@@ -181,7 +181,7 @@ fn while_the_socket_is_full() {
 #[test]
 fn while_the_server_is_at_work() {
     Ending::each(|ending| {
-        let Set { client, server, .. } = Set::new(&patient());
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client());
         assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
         let call = server.call();
         server.answer(&call, b"late");
@@ -192,7 +192,7 @@ fn while_the_server_is_at_work() {
 #[test]
 fn while_half_a_reply_is_there() {
     Ending::each(|ending| {
-        let Set { client, server, .. } = Set::new(&patient());
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client());
         let reply = records(Framing::Chunked, &success(1, &pattern(200_000)));
         server.send(&reply[0]);
         assert_eq!(ending.once_it_is_sent(&server, |options| client.call_with(options, 7, 1, b"slow")), Phase::Reply);
@@ -204,7 +204,7 @@ fn while_half_a_reply_is_there() {
 
 #[test]
 fn cancelled_before_it_began() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let cancel = Cancel::new();
     cancel.cancel();
     let options = CallOptions::new().cancel(&cancel);
@@ -220,7 +220,7 @@ fn cancelled_before_it_began() {
 
 #[test]
 fn over_before_it_began() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let over = CallOptions::new().deadline(Instant::now());
     assert_eq!(describe(client.call_with(&over, 7, 1, b"never")), (Phase::Call, Cause::TimedOut));
     let result = submit(&client, &over, b"never");
@@ -233,12 +233,12 @@ fn over_before_it_began() {
 #[test]
 fn the_time_that_the_client_allows() {
     let sent_in = |time| {
-        let set = Set::new(&patient().timeout(time));
-        let (phase, cause) = describe(set.client.call(7, 1, b"slow"));
+        let fixture = Fixture::new(&chunked_client().timeout(time));
+        let (phase, cause) = describe(fixture.client.call(7, 1, b"slow"));
         assert_eq!(cause, Cause::TimedOut);
-        (phase == Phase::Reply).then_some((set, time))
+        (phase == Phase::Reply).then_some((fixture, time))
     };
-    let (Set { client, server, .. }, time) = longer_times().find_map(sent_in).unwrap();
+    let (Fixture { client, server, .. }, time) = longer_times().find_map(sent_in).unwrap();
     server.call();
     thread::scope(|scope| {
         for options in [CallOptions::new().timeout(PATIENCE), CallOptions::new().deadline(Instant::now() + PATIENCE)] {

@@ -30,8 +30,8 @@ fn flood(server: &Peer, reads: bool, body: &[u8]) -> usize {
 fn a_flood_of_replies_ends_with_the_connection() {
     for (pipelining, reads) in [(false, false), (false, true), (true, false), (true, true)] {
         for body in [&b""[..], &pattern(2 * MAX_DATA)] {
-            let Set { client, server, listener: _listener, dir: _dir, .. } =
-                Set::new(&patient().pipelining(pipelining).retries(0));
+            let Fixture { client, server, listener: _listener, dir: _dir, .. } =
+                Fixture::new(&chunked_client().pipelining(pipelining).retries(0));
             thread::scope(|scope| {
                 let flood = scope.spawn(|| flood(&server, reads, body));
                 assert_eq!(client.call(7, 1, b"first").unwrap().body, b"first!");
@@ -49,9 +49,9 @@ fn a_flood_of_replies_ends_with_the_connection() {
 /// As often as a call has been given up, and no more often.
 #[test]
 fn no_more_late_replies_are_taken_than_are_owed() {
-    let Set { client, server, .. } = Set::new(&patient().retries(0));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().retries(0));
     for _ in 0..3 {
-        assert_eq!(call_in_vain(&client), (Phase::Reply, Cause::TimedOut));
+        assert_eq!(time_out(&client), (Phase::Reply, Cause::TimedOut));
     }
     let owed = std::iter::from_fn(|| server.has_something().then(|| server.call())).count();
     (0..owed).for_each(|_| server.send_message(Framing::Chunked, &success(2, b"late")));
@@ -86,8 +86,8 @@ fn no_call_is_answered_of_which_nothing_was_sent() {
         [(Framing::Datagram, 15_000), (Framing::Chunked, MAX_DATA / 2), (Framing::Chunked, 3 * MAX_DATA)]
     {
         for (reply, pipelining) in kinds.iter().flat_map(|reply| [(reply, false), (reply, true)]) {
-            let Set { client, server, listener: _listener, dir: _dir, .. } =
-                Set::new(&patient().framing(framing).pipelining(pipelining).retries(0));
+            let Fixture { client, server, listener: _listener, dir: _dir, .. } =
+                Fixture::new(&chunked_client().framing(framing).pipelining(pipelining).retries(0));
             (1..=CALLS).for_each(|sequence| server.send_message(framing, &reply(sequence as i64)));
             let body = pattern(len);
             let is_kept = |_: &usize| {
@@ -105,17 +105,17 @@ fn no_call_is_answered_of_which_nothing_was_sent() {
 #[test]
 fn a_call_may_be_answered_of_which_a_part_was_sent() {
     for pipelining in [false, true] {
-        let set = Set::new(&patient().pipelining(pipelining).retries(0));
+        let fixture = Fixture::new(&chunked_client().pipelining(pipelining).retries(0));
         let body = pattern(8 * MAX_DATA);
         thread::scope(|scope| {
-            let caller = call_in(scope, &set.client, &body);
-            let first = set.server.receive();
-            set.server.send_message(Framing::Chunked, &response(1, Status::Failure, b""));
+            let caller = call_in(scope, &fixture.client, &body);
+            let first = fixture.server.receive();
+            fixture.server.send_message(Framing::Chunked, &response(1, Status::Failure, b""));
             assert_eq!(caller.join().unwrap().unwrap().status(), Status::Failure);
             // And the next one if it reads on.
-            let caller = call_in(scope, &set.client, b"next");
-            assert_eq!(set.server.rest_of_call(first).body, body);
-            set.server.serve(b"next");
+            let caller = call_in(scope, &fixture.client, b"next");
+            assert_eq!(fixture.server.call_from(first).body, body);
+            fixture.server.serve(b"next");
             assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
         });
     }
@@ -137,7 +137,7 @@ fn a_refusal_counts_before_the_end() {
             }
         });
         for _ in 0..ROUNDS {
-            let client = patient().retries(0).connect(&path).unwrap();
+            let client = chunked_client().retries(0).connect(&path).unwrap();
             assert_eq!(client.call(7, 1, &body).unwrap().status(), Status::Failure);
         }
     });

@@ -24,7 +24,7 @@ fn descriptors() -> usize {
 
 #[test]
 fn a_child_of_a_fork_gets_errors() {
-    let Set { client, server, .. } = Set::new(&patient().thread(true));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().thread(true));
     thread::scope(|scope| {
         // Somebody waits for the socket, and another one for its turn.
         let first = call_in(scope, &client, b"first");
@@ -57,7 +57,7 @@ fn a_child_of_a_fork_gets_errors() {
 /// What the child drops it closes, and nothing else happens.
 #[test]
 fn a_child_of_a_fork_closes_descriptors_only() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let events = client.event_fd().unwrap().as_raw_fd();
     let held = Arc::new(());
     let (sender, result) = mpsc::channel();
@@ -83,7 +83,7 @@ fn a_child_of_a_fork_closes_descriptors_only() {
 /// The child has the descriptors still when the parent has given up its connection.
 #[test]
 fn a_child_of_a_fork_does_not_disturb_the_event_loop() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
     let events = client.event_fd().unwrap().as_raw_fd();
     let (mut parent, mut child) = UnixStream::pair().unwrap();
     child.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod deadlines;
-mod dialects;
+mod detection;
 mod floods;
 mod fork;
 mod reconnect;
@@ -36,7 +36,7 @@ use support::socket_path::socket_path;
 use tempfile::TempDir;
 
 /// A client and the raw server at the other end, with its listener.
-struct Set {
+struct Fixture {
     client: Client,
     server: Peer,
     listener: Socket,
@@ -44,7 +44,7 @@ struct Set {
     dir: TempDir,
 }
 
-impl Set {
+impl Fixture {
     fn new(builder: &ClientBuilder) -> Self {
         let (dir, path) = socket_path();
         let listener = raw_listener(&path);
@@ -59,12 +59,12 @@ fn accept(listener: &Socket) -> Peer {
 }
 
 /// A client that knows what its server speaks.
-fn patient() -> ClientBuilder {
-    finding_out().framing(Framing::Chunked)
+fn chunked_client() -> ClientBuilder {
+    detecting_client().framing(Framing::Chunked)
 }
 
 /// One that has to find out.
-fn finding_out() -> ClientBuilder {
+fn detecting_client() -> ClientBuilder {
     Client::builder().framing(None).timeout(PATIENCE)
 }
 
@@ -77,14 +77,14 @@ struct Runner<'a, T> {
 
 impl<T> Runner<'_, T> {
     /// Waits until the thread waits, for whatever it is.
-    fn await_rest(&self) {
-        let rests = || {
+    fn await_blocked(&self) {
+        let is_blocked = || {
             let stat = fs::read_to_string(&self.stat).unwrap();
             // The state follows the name, which is in brackets.
             stat.rsplit(") ").next().unwrap().starts_with('S')
         };
         let began = Instant::now();
-        while !rests() {
+        while !is_blocked() {
             assert!(began.elapsed() < PATIENCE, "the thread goes on and on");
             thread::yield_now();
         }
@@ -118,7 +118,7 @@ fn longer_times() -> impl Iterator<Item = Duration> {
 }
 
 /// Makes a call that is not answered in time, where the time is long enough for sending it.
-fn call_in_vain(client: &Client) -> (Phase, Cause) {
+fn time_out(client: &Client) -> (Phase, Cause) {
     let call = |time| describe(client.call_with(&CallOptions::new().timeout(time), 7, 1, b""));
     longer_times().map(call).find(|failure| *failure != (Phase::Call, Cause::TimedOut)).unwrap()
 }
@@ -137,11 +137,11 @@ impl Peer {
 
     /// The next call, however many records it has.
     fn long_call(&self) -> Call {
-        self.rest_of_call(self.receive())
+        self.call_from(self.receive())
     }
 
     /// A call that begins with these records.
-    fn rest_of_call(&self, first: Vec<u8>) -> Call {
+    fn call_from(&self, first: Vec<u8>) -> Call {
         let total = u64::from_ne_bytes(first[..8].try_into().unwrap()) as usize;
         let mut message = first[24..].to_vec();
         while message.len() < total {

@@ -17,7 +17,7 @@ fn idempotent() -> CallOptions {
 
 #[test]
 fn a_call_that_was_not_sent_goes_to_the_next_server() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
     thread::scope(|scope| {
         let first = call_in(scope, &client, b"first");
         server.serve(b"first");
@@ -42,7 +42,7 @@ fn a_call_that_was_not_sent_goes_to_the_next_server() {
 /// What an ending connection still has to say is not about a call that it did not take.
 #[test]
 fn a_last_word_is_no_reply_to_a_call_that_was_not_sent() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
     thread::scope(|scope| {
         server.send_message(Framing::Chunked, &response(-1, Status::Failure, b""));
         drop(server);
@@ -54,7 +54,7 @@ fn a_last_word_is_no_reply_to_a_call_that_was_not_sent() {
 
 #[test]
 fn a_call_that_was_sent_in_part_is_sent_again() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
     let body = pattern(4 << 20);
     thread::scope(|scope| {
         let caller = call_in(scope, &client, &body);
@@ -71,13 +71,13 @@ fn a_call_that_was_sent_in_part_is_sent_again() {
 /// The end of a large call may go out together with the next one.
 #[test]
 fn a_call_that_went_out_with_another_is_not_sent_again() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().pipelining(true));
     let large = pattern(300_000);
     let first = submit(&client, &CallOptions::new(), &large);
     let begun = server.receive();
     thread::scope(|scope| {
         let second = call_in(scope, &client, b"second");
-        let first = server.rest_of_call(begun);
+        let first = server.call_from(begun);
         assert!(first.body == large, "another call");
         assert_eq!(server.call().body, b"second");
         drop(server);
@@ -91,7 +91,7 @@ fn a_call_that_went_out_with_another_is_not_sent_again() {
 
 #[test]
 fn a_call_that_was_sent_is_sent_again_only_if_it_is_idempotent() {
-    let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&patient().retries(2));
+    let Fixture { client, mut server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().retries(2));
     for (options, attempts) in [(CallOptions::new(), 1), (idempotent(), 3)] {
         thread::scope(|scope| {
             let caller = scope.spawn(|| client.call_with(&options, 7, 1, b"maybe"));
@@ -120,7 +120,7 @@ fn a_call_that_was_sent_is_sent_again_only_if_it_is_idempotent() {
 
 #[test]
 fn a_call_may_be_tried_once_only() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().retries(0));
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().retries(0));
     drop(server);
     assert_eq!(describe(client.call(7, 1, b"lost")), (Phase::Call, Cause::Os(libc::EPIPE)));
     thread::scope(|scope| {
@@ -134,7 +134,7 @@ fn a_call_may_be_tried_once_only() {
 
 #[test]
 fn a_server_that_stays_away_is_not_waited_for() {
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient());
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client());
     drop((server, listener));
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Connect, Cause::Os(libc::ECONNREFUSED)));
     fs::remove_file(&path).unwrap();
@@ -148,7 +148,7 @@ fn a_server_that_stays_away_is_not_waited_for() {
 
 #[test]
 fn a_server_that_comes_back_in_time_is_found() {
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(30));
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client().retries(30));
     drop((server, listener));
     thread::scope(|scope| {
         // Several at once, of which one sees to the connection.
@@ -168,7 +168,7 @@ fn a_server_that_comes_back_in_time_is_found() {
 /// Calls wait for the end of a pause, but who asks for a connection does not.
 #[test]
 fn the_program_can_connect_at_once() {
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(5));
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client().retries(5));
     drop((server, listener));
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Connect, Cause::Os(libc::ECONNREFUSED)));
     fs::remove_file(&path).unwrap();
@@ -179,7 +179,7 @@ fn the_program_can_connect_at_once() {
 /// A connection to the one before is none.
 #[test]
 fn a_server_that_starts_again_is_waited_for() {
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient());
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client());
     drop((server, listener));
     assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
     fs::remove_file(&path).unwrap();
@@ -198,7 +198,7 @@ fn a_server_that_starts_again_is_waited_for() {
 #[test]
 fn a_server_that_is_starting_is_waited_for() {
     let (_dir, path) = socket_path();
-    let client = patient().build(&path);
+    let client = chunked_client().build(&path);
     assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
     thread::scope(|scope| {
         let ready = scope.spawn(|| client.wait_ready(PATIENCE));
@@ -225,7 +225,7 @@ fn the_log_tells_of_lost_connections() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
-    let Set { client, server, listener, path, dir: _dir, .. } = Set::new(&patient().log(log));
+    let Fixture { client, server, listener, path, dir: _dir, .. } = Fixture::new(&chunked_client().log(log));
     assert!(lines.lock().unwrap().is_empty());
     drop(server);
     thread::scope(|scope| {

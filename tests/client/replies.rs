@@ -11,40 +11,40 @@ use crate::support::records::{chunk, records};
 const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
 
 /// Two calls that are out at the same time, and what becomes of them.
-fn two_out(set: &Set, answer: impl FnOnce(&[Call; 2])) -> [Result<Response, Error>; 2] {
+fn two_out(fixture: &Fixture, answer: impl FnOnce(&[Call; 2])) -> [Result<Response, Error>; 2] {
     thread::scope(|scope| {
-        let first = call_in(scope, &set.client, b"first");
-        let call = set.server.call();
-        let second = call_in(scope, &set.client, b"second");
-        answer(&[call, set.server.call()]);
+        let first = call_in(scope, &fixture.client, b"first");
+        let call = fixture.server.call();
+        let second = call_in(scope, &fixture.client, b"second");
+        answer(&[call, fixture.server.call()]);
         [first, second].map(|caller| caller.join().unwrap())
     })
 }
 
 /// The client goes on with the connection that it has.
-fn assert_same_connection(set: &Set) {
+fn assert_same_connection(fixture: &Fixture) {
     thread::scope(|scope| {
-        let caller = call_in(scope, &set.client, b"next");
-        set.server.serve(b"next");
+        let caller = call_in(scope, &fixture.client, b"next");
+        fixture.server.serve(b"next");
         assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
     });
 }
 
 /// The client has given up its connection, and goes on with another one.
-fn assert_new_connection(set: &Set) {
+fn assert_new_connection(fixture: &Fixture) {
     thread::scope(|scope| {
-        let caller = call_in(scope, &set.client, b"next");
-        accept(&set.listener).serve(b"next");
+        let caller = call_in(scope, &fixture.client, b"next");
+        accept(&fixture.listener).serve(b"next");
         assert_eq!(caller.join().unwrap().unwrap().body, b"next!");
-        set.server.assert_end();
+        fixture.server.assert_end();
     });
 }
 
 #[test]
 fn a_late_reply_is_dropped() {
     for framing in FRAMINGS {
-        let Set { client, server, .. } = Set::new(&patient().framing(framing));
-        assert_eq!(call_in_vain(&client), (Phase::Reply, Cause::TimedOut));
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client().framing(framing));
+        assert_eq!(time_out(&client), (Phase::Reply, Cause::TimedOut));
         server.send_message(framing, &success(1, b"late"));
         server.send_message(framing, &success(2, b"in time"));
         assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
@@ -54,12 +54,12 @@ fn a_late_reply_is_dropped() {
 
 #[test]
 fn a_reply_cut_by_the_clock_is_taken_later() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let late = records(Framing::Chunked, &success(1, &pattern(2 * MAX_DATA)));
     assert_eq!(late.len(), 3);
     for record in &late[..2] {
         server.send(record);
-        assert_eq!(call_in_vain(&client), (Phase::Reply, Cause::TimedOut));
+        assert_eq!(time_out(&client), (Phase::Reply, Cause::TimedOut));
     }
     server.send(&late[2]);
     server.send_message(Framing::Chunked, &success(2, b"late, too"));
@@ -70,7 +70,7 @@ fn a_reply_cut_by_the_clock_is_taken_later() {
 /// "That was no call" has sequence -1.
 #[test]
 fn an_answer_to_no_call_is_for_the_only_one() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
     let response = client.call(7, 1, b"").unwrap();
     assert_eq!((response.sequence, response.status()), (-1, Status::FailedUnmarshalCall));
@@ -79,20 +79,20 @@ fn an_answer_to_no_call_is_for_the_only_one() {
 /// A server in C closes the connection after such an answer, so that the client needs another one.
 #[test]
 fn an_answer_to_no_call_fails_several() {
-    let set = Set::new(&patient().pipelining(true));
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
     let no_call =
         |server: &Peer| server.send_message(Framing::Chunked, &response(-1, Status::FailedUnmarshalCall, b""));
-    let both = two_out(&set, |_| no_call(&set.server));
+    let both = two_out(&fixture, |_| no_call(&fixture.server));
     assert_eq!(both.map(describe), [(Phase::Reply, Cause::Unattributable); 2]);
-    assert_new_connection(&set);
+    assert_new_connection(&fixture);
 
     // It may also be for a call that nobody waits for any more.
-    let set = Set::new(&patient().pipelining(true));
-    assert_eq!(call_in_vain(&set.client), (Phase::Reply, Cause::TimedOut));
-    no_call(&set.server);
-    assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Unattributable));
-    let _ = [(); 2].map(|()| set.server.call());
-    assert_new_connection(&set);
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
+    assert_eq!(time_out(&fixture.client), (Phase::Reply, Cause::TimedOut));
+    no_call(&fixture.server);
+    assert_eq!(describe(fixture.client.call(7, 1, b"")), (Phase::Reply, Cause::Unattributable));
+    let _ = [(); 2].map(|()| fixture.server.call());
+    assert_new_connection(&fixture);
 }
 
 /// As DAOS 0.8 does with a call that it has received in part. The next call must not meet the end of the connection.
@@ -100,7 +100,8 @@ fn an_answer_to_no_call_fails_several() {
 fn a_server_that_could_not_read_a_call_is_connected_to_anew() {
     for framing in FRAMINGS {
         for stays in [false, true] {
-            let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&patient().framing(framing).retries(0));
+            let Fixture { client, mut server, listener, dir: _dir, .. } =
+                Fixture::new(&chunked_client().framing(framing).retries(0));
             thread::scope(|scope| {
                 scope.spawn(|| {
                     for _ in 0..20 {
@@ -126,51 +127,51 @@ fn a_server_that_could_not_read_a_call_is_connected_to_anew() {
 #[test]
 fn a_reply_to_no_call_of_ours_costs_the_connection() {
     for sequence in [0, 3, -2, 1 << 40] {
-        let set = Set::new(&patient().pipelining(true));
-        let both = two_out(&set, |_| set.server.send_message(Framing::Chunked, &success(sequence, b"?")));
+        let fixture = Fixture::new(&chunked_client().pipelining(true));
+        let both = two_out(&fixture, |_| fixture.server.send_message(Framing::Chunked, &success(sequence, b"?")));
         assert_eq!(both.map(describe), [(Phase::Reply, Cause::UnexpectedReply { sequence }); 2]);
-        assert_new_connection(&set);
+        assert_new_connection(&fixture);
     }
 }
 
 /// The pieces of two large replies, as an engine of DAOS 2.8 may mix them up.
 #[test]
 fn mixed_up_replies_cost_the_connection() {
-    let set = Set::new(&patient().pipelining(true));
-    let both = two_out(&set, |[first, second]| {
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
+    let both = two_out(&fixture, |[first, second]| {
         for call in [first, second] {
-            set.server.send(&records(Framing::Chunked, &success(call.sequence, &pattern(MAX_DATA + 1)))[0]);
+            fixture.server.send(&records(Framing::Chunked, &success(call.sequence, &pattern(MAX_DATA + 1)))[0]);
         }
     });
     let fault = HeaderFault::Surplus { data: MAX_DATA as u64, missing: 7 };
     assert_eq!(both.map(describe), [(Phase::Reply, Cause::Header(fault)); 2]);
-    assert_new_connection(&set);
+    assert_new_connection(&fixture);
 }
 
 #[test]
 fn a_garbled_reply_spoils_what_it_may_answer() {
-    let set = Set::new(&patient().pipelining(true));
-    set.server.send_message(Framing::Chunked, b"\x08");
-    assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::Malformed));
-    set.server.call();
-    let both = two_out(&set, |_| set.server.send_message(Framing::Chunked, b"\x08"));
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
+    fixture.server.send_message(Framing::Chunked, b"\x08");
+    assert_eq!(describe(fixture.client.call(7, 1, b"")), (Phase::Reply, Cause::Malformed));
+    fixture.server.call();
+    let both = two_out(&fixture, |_| fixture.server.send_message(Framing::Chunked, b"\x08"));
     assert_eq!(both.map(describe), [(Phase::Reply, Cause::Malformed); 2]);
-    assert_same_connection(&set);
+    assert_same_connection(&fixture);
 }
 
 /// Too large a datagram has been read; of a message in chunks the rest is still to come, and nobody wants it.
 #[test]
 fn too_large_a_reply_costs_the_connection_only_in_chunks() {
     for framing in FRAMINGS {
-        let set = Set::new(&patient().framing(framing).message_limit(100));
-        set.server.send_message(framing, &success(1, &pattern(97)));
-        assert_eq!(describe(set.client.call(7, 1, b"")), (Phase::Reply, Cause::TooBig { size: 101, limit: 100 }));
-        set.server.receive_call(framing);
+        let fixture = Fixture::new(&chunked_client().framing(framing).message_limit(100));
+        fixture.server.send_message(framing, &success(1, &pattern(97)));
+        assert_eq!(describe(fixture.client.call(7, 1, b"")), (Phase::Reply, Cause::TooBig { size: 101, limit: 100 }));
+        fixture.server.receive_call(framing);
         if framing == Framing::Datagram {
-            set.server.send(&success(2, &pattern(96)));
-            assert_eq!(set.client.call(7, 1, b"").unwrap().body, pattern(96));
+            fixture.server.send(&success(2, &pattern(96)));
+            assert_eq!(fixture.client.call(7, 1, b"").unwrap().body, pattern(96));
         } else {
-            assert_new_connection(&set);
+            assert_new_connection(&fixture);
         }
     }
 }
@@ -180,8 +181,8 @@ fn too_large_a_call_is_not_sent() {
     for (framing, chosen, limit) in
         [(Framing::Datagram, None, 16 << 10), (Framing::Datagram, Some(500), 500), (Framing::Chunked, Some(500), 500)]
     {
-        let builder = patient().framing(framing);
-        let Set { client, server, .. } = Set::new(&match chosen {
+        let builder = chunked_client().framing(framing);
+        let Fixture { client, server, .. } = Fixture::new(&match chosen {
             Some(chosen) => builder.message_limit(chosen),
             None => builder,
         });
@@ -198,10 +199,10 @@ fn too_large_a_call_is_not_sent() {
 /// One that waits in the socket is read before the end is seen.
 #[test]
 fn a_reply_before_the_end_counts() {
-    let set = Set::new(&patient().pipelining(true));
-    let [first, second] = two_out(&set, |[first, _]| {
-        set.server.answer(first, b"in time");
-        set.server.0.shutdown(std::net::Shutdown::Both).unwrap();
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
+    let [first, second] = two_out(&fixture, |[first, _]| {
+        fixture.server.answer(first, b"in time");
+        fixture.server.0.shutdown(std::net::Shutdown::Both).unwrap();
     });
     assert_eq!(first.unwrap().body, b"in time");
     assert_eq!(describe(second), (Phase::Reply, Cause::NoReply));
@@ -210,7 +211,7 @@ fn a_reply_before_the_end_counts() {
 /// Also where it is the next call that finds out.
 #[test]
 fn a_reply_before_a_failed_send_counts() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().pipelining(true));
     let first = submit(&client, &CallOptions::new(), b"first");
     let call = server.call();
     server.answer(&call, b"in time");
@@ -227,24 +228,24 @@ fn a_reply_before_a_failed_send_counts() {
 #[test]
 fn a_connection_that_owes_too_much_is_replaced() {
     const OWED: usize = 1025;
-    let set = Set::new(&patient().pipelining(true));
+    let fixture = Fixture::new(&chunked_client().pipelining(true));
     let cancel = Cancel::new();
-    let out = (0..OWED).map(|_| submit(&set.client, &CallOptions::new().cancel(&cancel), b"out"));
+    let out = (0..OWED).map(|_| submit(&fixture.client, &CallOptions::new().cancel(&cancel), b"out"));
     let out: Vec<_> = out.collect();
     thread::scope(|scope| {
-        let reader = scope.spawn(|| (0..OWED).for_each(|_| drop(set.server.call())));
+        let reader = scope.spawn(|| (0..OWED).for_each(|_| drop(fixture.server.call())));
         while !reader.is_finished() {
-            set.client.dispatch(Some(MOMENT)).unwrap();
+            fixture.client.dispatch(Some(MOMENT)).unwrap();
         }
     });
     cancel.cancel();
-    while out.iter().any(|result| result.try_recv().is_ok()) || set.client.dispatch(Some(MOMENT)).unwrap() > 0 {}
-    assert_new_connection(&set);
+    while out.iter().any(|result| result.try_recv().is_ok()) || fixture.client.dispatch(Some(MOMENT)).unwrap() > 0 {}
+    assert_new_connection(&fixture);
 }
 
 #[test]
 fn errors_of_a_connection_say_what_to_do() {
-    let Set { client, server, path, .. } = Set::new(&patient().retries(0));
+    let Fixture { client, server, path, .. } = Fixture::new(&chunked_client().retries(0));
     let shown = path.display();
     let call = |options| client.call_with(&options, 7, 1, b"").unwrap_err().to_string();
     let late = "the server did not answer within the time that this program allows";
@@ -260,14 +261,14 @@ fn errors_of_a_connection_say_what_to_do() {
     let crashed = "the peer crashed, refused the call, or speaks another release's wire format";
     assert_eq!(call(CallOptions::new()), format!("reply {shown}: {none}: {crashed}"));
 
-    let Set { client, path, .. } = Set::new(&patient().framing(Framing::Datagram));
+    let Fixture { client, path, .. } = Fixture::new(&chunked_client().framing(Framing::Datagram));
     let shown = path.display();
     let too_big = client.call(7, 1, &pattern(16 << 10)).unwrap_err().to_string();
     let limit =
         "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client";
     assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384: {limit}"));
 
-    let Set { client, server, path, .. } = Set::new(&patient());
+    let Fixture { client, server, path, .. } = Fixture::new(&chunked_client());
     let shown = path.display();
     server.send(&chunk(2, 0, 0, b"no"));
     let fault = "chunk header announces no chunks";

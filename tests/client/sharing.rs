@@ -26,7 +26,7 @@ impl Peer {
 fn every_thread_gets_its_own_replies() {
     const CALLS: u32 = 20_000;
     for pipelining in [false, true] {
-        let Set { client, server, .. } = Set::new(&patient().pipelining(pipelining));
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(pipelining));
         let call = |client: &Client, thread: u32, number: u32| {
             let body = [thread.to_le_bytes(), number.to_le_bytes()].concat();
             client.call(7, 1, &body).unwrap().body == body
@@ -47,7 +47,7 @@ fn every_thread_gets_its_own_replies() {
 
 #[test]
 fn one_call_is_out_at_a_time() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     thread::scope(|scope| {
         let first = call_in(scope, &client, b"first");
         let call = server.call();
@@ -62,7 +62,7 @@ fn one_call_is_out_at_a_time() {
 
 #[test]
 fn pipelined_calls_do_not_wait_for_one_another() {
-    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
     thread::scope(|scope| {
         let callers = [b"a", b"b", b"c"].map(|body| (body, call_in(scope, &client, body)));
         let calls = [(); 3].map(|()| server.call());
@@ -77,15 +77,15 @@ fn pipelined_calls_do_not_wait_for_one_another() {
 
 /// One caller reads for all. When its own reply is there, another one does.
 #[test]
-fn whoever_reads_for_others_can_leave() {
-    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+fn a_caller_that_reads_for_others_can_leave() {
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
     thread::scope(|scope| {
         let first = call_in(scope, &client, b"first");
         let one = server.call();
         let second = call_in(scope, &client, b"second");
         let two = server.call();
-        first.await_rest();
-        second.await_rest();
+        first.await_blocked();
+        second.await_blocked();
         server.answer(&one, b"one");
         assert_eq!(first.join().unwrap().unwrap().body, b"one");
         server.answer(&two, b"two");
@@ -96,12 +96,12 @@ fn whoever_reads_for_others_can_leave() {
 /// Whoever reads for others sends for them, too.
 #[test]
 fn a_large_call_goes_out_while_another_caller_reads() {
-    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
     let body = pattern(4 << 20);
     thread::scope(|scope| {
         let first = call_in(scope, &client, b"first");
         let one = server.call();
-        first.await_rest();
+        first.await_blocked();
         let second = call_in(scope, &client, &body);
         let two = server.long_call();
         assert!(two.body == body, "another call");
@@ -136,7 +136,7 @@ fn a_client_has_to_be_connected_once() {
 
 #[test]
 fn closing_fails_the_calls_that_are_out() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient());
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
     thread::scope(|scope| {
         let out = call_in(scope, &client, b"out");
         server.call();
@@ -156,7 +156,7 @@ fn closing_fails_the_calls_that_are_out() {
 
 #[test]
 fn the_lock_keeps_other_threads_out() {
-    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
     thread::scope(|scope| {
         let locked = client.lock().unwrap();
         let other = call_in(scope, &client, b"other");
@@ -179,7 +179,7 @@ fn the_lock_keeps_other_threads_out() {
 
 #[test]
 fn the_lock_waits_for_calls_that_are_out() {
-    let Set { client, server, .. } = Set::new(&patient().pipelining(true));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
     thread::scope(|scope| {
         let out = call_in(scope, &client, b"out");
         let call = server.call();
@@ -198,7 +198,7 @@ fn the_lock_waits_for_calls_that_are_out() {
 /// It needs no connection.
 #[test]
 fn the_lock_is_given_when_the_client_is_closed() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let out = submit(&client, &CallOptions::new(), b"out");
     server.call();
     thread::scope(|scope| {
@@ -219,11 +219,11 @@ fn the_lock_is_given_when_the_client_is_closed() {
 /// What a thread has submitted under the lock has no right to that of the next one.
 #[test]
 fn the_lock_is_one_threads_and_not_its_successors() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     thread::scope(|scope| {
         let locked = client.lock().unwrap();
         let next = run_in(scope, || client.lock().unwrap().call(7, 1, b"owner").unwrap());
-        next.await_rest();
+        next.await_blocked();
         let submitted = [b"first", b"other"].map(|body| submit(&client, &CallOptions::new(), body));
         drop(locked);
         for body in [b"first", b"owner", b"other"] {
@@ -240,7 +240,7 @@ fn the_lock_is_one_threads_and_not_its_successors() {
 
 #[test]
 fn a_test_can_fake_a_client() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let caller: &dyn Caller = &client;
     caller.open().unwrap();
     assert!(caller.is_connected());

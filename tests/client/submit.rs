@@ -41,7 +41,7 @@ fn assert_quiet(client: &Client) {
 
 #[test]
 fn a_completion_is_run_once_and_by_dispatch_alone() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let results = [b"a", b"b", b"c"].map(|body| submit(&client, &CallOptions::new(), body));
     for (body, result) in [b"a", b"b", b"c"].iter().zip(results) {
         assert!(!is_readable(&client, Duration::ZERO));
@@ -57,7 +57,7 @@ fn a_completion_is_run_once_and_by_dispatch_alone() {
 
 #[test]
 fn a_deadline_fires_in_the_event_loop_of_the_program() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     // The same for both, or the second would have its turn when the first one is over.
     let submit_both = |time| {
         let short = CallOptions::new().deadline(Instant::now() + time);
@@ -83,7 +83,7 @@ fn a_deadline_fires_in_the_event_loop_of_the_program() {
 
 #[test]
 fn a_submitted_call_can_be_cancelled() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let cancel = Cancel::new();
     let result = submit(&client, &CallOptions::new().cancel(&cancel), b"out");
     server.call();
@@ -97,7 +97,7 @@ fn a_submitted_call_can_be_cancelled() {
 #[test]
 fn callers_that_wait_do_the_work_but_run_no_completion() {
     for pipelining in [false, true] {
-        let Set { client, server, .. } = Set::new(&patient().pipelining(pipelining));
+        let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(pipelining));
         thread::scope(|scope| {
             let submitted = submit(&client, &CallOptions::new(), b"submitted");
             let call = server.call();
@@ -115,7 +115,7 @@ fn callers_that_wait_do_the_work_but_run_no_completion() {
 /// Also where the descriptor is waited for already.
 #[test]
 fn a_call_that_others_have_completed_wakes_the_event_loop() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     client.event_fd().unwrap();
     let first = submit(&client, &CallOptions::new(), b"first");
     let call = server.call();
@@ -135,7 +135,7 @@ fn a_call_that_others_have_completed_wakes_the_event_loop() {
 
 #[test]
 fn a_completion_may_submit() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let (sender, results) = mpsc::channel();
     let again = client.clone();
     let done = move |_| {
@@ -153,7 +153,7 @@ fn a_completion_may_submit() {
 /// The descriptor says when the socket takes more.
 #[test]
 fn a_large_call_is_sent_by_dispatch() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let body = pattern(4 << 20);
     let result = submit(&client, &CallOptions::new(), &body);
     assert!(!is_readable(&client, MOMENT));
@@ -174,7 +174,7 @@ fn a_thread_of_the_client_can_dispatch() {
     let held = Arc::new(());
     let sink = Arc::clone(&held);
     let log = Log::to(move |_, _| drop(Arc::clone(&sink)));
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&patient().thread(true).log(log));
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().thread(true).log(log));
     let result = submit(&client, &CallOptions::new(), b"first");
     server.serve(b"first");
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"first!");
@@ -208,7 +208,7 @@ fn a_completion_may_hold_the_last_clone() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
-    let Set { client, server, .. } = Set::new(&patient().thread(true).log(log));
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().thread(true).log(log));
     let clone = client.clone();
     client.submit(&CallOptions::new(), 7, 1, b"last".to_vec(), move |_| drop(clone)).unwrap();
     drop(client);
@@ -219,7 +219,7 @@ fn a_completion_may_hold_the_last_clone() {
 
 #[test]
 fn the_event_loop_connects_again() {
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&patient().retries(30));
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client().retries(30));
     drop((server, listener));
     let result = submit(&client, &CallOptions::new(), b"next");
     assert!(is_readable(&client, PATIENCE), "the end of the pause");
@@ -235,7 +235,7 @@ fn the_event_loop_connects_again() {
 
 #[test]
 fn every_call_ends() {
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let never = |_| panic!("an error has been returned");
     let unconnected = Client::new(client.path());
     let refused = unconnected.submit(&CallOptions::new(), 7, 1, Vec::new(), never);
@@ -247,7 +247,7 @@ fn every_call_ends() {
     dispatch(&client, 1);
     assert_eq!(describe(closed.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 
-    let Set { client, server, .. } = Set::new(&patient());
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
     let dropped = submit(&client, &CallOptions::new(), b"out");
     let waiting = submit(&client, &CallOptions::new(), b"waiting");
     server.call();

@@ -24,7 +24,7 @@ const LARGE: usize = 140_000;
 
 /// Room for a large call in one datagram, so that servers of datagrams get it, too.
 fn with_large_datagrams() -> ClientBuilder {
-    finding_out().datagram_limit(200_000)
+    detecting_client().datagram_limit(200_000)
 }
 
 /// A body that makes the first call of a client a message of so many bytes.
@@ -59,9 +59,9 @@ fn assert_no_connection(listener: &Socket) {
 }
 
 /// Another server takes the place of the one at a path.
-fn replace(set: &mut Set) {
-    fs::remove_file(&set.path).unwrap();
-    set.listener = raw_listener(&set.path);
+fn replace(fixture: &mut Fixture) {
+    fs::remove_file(&fixture.path).unwrap();
+    fixture.listener = raw_listener(&fixture.path);
 }
 
 /// Serves the first call of a client that does not know what the server speaks, and expects it to have this body.
@@ -88,7 +88,7 @@ fn call_or_submit(client: &Client, submitted: bool, options: &CallOptions, body:
 #[test]
 fn a_first_call_of_one_record_costs_nothing_with_a_server_that_reads_chunks() {
     for submitted in [false, true] {
-        let Set { client, server, .. } = Set::new(&finding_out());
+        let Fixture { client, server, .. } = Fixture::new(&detecting_client());
         let body = body_of(LARGEST_TRIAL);
         thread::scope(|scope| {
             scope.spawn(|| [&body, &body].map(|body| server.serve(body)));
@@ -111,7 +111,7 @@ fn a_trial_is_the_call_with_a_longer_sequence() {
         (8, b"\x81\x80\x80\x80\x00"),
     ];
     for (body, sequence) in longer {
-        let Set { client, server, .. } = Set::new(&finding_out());
+        let Fixture { client, server, .. } = Fixture::new(&detecting_client());
         let _result = submit(&client, &CallOptions::new(), &pattern(body));
         let numbers = [b"\x08\x07\x10\x01\x18", sequence].concat();
         let message = match body {
@@ -130,7 +130,7 @@ fn a_first_call_of_several_records_follows_a_probe() {
         for (submitted, body) in
             [false, true].into_iter().flat_map(|how| [(how, body_of(LARGEST_TRIAL + 1)), (how, pattern(200_000))])
         {
-            let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out().retries(0));
+            let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client().retries(0));
             thread::scope(|scope| {
                 scope.spawn(|| {
                     server.assert_probe();
@@ -159,7 +159,7 @@ fn a_first_call_of_several_records_follows_a_probe() {
 #[test]
 fn a_call_after_the_probe_waits_for_a_busy_server() {
     for submitted in [false, true] {
-        let Set { client, server, listener, path, dir: _dir } = Set::new(&finding_out().retries(0));
+        let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&detecting_client().retries(0));
         let body = pattern(LARGE);
         let fill = || {
             let socket = Socket::new(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None).unwrap();
@@ -189,7 +189,7 @@ fn a_call_after_the_probe_waits_for_a_busy_server() {
 #[test]
 fn a_call_after_the_probe_goes_out_on_the_old_connection_if_there_is_no_other() {
     for (submitted, stays) in [(false, true), (true, true), (false, false)] {
-        let Set { client, server, listener, path, dir: _dir } = Set::new(&finding_out().retries(0));
+        let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&detecting_client().retries(0));
         let body = pattern(200_000);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -221,7 +221,7 @@ fn a_server_of_datagrams_gets_the_call_in_one() {
     let (small, large) = (body_of(100), pattern(LARGE));
     for stays in [true, false] {
         for (submitted, body) in [(false, &small), (false, &large), (true, &small), (true, &large)] {
-            let Set { client, server, listener, dir: _dir, .. } = Set::new(&with_large_datagrams().retries(0));
+            let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&with_large_datagrams().retries(0));
             thread::scope(|scope| {
                 scope.spawn(|| {
                     if body.len() < LARGE {
@@ -260,7 +260,7 @@ fn an_answer_that_is_none_of_those_known_is_an_error() {
     ];
     for answer in answers {
         for (body, phase) in [(&b"small"[..], Phase::Reply), (&pattern(LARGE), Phase::Call)] {
-            let Set { client, server, listener, path, dir: _dir } = Set::new(&finding_out());
+            let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&detecting_client());
             server.send(&answer);
             let options = CallOptions::new().idempotent(true);
             let error = client.call_with(&options, 7, 1, body).unwrap_err();
@@ -285,7 +285,7 @@ fn a_chunk_that_does_not_answer_the_probe_is_an_error() {
         [NO_CALL, b"\xf0\x7f\x01"].concat(),
     ];
     for answer in answers {
-        let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out());
+        let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client());
         server.send_message(Framing::Chunked, &answer);
         let error = client.call(7, 1, &pattern(LARGE)).unwrap_err();
         assert_eq!((error.phase(), error.cause()), (Phase::Call, Cause::Unclear), "{answer:02x?}");
@@ -300,7 +300,7 @@ fn a_chunk_that_does_not_answer_the_probe_is_an_error() {
 #[test]
 fn an_end_in_place_of_an_answer_is_no_reply() {
     for (idempotent, small, attempts) in [(false, true, 1), (true, true, 3), (false, false, 3)] {
-        let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&finding_out().retries(2));
+        let Fixture { client, mut server, listener, dir: _dir, .. } = Fixture::new(&detecting_client().retries(2));
         let body = if small { b"small".to_vec() } else { pattern(LARGE) };
         thread::scope(|scope| {
             let options = CallOptions::new().idempotent(idempotent);
@@ -331,7 +331,8 @@ fn an_end_in_place_of_an_answer_is_no_reply() {
 fn what_was_not_sent_costs_a_try() {
     for body in [b"small".to_vec(), pattern(LARGE)] {
         for retries in [0, 1] {
-            let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out().retries(retries));
+            let Fixture { client, server, listener, dir: _dir, .. } =
+                Fixture::new(&detecting_client().retries(retries));
             server.send_message(Framing::Chunked, &response(-1, Status::Failure, b""));
             drop(server);
             if retries == 0 {
@@ -351,13 +352,14 @@ fn what_was_not_sent_costs_a_try() {
 fn nothing_else_is_out_before_the_server_is_known() {
     let large = pattern(LARGE);
     for first in [&b"first"[..], &large] {
-        let Set { client, mut server, listener, dir: _dir, .. } = Set::new(&finding_out().pipelining(true));
+        let Fixture { client, mut server, listener, dir: _dir, .. } =
+            Fixture::new(&detecting_client().pipelining(true));
         thread::scope(|scope| {
             let leader = call_in(scope, &client, first);
             server.wait();
             let others = [b"a", b"b"].map(|body| call_in(scope, &client, body));
             let submitted = submit(&client, &CallOptions::new(), b"c");
-            others.iter().for_each(|other| other.await_rest());
+            others.iter().for_each(|other| other.await_blocked());
             let mut calls = Vec::new();
             if first.len() < LARGE {
                 let asked = server.call();
@@ -383,12 +385,12 @@ fn nothing_else_is_out_before_the_server_is_known() {
 }
 
 #[test]
-fn everybody_speaks_as_the_first_one_has_found_out() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out().pipelining(true));
+fn all_callers_use_the_framing_that_the_first_one_detected() {
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client().pipelining(true));
     thread::scope(|scope| {
         let callers = [b"a", b"b", b"c"].map(|body| call_in(scope, &client, body));
         let first = server.call().body;
-        callers.iter().for_each(|caller| caller.await_rest());
+        callers.iter().for_each(|caller| caller.await_blocked());
         server.send(NO_CALL);
         let server = accept(&listener);
         let calls = [(); 3].map(|()| server.receive_call(Framing::Datagram));
@@ -401,12 +403,12 @@ fn everybody_speaks_as_the_first_one_has_found_out() {
 
 /// The connection stays, and whoever comes next waits for the answer first.
 #[test]
-fn a_caller_who_gives_up_leaves_the_question_open() {
+fn a_caller_that_gives_up_leaves_the_framing_unknown() {
     let large = pattern(LARGE);
     for (first, phase) in [(&b"first"[..], Phase::Reply), (&large, Phase::Call)] {
         for datagrams in [false, true] {
             for cancelled in [false, true] {
-                let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out());
+                let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client());
                 let make = |options: &CallOptions, meanwhile: &dyn Fn()| {
                     let result = submit(&client, options, first);
                     meanwhile();
@@ -461,7 +463,7 @@ fn a_caller_who_gives_up_leaves_the_question_open() {
 #[test]
 fn a_deadline_holds_for_both_connections() {
     let slow = |time| {
-        let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out());
+        let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client());
         server.send(NO_CALL);
         let failure = describe(client.call_with(&CallOptions::new().timeout(time), 7, 1, b"slow"));
         (failure == (Phase::Reply, Cause::TimedOut)).then(|| accept(&listener))
@@ -473,7 +475,7 @@ fn a_deadline_holds_for_both_connections() {
 
 #[test]
 fn the_limit_is_that_of_what_the_server_speaks() {
-    let Set { client, server, listener, dir: _dir, .. } = Set::new(&finding_out().datagram_limit(500));
+    let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&detecting_client().datagram_limit(500));
     thread::scope(|scope| {
         scope.spawn(|| {
             server.call();
@@ -487,7 +489,7 @@ fn the_limit_is_that_of_what_the_server_speaks() {
         assert_eq!(describe(client.submit(&CallOptions::new(), 7, 1, pattern(500), never)), too_big(509));
     });
     // One that is too large for everybody is no reason to ask.
-    let Set { client, server, .. } = Set::new(&finding_out().message_limit(500));
+    let Fixture { client, server, .. } = Fixture::new(&detecting_client().message_limit(500));
     let too_big = Cause::TooBig { size: 509, limit: 500 };
     assert_eq!(describe(client.call(7, 1, &pattern(500))), (Phase::Call, too_big));
     server.assert_silent();
@@ -495,25 +497,25 @@ fn the_limit_is_that_of_what_the_server_speaks() {
 
 #[test]
 fn another_server_is_asked_anew() {
-    let mut set = Set::new(&finding_out());
+    let mut fixture = Fixture::new(&detecting_client());
     thread::scope(|scope| {
         // Chunks, then datagrams, then chunks again.
-        let first = call_in(scope, &set.client, b"first");
-        set.server.serve(b"first");
+        let first = call_in(scope, &fixture.client, b"first");
+        fixture.server.serve(b"first");
         first.join().unwrap().unwrap();
-        replace(&mut set);
-        set.server = Peer::new(set.listener.try_clone().unwrap());
-        let second = call_in(scope, &set.client, b"second");
-        let server = accept(&set.listener);
+        replace(&mut fixture);
+        fixture.server = Peer::new(fixture.listener.try_clone().unwrap());
+        let second = call_in(scope, &fixture.client, b"second");
+        let server = accept(&fixture.listener);
         assert_eq!(server.call().body, b"second");
         server.send(NO_CALL);
-        let server = accept(&set.listener);
+        let server = accept(&fixture.listener);
         server.serve_bare(b"second");
         second.join().unwrap().unwrap();
-        replace(&mut set);
+        replace(&mut fixture);
         drop(server);
-        let third = call_in(scope, &set.client, b"third");
-        accept(&set.listener).serve(b"third");
+        let third = call_in(scope, &fixture.client, b"third");
+        accept(&fixture.listener).serve(b"third");
         third.join().unwrap().unwrap();
     });
 }
@@ -522,13 +524,13 @@ fn another_server_is_asked_anew() {
 #[test]
 fn another_server_in_between_is_asked_anew() {
     for (first, chunked) in [(b"small".to_vec(), false), (pattern(LARGE), false), (pattern(LARGE), true)] {
-        let mut set = Set::new(&finding_out().retries(1));
+        let mut fixture = Fixture::new(&detecting_client().retries(1));
         thread::scope(|scope| {
-            let caller = call_in(scope, &set.client, &first);
-            set.server.receive();
-            replace(&mut set);
-            set.server.send_message(if chunked { Framing::Chunked } else { Framing::Datagram }, NO_CALL);
-            serve_first(accept(&set.listener), &set.listener, &first);
+            let caller = call_in(scope, &fixture.client, &first);
+            fixture.server.receive();
+            replace(&mut fixture);
+            fixture.server.send_message(if chunked { Framing::Chunked } else { Framing::Datagram }, NO_CALL);
+            serve_first(accept(&fixture.listener), &fixture.listener, &first);
             assert_eq!(caller.join().unwrap().unwrap().body, b"done");
         });
     }
@@ -537,20 +539,20 @@ fn another_server_in_between_is_asked_anew() {
 #[test]
 fn a_server_that_keeps_changing_is_given_up() {
     for first in [b"small".to_vec(), pattern(LARGE)] {
-        let mut set = Set::new(&finding_out().retries(1));
+        let mut fixture = Fixture::new(&detecting_client().retries(1));
         thread::scope(|scope| {
-            let caller = call_in(scope, &set.client, &first);
+            let caller = call_in(scope, &fixture.client, &first);
             for _ in 0..2 {
-                set.server.receive();
-                replace(&mut set);
-                set.server.send(NO_CALL);
-                set.server = accept(&set.listener);
+                fixture.server.receive();
+                replace(&mut fixture);
+                fixture.server.send(NO_CALL);
+                fixture.server = accept(&fixture.listener);
             }
-            set.server.receive();
-            set.server.send(NO_CALL);
+            fixture.server.receive();
+            fixture.server.send(NO_CALL);
             assert_eq!(describe(caller.join().unwrap()), (Phase::Call, Cause::Replaced));
         });
-        assert_no_connection(&set.listener);
+        assert_no_connection(&fixture.listener);
     }
 }
 
@@ -559,7 +561,7 @@ fn the_log_tells_of_servers_of_datagrams() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = Log::to(move |_, line| sink.lock().unwrap().push(line.to_string()));
-    let Set { client, server, listener, path, dir: _dir } = Set::new(&finding_out().log(log));
+    let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&detecting_client().log(log));
     thread::scope(|scope| {
         let caller = call_in(scope, &client, b"first");
         server.call();
@@ -576,11 +578,11 @@ fn the_log_tells_of_servers_of_datagrams() {
 #[test]
 fn what_has_been_learnt_is_kept_until_an_error() {
     if !is_alone() {
-        return run_alone("dialects::what_has_been_learnt_is_kept_until_an_error", "", Stdio::null());
+        return run_alone("detection::what_has_been_learnt_is_kept_until_an_error", "", Stdio::null());
     }
     let large = pattern(LARGE);
     for datagrams in [true, false] {
-        let Set { client, server, listener, path, dir: _dir } = Set::new(&with_large_datagrams());
+        let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&with_large_datagrams());
         // Answers what a client begins with, which does not know what the server speaks.
         let tell = |server: Peer| {
             server.assert_probe();
@@ -616,7 +618,7 @@ fn what_has_been_learnt_is_kept_until_an_error() {
 /// In a process of its own, which has the variable.
 #[test]
 fn the_environment_can_choose() {
-    const TEST: &str = "dialects::the_environment_can_choose";
+    const TEST: &str = "detection::the_environment_can_choose";
     if !is_alone() {
         return ["datagram", "chunked", "auto", "bare"]
             .iter()
@@ -628,7 +630,7 @@ fn the_environment_can_choose() {
     let chosen = std::env::var("DRPC_FRAMING").unwrap();
     let body = pattern(1000);
     let first = |builder: &ClientBuilder| {
-        let Set { client, server, .. } = Set::new(&builder.clone().log(log.clone()));
+        let Fixture { client, server, .. } = Fixture::new(&builder.clone().log(log.clone()));
         let _result = submit(&client, &CallOptions::new(), &body);
         server.receive()
     };
