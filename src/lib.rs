@@ -59,8 +59,6 @@ pub mod peer;
 #[doc(hidden)]
 pub mod place;
 #[doc(hidden)]
-pub mod side_table;
-#[doc(hidden)]
 #[expect(unsafe_code, reason = "system calls")]
 pub mod sys;
 #[doc(hidden)]

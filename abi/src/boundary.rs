@@ -16,7 +16,7 @@ use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
 use ::drpc::{Cause, Phase, sys};
 
-use crate::context::Abi;
+use crate::abi::Abi;
 use crate::log::{self, Level};
 
 /// What an error message is about.

@@ -4,25 +4,24 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::peer::framing_cache;
-use ::drpc::sys::{Deadline, SocketRef};
-use ::drpc::transport::{self, Aftermath, Received};
-use ::drpc::wire::{CallRef, Encoded, ResponseRef};
-use ::drpc::{Cause, Framing, Phase, Sequence, Status, sys};
+use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
+use ::drpc::sys::{SocketPath, SocketRef};
+use ::drpc::wire::{CallRef, Encoded};
+use ::drpc::{Cause, Phase, Status, sys};
 
+use crate::abi::{Abi, Head};
 use crate::boundary::{self, Site, Subject};
-use crate::context::{Abi, Context, Head};
+use crate::context::Context;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::log::{self, Level};
-use crate::memory::Owned;
+use crate::exchange::{receive, send};
+use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
 use crate::negotiation::{self, Next};
-use crate::protobuf_c::Heap;
 use crate::send_lock::SendGuard;
 use crate::settings;
-use crate::yielding::{self, Held, UnderWay, YieldingHooks};
+use crate::yielding::{self, Held, UnderWay};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -42,9 +41,18 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
             None => sys::connect(&socket, path.to_bytes())?,
             Some(limit) => sys::connect_within(&socket, path.to_bytes(), limit)?,
         }
-        context.keep_path(path);
+        keep_path(context.comm_address(), path);
         Ok(context.opened(socket, 0))
     })
+}
+
+/// Keeps the path for as long as it may be needed to connect again. What is kept for another context, which has been
+/// freed by hand at this address, goes.
+fn keep_path(address: usize, path: &CStr) {
+    if let Some(path) = SocketPath::lasting(path.to_bytes()) {
+        RECONNECT_PATHS.put(address, path);
+    }
+    negotiation::forget_at(address);
 }
 
 /// Connects for a caller that wants the context in `*context`, which is null after an error.
@@ -60,16 +68,6 @@ pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Co
     // SAFETY: not null, and the caller's promise.
     unsafe { *context = connected.unwrap_or(ptr::null_mut()) };
     connected.err().unwrap_or(0)
-}
-
-/// # Safety
-/// `path` is null or a C string, which stays as it is while the result is used.
-pub(crate) unsafe fn socket_path<'a>(path: *const c_char) -> Result<&'a CStr, Cause> {
-    if path.is_null() {
-        return Err(Cause::Invalid("the socket path is NULL"));
-    }
-    // SAFETY: not null, and the caller's promise.
-    Ok(unsafe { CStr::from_ptr(path) })
 }
 
 /// Makes a call for a context.
@@ -201,80 +199,4 @@ unsafe fn make<A: Abi>(
         site.phase(Phase::Reply);
         receive(context, fd, &mut PeerFraming::known(framing), number, reply)
     }
-}
-
-/// Sends a call for someone whose turn it is.
-#[inline(always)]
-pub(crate) fn send<A: Abi>(
-    context: Context<A>,
-    fd: SocketRef<'_>,
-    framing: Framing,
-    call: &Encoded<'_>,
-) -> Result<(), Cause> {
-    let pace = &mut YieldingHooks { context, waits: false };
-    transport::send(fd, framing, call, context.limits().send(framing), pace)
-}
-
-/// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
-/// nobody waits for are dropped on the way, one for each at most, and within the time that the reply may take.
-pub(crate) fn receive<A: Abi>(
-    context: Context<A>,
-    fd: SocketRef<'_>,
-    peer_framing: &mut PeerFraming,
-    number: Sequence,
-    reply: Option<&Owned<Drpc__Response>>,
-) -> Result<(), Cause> {
-    let mut deadline = Deadline::receiving();
-    let mut dropped = 0;
-    loop {
-        let owed = context.flags().owes_replies();
-        let mut partial = context.take_partial(ResponseRef::BODY);
-        let limit = partial.limit();
-        let keep = |mut message: Received<'_>| {
-            let Some(reply) = reply else { return Ok(true) };
-            let bytes = message.within_limit()?;
-            if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
-                return Ok(false);
-            }
-            // SAFETY: the block holds a response that owns nothing.
-            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
-        };
-        let yielding = || yielding::run_yield(context);
-        let received = transport::receive_by(fd, peer_framing, &mut partial, A::RECORD, keep, yielding, &mut deadline);
-        let in_time = match received {
-            Ok(true) => return Ok(()),
-            Ok(false) => {
-                dropped += 1;
-                note_dropped(context, number, dropped);
-                deadline.check(context.fd())
-            }
-            Err(cause) => Err(cause),
-        };
-        if let Err(cause) = in_time {
-            return Err(after_failed_receive(context, peer_framing.framing(), partial, cause));
-        }
-    }
-}
-
-/// Counts a reply to an earlier call that has been dropped, as the `dropped`th on the way to this one's.
-#[cold]
-fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
-    context.flags().reply_came();
-    if dropped == number.number() {
-        // However many were owed, there was no more than one for each earlier number.
-        context.flags().owe_nothing();
-    }
-    log::note(Level::Debug, format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())));
-}
-
-fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {
-    match Aftermath::of(cause, framing) {
-        Aftermath::InStep => {}
-        Aftermath::ReplyOwed => {
-            context.flags().owe_reply();
-            context.keep_partial(partial);
-        }
-        Aftermath::Lost => sys::shut_down(context.fd()),
-    }
-    if cause == Cause::Closed { Cause::NoReply } else { cause }
 }

@@ -1,13 +1,12 @@
 //! `struct drpc`: a connection or a listener, as callers see it.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::marker::PhantomData;
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use ::drpc::backoff::Rest;
-use ::drpc::der::Release;
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::{Framing, Limits};
@@ -15,74 +14,19 @@ use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
 use ::drpc::sys::{self, SocketPath};
 use ::drpc::{Cause, Sequence};
 
-use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::flags::Flags;
-use crate::log::{self, Level};
-use crate::{flags, memory, negotiation, session, settings, side_table};
+use crate::abi::{Abi, Head, Yielder, drpc_handler_t, unixcomm};
+use crate::flags::{self, Flags};
+use crate::side_table::SideTable;
+use crate::{memory, settings};
 
-/// The socket of a context. A block of its own: callers may free it apart from the context.
-#[repr(C)]
-pub struct unixcomm {
-    /// Descriptor of the socket.
-    pub fd: c_int,
-    /// Flags set on the socket. The highest 11 bits belong to the library: 0 in a struct made by hand.
-    pub flags: c_int,
-}
+/// Messages received in part.
+static PARTIAL: SideTable<Reassembly> = SideTable::new();
 
-/// Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
-/// is the library's then. `call` is not the handler's to keep or free.
-pub type drpc_handler_t = Option<unsafe extern "C" fn(call: *mut Drpc__Call, resp: *mut Drpc__Response)>;
+/// Listeners that do not accept for a while.
+static RESTS: SideTable<Rest> = SideTable::new();
 
-/// What every line's `struct drpc` begins with: all of it, in the first.
-#[repr(C)]
-pub struct Head {
-    /// The socket.
-    pub comm: *mut unixcomm,
-    /// Number of the next call.
-    pub sequence: c_int,
-    /// References to the struct.
-    pub ref_count: u32,
-    /// Of a listener and its sessions: what serves calls.
-    pub handler: drpc_handler_t,
-}
-
-/// Lets other threads of execution run while a message is being sent or received.
-pub type Yielder = Option<unsafe extern "C" fn() -> c_int>;
-
-/// What makes one DAOS line differ from another.
-///
-/// # Safety
-/// `Context` begins with the fields of [`Head`], in that layout.
-pub unsafe trait Abi: 'static {
-    /// The line's `struct drpc`.
-    type Context;
-
-    /// Which release's error numbers it gives.
-    const RELEASE: Release;
-    /// How it sends messages to a peer of which nothing is known.
-    const FRAMING: Framing;
-    /// How its clients send them, unless told otherwise; none: as the server expects them, which is found out.
-    const CLIENT_FRAMING: Option<Framing>;
-    /// The largest datagram that its peers can receive.
-    const DATAGRAM: usize;
-    /// Its UNIXCOMM_MAXMSGSIZE.
-    const RECORD: usize;
-    /// The file mode it gives its sockets; none: what the umask leaves.
-    const SOCKET_MODE: Option<u32>;
-    /// What drpc_progress returns when the listener breaks (positive).
-    const LISTENER_BROKEN: i32;
-    /// What drpc_progress returns when accepting fails, if it does not say why (positive).
-    const ACCEPT_FAILED: Option<i32>;
-
-    /// A context of a new connection or listener.
-    fn context(comm: *mut unixcomm, handler: drpc_handler_t, yielder: Yielder) -> Self::Context;
-
-    /// The context's yield function.
-    ///
-    /// # Safety
-    /// `context` points to a live context.
-    unsafe fn yielder(context: *mut Self::Context) -> Yielder;
-}
+/// How often the process had forked when the last call of a session came, if it had.
+static FORKS: SideTable<u64> = SideTable::new();
 
 /// A live context. Whoever makes one promises that the struct stays alive while it is used, so that everything that
 /// can be asked of it is safe.
@@ -202,7 +146,7 @@ impl<A: Abi> Context<A> {
 
     #[cold]
     fn unknown_dialect() -> PeerFraming {
-        PeerFraming::unknown(negotiation::usual::<A>().unwrap_or(A::FRAMING))
+        PeerFraming::unknown(settings::default_framing::<A>().unwrap_or(A::FRAMING))
     }
 
     /// Keeps what is known about a server's framing from now on.
@@ -225,7 +169,7 @@ impl<A: Abi> Context<A> {
     }
 
     /// The client of this session may take its end for a success.
-    fn has_credulous_client(self) -> bool {
+    pub(crate) fn has_credulous_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }
 
@@ -244,21 +188,21 @@ impl<A: Abi> Context<A> {
     #[cold]
     fn note_forks(self, forks: u64) {
         let known = match self.flags().has(flags::AFTER_FORK) {
-            true => side_table::FORKS.exchange(self.comm_address(), forks),
+            true => FORKS.exchange(self.comm_address(), forks),
             false => None,
         };
         if known != Some(forks) {
             self.flags().owe_nothing();
         }
-        if known.is_none() && side_table::FORKS.put(self.comm_address(), forks).is_ok() {
+        if known.is_none() && FORKS.put(self.comm_address(), forks).is_ok() {
             self.flags().set(flags::AFTER_FORK);
         }
     }
 
     /// The process has not forked since the last call of this session came. The side table knows no more of it then.
-    fn has_not_forked(self) -> bool {
+    pub(crate) fn has_not_forked(self) -> bool {
         let forks = match self.handler().is_some() && self.flags().has(flags::AFTER_FORK) {
-            true => side_table::FORKS.take(self.comm_address()).unwrap_or(0),
+            true => FORKS.take(self.comm_address()).unwrap_or(0),
             false => 0,
         };
         forks == sys::forks()
@@ -281,7 +225,7 @@ impl<A: Abi> Context<A> {
     #[cold]
     fn take_kept_partial(self) -> Option<Reassembly> {
         self.flags().clear(flags::PARTIAL);
-        side_table::PARTIAL.take(self.comm_address())
+        PARTIAL.take(self.comm_address())
     }
 
     /// Keeps what has come of a message for the next call. Where that is not possible the connection is of no use
@@ -295,7 +239,7 @@ impl<A: Abi> Context<A> {
 
     #[cold]
     fn keep_some(self, partial: Reassembly) {
-        match side_table::PARTIAL.put(self.comm_address(), partial) {
+        match PARTIAL.put(self.comm_address(), partial) {
             Ok(()) => drop(self.flags().set(flags::PARTIAL)),
             Err(_) => sys::shut_down(self.fd()),
         }
@@ -307,19 +251,14 @@ impl<A: Abi> Context<A> {
             return None;
         }
         self.flags().clear(flags::RESTING);
-        Some(side_table::RESTS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
+        Some(RESTS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
     }
 
     /// Lets accepting rest.
     pub(crate) fn set_rest(self, rest: Rest) {
         // Without memory to remember until when, the flag alone says that it does.
-        let _ = side_table::RESTS.put(self.comm_address(), rest);
+        let _ = RESTS.put(self.comm_address(), rest);
         self.flags().set(flags::RESTING);
-    }
-
-    pub(crate) fn add_ref(self) -> Result<(), Cause> {
-        // SAFETY: the context is alive.
-        unsafe { add_ref(self.head()) }
     }
 
     /// Forgets the socket, which is not closed then.
@@ -327,54 +266,30 @@ impl<A: Abi> Context<A> {
         self.descriptor().store(-1, Ordering::Relaxed);
     }
 
-    /// Gives a reference back. The last one closes the socket and frees the context.
+    /// Takes another reference.
+    pub(crate) fn add_ref(self) -> Result<(), Cause> {
+        // SAFETY: the context is alive.
+        unsafe { Head::add_ref(self.head()) }
+    }
+
+    /// Gives a reference back; true if it was the last one.
+    pub(crate) fn subtract_ref(self) -> Result<bool, Cause> {
+        let subtract = |count: u32| count.checked_sub(1);
+        let before = self.ref_count().fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);
+        before.map(|count| count == 1).map_err(|_| Cause::Invalid("the context has no references left"))
+    }
+
+    /// Frees the context and its socket's block.
     ///
     /// # Safety
-    /// The reference is the caller's, who does not use it any more.
-    pub(crate) unsafe fn release(self) -> Result<(), Cause> {
-        let subtract = |count: u32| count.checked_sub(1);
-        match self.ref_count().fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract) {
-            Err(_) => return Err(Cause::Invalid("the context has no references left")),
-            Ok(2..) => return Ok(()),
-            Ok(_) => {}
-        }
-        let _keep = sys::KeepErrno::new();
-        negotiation::finish(self);
-        drop(self.take_partial(0));
-        self.rest();
-        if self.handler().is_none() {
-            RECONNECT_PATHS.forget(self.comm_address());
-        }
-        let is_ours = self.has_not_forked();
-        if is_ours && self.has_credulous_client() && self.flags().owes_replies() {
-            session::refuse_the_rest(self);
-        }
-        let fd = self.fd();
-        // One that has been forgotten is not closed; one that cannot be is gone all the same.
-        if let Some(cause) = (fd >= 0).then(|| sys::close(fd)).and_then(Result::err) {
-            log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
-        }
-        // SAFETY: that was the last reference, and both blocks come from malloc, ours or the caller's.
+    /// The last reference has been given back, and the context is not used any more.
+    pub(crate) unsafe fn free(self) {
+        // SAFETY: the caller's promise; both blocks come from malloc, ours or the caller's.
         unsafe {
             memory::free(self.comm());
             memory::free(self.as_ptr());
         }
-        Ok(())
     }
-}
-
-/// Takes another reference to a context, whose socket does not matter for that.
-///
-/// # Safety
-/// `context` is null or points to a context.
-pub(crate) unsafe fn add_ref(context: *mut Head) -> Result<(), Cause> {
-    if context.is_null() {
-        return Err(Cause::Invalid("the context is NULL"));
-    }
-    // SAFETY: not null, and the caller's promise.
-    let count = unsafe { AtomicU32::from_ptr(&raw mut (*context).ref_count) };
-    let added = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1));
-    added.map(drop).map_err(|_| Cause::Invalid("the context has too many references"))
 }
 
 /// A context whose socket is not open yet.
@@ -384,19 +299,13 @@ pub(crate) struct Unopened<A: Abi> {
 }
 
 impl<A: Abi> Unopened<A> {
-    /// Keeps the path for as long as it may be needed to connect again. What is kept for another context, which has been
-    /// freed by hand at this address, goes.
-    pub(crate) fn keep_path(&self, path: &CStr) {
-        let address = self.comm.as_ptr() as usize;
-        if let Some(path) = SocketPath::lasting(path.to_bytes()) {
-            RECONNECT_PATHS.put(address, path);
-        }
-        drop(side_table::INQUIRIES.take(address));
+    /// Where the socket is going to be kept, by which facts about it are found.
+    pub(crate) fn comm_address(&self) -> usize {
+        self.comm.as_ptr() as usize
     }
 
     /// The context, which is the caller's now, like the socket in it.
-    pub(crate) fn opened(self, socket: std::os::fd::OwnedFd, flags: c_int) -> *mut A::Context {
-        use std::os::fd::IntoRawFd;
+    pub(crate) fn opened(self, socket: OwnedFd, flags: c_int) -> *mut A::Context {
         let comm = unixcomm { fd: socket.into_raw_fd(), flags };
         // SAFETY: the block is ours until it is given away in the next line.
         unsafe { self.comm.keep().write(comm) };

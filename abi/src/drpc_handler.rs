@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::{Cause, Phase, Status, der};
 
+use crate::abi::drpc_handler_t;
 use crate::boundary;
-use crate::context::drpc_handler_t;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
 /// Number of modules that can be registered: NUM_DRPC_MODULES, the same in every release.

@@ -1,19 +1,14 @@
-//! `daos/drpc.pb-c.h`: what protoc-c generates for `proto/drpc.proto`, which every release has alike.
+//! `daos/drpc.pb-c.h`, the types and their descriptors: what protoc-c generates for `proto/drpc.proto`, which every
+//! release has alike.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::mem::offset_of;
 use std::ptr;
 
-use ::drpc::Cause;
-use ::drpc::wire::Encoded;
-
-use crate::boundary;
-use crate::memory;
-use crate::message::{self, Message};
 use crate::protobuf_c::{
-    ENUM_DESCRIPTOR_MAGIC, Heap, LABEL_NONE, MESSAGE_DESCRIPTOR_MAGIC, ProtobufCAllocator, ProtobufCBinaryData,
-    ProtobufCBuffer, ProtobufCEnumDescriptor, ProtobufCEnumValue, ProtobufCEnumValueIndex, ProtobufCFieldDescriptor,
-    ProtobufCIntRange, ProtobufCMessage, ProtobufCMessageDescriptor, field_type,
+    ENUM_DESCRIPTOR_MAGIC, LABEL_NONE, MESSAGE_DESCRIPTOR_MAGIC, ProtobufCBinaryData, ProtobufCEnumDescriptor,
+    ProtobufCEnumValue, ProtobufCEnumValueIndex, ProtobufCFieldDescriptor, ProtobufCIntRange, ProtobufCMessage,
+    ProtobufCMessageDescriptor, field_type,
 };
 
 /// How a call ended; any number may come from a peer.
@@ -183,81 +178,30 @@ pub static drpc__response__descriptor: ProtobufCMessageDescriptor = ProtobufCMes
     reserved: [ptr::null_mut(); 3],
 };
 
+impl Drpc__Call {
+    /// A call without values.
+    pub(crate) fn empty() -> Self {
+        let base = ProtobufCMessage::empty(&raw const drpc__call__descriptor);
+        Self { base, module: 0, method: 0, sequence: 0, body: ProtobufCBinaryData::EMPTY }
+    }
+}
+
+impl Drpc__Response {
+    /// A response without values.
+    pub(crate) fn empty() -> Self {
+        let base = ProtobufCMessage::empty(&raw const drpc__response__descriptor);
+        Self { base, sequence: 0, status: 0, body: ProtobufCBinaryData::EMPTY }
+    }
+}
+
 unsafe extern "C" fn init_call(message: *mut ProtobufCMessage) {
     // SAFETY: protobuf-c calls the function with memory for the type that the descriptor describes.
-    unsafe { init(message.cast::<Drpc__Call>()) };
+    unsafe { drpc__call__init(message.cast()) };
 }
 
 unsafe extern "C" fn init_response(message: *mut ProtobufCMessage) {
     // SAFETY: as above.
-    unsafe { init(message.cast::<Drpc__Response>()) };
-}
-
-unsafe fn init<M: Message>(message: *mut M) {
-    if !message.is_null() {
-        // SAFETY: the caller of the C function has memory for a message there.
-        unsafe { message.write(M::empty()) };
-    }
-}
-
-/// Hands the pieces of the encoded message to `put`, in order, and returns their size; 0 for what is no message of
-/// the type.
-unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(usize, &[u8])) -> usize {
-    let mut size = 0;
-    let mut put_next = |piece: &[u8]| {
-        put(size, piece);
-        size += piece.len();
-        Ok::<(), Cause>(())
-    };
-    // SAFETY: the caller of the C function has a message there, or null.
-    let packed = boundary::infallible(Err(Cause::Malformed), || unsafe {
-        if !message::is_a(message) {
-            return Err(Cause::Invalid("not a message of this type"));
-        }
-        let mut encoded = Encoded::new(M::body_bytes(message)?, &[]);
-        M::encode_head(message, &mut encoded);
-        encoded.pieces().into_iter().try_for_each(&mut put_next)?;
-        message::each_unknown(message, &mut put_next)
-    });
-    packed.map_or(0, |()| size)
-}
-
-unsafe fn packed_size<M: Message>(message: *const M) -> usize {
-    // SAFETY: the caller of the C function has a message there, or null.
-    unsafe { pack_pieces(message, |_, _| {}) }
-}
-
-unsafe fn pack<M: Message>(message: *const M, out: *mut u8) -> usize {
-    if out.is_null() {
-        return 0;
-    }
-    let put = |at: usize, piece: &[u8]| {
-        // SAFETY: `out` has room for the encoded message, as the C function asks for.
-        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), out.add(at), piece.len()) };
-    };
-    // SAFETY: the caller of the C function has a message there, or null.
-    unsafe { pack_pieces(message, put) }
-}
-
-unsafe fn pack_to_buffer<M: Message>(message: *const M, buffer: *mut ProtobufCBuffer) -> usize {
-    // SAFETY: `buffer` is null or points to a buffer, as the C function asks for.
-    let Some(append) = unsafe { buffer.as_ref() }.and_then(|buffer| buffer.append) else { return 0 };
-    let put = |_, piece: &[u8]| {
-        if !piece.is_empty() {
-            // SAFETY: the buffer's own function.
-            unsafe { append(buffer, piece.len(), piece.as_ptr()) };
-        }
-    };
-    // SAFETY: the caller of the C function has a message there, or null.
-    unsafe { pack_pieces(message, put) }
-}
-
-unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, data: *const u8) -> *mut M {
-    boundary::infallible(ptr::null_mut(), || {
-        // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
-        let (bytes, heap) = unsafe { (memory::bytes(data, len), Heap::new(allocator)) };
-        bytes.and_then(|bytes| message::unpack(heap, bytes, None, usize::MAX)).unwrap_or(ptr::null_mut())
-    })
+    unsafe { drpc__response__init(message.cast()) };
 }
 
 /// Sets every field of `message` to its default.
@@ -266,62 +210,10 @@ unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, dat
 /// `message` points to memory for a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc__call__init(message: *mut Drpc__Call) {
-    // SAFETY: the caller's promise.
-    unsafe { init(message) }
-}
-
-/// Size of the encoded message in bytes.
-///
-/// # Safety
-/// `message` points to a call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__call__get_packed_size(message: *const Drpc__Call) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { packed_size(message) }
-}
-
-/// Encodes the message into `out`.
-///
-/// # Safety
-/// `message` points to a call, `out` to room for its packed size.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__call__pack(message: *const Drpc__Call, out: *mut u8) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { pack(message, out) }
-}
-
-/// Encodes the message and appends it to `buffer`.
-///
-/// # Safety
-/// `message` points to a call, `buffer` to a buffer.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__call__pack_to_buffer(message: *const Drpc__Call, buffer: *mut ProtobufCBuffer) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { pack_to_buffer(message, buffer) }
-}
-
-/// Decodes a message; NULL if that fails.
-///
-/// # Safety
-/// There are `len` bytes at `data`, and `allocator` is null or an allocator.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__call__unpack(
-    allocator: *mut ProtobufCAllocator,
-    len: usize,
-    data: *const u8,
-) -> *mut Drpc__Call {
-    // SAFETY: the caller's promise.
-    unsafe { unpack(allocator, len, data) }
-}
-
-/// Frees a message with all it owns; NULL is fine.
-///
-/// # Safety
-/// `message` is null or a call that came, like all it owns, from `allocator`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__call__free_unpacked(message: *mut Drpc__Call, allocator: *mut ProtobufCAllocator) {
-    // SAFETY: the caller's promise.
-    unsafe { message::free(message, Heap::new(allocator)) }
+    if !message.is_null() {
+        // SAFETY: not null, and the caller's promise.
+        unsafe { message.write(Drpc__Call::empty()) };
+    }
 }
 
 /// Sets every field of `message` to its default.
@@ -330,66 +222,8 @@ pub unsafe extern "C" fn drpc__call__free_unpacked(message: *mut Drpc__Call, all
 /// `message` points to memory for a response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc__response__init(message: *mut Drpc__Response) {
-    // SAFETY: the caller's promise.
-    unsafe { init(message) }
-}
-
-/// Size of the encoded message in bytes.
-///
-/// # Safety
-/// `message` points to a response.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__response__get_packed_size(message: *const Drpc__Response) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { packed_size(message) }
-}
-
-/// Encodes the message into `out`.
-///
-/// # Safety
-/// `message` points to a response, `out` to room for its packed size.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__response__pack(message: *const Drpc__Response, out: *mut u8) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { pack(message, out) }
-}
-
-/// Encodes the message and appends it to `buffer`.
-///
-/// # Safety
-/// `message` points to a response, `buffer` to a buffer.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__response__pack_to_buffer(
-    message: *const Drpc__Response,
-    buffer: *mut ProtobufCBuffer,
-) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { pack_to_buffer(message, buffer) }
-}
-
-/// Decodes a message; NULL if that fails.
-///
-/// # Safety
-/// There are `len` bytes at `data`, and `allocator` is null or an allocator.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__response__unpack(
-    allocator: *mut ProtobufCAllocator,
-    len: usize,
-    data: *const u8,
-) -> *mut Drpc__Response {
-    // SAFETY: the caller's promise.
-    unsafe { unpack(allocator, len, data) }
-}
-
-/// Frees a message with all it owns; NULL is fine.
-///
-/// # Safety
-/// `message` is null or a response that came, like all it owns, from `allocator`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn drpc__response__free_unpacked(
-    message: *mut Drpc__Response,
-    allocator: *mut ProtobufCAllocator,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { message::free(message, Heap::new(allocator)) }
+    if !message.is_null() {
+        // SAFETY: not null, and the caller's promise.
+        unsafe { message.write(Drpc__Response::empty()) };
+    }
 }

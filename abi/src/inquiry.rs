@@ -12,8 +12,9 @@ use ::drpc::transport::{self, Aftermath, Received};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase};
 
+use crate::abi::Abi;
 use crate::boundary::Subject;
-use crate::context::{Abi, Context};
+use crate::context::Context;
 use crate::log::{self, Level};
 use crate::yielding;
 

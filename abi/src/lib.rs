@@ -10,28 +10,35 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 #![expect(non_camel_case_types, reason = "the names of C")]
 
+pub mod abi;
 pub mod client;
-pub mod context;
+pub mod dispatch;
 pub mod drpc_handler;
 pub mod drpc_pb_c;
 pub mod drpc_progress;
 pub mod library;
 pub mod list;
+pub mod log;
 pub mod managed;
 pub mod message;
+pub mod packing;
+pub mod progress_loop;
 pub mod protobuf_c;
+pub mod references;
 pub mod session;
 
 mod boundary;
+mod context;
+mod exchange;
 mod flags;
 mod inquiry;
-mod log;
 mod memory;
 mod negotiation;
 mod poll_cycle;
+mod reply;
 mod send_lock;
 mod settings;
 mod side_table;
 mod yielding;
 
-pub use context::Abi;
+pub use abi::Abi;

@@ -7,24 +7,13 @@ use std::time::Duration;
 
 use ::drpc::{Cause, FILE_DESCRIPTOR_SET, Framing, Phase, Status, der, set_spin, sys};
 
+use crate::abi::Abi;
 use crate::boundary::{self, Subject};
-use crate::context::{Abi, Context};
+use crate::context::Context;
 use crate::drpc_pb_c::STATUS_VALUES;
 use crate::flags::ASKED;
-use crate::{log, settings};
-
-/// How much a log line matters.
-#[repr(C)]
-pub enum drpc_log_level {
-    /// Something failed.
-    DRPC_LOG_ERROR = 1,
-    /// Something is not as it should be.
-    DRPC_LOG_WARN = 2,
-    /// Sessions of the progress loop that come and go.
-    DRPC_LOG_INFO = 3,
-    /// Everything else.
-    DRPC_LOG_DEBUG = 4,
-}
+use crate::log::{self, drpc_log_fn};
+use crate::settings;
 
 /// How messages are sent and read: DAOS changed that with 2.8.
 #[repr(C)]
@@ -49,10 +38,6 @@ pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
         _ => None,
     }
 }
-
-/// Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
-/// that uses the library, from inside its functions.
-pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
 
 /// What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
 /// in "connect /run/x.sock: connection refused: the socket exists but nobody listens". "" if nothing has.

@@ -1,9 +1,6 @@
-//! The linked list of the progress context: `d_list_t` of gurt.
+//! A circular list: `d_list_t` of gurt.
 
-use std::mem::offset_of;
 use std::ptr;
-
-use crate::drpc_progress::drpc_list;
 
 /// A link of a circular list, or its head.
 #[repr(C)]
@@ -53,33 +50,31 @@ pub(crate) unsafe fn remove(link: *mut d_list_t) {
     }
 }
 
-/// The nodes of a list in order. The one returned last may be removed and freed.
+/// The links of a list in order, without its head. The one returned last may be removed and freed.
 #[derive(Clone)]
-pub(crate) struct Nodes {
+pub(crate) struct Links {
     head: *mut d_list_t,
     next: *mut d_list_t,
 }
 
 /// # Safety
-/// `head` is the head of a list of `struct drpc_list`, which only changes while the result is used by removing the
-/// node returned last or by adding in front.
-pub(crate) unsafe fn nodes(head: *mut d_list_t) -> Nodes {
+/// `head` is the head of a list, which only changes while the result is used by removing the link returned last or by
+/// adding in front.
+pub(crate) unsafe fn links(head: *mut d_list_t) -> Links {
     // SAFETY: the caller's promise.
-    Nodes { head, next: unsafe { (*head).next } }
+    Links { head, next: unsafe { (*head).next } }
 }
 
-impl Iterator for Nodes {
-    type Item = *mut drpc_list;
+impl Iterator for Links {
+    type Item = *mut d_list_t;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.next == self.head || self.next.is_null() {
             return None;
         }
         let link = self.next;
-        // SAFETY: `nodes` was promised that the links are valid.
-        unsafe {
-            self.next = (*link).next;
-            Some(link.byte_sub(offset_of!(drpc_list, link)).cast())
-        }
+        // SAFETY: `links` was promised that the links are valid.
+        self.next = unsafe { (*link).next };
+        Some(link)
     }
 }

@@ -1,6 +1,6 @@
 //! Log lines: none, unless the program or the environment asks for them.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
 use std::io::IoSlice;
 use std::mem;
@@ -13,7 +13,22 @@ use ::drpc::log::Rate;
 use ::drpc::sys;
 use once_cell::race::OnceNonZeroUsize;
 
-use crate::library::{drpc_log_fn, drpc_log_level};
+/// How much a log line matters.
+#[repr(C)]
+pub enum drpc_log_level {
+    /// Something failed.
+    DRPC_LOG_ERROR = 1,
+    /// Something is not as it should be.
+    DRPC_LOG_WARN = 2,
+    /// Sessions of the progress loop that come and go.
+    DRPC_LOG_INFO = 3,
+    /// Everything else.
+    DRPC_LOG_DEBUG = 4,
+}
+
+/// Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
+/// that uses the library, from inside its functions.
+pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

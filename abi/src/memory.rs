@@ -1,6 +1,6 @@
 //! Memory that C owns.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
@@ -69,4 +69,16 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
         // SAFETY: not null, and the caller's promise.
         _ => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
     }
+}
+
+/// The path of a socket.
+///
+/// # Safety
+/// `path` is null or a C string, which stays as it is while the result is used.
+pub(crate) unsafe fn socket_path<'a>(path: *const c_char) -> Result<&'a CStr, Cause> {
+    if path.is_null() {
+        return Err(Cause::Invalid("the socket path is NULL"));
+    }
+    // SAFETY: not null, and the caller's promise.
+    Ok(unsafe { CStr::from_ptr(path) })
 }

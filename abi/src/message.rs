@@ -7,8 +7,8 @@ use ::drpc::framing::fallback;
 use ::drpc::wire::{self, CallRef, Encoded, Fields, ResponseRef};
 use ::drpc::{Cause, Phase};
 
+use crate::abi::Abi;
 use crate::boundary;
-use crate::context::Abi;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response, drpc__call__descriptor, drpc__response__descriptor};
 use crate::memory::{self, Owned};
 use crate::protobuf_c::{
@@ -25,9 +25,6 @@ pub(crate) unsafe trait Message: Sized {
 
     /// The type's descriptor, which callers compare by its address.
     fn descriptor() -> *const ProtobufCMessageDescriptor;
-
-    /// A message without values.
-    fn empty() -> Self;
 
     /// Reads the known fields: the message without its body, the body, and the number of unknown fields.
     fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause>;
@@ -58,21 +55,12 @@ pub(crate) unsafe trait Message: Sized {
     unsafe fn encode_head(message: *const Self, encoded: &mut Encoded<'_>);
 }
 
-fn empty_base(descriptor: *const ProtobufCMessageDescriptor) -> ProtobufCMessage {
-    ProtobufCMessage { descriptor, n_unknown_fields: 0, unknown_fields: ptr::null_mut() }
-}
-
 // SAFETY: a test compares the layout with protobuf-c's.
 unsafe impl Message for Drpc__Call {
     const LAST_FIELD: u32 = CallRef::LAST_FIELD;
 
     fn descriptor() -> *const ProtobufCMessageDescriptor {
         &raw const drpc__call__descriptor
-    }
-
-    fn empty() -> Self {
-        let base = empty_base(Self::descriptor());
-        Self { base, module: 0, method: 0, sequence: 0, body: ProtobufCBinaryData::EMPTY }
     }
 
     #[inline(always)]
@@ -100,11 +88,6 @@ unsafe impl Message for Drpc__Response {
 
     fn descriptor() -> *const ProtobufCMessageDescriptor {
         &raw const drpc__response__descriptor
-    }
-
-    fn empty() -> Self {
-        let base = empty_base(Self::descriptor());
-        Self { base, sequence: 0, status: 0, body: ProtobufCBinaryData::EMPTY }
     }
 
     #[inline(always)]
@@ -190,7 +173,7 @@ pub(crate) unsafe fn fill<M: Message>(
 ) -> Result<(), Cause> {
     let (filled, body, unknown) = M::decode(bytes)?;
     let base = match unknown {
-        0 => empty_base(M::descriptor()),
+        0 => ProtobufCMessage::empty(M::descriptor()),
         _ => copy_unknown::<M>(unknown, heap, bytes, limit)?,
     };
     let body = match own_body {
@@ -236,7 +219,7 @@ fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize
     if fields.is_null() {
         return Err(Cause::NoMemory);
     }
-    let mut base = ProtobufCMessage { unknown_fields: fields, ..empty_base(M::descriptor()) };
+    let mut base = ProtobufCMessage { unknown_fields: fields, ..ProtobufCMessage::empty(M::descriptor()) };
     for field in Fields::new(bytes).flatten().filter(|field| !(1..=M::LAST_FIELD).contains(&field.number)) {
         let Ok(ProtobufCBinaryData { len, data }) = copy(heap, field.value) else {
             // SAFETY: `base` holds what has been made so far, from the same heap.

@@ -3,10 +3,8 @@
 //! No call is executed twice by that, none as another call: no server that reads datagrams takes what is sent first for a
 //! call, and what has been sent is sent again only after the server has refused it (`docs/wire.md`).
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ::drpc::bounded_text::BoundedText;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::fallback::{self, Question};
 use ::drpc::peer::framing_cache;
@@ -15,17 +13,21 @@ use ::drpc::sys::{PollFd, SocketRef};
 use ::drpc::wire::{CallRef, Encoded};
 use ::drpc::{Cause, Framing, Phase, Sequence, sys, transport};
 
+use crate::abi::Abi;
 use crate::boundary::{Site, Subject};
-use crate::context::{Abi, Context};
+use crate::context::Context;
 use crate::drpc_pb_c::Drpc__Response;
 use crate::flags::ASKED;
 use crate::inquiry::{self, Inquiry, Lack, Progress};
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::send_lock::SendGuard;
-use crate::side_table::INQUIRIES;
+use crate::side_table::SideTable;
 use crate::yielding::{self, YieldingHooks};
-use crate::{client, settings};
+use crate::{exchange, settings};
+
+/// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
+static INQUIRIES: SideTable<Option<Inquiry>> = SideTable::new();
 
 /// How long a call without R_SYNC waits for the answer to the probe, if the context has no timeout.
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -192,7 +194,7 @@ fn try_out<A: Abi>(
     send_opening(context, fd, trial)?;
     site.phase(Phase::Reply);
     let mut peer_framing = PeerFraming::probing(Question::Trial);
-    let answered = client::receive(context, fd, &mut peer_framing, number, Some(reply));
+    let answered = exchange::receive(context, fd, &mut peer_framing, number, Some(reply));
     match (peer_framing.get(), answered) {
         (Some(Framing::Datagram), _) => Ok(Asked::Inquiry(Inquiry::refused(Framing::Datagram, server))),
         (Some(framing), answered) => {
@@ -245,6 +247,11 @@ fn forget<A: Abi>(context: Context<A>) {
     if context.flags().clear(ASKED) & ASKED != 0 {
         INQUIRIES.take(context.comm_address());
     }
+}
+
+/// Forgets what another context has left at this address.
+pub(crate) fn forget_at(address: usize) {
+    drop(INQUIRIES.take(address));
 }
 
 fn report_lost<A: Abi>(context: Context<A>, inquiry: &Inquiry, cause: Cause) {
@@ -333,17 +340,5 @@ impl Patience {
 
 /// The framing that the program or its user has chosen, or that the line's clients speak.
 fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
-    if context.flags().seeks_framing() { None } else { usual::<A>() }
-}
-
-/// The framing that clients are to use of which the program says nothing: what the user has chosen, or what the line's
-/// clients speak.
-pub(crate) fn usual<A: Abi>() -> Option<Framing> {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    framing_cache::from_environment(A::CLIENT_FRAMING, |value| {
-        if !TOLD.swap(true, Ordering::Relaxed) {
-            let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
-            log::line(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
-        }
-    })
+    if context.flags().seeks_framing() { None } else { settings::default_framing::<A>() }
 }

@@ -10,15 +10,16 @@ use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
 
+use crate::abi::Abi;
 use crate::boundary::{self, Site, Subject};
-use crate::context::{Abi, Context};
-use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
+use crate::context::Context;
+use crate::drpc_progress::{self, Nodes, drpc_list, drpc_progress_context};
 use crate::flags::CLOSE_ASKED;
-use crate::list::{self, Nodes, d_list_t};
+use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
 use crate::yielding::Held;
-use crate::{message, session, settings, yielding};
+use crate::{dispatch, message, references, reply, session, settings, yielding};
 
 /// Up to this many descriptors are waited for without allocating.
 const FEW: usize = 64;
@@ -44,7 +45,7 @@ pub(crate) unsafe fn run<A: Abi>(
     // SAFETY: the context is alive.
     let head = unsafe { &raw mut (*context).session_ctx_list };
     // SAFETY: the caller's promise.
-    let all = || unsafe { list::nodes(head) };
+    let all = || unsafe { drpc_progress::nodes(head) };
     let count = 1 + all().count();
     if let Some(fds) = [IDLE; FEW].get_mut(..count) {
         // SAFETY: these are all sessions, and the caller's promise.
@@ -84,7 +85,7 @@ unsafe fn serve_by_turns<A: Abi>(
     let mut first = First(None);
     let mut served = false;
     // SAFETY: the caller's promise.
-    let mut nodes = unsafe { list::nodes(head) };
+    let mut nodes = unsafe { drpc_progress::nodes(head) };
     loop {
         let some = nodes.clone();
         let count = nodes.by_ref().take(FEW - 1).count();
@@ -227,7 +228,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &m
         list::remove(&raw mut (*node).link);
         memory::free(node);
         // A handler may still hold a reference; there is nothing to tell.
-        let _ = session.release();
+        let _ = references::release(session);
     }
     0
 }
@@ -269,7 +270,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
-    if let Err(cause) = unsafe { drpc_progress::dispatch(session, call, held) } {
+    if let Err(cause) = unsafe { dispatch::dispatch(session, call, held) } {
         boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;
@@ -283,7 +284,7 @@ fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
     match cause {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
-        Cause::Probe(_) => session::answer_probe(session),
+        Cause::Probe(_) => reply::answer_probe(session),
         _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall),
         // Who has said nothing that can be understood may be one.
         _ if session.flags().framing() != Some(Framing::Chunked) => {
@@ -303,7 +304,7 @@ fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
 
 /// Answers a session that is going to be closed, if that can be done at once: it must not delay the others.
 fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
-    if let Err(cause) = session::respond_at_once(session, sequence, status) {
+    if let Err(cause) = reply::respond_at_once(session, sequence, status) {
         boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
     }
 }
@@ -346,7 +347,7 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
     // SAFETY: the session is new, and so is the node, which is given to the list.
     unsafe {
         if let Err(cause) = Context::<A>::new(session).and_then(|new| prepare(new, listener)) {
-            session::close::<A>(session);
+            references::close::<A>(session);
             return Err(cause);
         }
         if let Ok(session) = Context::<A>::new(session) {

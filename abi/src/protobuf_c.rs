@@ -84,6 +84,13 @@ pub struct ProtobufCMessage {
     pub unknown_fields: *mut ProtobufCMessageUnknownField,
 }
 
+impl ProtobufCMessage {
+    /// The beginning of a message without unknown fields.
+    pub(crate) fn empty(descriptor: *const ProtobufCMessageDescriptor) -> Self {
+        Self { descriptor, n_unknown_fields: 0, unknown_fields: ptr::null_mut() }
+    }
+}
+
 /// Describes a field.
 #[repr(C)]
 pub struct ProtobufCFieldDescriptor {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::drpc::sys;
 
-use crate::context::{Abi, Context};
+use crate::abi::Abi;
+use crate::context::Context;
 use crate::flags::{SEND_AWAITED, SENDING};
 
 /// Where those sleep who wait, of all connections: it happens too rarely for a place of their own. It counts how often they

@@ -1,21 +1,19 @@
-//! The serving side: listen, accept, receive calls and answer them; and the references to a context.
+//! The serving side: listen, accept, receive calls and answer them.
 
 use std::ffi::{c_char, c_int};
 
-use ::drpc::sys::{SocketRef, Unwaiting};
+use ::drpc::sys::SocketRef;
 use ::drpc::transport::{self, Received};
-use ::drpc::wire::{CallRef, Encoded, ResponseRef};
-use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, sys};
+use ::drpc::wire::CallRef;
+use ::drpc::{Cause, Phase, sys};
 
+use crate::abi::{Abi, drpc_handler_t};
 use crate::boundary::{self, Subject};
-use crate::client::socket_path;
-use crate::context::{Abi, Context, drpc_handler_t};
+use crate::context::Context;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::log::{self, Level};
-use crate::message::{self, Message};
-use crate::send_lock::SendGuard;
-use crate::yielding::{self, UnderWay, YieldingHooks};
-use crate::{context, settings};
+use crate::memory::socket_path;
+use crate::yielding::{self, UnderWay};
+use crate::{message, references, reply, settings};
 
 /// Creates a socket at `path` and listens.
 ///
@@ -84,7 +82,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
     // Looked at only now: callers that expect a failure pass NULL.
     if session.is_null() {
         // SAFETY: the session is new and nobody else has it.
-        unsafe { close::<A>(accepted) };
+        unsafe { references::close::<A>(accepted) };
         return boundary::no_place::<A>(Phase::Accept);
     }
     // SAFETY: not null, and the caller's promise.
@@ -127,7 +125,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
                     unsafe { *call = std::ptr::null_mut() };
                 }
                 if let Cause::Probe(_) = cause {
-                    answer_probe(session);
+                    reply::answer_probe(session);
                 }
                 if !cause.is_about_a_message() {
                     return Err(cause);
@@ -153,116 +151,6 @@ pub unsafe fn send_response<A: Abi>(session: *mut A::Context, response: *const D
         let session = unsafe { Context::<A>::listener(session) }?;
         site.subject(Subject::Socket(session.fd()));
         // SAFETY: `is_a` says that there is a response.
-        unsafe { respond(session, session.fd().into(), response) }
-    })
-}
-
-/// Sends a response, or if it is too large one that says so, and waits for its turn and for room.
-///
-/// # Safety
-/// `response` points to an initialised response.
-#[inline(always)]
-pub(crate) unsafe fn respond<A: Abi>(
-    session: Context<A>,
-    fd: SocketRef<'_>,
-    response: *const Drpc__Response,
-) -> Result<(), Cause> {
-    let _turn = SendGuard::wait(session);
-    // SAFETY: the caller's promise.
-    let sent = unsafe { encode_and_send(session, fd, response) };
-    match sent {
-        Ok(()) => session.has_answered(),
-        // SAFETY: the caller's promise.
-        Err(cause) if cause.is_too_big() => send_failure(session, unsafe { (*response).sequence })?,
-        Err(_) => {}
-    }
-    sent
-}
-
-/// # Safety
-/// `response` points to an initialised response.
-#[inline(always)]
-unsafe fn encode_and_send<A: Abi>(
-    session: Context<A>,
-    fd: SocketRef<'_>,
-    resp: *const Drpc__Response,
-) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
-    unsafe {
-        let unknown = message::encoded_unknown(resp)?;
-        let mut encoded = Encoded::new(Drpc__Response::body_bytes(resp)?, &unknown);
-        Drpc__Response::encode_head(resp, &mut encoded);
-        send(session, fd, &encoded, true)
-    }
-}
-
-/// Answers in place of a response that cannot be sent, as the client waits for something. The turn is the caller's.
-#[cold]
-pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
-    let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
-    send_rarely(session, &response.encode(&[]), true).inspect(|()| session.has_answered())
-}
-
-/// Sends a response without a body, if that can be done at once.
-pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
-    let response = ResponseRef { sequence, status: status as i32, body: &[] };
-    let _turn = SendGuard::now(session).ok_or(Cause::Busy)?;
-    send_rarely(session, &response.encode(&[]), false)
-}
-
-/// Answers a client that asks which framing is read, if that can be done at once: it is about to connect anew.
-pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
-    let (fd, now) = (session.fd(), Unwaiting::new(session.fd()));
-    if let Some(cause) = now.and_then(|_now| respond_at_once(session, NO_SEQUENCE, Status::FailedUnmarshalCall)).err() {
-        log::note(Level::Debug, format_args!("receive{}: a probe is not answered: {cause}", Subject::Socket(fd)));
-    }
-}
-
-/// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
-/// 2.6 it takes the end for a success.
-pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
-    // It may have said nothing that could be understood.
-    session.flags().set_framing(Some(Framing::Datagram));
-    if sys::set_nonblocking(session.fd(), true).is_err() {
-        return;
-    }
-    for _ in 0..session.flags().owed() {
-        if respond_at_once(session, NO_SEQUENCE, Status::Failure).is_err() {
-            return;
-        }
-    }
-}
-
-#[inline(always)]
-fn send<A: Abi>(session: Context<A>, fd: SocketRef<'_>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
-    let (framing, pace) = (session.peer_framing().framing(), &mut YieldingHooks { context: session, waits });
-    transport::send(fd, framing, message, session.limits().send(framing), pace)
-}
-
-/// The same, where it does not matter how fast.
-#[inline(never)]
-fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
-    send(session, session.fd().into(), message, waits)
-}
-
-/// Gives a reference back.
-///
-/// # Safety
-/// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
-pub unsafe fn close<A: Abi>(context: *mut A::Context) -> c_int {
-    boundary::bare::code::<A>(Phase::Close, |_| {
-        // SAFETY: the caller's promise.
-        unsafe { Context::<A>::new(context)?.release() }
-    })
-}
-
-/// Takes another reference.
-///
-/// # Safety
-/// `context` is null or points to a context.
-pub unsafe fn add_ref<A: Abi>(context: *mut A::Context) -> c_int {
-    boundary::code::<A>(Phase::Close, |_| {
-        // SAFETY: the caller's promise.
-        unsafe { context::add_ref(context.cast()) }
+        unsafe { reply::respond(session, session.fd().into(), response) }
     })
 }

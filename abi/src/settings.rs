@@ -1,9 +1,14 @@
-//! What a program sets for the whole process.
+//! What a program, or its user in the environment, sets for the whole process.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Limits};
+use ::drpc::bounded_text::BoundedText;
+use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits};
+use ::drpc::peer::framing_cache;
+
+use crate::abi::Abi;
+use crate::log::{self, Level};
 
 /// No mode chosen.
 pub(crate) const DEFAULT_MODE: libc::mode_t = libc::mode_t::MAX;
@@ -53,4 +58,16 @@ pub(crate) fn max_message() -> usize {
 pub(crate) fn limits(datagram: usize) -> Limits {
     let chosen = MAX_DATAGRAM.load(Ordering::Relaxed);
     Limits { message: max_message(), datagram: if chosen == 0 { datagram } else { chosen } }
+}
+
+/// The framing that clients are to use of which the program says nothing: what the user has chosen, or what the line's
+/// clients speak.
+pub(crate) fn default_framing<A: Abi>() -> Option<Framing> {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    framing_cache::from_environment(A::CLIENT_FRAMING, |value| {
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
+            log::line(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
+        }
+    })
 }

@@ -1,22 +1,85 @@
-//! What does not fit into a context: facts about connections in an unusual state, by the address of `struct unixcomm`.
+//! Facts about connections in an unusual state, by the address of `struct unixcomm`, which has no room for them.
 //!
-//! A flag in the context says whether there is something here, so that what a context left behind that was freed
-//! without us is never taken for another's at the same address.
+//! A flag in the context says whether there is a fact. A context that was freed without the library may leave one behind,
+//! which is never taken for that of another context at the same address.
 
-use ::drpc::backoff::Rest;
-use ::drpc::framing::chunked::Reassembly;
-use ::drpc::side_table::SideTable;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::inquiry::Inquiry;
+use ::drpc::{Cause, lock_briefly};
 
-/// Messages received in part.
-pub(crate) static PARTIAL: SideTable<Reassembly> = SideTable::new();
+/// Facts in the order of the addresses.
+pub(crate) struct SideTable<T> {
+    facts: Mutex<Vec<(usize, T)>>,
+    /// There may be facts. Most of the time there are none, and the lock is not taken to see that.
+    in_use: AtomicBool,
+}
 
-/// Listeners that do not accept for a while.
-pub(crate) static RESTS: SideTable<Rest> = SideTable::new();
+impl<T> SideTable<T> {
+    /// No facts.
+    pub(crate) const fn new() -> Self {
+        Self { facts: Mutex::new(Vec::new()), in_use: AtomicBool::new(false) }
+    }
 
-/// How often the process had forked when the last call of a session came, if it had.
-pub(crate) static FORKS: SideTable<u64> = SideTable::new();
+    /// Keeps a fact in the place of the one before.
+    pub(crate) fn put(&self, address: usize, fact: T) -> Result<(), Cause> {
+        let mut table = lock_briefly(&self.facts).ok_or(Cause::Busy)?;
+        match table.binary_search_by_key(&address, |(address, _)| *address) {
+            Ok(at) => {
+                if let Some(slot) = table.get_mut(at) {
+                    *slot = (address, fact);
+                }
+            }
+            Err(at) => {
+                table.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+                self.in_use.store(true, Ordering::Relaxed);
+                #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "there is room"))]
+                table.insert(at, (address, fact));
+            }
+        }
+        Ok(())
+    }
 
-/// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
-pub(crate) static INQUIRIES: SideTable<Option<Inquiry>> = SideTable::new();
+    /// Puts a fact in the place of another, which takes no memory. None if there is no other: nothing is kept then.
+    pub(crate) fn exchange(&self, address: usize, fact: T) -> Option<T> {
+        let mut table = lock_briefly(&self.facts)?;
+        let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
+        table.get_mut(at).map(|(_, kept)| std::mem::replace(kept, fact))
+    }
+
+    /// Takes a fact out.
+    pub(crate) fn take(&self, address: usize) -> Option<T> {
+        // A thread that is handed a context also sees what was put here for it before.
+        if !self.in_use.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut table = lock_briefly(&self.facts)?;
+        let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
+        let (_, fact) = table.remove(at);
+        if table.is_empty() {
+            // Nothing stays allocated for what is over.
+            *table = Vec::new();
+            self.in_use.store(false, Ordering::Relaxed);
+        }
+        Some(fact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_found_by_their_address_only() {
+        let table = SideTable::new();
+        for address in [40usize, 8, 24, 16] {
+            table.put(address, address + 1).unwrap();
+        }
+        table.put(24, 0).unwrap();
+        assert_eq!([table.exchange(24, 1), table.exchange(25, 1)], [Some(0), None]);
+        assert_eq!([table.take(24), table.take(24)], [Some(1), None]);
+        assert_eq!(table.take(9), None);
+        assert_eq!([8, 16, 40].map(|address| table.take(address)), [Some(9), Some(17), Some(41)]);
+        assert_eq!(table.facts.lock().unwrap().capacity(), 0);
+    }
+}

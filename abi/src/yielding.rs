@@ -4,7 +4,8 @@ use std::os::fd::RawFd;
 
 use ::drpc::{Cause, sys, transport};
 
-use crate::context::{Abi, Context};
+use crate::abi::Abi;
+use crate::context::Context;
 use crate::flags::UNDER_WAY;
 
 /// Lets the program's other threads of execution run, if it has said how.

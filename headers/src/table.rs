@@ -59,7 +59,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             ..header(
                 "daos/drpc.h",
                 "dRPC: connections, calls and responses.",
-                &["abi/src/context.rs", "abi/{line}/src/connection.rs"],
+                &["abi/src/abi.rs", "abi/{line}/src/connection.rs"],
             )
         },
         Header {
@@ -117,7 +117,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             items: &["drpc_framing", "drpc_log_level", "drpc_log_fn"],
             before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\nstruct drpc;\n".into(),
             about: "Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.".into(),
-            ..header("drpc/library.h", "", &["abi/src/library.rs", "abi/{line}/src/library.rs"])
+            ..header("drpc/library.h", "", &["abi/src/log.rs", "abi/src/library.rs", "abi/{line}/src/library.rs"])
         },
         Header {
             items: &["drpc_server_flags", "drpc_server_option", "drpc_server_stats"],
@@ -131,6 +131,8 @@ fn line_headers(line: &str) -> Vec<Header> {
                 &[
                     "abi/{line}/src/managed/server.rs",
                     "abi/src/managed/server.rs",
+                    "abi/src/managed/server_options.rs",
+                    "abi/src/managed/call_block.rs",
                     "abi/src/managed/session.rs",
                     "abi/src/managed/request.rs",
                     "abi/src/managed/stats.rs",
@@ -144,7 +146,12 @@ fn line_headers(line: &str) -> Vec<Header> {
             ..header(
                 "drpc/client.h",
                 "",
-                &["abi/{line}/src/managed/client.rs", "abi/src/managed/client.rs", "abi/src/managed/cancel.rs"],
+                &[
+                    "abi/{line}/src/managed/client.rs",
+                    "abi/src/managed/client.rs",
+                    "abi/src/managed/client_options.rs",
+                    "abi/src/managed/cancel.rs",
+                ],
             )
         },
     ];

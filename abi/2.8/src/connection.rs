@@ -2,11 +2,10 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use drpc_abi::context::drpc_handler_t;
-use drpc_abi::context::unixcomm;
+use drpc_abi::abi::{drpc_handler_t, unixcomm};
 use drpc_abi::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use drpc_abi::protobuf_c::ProtobufCAllocator;
-use drpc_abi::{client, message, session};
+use drpc_abi::{client, message, references, session};
 
 use crate::V2_8;
 
@@ -299,7 +298,7 @@ pub unsafe extern "C" fn drpc_send_response(ctx: *mut drpc, resp: *mut Drpc__Res
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_close(ctx: *mut drpc) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { session::close::<V2_8>(ctx) }
+    unsafe { references::close::<V2_8>(ctx) }
 }
 
 /// Takes another reference to a context, to be given back with drpc_close. Any thread that has one may do so.
@@ -313,5 +312,5 @@ pub unsafe extern "C" fn drpc_close(ctx: *mut drpc) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_add_ref(ctx: *mut drpc) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { session::add_ref::<V2_8>(ctx) }
+    unsafe { references::add_ref::<V2_8>(ctx) }
 }

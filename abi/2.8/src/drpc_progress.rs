@@ -2,7 +2,8 @@
 
 use std::ffi::{c_int, c_void};
 
-use drpc_abi::drpc_progress::{self, drpc_progress_context};
+use drpc_abi::drpc_progress::drpc_progress_context;
+use drpc_abi::{dispatch, progress_loop};
 
 use crate::V2_8;
 use crate::connection::drpc;
@@ -19,7 +20,7 @@ use crate::connection::drpc;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_progress_context_create(listener: *mut drpc) -> *mut drpc_progress_context {
     // SAFETY: the caller's promise.
-    unsafe { drpc_progress::create::<V2_8>(listener) }
+    unsafe { progress_loop::create::<V2_8>(listener) }
 }
 
 /// Closes the sessions and the listener of a progress context and frees it; NULL has no effect. A handler that still runs keeps its
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn drpc_progress_context_create(listener: *mut drpc) -> *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_context) {
     // SAFETY: the caller's promise.
-    unsafe { drpc_progress::close::<V2_8>(ctx) };
+    unsafe { progress_loop::close::<V2_8>(ctx) };
 }
 
 /// Waits up to `timeout` milliseconds (negative: for ever) until there is something to do, then does it once for
@@ -57,7 +58,7 @@ pub unsafe extern "C" fn drpc_progress_context_close(ctx: *mut drpc_progress_con
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_progress(ctx: *mut drpc_progress_context, timeout: c_int) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { drpc_progress::progress::<V2_8>(ctx, timeout) }
+    unsafe { progress_loop::progress::<V2_8>(ctx, timeout) }
 }
 
 /// Sets how handlers are run, in the whole process. `spawn` starts `fn(arg)` in another thread of execution, once, and
@@ -70,5 +71,5 @@ pub unsafe extern "C" fn drpc_progress(ctx: *mut drpc_progress_context, timeout:
 pub extern "C" fn drpc_progress_set_spawner(
     spawn: Option<unsafe extern "C" fn(r#fn: Option<unsafe extern "C" fn(*mut c_void)>, arg: *mut c_void) -> c_int>,
 ) {
-    drpc_progress::set_spawner(spawn);
+    dispatch::set_spawner(spawn);
 }

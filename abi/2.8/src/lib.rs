@@ -14,7 +14,7 @@ use ::drpc::Framing;
 use ::drpc::der::{self, Release};
 use ::drpc::framing::datagram;
 use drpc_abi::Abi;
-use drpc_abi::context::{Head, Yielder, drpc_handler_t, unixcomm};
+use drpc_abi::abi::{Head, Yielder, drpc_handler_t, unixcomm};
 
 use crate::connection::drpc;
 

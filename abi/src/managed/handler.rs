@@ -6,11 +6,10 @@ use std::ffi::c_void;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
-use super::request::{CallBlock, Spare};
-use super::session::drpc_session;
+use super::call_block::{CallBlock, Spare, drpc_session};
 use crate::boundary::{self, Subject};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::message::{self, Message};
+use crate::message;
 use crate::protobuf_c::Heap;
 
 /// The function that serves a module.

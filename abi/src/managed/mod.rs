@@ -2,14 +2,16 @@
 //!
 //! The objects behind these functions are opaque, and allocate as Rust does where the size does not depend on a peer.
 
+pub mod call_block;
 pub mod cancel;
 pub mod client;
+pub mod client_options;
 pub mod request;
 pub mod server;
+pub mod server_options;
 pub mod session;
 pub mod stats;
 
 mod handler;
 mod message;
 mod object;
-mod server_options;

@@ -6,10 +6,9 @@ use std::ptr;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, place};
 
+use crate::abi::Abi;
 use crate::boundary::{self, Subject};
-use crate::client::socket_path;
-use crate::context::Abi;
-use crate::memory::{self, Owned};
+use crate::memory::{self, Owned, socket_path};
 
 /// A server or a client.
 pub(crate) trait Endpoint {
@@ -97,4 +96,9 @@ pub(crate) unsafe fn take_back<T>(object: *mut T) -> Option<T> {
         memory::free(object);
         Some(value)
     }
+}
+
+/// The cause of an error, whose socket the function knows itself.
+pub(crate) fn cause(error: ::drpc::Error) -> Cause {
+    error.cause()
 }

@@ -6,11 +6,78 @@ use std::time::Duration;
 use ::drpc::place::Place;
 use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
+use super::call_block::{Spare, drpc_session};
 use super::handler::{Handler, Served};
-use super::request::Spare;
-use super::server::drpc_server_option::{self, *};
-use super::session::drpc_session;
 use crate::{library, log};
+
+/// What can be set with drpc_server_set. Times are in milliseconds, sizes in bytes. Of the limits 0 means no limit.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum drpc_server_option {
+    /// Threads. Unless set as many as there are CPUs, but two at least.
+    DRPC_SERVER_THREADS = 1,
+    /// What to do when there is a file at the path: 0 fails, 1 removes a socket that no server listens on any more.
+    /// That is found out under a lock on the file `<path>.lock`, which is held as long as the server is there, and
+    /// stays. It is made for the owner of the socket, with mode 0600. One that this user may not open is replaced if no
+    /// server listens. A file that is no socket is never removed. Unless set 0.
+    DRPC_SERVER_REPLACE_STALE = 2,
+    /// 1 takes over the listening socket at the path that the service manager hands to the process (LISTEN_FDS). The path
+    /// may lead there through links. One is made if none was handed over; if others were, which no server of the process has
+    /// taken over, it is an error that names them: -DER_NONEXIST. Unless set 0.
+    DRPC_SERVER_INHERIT = 3,
+    /// Mode of the socket file, whatever the umask. Unless set 0600. It is an error, -DER_NO_PERM, if the umask changes it, other
+    /// users can change the path, and the kernel does not tell that the file is the server's.
+    DRPC_SERVER_MODE = 4,
+    /// Owner of the socket file. Where that user may not make files in the directory, it is an error as with the mode.
+    DRPC_SERVER_OWNER = 5,
+    /// Group of the socket file.
+    DRPC_SERVER_GROUP = 6,
+    /// Sessions at once; more are accepted when others have ended. Unless set 4096.
+    DRPC_SERVER_MAX_SESSIONS = 7,
+    /// Sessions at once of one user other than root, who leaves an eighth of all to others; the call of another one is
+    /// refused. Unless set 256.
+    DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
+    /// Size of a message, sent or received. Unless set 128 MiB.
+    DRPC_SERVER_MAX_MESSAGE = 9,
+    /// Memory for messages of which only a part has come, all sessions together. One message comes in, however large, while
+    /// there is no other. Unless set 256 MiB.
+    DRPC_SERVER_MAX_PARTIAL = 10,
+    /// Time for a message to arrive whole once it has begun. Unless set 30 s.
+    DRPC_SERVER_MESSAGE_TIME = 11,
+    /// Time for a client to take a reply. Unless set 30 s.
+    DRPC_SERVER_REPLY_TIME = 12,
+    /// Calls of one session being served at once. Unless set 64.
+    DRPC_SERVER_MAX_CALLS = 13,
+    /// Memory for replies that clients have not taken yet, all sessions together. Unless set 256 MiB.
+    DRPC_SERVER_MAX_UNSENT = 14,
+    /// Time without a call after which a session is closed. Unless set there is none.
+    DRPC_SERVER_IDLE_TIME = 15,
+    /// Time for what is going on when drpc_server_stop is called, of which 0 is none. Unless set 30 s.
+    DRPC_SERVER_GRACE_TIME = 16,
+    /// Size of a reply that is sent as one datagram: what the clients can receive, for longer ones they cut without a
+    /// word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
+    /// line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+    DRPC_SERVER_MAX_DATAGRAM = 17,
+    /// How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
+    /// call of each.
+    DRPC_SERVER_FRAMING = 18,
+    /// 1 leaves the threads the signal mask of the thread that starts them, which programs that handlers start inherit.
+    /// Handlers of the program's own for signals may run in them then. Unless set 0: they block all signals.
+    DRPC_SERVER_SIGNALS = 19,
+    /// Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
+    /// Unless set 8 MiB.
+    DRPC_SERVER_STACK = 20,
+    /// What one user other than root may have of the memory for messages of which only a part has come. A user can also
+    /// have no more than four times what is left, and an eighth is root's alone. Unless set half.
+    DRPC_SERVER_MAX_PARTIAL_PER_UID = 21,
+    /// What one user other than root may have of the memory for replies that clients have not taken yet. Beyond it the
+    /// user's calls fail before they are handled; so do those of a user who holds more than a little while not much is left,
+    /// and of all but root while twice the limit is held. A reply to a call that has been handled is replaced by a
+    /// failure only if its own user has too much. Unless set half.
+    DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
+}
+
+use drpc_server_option::*;
 
 /// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
 #[derive(Default)]

@@ -5,14 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use ::drpc::Session;
 
-use super::request::CallBlock;
+use super::call_block::{CallBlock, drpc_session};
 use crate::boundary;
-
-/// The session that a call came on.
-pub struct drpc_session {
-    /// Stays as long as this. Null if this is the first field of a `CallBlock`, whose request knows its session.
-    pub(crate) session: *const Session,
-}
 
 /// Who is at the other end of a session, as of when the connection was made.
 #[repr(C)]

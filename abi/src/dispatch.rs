@@ -1,0 +1,125 @@
+//! A received call served by its session's handler, in the program's spawner if there is one.
+
+use std::ffi::{c_int, c_void};
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ::drpc::sys::SocketRef;
+use ::drpc::{Cause, Framing, Phase, sys};
+
+use crate::abi::Abi;
+use crate::boundary::{self, Subject};
+use crate::context::Context;
+use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
+use crate::drpc_progress::drpc_call_ctx;
+use crate::memory::{self, Owned};
+use crate::message::{self, Message};
+use crate::protobuf_c::Heap;
+use crate::send_lock::SendGuard;
+use crate::yielding::{self, Held};
+use crate::{references, reply};
+
+/// Runs `fn(arg)` later or in another thread of execution, and says whether it will: 0, or anything else, in which
+/// case it must not.
+pub type Spawner =
+    Option<unsafe extern "C" fn(r#fn: Option<unsafe extern "C" fn(*mut c_void)>, arg: *mut c_void) -> c_int>;
+
+static SPAWNER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+fn spawner() -> Spawner {
+    // SAFETY: only null and spawners are stored, and a null pointer is None.
+    unsafe { mem::transmute::<*mut (), Spawner>(SPAWNER.load(Ordering::Acquire)) }
+}
+
+/// Says how handlers are to be run.
+pub fn set_spawner(spawner: Spawner) {
+    SPAWNER.store(spawner.map_or(ptr::null_mut(), |spawner| spawner as *mut ()), Ordering::Release);
+}
+
+/// Serves a call with the session's handler: in the program's spawner if it has one, else here. The call is freed in
+/// any case.
+///
+/// # Safety
+/// `call` points to a call from malloc that nobody else uses.
+pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call, held: Held<'_>) -> Result<(), Cause> {
+    // SAFETY: the call is alive until it is freed below, and each block is given away once.
+    unsafe {
+        let call = Freed(call);
+        let resp = Freed(message::response_to(call.0)?.keep());
+        let Some(spawn) = spawner() else {
+            serve::<A>(session, &call, &resp, held);
+            return Ok(());
+        };
+        let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
+        session.add_ref()?;
+        let uncancelled = yielding::uncancelled(session);
+        let refused = spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0;
+        drop(uncancelled);
+        if refused {
+            // The session's own reference is still there, so that this one is not the last.
+            references::release(session)?;
+            return Err(Cause::Busy);
+        }
+        mem::forget((context, call, resp));
+        Ok(())
+    }
+}
+
+/// A message from malloc, freed when dropped.
+struct Freed<M: Message>(*mut M);
+
+impl<M: Message> Drop for Freed<M> {
+    fn drop(&mut self) {
+        // SAFETY: the message came from malloc, like what a handler puts into it, and nobody else has it.
+        unsafe { message::free(self.0, Heap::SYSTEM) };
+    }
+}
+
+/// What a spawner is given to run: consumes its argument, a `struct drpc_call_ctx`.
+unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
+    boundary::bare::infallible((), || {
+        let context = arg.cast::<drpc_call_ctx>();
+        // SAFETY: `dispatch` made the argument and gave it away, with the reference to the session.
+        unsafe {
+            let drpc_call_ctx { session, call, resp } = context.read();
+            memory::free(context);
+            let (call, resp) = (Freed(call), Freed(resp));
+            if let Ok(session) = Context::<A>::new(session.cast()) {
+                serve::<A>(session, &call, &resp, None);
+                drop((call, resp));
+                // Whether it was the last reference is nothing to tell anybody.
+                let _ = references::release(session);
+            }
+        }
+    });
+}
+
+/// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
+/// caller waits for something.
+fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>, held: Held<'_>) {
+    let own = if held.is_none() { yielding::uncancelled(session) } else { None };
+    let fd = SocketRef::held(session.fd(), held.or(own.as_ref()));
+    // SAFETY: call and response are alive; the session's handler was given for this purpose.
+    unsafe {
+        if let Some(handler) = session.handler() {
+            handler(call.0, resp.0);
+        }
+        let subject = Subject::Socket(session.fd());
+        let Err(cause) = reply::respond(session, fd, resp.0) else { return };
+        boundary::report(Phase::Respond, subject, cause);
+        let lost = match cause {
+            // The caller waits for something.
+            Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
+                let _turn = SendGuard::wait(session);
+                let sent = reply::send_failure(session, (*call.0).sequence);
+                sent.inspect_err(|cause| boundary::report(Phase::Respond, subject, *cause)).is_err()
+            }
+            _ => cause == Cause::TimedOut,
+        };
+        if lost && session.peer_framing().framing() != Framing::Datagram {
+            // The end of the connection, then. (Up to 2.6 a caller would take that for success.)
+            sys::shut_down(session.fd());
+        }
+    }
+}

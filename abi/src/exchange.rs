@@ -1,0 +1,94 @@
+//! A call sent and its reply received on a context.
+
+use ::drpc::framing::chunked::Reassembly;
+use ::drpc::framing::detect::PeerFraming;
+use ::drpc::sys::{Deadline, SocketRef};
+use ::drpc::transport::{self, Aftermath, Received};
+use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::{Cause, Framing, Sequence, sys};
+
+use crate::abi::Abi;
+use crate::boundary::Subject;
+use crate::context::Context;
+use crate::drpc_pb_c::Drpc__Response;
+use crate::log::{self, Level};
+use crate::memory::Owned;
+use crate::message;
+use crate::protobuf_c::Heap;
+use crate::yielding::{self, YieldingHooks};
+
+/// Sends a call for someone whose turn it is.
+#[inline(always)]
+pub(crate) fn send<A: Abi>(
+    context: Context<A>,
+    fd: SocketRef<'_>,
+    framing: Framing,
+    call: &Encoded<'_>,
+) -> Result<(), Cause> {
+    let pace = &mut YieldingHooks { context, waits: false };
+    transport::send(fd, framing, call, context.limits().send(framing), pace)
+}
+
+/// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
+/// nobody waits for are dropped on the way, one for each at most, and within the time that the reply may take.
+pub(crate) fn receive<A: Abi>(
+    context: Context<A>,
+    fd: SocketRef<'_>,
+    peer_framing: &mut PeerFraming,
+    number: Sequence,
+    reply: Option<&Owned<Drpc__Response>>,
+) -> Result<(), Cause> {
+    let mut deadline = Deadline::receiving();
+    let mut dropped = 0;
+    loop {
+        let owed = context.flags().owes_replies();
+        let mut partial = context.take_partial(ResponseRef::BODY);
+        let limit = partial.limit();
+        let keep = |mut message: Received<'_>| {
+            let Some(reply) = reply else { return Ok(true) };
+            let bytes = message.within_limit()?;
+            if owed && number.is_stale(ResponseRef::decode(bytes)?.sequence, owed) {
+                return Ok(false);
+            }
+            // SAFETY: the block holds a response that owns nothing.
+            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
+        };
+        let yielding = || yielding::run_yield(context);
+        let received = transport::receive_by(fd, peer_framing, &mut partial, A::RECORD, keep, yielding, &mut deadline);
+        let in_time = match received {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                dropped += 1;
+                note_dropped(context, number, dropped);
+                deadline.check(context.fd())
+            }
+            Err(cause) => Err(cause),
+        };
+        if let Err(cause) = in_time {
+            return Err(after_failed_receive(context, peer_framing.framing(), partial, cause));
+        }
+    }
+}
+
+/// Counts a reply to an earlier call that has been dropped, as the `dropped`th on the way to this one's.
+#[cold]
+fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
+    context.flags().reply_came();
+    if dropped == number.number() {
+        // However many were owed, there was no more than one for each earlier number.
+        context.flags().owe_nothing();
+    }
+    log::note(Level::Debug, format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())));
+}
+
+fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {
+    match Aftermath::of(cause, framing) {
+        Aftermath::InStep => {}
+        Aftermath::ReplyOwed => {
+            context.flags().owe_reply();
+            context.keep_partial(partial);
+        }
+        Aftermath::Lost => sys::shut_down(context.fd()),
+    }
+    if cause == Cause::Closed { Cause::NoReply } else { cause }
+}
