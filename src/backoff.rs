@@ -1,4 +1,5 @@
-//! Pauses between attempts that fail.
+//! Pauses between failed attempts: 10 ms after the first failure, twice as long after each further one, a second at
+//! most.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ const FIRST: Duration = Duration::from_millis(10);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The pause after a failure that followed another one and its pause, or none.
+/// The pause after a failure, where `previous` is the pause before the failed attempt.
 pub fn after(previous: Option<Duration>) -> Duration {
     previous.map_or(FIRST, |previous| previous.saturating_mul(2).min(LONGEST))
 }
@@ -21,13 +22,13 @@ pub struct Rest {
 }
 
 impl Rest {
-    /// The pause after an attempt failed, where the one before it followed `previous`.
+    /// A pause that begins now, where `previous` is the one before the failed attempt.
     pub fn after(previous: Option<Self>) -> Self {
         let length = after(previous.map(|previous| previous.length));
         Self { until: Instant::now() + length, length }
     }
 
-    /// What is left of it.
+    /// The time that is left of the pause.
     pub fn left(self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
@@ -41,7 +42,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The end of the pause; `None` when the next attempt has nothing to wait for.
+    /// The end of the pause; `None` if the next attempt has nothing to wait for.
     pub(crate) fn until(&self) -> Option<Instant> {
         self.last.filter(|_| !self.skipped).map(|rest| rest.until)
     }
@@ -56,12 +57,12 @@ impl Backoff {
         *self = Self { last: Some(Rest::after(self.last)), skipped: false };
     }
 
-    /// Ends the pause early. The one after the next failure is longer all the same.
+    /// Ends the pause early. The next failure still makes a longer one.
     pub(crate) fn skip(&mut self) {
         self.skipped = true;
     }
 
-    /// Forgets all failures, as an attempt has worked.
+    /// Forgets all failures, after an attempt that worked.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }

@@ -1,4 +1,4 @@
-//! Telling others to stop.
+//! A token that cancels calls and shuts servers down.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
@@ -9,9 +9,9 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock, lock_after_fork};
 use crate::sys::{self, TryArc, out_of_memory, try_box};
 
-/// A token that says once, to everybody who looks, that it is time to stop. It can be given to any number of calls of
-/// a [`Client`](crate::Client), and to a [`Server`](crate::Server), which shuts down then; a clone is the same token.
-/// (The context of the Go package.)
+/// A token that tells calls and servers to stop. Any number of calls of a [`Client`](crate::Client) can have the same
+/// token, and a [`Server`](crate::Server) shuts down with it. Clones are the same token. (The context of the Go
+/// package.)
 ///
 /// ```
 /// let cancel = drpc::Cancel::new();
@@ -32,7 +32,7 @@ impl Default for Cancel {
 }
 
 struct Shared {
-    /// The process that made it.
+    /// The process that made the token.
     process: u64,
     cancelled: AtomicBool,
     hooks: Mutex<Hooks>,
@@ -64,15 +64,14 @@ impl Cancel {
         Self::try_new().unwrap_or_else(out_of_memory)
     }
 
-    /// The same, if there is memory for it.
+    /// A token that has not been cancelled; fails if there is no memory.
     #[doc(hidden)]
     pub fn try_new() -> Result<Self, Cause> {
         let process = sys::process();
         TryArc::new(Shared { process, cancelled: AtomicBool::new(false), hooks: Mutex::default() }).map(Self)
     }
 
-    /// Says that it is time to stop. Once said it stays so. In a child of a fork it is said
-    /// to what is the child's own.
+    /// Cancels the token, for good. In the child of a fork this cancels only the child's own calls and servers.
     pub fn cancel(&self) {
         if self.0.cancelled.swap(true, Ordering::AcqRel) {
             return;
@@ -81,21 +80,21 @@ impl Cancel {
         hooks.iter().for_each(|(_, hook)| hook());
     }
 
-    /// It has been said.
+    /// True once the token has been cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
-    /// Has `hook` run when it is said, by the thread that says it; at once if it has been said. It must not wait for
-    /// anything. Nothing happens any more once the result is dropped, but for a hook that runs at that moment.
+    /// Has `hook` run when the token is cancelled, by the thread that cancels; at once if that has happened. `hook`
+    /// must not wait. Dropping the result removes the hook, which may still be running at that moment.
     pub fn on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> CancelHook {
         self.try_on_cancel(hook).unwrap_or_else(out_of_memory)
     }
 
-    /// The same, if there is memory for it.
+    /// Has `hook` run when the token is cancelled; fails if there is no memory.
     #[doc(hidden)]
     pub fn try_on_cancel(&self, hook: impl Fn() + Send + Sync + 'static) -> Result<CancelHook, Cause> {
-        // What is not taken is dropped outside the lock: it is the program's.
+        // A hook that is not registered is dropped after the lock is released: it is the program's code.
         let mut hook: Option<Hook> = Some(try_box(hook)?);
         let add = |mut hooks: MutexGuard<'_, Hooks>| {
             let id = hooks.next()?;
@@ -103,7 +102,8 @@ impl Cancel {
             Ok(id)
         };
         let id = self.0.hooks().map_or(Ok(NO_HOOK), add)?;
-        // Said in the meantime: whoever said it may have looked for hooks before this one was there.
+        // If the token was cancelled meanwhile, the cancelling thread may have looked for hooks before this one was
+        // there.
         if self.is_cancelled()
             && let Some(hook) = self.0.take(id)
         {
@@ -114,7 +114,7 @@ impl Cancel {
 }
 
 impl Shared {
-    /// The hooks. `None` where a thread that was lost in a fork holds their lock.
+    /// The hooks; `None` if a thread that was lost in a fork holds their lock.
     fn hooks(&self) -> Option<MutexGuard<'_, Hooks>> {
         if self.process == sys::process() { Some(lock(&self.hooks)) } else { lock_after_fork(&self.hooks) }
     }
@@ -133,7 +133,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Keeps a hook of a [`Cancel`] in place until it is dropped.
+/// A registration of a hook at a [`Cancel`], until it is dropped.
 #[must_use = "the hook is gone when this is dropped"]
 pub struct CancelHook {
     shared: TryArc<Shared>,
@@ -141,7 +141,7 @@ pub struct CancelHook {
 }
 
 impl CancelHook {
-    /// The token has been cancelled, also if the hook has not been run yet: one runs after the other.
+    /// True once the token has been cancelled. The hook itself may run later, as hooks run one after the other.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::Acquire)
     }
@@ -149,7 +149,7 @@ impl CancelHook {
 
 impl Drop for CancelHook {
     fn drop(&mut self) {
-        // What the hook owns is dropped without the lock: it is the program's.
+        // The hook is dropped after the lock is released: it is the program's code.
         let _hook = self.shared.take(self.id);
     }
 }
@@ -166,7 +166,7 @@ mod tests {
     use crate::sync::atomic::AtomicUsize;
     use crate::sync::{Arc, thread};
 
-    /// A token and a hook that counts how often it is run.
+    /// A token, and a hook that counts how often it runs.
     fn counted() -> (Cancel, Arc<AtomicUsize>, impl Fn() + Send + Sync + 'static) {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&count);
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 0);
     }
 
-    /// What a hook owns is the program's, and may use the token when it goes.
+    /// Dropping a hook runs the program's code, which may use the token.
     #[cfg(not(shuttle))]
     #[test]
     fn a_hook_goes_with_no_lock_held() {

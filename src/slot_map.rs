@@ -1,16 +1,16 @@
-//! Things by number, where whoever puts them in chooses the numbers.
+//! A map whose keys are numbers that its user chooses.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use crate::cause::Cause;
 
-/// Slots at first.
+/// The number of slots at first.
 const FIRST_SLOTS: usize = 16;
 
-/// Slots that stay although all are free.
+/// The number of slots that stay although all are free.
 const KEPT_SLOTS: usize = 256;
 
-/// Things by number. The low bits of a number are its slot, so that each is found at once, and a number whose slot is
-/// taken is left out. No more than half of the slots are: a free one is never far.
+/// Values by number. The low bits of a number are its slot, so that each value is found at once. A number whose slot is
+/// taken cannot be used. At most half of the slots are taken, so that a free one is never far.
 #[derive(Debug)]
 pub(crate) struct SlotMap<T> {
     slots: Vec<Option<(u64, T)>>,
@@ -24,7 +24,7 @@ impl<T> Default for SlotMap<T> {
 }
 
 impl<T> SlotMap<T> {
-    /// Nothing.
+    /// An empty map.
     pub(crate) const fn new() -> Self {
         Self { slots: Vec::new(), len: 0 }
     }
@@ -37,17 +37,17 @@ impl<T> SlotMap<T> {
         self.len == 0
     }
 
-    /// Makes room for so many things in all. Until there are more of them nothing takes memory.
+    /// Makes room for `len` values in all. Up to that number, no insertion takes memory.
     pub(crate) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
         if 2 * len <= self.slots.len() { Ok(()) } else { self.grow((2 * len).next_power_of_two().max(FIRST_SLOTS)) }
     }
 
-    /// Something can be put under this number, if there is room for it.
+    /// True if a value can be inserted under this number, and there is room for it.
     pub(crate) fn is_free(&self, number: u64) -> bool {
         self.slots.get(self.index(number)).is_some_and(Option::is_none)
     }
 
-    /// Puts something under a number that is free.
+    /// Inserts a value under a number that is free.
     pub(crate) fn insert(&mut self, number: u64, thing: T) {
         if let Some(slot) = self.slot(number) {
             self.len += usize::from(slot.replace((number, thing)).is_none());
@@ -70,13 +70,13 @@ impl<T> SlotMap<T> {
         Some(thing)
     }
 
-    /// Takes everything out.
+    /// Removes all values.
     pub(crate) fn clear(&mut self) {
         self.slots.iter_mut().for_each(|slot| *slot = None);
         self.len = 0;
     }
 
-    /// Gives back the memory of a burst, if nothing is left of it; true if there was any.
+    /// Frees the memory of a burst, once no value is left of it; true if there was any.
     pub(crate) fn shrink(&mut self) -> bool {
         let burst = self.len == 0 && self.slots.len() > KEPT_SLOTS;
         if burst {
@@ -85,12 +85,12 @@ impl<T> SlotMap<T> {
         burst
     }
 
-    /// All of them, in no order.
+    /// All values, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().flatten().map(|(number, thing)| (*number, thing))
     }
 
-    /// There is a power of two of them, or none.
+    /// The slot of a number. The number of slots is a power of two, or 0.
     fn index(&self, number: u64) -> usize {
         number as usize & self.slots.len().wrapping_sub(1)
     }
@@ -100,7 +100,7 @@ impl<T> SlotMap<T> {
         self.slots.get_mut(index)
     }
 
-    /// What differs in the low bits goes on doing so when there are more of them.
+    /// Adds slots. Numbers that differ in their low bits still do when more bits count.
     #[cold]
     fn grow(&mut self, slots: usize) -> Result<(), Cause> {
         let mut more = Vec::new();
@@ -145,7 +145,7 @@ mod tests {
         };
         assert!(put(&mut table, 0));
         for number in 1..1000 {
-            // One that stays is in the way of every sixteenth.
+            // The value that stays takes the slot of every sixteenth number.
             assert_eq!(put(&mut table, number), number % FIRST_SLOTS as u64 != 0);
             table.remove(number);
         }

@@ -1,5 +1,5 @@
-//! What threads share, from the standard library, or from shuttle where it tries out how threads can interleave
-//! (`make test-shuttle`).
+//! Locks and threads: those of the standard library, or those of shuttle where it explores interleavings (`make
+//! test-shuttle`).
 
 #[cfg(test)]
 #[cfg(not(shuttle))]
@@ -22,7 +22,7 @@ pub(crate) use crate::sys::{Started, start_thread};
 #[cfg(all(test, shuttle))]
 pub(crate) use started::{Started, start_thread};
 
-/// Threads as shuttle has them.
+/// Threads of shuttle.
 #[cfg(all(test, shuttle))]
 mod started {
     use std::ffi::CStr;
@@ -54,13 +54,13 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// Locks. That a thread panicked while it held the lock does not matter: no caller's code runs under one, and what
-/// is behind it is left whole by every step.
+/// Locks a mutex, poisoned or not. A panic under a lock does no harm: no caller's code runs under one, and every step
+/// leaves the value whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks, unless another thread has the lock.
+/// Locks a mutex, unless another thread holds it.
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -69,11 +69,11 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Tries to take a lock so often before giving up.
+/// Attempts to take a lock before giving up.
 const ATTEMPTS: usize = 1000;
 
-/// Locks what is the process's, and is only ever locked for a moment. `None` when that moment does not end in the child of
-/// a fork: whoever held the lock may not be there.
+/// Locks a mutex of the process that is only ever held for a moment. `None` in the child of a fork if that moment does
+/// not end: the thread that held the lock may not exist there.
 pub fn lock_briefly<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
     match sys::is_forked() {
         false => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -92,11 +92,11 @@ fn try_lock_for_a_moment<T>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::Mu
     None
 }
 
-/// How long a lock of an inherited object is waited for.
+/// The longest wait for the lock of an inherited object.
 const INHERITED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Locks what belongs to an object that a process has made, and may be locked for a while. `None` when the object was
-/// inherited in a fork and that while does not end.
+/// Locks a mutex of an object made in `process`, which may be held for a while. `None` if the object was inherited in a
+/// fork and the lock is not released in time.
 pub fn lock_made_in<T>(process: u64, mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
     if process == sys::process() {
         return Some(mutex.lock().unwrap_or_else(PoisonError::into_inner));
@@ -110,32 +110,32 @@ pub fn lock_made_in<T>(process: u64, mutex: &std::sync::Mutex<T>) -> Option<std:
     }
 }
 
-/// The same as [`lock_briefly`] for an object that a process has inherited in a fork.
+/// Locks a mutex of an inherited object that is only ever held for a moment. `None` if that moment does not end.
 #[cfg(not(all(test, shuttle)))]
 pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     try_lock_for_a_moment(mutex)
 }
 
-/// Nothing forks there.
+/// Locks a mutex. Nothing forks under shuttle.
 #[cfg(all(test, shuttle))]
 pub(crate) fn lock_after_fork<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     Some(lock(mutex))
 }
 
-/// The number of the next thread; 0 is none.
+/// The identity of the next thread; 0 is none.
 static NEXT_THREAD: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 thread_local! {
     static THREAD: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A thread of the process.
+/// The identity of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadId(u64);
 
 impl ThreadId {
-    /// The calling thread. (The standard library's way makes an object for each thread that asks, which threads made
-    /// by C never free.)
+    /// The calling thread. (The standard library's way allocates for each thread that asks, and threads made by C never
+    /// free that.)
     pub(crate) fn current() -> Self {
         THREAD.with(|thread| {
             if thread.get() == 0 {

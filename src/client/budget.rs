@@ -1,35 +1,35 @@
-//! How much is done while the lock is held, so that others may use the connection, and look at the clock.
+//! A limit to the work done under the lock, so that other threads get their turn and deadlines are looked at.
 
 use crate::cause::Cause;
 
-/// The thread has no buffer for records, and nothing has been taken or sent.
+/// The thread has no memory for its record buffer. Nothing has been received or sent.
 pub(super) const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 
-/// Records taken or sent, of at most 256 KiB each.
+/// Records of at most 256 KiB that may be received or sent under one lock.
 const RECORDS: usize = 64;
 
-/// The turn of a thread that holds the lock: what the peer can make last as long as it likes ends with it, and goes on when
-/// the lock has been given back in between.
+/// The work that a thread may still do under the lock. A peer can prolong receiving and sending at will, so both stop
+/// here, and go on when the lock has been released in between.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Records that may still be taken or sent.
+    /// Records that may still be received or sent.
     pub(super) records: usize,
-    /// The thread has no memory to take or send records, which are left to others.
+    /// True once the thread has found no memory for a record, which it leaves to other threads.
     pub(super) out_of_memory: bool,
 }
 
 impl Budget {
-    /// Nothing has been done yet.
+    /// A full budget.
     pub(super) const fn new() -> Self {
         Self { records: RECORDS, out_of_memory: false }
     }
 
-    /// There is no memory to go on.
+    /// Ends the work of a thread that has no memory for a record.
     pub(super) fn end_without_memory(&mut self) {
         *self = Self { records: 0, out_of_memory: true };
     }
 
-    /// One more record is to be taken; false if that is for the next turn.
+    /// Counts a record to be received; false if the budget is used up.
     pub(super) fn take(&mut self) -> bool {
         let left = self.records > 0;
         self.records = self.records.saturating_sub(1);
@@ -64,7 +64,7 @@ mod tests {
         Budget { records, ..Budget::new() }
     }
 
-    /// A client's state that is connected, and the server's end.
+    /// A connected client's state, and the server's end of the connection.
     fn connected() -> (State, Socket, TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("drpc.sock");
@@ -105,7 +105,8 @@ mod tests {
         }
     }
 
-    /// The server has not read on, and cannot be sent to; what it has answered before that is taken turn by turn.
+    /// The server reads no more and cannot be sent to. Its earlier replies are received within one budget after the
+    /// other.
     #[test]
     fn replies_before_a_failed_send_are_taken_in_turns() {
         let (mut state, server, _dir) = connected();

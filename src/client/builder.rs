@@ -1,4 +1,4 @@
-//! Settings of a client before there is one.
+//! The settings of a client, and the ways to make one.
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::protocol::framing::{Framing, Limits};
 use crate::shared_path::SharedPath;
 use crate::sys::out_of_memory;
 
-/// How often a call is tried again, unless the program says otherwise.
+/// The number of retries of a call, unless the program says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
 
-/// Settings of a [`Client`].
+/// The settings of a [`Client`] to be made.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,7 +34,7 @@ const DEFAULT_RETRIES: u32 = 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
-    /// Unless chosen, the environment says it.
+    /// The program's choice; without one, the environment's.
     framing: Option<Option<Framing>>,
     timeout: Option<Duration>,
     limits: Limits,
@@ -59,7 +59,7 @@ impl Default for ClientBuilder {
 }
 
 impl Client {
-    /// A client of the server that listens at `path`, which is not connected yet, with the default settings.
+    /// A client, not connected yet, of the server that listens at `path`, with the default settings.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self::builder().build(path)
     }
@@ -69,27 +69,28 @@ impl Client {
         Self::builder().connect(path)
     }
 
-    /// Settings for a client.
+    /// The default settings, to be changed.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 }
 
 impl ClientBuilder {
-    /// How the server expects messages. `None` finds out with the first call: it is sent in chunks, and where a server
-    /// that reads datagrams could take these for another call, only after one that no server executes. Such a server
-    /// rejects what it is sent first and executes nothing; it gets the call over another connection. What is found out
-    /// is remembered for later connections.
+    /// The framing that the server expects. With `None` the client detects it by its first call, which is sent in
+    /// chunks. A server that reads datagrams rejects that and executes nothing; the call then goes out over another
+    /// connection. Where such a server could take the chunks for another call, a probe that no server executes goes
+    /// first. The framing is remembered for later connections.
     ///
-    /// Unless set, the environment variable `DRPC_FRAMING` says it: `datagram`, `chunked`, or `auto` as without it.
+    /// Unless set, the environment variable `DRPC_FRAMING` decides: `datagram`, `chunked`, or `auto`, which is the
+    /// default.
     #[must_use]
     pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
         self.framing = Some(framing.into());
         self
     }
 
-    /// How long a call may take, from connecting to the reply, and how long [`Client::open`] and [`Client::lock`] may;
-    /// for ever unless set.
+    /// The time that a call may take, from connecting to the reply, and that [`Client::open`] and [`Client::lock`] may
+    /// take. Unlimited unless set.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -103,34 +104,33 @@ impl ClientBuilder {
         self
     }
 
-    /// The largest call sent as a datagram: what the server can receive. 16 KiB unless set, as servers of DAOS 0.8 need
-    /// it; those of 1.2 to 2.6 can receive 128 KiB.
+    /// The largest call sent as a datagram, which is the most that the server can receive. 16 KiB unless set, as
+    /// servers of DAOS 0.8 need; those of 1.2 to 2.6 can receive 128 KiB.
     #[must_use]
     pub fn datagram_limit(mut self, bytes: usize) -> Self {
         self.limits.datagram = bytes;
         self
     }
 
-    /// Calls are sent without waiting for the replies to others; unless set one call is out at a time. Not for a
-    /// server that mixes up the pieces of large replies, as DAOS 2.8 may: that is noticed, and then all calls that are
-    /// out fail. They fail with [`Unattributable`](crate::Cause::Unattributable) if the server cannot read one of them and
-    /// does not say which. Any of them may have been executed.
+    /// Sends calls without waiting for the replies to others; unless set, one call is sent at a time. Not for servers
+    /// that mix up the pieces of large replies, as DAOS 2.8 may: the client notices, and then all calls in flight fail.
+    /// If the server cannot read one of them and does not say which, all fail with
+    /// [`Unattributable`](crate::Cause::Unattributable). Any of them may have been executed.
     #[must_use]
     pub fn pipelining(mut self, pipelining: bool) -> Self {
         self.pipelining = pipelining;
         self
     }
 
-    /// How often a call is tried again when the server has gone: 3 times unless set, with pauses from 10 ms to a
-    /// second. A call that may have been executed is tried again only if it is
-    /// [idempotent](crate::CallOptions::idempotent).
+    /// The number of times a call is retried when the server has gone: 3 unless set, with pauses from 10 ms to a second. A
+    /// call that may have been executed is retried only if it is [idempotent](crate::CallOptions::idempotent).
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Has a thread run what [`Client::dispatch`] would; none does unless set. It begins when the client is first
+    /// Has a thread of the client run [`Client::dispatch`]; off unless set. The thread starts when the client is first
     /// connected, and ends with the last clone of the client.
     #[must_use]
     pub fn thread(mut self, thread: bool) -> Self {
@@ -138,23 +138,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Where log lines go; nowhere unless set.
+    /// The receiver of log lines; none unless set.
     #[must_use]
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
         self
     }
 
-    /// A client of the server that listens at `path`, which is not connected yet. A relative path is meant in the
-    /// directory in which the process works now.
+    /// A client, not connected yet, of the server that listens at `path`. A relative path starts at the working
+    /// directory of this moment.
     ///
-    /// Like the functions of the standard library it ends the process where there is no memory;
-    /// [`connect`](Self::connect) gives [`Cause::NoMemory`].
+    /// Ends the process if there is no memory, like the functions of the standard library. [`connect`](Self::connect)
+    /// gives [`Cause::NoMemory`] instead.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
         Place::new(path.as_ref()).and_then(|place| self.build_at(place)).unwrap_or_else(out_of_memory)
     }
 
-    /// A client of the server that listens at a place, which is not connected yet.
+    /// A client, not connected yet, of the server that listens at a place.
     #[doc(hidden)]
     pub fn build_at(&self, place: Place) -> Result<Client, Cause> {
         let warn = |value: &CStr| {

@@ -1,11 +1,11 @@
-//! What a program needs of a client.
+//! The interface of a client, for tests that put another type in its place.
 
 use super::client::Client;
 use crate::error::Error;
 use crate::protocol::message::Response;
 
-/// What a program needs of a [`Client`], so that a test can put something else in its place. (The interface
-/// `DomainSocketClient` of the Go package.)
+/// The interface of a [`Client`], so that a test can put another type in its place. (The interface `DomainSocketClient`
+/// of the Go package.)
 ///
 /// ```
 /// use drpc::{Caller, Error, Response};
@@ -54,10 +54,10 @@ pub trait Caller: Send + Sync {
     /// See [`Client::call`].
     fn call(&self, module: i32, method: i32, body: &[u8]) -> Result<Response, Error>;
 
-    /// Has the calls of other threads wait until [`unlock`](Caller::unlock). See [`Client::lock`].
+    /// Makes the calls of other threads wait until [`unlock`](Caller::unlock). See [`Client::lock`].
     fn lock(&self) -> Result<(), Error>;
 
-    /// Lets other threads call again. Does nothing unless the thread holds the lock.
+    /// Lets other threads call again. Does nothing unless the calling thread holds the lock.
     fn unlock(&self) -> Result<(), Error>;
 }
 

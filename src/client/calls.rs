@@ -1,5 +1,4 @@
-//! The calls of a client, free of I/O: whose turn it is, which reply answers which call, and what becomes of each when
-//! the connection is lost.
+//! The calls of a client, free of I/O: their order, the replies to them, and their fate when the connection is lost.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,46 +15,45 @@ use crate::slot_map::SlotMap;
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
 
-/// Calls for which there is room at first.
+/// The room for calls at first.
 const FIRST_ROOM: usize = 8;
 
-/// The calls that have not ended, and those whose result nobody has taken yet.
+/// The calls that have not ended, and those whose outcome has not been taken yet.
 ///
-/// A call waits for its turn, is given it, is being sent, has been sent and has ended, in this order; one whose
-/// connection was lost may have to wait again, and so has one whose server had to be asked first what it speaks. Its
-/// ticket stays the same, so that it is first in line then.
+/// A call waits, is granted its turn, is sent, and ends. A call waits again if its connection was lost, or if its
+/// server had to reveal its framing first. Its ticket stays the same and keeps its place in the queue.
 ///
-/// Everything that may ever be needed for a call is there before it is added: nothing that becomes of it takes memory.
+/// All memory that a call may need is allocated before it is added: nothing later takes memory.
 pub(super) struct Calls {
     pipelining: bool,
     pending: SlotMap<Pending>,
-    /// Entries for which there is room, here and in all lists.
+    /// The number of entries for which there is room, here and in all lists.
     room: usize,
     last: Ticket,
     /// Calls and locks that wait for their turn.
     queue: SortedQueue<Ticket>,
-    /// Who waits for nothing but a connection.
+    /// Operations that wait for nothing but a connection.
     connecting: SortedQueue<Ticket>,
-    /// Calls that have their turn and of which nothing has been sent.
+    /// The number of calls that have their turn and have not been sent.
     granted: usize,
-    /// Calls that are being sent or have been.
+    /// Calls that have been sent at least in part, and wait for a reply.
     in_flight: InFlight,
-    /// Who holds the lock.
+    /// The thread that holds the lock.
     lock_holder: Option<ThreadId>,
-    /// When submitted calls are over.
+    /// The deadlines of submitted calls.
     deadlines: SortedQueue<(Instant, Ticket)>,
-    /// Submitted calls that have ended, whose completions are to be run.
+    /// Submitted calls that have ended, and whose completions have not run yet.
     completions: VecDeque<Ticket>,
-    /// Callers that sleep and are to be woken, each of them once.
+    /// Calls whose callers sleep and are to be woken.
     notified: Vec<Ticket>,
-    /// Callers that sleep.
+    /// Calls whose callers sleep.
     sleepers: SortedQueue<Ticket>,
-    /// Those that something is being done with, one after the other.
+    /// Scratch list of the calls that one function goes through.
     batch: Vec<Ticket>,
 }
 
-/// The server can know of a call that is out: all of it has been sent, or a part of it has (`partly_sent`). An answer to another one
-/// is no answer, and must not end it: its message would be left behind, and the next one's too.
+/// True if the server may have seen the call: all of it has been sent, or a part of it (`partly_sent`). A reply to any
+/// other call is wrong and must not end it, or its message would stay in the outbox for good.
 fn may_be_answered(pending: &SlotMap<Pending>, ticket: Ticket, partly_sent: Option<Ticket>) -> bool {
     partly_sent == Some(ticket)
         || !pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Sending(_)))
@@ -81,7 +79,7 @@ impl Calls {
         }
     }
 
-    /// Makes room for one more, or says that there is none.
+    /// Makes room for one more call.
     pub(super) fn make_room(&mut self) -> Result<(), Cause> {
         if self.pending.len() < self.room { Ok(()) } else { self.make_room_for((2 * self.room).max(FIRST_ROOM)) }
     }
@@ -102,7 +100,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Puts somebody in line, for whom there is room, and who may be tried again so many times.
+    /// Adds an operation, for which there has to be room.
     pub(super) fn add(&mut self, operation: Operation, retries: u32, target: CompletionTarget) -> Ticket {
         self.last += 1;
         while !self.pending.is_free(self.last) {
@@ -124,17 +122,17 @@ impl Calls {
         self.pending.get_mut(ticket)
     }
 
-    /// The calling thread holds the lock.
+    /// True while the calling thread holds the lock.
     pub(super) fn holds_lock(&self) -> bool {
         self.lock_holder.is_some_and(|holder| holder == ThreadId::current())
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(super) fn unlock(&mut self) {
         self.lock_holder = None;
     }
 
-    /// Who is next, if it is somebody's turn.
+    /// The next operation, if its turn has come: the first in the queue, or the first of the thread with the lock.
     pub(super) fn next(&self) -> Option<(Ticket, Operation)> {
         let mut queue = self.queue.iter().filter_map(|ticket| Some((ticket, self.pending.get(ticket)?)));
         let (ticket, pending) = match self.lock_holder {
@@ -150,17 +148,17 @@ impl Calls {
         its_turn.then_some((ticket, pending.operation))
     }
 
-    /// Somebody waits for a connection, and cannot go on without.
+    /// True while an operation cannot go on without a connection.
     pub(super) fn needs_connection(&self) -> bool {
         self.awaits_connection() || matches!(self.next(), Some((_, Operation::Call { .. })))
     }
 
-    /// Somebody waits for nothing but a connection.
+    /// True while an operation waits for nothing but a connection.
     pub(super) fn awaits_connection(&self) -> bool {
         !self.connecting.is_empty()
     }
 
-    /// It is a call's turn to be sent.
+    /// Grants a call its turn to be sent.
     pub(super) fn grant(&mut self, ticket: Ticket) {
         if let Some(pending) = self.pending.get_mut(ticket) {
             self.queue.remove(ticket);
@@ -172,7 +170,7 @@ impl Calls {
         }
     }
 
-    /// Does something with each of a batch, in the order in which they came.
+    /// Runs `work` on each call of a batch, oldest first.
     fn for_each(&mut self, mut batch: Vec<Ticket>, mut work: impl FnMut(&mut Self, Ticket)) {
         batch.sort_unstable();
         batch.drain(..).for_each(|ticket| work(self, ticket));
@@ -185,7 +183,7 @@ impl Calls {
         self.end(ticket, Ok(Response::default()));
     }
 
-    /// It is being sent now, under this sequence.
+    /// Moves a call into flight, and returns the sequence under which it is sent.
     pub(super) fn start_sending(&mut self, ticket: Ticket) -> i32 {
         let sequence = self.in_flight.insert(ticket);
         if let Some(pending) = self.pending.get_mut(ticket) {
@@ -195,7 +193,7 @@ impl Calls {
         sequence
     }
 
-    /// The probe is sent in its place.
+    /// Marks a call in whose place the probe is sent.
     pub(super) fn start_probing(&mut self, ticket: Ticket) {
         if let Some(Pending { stage, .. }) = self.pending.get_mut(ticket)
             && let Stage::Sending(sequence) = *stage
@@ -204,7 +202,7 @@ impl Calls {
         }
     }
 
-    /// It has been sent to its end.
+    /// Marks a call that has been sent as a whole.
     pub(super) fn sent(&mut self, ticket: Ticket) {
         if let Some(Pending { stage, .. }) = self.pending.get_mut(ticket)
             && let Stage::Sending(sequence) = *stage
@@ -213,7 +211,7 @@ impl Calls {
         }
     }
 
-    /// It had its turn, but cannot be sent now.
+    /// Takes back the turn of a call that cannot be sent now.
     pub(super) fn revoke(&mut self, ticket: Ticket) {
         if self.pending.get(ticket).is_some() {
             self.granted -= 1;
@@ -221,24 +219,24 @@ impl Calls {
         }
     }
 
-    /// Something is out whose answer somebody waits for, or will have to.
+    /// True while a reply is to come that a caller waits for, or that reveals the framing.
     pub(super) fn expects_reply(&self) -> bool {
         !self.in_flight.is_empty() || self.in_flight.awaits_framing()
     }
 
-    /// Says whether it is not known what the server speaks, so that it has to answer what is sent first before anything
-    /// else is sent.
+    /// Records whether the framing is unknown. While it is, the server has to answer the first message before another
+    /// one is sent.
     pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
         self.in_flight.set_framing_unknown(framing_unknown);
     }
 
-    /// Nothing can be sent before the server has answered what is out.
+    /// True while nothing can be sent, because the reply to the first message has yet to reveal the framing.
     pub(super) fn awaits_framing(&self) -> bool {
         self.in_flight.awaits_framing()
     }
 
-    /// The server has told its framing, and has executed nothing of what was sent first. That call waits for another
-    /// connection. The first time this costs nothing, and later, as no server should change that often, a try.
+    /// Requeues the call whose first message the server has rejected, revealing its framing, without executing it. The
+    /// first rejection is free. A later one costs a retry, since no server should change its framing that often.
     pub(super) fn rejected(&mut self) {
         self.for_each_in_flight(InFlight::clear, |calls, ticket| {
             let Some(pending) = calls.pending.get_mut(ticket) else { return };
@@ -250,7 +248,7 @@ impl Calls {
         });
     }
 
-    /// Takes the calls that are out, and does something with each of them.
+    /// Removes all calls from flight, and runs `work` on each.
     fn for_each_in_flight(&mut self, take: impl FnOnce(&mut InFlight), work: impl FnMut(&mut Self, Ticket)) {
         let mut batch = std::mem::take(&mut self.batch);
         batch.extend(self.in_flight.tickets());
@@ -258,13 +256,13 @@ impl Calls {
         self.for_each(batch, work);
     }
 
-    /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
+    /// True once the connection owes too many abandoned replies, and no call would be lost with it.
     pub(super) fn has_too_many_abandoned(&self) -> bool {
         self.in_flight.has_too_many_abandoned()
     }
 
-    /// Hands a reply to the call that it answers. An error means that the connection is of no use. Of the calls that are
-    /// being sent one may be out in part (`partly_sent`).
+    /// Delivers a reply to the call that it answers. Fails if the connection is useless. `partly_sent` is the call that
+    /// is out in part, if there is one.
     pub(super) fn reply(
         &mut self,
         sequence: i64,
@@ -277,8 +275,8 @@ impl Calls {
         Ok(())
     }
 
-    /// A reply has been read to its end, but cannot be understood, or stored. An error means that the connection is of no
-    /// use.
+    /// Ends the call whose reply has been read as a whole, but cannot be decoded or stored. Fails if the connection is
+    /// useless.
     pub(super) fn unreadable(&mut self, cause: Cause, partly_sent: Option<Ticket>) -> Result<(), Cause> {
         let target = self
             .in_flight
@@ -288,8 +286,8 @@ impl Calls {
         Ok(())
     }
 
-    /// Hands a reply to whom it is for. Where that may be several, all fail, for none can know whether its own is still
-    /// to come.
+    /// Ends the call that a reply is for. If it may be for one of several, all fail, as none can know whether its own
+    /// reply is still to come.
     fn deliver(
         &mut self,
         target: ReplyTarget,
@@ -311,8 +309,8 @@ impl Calls {
         }
     }
 
-    /// Gives up on somebody. A call that is out leaves a reply behind that is still to come, unless it was `withdrawn`
-    /// before anything of it had been sent.
+    /// Ends an operation early. Unless its message was `withdrawn` before any of it was sent, its reply is still to
+    /// come and counts as abandoned.
     pub(super) fn abandon(&mut self, ticket: Ticket, phase: Phase, cause: Cause, withdrawn: bool) {
         let Some(pending) = self.pending.get(ticket) else { return };
         if matches!(pending.stage, Stage::Probing(_) | Stage::Sending(_) | Stage::Sent(_)) && !withdrawn {
@@ -321,14 +319,14 @@ impl Calls {
         self.end(ticket, Err((phase, cause)));
     }
 
-    /// The connection is gone. Calls that had not been sent to their end have not been executed and wait for another
-    /// one; others only if they may be executed twice, and if the connection has just ended. Calls that have been
-    /// tried often enough fail.
+    /// Requeues or ends the calls in flight after the connection was lost. A call that was not sent as a whole has not
+    /// been executed, and is requeued. Any other call is requeued only if it may be executed twice and the connection
+    /// simply ended. Calls without retries left fail.
     pub(super) fn connection_lost(&mut self, cause: Cause) {
         self.for_each_in_flight(InFlight::clear, |calls, ticket| calls.retry_or_fail(ticket, cause));
     }
 
-    /// The connection took nothing of a call, so that no reply on it is for this one.
+    /// Requeues or ends a call of which the connection took nothing: no reply is for it.
     pub(super) fn send_failed(&mut self, ticket: Ticket, cause: Cause) {
         let Some(Pending { stage, .. }) = self.pending.get_mut(ticket) else { return };
         if let Stage::Probing(sequence) | Stage::Sending(sequence) = *stage {
@@ -343,7 +341,7 @@ impl Calls {
         let ended = matches!(cause, Cause::Closed | Cause::Cut | Cause::Os(_));
         let again = match pending.stage {
             Stage::Sending(_) => true,
-            // A server that gives another answer than those known is not asked again.
+            // A server that gives an unknown answer to the probe gets no second one.
             Stage::Probing(_) => ended,
             _ => ended && matches!(pending.operation, Operation::Call { idempotent: true }),
         };
@@ -364,7 +362,7 @@ impl Calls {
         }
     }
 
-    /// It waits for its turn once more.
+    /// Puts a call back in the queue.
     fn enqueue(&mut self, ticket: Ticket) {
         if let Some(pending) = self.pending.get_mut(ticket) {
             pending.stage = Stage::Waiting;
@@ -372,14 +370,14 @@ impl Calls {
         }
     }
 
-    /// There is a connection.
+    /// Ends the operations that waited for nothing but a connection.
     pub(super) fn connected(&mut self) {
         while let Some(ticket) = self.connecting.first() {
             self.end(ticket, Ok(Response::default()));
         }
     }
 
-    /// There is none for this reason. Whoever cannot wait any longer fails.
+    /// Ends the operations that do not outlast a failed attempt to connect.
     pub(super) fn connect_failed(&mut self, cause: Cause) {
         let mut waiting = std::mem::take(&mut self.batch);
         waiting.extend(self.queue.iter().chain(self.connecting.iter()));
@@ -391,7 +389,7 @@ impl Calls {
         });
     }
 
-    /// The client has been closed: every call fails.
+    /// Fails every call, as the client has been closed.
     pub(super) fn close(&mut self) {
         let mut open = std::mem::take(&mut self.batch);
         let needs_it = self.pending.iter().filter(|(_, pending)| pending.needs_connection());
@@ -400,7 +398,7 @@ impl Calls {
         self.in_flight.clear();
     }
 
-    /// Ends a call, whatever it was waiting for. Nothing happens to one that has ended.
+    /// Ends an operation in any stage. Does nothing if it has ended already.
     pub(super) fn end(&mut self, ticket: Ticket, outcome: Outcome) {
         let Some(pending) = self.pending.get_mut(ticket) else { return };
         match std::mem::replace(&mut pending.stage, Stage::Waiting) {
@@ -429,7 +427,7 @@ impl Calls {
         }
     }
 
-    /// What came of the wish of a blocked caller, if it has ended; it is forgotten then.
+    /// Removes the operation of a waiting caller, if it has ended, and returns its outcome.
     pub(super) fn take_outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
         let Pending { stage: Stage::Ended(_), target: CompletionTarget::Blocked, .. } = self.pending.get(ticket)?
         else {
@@ -443,7 +441,7 @@ impl Calls {
         }
     }
 
-    /// Gives back the memory of a burst, if nothing is left of it.
+    /// Frees the memory of a burst, once no call is left of it.
     fn shrink(&mut self) {
         if self.pending.shrink() {
             self.in_flight.shrink();
@@ -451,7 +449,7 @@ impl Calls {
         }
     }
 
-    /// The next caller that sleeps and is to be woken because something happened to its call.
+    /// Removes the next call whose caller sleeps and is to be woken.
     pub(super) fn take_notified(&mut self) -> Option<Ticket> {
         let ticket = self.notified.pop()?;
         if let Some(pending) = self.pending.get_mut(ticket) {
@@ -460,12 +458,12 @@ impl Calls {
         Some(ticket)
     }
 
-    /// Something has happened to a caller that it has to look at.
+    /// True once the caller has something to do: send its call, or take the outcome.
     pub(super) fn is_ready(&self, ticket: Ticket) -> bool {
         self.pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Granted | Stage::Ended(_)))
     }
 
-    /// A blocked caller goes to sleep.
+    /// Registers the parker on which a caller is going to sleep.
     pub(super) fn park(&mut self, ticket: Ticket, parker: TryArc<Parker>) {
         if let Some(pending) = self.pending.get_mut(ticket) {
             pending.parker = Some(parker);
@@ -473,28 +471,28 @@ impl Calls {
         }
     }
 
-    /// Takes a caller that sleeps out of its bed; `None` when it does not, or has been taken out already.
+    /// Removes the parker of a sleeping caller; `None` if it does not sleep, or another thread has removed the parker.
     pub(super) fn unpark(&mut self, ticket: Ticket) -> Option<TryArc<Parker>> {
         self.sleepers.remove(ticket);
         self.pending.get_mut(ticket)?.parker.take()
     }
 
-    /// The caller that came first of those that sleep.
+    /// The oldest call whose caller sleeps.
     pub(super) fn first_sleeper(&self) -> Option<Ticket> {
         self.sleepers.first()
     }
 
-    /// When the first submitted call is over.
+    /// The earliest deadline of the submitted calls.
     pub(super) fn first_deadline(&self) -> Option<(Instant, Ticket)> {
         self.deadlines.first()
     }
 
-    /// Completions are to be run.
+    /// The number of completions to be run.
     pub(super) fn completions(&self) -> usize {
         self.completions.len()
     }
 
-    /// Takes the next completion that is to be run.
+    /// Removes the next completion to be run.
     pub(super) fn take_completion(&mut self) -> Option<(Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
         let pending = self.pending.remove(ticket)?;

@@ -6,17 +6,17 @@ use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::TryArc;
 
-/// No call.
+/// The ticket of no call.
 const NONE: Ticket = 0;
 
-/// Has a token end a call, until this is dropped. It is made before the call is added, which cannot be taken back when
-/// memory turns out to be lacking.
+/// A registration by which a token ends a call, until it is dropped. The hook is made before the call is added, since
+/// it may lack memory and an added call cannot be taken back.
 pub(super) struct Hook {
     target: TryArc<Target>,
     hook: CancelHook,
 }
 
-/// The call to be ended, once it has been added. It is looked at and changed with the state locked.
+/// The call that a hook ends, once that call has been added. Read and written with the state locked.
 pub(super) struct Target(AtomicU64);
 
 impl Hook {
@@ -27,13 +27,14 @@ impl Hook {
         Ok(Self { target, hook: cancel.try_on_cancel(move || end(&cancelled))? })
     }
 
-    /// The call has been added. True if the token has been cancelled by then, which may not have ended the call.
+    /// Binds the hook to a call that has been added. True if the token is cancelled already: the hook may then have run
+    /// before it knew the call.
     pub(super) fn bind(&self, ticket: Ticket) -> bool {
         self.target.0.store(ticket, Ordering::Relaxed);
         self.is_cancelled()
     }
 
-    /// The token has been cancelled, also if the hook has not been run yet: one runs after the other.
+    /// True once the token has been cancelled. The hook itself may run later, as hooks run one after the other.
     pub(super) fn is_cancelled(&self) -> bool {
         self.hook.is_cancelled()
     }

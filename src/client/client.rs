@@ -1,4 +1,4 @@
-//! The client of a server, as a program has it.
+//! The type that a program calls.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,11 +16,11 @@ use crate::protocol::message::Response;
 use crate::protocol::wire::CallRef;
 use crate::sys::{TryArc, try_box};
 
-/// A connection to a server, for any number of threads; a clone uses the same one.
+/// A connection to a server, for any number of threads. Clones use the same connection.
 ///
-/// Each call gets its own reply, in whatever order the server answers. One call is out at a time, others wait for their
-/// turn, unless the client is told to [pipeline](crate::ClientBuilder::pipelining). When the server has gone, the client
-/// connects again for the next call.
+/// Each call gets its own reply, in whatever order the server answers. One call is sent at a time, and others wait for
+/// its reply, unless the client [pipelines](crate::ClientBuilder::pipelining). Once the server has closed the
+/// connection, the next call makes another one.
 ///
 /// ```
 /// use drpc::modules::mgmt;
@@ -44,7 +44,7 @@ use crate::sys::{TryArc, try_box};
 /// # Ok::<(), drpc::Error>(())
 /// ```
 ///
-/// In the child of a fork a client gives errors with [`Cause::Forked`]: the connection is the parent's.
+/// In the child of a fork, each function of the client fails with [`Cause::Forked`]: the connection is the parent's.
 #[derive(Clone)]
 pub struct Client(pub(super) TryArc<Handle>);
 
@@ -58,10 +58,10 @@ impl Client {
         self.0.shared.settings.place.given()
     }
 
-    /// Connects, unless there is a connection. It waits while the server has too many others to accept.
+    /// Connects, unless there is a connection. Waits while the server is too busy to accept.
     ///
-    /// A call does so by itself, but not on a client that has never been connected, or has been closed: that gives
-    /// [`Cause::NotConnected`].
+    /// A call connects by itself. On a client that has never been connected, or has been closed, it fails with
+    /// [`Cause::NotConnected`] instead.
     pub fn open(&self) -> Result<(), Error> {
         self.open_with(&CallOptions::new())
     }
@@ -71,8 +71,8 @@ impl Client {
         self.connect_with(options, false)
     }
 
-    /// Connects, unless there is a connection, to a server that may still be starting: one that does not listen yet, or does
-    /// not let this user connect yet, is waited for, but not longer than `timeout`.
+    /// Connects, unless there is a connection, to a server that may still be starting. Waits up to `timeout` for a
+    /// server that does not listen yet, or does not let this user connect yet.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.wait_ready_with(&CallOptions::new().timeout(timeout))
     }
@@ -87,21 +87,21 @@ impl Client {
         self.wait(options, Operation::Connect { until_ready }, CallRef::default()).map(drop)
     }
 
-    /// Closes the connection. Calls that are out fail with [`Cause::NotConnected`].
+    /// Closes the connection. Calls that wait for a reply fail with [`Cause::NotConnected`].
     pub fn close(&self) -> Result<(), Error> {
         self.check(Phase::Close)?;
         self.0.shared.with(|state| state.close());
         Ok(())
     }
 
-    /// Does what dropping the last clone would, while the completions that it runs can still use the client: in C they
-    /// have nothing but its address.
+    /// Ends the client as dropping the last clone would. The completions that this runs can still use the client, of
+    /// which C has only the address.
     #[doc(hidden)]
     pub fn end(&self) {
         self.0.end();
     }
 
-    /// There is a connection. (That the server has gone shows only when the client is used.)
+    /// True while there is a connection. The end of a server shows only when the client is used.
     pub fn is_connected(&self) -> bool {
         let shared = &self.0.shared;
         shared.is_ours() && shared.with(|state| state.connection.is_some())
@@ -112,10 +112,9 @@ impl Client {
         self.call_with(&CallOptions::new(), module, method, body)
     }
 
-    /// Calls a method and waits for the reply, in the time that the options allow.
+    /// Calls a method and waits for the reply, within the time that the options allow.
     ///
-    /// When the time is over, or the call is cancelled, the connection stays as it is: a reply that comes later is
-    /// dropped.
+    /// When the time is over, or the call is cancelled, the connection stays, and a later reply is dropped.
     pub fn call_with(&self, options: &CallOptions, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
         let operation = Operation::Call { idempotent: options.is_idempotent() };
         self.wait(options, operation, CallRef { module, method, sequence: 0, body })
@@ -131,11 +130,12 @@ impl Client {
         Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
     }
 
-    /// Calls a method without waiting. When the reply is there, or the call has failed, `done` is run once, by
-    /// [`dispatch`](Client::dispatch) or, if the client has one, by its [thread](crate::ClientBuilder::thread); or, failing
-    /// that, when the last clone of the client is dropped. It may submit, but must not wait.
+    /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by
+    /// [`dispatch`](Client::dispatch), or by the client's own [thread](crate::ClientBuilder::thread) if there is one.
+    /// If neither has run `done` by then, dropping the last clone of the client does. `done` may submit calls, but must
+    /// not wait.
     ///
-    /// If this returns an error, `done` has not been run, and will not be.
+    /// If this returns an error, `done` is never run.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -162,14 +162,14 @@ impl Client {
         submitted.map_err(|cause| shared.error((Phase::Call, cause)))
     }
 
-    /// A descriptor for an event loop: when it is readable, there is work for [`dispatch`](Client::dispatch). It is an
-    /// epoll set, which stays the same as long as the client lives.
+    /// A descriptor for an event loop, readable while there is work for [`dispatch`](Client::dispatch). The descriptor
+    /// is an epoll set, and stays the same as long as the client lives.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>, Error> {
         self.0.shared.events().map(AsFd::as_fd)
     }
 
-    /// Waits until there is something to do, but not longer than `timeout`, does it, and says how many completions have
-    /// been run. Only submitted calls need this; those that wait do the work themselves.
+    /// Waits up to `timeout` for work, does it, and returns how many completions have been run. Only submitted calls
+    /// need this: a caller that waits does its own work.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<usize, Error> {
         self.0.shared.dispatch(timeout)
     }

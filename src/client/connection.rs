@@ -1,4 +1,4 @@
-//! A connection to the server: sends and receives without waiting.
+//! A connection to the server, which sends and receives without waiting.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
@@ -18,57 +18,58 @@ use crate::sys::{self, TryArc, Waker, try_copy};
 use crate::transport::Outbox;
 use crate::transport::{self, Aftermath, Received};
 
-/// Why a call has not been sent.
+/// The reason why a call has not been sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SendError {
-    /// It cannot be; the connection is as it was.
+    /// The call cannot be sent; the connection is unharmed.
     Call(Cause),
-    /// The connection is of no use any more.
+    /// The connection takes no more calls.
     Connection(Cause),
 }
 
-/// What one record was.
+/// The result of receiving one record.
 #[derive(Debug)]
 pub(super) enum Inbound {
-    /// There was none.
+    /// No record is there.
     Empty,
-    /// A part of a message.
+    /// A record that does not complete its message.
     Part,
-    /// The end of a message.
+    /// A record that completes its message.
     Reply(Reply),
 }
 
-/// A message that has been received to its end.
+/// A message received as a whole.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// A response, by sequence; or why it could not be stored.
+    /// A response with its sequence, or the reason why it could not be stored.
     Response(i64, Result<Response, Cause>),
-    /// Something else.
+    /// A message that cannot be decoded.
     Unreadable(Cause),
-    /// The server has told its framing, and has executed nothing of what was sent first. It may have closed its side.
+    /// A rejection of the first message, which reveals the server's framing. Nothing has been executed, and the server
+    /// may have closed the connection.
     Rejected(Framing),
 }
 
-/// A connection.
+/// A connection to the server.
 #[derive(Debug)]
 pub(super) struct Connection {
     poll_handle: TryArc<PollHandle>,
-    /// What the server speaks, as far as it is known.
+    /// The server's framing, as far as it is known.
     peer_framing: PeerFraming,
-    /// The server, where what it speaks may have to be found out.
+    /// The identity of the server, if its framing is to be detected.
     server: Option<ServerId>,
     limits: Limits,
     outbox: Outbox,
     message: Reassembly,
-    /// The server has answered something.
+    /// True once the server has answered a call.
     pub(super) has_answered: bool,
-    /// Why nothing can be sent any more. What had come before is still to be received.
+    /// The reason why nothing can be sent any more. Replies that came before can still be received.
     pub(super) send_failure: Option<Cause>,
-    /// The process that has connected.
+    /// The process that made the connection.
     process: u64,
 }
 
-/// The server sees the end, also where a child of a fork has the socket still.
+/// Shuts the connection down, so that the server sees its end although a child of a fork may still hold the socket.
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.process == sys::process() {
@@ -78,8 +79,8 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Connects, if that can be done without waiting; [`Cause::is_would_block`] when the server is too busy. What the
-    /// server speaks is known if it is the one that has just told it, or if another client of the process has found out.
+    /// Connects without waiting; fails with [`Cause::is_would_block`] if the server is too busy. The framing is known
+    /// if this server has just revealed it (`detected`), or if any client of the process remembers it.
     pub(super) fn open(settings: &Settings, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { place, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
@@ -111,17 +112,17 @@ impl Connection {
         &self.poll_handle
     }
 
-    /// What the server speaks, if it is known.
+    /// The server's framing, if it is known.
     pub(super) fn framing(&self) -> Option<Framing> {
         self.peer_framing.get()
     }
 
-    /// The server, where what it speaks had to be found out.
+    /// The identity of the server, if its framing had to be detected.
     pub(super) fn server(&self) -> Option<ServerId> {
         self.server
     }
 
-    /// What the server speaks will have to be found out anew.
+    /// Removes the server's framing from the cache of the process.
     pub(super) fn forget_framing(&self) {
         framing_cache::forget(self.fd());
     }
@@ -130,26 +131,26 @@ impl Connection {
         self.poll_handle.as_fd().as_raw_fd()
     }
 
-    /// Something waits for the socket to take more.
+    /// True while messages wait for the socket to take more.
     pub(super) fn wants_to_send(&self) -> bool {
         !self.outbox.is_empty() && self.send_failure.is_none()
     }
 
-    /// Nothing can be sent any more. The server cannot send any more either, so that what is still to be received has an
-    /// end.
+    /// Stops sending. The server cannot send any more either, so that the replies to be received have an end.
     pub(super) fn stop_sending(&mut self, cause: Cause) {
         self.send_failure.get_or_insert(cause);
         sys::shutdown_read(self.fd());
     }
 
-    /// What has to be sent to find out what the server speaks: the call itself, or the probe before it. None if that is
-    /// known, or if the call is too large for any server.
+    /// The message that makes the server reveal its framing: the call itself, or a probe before it. `None` if the
+    /// framing is known, or the call is too large for any server.
     pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(Question, Encoded<'a>)> {
         let is_allowed = || call.encode(&[]).len() <= self.limits.message;
         self.peer_framing.question().filter(|_| is_allowed()).map(|_| fallback::opening(call, &[]))
     }
 
-    /// Sends a call as far as the socket takes it, and keeps the rest. Tells of each call that is out.
+    /// Sends a call as far as the socket takes it, and keeps the rest. Runs `out` for each call that has gone out as a
+    /// whole.
     pub(super) fn send(
         &mut self,
         call: &CallRef<'_>,
@@ -161,7 +162,7 @@ impl Connection {
         self.send_message(&call.encode(&[]), limit, ticket, budget, out)
     }
 
-    /// Sends what finds out what the server speaks.
+    /// Sends the message that makes the server reveal its framing.
     #[cold]
     pub(super) fn send_opening(
         &mut self,
@@ -172,7 +173,7 @@ impl Connection {
         out: impl FnMut(Ticket),
     ) -> Result<(), SendError> {
         self.peer_framing = PeerFraming::probing(question);
-        // The call itself is not too large, and what is added to find out does not count.
+        // The call itself is within the limit, and the extra bytes of a trial do not count.
         self.send_message(opening, usize::MAX, ticket, budget, out)
     }
 
@@ -201,17 +202,18 @@ impl Connection {
         self.flush(budget, out).map_err(SendError::Connection)
     }
 
-    /// Takes a call back of which nothing has been sent.
+    /// Removes a call from the outbox; true if nothing of it had been sent.
     pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {
         self.outbox.withdraw(ticket)
     }
 
-    /// The call of which a part has been sent. Of others that are being sent nothing has.
+    /// The call of which a part has been sent. No other call in the outbox has begun to be sent.
     pub(super) fn partly_sent(&self) -> Option<Ticket> {
         self.outbox.begun()
     }
 
-    /// Goes on sending, and tells of each call that is out. After an error the connection takes no more.
+    /// Continues sending, and runs `out` for each call that has gone out as a whole. After an error the connection
+    /// takes no more calls.
     pub(super) fn flush(&mut self, budget: &mut Budget, out: impl FnMut(Ticket)) -> Result<(), Cause> {
         match self.outbox.flush(self.fd(), &mut budget.records, out) {
             Err(NO_BUFFER) => {
@@ -222,7 +224,7 @@ impl Connection {
         }
     }
 
-    /// Takes the next record. After an error the connection is of no use.
+    /// Receives one record. After an error the connection is useless.
     pub(super) fn receive(&mut self) -> Result<Inbound, Cause> {
         let (fd, asked) = (self.fd(), self.peer_framing.question());
         let received =
@@ -237,7 +239,7 @@ impl Connection {
                         return Ok(Inbound::Reply(Reply::Rejected(framing)));
                     }
                 }
-                // A message in chunks, but not the answer to the probe.
+                // A message in chunks that is not the answer to the probe.
                 (None, Ok(_)) => return Err(Cause::Unclear),
                 (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unclear(*cause)),
                 (None, Err(_)) => {}
@@ -246,7 +248,7 @@ impl Connection {
         match received {
             Ok(None) => Ok(Inbound::Part),
             Ok(Some(reply)) => {
-                // Whatever memory a large reply took.
+                // Frees the memory that a large reply took.
                 self.message.reset();
                 self.has_answered = true;
                 Ok(Inbound::Reply(reply))

@@ -1,4 +1,4 @@
-//! Running the client from an event loop, or from a thread of ours.
+//! Running completions, in the program's event loop or in the client's thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use crate::log::Level;
 use crate::sync::{ThreadId, lock};
 use crate::sys::{self, BlockedSignals, Started, TryArc};
 
-/// A thread dispatches, until this is dropped.
+/// A mark that a thread dispatches, until it is dropped.
 struct DispatchGuard<'a>(&'a Shared);
 
 impl<'a> DispatchGuard<'a> {
@@ -25,7 +25,7 @@ impl<'a> DispatchGuard<'a> {
 
 impl Drop for DispatchGuard<'_> {
     fn drop(&mut self) {
-        // A completion has forked, and returned in the child.
+        // In the child of a fork that a completion made, the state is the parent's.
         if self.0.is_ours() {
             self.0.with(|state| state.registered.dispatching -= 1);
         }
@@ -33,8 +33,8 @@ impl Drop for DispatchGuard<'_> {
 }
 
 impl Shared {
-    /// Waits for the next event, does what can be done, and runs the completions of the calls that have ended. Says
-    /// how many those were.
+    /// Waits for the next event, does the work that is due, and runs the completions of the calls that have ended.
+    /// Returns how many completions ran.
     pub(super) fn dispatch(&self, timeout: Option<Duration>) -> Result<usize, Error> {
         let events = self.events()?;
         let event = events.wait(timeout.map_or(-1, sys::whole_ms));
@@ -48,19 +48,20 @@ impl Shared {
             state.advance();
             (state.calls.completions(), state.budget.out_of_memory)
         });
-        // Calls that end meanwhile are for the next time, so that completions which submit do not keep this one here.
+        // Calls that end meanwhile are left for the next dispatch, so that completions which submit do not prolong this
+        // one.
         match (0..ended).take_while(|_| self.run_completion()).count() {
             0 if out_of_memory => Err(self.error((Phase::Progress, Cause::NoMemory))),
             completed => Ok(completed),
         }
     }
 
-    /// Runs a completion, if one is to be run.
+    /// Runs one completion; false if there is none.
     pub(super) fn run_completion(&self) -> bool {
         if !self.is_ours() {
             return false;
         }
-        // Nothing follows from its being taken out.
+        // Removing a completion changes nothing else, so the plain lock will do.
         let next = lock(&self.state).calls.take_completion();
         let Some((submission, outcome)) = next else { return false };
         (submission.completion)(outcome.map_err(|failure| self.error(failure)));
@@ -68,17 +69,17 @@ impl Shared {
     }
 }
 
-/// A thread that dispatches until it is told to stop.
+/// The client's thread, which dispatches until it is stopped.
 pub(super) struct Dispatcher {
     state: TryArc<ThreadState>,
     thread: Started,
 }
 
-/// What others and the thread know of each other.
+/// State that the client's thread shares with the one that stops it.
 #[derive(Default)]
 struct ThreadState {
     stop: AtomicBool,
-    /// Which thread it is, once it runs.
+    /// The thread's identity, once it runs.
     id: OnceLock<ThreadId>,
 }
 
@@ -99,7 +100,7 @@ impl Dispatcher {
         Ok(Self { state, thread })
     }
 
-    /// Stops the thread and waits for its end, unless this is the thread itself.
+    /// Stops the thread and joins it, unless the caller is that thread.
     pub(super) fn stop(self, shared: &Shared) {
         self.state.stop.store(true, Ordering::Release);
         if let Ok(events) = shared.events() {
@@ -116,7 +117,7 @@ fn dispatch_until(shared: &Shared, stop: &AtomicBool) {
         let log = |line: std::fmt::Arguments<'_>| shared.settings.log.provoked(Level::Error, line);
         match catch_unwind(AssertUnwindSafe(|| shared.dispatch(None))) {
             Ok(Ok(_)) => {}
-            // Nobody in the child of a fork waits for its copy of the thread.
+            // The child of a fork has no use for its copy of the thread.
             Ok(Err(error)) if error.cause() == Cause::Forked => return,
             Ok(Err(error)) => {
                 log(format_args!("{error}"));

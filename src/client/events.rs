@@ -1,4 +1,4 @@
-//! The client as a descriptor, for programs with an event loop.
+//! The epoll set by which a program's event loop watches the client.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
@@ -11,7 +11,7 @@ const SOCKET: u64 = 0;
 const SIGNAL: u64 = 1;
 const TIMER: u64 = 2;
 
-/// An epoll set with the socket, a timer for the deadlines, and a signal for what happens in other threads.
+/// An epoll set of the socket, a timer for deadlines, and a signal from other threads.
 #[derive(Debug)]
 pub(super) struct Events {
     set: Epoll,
@@ -19,13 +19,13 @@ pub(super) struct Events {
     signal: Waker,
 }
 
-/// What the set knows of the state, so that it is told only of what changes.
+/// The registrations in the set, so that only changes take system calls.
 #[derive(Debug, Default)]
 pub(super) struct Registered {
     poll_handle: Option<(TryArc<PollHandle>, Interest)>,
     alarm: Option<Instant>,
     raised: bool,
-    /// Threads that dispatch, and so need no signal.
+    /// The number of threads that dispatch, and so need no signal.
     pub(super) dispatching: usize,
 }
 
@@ -37,7 +37,7 @@ impl Events {
         Ok(events)
     }
 
-    /// The descriptors, for a process that has inherited them.
+    /// The descriptors, to be closed in a process that inherited them.
     pub(super) fn descriptors(&self) -> [RawFd; 3] {
         [self.set.as_fd(), self.timer.as_fd(), self.signal.as_fd()].map(|fd| fd.as_raw_fd())
     }
@@ -52,7 +52,7 @@ impl Events {
         self.set.wait(timeout_ms)
     }
 
-    /// Clears the timer or the signal that an event comes from; otherwise says what the socket is ready for.
+    /// Clears the timer or the signal that an event comes from. For an event of the socket, returns its readiness.
     pub(super) fn acknowledge(&self, event: Event, registered: &mut Registered) -> Ready {
         match event.token {
             SOCKET => return Ready { readable: event.readable, writable: event.writable },
@@ -68,7 +68,7 @@ impl Events {
         Ready::default()
     }
 
-    /// Wakes a thread that dispatches, unless that has been done or one is at work.
+    /// Wakes a dispatching thread, unless one is awake or has been signalled.
     pub(super) fn raise_once(&self, registered: &mut Registered) {
         if !registered.raised && registered.dispatching == 0 {
             self.raise();
@@ -76,17 +76,17 @@ impl Events {
         }
     }
 
-    /// Has the timer expire at this time.
+    /// Sets the time at which the timer expires.
     pub(super) fn set_alarm(&self, alarm: Option<Instant>, registered: &mut Registered) {
         if alarm != registered.alarm {
             let after = alarm.map(|alarm| alarm.saturating_duration_since(Instant::now()));
-            // It fails for no argument that can be given here.
+            // timerfd_settime does not fail for these arguments.
             let _ = self.timer.set(after);
             registered.alarm = alarm;
         }
     }
 
-    /// Watches this socket, and no other one.
+    /// Registers the socket to be watched, in place of the one before.
     pub(super) fn watch_socket(
         &self,
         wanted: Option<(&TryArc<PollHandle>, Interest)>,
@@ -109,7 +109,7 @@ impl Events {
             }
             _ => {
                 if let Some((poll_handle, _)) = &known {
-                    // Closing it would not be enough where a child of a fork has the descriptor, too.
+                    // Closing is not enough: a child of a fork may still hold the descriptor.
                     let _ = self.set.remove(poll_handle.as_fd());
                 }
                 if let Some((poll_handle, interest)) = &wanted {

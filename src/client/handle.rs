@@ -1,4 +1,4 @@
-//! The end of a client.
+//! The thread of a client, and its end.
 
 use super::dispatch::Dispatcher;
 use super::settings::Settings;
@@ -9,11 +9,11 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::{self, TryArc};
 
-/// What the clones of a client have in common with each other, but not with its thread.
+/// State that the clones of a client share with each other, but not with the client's thread.
 pub(super) struct Handle {
     pub(super) shared: TryArc<Shared>,
     thread: Mutex<Option<Dispatcher>>,
-    /// Its end has begun: completions that are run by it connect no more.
+    /// True once the client ends: completions run by the end cannot connect any more.
     ended: AtomicBool,
 }
 
@@ -23,7 +23,7 @@ impl Handle {
         Ok(Self { shared, thread: Mutex::new(None), ended: AtomicBool::new(false) })
     }
 
-    /// Starts the thread, if the client is to have one, before it is connected.
+    /// Starts the thread, if the client is to have one. Called before the client connects.
     pub(super) fn start(&self) -> Result<(), Error> {
         if self.ended.load(Ordering::Acquire) {
             return Err(self.shared.error((Phase::Connect, Cause::NotConnected)));
@@ -37,13 +37,13 @@ impl Handle {
         Ok(())
     }
 
-    /// Ends the thread, and the calls that nobody waits for.
+    /// Ends the thread, closes the connection, and runs the completions that are left.
     pub(super) fn end(&self) {
         if !self.shared.is_ours() {
             return;
         }
         self.ended.store(true, Ordering::Release);
-        // Without the lock, which a completion that connects would wait for.
+        // The thread is joined without the lock, for which a completion that connects would wait.
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             thread.stop(&self.shared);
@@ -58,7 +58,7 @@ impl Drop for Handle {
         if self.shared.is_ours() {
             return self.end();
         }
-        // The thread is none of this process's.
+        // The thread belongs to another process.
         if let Ok(thread) = self.thread.get_mut() {
             std::mem::forget(thread.take());
         }
@@ -66,16 +66,17 @@ impl Drop for Handle {
     }
 }
 
-/// In the child of a fork: closes the descriptors and forgets the rest. Locks may be held by threads that the child does
-/// not have, and the connection is the parent's, who goes on using it.
+/// Closes the descriptors of an inherited client, in the child of a fork, and forgets the rest. The child lacks the
+/// threads that may hold its locks, and the parent goes on using the connection.
 fn close_inherited(shared: &TryArc<Shared>) {
     std::mem::forget(shared.clone());
-    // Where another thread used it just then, the descriptors end with the process, or when it runs another program.
+    // If another thread held this lock during the fork, the descriptors stay open until the process ends or runs
+    // another program.
     let Some(state) = try_lock(&shared.state) else { return };
     let socket = state.connection.as_ref().map(|connection| connection.poll_handle().descriptors());
     let events = shared.events.get().map(|events| events.descriptors());
     for fd in socket.into_iter().flatten().chain(events.into_iter().flatten()) {
-        // It fails for no descriptor that is open.
+        // close does not fail for an open descriptor.
         let _ = sys::close(fd);
     }
 }

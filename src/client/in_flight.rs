@@ -1,4 +1,4 @@
-//! The calls that are out, by number, and the replies that nobody waits for any more.
+//! The calls in flight by number, and the count of abandoned replies.
 
 use super::operation::Ticket;
 use crate::cause::Cause;
@@ -6,74 +6,74 @@ use crate::protocol::message::NO_SEQUENCE;
 use crate::protocol::sequence::Sequence;
 use crate::slot_map::SlotMap;
 
-/// A connection that owes more replies than this to nobody is not worth keeping.
+/// Abandoned replies that a connection may owe before it is replaced.
 const MAX_ABANDONED: usize = 1024;
 
-/// The number of a call in the table.
+/// The key of a call's number.
 fn key(number: i32) -> u64 {
     number as u64
 }
 
-/// The calls that are being sent or have been, and wait for a reply.
+/// The calls that have been sent at least in part, and wait for a reply.
 #[derive(Debug)]
 pub(super) struct InFlight {
     calls: SlotMap<Ticket>,
-    /// Replies that are still to come, and that nobody waits for.
+    /// The number of replies that are still to come, and that no caller waits for.
     abandoned: usize,
-    /// It is not known what the server speaks.
+    /// True while the server's framing is unknown.
     framing_unknown: bool,
     counter: i32,
     wrapped: bool,
 }
 
-/// What a reply answers.
+/// The call that a reply is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReplyTarget {
     /// This call.
     Call(Ticket),
-    /// A call that nobody waits for.
+    /// A call that no caller waits for any more.
     Abandoned,
-    /// One of the calls that the connection owes a reply to.
+    /// One of several calls, and the reply does not say which.
     Ambiguous,
 }
 
 impl InFlight {
-    /// No call yet.
+    /// No call in flight.
     pub(super) fn new() -> Self {
         Self { calls: SlotMap::new(), abandoned: 0, framing_unknown: false, counter: 1, wrapped: false }
     }
 
-    /// Makes room for so many calls in all. Until there are more of them nothing takes memory.
+    /// Makes room for `len` calls in all. Up to that number, no insertion takes memory.
     pub(super) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
         self.calls.make_room(len)
     }
 
-    /// Gives back the memory of a burst, if nothing is left of it.
+    /// Frees the memory of a burst, once no call is left of it.
     pub(super) fn shrink(&mut self) {
         self.calls.shrink();
     }
 
-    /// No call is out.
+    /// True while no call is in flight.
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// It is not known what the server speaks. Until it is, one thing is out at a time.
+    /// True while the server's framing is unknown. Until it is known, one message is out at a time.
     pub(super) fn is_framing_unknown(&self) -> bool {
         self.framing_unknown
     }
 
-    /// Says whether it is not known what the server speaks.
+    /// Records whether the server's framing is unknown.
     pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
         self.framing_unknown = framing_unknown;
     }
 
-    /// What the server speaks will be known from the answer to what is out, even if nobody waits for it any more.
+    /// True while a reply is to come that reveals the framing, even if its caller has given up.
     pub(super) fn awaits_framing(&self) -> bool {
         self.framing_unknown && (self.abandoned > 0 || !self.calls.is_empty())
     }
 
-    /// Gives a call, for which there is room, the next number that no other one has which is out.
+    /// Adds a call, for which there has to be room, under the next free number.
     pub(super) fn insert(&mut self, ticket: Ticket) -> i32 {
         loop {
             let sequence = Sequence::at(self.counter);
@@ -86,23 +86,23 @@ impl InFlight {
         }
     }
 
-    /// A call is no longer out.
+    /// Removes a call.
     pub(super) fn remove(&mut self, number: i32) {
         self.calls.remove(key(number));
     }
 
-    /// The reply to a call is still to come, and nobody will wait for it.
+    /// Counts a reply that is still to come, and that no caller waits for any more.
     pub(super) fn abandon(&mut self) {
         self.abandoned += 1;
     }
 
-    /// The connection owes so many replies to nobody that it should be replaced, and nothing is lost by that.
+    /// True once the connection owes too many abandoned replies, and no call would be lost with it.
     pub(super) fn has_too_many_abandoned(&self) -> bool {
         self.abandoned > MAX_ABANDONED && self.calls.is_empty()
     }
 
-    /// What a reply answers, of the calls of which the server `may_be_answered`. An error means that it answers nothing that is
-    /// still to be answered.
+    /// The call that a reply with this sequence is for, among those that `may_be_answered`. Fails if no reply to such a
+    /// call is due.
     pub(super) fn target_of(
         &mut self,
         sequence: i64,
@@ -118,7 +118,8 @@ impl InFlight {
         target.ok_or(Cause::UnexpectedReply { sequence })
     }
 
-    /// What a reply answers that does not say so: the only call that can be meant, or any one; `None` if none can be.
+    /// The call that a reply without a number is for: the only candidate, or an ambiguous one. `None` if no reply is
+    /// due.
     pub(super) fn target_of_unnumbered(&mut self, may_be_answered: impl Fn(Ticket) -> bool) -> Option<ReplyTarget> {
         let mut known = self.tickets().filter(|ticket| may_be_answered(*ticket));
         let (first, second) = (known.next(), known.next());
@@ -130,24 +131,24 @@ impl InFlight {
         }
     }
 
-    /// One of the replies that are abandoned has come. `None` if none is: a server that went on with such replies would keep
-    /// its reader busy for ever.
+    /// Counts one abandoned reply as received. `None` if none is due: a server that sent such replies without end would
+    /// keep its reader busy for ever.
     fn take_abandoned(&mut self) -> Option<ReplyTarget> {
         self.abandoned = self.abandoned.checked_sub(1)?;
         Some(ReplyTarget::Abandoned)
     }
 
-    /// The calls that are out.
+    /// The calls in flight.
     pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
         self.calls.iter().map(|(_, ticket)| *ticket)
     }
 
-    /// Nobody will wait for so many replies, of which one has come.
+    /// Abandons `len` calls. All replies but one stay owed, as one of the calls has been answered.
     pub(super) fn abandon_all_but_one(&mut self, len: usize) {
         self.abandoned = (self.abandoned + len).saturating_sub(1);
     }
 
-    /// The connection is gone, and no reply will come.
+    /// Forgets all calls and abandoned replies, as the connection is gone.
     pub(super) fn clear(&mut self) {
         self.abandoned = 0;
         self.calls.clear();
@@ -164,7 +165,7 @@ mod tests {
         out
     }
 
-    /// All has been sent.
+    /// A server that has seen every call.
     fn known(_: Ticket) -> bool {
         true
     }
@@ -181,7 +182,7 @@ mod tests {
         out.remove(2);
         out.counter = i32::MAX - 1;
         assert_eq!([1, 2, 3, 4].map(|ticket| out.insert(ticket)), [i32::MAX - 1, i32::MAX, 2, 4]);
-        // All numbers have been given out by now.
+        // Every number has been used by now.
         out.abandon();
         assert_eq!(out.target_of(1 << 30, known), Ok(ReplyTarget::Abandoned));
     }

@@ -1,4 +1,4 @@
-//! Calling without others in between.
+//! The lock by which one thread keeps the others from calling.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -10,19 +10,19 @@ use crate::error::{Error, Phase};
 use crate::protocol::wire::CallRef;
 use crate::sync::ThreadId;
 
-/// A client that only this thread can call. Others can again when it is dropped.
+/// A client that only this thread can call. Dropping the guard lets other threads call again.
 #[derive(Debug)]
 #[must_use = "the lock is given back when this is dropped"]
 pub struct Locked<'a> {
     client: &'a Client,
-    /// It is the thread that holds the lock.
+    /// The guard stays with the thread that holds the lock.
     thread: PhantomData<*const ()>,
 }
 
 impl Client {
-    /// Keeps other threads from calling: their calls wait until the result is dropped, those of this thread go through.
-    /// It waits until no call is out. A thread that holds the lock already gets [`Cause::Busy`](crate::Cause::Busy); one that ends without
-    /// giving it back keeps it for good.
+    /// Keeps other threads from calling: their calls wait until the guard is dropped, and those of this thread go
+    /// through. Waits until no call is in flight. A thread that holds the lock already gets
+    /// [`Cause::Busy`](crate::Cause::Busy). A thread that ends without dropping the guard keeps the lock for good.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -42,14 +42,14 @@ impl Client {
         self.lock_with(&CallOptions::new())
     }
 
-    /// Keeps other threads from calling, and waits for that no longer than the options allow.
+    /// Keeps other threads from calling. Waits for the lock within the time that the options allow.
     pub fn lock_with(&self, options: &CallOptions) -> Result<Locked<'_>, Error> {
         let operation = Operation::Lock(ThreadId::current());
         self.wait(options, operation, CallRef::default())?;
         Ok(Locked { client: self, thread: PhantomData })
     }
 
-    /// Lets other threads call again, if this one holds the lock.
+    /// Releases the lock, if this thread holds it.
     pub(super) fn unlock(&self) -> Result<(), Error> {
         self.check(Phase::Call)?;
         self.0.shared.with(|state| {
@@ -72,7 +72,7 @@ impl Deref for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // In the child of a fork there is nobody to let in.
+        // In the child of a fork this fails, and no other thread waits.
         let _ = self.client.unlock();
     }
 }

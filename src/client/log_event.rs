@@ -1,22 +1,22 @@
-//! What is told to the log, once nobody holds the lock.
+//! Events for the log, kept until the lock is released.
 
 use crate::cause::Cause;
 
-/// Something to be told.
+/// An event for the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LogEvent {
-    /// The connection has ended, or is of no use.
+    /// The connection has failed.
     Lost(Cause),
-    /// There is a connection again.
+    /// The client has connected again.
     Connected,
-    /// The server reads datagrams, so that there has to be another connection.
+    /// The server reads datagrams, so that the client has to connect anew.
     FellBack,
 }
 
-/// More of them are left out.
+/// Events kept while the lock is held; more are left out.
 const CAPACITY: usize = 4;
 
-/// What has happened while the lock was held.
+/// The events that have come up while the lock was held.
 #[derive(Debug, Default)]
 pub(super) struct LogEvents {
     list: [Option<LogEvent>; CAPACITY],
@@ -24,7 +24,7 @@ pub(super) struct LogEvents {
 }
 
 impl LogEvents {
-    /// Keeps a note, as far as there is room.
+    /// Adds an event, if there is room.
     pub(super) fn push(&mut self, event: LogEvent) {
         if let Some(free) = self.list.get_mut(self.len) {
             *free = Some(event);
@@ -32,7 +32,7 @@ impl LogEvents {
         }
     }
 
-    /// Takes them.
+    /// Removes the events, if there are any.
     pub(super) fn take(&mut self) -> Option<Self> {
         if self.len == 0 { None } else { Some(std::mem::take(self)) }
     }

@@ -1,4 +1,4 @@
-//! The calling side.
+//! The client: many callers, one connection.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod budget;

@@ -1,46 +1,46 @@
-//! What a caller asks of the client, and how far it has come.
+//! An operation that a caller waits for, its stages and its outcome.
 
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::message::Response;
 use crate::sync::ThreadId;
 
-/// The place in line, which no other call of the client has, or has had.
+/// The number of an operation, in order of arrival. Each is used once in the life of a client.
 pub(super) type Ticket = u64;
 
-/// How it ended.
+/// The result of an operation.
 pub(super) type Outcome = Result<Response, (Phase, Cause)>;
 
-/// What somebody waits for.
+/// An operation that a caller waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// A reply.
+    /// A call.
     Call {
-        /// The server may execute it twice.
+        /// True if the server may execute the call twice.
         idempotent: bool,
     },
-    /// That no other thread than this one calls.
+    /// Keeping all other threads than this one from calling.
     Lock(ThreadId),
-    /// A connection.
+    /// Connecting.
     Connect {
-        /// Also if it takes the server some time to begin to listen.
+        /// True if the caller also waits for a server that does not listen yet.
         until_ready: bool,
     },
 }
 
-/// How far it has come.
+/// The stage of an operation.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// It is not its turn yet.
+    /// Waiting for its turn.
     Waiting,
-    /// It can be sent.
+    /// Granted its turn to be sent.
     Granted,
-    /// The probe has been handed to the connection in its place, to find out what the server speaks.
+    /// The probe has been given to the connection in place of the call.
     Probing(i32),
-    /// It has been handed to the connection, which has not sent all of it.
+    /// Given to the connection, and not yet sent as a whole.
     Sending(i32),
-    /// It has been sent to its end.
+    /// Sent as a whole.
     Sent(i32),
-    /// Its owner has not taken the result yet.
+    /// Ended, with an outcome that has not been taken yet.
     Ended(Outcome),
 }

@@ -1,10 +1,10 @@
-//! What one call may ask for.
+//! The options of one call.
 
 use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
 
-/// How long a call may take, whether it may be made twice, and what cancels it.
+/// The options of one call: its time, whether it may be executed twice, and its token.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,28 +21,28 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// The time that the client allows, no second attempt once the call has been sent, and nothing to cancel it.
+    /// Options without a time of their own, for a call that must not be executed twice and that no token cancels.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long the call may take, from now to the reply: connecting, waiting for its turn, sending and receiving.
-    /// Otherwise, and without a deadline, it is what [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) says.
+    /// The time for the whole call, from now to the reply: connecting, waiting in the queue, sending and receiving.
+    /// Without a timeout or a deadline, [`ClientBuilder::timeout`](crate::ClientBuilder::timeout) counts.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// When the call is over at the latest. With a timeout, too, whichever comes first counts.
+    /// The point in time at which the call ends at the latest. Of a timeout and a deadline the earlier one counts.
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// It does no harm if the server executes the call twice, so that it may be sent again when the connection was
-    /// lost before the reply came.
+    /// Allows the server to execute the call twice. The call is then sent again if the connection is lost before the
+    /// reply has come.
     #[must_use]
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
@@ -64,13 +64,13 @@ impl CallOptions {
         self.cancel.as_ref()
     }
 
-    /// When the call is over at the latest; `default` is the time that the client allows.
+    /// The point in time at which the call ends; `default` is the time that the client allows.
     pub(super) fn deadline_or(&self, default: Option<Duration>) -> Option<Instant> {
         let timeout = match (self.timeout, self.deadline) {
             (None, Some(_)) => None,
             (timeout, _) => timeout.or(default),
         };
-        // Later than the clock can tell is never.
+        // A time that the clock cannot represent counts as unlimited.
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         match (end, self.deadline) {
             (Some(end), Some(deadline)) => Some(end.min(deadline)),

@@ -1,4 +1,4 @@
-//! Where a caller sleeps until there is news for it.
+//! The place where a caller sleeps until it is woken.
 
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -7,36 +7,36 @@ use super::operation::Outcome;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::sys::TryArc;
 
-/// Why a caller has been woken.
+/// The reason why a caller has been woken.
 #[derive(Debug)]
 pub(super) enum Wakeup {
-    /// Its call has ended, and there is nothing left to do for it.
+    /// Its call has ended and has been removed.
     Ended(Outcome),
-    /// Something has happened that it has to look at.
+    /// Its call may have made progress.
     Look,
 }
 
-/// Where a caller sleeps, until somebody has news for it. That is once; it has another one the next time.
+/// The place where a caller sleeps until it is woken. A parker is used for one wait.
 #[derive(Debug, Default)]
 pub(super) struct Parker {
     slot: Mutex<Slot>,
     condvar: Condvar,
 }
 
-/// What is left beside a bed.
+/// The wakeup left for a sleeping caller.
 #[derive(Debug, Default)]
 struct Slot {
     wakeup: Option<Wakeup>,
-    /// Another bed with news.
+    /// The next parker of the wake list.
     next: Option<TryArc<Parker>>,
 }
 
-/// Beds with news, whose callers are to be woken. Each has the next one, so that a row of any length takes no memory.
+/// Parkers whose callers are to be woken, linked to each other so that a list of any length takes no memory.
 #[derive(Debug, Default)]
 pub(super) struct WakeList(Option<TryArc<Parker>>);
 
 impl WakeList {
-    /// Leaves news at a bed.
+    /// Leaves a wakeup in a parker, and adds the parker.
     pub(super) fn push(&mut self, parker: TryArc<Parker>, wakeup: Wakeup) {
         let next = self.0.take();
         *lock(&parker.slot) = Slot { wakeup: Some(wakeup), next };
@@ -53,7 +53,7 @@ impl WakeList {
 }
 
 impl Parker {
-    /// Sleeps, but not for ever where there is an end; `None` when nothing has been told by then.
+    /// Sleeps until a wakeup comes, or until the given time; `None` if none has come by then.
     pub(super) fn sleep(&self, until: Option<Instant>) -> Option<Wakeup> {
         let mut slot = lock(&self.slot);
         loop {

@@ -1,4 +1,4 @@
-//! One call, or somebody else who waits for the connection.
+//! A pending operation, with everything needed to finish it.
 
 use std::time::Instant;
 
@@ -12,18 +12,18 @@ use crate::protocol::wire::{CallRef, HEAD_CAPACITY};
 use crate::sync::ThreadId;
 use crate::sys::TryArc;
 
-/// What to do with the result of a submitted call.
+/// The program's function for the result of a submitted call.
 pub(super) type Completion = Box<dyn FnOnce(Result<Response, Error>) + Send>;
 
-/// Who is told of the end.
+/// The receiver of an outcome.
 pub(super) enum CompletionTarget {
     /// A thread that waits for it.
     Blocked,
-    /// A function.
+    /// A completion.
     Submitted(Submission),
 }
 
-/// A call with everything that it takes to make it without its caller.
+/// A submitted call, with everything needed to make it without its caller.
 pub(super) struct Submission {
     pub(super) module: i32,
     pub(super) method: i32,
@@ -34,8 +34,8 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// The length of the message, if it is over a limit. With the shortest sequence: one that is too large with its own
-    /// only is told so later.
+    /// The length of the message, if it exceeds a limit. Calculated with the shortest sequence: if only a longer one
+    /// makes the call too large, sending fails.
     pub(super) fn size_over(&self, limit: usize) -> Option<usize> {
         if self.body.len().saturating_add(HEAD_CAPACITY) <= limit {
             return None;
@@ -46,25 +46,25 @@ impl Submission {
     }
 }
 
-/// One call, or somebody else who waits for the connection.
+/// A pending operation.
 pub(super) struct Pending {
     pub(super) operation: Operation,
     pub(super) stage: Stage,
-    /// How often it may be tried again.
+    /// The number of retries that are left.
     pub(super) retries: u32,
-    /// A server that reads datagrams has rejected what was sent first for it.
+    /// True once a server has rejected its first message and thereby revealed its framing.
     pub(super) rejected: bool,
-    /// The thread that it comes from.
+    /// The thread that asked for the operation.
     pub(super) thread: ThreadId,
     pub(super) target: CompletionTarget,
-    /// Where its caller sleeps.
+    /// The parker on which its caller sleeps.
     pub(super) parker: Option<TryArc<Parker>>,
-    /// It is to be woken.
+    /// True while its caller is on the list of those to be woken.
     pub(super) notified: bool,
 }
 
 impl Pending {
-    /// Somebody who waits, in the calling thread or for it.
+    /// An operation that the calling thread asks for.
     pub(super) fn new(operation: Operation, retries: u32, target: CompletionTarget) -> Self {
         let thread = ThreadId::current();
         Self {
@@ -79,29 +79,29 @@ impl Pending {
         }
     }
 
-    /// Something has happened to it. True if its caller sleeps, and is not to be woken yet.
+    /// Marks the caller as one to be woken. True if the caller sleeps and was not marked before.
     pub(super) fn notify(&mut self) -> bool {
         self.parker.is_some() && !std::mem::replace(&mut self.notified, true)
     }
 
-    /// It is nothing without a connection.
+    /// True if the operation cannot be done without a connection.
     pub(super) fn needs_connection(&self) -> bool {
         !matches!(self.operation, Operation::Lock(_))
     }
 
-    /// Uses up one of the retries that are left; false when none is.
+    /// Uses up one retry; false if none is left.
     pub(super) fn take_retry(&mut self) -> bool {
         let left = self.retries > 0;
         self.retries = self.retries.saturating_sub(1);
         left
     }
 
-    /// It goes on waiting although connecting failed.
+    /// True if the operation goes on waiting after an attempt to connect has failed. A call uses up a retry.
     pub(super) fn keeps_waiting_after(&mut self, cause: Cause) -> bool {
         match (self.operation, cause) {
-            // The server is there, and busy.
+            // The server exists, but is busy.
             (Operation::Lock(_), _) | (_, Cause::Os(libc::EAGAIN)) => true,
-            // It does not listen yet, or its file has not got its mode and its owner yet.
+            // The server does not listen yet, or its socket file does not have its mode and owner yet.
             (Operation::Connect { until_ready: true }, Cause::Os(libc::ENOENT | libc::ECONNREFUSED | libc::EACCES)) => {
                 true
             }
@@ -110,7 +110,7 @@ impl Pending {
         }
     }
 
-    /// What is being done for it, for messages.
+    /// The phase of the operation, for error messages.
     pub(super) fn phase(&self, connected: bool) -> Phase {
         match self.stage {
             Stage::Sent(_) => Phase::Reply,

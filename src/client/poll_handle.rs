@@ -1,4 +1,4 @@
-//! What one thread waits on while others use the connection.
+//! The handle by which one thread polls the socket while others use it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
@@ -6,19 +6,19 @@ use std::time::Instant;
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, Waker};
 
-/// What one thread waits on while others use the connection.
+/// The socket and a signal, polled by one thread while others use the connection.
 #[derive(Debug)]
 pub(super) struct PollHandle {
     socket: OwnedFd,
     signal: Waker,
 }
 
-/// What waiting was good for.
+/// The readiness of a socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ready {
-    /// There is something to receive, if only the end.
+    /// True if there is something to receive, or the end.
     pub(super) readable: bool,
-    /// The socket takes more.
+    /// True if the socket takes more.
     pub(super) writable: bool,
 }
 
@@ -28,7 +28,8 @@ impl PollHandle {
         Self { socket, signal }
     }
 
-    /// Waits for something to receive, if wanted for room to send, or for somebody who calls [`wake`](PollHandle::wake).
+    /// Waits for something to receive, for room to send if `writable` is set, or for a call of
+    /// [`wake`](PollHandle::wake).
     pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
         let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
         let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
@@ -46,12 +47,12 @@ impl PollHandle {
         Ok(Ready { readable: socket & !libc::POLLOUT != 0, writable: socket & libc::POLLOUT != 0 })
     }
 
-    /// Wakes the thread that waits, or the next one.
+    /// Wakes the thread that waits, or the next one that would.
     pub(super) fn wake(&self) {
         self.signal.raise();
     }
 
-    /// The descriptors, for a process that has inherited them.
+    /// The descriptors, to be closed in a process that inherited them.
     pub(super) fn descriptors(&self) -> [RawFd; 2] {
         [self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd()]
     }

@@ -1,4 +1,4 @@
-//! What holds for the calls of a client whatever happens, and in whatever order.
+//! Properties of a client's calls that hold for any events in any order.
 
 use std::collections::BTreeMap;
 
@@ -11,36 +11,36 @@ use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::message::Response;
 
-/// What can happen.
+/// An event in the life of a client.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Somebody calls.
+    /// A caller makes a call.
     Call { submitted: bool, idempotent: bool },
-    /// Whoever is next is sent, or begins to be, or a probe is; over a new connection if there is none.
+    /// The next call is sent, in part or as a whole, or its probe is; over a new connection if there is none.
     Send { whole: bool, large: bool, framing_unknown: bool },
-    /// Of the first message that is being sent a part goes out.
+    /// A part goes out of the first message that is being sent.
     Begin,
-    /// A message goes out to its end.
+    /// One of the messages that are being sent goes out as a whole.
     Finish(usize),
-    /// A call of these is answered.
+    /// One of the calls that have been sent is answered.
     Answer(usize),
-    /// An answer begins to come, which tells what the server speaks.
+    /// The first part of an answer comes, and reveals the framing.
     Detect,
-    /// The server has told what it reads, and refuses what was sent first. There may be no other connection then.
+    /// The server rejects the first message and reveals its framing. There may be no other connection then.
     Reject { stays: bool },
-    /// One answer comes twice, or late.
+    /// A reply comes twice, or late.
     AnswerAgain(i64),
-    /// Something comes that does not say what it answers.
+    /// A reply comes without a number.
     Unnumbered,
-    /// Something cannot be decoded.
+    /// A reply comes that cannot be decoded.
     Unreadable,
-    /// Somebody gives up.
+    /// A caller gives up.
     Abandon(usize),
-    /// The connection is lost, or is of no use.
+    /// The connection is lost.
     Lose(Cause),
-    /// There is no other one.
+    /// An attempt to connect fails.
     ConnectFailed(Cause),
-    /// The client is closed.
+    /// The program closes the client.
     Close,
 }
 
@@ -65,26 +65,26 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What the test knows of a call.
+/// The test's own record of a call.
 #[derive(Debug, Default)]
 struct Known {
     idempotent: bool,
     submitted: bool,
-    /// It has been sent to its end, so that it may have been executed.
+    /// True once the call has been sent as a whole, so that it may have been executed.
     executed: bool,
     ends: usize,
 }
 
-/// The calls, and what the test knows of them.
+/// The calls under test, with the test's own record of each.
 struct Model {
     calls: Calls,
     known: BTreeMap<Ticket, Known>,
     connected: bool,
-    /// The message of which a part has been sent.
+    /// The call of which a part has been sent.
     partly_sent: Option<Ticket>,
-    /// It is not known what the server speaks.
+    /// True while the server's framing is unknown.
     framing_unknown: bool,
-    /// It has been sent something.
+    /// True once the connection has been sent a message.
     asked: bool,
 }
 
@@ -125,7 +125,7 @@ impl Model {
         (self.connected, self.partly_sent, self.framing_unknown) = (false, None, false);
     }
 
-    /// Something comes. Calls of which nothing has been sent are as they were then, or the connection is lost.
+    /// Receives a reply. Either calls of which nothing has been sent are left as they were, or the connection is lost.
     fn come(&mut self, receive: impl FnOnce(&mut Calls, Option<Ticket>) -> Result<(), Cause>) {
         self.detect();
         let unsent = self.at(|stage| matches!(stage, Stage::Sending(_)));
@@ -206,7 +206,7 @@ impl Model {
                 self.calls.reply(sequence, Ok(Response::default()), self.partly_sent).unwrap();
                 assert!(!self.out().contains(&ticket), "{ticket} has been answered");
             }
-            // That a probe has been answered is a refusal.
+            // An answer to a probe is a rejection.
             Event::Detect if !self.at(|stage| matches!(stage, Stage::Probing(_))).is_empty() => {}
             Event::Detect => self.detect(),
             Event::Reject { stays } => {
@@ -238,7 +238,7 @@ impl Model {
         }
     }
 
-    /// Takes the results that are there.
+    /// Takes the outcomes that are there, and counts them.
     fn collect(&mut self) {
         let tickets: Vec<Ticket> = self.known.keys().copied().collect();
         for ticket in tickets {

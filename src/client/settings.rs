@@ -1,4 +1,4 @@
-//! What a client has been told before it was made.
+//! The settings that a client is made with.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use crate::log::Log;
 use crate::place::Place;
 use crate::protocol::framing::{Framing, Limits};
 
-/// What a client has been told before it was made.
+/// The settings that a client is made with.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) place: Place,
-    /// How the server expects messages; `None` when that is to be found out.
+    /// The framing that the server expects; `None` if the client is to detect it.
     pub(super) framing: Option<Framing>,
     pub(super) limits: Limits,
-    /// How long a call may take.
+    /// The time that a call may take.
     pub(super) timeout: Option<Duration>,
-    /// Calls do not wait for one another.
+    /// True while calls are sent without waiting for the replies to others.
     pub(super) pipelining: bool,
-    /// How often a call may be tried again.
+    /// The number of times a call may be retried.
     pub(super) retries: u32,
-    /// A thread of ours runs the completions.
+    /// True while a thread of the client runs the completions.
     pub(super) thread: bool,
     pub(super) log: Log,
 }

@@ -1,4 +1,4 @@
-//! The state behind its lock.
+//! The state of a client behind its lock.
 
 use std::sync::OnceLock;
 
@@ -15,11 +15,11 @@ use crate::log::Level;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys::{self, TryArc};
 
-/// What the clones of a client share.
+/// State that the clones of a client share with each other and with the client's thread.
 pub(super) struct Shared {
     pub(super) settings: TryArc<Settings>,
     pub(super) state: Mutex<State>,
-    /// The epoll set, once somebody has asked for it.
+    /// The epoll set, once the program has asked for it.
     pub(super) events: OnceLock<Events>,
     /// The process that made the client.
     process: u64,
@@ -32,33 +32,34 @@ impl Shared {
         Ok(Self { settings, state, events: OnceLock::new(), process: sys::process() })
     }
 
-    /// This is the process that made the client, and not one forked from it, where any lock may be held for ever.
+    /// True in the process that made the client. In one forked from it, any lock may be held for ever.
     pub(super) fn is_ours(&self) -> bool {
         sys::process() == self.process
     }
 
-    /// Gives an error in a process that was forked from the one that made the client.
+    /// Fails with [`Cause::Forked`] in a process forked from the one that made the client.
     pub(super) fn check_process(&self) -> Result<(), Cause> {
         if self.is_ours() { Ok(()) } else { Err(Cause::Forked) }
     }
 
-    /// An error for what the program wanted.
+    /// An error of this client.
     pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
         Error::new(phase, self.settings.place.given(), cause)
     }
 
-    /// The epoll set, which is made when it is first needed.
+    /// The epoll set, made on first use.
     pub(super) fn events(&self) -> Result<&Events, Error> {
         self.check_process().map_err(|cause| self.error((Phase::Progress, cause)))?;
         if self.events.get().is_none() {
             let events = Events::new().map_err(|cause| self.error((Phase::Configure, cause)))?;
-            // With the lock held, so that the set has seen all that happened before others know of it.
+            // The state is locked, so that the set misses no change.
             self.with(|_| drop(self.events.set(events)));
         }
         self.events.get().ok_or_else(|| self.error((Phase::Configure, Cause::NoMemory)))
     }
 
-    /// A hook by which a token ends a call. It keeps the client, which drops every hook when it ends.
+    /// A hook by which a token ends a call. The hook keeps the client alive until it is dropped, at the latest when the
+    /// client ends.
     pub(super) fn hook(this: &TryArc<Self>, cancel: &Cancel) -> Result<Hook, Cause> {
         let client = this.clone();
         Hook::new(cancel, move |target| client.cancel(target))
@@ -73,14 +74,14 @@ impl Shared {
         }
     }
 
-    /// Locks the state, for a turn.
+    /// Locks the state and renews the budget.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         state.budget = Budget::new();
         state
     }
 
-    /// Does something with the state, and then what follows from it.
+    /// Runs `work` on the state, and then everything that the change requires.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = work(&mut state);
@@ -88,8 +89,8 @@ impl Shared {
         result
     }
 
-    /// What follows from a change: the epoll set is told; the lock is given back; others are woken, who would only wait
-    /// for it before; and the log is told.
+    /// Releases the lock after a change. The epoll set is updated before. Other threads are woken after, as they would
+    /// only wait for the lock, and log lines are written last.
     pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
         if let Some(events) = self.events.get() {
             state.register(events);

@@ -1,5 +1,5 @@
-//! How the threads of a client can interleave, tried out on real sockets (`make test-shuttle`). Nothing here waits in
-//! the kernel: whoever would wait lets another thread go on. A thread that sleeps and is not woken fails the test.
+//! Interleavings of a client's threads, explored on real sockets (`make test-shuttle`). Nothing here waits in the
+//! kernel: a thread that would wait lets another one go on. A thread that sleeps and is not woken fails the test.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -18,21 +18,21 @@ use crate::protocol::message::{Call, Response, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock, thread};
 
-/// Schedules tried by each test.
+/// Schedules explored by each test.
 const SCHEDULES: usize = 1000;
 
-/// One connection of a server, with one record a message.
+/// A server's end of a connection, with one record a message.
 struct Server(Socket);
 
 impl Server {
-    /// What comes next, if it is there: a call, or the end.
+    /// The next call, or `None` inside at the end of the connection; `None` if nothing has come.
     fn try_receive(&self) -> Option<Option<Call>> {
         let mut record = [0; 100];
         let len = (&self.0).read(&mut record).ok()?;
         Some((len > 0).then(|| Call::decode(&record[..len]).unwrap()))
     }
 
-    /// The next call; `None` at the end.
+    /// The next call; `None` at the end of the connection.
     fn receive(&self) -> Option<Call> {
         loop {
             match self.try_receive() {
@@ -45,11 +45,11 @@ impl Server {
     fn answer(&self, call: Call) {
         let Call { sequence, body, .. } = call;
         let response = Response { sequence, status: Status::Success.into(), body };
-        // Nobody may wait for it any more, and have gone.
+        // The caller may have given up and closed the connection.
         let _ = (&self.0).write(&response.encode_to_vec());
     }
 
-    /// Answers calls until the end, the last one first.
+    /// Answers calls until the end of the connection, the last one first.
     fn echo(&self) {
         let mut calls: Vec<Call> = Vec::new();
         loop {
@@ -72,7 +72,7 @@ fn listen(path: &Path) -> Socket {
     listener
 }
 
-/// A client, its server, and whoever else accepts connections.
+/// A client, its server, and the listener for further connections.
 fn pair(path: &Path, pipelining: bool) -> (Client, Server, Socket) {
     let listener = listen(path);
     let client = Client::builder().framing(Framing::Datagram).pipelining(pipelining).connect(path).unwrap();
@@ -93,7 +93,7 @@ fn explore(test: impl Fn(&Path) + Send + Sync + 'static) {
     shuttle::check_random(schedule, SCHEDULES);
 }
 
-/// Several threads that call, each with bodies of its own.
+/// Threads that call, each with bodies of its own.
 fn callers(client: &Client) -> Vec<thread::JoinHandle<()>> {
     let call = |number: u8| {
         let client = client.clone();
@@ -111,7 +111,7 @@ fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// Whoever reads it, and in whatever order they come.
+/// The replies reach their callers in any order, read by any of them.
 #[test]
 fn every_caller_gets_its_own_reply() {
     for pipelining in [false, true] {
@@ -125,7 +125,7 @@ fn every_caller_gets_its_own_reply() {
     }
 }
 
-/// Some give up, at once or when they are told to, and the others go on.
+/// Some callers give up, at once or when they are cancelled, and the others go on.
 #[test]
 fn callers_that_leave_leave_the_others_alone() {
     for pipelining in [false, true] {
@@ -151,7 +151,7 @@ fn callers_that_leave_leave_the_others_alone() {
     }
 }
 
-/// Who holds the lock is alone, and the others go on when it is given back.
+/// The thread with the lock calls alone, and the others go on when it is released.
 #[test]
 fn the_lock_is_held_by_one() {
     explore(|path| {
@@ -175,7 +175,7 @@ fn the_lock_is_held_by_one() {
     });
 }
 
-/// A completion is run once, whoever reads the reply, and whoever gives up.
+/// Any thread may read the reply, and any caller may give up.
 #[test]
 fn completions_are_run_once() {
     for pipelining in [false, true] {
@@ -211,7 +211,7 @@ fn completions_are_run_once() {
     }
 }
 
-/// Calls from a thread for each number, of which some may get no reply; how many got theirs.
+/// Makes a call from a thread for each number, and returns how many got their replies. The others fail.
 fn call_and_count<const N: usize>(client: &Client, numbers: [u8; N]) -> usize {
     let replies = numbers.map(|number| {
         let client = client.clone();
@@ -226,7 +226,7 @@ fn call_and_count<const N: usize>(client: &Client, numbers: [u8; N]) -> usize {
     replies.map(|thread| thread.join().unwrap()).iter().sum()
 }
 
-/// These bodies, each another one, are those of the calls that were answered.
+/// Each body differs from the others, and each call that was answered was executed once.
 #[track_caller]
 fn assert_once(mut executed: Vec<Vec<u8>>, replies: usize) {
     assert_eq!(executed.len(), replies);
@@ -235,7 +235,7 @@ fn assert_once(mut executed: Vec<Vec<u8>>, replies: usize) {
     assert_eq!(executed.len(), replies, "a call was executed twice");
 }
 
-/// Serves all connections, until it is over, and says which bodies it has executed. After so many of them it closes the
+/// Serves all connections until `over`, and returns the executed bodies. After `closes_after` of them it closes the
 /// connections that it has.
 fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, over: &AtomicBool) -> Vec<Vec<u8>> {
     let (mut executed, mut connections) = (Vec::new(), Vec::new());
@@ -251,7 +251,7 @@ fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, ove
             assert!(!*rejected, "something else was out before the server has answered");
             if in_a_chunk.is_some() && !reads_chunks {
                 *rejected = true;
-                // Nobody may wait for it any more, and have gone, here and below.
+                // The caller may have given up and closed the connection, here and below.
                 let _ = socket.write(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05");
                 continue;
             }
@@ -274,7 +274,7 @@ fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, ove
     executed
 }
 
-/// Whatever the server speaks, whoever finds it out, and whoever gives up meanwhile: every call is executed once.
+/// Any caller may detect the framing of any server, and any may give up meanwhile: every call is executed once.
 #[test]
 fn what_the_server_speaks_is_found_out() {
     for (reads_chunks, pipelining) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -310,7 +310,7 @@ fn what_the_server_speaks_is_found_out() {
     }
 }
 
-/// Also when the connection is lost, and what has been found out is forgotten: no call is executed twice.
+/// The connection is lost and the framing forgotten: no call is executed twice.
 #[test]
 fn what_the_server_speaks_is_found_out_anew() {
     for pipelining in [false, true] {
@@ -331,7 +331,7 @@ fn what_the_server_speaks_is_found_out_anew() {
     }
 }
 
-/// The connection is closed in the middle: every call ends.
+/// The connection is closed during the calls: every call ends.
 #[test]
 fn closing_ends_every_call() {
     explore(|path| {
@@ -350,7 +350,7 @@ fn closing_ends_every_call() {
     });
 }
 
-/// The connection is lost in the middle: every call ends, and none is executed twice.
+/// The connection is lost during the calls: every call ends, and none is executed twice.
 #[test]
 fn no_call_is_executed_twice() {
     for pipelining in [false, true] {

@@ -1,21 +1,21 @@
-//! Who comes first.
+//! A queue kept in order.
 
 use std::collections::VecDeque;
 
 use crate::cause::Cause;
 
-/// Values in order. The largest is put in, and the smallest taken out, at once; what comes in another order has to be
-/// looked for.
+/// Values in ascending order. Inserting a new largest value and removing the smallest take constant time; anything else
+/// takes a search.
 #[derive(Debug)]
 pub(super) struct SortedQueue<T>(VecDeque<T>);
 
 impl<T: Copy + Ord> SortedQueue<T> {
-    /// Nobody.
+    /// An empty queue.
     pub(super) const fn new() -> Self {
         Self(VecDeque::new())
     }
 
-    /// Makes room for so many in all. Until there are more of them nothing takes memory.
+    /// Makes room for `len` values in all. Up to that number, no insertion takes memory.
     pub(super) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
         make_room(&mut self.0, len)
     }
@@ -28,12 +28,12 @@ impl<T: Copy + Ord> SortedQueue<T> {
         self.0.front().copied()
     }
 
-    /// All of them, in order.
+    /// All values, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = T> {
         self.0.iter().copied()
     }
 
-    /// Puts somebody in who is not there yet, and for whom there is room.
+    /// Inserts a value that is not there yet, and for which there is room.
     #[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "there is room"))]
     pub(super) fn insert(&mut self, value: T) {
         if self.0.back().is_none_or(|last| *last < value) {
@@ -43,7 +43,7 @@ impl<T: Copy + Ord> SortedQueue<T> {
         }
     }
 
-    /// Takes somebody out, if there.
+    /// Removes a value, if it is there.
     pub(super) fn remove(&mut self, value: T) {
         if self.0.front() == Some(&value) {
             self.0.pop_front();
@@ -53,7 +53,7 @@ impl<T: Copy + Ord> SortedQueue<T> {
     }
 }
 
-/// Makes room in a queue for so many in all.
+/// Makes room in a queue for `len` values in all.
 pub(super) fn make_room<T>(queue: &mut VecDeque<T>, len: usize) -> Result<(), Cause> {
     queue.try_reserve(len.saturating_sub(queue.len())).map_err(|_| Cause::NoMemory)
 }

@@ -1,4 +1,4 @@
-//! What the threads that use a client share: the calls, the connection, and who waits for it.
+//! The state of a client: its calls, its connection, and the callers that wait.
 
 use std::time::Instant;
 
@@ -23,22 +23,22 @@ use crate::protocol::message::{NO_SEQUENCE, Status};
 use crate::protocol::wire::CallRef;
 use crate::sys::{Interest, TryArc};
 
-/// What the threads that use a client share. Nothing here waits.
+/// The state of a client, behind the lock. No function here waits.
 pub(super) struct State {
     pub(super) calls: Calls,
     pub(super) connection: Option<Connection>,
-    /// The program has connected the client, and has not closed it.
+    /// True from the first connection until the program closes the client.
     pub(super) is_open: bool,
     /// The pauses between attempts to connect.
     backoff: Backoff,
-    /// The server that has just told what it speaks, until there is another connection to it.
+    /// The server that has just revealed its framing, until the client has connected again.
     detected: Option<(ServerId, Framing)>,
     pub(super) waiters: Waiters,
-    /// What the epoll set knows of all this.
+    /// The registrations in the epoll set.
     pub(super) registered: Registered,
-    /// What is to be told to the log then.
+    /// Events for the log, written once the lock is released.
     pub(super) log_events: LogEvents,
-    /// What the thread that holds the lock may still do.
+    /// The work that the thread with the lock may still do.
     pub(super) budget: Budget,
     settings: TryArc<Settings>,
 }
@@ -59,20 +59,20 @@ impl State {
         }
     }
 
-    /// Puts somebody in line, for whom there is [room](Calls::make_room). Who asks for a connection does not wait for the end
-    /// of a pause.
+    /// Adds an operation, for which there has to be [room](Calls::make_room). One that asks for a connection ends the
+    /// pause between attempts.
     pub(super) fn add(&mut self, operation: Operation, target: CompletionTarget) -> Ticket {
         if matches!(operation, Operation::Connect { .. }) {
-            // The end of the connection that there is shows only to who reads.
+            // Only receiving shows that the server has closed the connection.
             self.receive();
             self.backoff.skip();
         }
         self.calls.add(operation, self.settings.retries, target)
     }
 
-    /// Does everything that can be done now: gives up the submitted calls that are over, connects if somebody needs that,
-    /// gives calls their turn and sends those whose callers do not wait. Whoever has ended a call has to do this, for the
-    /// next one may have its turn.
+    /// Does everything that can be done now: ends the submitted calls that are overdue, connects if a connection is
+    /// needed, grants calls their turn, and sends the submitted ones. Required after a call has ended, since the next
+    /// one may have its turn then.
     pub(super) fn advance(&mut self) {
         self.expire();
         self.fail_if_finished();
@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    /// Whether there is a connection that calls can be sent on; makes one if it is time to.
+    /// Connects, if that is due. True if there is a connection that takes calls.
     fn connect(&mut self) -> bool {
         self.fail_if_finished();
         if self.send_failure().is_some() {
@@ -126,7 +126,8 @@ impl State {
         true
     }
 
-    /// Sends a call whose turn it is, or as much of it as the socket takes; or the probe, if that has to go ahead.
+    /// Sends a call whose turn has come, as far as the socket takes it. If the framing has to be probed first, the
+    /// probe goes out instead.
     pub(super) fn send(&mut self, ticket: Ticket, call: CallRef<'_>) {
         let waits = self.calls.awaits_framing();
         let takes_it = |connection: &&mut Connection| connection.send_failure.is_none() && !waits;
@@ -147,7 +148,7 @@ impl State {
             Ok(()) => {}
             Err(SendError::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(SendError::Connection(cause)) => {
-                // Of one that is out in part the server may have said why it takes no more.
+                // The server may already have answered a call that is out in part, and said why it reads no further.
                 if connection.partly_sent() != Some(ticket) {
                     self.calls.send_failed(ticket, cause);
                 }
@@ -171,7 +172,7 @@ impl State {
         }
     }
 
-    /// Does what the socket is ready for.
+    /// Sends and receives, as far as the socket is ready.
     pub(super) fn progress(&mut self, ready: Ready) {
         if ready.writable {
             self.flush();
@@ -181,7 +182,7 @@ impl State {
         }
     }
 
-    /// Goes on sending what the socket did not take at once.
+    /// Continues with the messages that the socket has not taken yet.
     pub(super) fn flush(&mut self) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
         if let Err(cause) = connection.flush(&mut self.budget, |ticket| self.calls.sent(ticket)) {
@@ -189,7 +190,7 @@ impl State {
         }
     }
 
-    /// Takes the replies that are there, as far as this is the turn for it, and hands them to their calls.
+    /// Receives the replies that are there, within the budget, and delivers them to their calls.
     pub(super) fn receive(&mut self) {
         while self.budget.take() {
             match self.receive_one() {
@@ -201,7 +202,7 @@ impl State {
         }
     }
 
-    /// Takes the next record; false when there is none.
+    /// Receives one record; false if there is none.
     fn receive_one(&mut self) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         let inbound = connection.receive()?;
@@ -222,7 +223,7 @@ impl State {
                     && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
                 self.calls.reply(sequence, result, partly_sent)?;
                 if unread {
-                    // Such a server may close its side. It has got nothing of the calls that are left.
+                    // Such a server may close the connection. It has received none of the remaining calls.
                     self.connection = None;
                     self.calls.connection_lost(Cause::Closed);
                 }
@@ -233,7 +234,7 @@ impl State {
         Ok(true)
     }
 
-    /// The connection takes no more; replies that have come before that count.
+    /// Stops sending on the connection, and receives the replies that came before.
     fn stop_sending(&mut self, cause: Cause) {
         if let Some(connection) = &mut self.connection {
             connection.stop_sending(cause);
@@ -241,20 +242,21 @@ impl State {
         self.receive();
     }
 
-    /// Why the connection takes no more.
+    /// The reason why the connection takes no more calls.
     fn send_failure(&self) -> Option<Cause> {
         self.connection.as_ref()?.send_failure
     }
 
-    /// A connection that takes no more, and is to bring no more, is of no use.
+    /// Fails a connection that takes no more calls and has no more replies to bring.
     fn fail_if_finished(&mut self) {
         if let Some(cause) = self.send_failure().filter(|_| !self.calls.expects_reply()) {
             self.fail(cause);
         }
     }
 
-    /// The server has told its framing, and may have closed its side: the call waits for another connection. Where there
-    /// can be none, one that reads chunks gets it over the one that there is, where what fails has not been sent.
+    /// Reconnects after the server has revealed its framing by rejecting the first message, since it may have closed
+    /// the connection. If no other connection can be made, a server of chunks gets the call over the old one, on which
+    /// a call that fails has not been sent.
     fn fall_back(&mut self, framing: Framing) {
         self.calls.rejected();
         let Some(connection) = self.connection.take() else { return };
@@ -264,7 +266,7 @@ impl State {
         }
         let now = match Connection::open(&self.settings, self.detected.as_ref()) {
             Ok(another) => another,
-            // The server is there, and busy.
+            // The server exists, but is busy.
             Err(cause) if cause.is_would_block() => return self.backoff.begin(),
             Err(_) => connection,
         };
@@ -273,7 +275,7 @@ impl State {
         self.connection = Some(now);
     }
 
-    /// The connection is of no use any more.
+    /// Gives up the connection, which has failed.
     fn fail(&mut self, cause: Cause) {
         let Some(connection) = self.connection.take() else { return };
         let cause = connection.send_failure.unwrap_or(cause);
@@ -285,7 +287,7 @@ impl State {
         self.calls.connection_lost(cause);
     }
 
-    /// Closes the connection; calls fail until the program connects again.
+    /// Closes the connection. Calls fail until the program connects again.
     pub(super) fn close(&mut self) {
         self.is_open = false;
         self.connection = None;
@@ -294,7 +296,7 @@ impl State {
         self.advance();
     }
 
-    /// Gives up on somebody.
+    /// Ends an operation early. A reply to it is dropped when it comes.
     pub(super) fn abandon(&mut self, ticket: Ticket, cause: Cause) {
         let Some(pending) = self.calls.pending(ticket) else { return };
         let phase = pending.phase(self.connection.is_some());
@@ -303,7 +305,7 @@ impl State {
         self.calls.abandon(ticket, phase, cause, withdrawn);
     }
 
-    /// Gives up on the submitted calls that are over.
+    /// Ends the submitted calls that are overdue.
     fn expire(&mut self) {
         while let Some((end, ticket)) = self.calls.first_deadline() {
             if end > Instant::now() {
@@ -313,19 +315,19 @@ impl State {
         }
     }
 
-    /// The largest call that can be sent, as far as that is known.
+    /// The largest call that can be sent; an estimate while the framing is unknown.
     pub(super) fn call_limit(&self) -> usize {
         let known = self.connection.as_ref().map_or(self.settings.framing, Connection::framing);
         self.settings.limits.send(known.unwrap_or(Framing::Chunked))
     }
 
-    /// When the pause before the next attempt to connect is over, if anybody waits for it.
+    /// The end of the pause before the next attempt to connect, if an operation waits for it.
     fn next_attempt(&self) -> Option<Instant> {
         let waits = self.connection.is_none() && self.calls.needs_connection();
         self.backoff.until().filter(|_| waits)
     }
 
-    /// What the leader should wait for; nothing when nobody needs one.
+    /// The event that the leader should wait for; `Nothing` if no leader is needed.
     fn wait_for(&self) -> WaitFor {
         match &self.connection {
             Some(connection) if self.calls.expects_reply() => {
@@ -336,7 +338,7 @@ impl State {
         }
     }
 
-    /// Makes a caller the leader, if there is no other one, and says what to wait for.
+    /// Makes a caller the leader, unless there is another one, and returns the event to wait for.
     pub(super) fn lead(&mut self, ticket: Ticket) -> WaitFor {
         if self.waiters.are_led_by_another(ticket) {
             return WaitFor::Nothing;
@@ -346,7 +348,7 @@ impl State {
         wait_for
     }
 
-    /// Finds the callers to be woken because something has happened to them, and sees to it that somebody leads.
+    /// Selects the callers to be woken, and a leader if one is needed.
     pub(super) fn wake(&mut self) {
         if self.waiters.notify(&mut self.calls) {
             let wanted = self.wait_for();
@@ -354,13 +356,13 @@ impl State {
         }
     }
 
-    /// Tells the epoll set what has changed.
+    /// Updates the epoll set after a change.
     pub(super) fn register(&mut self, events: &Events) {
         let socket = self.connection.as_ref().map(|connection| {
             (connection.poll_handle(), Interest { readable: true, writable: connection.wants_to_send() })
         });
         if let Err(cause) = events.watch_socket(socket, &mut self.registered) {
-            // A connection that cannot be watched is of no use. Another one may be, in a while.
+            // A connection that cannot be watched is useless. The next one may do better, after a pause.
             self.fail(cause);
             self.backoff.begin();
         }

@@ -22,7 +22,8 @@ impl Shared {
         let hook = options.token().map(|cancel| Self::hook(this, cancel)).transpose()?;
         let deadline = options.deadline_or(this.settings.timeout);
         let operation = Operation::Call { idempotent: options.is_idempotent() };
-        // What is not taken is dropped outside the lock: it is the program's.
+        // A submission that is not accepted is dropped after the lock is released: its completion is the program's
+        // code.
         let mut submission = Some(Submission { module, method, body, deadline, hook, completion });
         this.with(|state| {
             let limit = state.call_limit();

@@ -1,8 +1,8 @@
 //! Calls whose callers wait.
 //!
-//! Of the callers that wait one is the leader: it waits for the socket, reads what comes, and hands each reply to its
-//! owner. The others sleep, each on a condition variable of its own. Nobody waits for anything with the lock held, so
-//! that whoever comes can send, receive and give up at any time.
+//! One of the waiting callers is the leader: it polls the socket, reads all replies, and delivers each to its call. The
+//! others sleep, each on a condition variable of its own. No thread waits with the lock held, so that any caller can
+//! send, receive and give up at any time.
 
 use std::time::Instant;
 
@@ -21,16 +21,16 @@ use crate::protocol::wire::CallRef;
 use crate::sync::MutexGuard;
 use crate::sys::TryArc;
 
-/// How a caller that has waited goes on.
+/// The state of a caller that has waited.
 enum Resumed<'a> {
-    /// It looks at the state, which it has locked.
+    /// The caller holds the lock and looks at its call.
     Locked(MutexGuard<'a, State>),
-    /// Another thread has ended its call, and there is nothing left to do for it.
+    /// Another thread has ended the call and removed it; here is its outcome.
     Ended(Outcome),
 }
 
 impl Shared {
-    /// Waits until a wish is fulfilled, or is not to be. A call is sent by this thread when its turn comes.
+    /// Waits until an operation has ended. The calling thread sends its own call when its turn has come.
     pub(super) fn wait(
         this: &TryArc<Self>,
         operation: Operation,
@@ -72,7 +72,7 @@ impl Shared {
             } else if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 state.abandon(ticket, Cause::TimedOut);
             } else if hook.is_some_and(Hook::is_cancelled) {
-                // Its hook may still have to wait for others.
+                // A hook that has not run yet may be waiting behind others.
                 state.abandon(ticket, Cause::Cancelled);
             } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
                 state.send(ticket, call);
@@ -88,7 +88,7 @@ impl Shared {
         outcome
     }
 
-    /// Waits until something has happened that may concern the caller.
+    /// Waits until the call may have made progress: as the leader, if there is no other one, or asleep.
     fn block<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, deadline: Option<Instant>) -> Resumed<'a> {
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
@@ -98,7 +98,8 @@ impl Shared {
                 state.waiters.set_awake(ticket);
                 match ready {
                     Err(cause) => state.abandon(ticket, cause),
-                    // Whoever else has read it, or closed the connection, does no harm: nothing here waits.
+                    // If another thread has read the reply or closed the connection meanwhile, this does nothing:
+                    // nothing here waits.
                     Ok(ready) => {
                         state.progress(ready);
                         if state.budget.out_of_memory {
@@ -124,7 +125,7 @@ impl Shared {
         };
         state.calls.park(ticket, parker.clone());
         self.release(state);
-        // Who has been taken out of bed already has news, or is about to have some.
+        // A caller that another thread has unparked has its wakeup already, or is about to get it.
         let was_parked = || self.lock().calls.unpark(ticket).is_some();
         let wakeup = parker.sleep(until).or_else(|| if was_parked() { None } else { parker.sleep(None) });
         if let Some(Wakeup::Ended(outcome)) = wakeup {

@@ -1,4 +1,4 @@
-//! Who of the callers that wait does the work for the others, and who is to be woken.
+//! The callers that wait: the leader, and those to be woken.
 
 use std::time::Instant;
 
@@ -8,35 +8,35 @@ use super::parker::{WakeList, Wakeup};
 use super::poll_handle::PollHandle;
 use crate::sys::TryArc;
 
-/// The callers that wait: one leads, the others sleep.
+/// The callers that wait. One leads, and the others sleep.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     leader: Option<Leader>,
-    /// Callers to be woken, once nobody holds the lock.
+    /// Callers to be woken once the lock is released.
     wake_list: WakeList,
 }
 
-/// The caller that waits for the connection while the others sleep. It reads for them all, and when it leaves another
-/// one takes over.
+/// The caller that polls the socket while the others sleep. The leader reads for all, and another caller takes over
+/// when it leaves.
 #[derive(Debug)]
 struct Leader {
     ticket: Ticket,
     wait_for: WaitFor,
 }
 
-/// What the leader waits for.
+/// The event that a leader waits for.
 #[derive(Clone, Debug)]
 pub(super) enum WaitFor {
-    /// Nothing: it is awake, or has been woken.
+    /// No event: the leader is awake, or has been woken.
     Nothing,
-    /// That it may connect again.
+    /// The end of the pause before the next attempt to connect.
     Clock(Option<Instant>),
-    /// A reply, and room to send if that is wanted.
+    /// A reply, and room to send if the flag is set.
     Socket(TryArc<PollHandle>, bool),
 }
 
 impl WaitFor {
-    /// A leader with this watch does not see what one with the other one would.
+    /// True if a leader that waits for this event would miss the wanted one.
     fn misses(&self, wanted: &WaitFor) -> bool {
         match (self, wanted) {
             (Self::Nothing, _) | (_, Self::Nothing) => false,
@@ -50,12 +50,12 @@ impl WaitFor {
 }
 
 impl Waiters {
-    /// Another caller leads.
+    /// True while another caller leads.
     pub(super) fn are_led_by_another(&self, ticket: Ticket) -> bool {
         self.leader.as_ref().is_some_and(|leader| leader.ticket != ticket)
     }
 
-    /// Makes a caller the leader, which waits for this; where that is nothing, there is none.
+    /// Makes a caller the leader, unless there is nothing to wait for.
     pub(super) fn lead(&mut self, ticket: Ticket, wait_for: WaitFor) {
         self.leader = match wait_for {
             WaitFor::Nothing => None,
@@ -63,20 +63,20 @@ impl Waiters {
         };
     }
 
-    /// A caller is awake again.
+    /// Marks the leader as awake, if this caller is the leader.
     pub(super) fn set_awake(&mut self, ticket: Ticket) {
         if let Some(leader) = self.leader.as_mut().filter(|leader| leader.ticket == ticket) {
             leader.wait_for = WaitFor::Nothing;
         }
     }
 
-    /// A caller waits no longer.
+    /// Ends the lead of a caller that waits no longer.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         self.leader.take_if(|leader| leader.ticket == ticket);
     }
 
-    /// Finds the callers to be woken because something has happened to them. A call that has ended is given to its
-    /// caller, unless that one has to give up the lead. True if there are others that need a leader.
+    /// Selects the callers that have something to do. A caller whose call has ended gets the outcome with its wakeup,
+    /// unless it leads. True if callers still wait, and may need a leader.
     pub(super) fn notify(&mut self, calls: &mut Calls) -> bool {
         while let Some(ticket) = calls.take_notified() {
             match &self.leader {
@@ -84,14 +84,14 @@ impl Waiters {
                 _ => self.wake_sleeper(ticket, true, calls),
             }
         }
-        // It waits for the socket, and does not sleep.
+        // The leader polls the socket, and is not among the sleepers.
         if self.leader.as_ref().is_some_and(|leader| calls.is_ready(leader.ticket)) {
             self.wake_leader(calls);
         }
         self.leader.is_some() || calls.first_sleeper().is_some()
     }
 
-    /// Sees to it that a caller leads, and waits for what is wanted.
+    /// Makes a sleeper the leader if there is none, and wakes a leader that would miss the wanted event.
     pub(super) fn elect(&mut self, wanted: &WaitFor, calls: &mut Calls) {
         match &self.leader {
             Some(leader) if leader.wait_for.misses(wanted) => self.wake_leader(calls),
@@ -121,7 +121,7 @@ impl Waiters {
         }
     }
 
-    /// The callers to be woken, now that nobody holds the lock.
+    /// Removes the list of callers to be woken, to be used once the lock is released.
     pub(super) fn take_wake_list(&mut self) -> WakeList {
         std::mem::take(&mut self.wake_list)
     }

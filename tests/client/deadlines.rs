@@ -1,4 +1,4 @@
-//! Deadlines and cancelling, whatever a call waits for, and what is left of the connection then.
+//! Deadlines and cancelling in every stage of a call, and the state of the connection after that.
 
 use drpc::Cancel;
 use socket2::{Domain, SockAddr, Type};
@@ -7,10 +7,10 @@ use super::*;
 use crate::support::body::pattern;
 use crate::support::records::records;
 
-/// The options of a call that has so much time, or may be cancelled.
+/// The options of a call that times out after this time, or is cancelled.
 type Options = fn(Duration, &Cancel) -> CallOptions;
 
-/// A way in which a call ends before its time.
+/// A way in which a call ends early.
 struct Ending {
     options: Options,
     cancel: Cancel,
@@ -30,13 +30,13 @@ impl Ending {
         }
     }
 
-    /// Makes a call of which nothing can be sent, and says in which phase it was when it ended like this.
+    /// Makes a call of which nothing can be sent, ends it early, and returns its phase at the end.
     fn before_it_is_sent<T>(&self, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
-        // Nothing shows that it has begun.
+        // Nothing shows that the call has begun.
         self.end(|| thread::sleep(MOMENT), MOMENT, &call)
     }
 
-    /// The same for a call that the server has got some of, to which it says nothing.
+    /// Makes a call that is sent at least in part and not answered, ends it early, and returns its phase at the end.
     fn once_it_is_sent<T>(&self, server: &Peer, call: impl Fn(&CallOptions) -> Result<T, Error>) -> Phase {
         let mut phases = longer_times().map(|time| self.end(|| server.wait(), time, &call));
         phases.find(|_| server.has_something()).unwrap()
@@ -75,7 +75,7 @@ fn assert_usable(client: &Client, server: &Peer) {
     });
 }
 
-/// Connections that a listener has not accepted, so many that it takes no more.
+/// Fills a listener's backlog with connections, so that it takes no more.
 fn fill(path: &std::path::Path) -> Vec<Socket> {
     let connect = || {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
@@ -158,7 +158,7 @@ fn while_another_thread_has_the_lock() {
     });
 }
 
-/// The server reads nothing. What has been begun is finished later, and a call of which nothing went out is taken back.
+/// The server reads nothing. A message that has begun is sent to its end later, and one that has not is withdrawn.
 #[test]
 fn while_the_socket_is_full() {
     let body = pattern(4 << 20);
@@ -229,7 +229,7 @@ fn over_before_it_began() {
     assert_usable(&client, &server);
 }
 
-/// The time that the client allows holds for what says nothing else.
+/// The client's own time counts for calls without another.
 #[test]
 fn the_time_that_the_client_allows() {
     let sent_in = |time| {

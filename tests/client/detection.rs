@@ -1,4 +1,4 @@
-//! How a client finds out what its server speaks, with raw servers that speak as each release does.
+//! How a client detects the framing of its server, with raw servers that behave like those of each release.
 
 use std::fs;
 use std::process::Stdio;
@@ -12,22 +12,23 @@ use crate::support::raw_server::{describe, response};
 use crate::support::records::chunk;
 use crate::support::subprocess::{is_alone, run_alone};
 
-/// How servers say that a message is no call: those that read datagrams of every chunk, others of the probe, in a chunk.
+/// The answer that a message is no call. Servers that read datagrams give it to every chunk, others to the probe, in a
+/// chunk.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
 
-/// A varint of field 2047, by which a later release may mark its answer to the probe.
+/// A varint of field 2047, with which a later release may mark its answer to the probe.
 const MARK: &[u8] = b"\xf8\x7f\x01";
 
-/// The largest message that goes out in one chunk to a server of which nothing is known, and a larger one.
+/// The largest message that goes out in one chunk to an unknown server, and the length of a larger body.
 const LARGEST_TRIAL: usize = 131_047;
 const LARGE: usize = 140_000;
 
-/// Room for a large call in one datagram, so that servers of datagrams get it, too.
+/// A client whose large calls fit in a datagram, so that servers of datagrams get them, too.
 fn with_large_datagrams() -> ClientBuilder {
     detecting_client().datagram_limit(200_000)
 }
 
-/// A body that makes the first call of a client a message of so many bytes.
+/// A body with which the first call of a client is a message of this length.
 fn body_of(message: usize) -> Vec<u8> {
     let of = |body: usize| Call { module: 7, method: 1, sequence: 1, body: vec![0; body] }.encoded_len();
     pattern((0..message).rev().find(|body| of(*body) == message).unwrap())
@@ -38,7 +39,7 @@ impl Peer {
         assert_eq!(self.receive(), chunk(7, 0, 1, &[7; 7]));
     }
 
-    /// Says, in a chunk, that the probe is no call.
+    /// Answers the probe, in a chunk, that it is no call.
     fn answer_probe(&self) {
         self.assert_probe();
         self.send_message(Framing::Chunked, NO_CALL);
@@ -52,19 +53,19 @@ impl Peer {
     }
 }
 
-/// Nobody connects.
+/// Asserts that no client connects.
 fn assert_no_connection(listener: &Socket) {
     listener.set_read_timeout(Some(MOMENT)).unwrap();
     assert!(listener.accept().is_err(), "connected again");
 }
 
-/// Another server takes the place of the one at a path.
+/// Puts another server in the place of the one at the path.
 fn replace(fixture: &mut Fixture) {
     fs::remove_file(&fixture.path).unwrap();
     fixture.listener = raw_listener(&fixture.path);
 }
 
-/// Serves the first call of a client that does not know what the server speaks, and expects it to have this body.
+/// Serves the first call of a client that does not know the framing, and expects it to have this body.
 fn serve_first(mut server: Peer, listener: &Socket, body: &[u8]) {
     if body.len() > LARGEST_TRIAL {
         server.answer_probe();
@@ -75,7 +76,7 @@ fn serve_first(mut server: Peer, listener: &Socket, body: &[u8]) {
     server.answer(&call, b"done");
 }
 
-/// Makes a call in either of the two ways, and returns its result.
+/// Makes a call, blocking or submitted, and returns its result.
 fn call_or_submit(client: &Client, submitted: bool, options: &CallOptions, body: &[u8]) -> Result<Response, Error> {
     if !submitted {
         return client.call_with(options, 7, 1, body);
@@ -100,7 +101,7 @@ fn a_first_call_of_one_record_costs_nothing_with_a_server_that_reads_chunks() {
     }
 }
 
-/// What differs from the call as it is sent later is its sequence's varint, and the sizes in the header.
+/// Only the varint of the sequence and the sizes in the header differ from the call as it is sent later.
 #[test]
 fn a_trial_is_the_call_with_a_longer_sequence() {
     let longer = [
@@ -123,7 +124,7 @@ fn a_trial_is_the_call_with_a_longer_sequence() {
     }
 }
 
-/// Whether the server closes or stays, the call goes out over a new connection.
+/// The server closes the connection or keeps it; the call goes out over a new connection.
 #[test]
 fn a_first_call_of_several_records_follows_a_probe() {
     for (stays, mark) in [(true, &b""[..]), (false, b""), (true, MARK)] {
@@ -155,7 +156,7 @@ fn a_first_call_of_several_records_follows_a_probe() {
     }
 }
 
-/// The server accepts others first. That is no reason to use the connection which it may close.
+/// The server accepts other clients first. The client waits, and does not use the connection that the server may close.
 #[test]
 fn a_call_after_the_probe_waits_for_a_busy_server() {
     for submitted in [false, true] {
@@ -170,7 +171,7 @@ fn a_call_after_the_probe_waits_for_a_busy_server() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 server.answer_probe();
-                // The client closes its end when it has given it up.
+                // The client closes its end when it gives the connection up.
                 server.assert_end();
                 drop(server);
                 others.iter().for_each(|_| drop(accept(&listener)));
@@ -185,7 +186,7 @@ fn a_call_after_the_probe_waits_for_a_busy_server() {
     }
 }
 
-/// As for a program that has given up its rights since it connected.
+/// A program that has given up its rights since it connected cannot connect again.
 #[test]
 fn a_call_after_the_probe_goes_out_on_the_old_connection_if_there_is_no_other() {
     for (submitted, stays) in [(false, true), (true, true), (false, false)] {
@@ -205,7 +206,7 @@ fn a_call_after_the_probe_goes_out_on_the_old_connection_if_there_is_no_other() 
             if stays {
                 assert_eq!(result.unwrap().body, b"whole");
             } else {
-                // Unsent; or sent just before the server closed the connection.
+                // The call was not sent, or was sent just before the server closed the connection.
                 let failure = describe(result);
                 let unsent = matches!(failure, (Phase::Call, Cause::Os(libc::EPIPE | libc::ECONNRESET)));
                 assert!(unsent || failure == (Phase::Reply, Cause::NoReply), "{failure:?}");
@@ -215,7 +216,7 @@ fn a_call_after_the_probe_goes_out_on_the_old_connection_if_there_is_no_other() 
     }
 }
 
-/// The servers of DAOS in Go stay, those in C close the connection. No try is used up.
+/// The servers of DAOS in Go keep the connection, and those in C close it. No retry is used up.
 #[test]
 fn a_server_of_datagrams_gets_the_call_in_one() {
     let (small, large) = (body_of(100), pattern(LARGE));
@@ -247,7 +248,7 @@ fn a_server_of_datagrams_gets_the_call_in_one() {
     }
 }
 
-/// Whatever it has executed, it is not asked twice.
+/// The server may have executed the call, so it is not asked twice.
 #[test]
 fn an_answer_that_is_none_of_those_known_is_an_error() {
     let answers = [
@@ -274,7 +275,7 @@ fn an_answer_that_is_none_of_those_known_is_an_error() {
     }
 }
 
-/// The probe has one answer that means chunks. After any other nothing is known, and the call has not been sent.
+/// Only one answer to the probe means chunks. Any other leaves the framing unknown, and the call has not been sent.
 #[test]
 fn a_chunk_that_does_not_answer_the_probe_is_an_error() {
     let answers = [
@@ -296,7 +297,7 @@ fn a_chunk_that_does_not_answer_the_probe_is_an_error() {
     }
 }
 
-/// A server that closes the connection says nothing about what it has executed.
+/// A server that closes the connection does not say whether it has executed the call.
 #[test]
 fn an_end_in_place_of_an_answer_is_no_reply() {
     for (idempotent, small, attempts) in [(false, true, 1), (true, true, 3), (false, false, 3)] {
@@ -326,7 +327,7 @@ fn an_end_in_place_of_an_answer_is_no_reply() {
     }
 }
 
-/// A connection that has ended takes neither the call nor the probe, whatever it still says.
+/// A connection that has ended takes neither the call nor the probe, and a message left in it is no answer.
 #[test]
 fn what_was_not_sent_costs_a_try() {
     for body in [b"small".to_vec(), pattern(LARGE)] {
@@ -372,7 +373,7 @@ fn nothing_else_is_out_before_the_server_is_known() {
                 server = accept(&listener);
                 calls.push(server.long_call());
             }
-            // The rest waits for nothing any more.
+            // The other calls wait for nothing any more.
             calls.extend([(); 3].map(|()| server.long_call()));
             calls.iter().rev().for_each(|call| server.answer(call, &call.body));
             assert_eq!(leader.join().unwrap().unwrap().body, first);
@@ -401,7 +402,7 @@ fn all_callers_use_the_framing_that_the_first_one_detected() {
     });
 }
 
-/// The connection stays, and whoever comes next waits for the answer first.
+/// The connection stays, and the next call waits for the answer first.
 #[test]
 fn a_caller_that_gives_up_leaves_the_framing_unknown() {
     let large = pattern(LARGE);
@@ -459,7 +460,7 @@ fn a_caller_that_gives_up_leaves_the_framing_unknown() {
     }
 }
 
-/// The time does not begin anew with the second one.
+/// The deadline does not start again with the second connection.
 #[test]
 fn a_deadline_holds_for_both_connections() {
     let slow = |time| {
@@ -468,7 +469,7 @@ fn a_deadline_holds_for_both_connections() {
         let failure = describe(client.call_with(&CallOptions::new().timeout(time), 7, 1, b"slow"));
         (failure == (Phase::Reply, Cause::TimedOut)).then(|| accept(&listener))
     };
-    // It may be over before the call is sent again.
+    // The deadline may pass before the call is sent again.
     let server = longer_times().find_map(slow).unwrap();
     assert_eq!(server.receive_call(Framing::Datagram).body, b"slow");
 }
@@ -488,7 +489,7 @@ fn the_limit_is_that_of_what_the_server_speaks() {
         let never = |_| panic!("an error has been returned");
         assert_eq!(describe(client.submit(&CallOptions::new(), 7, 1, pattern(500), never)), too_big(509));
     });
-    // One that is too large for everybody is no reason to ask.
+    // A call that is too large for any framing does not make the client ask.
     let Fixture { client, server, .. } = Fixture::new(&detecting_client().message_limit(500));
     let too_big = Cause::TooBig { size: 509, limit: 500 };
     assert_eq!(describe(client.call(7, 1, &pattern(500))), (Phase::Call, too_big));
@@ -499,7 +500,7 @@ fn the_limit_is_that_of_what_the_server_speaks() {
 fn another_server_is_asked_anew() {
     let mut fixture = Fixture::new(&detecting_client());
     thread::scope(|scope| {
-        // Chunks, then datagrams, then chunks again.
+        // The first server reads chunks, the second datagrams, the third chunks again.
         let first = call_in(scope, &fixture.client, b"first");
         fixture.server.serve(b"first");
         first.join().unwrap().unwrap();
@@ -520,7 +521,7 @@ fn another_server_is_asked_anew() {
     });
 }
 
-/// Between the two connections, too.
+/// Another server takes over between the two connections.
 #[test]
 fn another_server_in_between_is_asked_anew() {
     for (first, chunked) in [(b"small".to_vec(), false), (pattern(LARGE), false), (pattern(LARGE), true)] {
@@ -574,7 +575,7 @@ fn the_log_tells_of_servers_of_datagrams() {
     assert_eq!(*lines.lock().unwrap(), [datagrams, format!("connected to {path} again")]);
 }
 
-/// In a process of its own, where no other test has an error that makes it forget.
+/// The test runs in a process of its own, where no error of another test makes the client forget.
 #[test]
 fn what_has_been_learnt_is_kept_until_an_error() {
     if !is_alone() {
@@ -583,7 +584,7 @@ fn what_has_been_learnt_is_kept_until_an_error() {
     let large = pattern(LARGE);
     for datagrams in [true, false] {
         let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&with_large_datagrams());
-        // Answers what a client begins with, which does not know what the server speaks.
+        // Rejects the first message of a client that does not know the framing.
         let tell = |server: Peer| {
             server.assert_probe();
             server.send_message(if datagrams { Framing::Datagram } else { Framing::Chunked }, NO_CALL);
@@ -605,7 +606,7 @@ fn what_has_been_learnt_is_kept_until_an_error() {
             let server = accept(&listener);
             serve(&server);
             caller.join().unwrap().unwrap();
-            // The server closing is one.
+            // The end of the server is one.
             drop(server);
             let caller = call_in(scope, &second, &large);
             let server = tell(accept(&listener));
@@ -615,7 +616,7 @@ fn what_has_been_learnt_is_kept_until_an_error() {
     }
 }
 
-/// In a process of its own, which has the variable.
+/// The test runs in a process of its own, which has the variable.
 #[test]
 fn the_environment_can_choose() {
     const TEST: &str = "detection::the_environment_can_choose";
@@ -638,7 +639,7 @@ fn the_environment_can_choose() {
     let expected = match &chosen[..] {
         "datagram" => call.clone(),
         "chunked" => chunk(call.len(), 0, 1, &call),
-        // With three bytes more, as a trial.
+        // A trial has three bytes more.
         _ => {
             let trial = [&b"\x08\x07\x10\x01\x18\x81\x80\x80\x00"[..], &call[6..]].concat();
             chunk(trial.len(), 0, 1, &trial)
@@ -649,7 +650,7 @@ fn the_environment_can_choose() {
     let complaint = "DRPC_FRAMING is \"bare\", which is none of datagram, chunked and auto".to_owned();
     let complaints = if chosen == "bare" { vec![complaint] } else { Vec::new() };
     assert_eq!(*lines.lock().unwrap(), complaints);
-    // What the program says counts.
+    // The program's choice overrides the environment.
     assert_eq!(first(&Client::builder().framing(Framing::Datagram)), call);
     assert_eq!(*lines.lock().unwrap(), complaints);
 }

@@ -1,4 +1,4 @@
-//! Servers that send more than they have been asked for.
+//! Servers that send more than was asked for.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -14,7 +14,7 @@ use crate::support::records::records;
 /// More replies than any client takes before it gives up the connection.
 const FLOOD: usize = 50_000;
 
-/// Answers the first call, and sends its reply again and again; how often.
+/// Answers the first call, sends the reply over and over, and returns how often the client took it.
 fn flood(server: &Peer, reads: bool, body: &[u8]) -> usize {
     let records = records(Framing::Chunked, &success(1, body));
     server.serve(b"first");
@@ -25,7 +25,7 @@ fn flood(server: &Peer, reads: bool, body: &[u8]) -> usize {
     (0..FLOOD).take_while(sends).count()
 }
 
-/// However long it goes on: a reply that is owed to nobody costs the connection.
+/// A reply that no call is owed costs the connection, so that a flood of any length ends.
 #[test]
 fn a_flood_of_replies_ends_with_the_connection() {
     for (pipelining, reads) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -36,7 +36,7 @@ fn a_flood_of_replies_ends_with_the_connection() {
                 let flood = scope.spawn(|| flood(&server, reads, body));
                 assert_eq!(client.call(7, 1, b"first").unwrap().body, b"first!");
                 let failure = describe(client.call(7, 1, b"second"));
-                // Where the server does not read it is sending that fails.
+                // If the server does not read, it is sending that fails.
                 if reads {
                     assert_eq!(failure, (Phase::Reply, Cause::UnexpectedReply { sequence: 1 }));
                 }
@@ -46,7 +46,7 @@ fn a_flood_of_replies_ends_with_the_connection() {
     }
 }
 
-/// As often as a call has been given up, and no more often.
+/// A late reply is taken for each call that has been given up, and no more.
 #[test]
 fn no_more_late_replies_are_taken_than_are_owed() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client().retries(0));
@@ -61,7 +61,7 @@ fn no_more_late_replies_are_taken_than_are_owed() {
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Reply, Cause::UnexpectedReply { sequence: 2 }));
 }
 
-/// Records that begin a message and lie in the socket, which the client may have closed.
+/// Reads what lies in the socket, which the client may have closed, and returns how many records begin a message.
 fn begun(server: &Peer, framing: Framing) -> usize {
     let (mut record, mut begun) = (vec![0; 1 << 18], 0);
     server.0.set_nonblocking(true).unwrap();
@@ -74,7 +74,8 @@ fn begun(server: &Peer, framing: Framing) -> usize {
     }
 }
 
-/// A server that does not read answers in advance. What it has not even begun to get would be left behind for good.
+/// A server that does not read answers in advance. A message that it has not begun to get would stay in the outbox for
+/// good.
 #[test]
 fn no_call_is_answered_of_which_nothing_was_sent() {
     const CALLS: usize = 40;
@@ -101,7 +102,7 @@ fn no_call_is_answered_of_which_nothing_was_sent() {
     }
 }
 
-/// A server may refuse a large call before it has got all of it.
+/// A server may reject a large call before it has received all of it.
 #[test]
 fn a_call_may_be_answered_of_which_a_part_was_sent() {
     for pipelining in [false, true] {
@@ -112,7 +113,7 @@ fn a_call_may_be_answered_of_which_a_part_was_sent() {
             let first = fixture.server.receive();
             fixture.server.send_message(Framing::Chunked, &response(1, Status::Failure, b""));
             assert_eq!(caller.join().unwrap().unwrap().status(), Status::Failure);
-            // And the next one if it reads on.
+            // The next call is answered, too, if the server reads on.
             let caller = call_in(scope, &fixture.client, b"next");
             assert_eq!(fixture.server.call_from(first).body, body);
             fixture.server.serve(b"next");

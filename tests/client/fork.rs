@@ -17,7 +17,7 @@ fn is_open(fd: i32) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
-/// How many descriptors are open.
+/// The number of open descriptors.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -26,7 +26,7 @@ fn descriptors() -> usize {
 fn a_child_of_a_fork_gets_errors() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client().thread(true));
     thread::scope(|scope| {
-        // Somebody waits for the socket, and another one for its turn.
+        // One caller waits for the socket, and another one for its turn.
         let first = call_in(scope, &client, b"first");
         let call = server.call();
         let second = call_in(scope, &client, b"second");
@@ -54,7 +54,7 @@ fn a_child_of_a_fork_gets_errors() {
     });
 }
 
-/// What the child drops it closes, and nothing else happens.
+/// Dropping the client in the child closes descriptors, and does nothing else.
 #[test]
 fn a_child_of_a_fork_closes_descriptors_only() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -70,7 +70,7 @@ fn a_child_of_a_fork_closes_descriptors_only() {
     assert!(in_child(|| {
         let before = descriptors();
         drop(client.take());
-        // The socket and what wakes its leader, the epoll set and what wakes that.
+        // The socket and the signal of its leader; the epoll set, its timer and its signal.
         !is_open(events) && before - descriptors() == 5 && Arc::strong_count(&held) == 2
     }));
     let client = client.unwrap();
@@ -80,7 +80,7 @@ fn a_child_of_a_fork_closes_descriptors_only() {
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"parent!");
 }
 
-/// The child has the descriptors still when the parent has given up its connection.
+/// The child still has the descriptors when the parent has given up its connection.
 #[test]
 fn a_child_of_a_fork_does_not_disturb_the_event_loop() {
     let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
@@ -96,7 +96,7 @@ fn a_child_of_a_fork_does_not_disturb_the_event_loop() {
             }));
         });
         parent.read_exact(&mut [0]).unwrap();
-        // The child has this one, too.
+        // The child has this descriptor, too.
         server.0.shutdown(std::net::Shutdown::Both).unwrap();
         assert_eq!(client.dispatch(Some(PATIENCE)), Ok(0));
         let mut fds = [PollFd { fd: events, events: libc::POLLIN, revents: 0 }];

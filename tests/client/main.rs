@@ -1,4 +1,4 @@
-//! The client that any number of threads share, with raw servers at the other end.
+//! The client, shared by any number of threads, with raw servers at the other end.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod deadlines;
@@ -35,7 +35,7 @@ use support::raw_server::{MOMENT, PATIENCE, describe, raw_listener, success};
 use support::socket_path::socket_path;
 use tempfile::TempDir;
 
-/// A client and the raw server at the other end, with its listener.
+/// A client, the raw server at the other end, and its listener.
 struct Fixture {
     client: Client,
     server: Peer,
@@ -58,29 +58,29 @@ fn accept(listener: &Socket) -> Peer {
     Peer::new(listener.accept().unwrap().0)
 }
 
-/// A client that knows what its server speaks.
+/// A client that knows its server's framing.
 fn chunked_client() -> ClientBuilder {
     detecting_client().framing(Framing::Chunked)
 }
 
-/// One that has to find out.
+/// A client that has to detect its server's framing.
 fn detecting_client() -> ClientBuilder {
     Client::builder().framing(None).timeout(PATIENCE)
 }
 
-/// A thread that can be seen to wait.
+/// A thread that can be seen to block.
 struct Runner<'a, T> {
     thread: ScopedJoinHandle<'a, T>,
-    /// What the kernel says of it.
+    /// The kernel's file about the thread.
     stat: PathBuf,
 }
 
 impl<T> Runner<'_, T> {
-    /// Waits until the thread waits, for whatever it is.
+    /// Waits until the thread blocks in any way.
     fn await_blocked(&self) {
         let is_blocked = || {
             let stat = fs::read_to_string(&self.stat).unwrap();
-            // The state follows the name, which is in brackets.
+            // The state follows the name, which is in parentheses.
             stat.rsplit(") ").next().unwrap().starts_with('S')
         };
         let began = Instant::now();
@@ -95,7 +95,7 @@ impl<T> Runner<'_, T> {
     }
 }
 
-/// Does something in a thread of its own.
+/// Runs `work` in a thread of its own.
 fn run_in<'a, T: Send + 'a>(scope: &'a thread::Scope<'a, '_>, work: impl FnOnce() -> T + Send + 'a) -> Runner<'a, T> {
     let (sender, named) = mpsc::channel();
     let thread = scope.spawn(move || {
@@ -112,18 +112,19 @@ fn call_in<'a>(scope: &'a thread::Scope<'a, '_>, client: &Client, body: &[u8]) -
     run_in(scope, move || client.call(7, 1, &body))
 }
 
-/// Times for what has to begin within one, and does not end: each is longer than the one before, and the last ample.
+/// Times for an operation that has to begin within one and never ends. Each is longer than the one before, and the last
+/// is ample.
 fn longer_times() -> impl Iterator<Item = Duration> {
     iter::successors(Some(MOMENT), |time| (*time < PATIENCE).then_some(*time * 4))
 }
 
-/// Makes a call that is not answered in time, where the time is long enough for sending it.
+/// Makes a call that is not answered in time, although the time was enough to send it.
 fn time_out(client: &Client) -> (Phase, Cause) {
     let call = |time| describe(client.call_with(&CallOptions::new().timeout(time), 7, 1, b""));
     longer_times().map(call).find(|failure| *failure != (Phase::Call, Cause::TimedOut)).unwrap()
 }
 
-/// Submits a call; its result will be in the channel.
+/// Submits a call whose result arrives in the channel.
 fn submit(client: &Client, options: &CallOptions, body: &[u8]) -> Receiver<Result<Response, Error>> {
     let (sender, receiver) = mpsc::channel();
     client.submit(options, 7, 1, body.to_vec(), move |result| drop(sender.send(result))).unwrap();
@@ -135,12 +136,12 @@ impl Peer {
         self.receive_call(Framing::Chunked)
     }
 
-    /// The next call, however many records it has.
+    /// The next call, in any number of records.
     fn long_call(&self) -> Call {
         self.call_from(self.receive())
     }
 
-    /// A call that begins with these records.
+    /// A call whose first record has been received.
     fn call_from(&self, first: Vec<u8>) -> Call {
         let total = u64::from_ne_bytes(first[..8].try_into().unwrap()) as usize;
         let mut message = first[24..].to_vec();
@@ -159,7 +160,7 @@ impl Peer {
         self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]).unwrap();
     }
 
-    /// Something has come.
+    /// True if something has come.
     fn has_something(&self) -> bool {
         self.0.set_nonblocking(true).unwrap();
         let peeked = self.0.peek(&mut [std::mem::MaybeUninit::uninit(); 1]);
@@ -167,7 +168,7 @@ impl Peer {
         peeked.is_ok()
     }
 
-    /// Nothing comes.
+    /// Asserts that nothing comes.
     fn assert_silent(&self) {
         self.0.set_read_timeout(Some(MOMENT)).unwrap();
         assert_eq!(

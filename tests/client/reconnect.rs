@@ -1,4 +1,4 @@
-//! What becomes of calls when the server goes away, and comes back.
+//! The fate of calls when the server goes away, and comes back.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -27,7 +27,7 @@ fn a_call_that_was_not_sent_goes_to_the_next_server() {
         let server = accept(&listener);
         server.serve(b"second");
         assert_eq!(second.join().unwrap().unwrap().body, b"second!");
-        // Those that wait for their turn have not been sent either.
+        // Calls that wait for their turn have not been sent either.
         let out = call_in(scope, &client, b"out");
         server.call();
         let waiting = call_in(scope, &client, b"waiting");
@@ -39,7 +39,7 @@ fn a_call_that_was_not_sent_goes_to_the_next_server() {
     });
 }
 
-/// What an ending connection still has to say is not about a call that it did not take.
+/// A message left in an ending connection is no reply to a call that the connection did not take.
 #[test]
 fn a_last_word_is_no_reply_to_a_call_that_was_not_sent() {
     let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client());
@@ -68,7 +68,7 @@ fn a_call_that_was_sent_in_part_is_sent_again() {
     });
 }
 
-/// The end of a large call may go out together with the next one.
+/// The end of a large call may go out together with the next call.
 #[test]
 fn a_call_that_went_out_with_another_is_not_sent_again() {
     let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().pipelining(true));
@@ -140,7 +140,7 @@ fn a_server_that_stays_away_is_not_waited_for() {
     fs::remove_file(&path).unwrap();
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Connect, Cause::Os(libc::ENOENT)));
     assert_eq!(describe(client.open()), (Phase::Connect, Cause::Os(libc::ENOENT)));
-    // Where it makes no sense to wait, nobody does.
+    // Waiting for a socket of another type would make no sense, and no call does.
     let stream = UnixListener::bind(&path).unwrap();
     assert_eq!(describe(client.call(7, 1, b"")), (Phase::Connect, Cause::Os(libc::EPROTOTYPE)));
     drop(stream);
@@ -151,7 +151,7 @@ fn a_server_that_comes_back_in_time_is_found() {
     let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client().retries(30));
     drop((server, listener));
     thread::scope(|scope| {
-        // Several at once, of which one sees to the connection.
+        // Several calls wait, and one of them connects for all.
         let callers = [b"a", b"b", b"c"].map(|body| call_in(scope, &client, body));
         thread::sleep(MOMENT);
         fs::remove_file(&path).unwrap();
@@ -165,7 +165,7 @@ fn a_server_that_comes_back_in_time_is_found() {
     });
 }
 
-/// Calls wait for the end of a pause, but who asks for a connection does not.
+/// Calls wait for the end of a pause, but an attempt of the program does not.
 #[test]
 fn the_program_can_connect_at_once() {
     let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client().retries(5));
@@ -176,7 +176,7 @@ fn the_program_can_connect_at_once() {
     client.open_with(&CallOptions::new().timeout(Duration::ZERO)).unwrap();
 }
 
-/// A connection to the one before is none.
+/// The connection to the server before does not count.
 #[test]
 fn a_server_that_starts_again_is_waited_for() {
     let Fixture { client, server, listener, path, dir: _dir } = Fixture::new(&chunked_client());
@@ -202,7 +202,7 @@ fn a_server_that_is_starting_is_waited_for() {
     assert_eq!(describe(client.wait_ready(MOMENT)), (Phase::Connect, Cause::TimedOut));
     thread::scope(|scope| {
         let ready = scope.spawn(|| client.wait_ready(PATIENCE));
-        // First no file, then one where nobody listens, then a server.
+        // First there is no file, then a file on which no server listens, then a server.
         thread::sleep(MOMENT);
         drop(raw_listener(&path));
         thread::sleep(MOMENT);

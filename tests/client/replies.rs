@@ -1,4 +1,4 @@
-//! Replies that are late, broken, or nobody's.
+//! Replies that are late, broken, or for no call.
 
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cancel, Cause, HeaderFault, Phase, Status};
@@ -10,7 +10,7 @@ use crate::support::records::{chunk, records};
 
 const FRAMINGS: [Framing; 2] = [Framing::Datagram, Framing::Chunked];
 
-/// Two calls that are out at the same time, and what becomes of them.
+/// Makes two calls in flight at the same time, and returns their results.
 fn two_out(fixture: &Fixture, answer: impl FnOnce(&[Call; 2])) -> [Result<Response, Error>; 2] {
     thread::scope(|scope| {
         let first = call_in(scope, &fixture.client, b"first");
@@ -21,7 +21,7 @@ fn two_out(fixture: &Fixture, answer: impl FnOnce(&[Call; 2])) -> [Result<Respon
     })
 }
 
-/// The client goes on with the connection that it has.
+/// Asserts that the client goes on with the connection that it has.
 fn assert_same_connection(fixture: &Fixture) {
     thread::scope(|scope| {
         let caller = call_in(scope, &fixture.client, b"next");
@@ -30,7 +30,7 @@ fn assert_same_connection(fixture: &Fixture) {
     });
 }
 
-/// The client has given up its connection, and goes on with another one.
+/// Asserts that the client has given up its connection, and goes on with another one.
 fn assert_new_connection(fixture: &Fixture) {
     thread::scope(|scope| {
         let caller = call_in(scope, &fixture.client, b"next");
@@ -67,7 +67,7 @@ fn a_reply_cut_by_the_clock_is_taken_later() {
     assert_eq!(client.call(7, 1, b"").unwrap().body, b"in time");
 }
 
-/// "That was no call" has sequence -1.
+/// The answer "that was no call" has sequence -1.
 #[test]
 fn an_answer_to_no_call_is_for_the_only_one() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -86,7 +86,7 @@ fn an_answer_to_no_call_fails_several() {
     assert_eq!(both.map(describe), [(Phase::Reply, Cause::Unattributable); 2]);
     assert_new_connection(&fixture);
 
-    // It may also be for a call that nobody waits for any more.
+    // The answer may also be for a call that its caller has given up.
     let fixture = Fixture::new(&chunked_client().pipelining(true));
     assert_eq!(time_out(&fixture.client), (Phase::Reply, Cause::TimedOut));
     no_call(&fixture.server);
@@ -95,7 +95,8 @@ fn an_answer_to_no_call_fails_several() {
     assert_new_connection(&fixture);
 }
 
-/// As DAOS 0.8 does with a call that it has received in part. The next call must not meet the end of the connection.
+/// DAOS 0.8 rejects a call that it has received in part, and closes the connection. The next call must not meet that
+/// end.
 #[test]
 fn a_server_that_could_not_read_a_call_is_connected_to_anew() {
     for framing in FRAMINGS {
@@ -134,7 +135,7 @@ fn a_reply_to_no_call_of_ours_costs_the_connection() {
     }
 }
 
-/// The pieces of two large replies, as an engine of DAOS 2.8 may mix them up.
+/// An engine of DAOS 2.8 may mix up the pieces of two large replies.
 #[test]
 fn mixed_up_replies_cost_the_connection() {
     let fixture = Fixture::new(&chunked_client().pipelining(true));
@@ -159,7 +160,7 @@ fn a_garbled_reply_spoils_what_it_may_answer() {
     assert_same_connection(&fixture);
 }
 
-/// Too large a datagram has been read; of a message in chunks the rest is still to come, and nobody wants it.
+/// A datagram that is too large has been read. Of a message in chunks the rest is still to come, and would be useless.
 #[test]
 fn too_large_a_reply_costs_the_connection_only_in_chunks() {
     for framing in FRAMINGS {
@@ -196,7 +197,7 @@ fn too_large_a_call_is_not_sent() {
     }
 }
 
-/// One that waits in the socket is read before the end is seen.
+/// A reply that waits in the socket is read before the end is seen.
 #[test]
 fn a_reply_before_the_end_counts() {
     let fixture = Fixture::new(&chunked_client().pipelining(true));
@@ -208,7 +209,7 @@ fn a_reply_before_the_end_counts() {
     assert_eq!(describe(second), (Phase::Reply, Cause::NoReply));
 }
 
-/// Also where it is the next call that finds out.
+/// The end may show when the next call is sent.
 #[test]
 fn a_reply_before_a_failed_send_counts() {
     let Fixture { client, server, listener, dir: _dir, .. } = Fixture::new(&chunked_client().pipelining(true));

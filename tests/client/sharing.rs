@@ -7,7 +7,7 @@ use crate::support::body::pattern;
 use crate::support::raw_server::describe;
 
 impl Peer {
-    /// Answers calls with their bodies, backwards where there are several at a time, until the client goes.
+    /// Answers calls with their bodies until the client closes; several calls at a time in reverse order.
     fn echo_backwards(&self) {
         let mut calls: Vec<Call> = Vec::new();
         loop {
@@ -75,7 +75,7 @@ fn pipelined_calls_do_not_wait_for_one_another() {
     });
 }
 
-/// One caller reads for all. When its own reply is there, another one does.
+/// One caller reads for all. When its own reply has come, another one takes over.
 #[test]
 fn a_caller_that_reads_for_others_can_leave() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
@@ -93,7 +93,7 @@ fn a_caller_that_reads_for_others_can_leave() {
     });
 }
 
-/// Whoever reads for others sends for them, too.
+/// The caller that reads for others also sends for them.
 #[test]
 fn a_large_call_goes_out_while_another_caller_reads() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
@@ -188,14 +188,14 @@ fn the_lock_waits_for_calls_that_are_out() {
         server.answer(&call, b"");
         drop(client.lock().unwrap());
         out.join().unwrap().unwrap();
-        // Given back, and not held by who has given up on it.
+        // The lock is released, and not held by the caller that has given up.
         let other = call_in(scope, &client, b"other");
         server.serve(b"other");
         other.join().unwrap().unwrap();
     });
 }
 
-/// It needs no connection.
+/// The lock needs no connection.
 #[test]
 fn the_lock_is_given_when_the_client_is_closed() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -216,7 +216,7 @@ fn the_lock_is_given_when_the_client_is_closed() {
     assert_eq!(describe(out.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::NotConnected));
 }
 
-/// What a thread has submitted under the lock has no right to that of the next one.
+/// A call that a thread has submitted under the lock gains nothing from the lock of the next thread.
 #[test]
 fn the_lock_is_one_threads_and_not_its_successors() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -253,7 +253,7 @@ fn a_test_can_fake_a_client() {
             server.serve(b"other");
         });
         assert_eq!(caller.call(7, 1, b"mine").unwrap().body, b"mine!");
-        // Only who holds the lock can give it back.
+        // Only the thread that holds the lock can release it.
         scope.spawn(|| Caller::unlock(&client)).join().unwrap().unwrap();
         assert_eq!(describe(caller.lock()), (Phase::Call, Cause::Busy));
         caller.unlock().unwrap();

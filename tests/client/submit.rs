@@ -12,7 +12,7 @@ use super::*;
 use crate::support::body::pattern;
 use crate::support::raw_server::describe;
 
-/// The program's own event loop says that there is something to do, or does not.
+/// True if the program's event loop finds the client's descriptor readable in time.
 fn is_readable(client: &Client, patience: Duration) -> bool {
     let fd = client.event_fd().unwrap().as_raw_fd();
     let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
@@ -27,7 +27,7 @@ fn dispatch(client: &Client, mut completions: usize) {
     }
 }
 
-/// There is nothing to do any more.
+/// Asserts that there is nothing to do.
 #[track_caller]
 fn assert_quiet(client: &Client) {
     for _ in 0..10 {
@@ -58,11 +58,11 @@ fn a_completion_is_run_once_and_by_dispatch_alone() {
 #[test]
 fn a_deadline_fires_in_the_event_loop_of_the_program() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
-    // The same for both, or the second would have its turn when the first one is over.
+    // Both calls have the same deadline, or the second would get its turn when the first one ends.
     let submit_both = |time| {
         let short = CallOptions::new().deadline(Instant::now() + time);
         let both = [b"out".as_slice(), b"waiting"].map(|body| submit(&client, &short, body));
-        // Else that was too late to be sent.
+        // Otherwise the first call was too late to be sent.
         let in_time = server.has_something();
         dispatch(&client, 2);
         in_time.then_some(both)
@@ -93,7 +93,7 @@ fn a_submitted_call_can_be_cancelled() {
     assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Reply, Cause::Cancelled));
 }
 
-/// Who waits for a reply of its own reads the others, too, and sends what is next.
+/// A caller that waits for its own reply reads the others, too, and sends the next calls.
 #[test]
 fn callers_that_wait_do_the_work_but_run_no_completion() {
     for pipelining in [false, true] {
@@ -112,7 +112,7 @@ fn callers_that_wait_do_the_work_but_run_no_completion() {
     }
 }
 
-/// Also where the descriptor is waited for already.
+/// The event loop is also woken if it waits for the descriptor already.
 #[test]
 fn a_call_that_others_have_completed_wakes_the_event_loop() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -122,7 +122,7 @@ fn a_call_that_others_have_completed_wakes_the_event_loop() {
     thread::scope(|scope| {
         let waiting = call_in(scope, &client, b"waiting");
         server.assert_silent();
-        // It is sent by the caller that waits, between the two.
+        // The caller that waits sends the call between the two.
         server.answer(&call, b"");
         server.serve(b"waiting");
         waiting.join().unwrap().unwrap();
@@ -150,7 +150,7 @@ fn a_completion_may_submit() {
     assert_eq!(results.recv_timeout(PATIENCE).unwrap(), b"second!");
 }
 
-/// The descriptor says when the socket takes more.
+/// The descriptor becomes readable when the socket takes more.
 #[test]
 fn a_large_call_is_sent_by_dispatch() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client());
@@ -178,7 +178,7 @@ fn a_thread_of_the_client_can_dispatch() {
     let result = submit(&client, &CallOptions::new(), b"first");
     server.serve(b"first");
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"first!");
-    // One that panics is the program's fault, and does no harm to others.
+    // A completion that panics is the program's fault, and does not harm other completions.
     let (sender, receiver) = mpsc::channel::<()>();
     let panics = move |_| {
         drop(sender);
@@ -187,13 +187,13 @@ fn a_thread_of_the_client_can_dispatch() {
     client.submit(&CallOptions::new(), 7, 1, b"second".to_vec(), panics).unwrap();
     server.serve(b"second");
     assert!(receiver.recv().is_err());
-    // It connects again, too.
+    // The thread also connects again.
     drop(server);
     let result = submit(&client, &CallOptions::new(), b"third");
     let server = accept(&listener);
     server.serve(b"third");
     assert_eq!(result.recv_timeout(PATIENCE).unwrap().unwrap().body, b"third!");
-    // And it ends with the client.
+    // The thread ends with the client.
     let result = submit(&client, &CallOptions::new(), b"last");
     server.call();
     drop(client);
