@@ -84,7 +84,7 @@ impl Request {
     }
 
     #[cold]
-    fn give_up(&mut self) {
+    fn answer_with_failure(&mut self) {
         // Whoever dropped it does not care, and a session that has ended has nobody to answer.
         let _ = self.answer(Status::Failure.into(), &[]);
     }
@@ -103,7 +103,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         if !self.answered {
-            self.give_up();
+            self.answer_with_failure();
         }
     }
 }

@@ -101,7 +101,7 @@ impl Service {
     /// Adds a module.
     pub fn register(&mut self, module: impl Module + 'static) -> Result<(), DuplicateModule> {
         let id = module.id();
-        match self.place(id) {
+        match self.position(id) {
             Ok(_) => Err(DuplicateModule(id)),
             Err(free) => {
                 self.modules.insert(free, (id, Box::new(module)));
@@ -113,7 +113,7 @@ impl Service {
     /// The same where memory may have run out. [`Cause::Exists`] if one with this number is registered already.
     pub(crate) fn try_register(&mut self, module: impl Module + 'static) -> Result<(), Cause> {
         let id = module.id();
-        let Err(free) = self.place(id) else { return Err(Cause::Exists) };
+        let Err(free) = self.position(id) else { return Err(Cause::Exists) };
         self.modules.try_reserve(1).map_err(|_| Cause::NoMemory)?;
         self.modules.insert(free, (id, try_box(module)?));
         Ok(())
@@ -121,17 +121,17 @@ impl Service {
 
     /// The module with this number.
     pub fn module(&self, id: i32) -> Option<&dyn Module> {
-        self.module_at(self.place(id).ok()?)
+        self.module_at(self.position(id).ok()?)
     }
 
     /// Where a module is, or where it would be.
-    fn place(&self, id: i32) -> Result<usize, usize> {
+    fn position(&self, id: i32) -> Result<usize, usize> {
         self.modules.binary_search_by_key(&id, |(id, _)| *id)
     }
 
     /// The module at a place among [them all](Self::modules).
-    pub(crate) fn module_at(&self, place: usize) -> Option<&dyn Module> {
-        self.modules.get(place).map(|(_, module)| &**module)
+    pub(crate) fn module_at(&self, position: usize) -> Option<&dyn Module> {
+        self.modules.get(position).map(|(_, module)| &**module)
     }
 
     /// The modules and their numbers, in ascending order.
@@ -145,7 +145,7 @@ impl Service {
         let Some(module) = self.module(call.module) else {
             return Response::of_status(&call, Status::UnknownModule);
         };
-        let slot = Slot { session: session.clone(), response: Mutex::default(), answered: Condvar::new() };
+        let slot = ReplySlot { session: session.clone(), response: Mutex::default(), answered: Condvar::new() };
         let Ok(slot) = TryArc::new(slot) else { return Response::of_status(&call, Status::Failure) };
         run(module, Request::new(call, TryArc::map(slot.clone(), |slot| slot as &dyn Answers), 0));
         slot.wait()
@@ -169,13 +169,13 @@ pub(crate) fn run(module: &dyn Module, request: Request) -> bool {
 }
 
 /// Where a single answer is waited for.
-struct Slot {
+struct ReplySlot {
     session: Session,
     response: Mutex<Option<Response>>,
     answered: Condvar,
 }
 
-impl Slot {
+impl ReplySlot {
     fn wait(&self) -> Response {
         let mut response = lock(&self.response);
         loop {
@@ -187,7 +187,7 @@ impl Slot {
     }
 }
 
-impl Answers for Slot {
+impl Answers for ReplySlot {
     fn handle(&self) -> &Session {
         &self.session
     }

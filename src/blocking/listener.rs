@@ -102,7 +102,7 @@ impl ListenerBuilder {
         Ok(Listener {
             socket,
             path,
-            peer_framing: PeerFraming::chosen(self.framing, Framing::Chunked),
+            peer_framing: PeerFraming::configured(self.framing, Framing::Chunked),
             limits: self.limits,
             log: self.log.clone(),
         })

@@ -198,18 +198,18 @@ impl Connection {
             out(ticket);
             return Ok(());
         }
-        self.outbox.keep(framing, message, ticket).map_err(SendError::Call)?;
+        self.outbox.push(framing, message, ticket).map_err(SendError::Call)?;
         self.flush(budget, out).map_err(SendError::Connection)
     }
 
     /// Removes a call from the outbox; true if nothing of it had been sent.
     pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {
-        self.outbox.withdraw(ticket)
+        self.outbox.remove_unsent(ticket)
     }
 
     /// The call of which a part has been sent. No other call in the outbox has begun to be sent.
     pub(super) fn partly_sent(&self) -> Option<Ticket> {
-        self.outbox.begun()
+        self.outbox.partly_sent()
     }
 
     /// Continues sending, and runs `out` for each call that has gone out as a whole. After an error the connection

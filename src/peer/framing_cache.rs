@@ -37,13 +37,13 @@ type Servers = [Option<(ServerId, Framing)>; MAX_SERVERS];
 static SERVERS: Mutex<Servers> = Mutex::new([None; MAX_SERVERS]);
 
 /// What has been learnt of any server at all, at any time: see [`are_all_chunked`].
-static LEARNT: AtomicU8 = AtomicU8::new(0);
-const A_CHUNKED_ONE: u8 = 1;
-const A_DATAGRAM_ONE: u8 = 2;
+static SEEN: AtomicU8 = AtomicU8::new(0);
+const CHUNKED_SEEN: u8 = 1;
+const DATAGRAM_SEEN: u8 = 2;
 
 /// Some servers have been found to read chunks, and none to read datagrams: the next one is likely to read chunks, too.
 pub fn are_all_chunked() -> bool {
-    LEARNT.load(Ordering::Relaxed) == A_CHUNKED_ONE
+    SEEN.load(Ordering::Relaxed) == CHUNKED_SEEN
 }
 
 /// The servers, if they can be looked at.
@@ -51,7 +51,7 @@ fn servers() -> Option<MutexGuard<'static, Servers>> {
     lock_briefly(&SERVERS)
 }
 
-fn drop_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
+fn remove_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
     for known in servers {
         known.take_if(|(server, _)| gone(server));
     }
@@ -64,10 +64,10 @@ pub fn recall(server: &ServerId) -> Option<Framing> {
 
 /// Remembers what a server speaks.
 pub fn learn(server: ServerId, framing: Framing) {
-    let found = if framing == Framing::Chunked { A_CHUNKED_ONE } else { A_DATAGRAM_ONE };
-    LEARNT.fetch_or(found, Ordering::Relaxed);
+    let found = if framing == Framing::Chunked { CHUNKED_SEEN } else { DATAGRAM_SEEN };
+    SEEN.fetch_or(found, Ordering::Relaxed);
     let Some(mut servers) = servers() else { return };
-    drop_where(&mut servers, |known| *known == server);
+    remove_where(&mut servers, |known| *known == server);
     let free = servers.iter().position(Option::is_none).unwrap_or(MAX_SERVERS - 1);
     if let Some(moved) = servers.get_mut(..=free) {
         moved.rotate_right(1);
@@ -80,19 +80,19 @@ pub fn learn(server: ServerId, framing: Framing) {
 /// Forgets what has been learnt about the process that a socket is, or was, connected to.
 pub fn forget(fd: RawFd) {
     if let (Some(peer), Some(mut servers)) = (sys::peer(fd), servers()) {
-        drop_where(&mut servers, |known| known.pid == peer.pid);
+        remove_where(&mut servers, |known| known.pid == peer.pid);
     }
 }
 
 /// The framing that the user asks for in the environment variable `DRPC_FRAMING`, else `default`; `None` is to find out.
-/// Another value is told to `complain`.
-pub fn from_environment(default: Option<Framing>, complain: impl FnOnce(&CStr)) -> Option<Framing> {
+/// Another value is told to `on_invalid`.
+pub fn from_environment(default: Option<Framing>, on_invalid: impl FnOnce(&CStr)) -> Option<Framing> {
     let named = |value: &CStr| match value.to_bytes() {
         b"datagram" => Some(Framing::Datagram),
         b"chunked" => Some(Framing::Chunked),
         b"auto" => None,
         _ => {
-            complain(value);
+            on_invalid(value);
             default
         }
     };

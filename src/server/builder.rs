@@ -309,7 +309,7 @@ impl ServerBuilder {
             service: self.service,
             authorise: self.authorise,
             // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
-            peer_framing: PeerFraming::chosen(self.framing, Framing::Datagram),
+            peer_framing: PeerFraming::configured(self.framing, Framing::Datagram),
             log: self.log,
             epoll,
             wake,

@@ -11,7 +11,7 @@ use crate::protocol::framing::fallback;
 use crate::protocol::message::Call;
 use crate::protocol::wire::CallRef;
 use crate::sys::{self, Record};
-use crate::transport::{self, Placement};
+use crate::transport::{self, ReceivedRecord};
 
 /// What there was to read.
 #[derive(Debug)]
@@ -57,16 +57,16 @@ pub(super) enum NotACall {
 pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut Reassembly) -> (Incoming, usize) {
     let (mut size, mut was_partial) = (0, false);
     let received = sys::with_record(|buffer| {
-        let (bytes, body) = match transport::take_record(fd, *peer_framing, message, sys::RECORD_ROOM, buffer)? {
-            Placement::Body(record, fields) => {
+        let (bytes, body) = match transport::read_record(fd, *peer_framing, message, sys::RECORD_ROOM, buffer)? {
+            ReceivedRecord::Message { record, fields } => {
                 size = record.len.saturating_sub(fields.start);
                 (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())))
             }
-            Placement::Record(record, in_place) => {
+            ReceivedRecord::Raw { record, in_place } => {
                 let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
                 let framing = transport::framing_of(fd, peer_framing, bytes, record.truncated)?;
                 if !in_place {
-                    buffer.last = transport::layout(bytes, framing, message.body());
+                    buffer.last = transport::layout(bytes, framing, message.body_field());
                 }
                 match framing {
                     Framing::Datagram => {

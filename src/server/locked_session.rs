@@ -159,7 +159,7 @@ impl LockedSession<'_> {
         self.state.began.get_or_insert_with(Instant::now);
         // Asked for before it has come, so that others who come later do not stop it.
         let State { message, partial, asked, .. } = &mut *self.state;
-        let more = message.promised().saturating_sub(*asked);
+        let more = message.reservation().saturating_sub(*asked);
         if more == 0 {
             return;
         }

@@ -112,7 +112,7 @@ impl LockedSession<'_> {
             self.state.unsent += reactor.unsent.keep(&self.session.user.unsent, len).ok_or(OVER_LIMIT)?;
         }
         // Else settling gives it back.
-        self.state.outbox.keep(framing, message, 0)?;
+        self.state.outbox.push(framing, message, 0)?;
         self.flush();
         Ok(())
     }

@@ -9,5 +9,5 @@ mod send;
 
 pub(crate) use outbox::Outbox;
 pub use receive::{Aftermath, Received, framing_of, receive, receive_by, receive_record};
-pub(crate) use receive::{Placement, layout, take_record};
+pub(crate) use receive::{ReceivedRecord, layout, read_record};
 pub use send::{SendHooks, send, send_some};

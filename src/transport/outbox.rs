@@ -42,7 +42,7 @@ impl Outbox {
     }
 
     /// The message of which a part has been sent. Of all others that are kept here nothing has.
-    pub(crate) fn begun(&self) -> Option<u64> {
+    pub(crate) fn partly_sent(&self) -> Option<u64> {
         self.waiting.front().filter(|waiting| waiting.next > 0).map(|waiting| waiting.tag)
     }
 
@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     /// Copies a message behind those that wait, to be flushed.
-    pub(crate) fn keep(&mut self, framing: Framing, message: &Encoded<'_>, tag: u64) -> Result<(), Cause> {
+    pub(crate) fn push(&mut self, framing: Framing, message: &Encoded<'_>, tag: u64) -> Result<(), Cause> {
         let no_memory = |_| Cause::NoMemory;
         let mut copy = Vec::new();
         self.waiting.try_reserve(1).map_err(no_memory)?;
@@ -81,11 +81,11 @@ impl Outbox {
     }
 
     /// Takes a message back, if nothing of it has been sent.
-    pub(crate) fn withdraw(&mut self, tag: u64) -> bool {
+    pub(crate) fn remove_unsent(&mut self, tag: u64) -> bool {
         let at = self.waiting.iter().position(|waiting| waiting.tag == tag && waiting.next == 0);
-        let withdrawn = at.and_then(|at| self.waiting.remove(at));
-        self.bytes -= withdrawn.as_ref().map_or(0, |waiting| waiting.message.len());
-        withdrawn.is_some()
+        let removed = at.and_then(|at| self.waiting.remove(at));
+        self.bytes -= removed.as_ref().map_or(0, |waiting| waiting.message.len());
+        removed.is_some()
     }
 
     /// Goes on sending until the socket takes no more, or no more records are `left` to be sent, and tells of each message
@@ -146,7 +146,7 @@ mod tests {
             return vec![tag];
         }
         let mut out = Vec::new();
-        outbox.keep(framing, &message, tag).unwrap();
+        outbox.push(framing, &message, tag).unwrap();
         outbox.flush(fd, &mut { usize::MAX }, |tag| out.push(tag)).unwrap();
         out
     }
@@ -180,8 +180,8 @@ mod tests {
         let large = vec![1; 64 * MAX_DATA];
         assert_eq!(send(&mut outbox, &ours, Framing::Chunked, &large, 1), []);
         assert_eq!(send(&mut outbox, &ours, Framing::Chunked, b"small", 2), []);
-        assert_eq!(outbox.begun(), Some(1));
-        assert_eq!([1, 2, 2].map(|tag| outbox.withdraw(tag)), [false, true, false]);
+        assert_eq!(outbox.partly_sent(), Some(1));
+        assert_eq!([1, 2, 2].map(|tag| outbox.remove_unsent(tag)), [false, true, false]);
         assert_eq!(outbox.bytes(), large.len());
     }
 
@@ -199,7 +199,7 @@ mod tests {
     fn a_small_message_waits_behind_a_large_one() {
         let (ours, theirs) = pair();
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.begun(), None);
+        assert_eq!(outbox.partly_sent(), None);
         assert!(send(&mut outbox, &ours, Framing::Chunked, &[1; 8 * MAX_DATA], 1).is_empty());
         let mut reassembly = Reassembly::new(1 << 24);
         assert!(messages(&theirs, &mut reassembly).is_empty());

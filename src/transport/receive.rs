@@ -7,16 +7,16 @@ use std::os::fd::RawFd;
 
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
-use crate::protocol::framing::chunked::{Chunks, Destination, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
+use crate::protocol::framing::chunked::{BodyBuffer, Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::wire::BodyPlace;
 use crate::sys::{self, Deadline, Layout, Peeked, Record, RecordBuffer, SocketRef};
 
 /// Bodies from this size on are received where they are going to stay.
-const PLACED_MIN: usize = 4 << 10;
+const IN_PLACE_MIN: usize = 4 << 10;
 
-/// Destination for larger ones is not made before they begin.
-const PLACED_MAX: usize = 16 * MAX_DATA;
+/// Room for larger ones is not made before they begin.
+const IN_PLACE_MAX: usize = 16 * MAX_DATA;
 
 /// A message as it came. Its bytes are still in the buffer; the body may be in a block of its own, and is not among
 /// the bytes then.
@@ -55,14 +55,14 @@ impl<'a> Received<'a> {
 #[inline(always)]
 pub fn framing_of(fd: RawFd, peer_framing: &mut PeerFraming, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
     if record.is_empty() {
-        may_be_empty(fd, *peer_framing)?;
+        check_empty(fd, *peer_framing)?;
     }
     Ok(peer_framing.observe(record, truncated))
 }
 
 /// [`Cause::Closed`] if an empty record is the end of the connection, where only the socket can tell.
 #[cold]
-fn may_be_empty(fd: RawFd, peer_framing: PeerFraming) -> Result<(), Cause> {
+fn check_empty(fd: RawFd, peer_framing: PeerFraming) -> Result<(), Cause> {
     if peer_framing.get() == Some(Framing::Chunked) {
         // No chunk is empty: whoever reads it sees the end.
         return Ok(());
@@ -89,12 +89,12 @@ pub fn receive_record<'f, T>(
     sys::with_record(|buffer| {
         let limit = message.limit();
         let heard = if buffer.last.body > 0 || message.is_partial() {
-            receive_after_large(fd, peer_framing, message, first_buffer, buffer)?
+            receive_large(fd, peer_framing, message, first_buffer, buffer)?
         } else {
             let record = sys::receive(fd, &mut buffer.bytes, first_buffer)?;
-            match small_message(*peer_framing, record, &buffer.bytes, limit) {
+            match whole_small_message(*peer_framing, record, &buffer.bytes, limit) {
                 Some(bytes) => Some(Message { bytes, body: None }),
-                None => observe(fd.raw(), peer_framing, message, buffer, record, false)?,
+                None => accept_record(fd.raw(), peer_framing, message, buffer, record, false)?,
             }
         };
         match heard {
@@ -107,8 +107,8 @@ pub fn receive_record<'f, T>(
 /// The message in a record of a known peer that holds all of it, if it is small: nearly all are, and there is nothing to
 /// learn from them.
 #[inline(always)]
-fn small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
-    if record.truncated || record.len == 0 || record.len > PLACED_MIN {
+fn whole_small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
+    if record.truncated || record.len == 0 || record.len > IN_PLACE_MIN {
         return None;
     }
     let bytes = buffer.get(..record.len)?;
@@ -120,16 +120,18 @@ fn small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit
 
 /// Receives one record that may be large, or belong to what has come before.
 #[inline(never)]
-fn receive_after_large<'a>(
+fn receive_large<'a>(
     fd: SocketRef<'_>,
     peer_framing: &mut PeerFraming,
     message: &'a mut Reassembly,
     first_buffer: usize,
     buffer: &'a mut RecordBuffer,
 ) -> Result<Option<Message<'a>>, Cause> {
-    match take_record(fd, *peer_framing, message, first_buffer, buffer)? {
-        Placement::Record(record, in_place) => observe(fd.raw(), peer_framing, message, buffer, record, in_place),
-        Placement::Body(_, fields) => {
+    match read_record(fd, *peer_framing, message, first_buffer, buffer)? {
+        ReceivedRecord::Raw { record, in_place } => {
+            accept_record(fd.raw(), peer_framing, message, buffer, record, in_place)
+        }
+        ReceivedRecord::Message { fields, .. } => {
             let bytes = buffer.bytes.get(fields).unwrap_or_default();
             Ok(Some(Message { bytes, body: Some(message.body_mut()) }))
         }
@@ -138,7 +140,7 @@ fn receive_after_large<'a>(
 
 /// Learns from a record what the peer speaks, and how large its messages are; `None` if more records are to come.
 #[inline(never)]
-fn observe<'a>(
+fn accept_record<'a>(
     fd: RawFd,
     peer_framing: &mut PeerFraming,
     message: &'a mut Reassembly,
@@ -151,12 +153,12 @@ fn observe<'a>(
     if record.truncated {
         return Err(Cause::Truncated { room: sys::RECORD_ROOM });
     }
-    if buffer.last.body == 0 && bytes.len() > PLACED_MIN && !message.is_partial() && !sys::is_socket(fd) {
+    if buffer.last.body == 0 && bytes.len() > IN_PLACE_MIN && !message.is_partial() && !sys::is_socket(fd) {
         // Somebody stands in for recvmsg, and may not know of more places than one.
-        message.place_nothing();
+        message.disable_body_buffer();
     }
-    if !in_place && (bytes.len() > PLACED_MIN || buffer.last.body > 0) {
-        buffer.last = layout(bytes, framing, message.body());
+    if !in_place && (bytes.len() > IN_PLACE_MIN || buffer.last.body > 0) {
+        buffer.last = layout(bytes, framing, message.body_field());
     }
     match framing {
         Framing::Datagram => Ok(Some(Message { bytes, body: None })),
@@ -167,31 +169,31 @@ fn observe<'a>(
 }
 
 /// A record that has been received.
-pub(crate) enum Placement {
+pub(crate) enum ReceivedRecord {
     /// It is in the buffer, or if this says so its data is in the message that is being put together, and the rest in
     /// the buffer where it would be else.
-    Record(Record, bool),
+    Raw { record: Record, in_place: bool },
     /// It is a whole message. Its body is in the block of the one that is being put together, and the fields before that
     /// lie here in the buffer.
-    Body(Record, Range<usize>),
+    Message { record: Record, fields: Range<usize> },
 }
 
 /// Receives one record, which comes to lie where it is going to stay if that can be told beforehand.
 #[inline(always)]
-pub(crate) fn take_record<'f>(
+pub(crate) fn read_record<'f>(
     fd: impl Into<SocketRef<'f>>,
     peer_framing: PeerFraming,
     message: &mut Reassembly,
     first_buffer: usize,
     buffer: &mut RecordBuffer,
-) -> Result<Placement, Cause> {
+) -> Result<ReceivedRecord, Cause> {
     let fd = fd.into();
     if expects_large(peer_framing, message, buffer)
-        && let Some(taken) = take_placed(fd, peer_framing.framing(), message, buffer)?
+        && let Some(taken) = read_in_place(fd, peer_framing.framing(), message, buffer)?
     {
         return Ok(taken);
     }
-    sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| Placement::Record(record, false))
+    sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| ReceivedRecord::Raw { record, in_place: false })
 }
 
 /// The next record is a chunk of a message that has begun, or may be as large as the one before.
@@ -203,55 +205,55 @@ fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &Recor
         Some(_) => message.is_partial() || buffer.last.body > 0,
         None => false,
     };
-    expected && message.body() > 0
+    expected && message.body_field() > 0
 }
 
 /// Receives a record if it can be told where its parts belong: from the chunks before it, or because it may be like the
 /// last record. If it is not, it is put where all others go.
 #[inline(always)]
-fn take_placed(
+fn read_in_place(
     fd: SocketRef<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
-) -> Result<Option<Placement>, Cause> {
+) -> Result<Option<ReceivedRecord>, Cause> {
     if message.is_partial() {
-        let Some(Destination { block, due, fresh }) = message.room() else { return Ok(None) };
-        if fresh {
-            sys::advise_huge_pages(block);
+        let Some(BodyBuffer { bytes, due, newly_mapped }) = message.body_buffer() else { return Ok(None) };
+        if newly_mapped {
+            sys::advise_huge_pages(bytes);
         }
-        let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, block, due)?;
-        return Ok(Some(Placement::Record(record, true)));
+        let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, bytes, due)?;
+        return Ok(Some(ReceivedRecord::Raw { record, in_place: true }));
     }
-    let taken = take_alike(fd, framing, message, buffer);
-    if !matches!(taken, Ok(Some(Placement::Body(..) | Placement::Record(_, true)))) {
+    let taken = read_like_last(fd, framing, message, buffer);
+    if !matches!(taken, Ok(Some(ReceivedRecord::Message { .. } | ReceivedRecord::Raw { in_place: true, .. }))) {
         message.reset();
     }
     taken
 }
 
 #[inline(always)]
-fn take_alike(
+fn read_like_last(
     fd: SocketRef<'_>,
     framing: Framing,
     message: &mut Reassembly,
     buffer: &mut RecordBuffer,
-) -> Result<Option<Placement>, Cause> {
-    let (expected, limit, number) = (buffer.last, message.limit(), message.body());
+) -> Result<Option<ReceivedRecord>, Cause> {
+    let (expected, limit, number) = (buffer.last, message.limit(), message.body_field());
     // No more than this record needs: it may be long in coming.
-    let Some(body) = message.block(expected.body) else { return Ok(None) };
+    let Some(body) = message.reserve_body(expected.body) else { return Ok(None) };
     let record = sys::receive_around(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
     let fits = record.len == expected.head + expected.body && !record.truncated;
     let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);
-    let found = head.and_then(|head| body_place(head, record.len, framing, number));
+    let found = head.and_then(|head| locate_body(head, record.len, framing, number));
     Ok(Some(match found.filter(|(_, layout)| *layout == expected) {
-        Some((_, layout)) if layout.body < layout.whole_body => Placement::Record(record, true),
-        Some((fields, _)) => Placement::Body(record, fields),
+        Some((_, layout)) if layout.body < layout.whole_body => ReceivedRecord::Raw { record, in_place: true },
+        Some((fields, _)) => ReceivedRecord::Message { record, fields },
         None => {
             if let Some(to) = buffer.bytes.get_mut(expected.head..).and_then(|rest| rest.get_mut(..body.len())) {
                 to.copy_from_slice(body);
             }
-            Placement::Record(record, false)
+            ReceivedRecord::Raw { record, in_place: false }
         }
     }))
 }
@@ -259,17 +261,17 @@ fn take_alike(
 /// The layout of the first record of a message, for the next one that may be like it.
 #[inline(always)]
 pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
-    if record.len() <= PLACED_MIN || number == 0 {
+    if record.len() <= IN_PLACE_MIN || number == 0 {
         return Layout::default();
     }
-    let found = body_place(record, record.len(), framing, number).map(|(_, layout)| layout);
-    found.filter(|layout| layout.whole_body <= PLACED_MAX).unwrap_or_default()
+    let found = locate_body(record, record.len(), framing, number).map(|(_, layout)| layout);
+    found.filter(|layout| layout.whole_body <= IN_PLACE_MAX).unwrap_or_default()
 }
 
 /// The fields and the layout of a record of `len` bytes that begins with `head`, if it is the first one of a message that
 /// ends with its body.
 #[inline(always)]
-fn body_place(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
+fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
     let (before, message_len) = match framing {
         Framing::Datagram => (0, len),
         Framing::Chunked => {

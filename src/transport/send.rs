@@ -188,9 +188,9 @@ fn send_records(
 }
 
 /// Gives up where others wait.
-struct Unwaiting;
+struct NeverWait;
 
-impl SendHooks for Unwaiting {
+impl SendHooks for NeverWait {
     fn when_full(&mut self, _fd: RawFd, _begun: bool) -> Result<(), Cause> {
         Err(Cause::Os(libc::EAGAIN))
     }
@@ -217,7 +217,7 @@ pub fn send_some<'f>(
         let size = header.len() + range.len();
         let is_its_turn = *left > 0;
         *left = left.saturating_sub(1);
-        Ok(is_its_turn && is_out(framing, size, send_record(fd, header, message, range, false, &mut Unwaiting))?)
+        Ok(is_its_turn && is_out(framing, size, send_record(fd, header, message, range, false, &mut NeverWait))?)
     };
     match framing {
         Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),

@@ -42,9 +42,9 @@ impl PeerFraming {
     }
 
     /// It is that of a peer who speaks first, and is not known yet. What cannot be told apart is taken for the framing
-    /// `own`.
-    pub const fn unknown(own: Framing) -> Self {
-        Self(State::Unknown(own))
+    /// `assumed`.
+    pub const fn unknown(assumed: Framing) -> Self {
+        Self(State::Unknown(assumed))
     }
 
     /// It is that of a server that has been [asked](fallback). What is no known answer to that is read as a chunk.
@@ -54,8 +54,8 @@ impl PeerFraming {
 
     /// The framing chosen for a peer, or one that is not known yet.
     #[inline]
-    pub fn chosen(framing: Option<Framing>, own: Framing) -> Self {
-        framing.map_or(Self::unknown(own), Self::known)
+    pub fn configured(framing: Option<Framing>, assumed: Framing) -> Self {
+        framing.map_or(Self::unknown(assumed), Self::known)
     }
 
     /// The framing, if it is known.
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(PeerFraming::unknown(Framing::Datagram).observe(&chunk, false), Framing::Chunked);
         assert_eq!(PeerFraming::unknown(Framing::Chunked).observe(&chunk, true), Framing::Datagram);
         assert_eq!(PeerFraming::known(Framing::Chunked).observe(&call, false), Framing::Chunked);
-        assert_eq!(PeerFraming::chosen(None, Framing::Datagram).get(), None);
+        assert_eq!(PeerFraming::configured(None, Framing::Datagram).get(), None);
     }
 
     #[test]

@@ -16,4 +16,4 @@ mod reassembly;
 
 pub use chunker::Chunks;
 pub use header::{HEADER_LEN, Header, MAX_DATA, MAX_RECORD, is_first_chunk};
-pub use reassembly::{Destination, Message, Progress, Reassembly};
+pub use reassembly::{BodyBuffer, Message, Progress, Reassembly};

@@ -5,14 +5,14 @@ use super::header::{HEADER_LEN, Header, MAX_DATA, chunk_count};
 use crate::cause::{Cause, HeaderFault};
 use crate::protocol::wire::BodyPlace;
 
-/// Destination made at first for a message of several chunks; doubled while data keeps arriving.
-const FIRST_ROOM: usize = 2 * MAX_DATA;
+/// Room made at first for a message of several chunks; doubled while data keeps arriving.
+const FIRST_CAPACITY: usize = 2 * MAX_DATA;
 
-/// Destination is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
-const TRUSTED_PART: usize = 64;
+/// Room is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
+const RESERVE_FACTOR: usize = 64;
 
 /// For bodies from this size on `malloc` has fresh memory each time.
-const FRESH: usize = 32 << 20;
+const MMAP_MIN: usize = 32 << 20;
 
 /// A message being put together from its chunks.
 ///
@@ -22,7 +22,7 @@ const FRESH: usize = 32 << 20;
 pub struct Reassembly {
     limit: usize,
     /// Number of the field that gets a block of its own; 0: none.
-    body: u8,
+    body_field: u8,
     /// What there is of a message that is not in one record, or may be large. Nearly all are neither.
     parts: Option<Parts>,
 }
@@ -35,7 +35,7 @@ struct Parts {
     /// Index of the next chunk; 0 if none has come, or all have.
     next: u32,
     data: Vec<u8>,
-    lost: bool,
+    discarded: bool,
     /// What comes before the body, if `data` is the body.
     head: Vec<u8>,
     /// How much of that are the fields before it.
@@ -53,13 +53,13 @@ pub enum Progress<'a> {
 
 /// Where the data of a chunk belongs.
 #[derive(Debug)]
-pub struct Destination<'a> {
+pub struct BodyBuffer<'a> {
     /// Behind the content of this block, which has room for it.
-    pub block: &'a mut Vec<u8>,
+    pub bytes: &'a mut Vec<u8>,
     /// How much it is.
     pub due: usize,
     /// The block has just got room for all of a body for which memory is new each time.
-    pub fresh: bool,
+    pub newly_mapped: bool,
 }
 
 /// A complete message.
@@ -82,7 +82,7 @@ impl Reassembly {
     /// chunks.
     #[inline]
     pub fn with_body(limit: usize, number: u8) -> Self {
-        Self { limit, body: number, parts: None }
+        Self { limit, body_field: number, parts: None }
     }
 
     /// The largest message accepted.
@@ -93,18 +93,18 @@ impl Reassembly {
 
     /// Number of the field that gets a block of its own; 0: none.
     #[inline]
-    pub fn body(&self) -> u8 {
-        self.body
+    pub fn body_field(&self) -> u8 {
+        self.body_field
     }
 
-    /// The [block](Reassembly::block).
+    /// The [block](Reassembly::reserve_body).
     pub fn body_mut(&mut self) -> &mut Vec<u8> {
         &mut self.parts.get_or_insert_default().data
     }
 
     /// Gives bodies no blocks of their own from now on.
-    pub fn place_nothing(&mut self) {
-        self.body = 0;
+    pub fn disable_body_buffer(&mut self) {
+        self.body_field = 0;
     }
 
     /// A message has begun and is not complete.
@@ -118,15 +118,15 @@ impl Reassembly {
     pub fn held(&self) -> usize {
         match &self.parts {
             Some(Parts { data, head, .. }) if head.is_empty() => data.capacity(),
-            Some(Parts { data, .. }) => data.capacity().min(FIRST_ROOM.max(2 * data.len())),
+            Some(Parts { data, .. }) => data.capacity().min(FIRST_CAPACITY.max(2 * data.len())),
             None => 0,
         }
     }
 
     /// How much of a message begun may be asked for now, as so much has come that room is made for it.
-    pub fn promised(&self) -> usize {
-        let promised = |parts: &Parts| TRUSTED_PART * MAX_DATA * parts.next as usize;
-        self.parts.as_ref().map_or(0, |parts| promised(parts).min(parts.total as usize))
+    pub fn reservation(&self) -> usize {
+        let reserved = |parts: &Parts| RESERVE_FACTOR * MAX_DATA * parts.next as usize;
+        self.parts.as_ref().map_or(0, |parts| reserved(parts).min(parts.total as usize))
     }
 
     /// What has come of a message begun, but not of a body in a block of its own.
@@ -145,17 +145,17 @@ impl Reassembly {
     }
 
     /// Where the data of the next chunk belongs. None when the chunk is to be received elsewhere.
-    pub fn room(&mut self) -> Option<Destination<'_>> {
-        self.parts.as_mut()?.room()
+    pub fn body_buffer(&mut self) -> Option<BodyBuffer<'_>> {
+        self.parts.as_mut()?.body_buffer()
     }
 
     /// An empty block for the body of a message that is expected in one record, if there is memory for it and nothing has
     /// begun.
-    pub fn block(&mut self, size: usize) -> Option<&mut Vec<u8>> {
-        let block = self.body_mut();
-        block.clear();
-        block.try_reserve_exact(size).ok()?;
-        Some(block)
+    pub fn reserve_body(&mut self, size: usize) -> Option<&mut Vec<u8>> {
+        let body = self.body_mut();
+        body.clear();
+        body.try_reserve_exact(size).ok()?;
+        Some(body)
     }
 
     /// Takes the next record. After an error, as after a complete message, the next record begins a new one.
@@ -164,7 +164,7 @@ impl Reassembly {
         Ok(self.accept(record, false)?.map_or(Progress::Partial, |message| Progress::Complete(message.bytes)))
     }
 
-    /// The same, for a record whose data may be [in place](Reassembly::room). `None` when there is more to come.
+    /// The same, for a record whose data may be [in place](Reassembly::body_buffer). `None` when there is more to come.
     #[inline(always)]
     pub fn accept<'a>(&'a mut self, record: &'a [u8], in_place: bool) -> Result<Option<Message<'a>>, Cause> {
         match Header::only_data(record) {
@@ -185,7 +185,7 @@ impl Reassembly {
         if header.count == 1 {
             return Ok(Some(Message { bytes: data, body: None }));
         }
-        self.parts.get_or_insert_default().store(header, data, in_place, self.body)
+        self.parts.get_or_insert_default().store(header, data, in_place, self.body_field)
     }
 
     /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
@@ -234,7 +234,7 @@ impl Reassembly {
 
 impl Parts {
     /// Where the data of the next chunk belongs, if it is all of the body.
-    fn room(&mut self) -> Option<Destination<'_>> {
+    fn body_buffer(&mut self) -> Option<BodyBuffer<'_>> {
         if self.head.is_empty() || self.next == 0 {
             return None;
         }
@@ -242,11 +242,11 @@ impl Parts {
         let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
         // A record that was none of the message may have left something there.
         self.data.truncate(done.checked_sub(self.head.len())?);
-        let Ok(fresh) = self.make_room(due) else {
-            self.lose();
+        let Ok(newly_mapped) = self.reserve(due) else {
+            self.discard();
             return None;
         };
-        Some(Destination { block: &mut self.data, due, fresh })
+        Some(BodyBuffer { bytes: &mut self.data, due, newly_mapped })
     }
 
     /// Adds the data of the chunk that is next, if it is not in place. The field `body` gets a block of its own.
@@ -255,7 +255,7 @@ impl Parts {
         header: Header,
         mut data: &[u8],
         in_place: bool,
-        body: u8,
+        body_field: u8,
     ) -> Result<Option<Message<'_>>, Cause> {
         if self.next == 0 {
             self.total = header.total;
@@ -263,24 +263,24 @@ impl Parts {
             if !in_place {
                 self.data.clear();
             }
-            data = self.split_head(data, body).unwrap_or(data);
+            data = self.split_head(data, body_field).unwrap_or(data);
         }
         if in_place {
             data = &[];
         }
         // A body in place is of no use without what comes before it.
         let known = !in_place || !self.head.is_empty();
-        if !self.lost && known && self.make_room(data.len()).is_ok() {
+        if !self.discarded && known && self.reserve(data.len()).is_ok() {
             self.data.extend_from_slice(data);
         } else {
-            self.lose();
+            self.discard();
         }
         self.next += 1;
         if self.next < self.count {
             return Ok(None);
         }
         self.next = 0;
-        if std::mem::take(&mut self.lost) {
+        if std::mem::take(&mut self.discarded) {
             return Err(Cause::NoMemory);
         }
         Ok(Some(match self.head.get(..self.fields) {
@@ -291,12 +291,12 @@ impl Parts {
 
     /// Keeps what comes before the body in the data of the first chunk, if the body is to have a block of its own, and
     /// returns the rest.
-    fn split_head<'a>(&mut self, data: &'a [u8], body: u8) -> Option<&'a [u8]> {
+    fn split_head<'a>(&mut self, data: &'a [u8], body_field: u8) -> Option<&'a [u8]> {
         self.head.clear();
-        if body == 0 {
+        if body_field == 0 {
             return None;
         }
-        let BodyPlace { fields, start } = BodyPlace::find(data, body, self.total as usize)?;
+        let BodyPlace { fields, start } = BodyPlace::find(data, body_field, self.total as usize)?;
         let (head, body) = data.split_at_checked(start)?;
         self.head.try_reserve_exact(start).ok()?;
         self.head.extend_from_slice(head);
@@ -305,24 +305,24 @@ impl Parts {
     }
 
     /// The message does not fit into memory.
-    fn lose(&mut self) {
-        self.lost = true;
+    fn discard(&mut self) {
+        self.discarded = true;
         self.data = Vec::new();
         self.head.clear();
     }
 
-    /// Says whether that has made [fresh](Destination::fresh) room.
-    fn make_room(&mut self, more: usize) -> Result<bool, Cause> {
+    /// Says whether that has made [newly mapped](BodyBuffer::newly_mapped) room.
+    fn reserve(&mut self, more: usize) -> Result<bool, Cause> {
         let needed = self.data.len() + more;
         if needed <= self.data.capacity() {
             return Ok(false);
         }
         let whole = self.total as usize - self.head.len();
         let arrived = self.data.len().max(more);
-        let all = !self.head.is_empty() && whole / TRUSTED_PART <= arrived;
-        let room = if all { whole } else { FIRST_ROOM.max(2 * self.data.capacity()).min(whole) };
+        let all = !self.head.is_empty() && whole / RESERVE_FACTOR <= arrived;
+        let room = if all { whole } else { FIRST_CAPACITY.max(2 * self.data.capacity()).min(whole) };
         self.data.try_reserve_exact(room.max(needed) - self.data.len()).map_err(|_| Cause::NoMemory)?;
-        Ok(all && whole >= FRESH)
+        Ok(all && whole >= MMAP_MIN)
     }
 }
 
@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(reassembly.push(&record), Err(Cause::TooBig { size: total, limit: 1 << 20 }));
         let mut reassembly = Reassembly::new(usize::MAX);
         assert_eq!(reassembly.push(&record), Ok(Progress::Partial));
-        assert_eq!(reassembly.held(), FIRST_ROOM);
+        assert_eq!(reassembly.held(), FIRST_CAPACITY);
     }
 
     #[test]
