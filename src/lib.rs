@@ -57,7 +57,7 @@ pub mod modules;
 #[doc(hidden)]
 pub mod peer;
 #[doc(hidden)]
-pub mod place;
+pub mod stable_path;
 #[doc(hidden)]
 #[expect(unsafe_code, reason = "system calls")]
 pub mod sys;

@@ -49,7 +49,7 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
 /// Keeps the path for as long as it may be needed to connect again. What is kept for another context, which has been
 /// freed by hand at this address, goes.
 fn keep_path(address: usize, path: &CStr) {
-    if let Some(path) = SocketPath::lasting(path.to_bytes()) {
+    if let Some(path) = SocketPath::absolute_if_fits(path.to_bytes()) {
         RECONNECT_PATHS.put(address, path);
     }
     negotiation::forget_at(address);

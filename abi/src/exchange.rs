@@ -3,7 +3,7 @@
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::sys::{Deadline, SocketRef};
-use ::drpc::transport::{self, Aftermath, Received};
+use ::drpc::transport::{self, Received, SyncState};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Sequence, sys};
 
@@ -54,7 +54,8 @@ pub(crate) fn receive<A: Abi>(
             unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
         };
         let yielding = || yielding::run_yield(context);
-        let received = transport::receive_by(fd, peer_framing, &mut partial, A::RECORD, keep, yielding, &mut deadline);
+        let received =
+            transport::receive_until(fd, peer_framing, &mut partial, A::RECORD, keep, yielding, &mut deadline);
         let in_time = match received {
             Ok(true) => return Ok(()),
             Ok(false) => {
@@ -82,13 +83,13 @@ fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
 }
 
 fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {
-    match Aftermath::of(cause, framing) {
-        Aftermath::InStep => {}
-        Aftermath::ReplyOwed => {
+    match SyncState::after(cause, framing) {
+        SyncState::InSync => {}
+        SyncState::ReplyOwed => {
             context.flags().owe_reply();
             context.keep_partial(partial);
         }
-        Aftermath::Lost => sys::shut_down(context.fd()),
+        SyncState::Lost => sys::shut_down(context.fd()),
     }
     if cause == Cause::Closed { Cause::NoReply } else { cause }
 }

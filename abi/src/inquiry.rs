@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 
 use ::drpc::framing::chunked::MAX_DATA;
 use ::drpc::framing::detect::PeerFraming;
-use ::drpc::framing::fallback::{self, Question};
+use ::drpc::framing::fallback::{self, FirstMessage};
 use ::drpc::peer::server::PeerServer;
 use ::drpc::sys::{self, KeepErrno, Peeked, Unwaiting};
-use ::drpc::transport::{self, Aftermath, Received};
+use ::drpc::transport::{self, Received, SyncState};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase};
 
@@ -36,7 +36,7 @@ pub(crate) struct Inquiry {
 #[derive(Clone, Copy)]
 enum Stage {
     /// The answer is to come.
-    Asked(Question),
+    Asked(FirstMessage),
     /// The server has refused what it was asked, and reads this framing. It may have closed its side.
     Refused(Framing),
     /// The framing is known. What waits goes out.
@@ -64,7 +64,7 @@ pub(crate) enum Lack {
 
 impl Inquiry {
     /// This has been asked.
-    pub(crate) fn asked(question: Question, server: Option<PeerServer>) -> Self {
+    pub(crate) fn asked(question: FirstMessage, server: Option<PeerServer>) -> Self {
         Self::at(Stage::Asked(question), server)
     }
 
@@ -127,7 +127,7 @@ impl Inquiry {
                     Some(stage) => self.stage = stage,
                     None => return Ok(Progress::Lacks(Lack::Answer)),
                 },
-                Stage::Refused(framing) => match self.connect_again(context, framing)? {
+                Stage::Refused(framing) => match self.reconnect(context, framing)? {
                     true => self.stage = Stage::Known(framing),
                     false => return Ok(Progress::Lacks(Lack::Listener)),
                 },
@@ -155,9 +155,9 @@ impl Inquiry {
     /// Connects again, as the server may have closed its side; false while it is too busy. If it cannot be done at all, a
     /// call in chunks goes out over the old connection: where the server has closed it, the call fails with EPIPE and is
     /// unsent.
-    fn connect_again<A: Abi>(&self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
+    fn reconnect<A: Abi>(&self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
         let server = self.server(context).ok_or(Cause::Replaced);
-        server.and_then(|server| server.connect_again(A::SOCKET_MODE)).or_else(|cause| match framing {
+        server.and_then(|server| server.reconnect(A::SOCKET_MODE)).or_else(|cause| match framing {
             Framing::Chunked => {
                 let (socket, how) = (Subject::Socket(context.fd()), "the next call goes out over the old connection");
                 log::notice(Level::Warn, format_args!("connect{socket}: {cause}: {how}"));
@@ -169,7 +169,7 @@ impl Inquiry {
 }
 
 /// Reads the server's answer, if it is there.
-fn read_answer<A: Abi>(context: Context<A>, question: Question) -> Result<Option<Stage>, Cause> {
+fn read_answer<A: Abi>(context: Context<A>, question: FirstMessage) -> Result<Option<Stage>, Cause> {
     let fd = context.fd();
     if sys::peek(fd) == Peeked::Nothing {
         return Ok(None);
@@ -178,12 +178,12 @@ fn read_answer<A: Abi>(context: Context<A>, question: Question) -> Result<Option
     let drop_reply = |message: Received<'_>| message.within_limit().map(drop);
     let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, drop_reply);
     context.keep_partial(partial);
-    let lost = received.err().filter(|cause| Aftermath::of(*cause, peer_framing.framing()) == Aftermath::Lost);
+    let lost = received.err().filter(|cause| SyncState::after(*cause, peer_framing.framing()) == SyncState::Lost);
     match (peer_framing.get(), question) {
-        (Some(framing), Question::Probe) | (Some(framing @ Framing::Datagram), Question::Trial) => {
+        (Some(framing), FirstMessage::Probe) | (Some(framing @ Framing::Datagram), FirstMessage::PaddedCall) => {
             Ok(Some(Stage::Refused(framing)))
         }
-        (Some(framing), Question::Trial) => {
+        (Some(framing), FirstMessage::PaddedCall) => {
             if received == Ok(None) {
                 // The rest of the reply is to come.
                 context.flags().owe_reply();
@@ -210,7 +210,7 @@ fn end<A: Abi>(context: Context<A>, cause: Cause) -> Cause {
 pub(crate) fn unanswered(cause: Cause) -> Cause {
     match cause {
         Cause::Closed | Cause::NoReply | Cause::Os(libc::ECONNRESET) => Cause::Unanswered,
-        cause => fallback::unclear(cause),
+        cause => fallback::unreadable_answer(cause),
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn unpack_call(bytes: &[u8], body: Option<Vec<u8>>, limit: usize) -> 
 /// Why a message cannot be unpacked as a call.
 #[cold]
 fn no_call(bytes: &[u8], cause: Cause) -> Cause {
-    if cause == Cause::Malformed { fallback::no_call(bytes) } else { cause }
+    if cause == Cause::Malformed { fallback::undecodable(bytes) } else { cause }
 }
 
 /// Writes an encoded message over `message`; on an error it is left as it was.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use ::drpc::framing::detect::PeerFraming;
-use ::drpc::framing::fallback::{self, Question};
+use ::drpc::framing::fallback::{self, FirstMessage};
 use ::drpc::peer::framing_cache;
 use ::drpc::peer::server::PeerServer;
 use ::drpc::sys::{PollFd, SocketRef};
@@ -142,10 +142,10 @@ fn ask<A: Abi>(
     site: &Site<'_>,
 ) -> Result<Asked, Cause> {
     let route = context.route();
-    let (question, opening) = fallback::opening(call, unknown);
+    let (question, opening) = fallback::first_message(call, unknown);
     // Which server it is need not be known where the call itself may go out, unless knowing it may spare a refusal, or
     // keeping a copy.
-    let looks = question == Question::Probe
+    let looks = question == FirstMessage::Probe
         || reply.is_none()
         || route.is_none()
         || !framing_cache::are_all_chunked()
@@ -161,11 +161,11 @@ fn ask<A: Abi>(
         }
         server = Some(found);
     }
-    if let (Question::Trial, Some(reply)) = (question, reply) {
+    if let (FirstMessage::PaddedCall, Some(reply)) = (question, reply) {
         return try_out(context, fd, &opening, server, number, reply, site);
     }
     let mut inquiry = Inquiry::asked(question, server);
-    if question == Question::Trial {
+    if question == FirstMessage::PaddedCall {
         inquiry.keep_trial(&call.encode(unknown))?;
     }
     INQUIRIES.put(context.comm_address(), None)?;
@@ -174,7 +174,7 @@ fn ask<A: Abi>(
         forget(context);
         return Err(cause);
     }
-    if question == Question::Trial {
+    if question == FirstMessage::PaddedCall {
         keep(context, inquiry);
         return Ok(Asked::Settled(Next::Done));
     }
@@ -193,7 +193,7 @@ fn try_out<A: Abi>(
 ) -> Result<Asked, Cause> {
     send_opening(context, fd, trial)?;
     site.phase(Phase::Reply);
-    let mut peer_framing = PeerFraming::probing(Question::Trial);
+    let mut peer_framing = PeerFraming::probing(FirstMessage::PaddedCall);
     let answered = exchange::receive(context, fd, &mut peer_framing, number, Some(reply));
     match (peer_framing.get(), answered) {
         (Some(Framing::Datagram), _) => Ok(Asked::Inquiry(Inquiry::refused(Framing::Datagram, server))),
@@ -207,7 +207,7 @@ fn try_out<A: Abi>(
         (None, answered) => {
             // The reply that is owed is that of the trial, which tells the framing. Where that cannot be kept in mind, it is
             // dropped by its number.
-            if context.flags().owes_replies() && keep(context, Inquiry::asked(Question::Trial, server)) {
+            if context.flags().owes_replies() && keep(context, Inquiry::asked(FirstMessage::PaddedCall, server)) {
                 context.flags().reply_came();
             }
             Err(inquiry::unanswered(answered.err().unwrap_or(Cause::Unclear)))

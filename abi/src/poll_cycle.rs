@@ -261,7 +261,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
             return Some(cause.code(A::RELEASE));
         }
         Err(cause) => {
-            let cause = peer_framing.fault(cause);
+            let cause = peer_framing.check_probe(cause);
             boundary::report(Phase::Receive, Subject::Socket(session.fd()), cause);
             answer_unreadable(session, sequence, cause);
             return None;

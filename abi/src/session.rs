@@ -113,7 +113,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let known = session.peer_framing();
         let mut peer_framing = known;
         let received = transport::receive(fd, &mut peer_framing, &mut partial, A::RECORD, unpack, yielding);
-        let received = received.map_err(|cause| peer_framing.fault(cause));
+        let received = received.map_err(|cause| peer_framing.check_probe(cause));
         session.keep_partial(partial);
         session.keep_dialect(known, peer_framing);
         match received {

@@ -77,7 +77,7 @@ impl Connection {
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, peer_framing, message) = (self.fd(), &mut self.peer_framing, &mut self.message);
         let received = transport::receive(fd, peer_framing, message, chunked::MAX_RECORD, owned_call, || {});
-        let received = received.map_err(|cause| self.peer_framing.fault(cause));
+        let received = received.map_err(|cause| self.peer_framing.check_probe(cause));
         if let Err(Cause::Probe(framing)) = received {
             self.answer_at_once(framing, Status::FailedUnmarshalCall);
             return Ok(None);
@@ -201,7 +201,7 @@ impl AsFd for Connection {
 
 fn owned_call(mut message: Received<'_>) -> Result<Call, Cause> {
     let bytes = message.within_limit()?;
-    let call = CallRef::decode(bytes).map_err(|_| fallback::no_call(bytes))?;
+    let call = CallRef::decode(bytes).map_err(|_| fallback::undecodable(bytes))?;
     Ok(message.take_body().map_or_else(|| call.to_owned(), |body| call.with_body(body)))
 }
 

@@ -53,11 +53,11 @@ mod tests {
     use crate::client::settings::Settings;
     use crate::client::state::State;
     use crate::log::Log;
-    use crate::place::Place;
     use crate::protocol::framing::chunked::{Chunks, MAX_DATA};
     use crate::protocol::framing::{Framing, Limits};
     use crate::protocol::message::Response;
     use crate::protocol::wire::CallRef;
+    use crate::stable_path::StablePath;
     use crate::sys::TryArc;
 
     fn budget(records: usize) -> Budget {
@@ -72,7 +72,7 @@ mod tests {
         listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(1).unwrap();
         let settings = Settings {
-            place: Place::new(&path).unwrap(),
+            place: StablePath::new(&path).unwrap(),
             framing: Some(Framing::Chunked),
             limits: Limits::default(),
             timeout: None,

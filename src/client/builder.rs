@@ -10,9 +10,9 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
 use crate::peer::framing_cache;
-use crate::place::Place;
 use crate::protocol::framing::{Framing, Limits};
 use crate::shared_path::SharedPath;
+use crate::stable_path::StablePath;
 use crate::sys::out_of_memory;
 
 /// The number of retries of a call, unless the program says otherwise.
@@ -151,12 +151,12 @@ impl ClientBuilder {
     /// Ends the process if there is no memory, like the functions of the standard library. [`connect`](Self::connect)
     /// gives [`Cause::NoMemory`] instead.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
-        Place::new(path.as_ref()).and_then(|place| self.build_at(place)).unwrap_or_else(out_of_memory)
+        StablePath::new(path.as_ref()).and_then(|place| self.build_at(place)).unwrap_or_else(out_of_memory)
     }
 
     /// A client, not connected yet, of the server that listens at a place.
     #[doc(hidden)]
-    pub fn build_at(&self, place: Place) -> Result<Client, Cause> {
+    pub fn build_at(&self, place: StablePath) -> Result<Client, Cause> {
         let warn = |value: &CStr| {
             let what = "which is none of datagram, chunked and auto";
             self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
@@ -175,7 +175,7 @@ impl ClientBuilder {
 
     /// Connects to the server that listens at `path`.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<Client, Error> {
-        let place = Place::new(path.as_ref());
+        let place = StablePath::new(path.as_ref());
         let known = place.as_ref().map_or_else(|_| SharedPath::default(), |place| place.given().clone());
         let client = place.and_then(|place| self.build_at(place));
         let client = client.map_err(|cause| Error::new(Phase::Connect, &known, cause))?;

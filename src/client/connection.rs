@@ -10,13 +10,13 @@ use crate::cause::Cause;
 use crate::peer::framing_cache::{self, ServerId};
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
-use crate::protocol::framing::fallback::{self, Question};
+use crate::protocol::framing::fallback::{self, FirstMessage};
 use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
 use crate::sys::{self, TryArc, Waker, try_copy};
 use crate::transport::Outbox;
-use crate::transport::{self, Aftermath, Received};
+use crate::transport::{self, Received, SyncState};
 
 /// The reason why a call has not been sent.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +84,13 @@ impl Connection {
     pub(super) fn open(settings: &Settings, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { place, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
-        sys::connect(&socket, place.way()?.path())?;
+        sys::connect(&socket, place.address_path()?.path())?;
         let server = match framing {
             Some(_) => None,
-            None => {
-                place.lasting().zip(sys::peer(socket.as_raw_fd())).and_then(|(path, peer)| ServerId::of(path, peer.pid))
-            }
+            None => place
+                .absolute_if_fits()
+                .zip(sys::peer(socket.as_raw_fd()))
+                .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
         };
         let known = server.as_ref().and_then(|server| match detected {
             Some((same, framing)) if same == server => Some(*framing),
@@ -97,7 +98,7 @@ impl Connection {
         });
         Ok(Self {
             poll_handle: TryArc::new(PollHandle::new(socket, signal))?,
-            peer_framing: framing.or(known).map_or(PeerFraming::probing(Question::Trial), PeerFraming::known),
+            peer_framing: framing.or(known).map_or(PeerFraming::probing(FirstMessage::PaddedCall), PeerFraming::known),
             server,
             limits: *limits,
             outbox: Outbox::default(),
@@ -144,9 +145,9 @@ impl Connection {
 
     /// The message that makes the server reveal its framing: the call itself, or a probe before it. `None` if the
     /// framing is known, or the call is too large for any server.
-    pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(Question, Encoded<'a>)> {
+    pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(FirstMessage, Encoded<'a>)> {
         let is_allowed = || call.encode(&[]).len() <= self.limits.message;
-        self.peer_framing.question().filter(|_| is_allowed()).map(|_| fallback::opening(call, &[]))
+        self.peer_framing.unanswered().filter(|_| is_allowed()).map(|_| fallback::first_message(call, &[]))
     }
 
     /// Sends a call as far as the socket takes it, and keeps the rest. Runs `out` for each call that has gone out as a
@@ -166,7 +167,7 @@ impl Connection {
     #[cold]
     pub(super) fn send_opening(
         &mut self,
-        question: Question,
+        question: FirstMessage,
         opening: &Encoded<'_>,
         ticket: Ticket,
         budget: &mut Budget,
@@ -226,7 +227,7 @@ impl Connection {
 
     /// Receives one record. After an error the connection is useless.
     pub(super) fn receive(&mut self) -> Result<Inbound, Cause> {
-        let (fd, asked) = (self.fd(), self.peer_framing.question());
+        let (fd, asked) = (self.fd(), self.peer_framing.unanswered());
         let received =
             transport::receive_record(fd, &mut self.peer_framing, &mut self.message, sys::RECORD_ROOM, decode);
         if let Some(question) = asked {
@@ -235,13 +236,13 @@ impl Connection {
                     if let Some(server) = self.server {
                         framing_cache::learn(server, framing);
                     }
-                    if framing == Framing::Datagram || question == Question::Probe {
+                    if framing == Framing::Datagram || question == FirstMessage::Probe {
                         return Ok(Inbound::Reply(Reply::Rejected(framing)));
                     }
                 }
                 // A message in chunks that is not the answer to the probe.
                 (None, Ok(_)) => return Err(Cause::Unclear),
-                (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unclear(*cause)),
+                (None, Err(cause)) if cause.is_about_a_message() => return Err(fallback::unreadable_answer(*cause)),
                 (None, Err(_)) => {}
             }
         }
@@ -255,7 +256,7 @@ impl Connection {
             }
             Err(cause) if cause.is_would_block() && self.send_failure.is_none() => Ok(Inbound::Empty),
             Err(Cause::Closed) => Err(Cause::Closed),
-            Err(cause) if Aftermath::of(cause, self.peer_framing.framing()) == Aftermath::InStep => {
+            Err(cause) if SyncState::after(cause, self.peer_framing.framing()) == SyncState::InSync => {
                 Ok(Inbound::Reply(Reply::Unreadable(cause)))
             }
             Err(cause) => Err(cause),

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::log::Log;
-use crate::place::Place;
 use crate::protocol::framing::{Framing, Limits};
+use crate::stable_path::StablePath;
 
 /// The settings that a client is made with.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) place: Place,
+    pub(super) place: StablePath,
     /// The framing that the server expects; `None` if the client is to detect it.
     pub(super) framing: Option<Framing>,
     pub(super) limits: Limits,

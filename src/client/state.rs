@@ -18,7 +18,7 @@ use crate::cause::Cause;
 use crate::error::Phase;
 use crate::peer::framing_cache::ServerId;
 use crate::protocol::framing::Framing;
-use crate::protocol::framing::fallback::Question;
+use crate::protocol::framing::fallback::FirstMessage;
 use crate::protocol::message::{NO_SEQUENCE, Status};
 use crate::protocol::wire::CallRef;
 use crate::sys::{Interest, TryArc};
@@ -138,7 +138,7 @@ impl State {
         let sent = match connection.opening(&call) {
             None => connection.send(&call, ticket, budget, |ticket| self.calls.sent(ticket)),
             Some((question, opening)) => {
-                if question == Question::Probe {
+                if question == FirstMessage::Probe {
                     self.calls.start_probing(ticket);
                 }
                 connection.send_opening(question, &opening, ticket, budget, |ticket| self.calls.sent(ticket))

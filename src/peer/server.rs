@@ -44,7 +44,7 @@ impl PeerServer {
     /// accept.
     ///
     /// A path may lead to another server by now, and one that is not known must not hear a datagram first.
-    pub fn connect_again(&self, mode: Option<libc::mode_t>) -> Result<bool, Cause> {
+    pub fn reconnect(&self, mode: Option<libc::mode_t>) -> Result<bool, Cause> {
         let _uncancelled = UncancelledCall::new();
         let socket = self.connect_to(&self.path, mode).or_else(|cause| {
             let bound = SocketPath::of_peer(self.fd).filter(|bound| bound.is_absolute() && self.path != *bound);

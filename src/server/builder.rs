@@ -25,12 +25,12 @@ use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
-use crate::place::Place;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::service::{Module, Service};
 use crate::session::Session;
 use crate::shared_path::SharedPath;
+use crate::stable_path::StablePath;
 use crate::sync::Mutex;
 use crate::sys::{self, Epoll, Interest, TryArc, Waker, Watch, try_box};
 
@@ -232,13 +232,13 @@ impl ServerBuilder {
     /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started,
     /// or dispatched. A relative path is meant in the directory in which the process works now.
     pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
-        let place = Place::new(path.as_ref());
+        let place = StablePath::new(path.as_ref());
         self.bind_at(place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?)
     }
 
     /// The same at a place.
     #[doc(hidden)]
-    pub fn bind_at(self, place: Place) -> Result<Server, Error> {
+    pub fn bind_at(self, place: StablePath) -> Result<Server, Error> {
         let bound = ListeningSocket::new(&place, &self.file);
         let bound = bound.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
         self.serve_on(bound)
@@ -248,14 +248,14 @@ impl ServerBuilder {
     /// bound to `path`, which may be called otherwise as `/run` is called `/var/run`, or without a path the first. Its file
     /// is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
-        let place = path.map(Place::new).transpose();
+        let place = path.map(StablePath::new).transpose();
         let place = place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
         self.inherited_at(place.as_ref())
     }
 
     /// The same with a place.
     #[doc(hidden)]
-    pub fn inherited_at(self, place: Option<&Place>) -> Result<Server, Error> {
+    pub fn inherited_at(self, place: Option<&StablePath>) -> Result<Server, Error> {
         let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
         let path = place.map_or_else(unknown, |place| place.given().clone());
         let bound = ListeningSocket::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;

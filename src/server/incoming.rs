@@ -134,7 +134,7 @@ fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
 #[inline(always)]
 fn whole(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
     let Ok((call, _)) = CallRef::decode_counting(bytes) else {
-        return Incoming::NotACall(match fallback::no_call(bytes) {
+        return Incoming::NotACall(match fallback::undecodable(bytes) {
             Cause::Probe(asked) if asked == framing => NotACall::Probe,
             _ => NotACall::Unparsable(Cause::Malformed),
         });

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::cause::Cause;
-use crate::place::{Place, c_string_with};
 use crate::shared_path::SharedPath;
+use crate::stable_path::{StablePath, c_string_with};
 use crate::sys::{self, DirEntry, FileLock, Owner, SocketFile};
 
 /// What a server does when there is something at the path of its socket.
@@ -61,15 +61,15 @@ pub(super) enum End {
 /// The socket file that this server has made.
 #[derive(Debug)]
 struct File {
-    place: Place,
+    place: StablePath,
     held: SocketFile,
     lock: Option<FileLock>,
 }
 
 impl ListeningSocket {
     /// Makes the socket file and listens.
-    pub(super) fn new(place: &Place, policy: &FilePolicy) -> Result<Self, Cause> {
-        let way = place.way()?;
+    pub(super) fn new(place: &StablePath, policy: &FilePolicy) -> Result<Self, Cause> {
+        let way = place.address_path()?;
         let owner = Owner { uid: policy.owner, gid: policy.group };
         let lock = match policy.existing {
             Existing::Fail => None,
@@ -84,11 +84,11 @@ impl ListeningSocket {
 
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
     /// the first.
-    pub(super) fn inherited(place: Option<&Place>) -> Result<Self, Cause> {
+    pub(super) fn inherited(place: Option<&StablePath>) -> Result<Self, Cause> {
         let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
         let mut handed = sys::handed_over(count);
-        let is_it = |fd: &RawFd| place.is_none_or(|place| sys::own_path(*fd, |own| place.is_of(own)) == Some(true));
+        let is_it = |fd: &RawFd| place.is_none_or(|place| sys::own_path(*fd, |own| place.leads_to(own)) == Some(true));
         let Some(fd) = handed.clone().find(is_it) else {
             return Err(Cause::NotHanded { instead: handed.any(sys::is_free_listener).then_some(count) });
         };

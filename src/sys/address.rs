@@ -55,7 +55,7 @@ impl SocketPath {
     }
 
     /// What to remember of a path: the absolute one, unless that is too long for an address.
-    pub fn lasting(path: &[u8]) -> Option<Self> {
+    pub fn absolute_if_fits(path: &[u8]) -> Option<Self> {
         let given = Self::new(path)?;
         if given.is_absolute() {
             return Some(given);

@@ -8,6 +8,6 @@ mod receive;
 mod send;
 
 pub(crate) use outbox::Outbox;
-pub use receive::{Aftermath, Received, framing_of, receive, receive_by, receive_record};
+pub use receive::{Received, SyncState, framing_of, receive, receive_record, receive_until};
 pub(crate) use receive::{ReceivedRecord, layout, read_record};
 pub use send::{SendHooks, send, send_some};

@@ -299,12 +299,12 @@ pub fn receive<'f, T>(
     after_record: impl FnMut(),
 ) -> Result<T, Cause> {
     let deadline = &mut Deadline::receiving();
-    receive_by(fd, peer_framing, message, first_buffer, decode, after_record, deadline)
+    receive_until(fd, peer_framing, message, first_buffer, decode, after_record, deadline)
 }
 
 /// The same as one of several messages for which there is one deadline.
 #[inline(always)]
-pub fn receive_by<'f, T>(
+pub fn receive_until<'f, T>(
     fd: impl Into<SocketRef<'f>>,
     peer_framing: &mut PeerFraming,
     message: &mut Reassembly,
@@ -326,23 +326,23 @@ pub fn receive_by<'f, T>(
 
 /// What a connection is good for after waiting for a reply failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aftermath {
+pub enum SyncState {
     /// The reply has been read to its end, so that the next one follows.
-    InStep,
+    InSync,
     /// The reply, or the rest of it, is still to come.
     ReplyOwed,
     /// There is no telling where the next reply begins, if one comes at all.
     Lost,
 }
 
-impl Aftermath {
+impl SyncState {
     /// What `cause` left behind.
-    pub fn of(cause: Cause, framing: Framing) -> Self {
+    pub fn after(cause: Cause, framing: Framing) -> Self {
         match cause {
             Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
             // Read to its end, or, where the peer has closed its side, none left to read.
-            Cause::Malformed | Cause::NoMemory | Cause::Closed => Self::InStep,
-            Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InStep,
+            Cause::Malformed | Cause::NoMemory | Cause::Closed => Self::InSync,
+            Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InSync,
             _ => Self::Lost,
         }
     }

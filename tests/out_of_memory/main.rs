@@ -20,7 +20,7 @@ use std::time::Duration;
 use drpc::framing::chunked::{self, Chunks, MAX_DATA, Progress, Reassembly};
 use drpc::framing::detect::PeerFraming;
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
-use drpc::transport::{self, Aftermath, Received, SendHooks};
+use drpc::transport::{self, Received, SendHooks, SyncState};
 use drpc::wire::{CallRef, Encoded, Fields, ResponseRef, key};
 use drpc::{Cause, Client, HeaderFault, Module, PathFault, Phase, Request, Server, Status};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -198,7 +198,7 @@ fn the_connection_stays_in_step() {
         })
     };
     assert_eq!(receive(long, (0, usize::MAX)), Err(Cause::NoMemory));
-    assert_eq!(Aftermath::of(Cause::NoMemory, Framing::Chunked), Aftermath::InStep);
+    assert_eq!(SyncState::after(Cause::NoMemory, Framing::Chunked), SyncState::InSync);
     assert_eq!(receive(short, (0, 0)), Ok(true));
     assert_eq!(receive(long, (0, 0)), Ok(true));
     transport::send(fd, Framing::Chunked, &short.encode(&[]), 100, &mut Unpaced).unwrap();

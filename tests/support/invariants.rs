@@ -4,7 +4,7 @@
 use drpc::framing::chunked::is_first_chunk;
 use drpc::framing::chunked::{Header, MAX_DATA, MAX_RECORD, Progress, Reassembly};
 use drpc::framing::detect::{PeerFraming, detect};
-use drpc::framing::fallback::{self, Question, judge, no_call, trial};
+use drpc::framing::fallback::{self, FirstMessage, framing_from_answer, padded_call, undecodable};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, ResponseRef, VARINT_MAX};
 use drpc::{Call, Cause, Response};
@@ -61,16 +61,20 @@ pub(crate) fn check(records: &[Vec<u8>]) {
     records.iter().for_each(|record| check_first(record));
     check_session(records, PeerFraming::unknown(Framing::Datagram), detect);
     check_session(records, PeerFraming::unknown(Framing::Chunked), detect);
-    check_session(records, PeerFraming::probing(Question::Trial), |record| judge(Question::Trial, record));
-    check_session(records, PeerFraming::probing(Question::Probe), |record| judge(Question::Probe, record));
+    check_session(records, PeerFraming::probing(FirstMessage::PaddedCall), |record| {
+        framing_from_answer(FirstMessage::PaddedCall, record)
+    });
+    check_session(records, PeerFraming::probing(FirstMessage::Probe), |record| {
+        framing_from_answer(FirstMessage::Probe, record)
+    });
     check_reassembly(records);
 }
 
 /// What holds of a record that comes first on a connection.
 pub(crate) fn check_first(record: &[u8]) {
     let before = (Heap::held(), Heap::made());
-    let (told, chunk, fault) = (detect(record), is_first_chunk(record), no_call(record));
-    let judged = [Question::Trial, Question::Probe].map(|question| judge(question, record));
+    let (told, chunk, fault) = (detect(record), is_first_chunk(record), undecodable(record));
+    let judged = [FirstMessage::PaddedCall, FirstMessage::Probe].map(|question| framing_from_answer(question, record));
     assert_eq!((Heap::held(), Heap::made()), before, "to look at a record takes no memory");
 
     // A chunk is what the receiver of chunks takes, up to a size that nobody has seen; else it is a call, or nothing.
@@ -104,7 +108,7 @@ fn is_answer_to_the_probe(record: &[u8]) -> bool {
     let is_mark = |rest: &[u8]| {
         let (key, key_len) = varint(rest)?;
         let (_, len) = varint(&rest[key_len..])?;
-        let is_varint_of_the_mark = key_len <= 5 && key == u128::from(fallback::MARK) << 3;
+        let is_varint_of_the_mark = key_len <= 5 && key == u128::from(fallback::RESERVED_FIELD) << 3;
         Some(is_varint_of_the_mark && key_len + len == rest.len())
     };
     let Some((_, message)) = Header::split(record) else { return false };
@@ -160,7 +164,7 @@ fn check_encoder(record: &[u8], chunk: bool) {
 /// The call as it is sent to find out: the same call to those who read chunks, and none to those who read datagrams.
 pub(crate) fn check_trial(call: &CallRef<'_>, unknown: &[u8]) {
     let before = Heap::made();
-    let tried = trial(call, unknown);
+    let tried = padded_call(call, unknown);
     assert_eq!(Heap::made(), before);
 
     let shortest = call.encode(unknown).pieces().concat();

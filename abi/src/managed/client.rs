@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use ::drpc::der::Release;
-use ::drpc::place::Place;
+use ::drpc::stable_path::StablePath;
 use ::drpc::sys::try_copy;
 use ::drpc::{Caller, Cause, Client, ClientBuilder, Log, Phase, Response, lock_briefly};
 
@@ -22,7 +22,7 @@ use crate::{log, settings};
 /// A client, for any number of threads.
 pub struct drpc_client {
     path: CString,
-    place: Place,
+    place: StablePath,
     release: Release,
     builder: Mutex<ClientBuilder>,
     /// The client, from its first use on.
@@ -42,7 +42,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client)
     let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM);
     let make = |path: CString| {
         Ok(drpc_client {
-            place: Place::try_from(path.as_c_str())?,
+            place: StablePath::try_from(path.as_c_str())?,
             path,
             release: A::RELEASE,
             builder: Mutex::new(builder.log(Log::try_to(log::from_core)?)),

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, place};
+use ::drpc::{Cause, Phase, stable_path};
 
 use crate::abi::Abi;
 use crate::boundary::{self, Subject};
@@ -40,7 +40,7 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
-        let made = give(make(place::c_string(path.to_bytes())?)?)?;
+        let made = give(make(stable_path::c_string(path.to_bytes())?)?)?;
         // SAFETY: as above.
         unsafe { *place = made };
         Ok(())

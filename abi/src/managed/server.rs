@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use ::drpc::der::Release;
-use ::drpc::place::Place;
+use ::drpc::stable_path::StablePath;
 use ::drpc::{Cause, Phase, Server, lock_briefly, lock_made_in, sys};
 
 use super::call_block::drpc_session;
@@ -23,7 +23,7 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
     path: CString,
-    place: Place,
+    place: StablePath,
     release: Release,
     /// The largest datagram that the peers of the line can receive.
     datagram: usize,
@@ -76,7 +76,7 @@ pub enum drpc_server_flags {
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
     let make = |path: CString| {
         Ok(drpc_server {
-            place: Place::try_from(path.as_c_str())?,
+            place: StablePath::try_from(path.as_c_str())?,
             path,
             release: A::RELEASE,
             datagram: A::DATAGRAM,

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
-use ::drpc::place::Place;
+use ::drpc::stable_path::StablePath;
 use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
 use super::call_block::{Spare, drpc_session};
@@ -180,7 +180,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn listen(self, place: &Place) -> Result<Server, Error> {
+    pub(crate) fn listen(self, place: &StablePath) -> Result<Server, Error> {
         match self.inheriting.map(|builder| builder.inherited_at(Some(place))) {
             None => {}
             Some(Err(error)) if error.cause() == (Cause::NotHanded { instead: None }) => {}

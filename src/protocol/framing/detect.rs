@@ -3,7 +3,7 @@
 
 use super::Framing;
 use super::chunked::is_first_chunk;
-use super::fallback::{self, Question};
+use super::fallback::{self, FirstMessage};
 use crate::cause::Cause;
 use crate::protocol::wire::CallRef;
 
@@ -32,7 +32,7 @@ enum State {
     /// Of a peer who speaks first, and has not yet.
     Unknown(Framing),
     /// Of a server that has been asked this, in chunks, and has not answered yet.
-    Probing(Question),
+    Probing(FirstMessage),
 }
 
 impl PeerFraming {
@@ -48,8 +48,8 @@ impl PeerFraming {
     }
 
     /// It is that of a server that has been [asked](fallback). What is no known answer to that is read as a chunk.
-    pub const fn probing(question: Question) -> Self {
-        Self(State::Probing(question))
+    pub const fn probing(sent: FirstMessage) -> Self {
+        Self(State::Probing(sent))
     }
 
     /// The framing chosen for a peer, or one that is not known yet.
@@ -68,9 +68,9 @@ impl PeerFraming {
     }
 
     /// What the peer has been asked and has not answered yet.
-    pub fn question(self) -> Option<Question> {
+    pub fn unanswered(self) -> Option<FirstMessage> {
         match self.0 {
-            State::Probing(question) => Some(question),
+            State::Probing(sent) => Some(sent),
             State::Known(_) | State::Unknown(_) => None,
         }
     }
@@ -86,7 +86,7 @@ impl PeerFraming {
 
     /// What is wrong with a message that has been heard: a probe that has come in another framing than the peer's is none.
     #[cold]
-    pub fn fault(self, cause: Cause) -> Cause {
+    pub fn check_probe(self, cause: Cause) -> Cause {
         match cause {
             Cause::Probe(framing) if framing != self.framing() => Cause::Malformed,
             cause => cause,
@@ -105,7 +105,7 @@ impl PeerFraming {
     #[cold]
     fn observe_first(&mut self, record: &[u8], truncated: bool) {
         let told = match (self.0, truncated) {
-            (State::Probing(question), _) => fallback::judge(question, record),
+            (State::Probing(sent), _) => fallback::framing_from_answer(sent, record),
             // No chunk is larger than what there is room for.
             (_, true) => Some(Framing::Datagram),
             (_, false) => detect(record),
@@ -155,17 +155,17 @@ mod tests {
     #[test]
     fn a_probe_is_one_in_the_framing_of_its_sender() {
         let known = PeerFraming::known(Framing::Datagram);
-        assert_eq!(known.fault(Cause::Probe(Framing::Datagram)), Cause::Probe(Framing::Datagram));
-        assert_eq!(known.fault(Cause::Probe(Framing::Chunked)), Cause::Malformed);
-        assert_eq!(known.fault(Cause::Closed), Cause::Closed);
+        assert_eq!(known.check_probe(Cause::Probe(Framing::Datagram)), Cause::Probe(Framing::Datagram));
+        assert_eq!(known.check_probe(Cause::Probe(Framing::Chunked)), Cause::Malformed);
+        assert_eq!(known.check_probe(Cause::Closed), Cause::Closed);
     }
 
     #[test]
     fn an_answer_tells_if_it_is_one_that_is_known() {
         let refusal = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
         let chunk = chunk(Header { total: 0, data: 0, index: 0, count: 1 }, 0);
-        for question in [Question::Trial, Question::Probe] {
-            let mut peer_framing = PeerFraming::probing(question);
+        for sent in [FirstMessage::PaddedCall, FirstMessage::Probe] {
+            let mut peer_framing = PeerFraming::probing(sent);
             assert_eq!((peer_framing.observe(&[0x10, 0x03], false), peer_framing.get()), (Framing::Chunked, None));
             assert_eq!(
                 (peer_framing.observe(refusal, false), peer_framing.get()),
@@ -173,9 +173,9 @@ mod tests {
             );
             assert_eq!(peer_framing.observe(&chunk, false), Framing::Datagram);
         }
-        let mut peer_framing = PeerFraming::probing(Question::Probe);
+        let mut peer_framing = PeerFraming::probing(FirstMessage::Probe);
         assert_eq!((peer_framing.observe(&chunk, false), peer_framing.get()), (Framing::Chunked, None));
-        let mut peer_framing = PeerFraming::probing(Question::Trial);
+        let mut peer_framing = PeerFraming::probing(FirstMessage::PaddedCall);
         assert_eq!(
             (peer_framing.observe(&chunk, false), peer_framing.get()),
             (Framing::Chunked, Some(Framing::Chunked))

@@ -13,9 +13,9 @@ use crate::protocol::wire::{CallRef, Encoded, Fields};
 
 /// What a client has sent to find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// The call itself, as a [`trial`].
-    Trial,
+pub enum FirstMessage {
+    /// The call itself, as a [`padded_call`].
+    PaddedCall,
     /// The [`probe`], which is no call.
     Probe,
 }
@@ -24,16 +24,16 @@ pub enum Question {
 const PROBE: &[u8; 7] = &[7; 7];
 
 /// How every server says that a message is no call: `Response { sequence: -1, FAILED_UNMARSHAL_CALL }`.
-const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+const REFUSAL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
 
 /// Number of the field, a varint, by which a later release of this library may mark its answer to the probe.
-pub const MARK: u32 = 2047;
+pub const RESERVED_FIELD: u32 = 2047;
 
-/// What to send first, in chunks, to find out: the call as a [`trial`] if it can be one, else the probe.
-pub fn opening<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> (Question, Encoded<'a>) {
-    match trial(call, unknown) {
-        Some(trial) => (Question::Trial, trial),
-        None => (Question::Probe, probe()),
+/// What to send first, in chunks, to find out: the call as a [`padded_call`] if it can be one, else the probe.
+pub fn first_message<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> (FirstMessage, Encoded<'a>) {
+    match padded_call(call, unknown) {
+        Some(call) => (FirstMessage::PaddedCall, call),
+        None => (FirstMessage::Probe, probe()),
     }
 }
 
@@ -45,7 +45,7 @@ pub fn probe() -> Encoded<'static> {
 /// What is to be made of a message that is no call: [`Cause::Probe`] if it is the probe, as the message of a chunk or, where
 /// datagrams are read, as a whole record.
 #[cold]
-pub fn no_call(message: &[u8]) -> Cause {
+pub fn undecodable(message: &[u8]) -> Cause {
     if message == PROBE {
         Cause::Probe(Framing::Chunked)
     } else if Header::only_data(message).is_some_and(|data| data == PROBE) {
@@ -57,7 +57,7 @@ pub fn no_call(message: &[u8]) -> Cause {
 
 /// The call as it can be sent to find out, in one chunk: its length, which a server that reads datagrams takes for a key,
 /// ends in 4, 6 or 7. The sequence is written longer for that. None if the call takes more than one chunk.
-pub fn trial<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> Option<Encoded<'a>> {
+pub fn padded_call<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> Option<Encoded<'a>> {
     let len = call.encode(unknown).len();
     let more = match len % 8 {
         type_of_key @ 0..=3 => 4 - type_of_key,
@@ -68,28 +68,28 @@ pub fn trial<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> Option<Encoded<'a>> {
 }
 
 /// What the answer says about the server. None if it says nothing, so that it is not known what has been executed.
-pub fn judge(question: Question, record: &[u8]) -> Option<Framing> {
-    let is_chunked = match question {
+pub fn framing_from_answer(sent: FirstMessage, record: &[u8]) -> Option<Framing> {
+    let is_chunked = match sent {
         // Any response to the call, the refusal included.
-        Question::Trial => is_first_chunk(record),
-        Question::Probe => Header::only_data(record).is_some_and(is_no_call),
+        FirstMessage::PaddedCall => is_first_chunk(record),
+        FirstMessage::Probe => Header::only_data(record).is_some_and(is_refusal),
     };
     match is_chunked {
         true => Some(Framing::Chunked),
-        false => (record == NO_CALL).then_some(Framing::Datagram),
+        false => (record == REFUSAL).then_some(Framing::Datagram),
     }
 }
 
 /// Why the answer is none that is known, where reading it has failed with `cause`.
-pub fn unclear(cause: Cause) -> Cause {
+pub fn unreadable_answer(cause: Cause) -> Cause {
     if cause == Cause::NoMemory || !cause.is_about_a_message() { cause } else { Cause::Unclear }
 }
 
-/// The message says that the probe is no call, and has nothing else but the [mark](MARK).
-fn is_no_call(message: &[u8]) -> bool {
-    let Some(rest) = message.strip_prefix(NO_CALL) else { return false };
+/// The message says that the probe is no call, and has nothing else but the [field kept free](RESERVED_FIELD).
+fn is_refusal(message: &[u8]) -> bool {
+    let Some(rest) = message.strip_prefix(REFUSAL) else { return false };
     let mut fields = Fields::new(rest);
-    fields.next().is_none_or(|field| field.is_ok_and(|field| field.number == MARK && field.wire_type == 0))
+    fields.next().is_none_or(|field| field.is_ok_and(|field| field.number == RESERVED_FIELD && field.wire_type == 0))
         && fields.next().is_none()
 }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn the_bare_refusal_answers_both_questions() {
         let refusal = bytes(-1, Status::FailedUnmarshalCall, b"");
-        assert_eq!(refusal, NO_CALL);
+        assert_eq!(refusal, REFUSAL);
         let unclear = [
             bytes(0, Status::Success, b""),
             bytes(1, Status::Success, b"done"),
@@ -127,42 +127,46 @@ mod tests {
             bytes(-1, Status::FailedUnmarshalCall, b"why"),
             bytes(-1, Status::Failure, b""),
             [&refusal[..], &[0]].concat(),
-            marked(MARK, 0, &[1]),
+            marked(RESERVED_FIELD, 0, &[1]),
             refusal[..12].to_vec(),
             vec![0xff; 100],
         ];
-        for question in [Question::Trial, Question::Probe] {
-            assert_eq!(judge(question, &refusal), Some(Framing::Datagram));
+        for sent in [FirstMessage::PaddedCall, FirstMessage::Probe] {
+            assert_eq!(framing_from_answer(sent, &refusal), Some(Framing::Datagram));
             for record in &unclear {
-                assert_eq!(judge(question, record), None, "{record:02x?}");
+                assert_eq!(framing_from_answer(sent, record), None, "{record:02x?}");
             }
         }
     }
 
     #[test]
     fn any_chunk_answers_a_trial_and_one_the_probe() {
-        let refusal = in_a_chunk(NO_CALL);
-        let with_mark = in_a_chunk(&marked(MARK, 0, &[0x81, 1]));
+        let refusal = in_a_chunk(REFUSAL);
+        let with_mark = in_a_chunk(&marked(RESERVED_FIELD, 0, &[0x81, 1]));
         for record in [&refusal, &with_mark] {
-            assert_eq!(judge(Question::Trial, record), Some(Framing::Chunked));
-            assert_eq!(judge(Question::Probe, record), Some(Framing::Chunked));
+            assert_eq!(framing_from_answer(FirstMessage::PaddedCall, record), Some(Framing::Chunked));
+            assert_eq!(framing_from_answer(FirstMessage::Probe, record), Some(Framing::Chunked));
         }
         let others = [
             bytes(1, Status::Success, &[7; 1000]),
             bytes(1, Status::UnknownModule, b""),
             bytes(0, Status::FailedUnmarshalCall, b""),
-            marked(MARK, 2, &[1, 1]),
-            marked(MARK - 1, 0, &[1]),
-            [&marked(MARK, 0, &[1])[..], &marked(MARK, 0, &[1])[NO_CALL.len()..]].concat(),
+            marked(RESERVED_FIELD, 2, &[1, 1]),
+            marked(RESERVED_FIELD - 1, 0, &[1]),
+            [&marked(RESERVED_FIELD, 0, &[1])[..], &marked(RESERVED_FIELD, 0, &[1])[REFUSAL.len()..]].concat(),
             Vec::new(),
         ];
         for message in others {
             let record = in_a_chunk(&message);
-            assert_eq!(judge(Question::Trial, &record), Some(Framing::Chunked), "{message:02x?}");
-            assert_eq!(judge(Question::Probe, &record), None, "{message:02x?}");
+            assert_eq!(
+                framing_from_answer(FirstMessage::PaddedCall, &record),
+                Some(Framing::Chunked),
+                "{message:02x?}"
+            );
+            assert_eq!(framing_from_answer(FirstMessage::Probe, &record), None, "{message:02x?}");
         }
         // A longer record is no answer that a known server gives to the probe.
-        assert_eq!(judge(Question::Probe, &[&refusal[..], b"!"].concat()), None);
+        assert_eq!(framing_from_answer(FirstMessage::Probe, &[&refusal[..], b"!"].concat()), None);
     }
 
     #[test]
@@ -171,9 +175,9 @@ mod tests {
         let record = in_a_chunk(&message);
         assert_eq!(record.len(), 31);
         let framings = [Framing::Chunked, Framing::Datagram];
-        assert_eq!([&message, &record].map(|bytes| no_call(bytes)), framings.map(Cause::Probe));
+        assert_eq!([&message, &record].map(|bytes| undecodable(bytes)), framings.map(Cause::Probe));
         for other in [&record[..30], &message[..6], &[7; 8], b"", &record[HEADER_LEN - 1..]] {
-            assert_eq!(no_call(other), Cause::Malformed, "{other:02x?}");
+            assert_eq!(undecodable(other), Cause::Malformed, "{other:02x?}");
         }
     }
 
@@ -182,7 +186,7 @@ mod tests {
         for sequence in [1, 127, 128, i64::from(i32::MAX)] {
             for len in 0..64 {
                 let call = CallRef { module: 2, method: 207, sequence, body: &[7; 64][..len] };
-                let message = trial(&call, b"\x28\x01").unwrap().pieces().concat();
+                let message = padded_call(&call, b"\x28\x01").unwrap().pieces().concat();
                 assert!(matches!(message.len() % 8, 4 | 6 | 7) && message.len() <= call.encode(b"\x28\x01").len() + 4);
                 assert_eq!(CallRef::decode(&message), Ok(call));
             }
@@ -193,9 +197,9 @@ mod tests {
     fn a_call_without_a_number_or_of_two_chunks_is_no_trial() {
         let body = vec![0; MAX_DATA];
         let of_len = |len: usize| CallRef { module: 2, method: 207, sequence: 1, body: &body[..len] };
-        let largest = (0..MAX_DATA).rev().find(|len| trial(&of_len(*len), &[]).is_some()).unwrap();
-        assert_eq!(trial(&of_len(largest), &[]).unwrap().len(), MAX_DATA - 1);
-        assert_eq!(trial(&CallRef { sequence: 0, ..of_len(1) }, &[]).map(|trial| trial.len()), None);
-        assert_eq!(trial(&CallRef { sequence: -1, ..of_len(1) }, &[]).map(|trial| trial.len()), None);
+        let largest = (0..MAX_DATA).rev().find(|len| padded_call(&of_len(*len), &[]).is_some()).unwrap();
+        assert_eq!(padded_call(&of_len(largest), &[]).unwrap().len(), MAX_DATA - 1);
+        assert_eq!(padded_call(&CallRef { sequence: 0, ..of_len(1) }, &[]).map(|call| call.len()), None);
+        assert_eq!(padded_call(&CallRef { sequence: -1, ..of_len(1) }, &[]).map(|call| call.len()), None);
     }
 }
