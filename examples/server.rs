@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use drpc::{Existing, Failure, Module, ModuleStats, Server, Session};
 
-/// How long replies may take to go out when the server ends.
+/// The time that replies may take to go out when the server ends.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Every method answers with the body of its call.

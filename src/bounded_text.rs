@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use crate::sys::TEXT_ROOM;
 
-/// A C string that is cut where the room ends, as a message may be.
+/// A C string of limited length. Longer text is cut.
 #[derive(Clone, Debug)]
 pub struct BoundedText {
     bytes: [u8; TEXT_ROOM],
@@ -14,20 +14,20 @@ pub struct BoundedText {
 }
 
 impl BoundedText {
-    /// The text, as far as there is room.
+    /// The text as far as it fits.
     pub fn new(text: fmt::Arguments<'_>) -> Self {
         let mut this = Self { bytes: [0; TEXT_ROOM], len: 0 };
-        // Nothing below reports an error; a Display of ours has none to report either.
+        // Neither writing below nor the Display of a type of ours reports an error.
         let _ = this.write_fmt(text);
         this
     }
 
-    /// The text.
+    /// The text as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// The text, with a zero byte at its end.
+    /// The text as a C string.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
@@ -35,8 +35,8 @@ impl BoundedText {
 
 impl Write for BoundedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The last byte stays zero. A zero byte or a line break in between (a path may contain one) would end the
-        // text early or forge a line.
+        // The last byte stays zero. A path may contain a zero byte or a line break, which would end the text or forge a
+        // line.
         let room = self.bytes.get_mut(self.len..TEXT_ROOM - 1).unwrap_or_default();
         for (to, from) in room.iter_mut().zip(text.bytes()) {
             *to = if from.is_ascii_control() { b'?' } else { from };

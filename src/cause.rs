@@ -1,18 +1,18 @@
-//! Why something went wrong, and which DAOS error number says so.
+//! The causes of errors, and their DAOS error numbers.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use crate::der;
 use crate::protocol::framing::Framing;
 
-/// Why something went wrong. Needs no memory of its own, so that running out of memory can be told, too.
+/// The cause of an error. A cause takes no memory, so that running out of memory can be reported, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The system said no; the number is its errno.
+    /// A system call failed; the number is its errno.
     Os(i32),
-    /// The system starts no more threads; the number is its errno.
+    /// A thread could not be started; the number is the errno.
     NoThread(i32),
-    /// The time set for it ran out.
+    /// The time limit of the operation has passed.
     TimedOut,
     /// The peer closed the connection between two messages.
     Closed,
@@ -25,41 +25,41 @@ pub enum Cause {
         /// Size of the buffer.
         room: usize,
     },
-    /// A chunk's header is wrong, or does not go with those before.
+    /// The header of a chunk is wrong, or contradicts those before.
     Header(HeaderFault),
     /// The socket took only a part of a record.
     SentShort {
-        /// Bytes it took.
+        /// Bytes that the socket took.
         sent: usize,
         /// Bytes of the record.
         size: usize,
     },
-    /// The bytes are no call or response.
+    /// The bytes received are no call or response.
     Malformed,
     /// The message is larger than allowed.
     TooBig {
-        /// Its size.
+        /// The size of the message.
         size: u64,
         /// The largest size allowed.
         limit: usize,
     },
-    /// There is no memory for it.
+    /// Memory has run out.
     NoMemory,
-    /// The socket path cannot be one.
+    /// The socket path is invalid.
     BadPath(PathFault),
-    /// An argument is missing or makes no sense; the text says which.
+    /// An argument is missing or invalid; the text says which.
     Invalid(&'static str),
-    /// It is being done already.
+    /// The operation is in progress already.
     Busy,
-    /// Nothing can be registered yet.
+    /// The registry of handlers has not been initialised.
     Uninitialised,
     /// The module has a handler already.
     Exists,
-    /// It has been cancelled.
+    /// The operation has been cancelled.
     Cancelled,
     /// The client has not been connected, or has been closed.
     NotConnected,
-    /// The client or server belongs to another process, from which this one was forked or which was forked from it.
+    /// The client or server belongs to another process: a parent or a child of this one by fork.
     Forked,
     /// The server could not decode one of several calls, and did not say which.
     Unattributable,
@@ -68,52 +68,51 @@ pub enum Cause {
         /// The sequence in the reply.
         sequence: i64,
     },
-    /// The session that a call came on has ended, or the call has been answered for it.
+    /// The session of the call has ended, or the call has been answered already.
     SessionEnded,
     /// The server has been shut down.
     Stopped,
-    /// Another server has the lock file of the socket, the path with `.lock` behind it.
+    /// Another server holds the lock file of the socket, whose path is the socket's with `.lock` behind it.
     Locked {
-        /// The number of its process; 0 where that is not known.
+        /// The process of the other server; 0 if unknown.
         pid: i32,
     },
-    /// What is at the path is no socket.
+    /// The file at the path is no socket.
     NotASocket,
-    /// What is at the path cannot be told to be the socket that has just been bound there, so that its mode and its owner stay
-    /// as they are.
+    /// The file at the path cannot be proved to be the socket just bound there. Its mode and its owner stay as they are.
     NotOurs,
-    /// The service manager has not handed such a socket to the process.
+    /// The service manager has handed no listening socket with this path to the process.
     NotHanded {
-        /// How many descriptors it has handed over, if another listening socket is among them that no server has taken.
+        /// The number of descriptors handed over, if a listening socket that no server has taken is among them.
         instead: Option<u64>,
     },
-    /// The server reads datagrams, and another one has taken its place.
+    /// The server reads datagrams, and another server has taken over its path.
     Replaced,
     /// The peer closed the connection instead of answering the first message, which was sent in chunks.
     Unanswered,
-    /// The peer has asked, by a message in this framing, which framing is read here. It connects anew once it has the
-    /// answer.
+    /// The message is a probe in this framing: the peer asks which framing is read here. After the answer the peer connects
+    /// anew.
     Probe(Framing),
-    /// The peer has answered the first message in a way that does not tell which framing it reads.
+    /// The answer to the first message does not tell which framing the peer reads.
     Unclear,
 }
 
-/// What is wrong with a socket path.
+/// The fault of a socket path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathFault {
-    /// It is empty.
+    /// The path is empty.
     Empty,
-    /// It does not fit a socket address.
+    /// The path does not fit a socket address.
     TooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
-    /// It contains a zero byte.
+    /// The path contains a zero byte.
     Nul,
 }
 
-/// What is wrong with the header of a chunk.
+/// The fault of a chunk's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderFault {
@@ -122,28 +121,28 @@ pub enum HeaderFault {
         /// Length of the record.
         len: usize,
     },
-    /// It announces more data than a chunk can hold.
+    /// The header announces more data than a chunk can hold.
     Oversize {
         /// The size announced.
         data: u64,
     },
-    /// It announces no chunk at all.
+    /// The header announces no chunk at all.
     NoChunks,
-    /// It announces more data than the message lacks.
+    /// The header announces more data than the message lacks.
     Surplus {
         /// The size announced.
         data: u64,
         /// Bytes that the message still lacks.
         missing: u64,
     },
-    /// It announces less data than its place in the message asks for.
+    /// The header announces less data than is due at this index.
     Short {
         /// The size announced.
         data: u64,
-        /// The size due.
+        /// The size that is due.
         due: u64,
     },
-    /// Total size and number of chunks contradict each other or those of the first chunk.
+    /// The total size and the number of chunks contradict each other, or those of the first chunk.
     Inconsistent {
         /// Total size of the message in this header.
         total: u64,
@@ -168,13 +167,13 @@ pub enum HeaderFault {
     Stub {
         /// Length of the record.
         len: usize,
-        /// Bytes it should hold.
+        /// Bytes that the record should hold.
         announced: usize,
     },
 }
 
 impl Cause {
-    /// The negative DAOS error number for this cause, as the given release tells it.
+    /// The negative DAOS error number of this cause in a release.
     pub fn code(self, release: der::Release) -> i32 {
         -match self {
             Self::Os(errno) | Self::NoThread(errno) => release.from_errno(errno),
@@ -215,7 +214,7 @@ impl Cause {
         }
     }
 
-    /// The errno that comes nearest to this cause.
+    /// The errno that is nearest to this cause.
     pub fn errno(self) -> i32 {
         match self {
             Self::Os(errno) | Self::NoThread(errno) => errno,
@@ -242,19 +241,19 @@ impl Cause {
         }
     }
 
-    /// Nothing was there yet, on a socket that does not wait.
+    /// True if a nonblocking socket had nothing to give, or no room.
     pub fn is_would_block(self) -> bool {
         matches!(self, Self::Os(libc::EAGAIN))
     }
 
-    /// The connection may be of no use any more, rather than a call, or the time for it.
+    /// True if the connection may be unusable; false if only one call has failed.
     pub fn ends_connection(self) -> bool {
         !(self.is_would_block()
             || self.is_too_big()
             || matches!(self, Self::TimedOut | Self::NoMemory | Self::Invalid(_) | Self::Os(libc::ENOMEM)))
     }
 
-    /// A message has come that is spoilt, or cannot be taken.
+    /// True if a message was received that is malformed, or cannot be stored.
     pub fn is_about_a_message(self) -> bool {
         matches!(
             self,
@@ -262,7 +261,7 @@ impl Cause {
         )
     }
 
-    /// The message is larger than allowed, or than the socket takes.
+    /// True if the message is larger than allowed, or than the socket takes.
     pub fn is_too_big(self) -> bool {
         matches!(self, Self::TooBig { .. } | Self::Os(libc::EMSGSIZE))
     }

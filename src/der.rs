@@ -1,4 +1,4 @@
-//! The error numbers of DAOS, the one table of them.
+//! The one table of DAOS error numbers.
 //!
 //! No number ever changed its value. Functions return them negated. (DAOS: `daos_errno.h`, and `gurt/errno.h`
 //! up to 1.0.1.)
@@ -7,7 +7,7 @@ use std::ffi::CStr;
 
 /// Success.
 pub const DER_SUCCESS: i32 = 0;
-/// What the general numbers begin after.
+/// The number before the first general one.
 pub const DER_ERR_GURT_BASE: i32 = 1000;
 /// Permission denied.
 pub const DER_NO_PERM: i32 = 1001;
@@ -105,7 +105,7 @@ pub const DER_HG_FATAL: i32 = 1045;
 pub const DER_QUOTA_LIMIT: i32 = 1046;
 /// Unknown error.
 pub const DER_UNKNOWN: i32 = 501000;
-/// What the numbers of storage begin after.
+/// The number before the first one of storage.
 pub const DER_ERR_DAOS_BASE: i32 = 2000;
 /// I/O error.
 pub const DER_IO: i32 = 2001;
@@ -214,7 +214,7 @@ pub const DER_IGNORE: i32 = 2052;
 /// One more than the last number of storage.
 pub const DER_LAST_VALID: i32 = 2053;
 
-/// Name and meaning of every number above.
+/// The name and the meaning of every number above.
 const TEXTS: &[(i32, &CStr)] = &[
     (DER_SUCCESS, c"DER_SUCCESS: success"),
     (DER_NO_PERM, c"DER_NO_PERM: permission denied"),
@@ -318,15 +318,14 @@ const TEXTS: &[(i32, &CStr)] = &[
     (DER_UNKNOWN, c"DER_UNKNOWN: unknown error"),
 ];
 
-/// The name of an error number and what it means, for a number as functions return it (negative) or as the header
-/// has it (positive).
+/// The name and the meaning of an error number, negative as functions return it or positive as in the header.
 pub fn text(code: i32) -> &'static CStr {
     let number = code.unsigned_abs();
     let known = TEXTS.iter().find(|(known, _)| known.unsigned_abs() == number);
     known.map_or(c"not a DAOS error number", |(_, text)| text)
 }
 
-/// The releases between which the translation of `errno` differs.
+/// A group of DAOS releases that translate `errno` alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     /// DAOS 0.8 to 1.0.
@@ -336,7 +335,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// The (positive) number that this release gives for an `errno`: `daos_errno2der` of its `daos/common.h`.
+    /// The positive number of these releases for an `errno`, as of `daos_errno2der` in their `daos/common.h`.
     pub fn from_errno(self, errno: i32) -> i32 {
         match errno {
             0 => DER_SUCCESS,

@@ -1,4 +1,4 @@
-//! What can go wrong, why, and which DAOS error number says so.
+//! Errors of the Rust API: a phase, a socket and a cause, each with its text.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
@@ -8,7 +8,7 @@ pub use crate::cause::{Cause, HeaderFault, PathFault};
 use crate::shared_path::SharedPath;
 use crate::sys;
 
-/// What was being done when something went wrong.
+/// The operation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -61,7 +61,7 @@ impl fmt::Display for Phase {
 }
 
 impl Cause {
-    /// What the reader can do about it, where that is known.
+    /// Advice for the reader of the message, if there is any.
     pub fn hint(self, phase: Phase) -> Option<&'static str> {
         Some(match (phase, self) {
             (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but nobody listens",
@@ -163,7 +163,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Names the sockets that have been handed over.
+/// Writes the names of the sockets among `count` descriptors handed over by the service manager.
 fn write_handed(f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
     let mut before = ", but";
     for fd in sys::handed_over(count).filter(|fd| sys::is_free_listener(*fd)) {
@@ -194,7 +194,7 @@ impl fmt::Display for HeaderFault {
     }
 }
 
-/// An error of the Rust API: what was being done, on which socket, and what went wrong.
+/// An error of the Rust API: the operation that failed, its socket, and the cause.
 ///
 /// ```
 /// use drpc::{Cause, Client, Phase};
@@ -214,12 +214,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// Takes no memory, of which there may be none.
+    /// The error of an operation on a socket. Making one takes no memory.
     pub(crate) fn new(phase: Phase, socket: &SharedPath, cause: Cause) -> Self {
         Self { phase, socket: socket.clone(), cause }
     }
 
-    /// What was being done.
+    /// The operation that failed.
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -229,7 +229,7 @@ impl Error {
         &self.socket
     }
 
-    /// What went wrong.
+    /// The cause of the failure.
     pub fn cause(&self) -> Cause {
         self.cause
     }

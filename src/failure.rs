@@ -1,4 +1,4 @@
-//! How a handler says that a call failed.
+//! The failure of a call, as a handler reports it.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -6,7 +6,7 @@ use std::{fmt, iter};
 
 use crate::protocol::message::Status;
 
-/// The failure of a call: the status that the caller is told and a text for the log.
+/// The failure of a call: a status for the caller and a text for the log.
 ///
 /// ```
 /// use drpc::{Failure, Status};
@@ -22,7 +22,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with this status and the text that goes with it.
+    /// A failure with this status and its usual text.
     pub fn new(status: Status) -> Self {
         Self { status, text: Cow::Borrowed(text(status)) }
     }
@@ -32,7 +32,7 @@ impl Failure {
         Self::new(Status::Failure)
     }
 
-    /// Nobody serves the module.
+    /// No module with this number is served.
     pub fn unknown_module() -> Self {
         Self::new(Status::UnknownModule)
     }
@@ -57,19 +57,19 @@ impl Failure {
         Self::new(Status::FailedMarshal)
     }
 
-    /// The same failure with another text.
+    /// This failure with another text.
     #[must_use]
     pub fn with_text(self, text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), ..self }
     }
 
-    /// The status that the caller is told.
+    /// The status for the caller.
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// The status that tells of this error: that of the first failure among it and its sources, `FAILURE` if there
-    /// is none; without an error, `SUCCESS`.
+    /// The status for an error: that of the first failure among the error and its sources, `FAILURE` if there is none.
+    /// Without an error the status is `SUCCESS`.
     ///
     /// ```
     /// use drpc::{Failure, Status};

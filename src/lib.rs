@@ -34,11 +34,17 @@
 //! # Ok::<(), drpc::Error>(())
 //! ```
 //!
-//! The layers, from the bottom: [`wire`] encodes and decodes the two messages on borrowed data, [`framing`] cuts
-//! a message into datagrams and puts it together again; both are free of I/O. `sys` holds the system calls,
-//! `transport` moves whole messages over a socket. [`Server`] and [`Client`] serve and call with any number of threads, or
-//! from an event loop; with [`Listener`] and [`Connection`] a program waits for each message itself. [`Module`] and
-//! [`Service`] are what is served. The C libraries in `abi/` stand on the same layers.
+//! The layers, from the bottom:
+//!
+//! * `sys` holds the system calls.
+//! * `protocol` is free of I/O: [`wire`] encodes and decodes the two messages on borrowed data, [`framing`] cuts a message
+//!   into records and puts it together again.
+//! * `transport` moves whole messages over a socket.
+//! * `peer` is what clients remember of their servers.
+//! * `server` and `client` hold [`Server`] and [`Client`], which serve and call with any number of threads or from an event
+//!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself.
+//!
+//! [`Module`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Log lines, for a program that wants them.
+//! The log: lines for a function of the program, limited in rate where peers provoke them.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::cause::Cause;
 use crate::sys::{self, TryArc, out_of_memory, try_box};
 
-/// How much a log line matters.
+/// The importance of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
-    /// Something failed.
+    /// An operation failed.
     Error,
-    /// Something is not as it should be.
+    /// A peer, or the system, does not behave as expected.
     Warn,
     /// A server begins to serve, or ends.
     Info,
 }
 
-/// Lines that peers can provoke, at most this many a second.
+/// The most lines a second of those that peers can provoke.
 const PROVOKED_PER_SECOND: u32 = 10;
 
 type Sink = dyn Fn(Level, fmt::Arguments<'_>) + Send + Sync;
 
-/// Where log lines go: nowhere, or to a function of the program, which any thread may run.
+/// The destination of log lines: nowhere, or a function of the program, which any thread may run.
 ///
 /// ```
 /// let log = drpc::Log::to(|level, line| eprintln!("{level:?}: {line}"));
@@ -41,10 +41,10 @@ struct Limited {
     rate: Rate,
 }
 
-/// The lines of the current second that peers have provoked. Without a lock, which a fork could leave locked.
+/// A counter of the provoked lines of the current second. There is no lock, because a fork could leave one locked.
 #[derive(Debug, Default)]
 pub struct Rate(
-    /// The second, and in the lower half the lines.
+    /// The second in the upper half, its lines in the lower half.
     AtomicU64,
 );
 
@@ -54,7 +54,7 @@ impl Rate {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts a line: whether it may be written, and how many of an earlier second were left out.
+    /// Counts a line. True if the line may be written; the number is that of lines left out in an earlier second.
     pub fn count(&self) -> (bool, u32) {
         self.count_in((sys::nanoseconds() / 1_000_000_000) as u32)
     }
@@ -76,12 +76,12 @@ impl Rate {
 }
 
 impl Log {
-    /// Gives every line to a function. It must not call the server or client that the line comes from.
+    /// A log whose lines go to a function. The function must not call the server or client that the line comes from.
     pub fn to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Self {
         Self::try_to(sink).unwrap_or_else(out_of_memory)
     }
 
-    /// The same, if there is memory for it.
+    /// A log whose lines go to a function; [`Cause::NoMemory`] if memory has run out.
     #[doc(hidden)]
     pub fn try_to(sink: impl Fn(Level, fmt::Arguments<'_>) + Send + Sync + 'static) -> Result<Self, Cause> {
         let sink: Box<Sink> = try_box(sink)?;
@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    /// Writes a line that a peer can provoke; beyond some a second they are counted and left out.
+    /// Writes a line that a peer can provoke. Lines beyond the limit of a second are counted and left out.
     pub(crate) fn provoked(&self, level: Level, line: fmt::Arguments<'_>) {
         let Some(limited) = &self.0 else { return };
         let (written, left_out) = limited.rate.count();

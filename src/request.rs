@@ -1,4 +1,4 @@
-//! A call that waits for its answer.
+//! A call with the duty to answer it.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
@@ -11,25 +11,25 @@ use crate::protocol::wire::ResponseRef;
 use crate::session::Session;
 use crate::sys::TryArc;
 
-/// Takes the answers to the calls of a session.
+/// The receiver of the answers to a session's calls.
 pub(crate) trait Answers: Send + Sync {
-    /// The session.
+    /// The session that the calls came on.
     fn handle(&self) -> &Session;
 
-    /// Takes the answer to the call known by `tag`, once.
+    /// Takes the answer to the call with this tag, which is given once.
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause>;
 }
 
-/// A call, with the duty to answer it: at once or later, from any thread. One that is dropped is answered with
+/// A call, with the duty to answer it: at once or later, from any thread. A request that is dropped is answered with
 /// [`Status::Failure`].
 ///
-/// A request may outlive its session and its server. Answering it then is an error. That its client has gone is noticed
-/// when it is answered, so that the session stays until then.
+/// A request may outlive its session and its server; answering it is an error then. A session whose client has gone stays
+/// until its requests are answered, because only answering finds that out.
 ///
 /// ```
 /// use drpc::{Module, Request, Service};
 ///
-/// /// Answers when it has time to.
+/// /// Hands its calls to another thread.
 /// struct Slow(std::sync::mpsc::Sender<Request>);
 ///
 /// impl Module for Slow {
@@ -64,12 +64,12 @@ impl Request {
         &self.call
     }
 
-    /// Takes the body out of the call.
+    /// The body of the call, which is taken out of it.
     pub fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.call.body)
     }
 
-    /// Answers with the result of a method.
+    /// Answers the call with the result of a method.
     pub fn reply(self, result: Result<Vec<u8>, Failure>) -> Result<(), Error> {
         match result {
             Ok(body) => self.respond(Status::Success.into(), &body),
@@ -77,19 +77,19 @@ impl Request {
         }
     }
 
-    /// Answers with a status, which may be one that [`Status`] does not know, and a body, which is sent only with
-    /// [`Status::Success`]. The caller does not wait: what the client does not take at once is copied.
+    /// Answers the call with a status and a body. The status may be one that [`Status`] does not know; the body is sent
+    /// only with [`Status::Success`]. The caller does not wait: bytes that the client does not take at once are copied.
     pub fn respond(mut self, status: i32, body: &[u8]) -> Result<(), Error> {
         self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().shared_path(), cause))
     }
 
     #[cold]
     fn answer_with_failure(&mut self) {
-        // Whoever dropped it does not care, and a session that has ended has nobody to answer.
+        // A request that was dropped has no caller to tell, and a session that has ended no client.
         let _ = self.answer(Status::Failure.into(), &[]);
     }
 
-    /// The same for somebody who goes on to use the call.
+    /// Answers the call, which stays with the caller. Only the first answer counts.
     #[doc(hidden)]
     pub fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
         if std::mem::replace(&mut self.answered, true) {

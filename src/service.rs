@@ -1,4 +1,4 @@
-//! Which module serves which call.
+//! Modules, and the dispatch of calls to them.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,31 +15,31 @@ use crate::session::Session;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::sys::{TryArc, try_box};
 
-/// Something that serves the methods of one module.
+/// The methods of one module.
 ///
-/// Most modules have [`handle`](Module::handle), and are done. One that wants to answer later has
-/// [`serve`](Module::serve) instead.
+/// Most modules implement [`handle`](Module::handle). A module that answers later implements [`serve`](Module::serve)
+/// instead.
 pub trait Module: Send + Sync {
-    /// Number of the module.
+    /// The number of the module.
     fn id(&self) -> i32;
 
-    /// Runs a method and returns the body of the response, or why there is none.
+    /// Runs a method, and returns the body of the response or why the call failed.
     fn handle(&self, session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let (_, _, _) = (session, method, body);
         Err(Failure::unknown_method())
     }
 
-    /// Takes over a call, to answer it now or later. Unless there is another one, it answers with what
-    /// [`handle`](Module::handle) returns.
+    /// Takes a call over, to answer it now or later. Unless implemented otherwise, the result of [`handle`](Module::handle)
+    /// is the answer.
     fn serve(&self, request: Request) {
         let Call { method, body, .. } = request.call();
         let result = self.handle(request.session(), *method, body);
-        // It fails only when the session has ended, which the server has told already.
+        // An answer fails only after the session has ended, which the server has logged already.
         let _ = request.reply(result);
     }
 
-    /// Calls of one session may be served at the same time, and answered in any order. Otherwise the next one waits
-    /// until the answer to the one before has been sent.
+    /// True if calls of one session may be served at the same time, and answered in any order. Otherwise the next call
+    /// waits until the one before has been answered.
     fn concurrent(&self) -> bool {
         false
     }
@@ -73,11 +73,11 @@ pub trait Module: Send + Sync {
 /// ```
 #[derive(Default)]
 pub struct Service {
-    /// In ascending order.
+    /// Modules with their numbers, in ascending order.
     modules: Vec<(i32, Box<dyn Module>)>,
 }
 
-/// A module with this number is registered already.
+/// The error of registering a second module with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DuplicateModule(
     /// The number.
@@ -110,7 +110,7 @@ impl Service {
         }
     }
 
-    /// The same where memory may have run out. [`Cause::Exists`] if one with this number is registered already.
+    /// Adds a module; [`Cause::NoMemory`] if memory has run out, [`Cause::Exists`] if the number is taken.
     pub(crate) fn try_register(&mut self, module: impl Module + 'static) -> Result<(), Cause> {
         let id = module.id();
         let Err(free) = self.position(id) else { return Err(Cause::Exists) };
@@ -124,12 +124,12 @@ impl Service {
         self.module_at(self.position(id).ok()?)
     }
 
-    /// Where a module is, or where it would be.
+    /// The position of a module among all, or as an error the one to insert it at.
     fn position(&self, id: i32) -> Result<usize, usize> {
         self.modules.binary_search_by_key(&id, |(id, _)| *id)
     }
 
-    /// The module at a place among [them all](Self::modules).
+    /// The module at a position among [all](Self::modules).
     pub(crate) fn module_at(&self, position: usize) -> Option<&dyn Module> {
         self.modules.get(position).map(|(_, module)| &**module)
     }
@@ -139,8 +139,7 @@ impl Service {
         self.modules.iter().map(|(id, module)| (*id, &**module))
     }
 
-    /// Serves a call, and waits for the answer if the module gives it later. The response has a body only if the call
-    /// succeeded.
+    /// Serves a call, and waits for the answer if the module gives it later. A response has a body only after success.
     pub fn process(&self, session: &Session, call: Call) -> Response {
         let Some(module) = self.module(call.module) else {
             return Response::of_status(&call, Status::UnknownModule);
@@ -151,7 +150,7 @@ impl Service {
         slot.wait()
     }
 
-    /// Serves an encoded call, and returns the encoded response. What is no call is answered with
+    /// Serves an encoded call, and returns the encoded response. Bytes that are no call are answered with
     /// [`Status::FailedUnmarshalCall`] and the sequence -1.
     pub fn process_message(&self, session: &Session, message: &[u8]) -> Vec<u8> {
         let response = match CallRef::decode(message) {
@@ -162,13 +161,13 @@ impl Service {
     }
 }
 
-/// Has a module serve a request; false when it panicked. Then it has dropped the request, which answers it.
+/// Has a module serve a request; false if the module panicked. A panic drops the request, which answers it.
 pub(crate) fn run(module: &dyn Module, request: Request) -> bool {
-    // Whatever state a panic leaves behind is the module's own.
+    // The state that a panic leaves behind is the module's own.
     catch_unwind(AssertUnwindSafe(|| module.serve(request))).is_ok()
 }
 
-/// Where a single answer is waited for.
+/// A place for one answer, and the wait for it.
 struct ReplySlot {
     session: Session,
     response: Mutex<Option<Response>>,

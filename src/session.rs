@@ -1,4 +1,4 @@
-//! Who is connected.
+//! A client's connection, as handlers see it.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,8 +10,8 @@ use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
 use crate::sys::{self, NextRecord, TryArc, UninitArc};
 
-/// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive it; the
-/// descriptor is closed when the last one is dropped.
+/// One client's connection to a server, as a handler sees it. A clone is the same session, and may outlive the connection.
+/// The descriptor is closed when the last clone is dropped.
 ///
 /// ```
 /// use drpc::{Failure, Module, Session, modules::mgmt};
@@ -36,7 +36,7 @@ use crate::sys::{self, NextRecord, TryArc, UninitArc};
 #[derive(Clone, Debug)]
 pub struct Session(TryArc<Shared>);
 
-/// Room for a session, which cannot fail for want of memory then.
+/// Memory for a session, taken beforehand so that making the session cannot fail for want of it.
 pub(crate) type UninitSession = UninitArc<Shared>;
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     path: SharedPath,
     peer: Credentials,
     closed: AtomicBool,
-    /// The process that alone may end it, where it is a server's; otherwise 0.
+    /// The process that alone may end the session if a server has accepted it; otherwise 0.
     process: u64,
 }
 
@@ -54,31 +54,31 @@ pub(crate) struct Shared {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Session {
-    /// The session of a connection that has been accepted on the socket at `path`.
+    /// The session of a connection accepted on the socket at `path`.
     pub(crate) fn new(socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         Self::of_process(UninitSession::new()?, 0, socket, path)
     }
 
-    /// The same for a server, whose session is nothing to a child of a fork.
+    /// The session of a server's connection. A child of a fork cannot end it.
     pub(crate) fn of_server(room: UninitSession, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         Self::of_process(room, sys::process(), socket, path)
     }
 
     fn of_process(room: UninitSession, process: u64, socket: OwnedFd, path: SharedPath) -> Result<Self, Cause> {
         let peer = sys::peer(socket.as_raw_fd()).ok_or(Cause::Os(libc::ENOTCONN))?;
-        // What a connection without a server receives is the business of its thread alone.
+        // A connection without a server holds up its own thread alone, so that any peer may be trusted.
         let trusted = process == 0 || sys::is_trusted(peer.uid);
         let socket = sys::Accepted::new(socket, trusted);
         let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
         Ok(Self(room.fill(Shared { id, socket, path, peer, closed, process })))
     }
 
-    /// A number that no other session of this process has, or has had.
+    /// The number of the session, which no other one of this process has or had.
     pub fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// Who is at the other end, as of when the connection was made.
+    /// The client's process and user at the moment when the connection was made.
     pub fn peer(&self) -> Credentials {
         self.0.peer
     }
@@ -88,13 +88,13 @@ impl Session {
         &self.0.path
     }
 
-    /// The same, for errors.
+    /// The path of the server's socket, for errors.
     pub(crate) fn shared_path(&self) -> &SharedPath {
         &self.0.path
     }
 
-    /// Ends the connection: what has not been sent is lost, and the client sees the end. In a child of a fork it has no
-    /// effect on the session of a [`Server`](crate::Server).
+    /// Ends the connection: replies that have not been sent are lost, and the client sees the end. In a child of a fork
+    /// this has no effect on the session of a [`Server`](crate::Server).
     pub fn close(&self) {
         if self.0.process != 0 && self.0.process != sys::process() {
             return;
@@ -103,13 +103,13 @@ impl Session {
         sys::shut_down(self.as_fd().as_raw_fd());
     }
 
-    /// What the client has sent, which is taken only if it is plain.
+    /// A look at the next record, which says whether that may be received.
     #[inline(always)]
     pub(crate) fn next_record(&self) -> NextRecord {
         self.0.socket.next_record()
     }
 
-    /// It has been closed on this side.
+    /// True once this side has closed the session.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::Acquire)
     }

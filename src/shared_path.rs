@@ -1,4 +1,4 @@
-//! A path that many have in common.
+//! A path that is shared, not copied.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::cause::Cause;
 use crate::sys::{TryArc, try_copy};
 
-/// A path, of which a clone is the same one and takes no memory: what went wrong can be told where memory has run out.
+/// A path whose clones share its bytes. A clone takes no memory, so that errors can name the path where memory has run out.
 #[derive(Clone, Default)]
 pub struct SharedPath(Option<TryArc<Vec<u8>>>);
 

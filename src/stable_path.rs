@@ -1,4 +1,4 @@
-//! Where a socket file is, whatever directory the process works in later.
+//! The path of a socket file, which stays right when the process changes its working directory.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::ffi::{CStr, CString, OsStr};
@@ -11,32 +11,32 @@ use crate::cause::{Cause, PathFault};
 use crate::shared_path::SharedPath;
 use crate::sys::{self, FileId, PATH_MAX, SocketPath, try_copy_with_room};
 
-/// The path of a socket file. A relative path is meant in the directory in which the process worked when the path was
-/// made.
+/// The path of a socket file. A relative path is meant in the working directory of the moment at which this was made.
 #[derive(Clone, Debug)]
 pub struct StablePath {
     given: SharedPath,
     base: Option<BaseDirectory>,
 }
 
-/// What a relative path is relative to.
+/// The directory that a relative path is meant in.
 #[derive(Clone, Debug)]
 struct BaseDirectory {
     directory: FileId,
+    /// The path itself, made absolute.
     absolute: SharedPath,
 }
 
-/// A path that fits an address, for as long as this exists.
+/// A path for a socket address. It is valid while this exists.
 #[derive(Debug)]
 pub enum AddressPath<'a> {
-    /// It is that of the path.
+    /// The path itself.
     Direct(&'a [u8]),
-    /// It goes by way of the descriptor of the directory.
+    /// A path by way of the descriptor of the directory, which is kept open.
     ViaDirectory(SocketPath, OwnedFd),
 }
 
 impl StablePath {
-    /// The path that a path leads to now.
+    /// The path that `given` means in the working directory of now.
     pub fn new(given: &Path) -> Result<Self, Cause> {
         Ok(Self { given: SharedPath::new(given)?, base: BaseDirectory::of(given)? })
     }
@@ -46,8 +46,8 @@ impl StablePath {
         &self.given
     }
 
-    /// A path of any length. It is the one given, also because a directory above it may be closed to the process, unless
-    /// that is relative to another directory by now.
+    /// A path, of any length, that leads to the file now. The given one is used while the working directory is the same,
+    /// because a directory above it may be closed to the process.
     pub fn path(&self) -> &Path {
         match &self.base {
             Some(base) if sys::file_behind(c".") != Some(base.directory) => &base.absolute,
@@ -55,7 +55,7 @@ impl StablePath {
         }
     }
 
-    /// The same, for the functions that take a string, also where memory has run out.
+    /// Runs `work` with the [path](Self::path) as a C string, which takes no memory.
     pub fn with_c_path<T>(&self, work: impl FnOnce(&CStr) -> Result<T, Cause>) -> Result<T, Cause> {
         let (mut room, path) = ([0; libc::PATH_MAX as usize], self.path().as_os_str().as_bytes());
         let copy = room.get_mut(..path.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?;
@@ -64,10 +64,10 @@ impl StablePath {
         work(path.ok_or(Cause::BadPath(PathFault::Nul))?)
     }
 
-    /// A path for an address. One that would be too long goes by way of a descriptor.
+    /// A path for a socket address. An absolute path that has become too long goes by way of a descriptor.
     pub fn address_path(&self) -> Result<AddressPath<'_>, Cause> {
         let path = self.path().as_os_str().as_bytes();
-        // One that was too long from the first is told as it is.
+        // A path that was too long as the program gave it is reported with that length.
         if path.len() <= PATH_MAX || self.given.as_os_str().len() > PATH_MAX || self.path() == &*self.given {
             return Ok(AddressPath::Direct(path));
         }
@@ -79,8 +79,8 @@ impl StablePath {
         Ok(AddressPath::ViaDirectory(SocketPath::joined(link.as_bytes(), name).ok_or(too_long)?, directory))
     }
 
-    /// It is the path of the socket that has been bound to a path, whatever links lead there; where there is no file any
-    /// more, by the directory and the name.
+    /// True if this is a path of the socket that has been bound to `bound`, whatever links lead there. If the file is gone,
+    /// directory and name are compared.
     pub fn leads_to(&self, bound: &Path) -> bool {
         let path = self.path();
         let directory = |path: &Path| match path.parent() {
@@ -97,7 +97,7 @@ impl StablePath {
         }
     }
 
-    /// What to remember of it: the absolute path, unless that is too long for an address.
+    /// The absolute path if it fits an address, else the given one.
     pub fn absolute_if_fits(&self) -> Option<SocketPath> {
         let absolute = self.base.as_ref().map(|base| &*base.absolute);
         let fitting = |path: &Path| SocketPath::new(path.as_os_str().as_bytes());
@@ -121,7 +121,7 @@ impl BaseDirectory {
 }
 
 impl AddressPath<'_> {
-    /// The path.
+    /// The path as bytes.
     pub fn path(&self) -> &[u8] {
         match self {
             Self::Direct(path) => path,
@@ -134,14 +134,14 @@ fn file_behind(path: &Path) -> Option<FileId> {
     sys::file_behind(&c_string(path.as_os_str().as_bytes()).ok()?)
 }
 
-/// A path for the functions that take a string.
+/// A path as a C string.
 pub fn c_string(path: &[u8]) -> Result<CString, Cause> {
     c_string_with(path, b"")
 }
 
-/// The same with something behind it.
+/// A path with a suffix, as a C string.
 pub(crate) fn c_string_with(path: &[u8], suffix: &[u8]) -> Result<CString, Cause> {
-    // With its zero byte it fills the block, so that there is nothing to be made anew.
+    // The zero byte fills the block, so that the string takes no other one.
     let mut bytes = try_copy_with_room(path, suffix.len() + 1)?;
     bytes.extend_from_slice(suffix);
     bytes.extend_from_slice(&[0]);
@@ -193,7 +193,7 @@ mod tests {
         for given in [&b"/run/x"[..], b"x", &[b'x'; PATH_MAX]] {
             let path = StablePath::new(Path::new(OsStr::from_bytes(given))).unwrap();
             assert_eq!(path.absolute_if_fits(), SocketPath::absolute_if_fits(given));
-            // Where the process still is, the program's own path does.
+            // While the process stays in the directory, the program's own path is used.
             assert_eq!(path.address_path().unwrap().path(), given);
             assert_eq!(path.path(), &**path.given());
         }

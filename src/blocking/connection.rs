@@ -1,4 +1,4 @@
-//! One client's connection, for a server that waits for its calls itself.
+//! One client's connection, for a program that waits for its calls itself.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::sys::{self, Unwaiting};
 use crate::transport::{self, Received, SendHooks};
 
-/// An accepted connection, for one thread: each function waits for the client. ([`Server`](crate::Server) serves any
+/// An accepted connection, for one thread. Each function waits for the client. ([`Server`](crate::Server) serves any
 /// number of clients.)
 ///
 /// ```
@@ -38,9 +38,9 @@ pub struct Connection {
     limits: Limits,
     log: Log,
     message: Reassembly,
-    /// Calls, and what was to be some, that have not been answered.
+    /// The number of calls, malformed ones included, that have not been answered.
     owed: usize,
-    /// How often the process had forked when the last one came.
+    /// The number of forks of the process when the last call came.
     forks: u64,
 }
 
@@ -50,13 +50,13 @@ impl Connection {
         Self { session, peer_framing, limits, log, message, owed: 0, forks: sys::forks() }
     }
 
-    /// Who is connected.
+    /// The session, which says who is connected.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// How the client sends messages, and is answered; `None` before its first call, unless the listener has been
-    /// [told](crate::ListenerBuilder::framing).
+    /// The framing of the client's messages and of the answers; `None` before its first call, unless the listener
+    /// [sets it](crate::ListenerBuilder::framing).
     pub fn framing(&self) -> Option<Framing> {
         self.peer_framing.get()
     }
@@ -65,15 +65,15 @@ impl Connection {
         self.session.as_fd().as_raw_fd()
     }
 
-    /// Limits how long a send or receive may wait; zero takes the limit away. It holds for the first record of a message,
-    /// and again for all others together: three times as long at most. What has come in part stays, and the next
-    /// [`receive`](Self::receive) goes on with it.
+    /// Limits how long a send or receive may wait; zero takes the limit away. The first record of a message may take that
+    /// long, and so may all others together: a message takes three times as long at most. A message that has come in part
+    /// stays, and the next [`receive`](Self::receive) goes on with it.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         sys::set_timeout(self.fd(), timeout).map_err(|cause| self.error(Phase::Configure, cause))
     }
 
-    /// Waits for the next call; `None` when the client has closed the connection, or is about to: a client that finds out
-    /// which framing is read is answered, and connects anew.
+    /// Waits for the next call; `None` when the client has closed the connection, or is about to. A client that probes
+    /// which framing is read here is answered, and connects anew.
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, peer_framing, message) = (self.fd(), &mut self.peer_framing, &mut self.message);
         let received = transport::receive(fd, peer_framing, message, chunked::MAX_RECORD, owned_call, || {});
@@ -83,13 +83,13 @@ impl Connection {
             return Ok(None);
         }
         if std::mem::replace(&mut self.forks, sys::forks()) != self.forks {
-            // Those from before the fork may be the child's to answer.
+            // Calls from before the fork may be the child's to answer.
             self.owed = 0;
         }
         self.owed += usize::from(received.as_ref().err().is_none_or(|cause| cause.is_about_a_message()));
         match received {
             Ok(call) => {
-                // Whatever memory a large call took.
+                // A large call may have taken memory.
                 self.message.reset();
                 Ok(Some(call))
             }
@@ -98,8 +98,8 @@ impl Connection {
         }
     }
 
-    /// Sends a response. If it is too large, the client gets one with [`Status::FailedMarshal`] in its place, and this
-    /// still returns the error, with [`Cause::TooBig`].
+    /// Sends a response. If the response is too large, the client gets one with [`Status::FailedMarshal`] in its place, and
+    /// the result is still the error [`Cause::TooBig`].
     pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
         let Response { sequence, status, body } = response;
         self.send(self.peer_framing.framing(), *sequence, *status, body)
@@ -132,8 +132,8 @@ impl Connection {
     }
 
     /// Waits for the next call and serves it; false when the client has closed the connection. A message that is no
-    /// call, or a datagram that is too large, is answered before the error is returned; a response that is too large
-    /// is replaced by one that says so, which is no error here.
+    /// call, or a datagram that is too large, is answered before the error is returned. A response that is too large is
+    /// replaced by one that says so, which is no error here.
     pub fn serve_next(&mut self, service: &Service) -> Result<bool, Error> {
         match self.receive() {
             Ok(Some(call)) => {
@@ -154,8 +154,8 @@ impl Connection {
         }
     }
 
-    /// How to tell a client that what it has sent is no call, if that can be told. A client that reads datagrams takes
-    /// the end of the connection for a success, so that one which may be such a client is told.
+    /// The framing of the answer to a message that is no call; `None` if there is to be no answer. A client that may read
+    /// datagrams gets one, because such a client takes the end of the connection for a success.
     fn framing_to_reject_in(&self, cause: Cause) -> Option<Framing> {
         match (self.peer_framing.get(), cause) {
             (_, Cause::Os(_) | Cause::TimedOut | Cause::NoMemory) => None,
@@ -165,8 +165,8 @@ impl Connection {
         }
     }
 
-    /// Sends a response that names no call without waiting for the client, on a connection that is about to end; true if it
-    /// is out.
+    /// Sends a response that names no call, on a connection that is about to end, without waiting for the client. True if
+    /// the response is out.
     fn answer_at_once(&self, framing: Framing, status: Status) -> bool {
         let response = ResponseRef { sequence: NO_SEQUENCE, status: status.into(), body: &[] };
         let Ok(_unwaiting) = Unwaiting::new(self.fd()) else { return false };
@@ -178,8 +178,8 @@ impl Connection {
     }
 }
 
-/// A client that reads datagrams, and takes the end of the connection for a success, is told of each call that has not been
-/// answered that it has failed, if it has come since the process forked last: others may be a child's to answer.
+/// Answers the calls that are left with a failure, because a client that reads datagrams takes the end of the connection
+/// for a success. Calls from before the last fork may be the child's to answer.
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.owed == 0 || self.forks != sys::forks() || self.peer_framing.get() == Some(Framing::Chunked) {
@@ -205,7 +205,7 @@ fn owned_call(mut message: Received<'_>) -> Result<Call, Cause> {
     Ok(message.take_body().map_or_else(|| call.to_owned(), |body| call.with_body(body)))
 }
 
-/// Waits in the kernel.
+/// Hooks of a sender that waits in the kernel while the socket is full.
 struct Blocking;
 
 impl SendHooks for Blocking {

@@ -1,4 +1,4 @@
-//! The listening side.
+//! A listening socket for programs that accept clients themselves.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,10 +13,10 @@ use crate::session::Session;
 use crate::shared_path::SharedPath;
 use crate::sys;
 
-/// The mode of the socket file unless another is chosen: for its owner only.
+/// The default mode of the socket file: for its owner only.
 const DEFAULT_MODE: u32 = 0o600;
 
-/// A listening socket. The socket file stays when it is dropped, as with the originals.
+/// A listening socket. Dropping the listener leaves the socket file, as with the originals.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -56,36 +56,36 @@ pub struct ListenerBuilder {
 }
 
 impl ListenerBuilder {
-    /// How the clients send messages. `None` finds out from the first call of each, as it does unless set.
+    /// The framing of the clients. `None`, the default, finds it out from the first call of each.
     #[must_use]
     pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
         self.framing = framing.into();
         self
     }
 
-    /// The mode of the socket file, whatever the umask; unless set, 0600 without what the umask takes away.
+    /// The mode of the socket file, whatever the umask. The default is 0600 without the bits that the umask takes away.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    /// The largest message sent or accepted; 128 MiB unless set.
+    /// The largest message sent or accepted; the default is 128 MiB.
     #[must_use]
     pub fn message_limit(mut self, bytes: usize) -> Self {
         self.limits.message = bytes;
         self
     }
 
-    /// The largest response sent as a datagram: what the clients can receive. 16 KiB unless set, as clients of DAOS 0.8
-    /// need it; those of 1.2 to 2.6 can receive 128 KiB.
+    /// The largest response sent as a datagram: as much as the clients can receive. The default is 16 KiB, for clients of
+    /// DAOS 0.8; those of 1.2 to 2.6 can receive 128 KiB.
     #[must_use]
     pub fn datagram_limit(mut self, bytes: usize) -> Self {
         self.limits.datagram = bytes;
         self
     }
 
-    /// Where log lines go; nowhere unless set.
+    /// The log; the default is none.
     #[must_use]
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;

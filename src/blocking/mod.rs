@@ -1,4 +1,4 @@
-//! A listener and its connections for programs that wait for each message themselves.
+//! A listener and its connections, for programs that wait for each message themselves.
 
 mod connection;
 mod listener;

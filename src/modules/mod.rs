@@ -1,12 +1,12 @@
-//! Numbers of modules and methods.
+//! The numbers of modules and methods.
 //!
-//! They are the same in every release that has the name, but for the four in [`mgmt::before_1_2`]: DAOS 1.2 put
-//! `DEV_REPLACE` in their place and moved them up by one. (DAOS: `daos/drpc_modules.h`.)
+//! A name has the same number in every release that has it, but for the four in [`mgmt::before_1_2`]: DAOS 1.2 put
+//! `DEV_REPLACE` before them and moved them up by one. (DAOS: `daos/drpc_modules.h`.)
 
 pub mod v0_8;
 pub mod v2_8;
 
-/// Tests and the greeting of the examples.
+/// The number of the module for tests, which the examples use, too.
 pub const TEST: i32 = 0;
 
 /// The agent's security service.
@@ -136,7 +136,7 @@ pub mod mgmt {
     /// Pool self heal evaluation. Since 2.8.0.
     pub const POOL_SELF_HEAL_EVAL: i32 = 252;
 
-    /// The numbers of DAOS 0.9 to 1.0 that mean something else since 1.2.
+    /// The numbers of DAOS 0.9 to 1.0 that have another meaning since 1.2.
     pub mod before_1_2 {
         /// List containers.
         pub const LIST_CONTAINERS: i32 = 221;
@@ -149,7 +149,7 @@ pub mod mgmt {
     }
 }
 
-/// The server, called by its engines.
+/// The DAOS server, called by its engines.
 pub mod srv {
     /// Number of the module.
     pub const MODULE: i32 = 3;
@@ -194,7 +194,7 @@ mod tests {
     use super::v2_8::drpc_mgmt_method as mgmt_2_8;
     use super::*;
 
-    /// The names are Go's.
+    /// The names in the table are Go's.
     #[test]
     fn the_numbers_of_the_go_package() {
         let numbers = [

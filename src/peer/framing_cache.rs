@@ -1,7 +1,7 @@
-//! What servers speak, as clients in this process have found out, so that the next connection need not.
+//! A cache of the framings of servers, shared by the clients of the process, so that each server is probed once.
 //!
-//! A server is known by more than its path: one that takes its place may be of another release, and the file system
-//! gives the number of a file that has been removed to the next one.
+//! A server is identified by more than its path, because another one may take its place and be of another release. The
+//! inode number is not enough either: the file system may give it to the next file.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::ffi::CStr;
@@ -13,10 +13,10 @@ use crate::protocol::framing::Framing;
 use crate::sync::lock_briefly;
 use crate::sys::{self, FileStamp, SocketPath};
 
-/// Servers remembered; the one that was learnt first is forgotten for another.
+/// The number of servers remembered. The oldest entry makes room for a new one.
 const MAX_SERVERS: usize = 64;
 
-/// A server at a path.
+/// The identity of a server: path, socket file and process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerId {
     path: SocketPath,
@@ -25,28 +25,28 @@ pub struct ServerId {
 }
 
 impl ServerId {
-    /// The process with this number, as the server at `path`; `None` when there is nothing at the path.
+    /// The process `pid` as the server at `path`; `None` if there is no file at the path.
     pub fn of(path: SocketPath, pid: i32) -> Option<Self> {
         Some(Self { path, file: sys::file_stamp(path.as_c_str())?, pid })
     }
 }
 
-/// Servers, from the one learnt last on. They stay for as long as the process, so that they take no block of memory.
+/// Servers with their framings, the newest first. They stay as long as the process, so that they take no block of memory.
 type Servers = [Option<(ServerId, Framing)>; MAX_SERVERS];
 
 static SERVERS: Mutex<Servers> = Mutex::new([None; MAX_SERVERS]);
 
-/// What has been learnt of any server at all, at any time: see [`are_all_chunked`].
+/// The framings seen of any server at any time: see [`are_all_chunked`].
 static SEEN: AtomicU8 = AtomicU8::new(0);
 const CHUNKED_SEEN: u8 = 1;
 const DATAGRAM_SEEN: u8 = 2;
 
-/// Some servers have been found to read chunks, and none to read datagrams: the next one is likely to read chunks, too.
+/// True if all servers so far read chunks, and there was one. The next server is likely to read chunks, too.
 pub fn are_all_chunked() -> bool {
     SEEN.load(Ordering::Relaxed) == CHUNKED_SEEN
 }
 
-/// The servers, if they can be looked at.
+/// The servers; `None` if the lock cannot be had.
 fn servers() -> Option<MutexGuard<'static, Servers>> {
     lock_briefly(&SERVERS)
 }
@@ -57,12 +57,12 @@ fn remove_where(servers: &mut Servers, gone: impl Fn(&ServerId) -> bool) {
     }
 }
 
-/// What a server speaks, if that has been learnt.
+/// The framing of a server, if it has been learned.
 pub fn recall(server: &ServerId) -> Option<Framing> {
     servers()?.iter().flatten().find(|(known, _)| known == server).map(|(_, framing)| *framing)
 }
 
-/// Remembers what a server speaks.
+/// Remembers the framing of a server.
 pub fn learn(server: ServerId, framing: Framing) {
     let found = if framing == Framing::Chunked { CHUNKED_SEEN } else { DATAGRAM_SEEN };
     SEEN.fetch_or(found, Ordering::Relaxed);
@@ -77,15 +77,15 @@ pub fn learn(server: ServerId, framing: Framing) {
     }
 }
 
-/// Forgets what has been learnt about the process that a socket is, or was, connected to.
+/// Forgets the servers of the process that a socket is, or was, connected to.
 pub fn forget(fd: RawFd) {
     if let (Some(peer), Some(mut servers)) = (sys::peer(fd), servers()) {
         remove_where(&mut servers, |known| known.pid == peer.pid);
     }
 }
 
-/// The framing that the user asks for in the environment variable `DRPC_FRAMING`, else `default`; `None` is to find out.
-/// Another value is told to `on_invalid`.
+/// The framing that the environment variable `DRPC_FRAMING` asks for, else `default`. `None` means that it is to be found
+/// out. An invalid value goes to `on_invalid`.
 pub fn from_environment(default: Option<Framing>, on_invalid: impl FnOnce(&CStr)) -> Option<Framing> {
     let named = |value: &CStr| match value.to_bytes() {
         b"datagram" => Some(Framing::Datagram),
@@ -125,7 +125,7 @@ mod tests {
         (ServerId::of(path, sys::peer(client.as_raw_fd()).unwrap().pid).unwrap(), client)
     }
 
-    /// One test, as there is one memory and `forget` goes by the process.
+    /// One test, because there is one cache, and `forget` goes by the process.
     #[test]
     fn a_server_is_remembered_until_it_changes_or_fails() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What clients know of their servers: what they speak, and the way back to them.
+//! Facts that clients remember of their servers: the framing they read, and the paths to connect to again.
 
 pub mod framing_cache;
 pub mod reconnect_paths;

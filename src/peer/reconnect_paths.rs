@@ -1,8 +1,8 @@
-//! The ways back to servers, by the address of what is connected to them. They take no block of memory, as most are
-//! forgotten a moment later.
+//! The paths at which clients reach their servers again, by the address of the client's context. The table takes no block
+//! of memory, because most paths are forgotten a moment later.
 //!
-//! What is at an address may have been freed without us, and its route be found for another one there: where it leads is
-//! looked at.
+//! A program may free a context by itself, so that its path is found for another context at the same address. A path is
+//! therefore checked before use: it has to lead to the same server.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::sync::Mutex;
@@ -10,24 +10,24 @@ use std::sync::Mutex;
 use crate::sync::lock_briefly;
 use crate::sys::SocketPath;
 
-/// ReconnectPaths kept at a time.
+/// The number of paths kept at a time.
 const MAX_PATHS: usize = 256;
 
-/// ReconnectPaths, each the path at which a server has been found, in no order.
+/// A table of paths at which servers have been found, in no order.
 #[derive(Debug)]
 pub struct ReconnectPaths(Mutex<Table>);
 
 #[derive(Debug)]
 struct Table {
-    /// Apart from the routes, as all of them are looked at.
+    /// The addresses of the contexts. They lie apart from the paths because a search reads all of them.
     addresses: [usize; MAX_PATHS],
     paths: [SocketPath; MAX_PATHS],
     len: usize,
-    /// What is forgotten next when there is no room.
+    /// The entry that was replaced last because the table was full.
     next: usize,
 }
 
-/// Those of the process's clients, until they know how their servers expect messages.
+/// The paths of the process's contexts whose servers' framing is not known yet.
 pub static RECONNECT_PATHS: ReconnectPaths = ReconnectPaths::new();
 
 impl ReconnectPaths {
@@ -36,7 +36,7 @@ impl ReconnectPaths {
         Self(Mutex::new(Table { addresses: [0; MAX_PATHS], paths, len: 0, next: 0 }))
     }
 
-    /// Keeps a route in the place of the one before. Where there is no room left, another one is forgotten.
+    /// Keeps a path for an address, in place of the one before. In a full table another path is forgotten.
     pub fn put(&self, address: usize, path: SocketPath) {
         let Some(mut table) = lock_briefly(&self.0) else { return };
         let table = &mut *table;
@@ -53,13 +53,13 @@ impl ReconnectPaths {
         }
     }
 
-    /// A copy of a route.
+    /// A copy of the path of an address.
     pub fn get(&self, address: usize) -> Option<SocketPath> {
         let table = lock_briefly(&self.0)?;
         table.paths.get(table.find(address)?).copied()
     }
 
-    /// Forgets a route.
+    /// Forgets the path of an address.
     pub fn forget(&self, address: usize) {
         let Some(mut table) = lock_briefly(&self.0) else { return };
         let Some(at) = table.find(address) else { return };
@@ -83,31 +83,33 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// Another one for each number.
+    /// A different path for each number.
     fn path(i: usize) -> Vec<u8> {
         vec![b'/'; 1 + i % 107]
     }
 
-    fn route(i: usize) -> SocketPath {
+    fn socket_path(i: usize) -> SocketPath {
         SocketPath::new(&path(i)).unwrap()
     }
 
     fn found(paths: &ReconnectPaths) -> Vec<usize> {
-        (0..2 * MAX_PATHS).filter(|i| paths.get(*i).inspect(|found| assert_eq!(*found, route(*i))).is_some()).collect()
+        (0..2 * MAX_PATHS)
+            .filter(|i| paths.get(*i).inspect(|found| assert_eq!(*found, socket_path(*i))).is_some())
+            .collect()
     }
 
     #[test]
-    fn routes_are_found_by_their_address_only() {
+    fn paths_are_found_by_their_address_only() {
         let paths = ReconnectPaths::new();
         for i in [40, 8, 24, 16, 7] {
-            paths.put(i, route(i));
+            paths.put(i, socket_path(i));
         }
         for gone in [9, 40, 40, 16] {
             paths.forget(gone);
         }
         assert_eq!(found(&paths), [7, 8, 24]);
-        paths.put(8, route(9));
-        assert_eq!([7, 8].map(|i| paths.get(i)), [Some(route(7)), Some(route(9))]);
+        paths.put(8, socket_path(9));
+        assert_eq!([7, 8].map(|i| paths.get(i)), [Some(socket_path(7)), Some(socket_path(9))]);
         for i in [7, 8, 24] {
             paths.forget(i);
         }
@@ -115,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn one_route_goes_for_another() {
+    fn one_path_goes_for_another() {
         let paths = ReconnectPaths::new();
         for i in 0..MAX_PATHS + 3 {
-            paths.put(i, route(i));
+            paths.put(i, socket_path(i));
         }
         let found = found(&paths);
         assert_eq!((found.len(), found.last()), (MAX_PATHS, Some(&(MAX_PATHS + 2))));

@@ -1,5 +1,4 @@
-//! The server that a socket is connected to, as far as it can be found again: for a client that finds out how it expects
-//! messages.
+//! The server at the other end of a socket, for a client that finds out its framing and may have to connect again.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -9,7 +8,7 @@ use crate::peer::framing_cache::{self, ServerId};
 use crate::protocol::framing::Framing;
 use crate::sys::{self, SocketPath, UncancelledCall};
 
-/// A server at the other end of a socket, to which a way back is known.
+/// The server at the other end of a socket, with a path to connect to again.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerServer {
     fd: RawFd,
@@ -18,21 +17,22 @@ pub struct PeerServer {
 }
 
 impl PeerServer {
-    /// The server at the other end of `fd`, which has been connected to `path`, if that is known. None if `fd` is connected
-    /// to no server, or to one that cannot be connected to again: its end has no path that means the same everywhere.
+    /// The server at the other end of `fd`, which has been connected to `path` if that is known. `None` if `fd` is not
+    /// connected, or if neither `path` nor an absolute path that the server has bound is known.
     pub fn of(fd: RawFd, path: Option<SocketPath>) -> Option<Self> {
         let pid = sys::peer(fd)?.pid;
-        // The path that the server has bound need not be that of a client in another file system, or be there any more.
+        // The client's path comes first: the path that the server has bound may lead elsewhere in the client's file system,
+        // or be gone.
         let path = path.or_else(|| SocketPath::of_peer(fd).filter(SocketPath::is_absolute))?;
         Some(Self { fd, path, id: ServerId::of(path, pid) })
     }
 
-    /// What it speaks, if that has been learnt.
+    /// The framing of the server, if it has been learned.
     pub fn recall(&self) -> Option<Framing> {
         self.id.as_ref().and_then(framing_cache::recall)
     }
 
-    /// Remembers what it speaks.
+    /// Remembers the framing of the server.
     pub fn learn(&self, framing: Framing) {
         if let Some(id) = self.id {
             framing_cache::learn(id, framing);
@@ -40,10 +40,11 @@ impl PeerServer {
     }
 
     /// Replaces the connection by a new one to the same server, under the same descriptor and with the same flags and
-    /// timeouts. When it fails, the old one is still there. It does not wait: false while the server has too many others to
-    /// accept.
+    /// timeouts. After a failure the old connection is still there. The call does not wait: false while the server has too
+    /// many other clients to accept.
     ///
-    /// A path may lead to another server by now, and one that is not known must not hear a datagram first.
+    /// The path may lead to another server by now. Connecting fails then, because an unknown server must not get a datagram
+    /// first.
     pub fn reconnect(&self, mode: Option<libc::mode_t>) -> Result<bool, Cause> {
         let _uncancelled = UncancelledCall::new();
         let socket = self.connect_to(&self.path, mode).or_else(|cause| {
@@ -55,7 +56,7 @@ impl PeerServer {
         Ok(true)
     }
 
-    /// Another connection to the same server; None while it is too busy.
+    /// Another connection to the same server; `None` while the server is too busy.
     fn connect_to(&self, path: &SocketPath, mode: Option<libc::mode_t>) -> Result<Option<OwnedFd>, Cause> {
         let socket = sys::open(true, mode)?;
         match sys::connect(&socket, path.as_c_str().to_bytes()) {

@@ -11,37 +11,37 @@ include!(concat!(env!("OUT_DIR"), "/drpc.rs"));
 /// `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/drpc.binpb"));
 
-/// The sequence of a response to something that was no call.
+/// The sequence of the response to bytes that were no call.
 #[doc(hidden)]
 pub const NO_SEQUENCE: i64 = -1;
 
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Response {
-    /// Sequence of the call this answers.
+    /// The sequence of the call that is answered.
     #[prost(int64, tag = "1")]
     pub sequence: i64,
-    /// How the call ended: the number of a [`Status`], or one that this version does not know.
+    /// The outcome of the call: the number of a [`Status`], or one that this version does not know.
     #[prost(int32, tag = "2")]
     pub status: i32,
-    /// Result of the method; empty unless the status is `SUCCESS`.
+    /// The result of the method; empty unless the status is `SUCCESS`.
     #[prost(bytes = "vec", tag = "3")]
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// How the call ended. A number that this version does not know is a failure; prost would take it for the first
+    /// The outcome of the call. A number that this version does not know is a failure; prost would take it for the first
     /// status, which is `SUCCESS`.
     pub fn status(&self) -> Status {
         Status::try_from(self.status).unwrap_or(Status::Failure)
     }
 
-    /// The answer to a call that succeeded with this result.
+    /// The answer to a call that succeeded, with its result.
     pub fn success(call: &Call, body: Vec<u8>) -> Self {
         Self { sequence: call.sequence, status: Status::Success.into(), body }
     }
 
-    /// The answer to a call that ended with this status and has no result.
+    /// The answer to a call that ended with a status and has no result.
     pub fn of_status(call: &Call, status: Status) -> Self {
         Self { sequence: call.sequence, status: status.into(), body: Vec::new() }
     }
@@ -53,12 +53,12 @@ impl Response {
 }
 
 impl CallRef<'_> {
-    /// The same call with a body of its own.
+    /// A copy of the call that owns its body.
     pub(crate) fn to_owned(self) -> Call {
         self.with_body(self.body.to_vec())
     }
 
-    /// The same, if there is memory for it.
+    /// A copy of the call that owns its body; [`Cause::NoMemory`] if memory has run out.
     pub(crate) fn try_to_owned(self) -> Result<Call, Cause> {
         let mut body = Vec::new();
         body.try_reserve_exact(self.body.len()).map_err(|_| Cause::NoMemory)?;
@@ -66,14 +66,14 @@ impl CallRef<'_> {
         Ok(self.with_body(body))
     }
 
-    /// The same numbers with another body.
+    /// A call with the same numbers and another body.
     pub(crate) fn with_body(self, body: Vec<u8>) -> Call {
         let Self { module, method, sequence, .. } = self;
         Call { module, method, sequence, body }
     }
 }
 
-/// The name, as in `UNKNOWN_MODULE`.
+/// The name of the status, as in `UNKNOWN_MODULE`.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str_name())
@@ -117,7 +117,7 @@ impl fmt::Display for Response {
     }
 }
 
-/// Writes the fields that are set, each given as name, whether it is set, and value.
+/// Writes the fields that are set. Each is given as name, true if it is set, and value.
 fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[(&str, bool, &dyn fmt::Display)]) -> fmt::Result {
     let mut separator = "";
     for (name, _, value) in fields.iter().filter(|(_, set, _)| *set) {
@@ -127,7 +127,7 @@ fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[(&str, bool, &dyn fmt::Dis
     Ok(())
 }
 
-/// Bytes as a quoted string.
+/// Bytes that are written as a quoted string.
 struct Quoted<'a>(&'a [u8]);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,4 +1,4 @@
-//! The protocol: messages, how they are encoded, and how they are laid into records. Free of I/O.
+//! The protocol: messages, their encoding, and their framing in records. Free of I/O.
 
 pub mod framing;
 pub(crate) mod message;

@@ -8,7 +8,7 @@
 pub struct Sequence(i32);
 
 impl Sequence {
-    /// The number that the next call gets where a counter stands at `counter`.
+    /// The number of the next call while the counter stands at `counter`.
     #[inline]
     pub fn at(counter: i32) -> Self {
         Self(counter.max(1))
@@ -20,14 +20,14 @@ impl Sequence {
         self.0
     }
 
-    /// Where the counter stands after this call.
+    /// The value of the counter after this call.
     #[inline]
     pub fn next_counter(self) -> i32 {
         self.0.checked_add(1).unwrap_or(1)
     }
 
-    /// A reply answers an earlier call. Only while such replies are owed is a number looked at: there are servers
-    /// that do not send the right one, and -1 answers whatever could not be decoded.
+    /// True if a reply answers an earlier call. Numbers are compared only while such replies are owed, because some servers
+    /// send wrong ones, and -1 answers a call that could not be decoded.
     #[inline]
     pub fn is_stale(self, reply: i64, owed: bool) -> bool {
         owed && (0..i64::from(self.0)).contains(&reply)

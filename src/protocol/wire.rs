@@ -1,8 +1,8 @@
 //! The Protocol Buffers encoding of the two messages, on borrowed data.
 //!
-//! Nothing here allocates, and nothing here can fail for want of memory: the C functions, which promise an error
-//! code where others abort, run through this module. That is also why the decoder is our own: prost's reports a
-//! malformed message in a `Box`. It accepts and refuses exactly what protobuf-c does.
+//! No function here allocates, so that none can fail for want of memory: the C functions, which promise an error code where
+//! others abort, use this module. The decoder is our own for that reason, because prost's reports a malformed message in a
+//! `Box`. Our decoder accepts and refuses exactly the messages that protobuf-c does.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::io::IoSlice;
@@ -12,39 +12,39 @@ use prost::encoding::{WireType, encode_varint};
 
 use crate::cause::Cause;
 
-/// Room for the fields before the body, and the body's key and length: four keys, four varints of ten bytes.
+/// The largest size of a head, the fields before the body with its key and length: four keys, four varints of ten bytes.
 pub(crate) const HEAD_CAPACITY: usize = 44;
 
-/// A varint has at most this many bytes.
+/// The most bytes of a varint.
 pub const VARINT_MAX: usize = 10;
 
-/// Keys and lengths have at most this many.
+/// The most bytes of a key or a length.
 const VARINT32_MAX: usize = 5;
 
 /// The key of a call's body.
 const BODY_OF_CALL: u8 = key_byte(4, WireType::LengthDelimited);
 
-/// A call, its body borrowed.
+/// A call that borrows its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallRef<'a> {
-    /// Number of the module.
+    /// The number of the module.
     pub module: i32,
-    /// Number of the method.
+    /// The number of the method.
     pub method: i32,
-    /// Set by the caller, copied into the response.
+    /// The number of the call, which the caller sets and the response repeats.
     pub sequence: i64,
-    /// Argument of the method.
+    /// The argument of the method.
     pub body: &'a [u8],
 }
 
-/// A response, its body borrowed.
+/// A response that borrows its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseRef<'a> {
-    /// Sequence of the call.
+    /// The sequence of the call.
     pub sequence: i64,
-    /// A number of [`Status`](crate::Status), or one that this version does not know.
+    /// The number of a [`Status`](crate::Status), or one that this version does not know.
     pub status: i32,
-    /// Result of the method.
+    /// The result of the method.
     pub body: &'a [u8],
 }
 
@@ -55,12 +55,12 @@ impl<'a> CallRef<'a> {
     /// Number of the body.
     pub const BODY: u8 = 4;
 
-    /// Reads a call; of a repeated field the last one counts, unknown ones are passed over.
+    /// Decodes a call. Of a repeated field the last one counts; unknown fields are skipped.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
         Ok(Self::decode_counting(message)?.0)
     }
 
-    /// The same, and says how many unknown fields there are.
+    /// Decodes a call, and counts its unknown fields.
     #[inline(always)]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
         let mut fields = Fields::new(message);
@@ -90,7 +90,7 @@ impl<'a> CallRef<'a> {
         Ok(unknown)
     }
 
-    /// The sequence of a call of which only the beginning has come; `None` when it cannot be told.
+    /// The sequence of a call of which only the beginning has come; `None` if that does not contain it.
     pub fn sequence_in(part: &[u8]) -> Option<i64> {
         let mut fields = Fields::new(part);
         let mut sequence = None;
@@ -101,7 +101,7 @@ impl<'a> CallRef<'a> {
                 sequence = field.int().ok();
             }
         }
-        // Everybody writes the fields in order, and leaves out a sequence of 0.
+        // All senders write the fields in order, and leave out a sequence of 0.
         let body_follows = rest.first() == Some(&BODY_OF_CALL);
         sequence.or_else(|| body_follows.then_some(0))
     }
@@ -114,8 +114,8 @@ impl<'a> CallRef<'a> {
         encoded
     }
 
-    /// Encodes the call with a sequence that takes `more` bytes than it has to. None if the sequence is zero, which is
-    /// not written, or takes more than a varint can then.
+    /// Encodes the call with a sequence of `more` bytes than needed. `None` if the sequence is zero, which is not written,
+    /// or does not fit a varint then.
     pub fn encode_longer(&self, unknown: &'a [u8], more: usize) -> Option<Encoded<'a>> {
         let mut encoded = Encoded::new(self.body, unknown);
         encoded.head.int(1, self.module.into());
@@ -145,12 +145,12 @@ impl<'a> ResponseRef<'a> {
     /// Number of the body.
     pub const BODY: u8 = 3;
 
-    /// Reads a response; of a repeated field the last one counts, unknown ones are passed over.
+    /// Decodes a response. Of a repeated field the last one counts; unknown fields are skipped.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
         Ok(Self::decode_counting(message)?.0)
     }
 
-    /// The same, and says how many unknown fields there are.
+    /// Decodes a response, and counts its unknown fields.
     #[inline(always)]
     pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
         let mut fields = Fields::new(message);
@@ -200,35 +200,34 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
-    /// A message of which the fields before the body are [still to come](CallRef::encode_head). (It is then filled where
-    /// it lies, as moving it costs more than encoding it.)
+    /// A message without its head, which is [still to come](CallRef::encode_head). (The head is written where it stays,
+    /// because moving it costs more than encoding it.)
     #[inline(always)]
     pub fn new(body: &'a [u8], unknown: &'a [u8]) -> Self {
         Self { head: Head::new(), body, unknown }
     }
 
-    /// A message that has been encoded before.
+    /// A message that has been encoded already.
     pub(crate) fn whole(bytes: &'a [u8]) -> Self {
         Self::new(bytes, &[])
     }
 
-    /// Length of the message in bytes.
+    /// The length of the message in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty message is nothing special here")]
     #[inline]
     pub fn len(&self) -> usize {
         self.head.len + self.body.len() + self.unknown.len()
     }
 
-    /// Copies the fields before the body to the beginning of `to`, and returns their length, if there is room for the
-    /// largest there can be.
+    /// Copies the head to the beginning of `to`, and returns its length. `None` unless there is room for the largest head.
     #[inline]
     pub fn copy_head_to(&self, to: &mut [u8]) -> Option<usize> {
-        // As a whole, because a copy of fixed length takes no call.
+        // All of the array is copied, because a copy of fixed length takes no call.
         *to.first_chunk_mut()? = self.head.bytes;
         Some(self.head.len)
     }
 
-    /// Copies the message to the beginning of `to`, if there is room for it (and for the largest head).
+    /// Copies the message to the beginning of `to`. `None` unless there is room for it, and for the largest head.
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> Option<()> {
         let head = self.copy_head_to(to)?;
@@ -243,12 +242,12 @@ impl<'a> Encoded<'a> {
         Some(())
     }
 
-    /// The pieces in order; any may be empty.
+    /// The three pieces in order; any may be empty.
     pub fn pieces(&self) -> [&[u8]; 3] {
         [self.head.bytes(), self.body, self.unknown]
     }
 
-    /// The part of the message that `range` names, piece by piece.
+    /// The slices of the three pieces that make up a range of the message.
     pub fn slices(&self, range: Range<usize>) -> [IoSlice<'_>; 3] {
         let mut before = 0;
         self.pieces().map(|piece| {
@@ -260,7 +259,7 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// The fields before the body as they are being encoded.
+/// The head of a message: the fields before the body, as they are being encoded.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     bytes: [u8; HEAD_CAPACITY],
@@ -278,7 +277,7 @@ impl Head {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Every key has one byte, and nearly every value one or two.
+    /// Writes a field. Every key has one byte, and nearly every value one or two.
     #[inline(always)]
     fn put(&mut self, number: u8, wire_type: WireType, value: u64) {
         let key = key_byte(number, wire_type);
@@ -303,7 +302,7 @@ impl Head {
         }
     }
 
-    /// proto3 leaves zero out; a negative number takes ten bytes whatever its type.
+    /// Writes an integer. proto3 leaves zero out; a negative number takes ten bytes whatever its type.
     #[inline]
     fn int(&mut self, number: u8, value: i64) {
         if value != 0 {
@@ -311,8 +310,7 @@ impl Head {
         }
     }
 
-    /// Writes the varint at the end, which is `value`, with `more` bytes: each says that another one follows, and the last
-    /// one adds nothing.
+    /// Lengthens the varint at the end, which is `value`, by `more` bytes that add nothing to the value.
     fn lengthen(&mut self, more: usize, value: i64) -> Option<()> {
         let (_, len) = varint_bytes(value as u64);
         if value == 0 || len + more > VARINT_MAX {
@@ -327,7 +325,7 @@ impl Head {
         Some(())
     }
 
-    /// The key and the length of a body that follows; an empty one is left out, too.
+    /// Writes the key and the length of the body that follows. An empty body is left out.
     #[inline]
     fn body(&mut self, number: u8, len: usize) {
         if len > 0 {
@@ -354,13 +352,13 @@ fn varint_bytes(value: u64) -> ([u8; VARINT_MAX], usize) {
 /// One field of an encoded message.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
-    /// Its number.
+    /// The number of the field.
     pub number: u32,
-    /// How its value is encoded: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
+    /// The encoding of the value: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
     pub wire_type: u8,
-    /// The encoded value, a length included.
+    /// The encoded value, with its length if it has one.
     pub value: &'a [u8],
-    /// The integer of a varint; the number of bytes that hold the length.
+    /// The value of a varint, or the number of bytes that a length takes.
     int: u64,
 }
 
@@ -379,7 +377,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of an encoded message, in order; ends after the first malformed one.
+/// An iterator over the fields of an encoded message. It ends after the first malformed field.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -392,7 +390,7 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    /// The next field if it is this integer, as all known senders write their fields in order; else its default.
+    /// The next field if it is the integer `number`, else 0. All known senders write their fields in order.
     #[inline(always)]
     fn int(&mut self, number: u8) -> i64 {
         let value = self.after_key(number, WireType::Varint).and_then(|rest| {
@@ -403,7 +401,7 @@ impl<'a> Fields<'a> {
         value.unwrap_or_default()
     }
 
-    /// The same for bytes.
+    /// The next field if it is the bytes `number`, else nothing.
     #[inline(always)]
     fn bytes(&mut self, number: u8) -> &'a [u8] {
         let value = self.after_key(number, WireType::LengthDelimited).and_then(|rest| {
@@ -463,18 +461,18 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Where the body lies in an encoded message, within the first bytes of it that known fields can take.
+/// The place of the body in an encoded message, behind a head of known fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyPlace {
-    /// Bytes of the fields before it.
+    /// The length of the fields before the key of the body.
     pub fields: usize,
-    /// Where its first byte is.
+    /// The index of the first byte of the body.
     pub start: usize,
 }
 
 impl BodyPlace {
-    /// Finds the body in a message of `len` bytes that begins with `beginning`, if the message is as known senders
-    /// write it: some numbers, then the body, which is the field `number` and goes to the end.
+    /// Finds the body in a message of `len` bytes that begins with `beginning`. `None` unless the message is as known
+    /// senders write it: some numbers, then the body, which is the field `number` and goes to the end.
     #[inline]
     pub fn find(beginning: &[u8], number: u8, len: usize) -> Option<Self> {
         let mut fields = Fields::new(beginning);
@@ -488,7 +486,7 @@ impl BodyPlace {
     }
 }
 
-/// The length of the length that `input` begins with, and that of both it and what it announces.
+/// The size of the length that `input` begins with, and the size of that length and its bytes together.
 #[inline]
 fn delimited(input: &[u8]) -> Option<(usize, usize)> {
     let (len, prefix) = varint(input, VARINT32_MAX)?;
@@ -500,7 +498,7 @@ const fn key_byte(number: u8, wire_type: WireType) -> u8 {
     (number << 3) | wire_type as u8
 }
 
-/// The varint that `input` begins with, if it ends within `max` bytes, and its length; bits over 64 are dropped.
+/// The varint that `input` begins with and its size; `None` if it takes more than `max` bytes. Bits over 64 are dropped.
 #[inline]
 fn varint(input: &[u8], max: usize) -> Option<(u64, usize)> {
     match *input {

@@ -1,6 +1,6 @@
-//! Moves whole messages over a socket: the framing above, the system calls below.
+//! The transport: whole messages over a socket, by the framing above and the system calls below.
 //!
-//! The record buffer is lent only for the time of one system call and the copying around it, never while a caller's
+//! The record buffer of the thread is borrowed only for one system call and the copying around it, never while a caller's
 //! code runs.
 
 mod outbox;

@@ -1,4 +1,4 @@
-//! Messages that a socket which does not wait has not taken yet.
+//! The messages that a nonblocking socket has not taken yet.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::collections::VecDeque;
@@ -11,48 +11,48 @@ use crate::protocol::framing::chunked::MAX_DATA;
 use crate::protocol::wire::Encoded;
 use crate::transport;
 
-/// The messages still to be sent on a connection, in order. A small message is sent from where it lies if the socket
-/// takes it; others are copied, so that nobody has to wait.
+/// A queue of the messages still to be sent on a connection. A small message is sent from where it lies if the socket takes
+/// it at once. Others are copied, so that no caller has to wait.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: VecDeque<Waiting>,
     bytes: usize,
 }
 
-/// A message of which no record or only some have been sent.
+/// A message of which some records, or all, are still to be sent.
 #[derive(Debug)]
 struct Waiting {
     tag: u64,
     framing: Framing,
     message: Vec<u8>,
-    /// The record to go on with.
+    /// The index of the record to go on with.
     next: u32,
     since: Instant,
 }
 
 impl Outbox {
-    /// Everything has been sent.
+    /// True if all messages have been sent.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Bytes of messages kept here.
+    /// The size of the messages in the queue.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The message of which a part has been sent. Of all others that are kept here nothing has.
+    /// The tag of the message of which a part has been sent. No part of the others in the queue has.
     pub(crate) fn partly_sent(&self) -> Option<u64> {
         self.waiting.front().filter(|waiting| waiting.next > 0).map(|waiting| waiting.tag)
     }
 
-    /// Since when the first message has been waiting.
+    /// The moment since which the first message has been waiting.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.since)
     }
 
-    /// Sends a message that fits into one record, if the socket takes it at once and nothing waits; true when it is
-    /// out. A message larger than `limit` is refused.
+    /// Sends a message of one record, if the queue is empty and the socket takes it at once. True if the message is out. A
+    /// message larger than `limit` is an error.
     pub(crate) fn send_now(
         &mut self,
         fd: RawFd,
@@ -68,7 +68,7 @@ impl Outbox {
         Ok(whole && self.is_empty() && transport::send_some(fd, framing, message, 0, &mut 1)?.is_none())
     }
 
-    /// Copies a message behind those that wait, to be flushed.
+    /// Adds a copy of a message to the queue, to be flushed.
     pub(crate) fn push(&mut self, framing: Framing, message: &Encoded<'_>, tag: u64) -> Result<(), Cause> {
         let no_memory = |_| Cause::NoMemory;
         let mut copy = Vec::new();
@@ -80,7 +80,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes a message back, if nothing of it has been sent.
+    /// Removes a message of which no part has been sent. False if there is none with this tag.
     pub(crate) fn remove_unsent(&mut self, tag: u64) -> bool {
         let at = self.waiting.iter().position(|waiting| waiting.tag == tag && waiting.next == 0);
         let removed = at.and_then(|at| self.waiting.remove(at));
@@ -88,12 +88,12 @@ impl Outbox {
         removed.is_some()
     }
 
-    /// Goes on sending until the socket takes no more, or no more records are `left` to be sent, and tells of each message
-    /// that is out. After an error the connection is of no use.
+    /// Sends until the socket takes no more, or as many records as `left` allows, and gives `out` the tag of each message
+    /// that is out. After an error the connection is unusable.
     pub(crate) fn flush(&mut self, fd: RawFd, left: &mut usize, mut out: impl FnMut(u64)) -> Result<(), Cause> {
         while let Some(first) = self.waiting.front_mut() {
             let message = Encoded::whole(&first.message);
-            // One by one, so that it is known after an error how many are out.
+            // One by one, so that after an error the number of records that are out is known.
             let stopped = transport::send_some(fd, first.framing, &message, first.next, &mut (*left).min(1))?;
             *left = left.saturating_sub(1);
             match stopped {
@@ -127,7 +127,7 @@ mod tests {
         (ours, theirs)
     }
 
-    /// Whole messages that lie in the socket.
+    /// The whole messages that lie in the socket.
     fn messages(mut socket: &Socket, reassembly: &mut Reassembly) -> Vec<Vec<u8>> {
         let mut record = vec![0; 1 << 18];
         let mut messages = Vec::new();
@@ -139,7 +139,7 @@ mod tests {
         messages
     }
 
-    /// Sends as much of a message as the socket takes; the tags of the messages that are out.
+    /// Sends as much of a message as the socket takes, and returns the tags of the messages that are out.
     fn send(outbox: &mut Outbox, socket: &Socket, framing: Framing, message: &[u8], tag: u64) -> Vec<u64> {
         let (fd, message) = (socket.as_raw_fd(), Encoded::whole(message));
         if outbox.send_now(fd, framing, &message, usize::MAX).unwrap() {
@@ -194,7 +194,7 @@ mod tests {
         assert!(outbox.flush(ours.as_raw_fd(), &mut { usize::MAX }, |_| ()).is_err());
     }
 
-    /// Even if the socket has room for it by now.
+    /// The socket may have room for the small message by now.
     #[test]
     fn a_small_message_waits_behind_a_large_one() {
         let (ours, theirs) = pair();

@@ -1,4 +1,4 @@
-//! Receiving whole messages, or one record of them.
+//! Receiving whole messages, or single records of them.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::mem;
@@ -12,14 +12,13 @@ use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::wire::BodyPlace;
 use crate::sys::{self, Deadline, Layout, Peeked, Record, RecordBuffer, SocketRef};
 
-/// Bodies from this size on are received where they are going to stay.
+/// The size from which on bodies are received in place: in the block where they are going to stay.
 const IN_PLACE_MIN: usize = 4 << 10;
 
-/// Room for larger ones is not made before they begin.
+/// The size up to which a block is reserved for a body before its first record comes.
 const IN_PLACE_MAX: usize = 16 * MAX_DATA;
 
-/// A message as it came. Its bytes are still in the buffer; the body may be in a block of its own, and is not among
-/// the bytes then.
+/// A message as received. Its bytes are still in the record buffer. A body in a buffer of its own is not among them.
 #[derive(Debug)]
 pub struct Received<'a> {
     bytes: &'a [u8],
@@ -28,7 +27,8 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// The message, if it is not too large. (One in chunks has been measured before it was stored.)
+    /// The bytes of the message; an error if the message is too large. (A message in chunks was measured before it was
+    /// stored.)
     #[inline]
     pub fn within_limit(&self) -> Result<&'a [u8], Cause> {
         match self.bytes.len() + self.body.as_ref().map_or(0, |body| body.len()) {
@@ -37,21 +37,21 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// The message, however large.
+    /// The bytes of the message, whatever its size.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The body, if it is in a block of its own.
+    /// The body, if it has a buffer of its own.
     #[inline]
     pub fn take_body(&mut self) -> Option<Vec<u8>> {
         self.body.take().map(mem::take)
     }
 }
 
-/// The framing to read a record with that has come from a peer. [`Cause::Closed`] if it is empty because that is the
-/// end of the connection; a datagram may be empty, too.
+/// The framing to read a record in, which the record may be the first to tell. [`Cause::Closed`] if the record is empty
+/// because the connection has ended; a datagram may be empty, too.
 #[inline(always)]
 pub fn framing_of(fd: RawFd, peer_framing: &mut PeerFraming, record: &[u8], truncated: bool) -> Result<Framing, Cause> {
     if record.is_empty() {
@@ -60,23 +60,23 @@ pub fn framing_of(fd: RawFd, peer_framing: &mut PeerFraming, record: &[u8], trun
     Ok(peer_framing.observe(record, truncated))
 }
 
-/// [`Cause::Closed`] if an empty record is the end of the connection, where only the socket can tell.
+/// Asks the socket whether an empty record is the end of the connection, which is [`Cause::Closed`].
 #[cold]
 fn check_empty(fd: RawFd, peer_framing: PeerFraming) -> Result<(), Cause> {
     if peer_framing.get() == Some(Framing::Chunked) {
-        // No chunk is empty: whoever reads it sees the end.
+        // No chunk is empty, so that the reader of the record sees the end.
         return Ok(());
     }
     match sys::peek(fd) {
         Peeked::End => Err(Cause::Closed),
-        // No socket: somebody stands in for recvmsg, and a peer that speaks in chunks sends nothing empty.
+        // Not a socket: the program has replaced recvmsg. A peer that speaks in chunks sends no empty record.
         Peeked::Unknown if peer_framing.framing() == Framing::Chunked => Err(Cause::Closed),
         _ => Ok(()),
     }
 }
 
-/// Receives one record, and learns from the first one what the peer speaks. Where it completes a message, `decode` makes
-/// of it what the caller wants while the bytes are still in the buffer; `None` means that more records are to come.
+/// Receives one record, and learns the peer's framing from the first one. If the record completes a message, `decode` reads
+/// it while the bytes are still in the buffer. `None` means that more records are to come.
 #[inline(always)]
 pub fn receive_record<'f, T>(
     fd: impl Into<SocketRef<'f>>,
@@ -104,8 +104,8 @@ pub fn receive_record<'f, T>(
     })
 }
 
-/// The message in a record of a known peer that holds all of it, if it is small: nearly all are, and there is nothing to
-/// learn from them.
+/// The message in a record that holds all of it, if the message is small and the peer's framing known. Nearly all messages
+/// are such, and nothing is to be learned from them.
 #[inline(always)]
 fn whole_small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
     if record.truncated || record.len == 0 || record.len > IN_PLACE_MIN {
@@ -118,7 +118,7 @@ fn whole_small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8],
     }
 }
 
-/// Receives one record that may be large, or belong to what has come before.
+/// Receives one record that may be large, or belong to a message begun.
 #[inline(never)]
 fn receive_large<'a>(
     fd: SocketRef<'_>,
@@ -138,7 +138,7 @@ fn receive_large<'a>(
     }
 }
 
-/// Learns from a record what the peer speaks, and how large its messages are; `None` if more records are to come.
+/// Takes a record in, and learns the peer's framing and the layout of its records. `None` if more records are to come.
 #[inline(never)]
 fn accept_record<'a>(
     fd: RawFd,
@@ -154,7 +154,7 @@ fn accept_record<'a>(
         return Err(Cause::Truncated { room: sys::RECORD_ROOM });
     }
     if buffer.last.body == 0 && bytes.len() > IN_PLACE_MIN && !message.is_partial() && !sys::is_socket(fd) {
-        // Somebody stands in for recvmsg, and may not know of more places than one.
+        // The program has replaced recvmsg, perhaps by a function that fills one buffer only.
         message.disable_body_buffer();
     }
     if !in_place && (bytes.len() > IN_PLACE_MIN || buffer.last.body > 0) {
@@ -170,15 +170,15 @@ fn accept_record<'a>(
 
 /// A record that has been received.
 pub(crate) enum ReceivedRecord {
-    /// It is in the buffer, or if this says so its data is in the message that is being put together, and the rest in
-    /// the buffer where it would be else.
+    /// A record that has not been parsed yet. Its data is in the message being put together if `in_place` is true, else in
+    /// the record buffer. The rest is in the record buffer in either case.
     Raw { record: Record, in_place: bool },
-    /// It is a whole message. Its body is in the block of the one that is being put together, and the fields before that
-    /// lie here in the buffer.
+    /// A whole message. Its body is in the [body buffer](Reassembly::body_mut), and the fields before it at `fields` in the
+    /// record buffer.
     Message { record: Record, fields: Range<usize> },
 }
 
-/// Receives one record, which comes to lie where it is going to stay if that can be told beforehand.
+/// Receives one record, in place if its layout can be told beforehand.
 #[inline(always)]
 pub(crate) fn read_record<'f>(
     fd: impl Into<SocketRef<'f>>,
@@ -196,11 +196,11 @@ pub(crate) fn read_record<'f>(
     sys::receive(fd, &mut buffer.bytes, first_buffer).map(|record| ReceivedRecord::Raw { record, in_place: false })
 }
 
-/// The next record is a chunk of a message that has begun, or may be as large as the one before.
+/// True if the next record is a chunk of a message begun, or may be as large as the last record.
 #[inline]
 fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &RecordBuffer) -> bool {
     let expected = match peer_framing.get() {
-        // What is left of a message in chunks is no concern of a datagram.
+        // A datagram does not belong to a message in chunks that is left over.
         Some(Framing::Datagram) if message.is_partial() => false,
         Some(_) => message.is_partial() || buffer.last.body > 0,
         None => false,
@@ -208,8 +208,8 @@ fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &Recor
     expected && message.body_field() > 0
 }
 
-/// Receives a record if it can be told where its parts belong: from the chunks before it, or because it may be like the
-/// last record. If it is not, it is put where all others go.
+/// Receives a record in place, if its layout follows from the chunks before it or may be that of the last record. A record
+/// with another layout is put in the record buffer.
 #[inline(always)]
 fn read_in_place(
     fd: SocketRef<'_>,
@@ -232,6 +232,7 @@ fn read_in_place(
     taken
 }
 
+/// Receives a record that may have the layout of the last one.
 #[inline(always)]
 fn read_like_last(
     fd: SocketRef<'_>,
@@ -240,7 +241,7 @@ fn read_like_last(
     buffer: &mut RecordBuffer,
 ) -> Result<Option<ReceivedRecord>, Cause> {
     let (expected, limit, number) = (buffer.last, message.limit(), message.body_field());
-    // No more than this record needs: it may be long in coming.
+    // No more is reserved than this record needs, because it may be long in coming.
     let Some(body) = message.reserve_body(expected.body) else { return Ok(None) };
     let record = sys::receive_around(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
     let fits = record.len == expected.head + expected.body && !record.truncated;
@@ -258,7 +259,7 @@ fn read_like_last(
     }))
 }
 
-/// The layout of the first record of a message, for the next one that may be like it.
+/// The layout of the first record of a message, which the next one may have, too.
 #[inline(always)]
 pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
     if record.len() <= IN_PLACE_MIN || number == 0 {
@@ -268,8 +269,8 @@ pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
     found.filter(|layout| layout.whole_body <= IN_PLACE_MAX).unwrap_or_default()
 }
 
-/// The fields and the layout of a record of `len` bytes that begins with `head`, if it is the first one of a message that
-/// ends with its body.
+/// The fields and the layout of a record of `len` bytes that begins with `head`. `None` unless the record is the first one
+/// of a message that ends with its body.
 #[inline(always)]
 fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
     let (before, message_len) = match framing {
@@ -287,7 +288,7 @@ fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<
     Some((before..before + fields, layout))
 }
 
-/// Receives one message, however many records it takes. When it fails with `message` partial, the next call goes on
+/// Receives one message, whatever the number of its records. After a failure with `message` partial, the next call goes on
 /// where this one stopped.
 #[inline(always)]
 pub fn receive<'f, T>(
@@ -302,7 +303,7 @@ pub fn receive<'f, T>(
     receive_until(fd, peer_framing, message, first_buffer, decode, after_record, deadline)
 }
 
-/// The same as one of several messages for which there is one deadline.
+/// Receives one message before a deadline, which several messages may share.
 #[inline(always)]
 pub fn receive_until<'f, T>(
     fd: impl Into<SocketRef<'f>>,
@@ -324,23 +325,23 @@ pub fn receive_until<'f, T>(
     }
 }
 
-/// What a connection is good for after waiting for a reply failed.
+/// The state of a connection after waiting for a reply has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncState {
-    /// The reply has been read to its end, so that the next one follows.
+    /// The reply has been read to its end. The next one follows.
     InSync,
     /// The reply, or the rest of it, is still to come.
     ReplyOwed,
-    /// There is no telling where the next reply begins, if one comes at all.
+    /// The beginning of the next reply cannot be found, if one comes at all.
     Lost,
 }
 
 impl SyncState {
-    /// What `cause` left behind.
+    /// The state after a failure with `cause`.
     pub fn after(cause: Cause, framing: Framing) -> Self {
         match cause {
             Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
-            // Read to its end, or, where the peer has closed its side, none left to read.
+            // The reply has been read to its end. After the peer has closed its side, there is none to read.
             Cause::Malformed | Cause::NoMemory | Cause::Closed => Self::InSync,
             Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InSync,
             _ => Self::Lost,

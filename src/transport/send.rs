@@ -1,4 +1,4 @@
-//! Sending whole messages, or as much of one as the socket takes.
+//! Sending whole messages, or the part of one that the socket takes.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::io::IoSlice;
@@ -11,28 +11,28 @@ use crate::protocol::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA};
 use crate::protocol::wire::{Encoded, HEAD_CAPACITY};
 use crate::sys::{self, Deadline, SocketRef};
 
-/// Records up to this size are put together in the record buffer and sent in one piece; larger ones are sent from
-/// where they lie.
+/// The largest record that is copied into the record buffer and sent in one piece. Larger records are sent from where they
+/// lie.
 const COPY_MAX: usize = 4 << 10;
 
-/// Room for a small record, which is put together on the stack. (The compiler clears so much without a call.)
+/// The size of the stack buffer for a small record. (The compiler clears so much without a call.)
 const SMALL_ROOM: usize = 256;
 
-/// Messages up to this size are small: the header stands before them, and all of the largest head is copied.
+/// The largest small message. The buffer has to hold its header, and a whole head is copied whatever its length.
 const SMALL: usize = SMALL_ROOM - HEADER_LEN - HEAD_CAPACITY;
 
-/// What happens between the system calls that one message takes.
+/// Hooks between the system calls that one message takes.
 pub trait SendHooks {
-    /// After each record sent.
+    /// Called after each record sent.
     fn after_record(&mut self) {}
 
-    /// When the socket takes no more: wait, or say why not. `begun` says that a part of the message is out, so that
-    /// giving up costs the connection.
+    /// Called while the socket takes no more. The hook waits, or gives up with an error. `begun` is true if a part of the
+    /// message is out, so that giving up costs the connection.
     fn when_full(&mut self, fd: RawFd, begun: bool) -> Result<(), Cause>;
 }
 
-/// Sends a message. It is refused before anything is sent if it is larger than `limit`. Sent in part it cannot be
-/// taken back, so that the connection is shut down when the rest does not go out.
+/// Sends a message. A message larger than `limit` is an error before any part of it is sent. A part that is out cannot be
+/// taken back, so that the connection is shut down if the rest does not go out.
 #[inline(always)]
 pub fn send<'f>(
     fd: impl Into<SocketRef<'f>>,
@@ -61,7 +61,7 @@ pub fn send<'f>(
     Ok(())
 }
 
-/// Sends a message that is not small, but goes out in one piece.
+/// Sends a message that is not small, copied into one piece.
 #[inline(never)]
 fn send_copied(
     fd: SocketRef<'_>,
@@ -104,7 +104,7 @@ fn send_larger(
     Ok(())
 }
 
-/// Whether a record of `size` bytes is out; false if the socket takes no more.
+/// True if a record of `size` bytes is out; false if the socket takes no more.
 #[inline(always)]
 fn is_out(framing: Framing, size: usize, sent: Result<usize, Cause>) -> Result<bool, Cause> {
     match sent {
@@ -116,7 +116,7 @@ fn is_out(framing: Framing, size: usize, sent: Result<usize, Cause>) -> Result<b
     }
 }
 
-/// What comes before the body in the only record of a message.
+/// The bytes before the body in the only record of a message.
 #[inline(always)]
 fn front<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>) -> Option<&'a [u8]> {
     let (header, data) = room.split_first_chunk_mut()?;
@@ -138,7 +138,7 @@ fn whole_record<'a>(room: &'a mut [u8], framing: Framing, message: &Encoded<'_>)
     put(room).ok_or(Cause::TooBig { size: len as u64, limit })
 }
 
-/// Puts what stands before a message in its only record, and returns where the record begins.
+/// Writes the header, if the framing has one, before the message in its only record. Returns the start of the record.
 #[inline(always)]
 fn put_header(header: &mut [u8; HEADER_LEN], framing: Framing, message: &Encoded<'_>) -> usize {
     match framing {
@@ -187,7 +187,7 @@ fn send_records(
     Ok(())
 }
 
-/// Gives up where others wait.
+/// Hooks of a sender that gives up instead of waiting.
 struct NeverWait;
 
 impl SendHooks for NeverWait {
@@ -196,8 +196,8 @@ impl SendHooks for NeverWait {
     }
 }
 
-/// Sends the records of a message from the one with index `first` on, until the socket, which must not wait, takes no
-/// more, or no more are `left` to be sent. Returns the index of the record to go on with; `None` when the message is out.
+/// Sends records of a message, from index `first` on, until the nonblocking socket takes no more or `left` records have
+/// been tried. Returns the index of the record to go on with; `None` if the message is out.
 pub fn send_some<'f>(
     fd: impl Into<SocketRef<'f>>,
     framing: Framing,
@@ -245,7 +245,7 @@ fn send_record(
     loop {
         let [head, body, unknown] = message.slices(range.clone());
         let slices = [IoSlice::new(header), head, body, unknown];
-        // Without memory for a buffer it goes out all the same.
+        // Without memory for a buffer the record goes out from where it lies.
         let sent = if header.len() + range.len() <= COPY_MAX && sys::have_record().is_ok() {
             sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
         } else {
@@ -258,7 +258,7 @@ fn send_record(
     }
 }
 
-/// Copies the slices into the buffer, one behind the other.
+/// Copies the slices into the buffer, one after the other.
 #[inline]
 fn gather<'a>(buffer: &'a mut [u8], slices: &[IoSlice<'_>]) -> &'a [u8] {
     let mut len = 0;

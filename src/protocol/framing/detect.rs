@@ -1,4 +1,4 @@
-//! Which framing a peer uses, told by what it sends. Free of I/O.
+//! Detection of the framing that a peer uses, by the records that it sends. Free of I/O.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::Framing;
@@ -7,10 +7,10 @@ use super::fallback::{self, FirstMessage};
 use crate::cause::Cause;
 use crate::protocol::wire::CallRef;
 
-/// What the first record of a peer can be the beginning of; `None` if it is neither.
+/// The framing in which a peer's first record makes sense; `None` if there is none.
 ///
-/// A record that could be both is taken for a chunk. `docs/wire.md` shows that no call is one, but for calls of module 0
-/// and calls that no known sender writes.
+/// A record that could be a chunk and a datagram is taken for a chunk. `docs/wire.md` shows that no call looks like a
+/// chunk, but for calls of module 0 and calls that no known sender writes.
 #[inline]
 pub fn detect(record: &[u8]) -> Option<Framing> {
     if is_first_chunk(record) {
@@ -22,43 +22,43 @@ pub fn detect(record: &[u8]) -> Option<Framing> {
     }
 }
 
-/// The framing of a peer, as far as it is known: its first record tells, and then it stays.
+/// The framing of a peer, as far as it is known. The first record that tells it decides for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerFraming(State);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Known(Framing),
-    /// Of a peer who speaks first, and has not yet.
+    /// The peer sends first, and has not yet. Until then this framing is assumed.
     Unknown(Framing),
-    /// Of a server that has been asked this, in chunks, and has not answered yet.
+    /// The server has got this first message, in chunks, and has not answered yet.
     Probing(FirstMessage),
 }
 
 impl PeerFraming {
-    /// The peer uses this framing.
+    /// The framing of a peer for which it is fixed.
     pub const fn known(framing: Framing) -> Self {
         Self(State::Known(framing))
     }
 
-    /// It is that of a peer who speaks first, and is not known yet. What cannot be told apart is taken for the framing
-    /// `assumed`.
+    /// The unknown framing of a peer that sends first. Records that do not tell it are read in the framing `assumed`.
     pub const fn unknown(assumed: Framing) -> Self {
         Self(State::Unknown(assumed))
     }
 
-    /// It is that of a server that has been [asked](fallback). What is no known answer to that is read as a chunk.
+    /// The unknown framing of a server that has got a [first message](fallback). An answer that is not known is read as a
+    /// chunk.
     pub const fn probing(sent: FirstMessage) -> Self {
         Self(State::Probing(sent))
     }
 
-    /// The framing chosen for a peer, or one that is not known yet.
+    /// The framing that the program has configured, or if it has not the unknown one of a peer that sends first.
     #[inline]
     pub fn configured(framing: Option<Framing>, assumed: Framing) -> Self {
         framing.map_or(Self::unknown(assumed), Self::known)
     }
 
-    /// The framing, if it is known.
+    /// The framing; `None` until it is known.
     #[inline]
     pub fn get(self) -> Option<Framing> {
         match self.0 {
@@ -67,7 +67,7 @@ impl PeerFraming {
         }
     }
 
-    /// What the peer has been asked and has not answered yet.
+    /// The first message that the server has got and not answered yet.
     pub fn unanswered(self) -> Option<FirstMessage> {
         match self.0 {
             State::Probing(sent) => Some(sent),
@@ -75,7 +75,7 @@ impl PeerFraming {
         }
     }
 
-    /// The framing to answer in.
+    /// The framing to answer in: the known one, or the assumed one.
     #[inline]
     pub fn framing(self) -> Framing {
         match self.0 {
@@ -84,7 +84,7 @@ impl PeerFraming {
         }
     }
 
-    /// What is wrong with a message that has been heard: a probe that has come in another framing than the peer's is none.
+    /// The cause to report for a received message. A probe in another framing than the peer's is a malformed message.
     #[cold]
     pub fn check_probe(self, cause: Cause) -> Cause {
         match cause {
@@ -93,7 +93,7 @@ impl PeerFraming {
         }
     }
 
-    /// Learns from a record, which the kernel has cut or not, and returns the framing to read it with.
+    /// Learns from a record, and returns the framing to read it in. `truncated` is true if the kernel has cut the record.
     #[inline]
     pub fn observe(&mut self, record: &[u8], truncated: bool) -> Framing {
         if self.get().is_none() {
@@ -106,7 +106,7 @@ impl PeerFraming {
     fn observe_first(&mut self, record: &[u8], truncated: bool) {
         let told = match (self.0, truncated) {
             (State::Probing(sent), _) => fallback::framing_from_answer(sent, record),
-            // No chunk is larger than what there is room for.
+            // A full chunk is never cut: the buffer has more room.
             (_, true) => Some(Framing::Datagram),
             (_, false) => detect(record),
         };

@@ -1,9 +1,8 @@
-//! How a client finds out whether its server reads chunks or datagrams: what it may send first, and what the answers
-//! say. Free of I/O.
+//! The first message of a client that does not know its server's framing, and the meaning of the answer. Free of I/O.
 //!
-//! A server that reads chunks closes the connection when it hears anything else, so the client speaks in chunks. A server
-//! that reads datagrams takes a chunk's first bytes for a key, and no parser of any release reads beyond that key if it
-//! ends in 4, 6 or 7. `docs/wire.md` has the proofs.
+//! A server that reads chunks closes the connection after anything else, so the first message goes out in chunks. A server
+//! that reads datagrams takes a chunk's first bytes, the length of the message, for a key. If that is 4, 6 or 7 modulo 8,
+//! no parser of any release reads beyond the key. `docs/wire.md` has the proofs.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::Framing;
@@ -11,25 +10,25 @@ use super::chunked::{Header, MAX_DATA, is_first_chunk};
 use crate::cause::Cause;
 use crate::protocol::wire::{CallRef, Encoded, Fields};
 
-/// What a client has sent to find out.
+/// The kind of a client's first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstMessage {
     /// The call itself, as a [`padded_call`].
     PaddedCall,
-    /// The [`probe`], which is no call.
+    /// The [`probe`], a message that is no call.
     Probe,
 }
 
 /// The message of the probe: keys of field 0 and of wire type 7, neither of which exists.
 const PROBE: &[u8; 7] = &[7; 7];
 
-/// How every server says that a message is no call: `Response { sequence: -1, FAILED_UNMARSHAL_CALL }`.
+/// The answer of every server to a message that is no call: `Response { sequence: -1, FAILED_UNMARSHAL_CALL }`.
 const REFUSAL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
 
-/// Number of the field, a varint, by which a later release of this library may mark its answer to the probe.
+/// The number of a varint field that a later release of this library may add to its answer to the probe.
 pub const RESERVED_FIELD: u32 = 2047;
 
-/// What to send first, in chunks, to find out: the call as a [`padded_call`] if it can be one, else the probe.
+/// The message to send first, in chunks: the call as a [`padded_call`] if that is possible, else the probe.
 pub fn first_message<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> (FirstMessage, Encoded<'a>) {
     match padded_call(call, unknown) {
         Some(call) => (FirstMessage::PaddedCall, call),
@@ -37,13 +36,13 @@ pub fn first_message<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> (FirstMessage
     }
 }
 
-/// The probe, to be sent in chunks: a record of 31 bytes that no server takes for a call.
+/// The probe. In chunks it is a record of 31 bytes that no server takes for a call.
 pub fn probe() -> Encoded<'static> {
     Encoded::whole(PROBE)
 }
 
-/// What is to be made of a message that is no call: [`Cause::Probe`] if it is the probe, as the message of a chunk or, where
-/// datagrams are read, as a whole record.
+/// The cause to report for a message that is no call: [`Cause::Probe`] if it is the probe, else [`Cause::Malformed`]. Where
+/// datagrams are read, the probe comes with the header of its chunk.
 #[cold]
 pub fn undecodable(message: &[u8]) -> Cause {
     if message == PROBE {
@@ -55,22 +54,24 @@ pub fn undecodable(message: &[u8]) -> Cause {
     }
 }
 
-/// The call as it can be sent to find out, in one chunk: its length, which a server that reads datagrams takes for a key,
-/// ends in 4, 6 or 7. The sequence is written longer for that. None if the call takes more than one chunk.
+/// The call with a sequence written longer than needed, so that the length of the message is 4, 6 or 7 modulo 8. A server
+/// that reads datagrams takes the length for a key, and refuses it. `None` if the call takes more than one chunk, or its
+/// sequence cannot be written longer.
 pub fn padded_call<'a>(call: &CallRef<'a>, unknown: &'a [u8]) -> Option<Encoded<'a>> {
     let len = call.encode(unknown).len();
     let more = match len % 8 {
-        type_of_key @ 0..=3 => 4 - type_of_key,
+        wire_type @ 0..=3 => 4 - wire_type,
         5 => 1,
         _ => 0,
     };
     if len + more > MAX_DATA { None } else { call.encode_longer(unknown, more) }
 }
 
-/// What the answer says about the server. None if it says nothing, so that it is not known what has been executed.
+/// The framing of the server that has answered. `None` if the answer does not tell it: the call may have been executed or
+/// not.
 pub fn framing_from_answer(sent: FirstMessage, record: &[u8]) -> Option<Framing> {
     let is_chunked = match sent {
-        // Any response to the call, the refusal included.
+        // Any chunk is a response to the call, the refusal included.
         FirstMessage::PaddedCall => is_first_chunk(record),
         FirstMessage::Probe => Header::only_data(record).is_some_and(is_refusal),
     };
@@ -80,12 +81,12 @@ pub fn framing_from_answer(sent: FirstMessage, record: &[u8]) -> Option<Framing>
     }
 }
 
-/// Why the answer is none that is known, where reading it has failed with `cause`.
+/// The cause to report where reading the answer failed with `cause`: [`Cause::Unclear`] if the message itself is at fault.
 pub fn unreadable_answer(cause: Cause) -> Cause {
     if cause == Cause::NoMemory || !cause.is_about_a_message() { cause } else { Cause::Unclear }
 }
 
-/// The message says that the probe is no call, and has nothing else but the [field kept free](RESERVED_FIELD).
+/// True if the message is the refusal of the probe, alone or with the [reserved field](RESERVED_FIELD) behind it.
 fn is_refusal(message: &[u8]) -> bool {
     let Some(rest) = message.strip_prefix(REFUSAL) else { return false };
     let mut fields = Fields::new(rest);

@@ -1,8 +1,8 @@
-//! How messages are laid into socket records. Free of I/O.
+//! The framing of messages: how they are laid into socket records. Free of I/O.
 //!
-//! DAOS up to 2.6 sends one message as one record ([`Framing::Datagram`]); from 2.8 on a message is one or more
-//! records that each begin with a header ([`chunked`]). Nothing on the wire says which: a server tells by what a client
-//! sends first ([`detect`]), a client by what the server answers ([`fallback`]).
+//! DAOS up to 2.6 sends one message as one record ([`Framing::Datagram`]). From 2.8 on a message is one or more records
+//! that each begin with a header ([`chunked`]). Nothing on the wire says which. A server finds out from a client's first
+//! record ([`detect`]), a client from the server's first answer ([`fallback`]).
 
 pub mod chunked;
 pub mod datagram;
@@ -27,20 +27,20 @@ pub enum Framing {
     Chunked,
 }
 
-/// The largest message sent or accepted, unless the program asks for another limit.
+/// The default limit of the messages sent and accepted.
 pub const DEFAULT_MESSAGE_LIMIT: usize = 128 << 20;
 
-/// The largest messages that are sent and accepted.
+/// The sizes of the largest messages that are sent and accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Larger ones are neither sent nor accepted.
+    /// The largest message sent or accepted.
     pub message: usize,
-    /// Larger ones are not sent as a datagram, as the peer would cut them.
+    /// The largest message sent as a datagram, because the peer would cut a larger one.
     pub datagram: usize,
 }
 
 impl Limits {
-    /// The largest message that is sent.
+    /// The largest message that is sent in a framing.
     #[inline]
     pub fn send(self, framing: Framing) -> usize {
         match framing {
@@ -51,7 +51,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// A datagram is sent only if the oldest release can receive it whole.
+    /// Limits for all releases: a datagram is sent only if the oldest one can receive it whole.
     fn default() -> Self {
         Self { message: DEFAULT_MESSAGE_LIMIT, datagram: datagram::MAX_0_8 }
     }

@@ -1,4 +1,4 @@
-//! A message cut into chunks.
+//! The cutting of a message into chunks.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::header::{Header, MAX_DATA, chunk_count};
 use crate::cause::Cause;
 
-/// The chunks of a message to be sent: the header of each and the bytes that follow it.
+/// The chunks of a message to be sent: each a header and the range of the message that follows it.
 #[derive(Clone, Debug)]
 pub struct Chunks {
     total: usize,
@@ -22,7 +22,7 @@ impl Chunks {
         Ok(Self { total, next: 0, count: u32::try_from(chunk_count(total as u64)).map_err(too_big)? })
     }
 
-    /// The same chunks from the one with this index on.
+    /// These chunks from the one with this index on.
     #[inline]
     pub fn from(self, index: u32) -> Self {
         Self { next: index.min(self.count), ..self }

@@ -1,4 +1,4 @@
-//! The header of a chunk, and how many chunks a message has.
+//! The header of a chunk, and the number of chunks of a message.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 /// Size of a chunk's header.
@@ -10,7 +10,7 @@ pub const MAX_RECORD: usize = 128 << 10;
 /// Data bytes in a full record.
 pub const MAX_DATA: usize = MAX_RECORD - HEADER_LEN;
 
-/// Messages from this size on are not taken for chunked ones, whatever their header says.
+/// The smallest total size that [`is_first_chunk`] rejects.
 const TOTAL_END: u64 = 1 << 40;
 
 /// The header of a chunk.
@@ -20,7 +20,7 @@ pub struct Header {
     pub total: u64,
     /// Size of the data in this chunk.
     pub data: u64,
-    /// Which chunk this is, from 0.
+    /// The index of this chunk, from 0.
     pub index: u32,
     /// Number of chunks in the message.
     pub count: u32,
@@ -33,14 +33,14 @@ impl Header {
         Self { total: len as u64, data: len as u64, index: 0, count: 1 }
     }
 
-    /// The data of a record that is the only chunk of a message, exactly as a known sender writes it.
+    /// The data of a record that is the only chunk of a message; `None` for any other record.
     #[inline]
     pub fn only_data(record: &[u8]) -> Option<&[u8]> {
         let (header, data) = Self::split(record)?;
         (data.len() <= MAX_DATA && header == Self::only(data.len())).then_some(data)
     }
 
-    /// The header as it stands in a record.
+    /// The header as bytes of a record.
     #[inline]
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
@@ -78,7 +78,7 @@ pub(super) fn chunk_count(total: u64) -> u64 {
     total.div_ceil(MAX_DATA as u64).max(1)
 }
 
-/// The record can be the first one of a message in chunks, as a known sender cuts it.
+/// True if the record can be the first chunk of a message, cut as known senders do.
 #[inline]
 pub fn is_first_chunk(record: &[u8]) -> bool {
     let Some((Header { total, data, index, count }, rest)) = Header::split(record) else { return false };

@@ -1,120 +1,122 @@
-//! A message put together from its chunks.
+//! The reassembly of a message from its chunks.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use super::header::{HEADER_LEN, Header, MAX_DATA, chunk_count};
 use crate::cause::{Cause, HeaderFault};
 use crate::protocol::wire::BodyPlace;
 
-/// Room made at first for a message of several chunks; doubled while data keeps arriving.
+/// The capacity first reserved for a message of several chunks. The capacity doubles while data keeps arriving.
 const FIRST_CAPACITY: usize = 2 * MAX_DATA;
 
-/// Room is made for the whole body once this part of it has come. Until data arrives it is no more than addresses.
+/// The whole body is reserved once one part in so many has come. Until data arrives, the reservation is no more than
+/// addresses.
 const RESERVE_FACTOR: usize = 64;
 
-/// For bodies from this size on `malloc` has fresh memory each time.
+/// The size from which on `malloc` maps new memory for each body.
 const MMAP_MIN: usize = 32 << 20;
 
 /// A message being put together from its chunks.
 ///
-/// Nothing that a header claims is believed: memory grows with the data that has arrived, and a message that
-/// memory cannot hold is read to its end all the same, so that the next one is found where it begins.
+/// No claim of a header is believed: memory grows with the data that has arrived. A message that memory cannot hold is
+/// still read to its end, so that the next one is found where it begins.
 #[derive(Debug)]
 pub struct Reassembly {
     limit: usize,
-    /// Number of the field that gets a block of its own; 0: none.
+    /// The number of the field that gets a buffer of its own; 0 for none.
     body_field: u8,
-    /// What there is of a message that is not in one record, or may be large. Nearly all are neither.
+    /// The parts of a message in several records, or of one that may be large. Nearly all messages are neither.
     parts: Option<Parts>,
 }
 
-/// The parts of a message that have come.
+/// The parts that have come of a message.
 #[derive(Debug, Default)]
 struct Parts {
     total: u64,
     count: u32,
-    /// Index of the next chunk; 0 if none has come, or all have.
+    /// The index of the next chunk; 0 if none has come, or all have.
     next: u32,
+    /// The body, if `head` is not empty; otherwise the message.
     data: Vec<u8>,
+    /// True once memory could not hold the message. The chunks that follow are dropped.
     discarded: bool,
-    /// What comes before the body, if `data` is the body.
+    /// The bytes before the body, if the body has a buffer of its own.
     head: Vec<u8>,
-    /// How much of that are the fields before it.
+    /// The length of the fields in `head`, which end before the key of the body.
     fields: usize,
 }
 
-/// What a chunk made of the message.
+/// The state of a message after a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// There is more to come.
+    /// More chunks are to come.
     Partial,
     /// The message is complete.
     Complete(&'a [u8]),
 }
 
-/// Where the data of a chunk belongs.
+/// The buffer of a body, which the data of the next chunk can be received into.
 #[derive(Debug)]
 pub struct BodyBuffer<'a> {
-    /// Behind the content of this block, which has room for it.
+    /// The part of the body that has come. Its capacity has room for the data of the next chunk.
     pub bytes: &'a mut Vec<u8>,
-    /// How much it is.
+    /// The length of that data.
     pub due: usize,
-    /// The block has just got room for all of a body for which memory is new each time.
+    /// True if memory has just been newly mapped for the whole body.
     pub newly_mapped: bool,
 }
 
 /// A complete message.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// The message, without its body if that is in a block of its own.
+    /// The message, or the fields before its body if that has a buffer of its own.
     pub bytes: &'a [u8],
-    /// The body.
+    /// The buffer of the body, if it has one of its own.
     pub body: Option<&'a mut Vec<u8>>,
 }
 
 impl Reassembly {
-    /// Waits for the first chunk of a message of at most `limit` bytes.
+    /// A reassembly of messages of at most `limit` bytes.
     #[inline]
     pub fn new(limit: usize) -> Self {
         Self::with_body(limit, 0)
     }
 
-    /// The same, and puts bodies, which are the field `number`, into blocks of their own where they come in several
-    /// chunks.
+    /// A reassembly whose bodies, the field `number`, get buffers of their own if they come in several chunks.
     #[inline]
     pub fn with_body(limit: usize, number: u8) -> Self {
         Self { limit, body_field: number, parts: None }
     }
 
-    /// The largest message accepted.
+    /// The size of the largest message accepted.
     #[inline]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Number of the field that gets a block of its own; 0: none.
+    /// The number of the field that gets a buffer of its own; 0 for none.
     #[inline]
     pub fn body_field(&self) -> u8 {
         self.body_field
     }
 
-    /// The [block](Reassembly::reserve_body).
+    /// The buffer of the body, filled or [reserved](Reassembly::reserve_body).
     pub fn body_mut(&mut self) -> &mut Vec<u8> {
         &mut self.parts.get_or_insert_default().data
     }
 
-    /// Gives bodies no blocks of their own from now on.
+    /// Has bodies stay in their messages from now on.
     pub fn disable_body_buffer(&mut self) {
         self.body_field = 0;
     }
 
-    /// A message has begun and is not complete.
+    /// True while a message has begun and is not complete.
     #[inline]
     pub fn is_partial(&self) -> bool {
         self.parts.as_ref().is_some_and(|parts| parts.next != 0)
     }
 
-    /// Memory held, in bytes. Of the room for a body it counts as much as there would be if it were doubled, as the rest
-    /// is no memory yet.
+    /// The memory held, in bytes. Of the capacity reserved for a body, twice the data that has come counts, because the
+    /// rest is no memory yet.
     pub fn held(&self) -> usize {
         match &self.parts {
             Some(Parts { data, head, .. }) if head.is_empty() => data.capacity(),
@@ -123,13 +125,13 @@ impl Reassembly {
         }
     }
 
-    /// How much of a message begun may be asked for now, as so much has come that room is made for it.
+    /// The bytes that may be reserved for the message begun, by the data that has come of it.
     pub fn reservation(&self) -> usize {
         let reserved = |parts: &Parts| RESERVE_FACTOR * MAX_DATA * parts.next as usize;
         self.parts.as_ref().map_or(0, |parts| reserved(parts).min(parts.total as usize))
     }
 
-    /// What has come of a message begun, but not of a body in a block of its own.
+    /// The bytes that have come of a message begun, without a body in a buffer of its own.
     pub fn partial(&self) -> &[u8] {
         match &self.parts {
             Some(Parts { next: 1.., data, head, .. }) if head.is_empty() => data,
@@ -138,19 +140,19 @@ impl Reassembly {
         }
     }
 
-    /// Forgets a message begun.
+    /// Drops the message begun, and its memory.
     #[inline]
     pub fn reset(&mut self) {
         self.parts = None;
     }
 
-    /// Where the data of the next chunk belongs. None when the chunk is to be received elsewhere.
+    /// The buffer for the data of the next chunk. `None` if the chunk is to be received elsewhere.
     pub fn body_buffer(&mut self) -> Option<BodyBuffer<'_>> {
         self.parts.as_mut()?.body_buffer()
     }
 
-    /// An empty block for the body of a message that is expected in one record, if there is memory for it and nothing has
-    /// begun.
+    /// An empty buffer for the body of a message that is expected in one record. `None` if memory has run out. No message
+    /// may have begun.
     pub fn reserve_body(&mut self, size: usize) -> Option<&mut Vec<u8>> {
         let body = self.body_mut();
         body.clear();
@@ -164,7 +166,8 @@ impl Reassembly {
         Ok(self.accept(record, false)?.map_or(Progress::Partial, |message| Progress::Complete(message.bytes)))
     }
 
-    /// The same, for a record whose data may be [in place](Reassembly::body_buffer). `None` when there is more to come.
+    /// Takes the next record, whose data may be [in place](Reassembly::body_buffer) already. `None` if more chunks are to
+    /// come.
     #[inline(always)]
     pub fn accept<'a>(&'a mut self, record: &'a [u8], in_place: bool) -> Result<Option<Message<'a>>, Cause> {
         match Header::only_data(record) {
@@ -188,8 +191,8 @@ impl Reassembly {
         self.parts.get_or_insert_default().store(header, data, in_place, self.body_field)
     }
 
-    /// Verifies a record against its own header and the chunks before. The checks of the original come in its order,
-    /// which decides what error a record with several faults gives.
+    /// Verifies a record against its own header and the chunks before. The checks have the order of the original's, because
+    /// the order decides the error of a record with several faults.
     fn check<'a>(&self, record: &'a [u8]) -> Result<(Header, &'a [u8]), Cause> {
         let fault = |fault| Err(Cause::Header(fault));
         let Some((header, data)) = Header::split(record) else {
@@ -233,14 +236,14 @@ impl Reassembly {
 }
 
 impl Parts {
-    /// Where the data of the next chunk belongs, if it is all of the body.
+    /// The buffer for the data of the next chunk, if that is all of the body.
     fn body_buffer(&mut self) -> Option<BodyBuffer<'_>> {
         if self.head.is_empty() || self.next == 0 {
             return None;
         }
         let done = self.next as usize * MAX_DATA;
         let due = (self.total as usize).checked_sub(done)?.min(MAX_DATA);
-        // A record that was none of the message may have left something there.
+        // A record that did not belong to the message may have left bytes there.
         self.data.truncate(done.checked_sub(self.head.len())?);
         let Ok(newly_mapped) = self.reserve(due) else {
             self.discard();
@@ -249,7 +252,7 @@ impl Parts {
         Some(BodyBuffer { bytes: &mut self.data, due, newly_mapped })
     }
 
-    /// Adds the data of the chunk that is next, if it is not in place. The field `body` gets a block of its own.
+    /// Adds the next chunk. Its data is copied unless it is in place. The field `body_field` gets a buffer of its own.
     fn store(
         &mut self,
         header: Header,
@@ -268,7 +271,7 @@ impl Parts {
         if in_place {
             data = &[];
         }
-        // A body in place is of no use without what comes before it.
+        // A body in place is of no use without the bytes before it.
         let known = !in_place || !self.head.is_empty();
         if !self.discarded && known && self.reserve(data.len()).is_ok() {
             self.data.extend_from_slice(data);
@@ -289,8 +292,8 @@ impl Parts {
         }))
     }
 
-    /// Keeps what comes before the body in the data of the first chunk, if the body is to have a block of its own, and
-    /// returns the rest.
+    /// Splits the data of the first chunk, if the body is to have a buffer of its own: the bytes before the body are kept,
+    /// and the rest is returned.
     fn split_head<'a>(&mut self, data: &'a [u8], body_field: u8) -> Option<&'a [u8]> {
         self.head.clear();
         if body_field == 0 {
@@ -304,14 +307,14 @@ impl Parts {
         Some(body)
     }
 
-    /// The message does not fit into memory.
+    /// Drops a message that memory cannot hold. The rest of its chunks will be dropped, too.
     fn discard(&mut self) {
         self.discarded = true;
         self.data = Vec::new();
         self.head.clear();
     }
 
-    /// Says whether that has made [newly mapped](BodyBuffer::newly_mapped) room.
+    /// Reserves capacity for `more` bytes. True if the memory has been [newly mapped](BodyBuffer::newly_mapped).
     fn reserve(&mut self, more: usize) -> Result<bool, Cause> {
         let needed = self.data.len() + more;
         if needed <= self.data.capacity() {
@@ -331,7 +334,7 @@ mod tests {
     use super::super::{Chunks, MAX_RECORD};
     use super::*;
 
-    /// What a sender makes of `message`.
+    /// The records in which a sender sends `message`.
     fn records(message: &[u8]) -> Vec<Vec<u8>> {
         let chunks = Chunks::new(message.len()).unwrap();
         chunks.map(|(header, range)| [&header.to_bytes(), &message[range]].concat()).collect()
