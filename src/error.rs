@@ -64,7 +64,7 @@ impl Cause {
     /// Advice for the reader of the message, if there is any.
     pub fn hint(self, phase: Phase) -> Option<&'static str> {
         Some(match (phase, self) {
-            (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but nobody listens",
+            (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but no process listens",
             (Phase::Connect, Self::Os(libc::ENOENT)) => "the server is not running, or uses another path",
             (Phase::Connect | Phase::Listen | Phase::Serve, Self::Os(libc::EACCES)) => {
                 "check the modes of the socket and of the directories above it"

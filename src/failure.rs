@@ -100,7 +100,7 @@ impl Error for Failure {}
 fn text(status: Status) -> &'static str {
     match status {
         Status::Success | Status::Submitted => "",
-        Status::UnknownModule => "the client requested a module that nobody serves",
+        Status::UnknownModule => "the client requested a module that is not served",
         Status::UnknownMethod => "the client requested a method that the module does not have",
         Status::FailedUnmarshalCall => "the call could not be decoded",
         Status::FailedUnmarshalPayload => "the body of the call could not be decoded",

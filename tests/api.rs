@@ -466,7 +466,7 @@ fn responses_name_their_call() {
 fn failures_have_a_status_and_a_text() {
     let cases = [
         (Failure::other(), Status::Failure, "an unknown error occurred"),
-        (Failure::unknown_module(), Status::UnknownModule, "the client requested a module that nobody serves"),
+        (Failure::unknown_module(), Status::UnknownModule, "the client requested a module that is not served"),
         (
             Failure::unknown_method(),
             Status::UnknownMethod,
@@ -554,7 +554,7 @@ fn errors_say_what_to_do() {
     let missing = "no such file or directory: the server is not running, or uses another path";
     assert_eq!(connect(), format!("connect {shown}: {missing}"));
     drop(raw_listener(&path));
-    let refused = "connection refused: the socket exists but nobody listens";
+    let refused = "connection refused: the socket exists but no process listens";
     assert_eq!(connect(), format!("connect {shown}: {refused}"));
     let in_use = "address already in use: remove the socket file if no server uses it any more";
     assert_eq!(listen(), format!("listen {shown}: {in_use}"));

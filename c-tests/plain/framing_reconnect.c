@@ -396,7 +396,7 @@ a_server_that_has_gone_is_told(void **state)
 	ctx      = client_of(dir.sock);
 	peer     = accept(listener, NULL, NULL);
 	close(listener);
-	call_is_rejected(ctx, peer, -DER_MISC, "nobody listens");
+	call_is_rejected(ctx, peer, -DER_MISC, "no process listens");
 	assert_int_equal(drpc_close(ctx), 0);
 	close(peer);
 	dir_remove(&dir);

@@ -42,7 +42,7 @@ last_error_tells_what_to_do(void **state)
 	dir_make(&dir);
 	close(peer_listen(dir.sock));
 	assert_true(abi_connect(dir.sock, &ctx) < 0);
-	snprintf(text, sizeof(text), "connect %s: connection refused: the socket exists but nobody listens", dir.sock);
+	snprintf(text, sizeof(text), "connect %s: connection refused: the socket exists but no process listens", dir.sock);
 	assert_string_equal(drpc_last_error(), text);
 	dir_remove(&dir);
 	assert_true(abi_connect(dir.sock, &ctx) < 0);
