@@ -1,5 +1,5 @@
 //! Properties of what tells the framings apart: no call is taken for a chunk, no chunk for a call, and no server that
-//! reads datagrams takes a trial or the probe for a call. `docs/wire.md` has the arguments; here is the attempt to prove
+//! reads datagrams takes a padded call or the probe for a call. `docs/wire.md` has the arguments; here is the attempt to prove
 //! them wrong.
 #![expect(clippy::indexing_slicing, reason = "a test says so by panicking")]
 

@@ -420,7 +420,7 @@ set_framing_refuses_what_is_none(void **state)
 	close(fds[1]);
 }
 
-/* What a client sends first: its call bare, in a chunk, or as a trial. */
+/* What a client sends first: its call bare, in a chunk, or as a padded call. */
 enum opening { BARE, CHUNK, TRIAL };
 
 /* What a client sends that has just been connected, and has been told so much. */

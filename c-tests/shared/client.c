@@ -325,17 +325,17 @@ wait_ready_does_not_wait_for_a_path_that_cannot_be(void **state)
 static void
 framing_is_that_of_the_line_or_of_the_user(void **state)
 {
-	/* A trial is lengthened from 312 to 316 bytes. */
-	enum { DATAGRAM = 312, CHUNK = WIRE_HEADER + DATAGRAM, TRIAL = CHUNK + 4 };
+	/* The first call is padded from 312 to 316 bytes. */
+	enum { DATAGRAM = 312, CHUNK = WIRE_HEADER + DATAGRAM, PADDED = CHUNK + 4 };
 	static const struct {
 		const char *chosen;
 		ssize_t     first;
 	} cases[] = {
-		{NULL, ABI_CHUNKED ? TRIAL : DATAGRAM},
+		{NULL, ABI_CHUNKED ? PADDED : DATAGRAM},
 		{"datagram", DATAGRAM},
 		{"chunked", CHUNK},
-		{"auto", TRIAL},
-		{"nonsense", ABI_CHUNKED ? TRIAL : DATAGRAM},
+		{"auto", PADDED},
+		{"nonsense", ABI_CHUNKED ? PADDED : DATAGRAM},
 	};
 	struct shared shared;
 	uint8_t       record[WIRE_RECORD_MAX];

@@ -72,7 +72,7 @@ mod tests {
         listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(1).unwrap();
         let settings = Settings {
-            place: StablePath::new(&path).unwrap(),
+            path: StablePath::new(&path).unwrap(),
             framing: Some(Framing::Chunked),
             limits: Limits::default(),
             timeout: None,

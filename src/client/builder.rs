@@ -151,18 +151,18 @@ impl ClientBuilder {
     /// Ends the process if there is no memory, like the functions of the standard library. [`connect`](Self::connect)
     /// gives [`Cause::NoMemory`] instead.
     pub fn build(&self, path: impl AsRef<Path>) -> Client {
-        StablePath::new(path.as_ref()).and_then(|place| self.build_at(place)).unwrap_or_else(out_of_memory)
+        StablePath::new(path.as_ref()).and_then(|path| self.build_at(path)).unwrap_or_else(out_of_memory)
     }
 
-    /// A client, not connected yet, of the server that listens at a place.
+    /// A client, not connected yet, of the server that listens at a path.
     #[doc(hidden)]
-    pub fn build_at(&self, place: StablePath) -> Result<Client, Cause> {
+    pub fn build_at(&self, path: StablePath) -> Result<Client, Cause> {
         let warn = |value: &CStr| {
             let what = "which is none of datagram, chunked and auto";
             self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
         };
         Client::from_settings(Settings {
-            place,
+            path,
             framing: self.framing.unwrap_or_else(|| framing_cache::from_environment(None, warn)),
             limits: self.limits,
             timeout: self.timeout,
@@ -175,9 +175,9 @@ impl ClientBuilder {
 
     /// Connects to the server that listens at `path`.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<Client, Error> {
-        let place = StablePath::new(path.as_ref());
-        let known = place.as_ref().map_or_else(|_| SharedPath::default(), |place| place.given().clone());
-        let client = place.and_then(|place| self.build_at(place));
+        let path = StablePath::new(path.as_ref());
+        let known = path.as_ref().map_or_else(|_| SharedPath::default(), |path| path.given().clone());
+        let client = path.and_then(|path| self.build_at(path));
         let client = client.map_err(|cause| Error::new(Phase::Connect, &known, cause))?;
         client.open()?;
         Ok(client)

@@ -55,7 +55,7 @@ impl Client {
 
     /// The path of the server's socket.
     pub fn path(&self) -> &Path {
-        self.0.shared.settings.place.given()
+        self.0.shared.settings.path.given()
     }
 
     /// Connects, unless there is a connection. Waits while the server is too busy to accept.

@@ -82,12 +82,12 @@ impl Connection {
     /// Connects without waiting; fails with [`Cause::is_would_block`] if the server is too busy. The framing is known
     /// if this server has just revealed it (`detected`), or if any client of the process remembers it.
     pub(super) fn open(settings: &Settings, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
-        let Settings { place, framing, limits, .. } = settings;
+        let Settings { path, framing, limits, .. } = settings;
         let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
-        sys::connect(&socket, place.address_path()?.path())?;
+        sys::connect(&socket, path.address_path()?.path())?;
         let server = match framing {
             Some(_) => None,
-            None => place
+            None => path
                 .absolute_if_fits()
                 .zip(sys::peer(socket.as_raw_fd()))
                 .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
@@ -145,7 +145,7 @@ impl Connection {
 
     /// The message that makes the server reveal its framing: the call itself, or a probe before it. `None` if the
     /// framing is known, or the call is too large for any server.
-    pub(super) fn opening<'a>(&self, call: &CallRef<'a>) -> Option<(FirstMessage, Encoded<'a>)> {
+    pub(super) fn first_message<'a>(&self, call: &CallRef<'a>) -> Option<(FirstMessage, Encoded<'a>)> {
         let is_allowed = || call.encode(&[]).len() <= self.limits.message;
         self.peer_framing.unanswered().filter(|_| is_allowed()).map(|_| fallback::first_message(call, &[]))
     }
@@ -165,17 +165,17 @@ impl Connection {
 
     /// Sends the message that makes the server reveal its framing.
     #[cold]
-    pub(super) fn send_opening(
+    pub(super) fn send_first_message(
         &mut self,
-        question: FirstMessage,
-        opening: &Encoded<'_>,
+        kind: FirstMessage,
+        message: &Encoded<'_>,
         ticket: Ticket,
         budget: &mut Budget,
         out: impl FnMut(Ticket),
     ) -> Result<(), SendError> {
-        self.peer_framing = PeerFraming::probing(question);
-        // The call itself is within the limit, and the extra bytes of a trial do not count.
-        self.send_message(opening, usize::MAX, ticket, budget, out)
+        self.peer_framing = PeerFraming::probing(kind);
+        // The call itself is within the limit, and the padding does not count.
+        self.send_message(message, usize::MAX, ticket, budget, out)
     }
 
     #[inline(always)]
@@ -230,13 +230,13 @@ impl Connection {
         let (fd, asked) = (self.fd(), self.peer_framing.unanswered());
         let received =
             transport::receive_record(fd, &mut self.peer_framing, &mut self.message, sys::RECORD_ROOM, decode);
-        if let Some(question) = asked {
+        if let Some(kind) = asked {
             match (self.framing(), &received) {
                 (Some(framing), _) => {
                     if let Some(server) = self.server {
                         framing_cache::learn(server, framing);
                     }
-                    if framing == Framing::Datagram || question == FirstMessage::Probe {
+                    if framing == Framing::Datagram || kind == FirstMessage::Probe {
                         return Ok(Inbound::Reply(Reply::Rejected(framing)));
                     }
                 }

@@ -9,7 +9,7 @@ use crate::stable_path::StablePath;
 /// The settings that a client is made with.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) place: StablePath,
+    pub(super) path: StablePath,
     /// The framing that the server expects; `None` if the client is to detect it.
     pub(super) framing: Option<Framing>,
     pub(super) limits: Limits,

@@ -44,7 +44,7 @@ impl Shared {
 
     /// An error of this client.
     pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
-        Error::new(phase, self.settings.place.given(), cause)
+        Error::new(phase, self.settings.path.given(), cause)
     }
 
     /// The epoll set, made on first use.
@@ -107,7 +107,7 @@ impl Shared {
     #[cold]
     fn write_log(&self, log_events: &LogEvents) {
         for event in log_events.iter() {
-            let path = self.settings.place.given().display();
+            let path = self.settings.path.given().display();
             match event {
                 LogEvent::Lost(cause) => {
                     self.settings.log.provoked(Level::Warn, format_args!("lost the connection to {path}: {cause}"));

@@ -135,13 +135,13 @@ impl State {
         let budget = &mut self.budget;
         let sequence = self.calls.start_sending(ticket).into();
         let call = CallRef { sequence, ..call };
-        let sent = match connection.opening(&call) {
+        let sent = match connection.first_message(&call) {
             None => connection.send(&call, ticket, budget, |ticket| self.calls.sent(ticket)),
-            Some((question, opening)) => {
-                if question == FirstMessage::Probe {
+            Some((kind, message)) => {
+                if kind == FirstMessage::Probe {
                     self.calls.start_probing(ticket);
                 }
-                connection.send_opening(question, &opening, ticket, budget, |ticket| self.calls.sent(ticket))
+                connection.send_first_message(kind, &message, ticket, budget, |ticket| self.calls.sent(ticket))
             }
         };
         match sent {

@@ -639,10 +639,10 @@ fn the_environment_can_choose() {
     let expected = match &chosen[..] {
         "datagram" => call.clone(),
         "chunked" => chunk(call.len(), 0, 1, &call),
-        // A trial has three bytes more.
+        // A padded call has three bytes more.
         _ => {
-            let trial = [&b"\x08\x07\x10\x01\x18\x81\x80\x80\x00"[..], &call[6..]].concat();
-            chunk(trial.len(), 0, 1, &trial)
+            let padded = [&b"\x08\x07\x10\x01\x18\x81\x80\x80\x00"[..], &call[6..]].concat();
+            chunk(padded.len(), 0, 1, &padded)
         }
     };
     assert_eq!(call.len(), 1009);
