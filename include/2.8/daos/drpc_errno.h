@@ -23,7 +23,7 @@
 /** Success. */
 #define DER_SUCCESS 0
 
-/** What the general numbers begin after. */
+/** The number before the first general one. */
 #define DER_ERR_GURT_BASE 1000
 
 /** Permission denied. */
@@ -174,7 +174,7 @@
 
 #ifndef DRPC_HAVE_DAOS_ERRNO_H
 
-/** What the numbers of storage begin after. */
+/** The number before the first one of storage. */
 #define DER_ERR_DAOS_BASE 2000
 
 /** I/O error. */
