@@ -108,7 +108,7 @@ pub(crate) fn run_for<'a, T>(
 #[cold]
 fn panicked(phase: Phase) -> c_int {
     let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
-    log::line(Level::Error, &text);
+    log::write(Level::Error, &text);
     keep(&text);
     -der::DER_MISC
 }
@@ -124,7 +124,7 @@ pub(crate) fn pointer<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) 
 }
 
 /// Reports that the caller gave no place for a result.
-pub(crate) fn no_place<A: Abi>(phase: Phase) -> c_int {
+pub(crate) fn null_output<A: Abi>(phase: Phase) -> c_int {
     code::<A>(phase, |_| Err(Cause::Invalid("the place for the result is NULL")))
 }
 
@@ -192,8 +192,8 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
         None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
     };
     match phase {
-        Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::provoked(level, &text),
-        _ => log::line(level, &text),
+        Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::write_limited(level, &text),
+        _ => log::write(level, &text),
     }
     // Last, as the program's log function may have called something that failed.
     keep(&text);

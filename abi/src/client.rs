@@ -16,12 +16,12 @@ use crate::boundary::{self, Site, Subject};
 use crate::context::Context;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::exchange::{receive, send};
+use crate::framing_detection::{self, Next};
 use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
-use crate::negotiation::{self, Next};
 use crate::send_lock::SendGuard;
 use crate::settings;
-use crate::yielding::{self, Held, UnderWay};
+use crate::yielding::{self, CancelGuard, UnderWay};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -52,7 +52,7 @@ fn keep_path(address: usize, path: &CStr) {
     if let Some(path) = SocketPath::absolute_if_fits(path.to_bytes()) {
         RECONNECT_PATHS.put(address, path);
     }
-    negotiation::forget_at(address);
+    framing_detection::discard_at(address);
 }
 
 /// Connects for a caller that wants the context in `*context`, which is null after an error.
@@ -61,7 +61,7 @@ fn keep_path(address: usize, path: &CStr) {
 /// `path` is null or a C string, `context` is null or valid for writing.
 pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Context) -> c_int {
     if context.is_null() {
-        return boundary::no_place::<A>(Phase::Connect);
+        return boundary::null_output::<A>(Phase::Connect);
     }
     // SAFETY: the caller's promise.
     let connected = unsafe { connect::<A>(path) };
@@ -88,7 +88,7 @@ pub unsafe fn call_create<A: Abi>(
         let sequence = unsafe { AtomicI32::from_ptr(&raw mut (*context.cast::<Head>()).sequence) };
         let sequence = sequence.load(Ordering::Relaxed);
         let call = Drpc__Call { module, method, sequence: sequence.into(), ..Drpc__Call::empty() };
-        Ok(Owned::new(call)?.keep())
+        Ok(Owned::new(call)?.into_raw())
     })
 }
 
@@ -103,7 +103,7 @@ pub unsafe fn call_create_into<A: Abi>(
     call: *mut *mut Drpc__Call,
 ) -> c_int {
     if call.is_null() {
-        return boundary::no_place::<A>(Phase::Call);
+        return boundary::null_output::<A>(Phase::Call);
     }
     // SAFETY: the caller's promise.
     let created = unsafe { call_create::<A>(context, module, method) };
@@ -146,7 +146,7 @@ pub unsafe fn call<A: Abi>(
         }
         made?;
         // SAFETY: not null, and the caller's promise.
-        unsafe { *response = reply.keep() };
+        unsafe { *response = reply.into_raw() };
         Ok(())
     })
 }
@@ -161,7 +161,7 @@ unsafe fn make<A: Abi>(
     call: *mut Drpc__Call,
     response: &Owned<Drpc__Response>,
     waits: bool,
-    held: Held<'_>,
+    guard: CancelGuard<'_>,
     site: &Site<'_>,
 ) -> Result<(), Cause> {
     // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller. The
@@ -176,22 +176,22 @@ unsafe fn make<A: Abi>(
         let mut encoded = Encoded::new(body, &unknown);
         Drpc__Call::encode_head(call, &mut encoded);
         let reply = waits.then_some(response);
-        let fd = SocketRef::held(context.fd(), held);
+        let fd = SocketRef::held(context.fd(), guard);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
             None => {
                 let Drpc__Call { module, method, sequence, .. } = *call;
                 let call = CallRef { module, method, sequence, body };
-                match negotiation::settle(context, fd, &call, &unknown, number, reply, site)? {
+                match framing_detection::detect(context, fd, &call, &unknown, number, reply, site)? {
                     Next::Send(framing) => framing,
                     Next::Done => return Ok(()),
                 }
             }
         };
         site.phase(Phase::Call);
-        let turn = SendGuard::wait(context);
+        let sending = SendGuard::wait(context);
         send(context, fd, framing, &encoded)?;
-        drop(turn);
+        drop(sending);
         if reply.is_none() {
             context.flags().owe_reply();
             return Ok(());

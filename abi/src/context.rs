@@ -23,7 +23,7 @@ use crate::{memory, settings};
 static PARTIAL: SideTable<Reassembly> = SideTable::new();
 
 /// Listeners that do not accept for a while.
-static RESTS: SideTable<Rest> = SideTable::new();
+static BACKOFFS: SideTable<Rest> = SideTable::new();
 
 /// How often the process had forked when the last call of a session came, if it had.
 static FORKS: SideTable<u64> = SideTable::new();
@@ -141,44 +141,44 @@ impl<A: Abi> Context<A> {
     /// chosen, or for the line's framing.
     #[inline]
     pub(crate) fn peer_framing(self) -> PeerFraming {
-        self.flags().framing().map_or_else(Self::unknown_dialect, PeerFraming::known)
+        self.flags().framing().map_or_else(Self::undetected_framing, PeerFraming::known)
     }
 
     #[cold]
-    fn unknown_dialect() -> PeerFraming {
+    fn undetected_framing() -> PeerFraming {
         PeerFraming::unknown(settings::default_framing::<A>().unwrap_or(A::FRAMING))
     }
 
     /// Keeps what is known about a server's framing from now on.
-    pub(crate) fn settle(self, framing: Framing) {
+    pub(crate) fn set_server_framing(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
         RECONNECT_PATHS.forget(self.comm_address());
     }
 
     /// Where the program has connected the context to, until it is known how the server expects messages.
-    pub(crate) fn route(self) -> Option<SocketPath> {
+    pub(crate) fn reconnect_path(self) -> Option<SocketPath> {
         RECONNECT_PATHS.get(self.comm_address())
     }
 
     /// Keeps what has been learnt about the client of a session, if nothing was known.
     #[inline]
-    pub(crate) fn keep_dialect(self, known: PeerFraming, peer_framing: PeerFraming) {
+    pub(crate) fn keep_peer_framing(self, known: PeerFraming, peer_framing: PeerFraming) {
         if known.get().is_none() && peer_framing.get().is_some() {
             self.flags().set_framing(peer_framing.get());
         }
     }
 
     /// The client of this session may take its end for a success.
-    pub(crate) fn has_credulous_client(self) -> bool {
+    pub(crate) fn may_have_datagram_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }
 
     /// A call has come on this session, or what was to be one.
-    pub(crate) fn owe_answer(self) {
-        if self.has_credulous_client() {
+    pub(crate) fn count_call(self) {
+        if self.may_have_datagram_client() {
             match sys::forks() {
                 0 => {}
-                forks => self.note_forks(forks),
+                forks => self.keep_forks(forks),
             }
             self.flags().owe_reply();
         }
@@ -186,7 +186,7 @@ impl<A: Abi> Context<A> {
 
     /// Calls that came before a fork may be the child's to answer. The next one is this process's.
     #[cold]
-    fn note_forks(self, forks: u64) {
+    fn keep_forks(self, forks: u64) {
         let known = match self.flags().has(flags::AFTER_FORK) {
             true => FORKS.exchange(self.comm_address(), forks),
             false => None,
@@ -209,8 +209,8 @@ impl<A: Abi> Context<A> {
     }
 
     /// A call of this session has been answered.
-    pub(crate) fn has_answered(self) {
-        if self.flags().owes_replies() && self.has_credulous_client() {
+    pub(crate) fn count_answer(self) {
+        if self.flags().owes_replies() && self.may_have_datagram_client() {
             self.flags().answered();
         }
     }
@@ -233,12 +233,12 @@ impl<A: Abi> Context<A> {
     #[inline(always)]
     pub(crate) fn keep_partial(self, partial: Reassembly) {
         if partial.is_partial() {
-            self.keep_some(partial);
+            self.store_partial(partial);
         }
     }
 
     #[cold]
-    fn keep_some(self, partial: Reassembly) {
+    fn store_partial(self, partial: Reassembly) {
         match PARTIAL.put(self.comm_address(), partial) {
             Ok(()) => drop(self.flags().set(flags::PARTIAL)),
             Err(_) => sys::shut_down(self.fd()),
@@ -246,19 +246,19 @@ impl<A: Abi> Context<A> {
     }
 
     /// When accepting is to be tried again, if it rests. A rest that could not be remembered begins now.
-    pub(crate) fn rest(self) -> Option<Rest> {
-        if !self.flags().has(flags::RESTING) {
+    pub(crate) fn take_backoff(self) -> Option<Rest> {
+        if !self.flags().has(flags::BACKING_OFF) {
             return None;
         }
-        self.flags().clear(flags::RESTING);
-        Some(RESTS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
+        self.flags().clear(flags::BACKING_OFF);
+        Some(BACKOFFS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
     }
 
     /// Lets accepting rest.
-    pub(crate) fn set_rest(self, rest: Rest) {
+    pub(crate) fn set_backoff(self, pause: Rest) {
         // Without memory to remember until when, the flag alone says that it does.
-        let _ = RESTS.put(self.comm_address(), rest);
-        self.flags().set(flags::RESTING);
+        let _ = BACKOFFS.put(self.comm_address(), pause);
+        self.flags().set(flags::BACKING_OFF);
     }
 
     /// Forgets the socket, which is not closed then.
@@ -308,7 +308,7 @@ impl<A: Abi> Unopened<A> {
     pub(crate) fn opened(self, socket: OwnedFd, flags: c_int) -> *mut A::Context {
         let comm = unixcomm { fd: socket.into_raw_fd(), flags };
         // SAFETY: the block is ours until it is given away in the next line.
-        unsafe { self.comm.keep().write(comm) };
-        self.context.keep()
+        unsafe { self.comm.into_raw().write(comm) };
+        self.context.into_raw()
     }
 }

@@ -17,7 +17,7 @@ use crate::memory::{self, Owned};
 use crate::message::{self, Message};
 use crate::protobuf_c::Heap;
 use crate::send_lock::SendGuard;
-use crate::yielding::{self, Held};
+use crate::yielding::{self, CancelGuard};
 use crate::{references, reply};
 
 /// Runs `fn(arg)` later or in another thread of execution, and says whether it will: 0, or anything else, in which
@@ -42,13 +42,17 @@ pub fn set_spawner(spawner: Spawner) {
 ///
 /// # Safety
 /// `call` points to a call from malloc that nobody else uses.
-pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call, held: Held<'_>) -> Result<(), Cause> {
+pub(crate) unsafe fn dispatch<A: Abi>(
+    session: Context<A>,
+    call: *mut Drpc__Call,
+    guard: CancelGuard<'_>,
+) -> Result<(), Cause> {
     // SAFETY: the call is alive until it is freed below, and each block is given away once.
     unsafe {
-        let call = Freed(call);
-        let resp = Freed(message::response_to(call.0)?.keep());
+        let call = OwnedMessage(call);
+        let resp = OwnedMessage(message::response_to(call.0)?.into_raw());
         let Some(spawn) = spawner() else {
-            serve::<A>(session, &call, &resp, held);
+            serve::<A>(session, &call, &resp, guard);
             return Ok(());
         };
         let context = Owned::new(drpc_call_ctx { session: session.as_ptr().cast(), call: call.0, resp: resp.0 })?;
@@ -67,9 +71,9 @@ pub(crate) unsafe fn dispatch<A: Abi>(session: Context<A>, call: *mut Drpc__Call
 }
 
 /// A message from malloc, freed when dropped.
-struct Freed<M: Message>(*mut M);
+struct OwnedMessage<M: Message>(*mut M);
 
-impl<M: Message> Drop for Freed<M> {
+impl<M: Message> Drop for OwnedMessage<M> {
     fn drop(&mut self) {
         // SAFETY: the message came from malloc, like what a handler puts into it, and nobody else has it.
         unsafe { message::free(self.0, Heap::SYSTEM) };
@@ -84,7 +88,7 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
         unsafe {
             let drpc_call_ctx { session, call, resp } = context.read();
             memory::free(context);
-            let (call, resp) = (Freed(call), Freed(resp));
+            let (call, resp) = (OwnedMessage(call), OwnedMessage(resp));
             if let Ok(session) = Context::<A>::new(session.cast()) {
                 serve::<A>(session, &call, &resp, None);
                 drop((call, resp));
@@ -97,9 +101,14 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
 
 /// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
 /// caller waits for something.
-fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drpc__Response>, held: Held<'_>) {
-    let own = if held.is_none() { yielding::uncancelled(session) } else { None };
-    let fd = SocketRef::held(session.fd(), held.or(own.as_ref()));
+fn serve<A: Abi>(
+    session: Context<A>,
+    call: &OwnedMessage<Drpc__Call>,
+    resp: &OwnedMessage<Drpc__Response>,
+    guard: CancelGuard<'_>,
+) {
+    let own = if guard.is_none() { yielding::uncancelled(session) } else { None };
+    let fd = SocketRef::held(session.fd(), guard.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {
@@ -111,7 +120,7 @@ fn serve<A: Abi>(session: Context<A>, call: &Freed<Drpc__Call>, resp: &Freed<Drp
         let lost = match cause {
             // The caller waits for something.
             Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
-                let _turn = SendGuard::wait(session);
+                let _sending = SendGuard::wait(session);
                 let sent = reply::send_failure(session, (*call.0).sequence);
                 sent.inspect_err(|cause| boundary::report(Phase::Respond, subject, *cause)).is_err()
             }

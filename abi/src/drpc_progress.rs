@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use crate::abi::Head as drpc;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::list::{self, Links, d_list_t};
+use crate::list::{self, d_list_t};
 
 /// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
 #[repr(C)]
@@ -36,21 +36,10 @@ pub struct drpc_call_ctx {
 }
 
 /// The nodes of a progress context's list in order. The one returned last may be removed and freed.
-#[derive(Clone)]
-pub(crate) struct Nodes(Links);
-
+///
 /// # Safety
 /// `head` is the head of a list of `struct drpc_list`, and as for [`list::links`].
-pub(crate) unsafe fn nodes(head: *mut d_list_t) -> Nodes {
-    // SAFETY: the caller's promise.
-    Nodes(unsafe { list::links(head) })
-}
-
-impl Iterator for Nodes {
-    type Item = *mut drpc_list;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        // SAFETY: `nodes` was promised that each link is that of a `struct drpc_list`.
-        self.0.next().map(|link| unsafe { link.byte_sub(offset_of!(drpc_list, link)).cast() })
-    }
+pub(crate) unsafe fn nodes(head: *mut d_list_t) -> impl Iterator<Item = *mut drpc_list> + Clone {
+    // SAFETY: the caller's promise, by which each link is that of a `struct drpc_list`.
+    unsafe { list::links(head) }.map(|link| unsafe { link.byte_sub(offset_of!(drpc_list, link)).cast() })
 }

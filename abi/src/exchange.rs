@@ -79,7 +79,10 @@ fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
         // However many were owed, there was no more than one for each earlier number.
         context.flags().owe_nothing();
     }
-    log::note(Level::Debug, format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())));
+    log::print_limited(
+        Level::Debug,
+        format_args!("reply{}: one to an earlier call is dropped", Subject::Socket(context.fd())),
+    );
 }
 
 fn after_failed_receive<A: Abi>(context: Context<A>, framing: Framing, partial: Reassembly, cause: Cause) -> Cause {

@@ -10,7 +10,7 @@ use ::drpc::Framing;
 /// A call is being made or received, by a program with a yield function, which must not begin another one here.
 pub(crate) const UNDER_WAY: u32 = 1 << 21;
 /// Of a client: the server has been asked which framing it reads; what is known of that is in the side table.
-pub(crate) const ASKED: u32 = 1 << 22;
+pub(crate) const HANDSHAKE: u32 = 1 << 22;
 /// Of a session: its last call came after the process had forked, how often is in the side table.
 pub(crate) const AFTER_FORK: u32 = 1 << 22;
 /// A message received in part waits in the side table.
@@ -26,7 +26,7 @@ pub(crate) const IN_PROGRESS: u32 = 1 << 23;
 /// Of a listener: its progress context is to be closed when that is over.
 pub(crate) const CLOSE_ASKED: u32 = 1 << 24;
 /// Of a listener: accepting rests, until when is in the side table.
-pub(crate) const RESTING: u32 = 1 << 25;
+pub(crate) const BACKING_OFF: u32 = 1 << 25;
 
 /// Of a client: replies still to come that nobody waits for. Of a session: calls not answered yet. In 4 bits. At the top the count stands still: "many".
 const OWED: u32 = 0xf << OWED_SHIFT;
@@ -74,7 +74,7 @@ impl Flags<'_> {
     }
 
     /// The program wants the framing to be found out.
-    pub(crate) fn seeks_framing(self) -> bool {
+    pub(crate) fn detects_framing(self) -> bool {
         self.0.load(Ordering::Relaxed) & FRAMING == FRAMING
     }
 
@@ -150,6 +150,10 @@ mod tests {
             flags.reply_came();
         }
         assert!(flags.owes_replies());
-        assert!(!flags.has(UNDER_WAY | ASKED | PARTIAL | SENDING | SEND_AWAITED | IN_PROGRESS | CLOSE_ASKED | RESTING));
+        assert!(
+            !flags.has(
+                UNDER_WAY | HANDSHAKE | PARTIAL | SENDING | SEND_AWAITED | IN_PROGRESS | CLOSE_ASKED | BACKING_OFF
+            )
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::abi::Abi;
 use crate::boundary::{self, Subject};
 use crate::context::Context;
 use crate::drpc_pb_c::STATUS_VALUES;
-use crate::flags::ASKED;
+use crate::flags::HANDSHAKE;
 use crate::log::{self, drpc_log_fn};
 use crate::settings;
 
@@ -206,7 +206,7 @@ pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c
         let context = unsafe { Context::<A>::new(context) }?;
         let chosen = u64::try_from(framing).ok().and_then(self::framing);
         let chosen = chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?;
-        if context.handler().is_none() && context.flags().has(ASKED) {
+        if context.handler().is_none() && context.flags().has(HANDSHAKE) {
             // What the server has been asked is answered in its framing.
             return Err(Cause::Busy);
         }

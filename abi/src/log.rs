@@ -109,7 +109,7 @@ fn stderr_level() -> usize {
 }
 
 /// Hands a line to the program's function, or writes it to standard error if the environment asks for it.
-pub(crate) fn line(level: Level, text: &BoundedText) {
+pub(crate) fn write(level: Level, text: &BoundedText) {
     let (log, arg) = SINK.get();
     if let Some(log) = log {
         let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::UncancelledCall::new());
@@ -129,36 +129,36 @@ pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
         ::drpc::Level::Warn => Level::Warn,
         _ => Level::Info,
     };
-    notice(level, text);
+    print(level, text);
 }
 
 /// A line that a peer can provoke; beyond some a second they are counted and left out.
-pub(crate) fn provoked(level: Level, text: &BoundedText) {
+pub(crate) fn write_limited(level: Level, text: &BoundedText) {
     static RATE: Rate = Rate::new();
     let (written, left_out) = RATE.count();
     if left_out > 0 {
-        line(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
+        write(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
     }
     if written {
-        line(level, text);
+        write(level, text);
     }
 }
 
 /// Where lines go nobody asks for, the text need not be made.
-pub(crate) fn wanted(level: Level) -> bool {
+pub(crate) fn is_enabled(level: Level) -> bool {
     SINK.get().0.is_some() || stderr_level() >= level as usize
 }
 
 /// A line about what the program has asked for and may not get, which is never left out.
-pub(crate) fn notice(level: Level, text: fmt::Arguments<'_>) {
-    if wanted(level) {
-        line(level, &BoundedText::new(text));
+pub(crate) fn print(level: Level, text: fmt::Arguments<'_>) {
+    if is_enabled(level) {
+        write(level, &BoundedText::new(text));
     }
 }
 
 /// A line about the course of things.
-pub(crate) fn note(level: Level, text: fmt::Arguments<'_>) {
-    if wanted(level) {
-        provoked(level, &BoundedText::new(text));
+pub(crate) fn print_limited(level: Level, text: fmt::Arguments<'_>) {
+    if is_enabled(level) {
+        write_limited(level, &BoundedText::new(text));
     }
 }

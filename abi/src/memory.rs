@@ -11,7 +11,7 @@ use ::drpc::{Cause, sys};
 static MALLOC: sys::Malloc = sys::Malloc;
 
 /// The bytes as a `malloc` block, which they are in already, and which is the caller's now; null when there are none.
-pub(crate) fn give(bytes: Vec<u8>) -> *mut u8 {
+pub(crate) fn into_malloc(bytes: Vec<u8>) -> *mut u8 {
     if bytes.is_empty() { ptr::null_mut() } else { ManuallyDrop::new(bytes).as_mut_ptr() }
 }
 
@@ -24,7 +24,7 @@ pub(crate) unsafe fn free<T>(block: *mut T) {
     unsafe { libc::free(block.cast::<c_void>()) };
 }
 
-/// Gives the block back when dropped, unless it is [kept](Owned::keep).
+/// Gives the block back when dropped, unless it is [kept](Owned::into_raw).
 pub(crate) struct Owned<T>(NonNull<T>);
 
 impl<T> Owned<T> {
@@ -43,7 +43,7 @@ impl<T> Owned<T> {
     }
 
     /// The block, which is the caller's now.
-    pub(crate) fn keep(self) -> *mut T {
+    pub(crate) fn into_raw(self) -> *mut T {
         let block = self.0.as_ptr();
         std::mem::forget(self);
         block

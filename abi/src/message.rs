@@ -149,12 +149,12 @@ pub(crate) fn unpack<M: Message>(
 /// Reads an encoded call into a new one, as [`unpack`] does. What is no call may be a probe.
 #[inline(always)]
 pub(crate) fn unpack_call(bytes: &[u8], body: Option<Vec<u8>>, limit: usize) -> Result<*mut Drpc__Call, Cause> {
-    unpack(Heap::SYSTEM, bytes, body, limit).map_err(|cause| no_call(bytes, cause))
+    unpack(Heap::SYSTEM, bytes, body, limit).map_err(|cause| not_a_call(bytes, cause))
 }
 
 /// Why a message cannot be unpacked as a call.
 #[cold]
-fn no_call(bytes: &[u8], cause: Cause) -> Cause {
+fn not_a_call(bytes: &[u8], cause: Cause) -> Cause {
     if cause == Cause::Malformed { fallback::undecodable(bytes) } else { cause }
 }
 
@@ -177,7 +177,7 @@ pub(crate) unsafe fn fill<M: Message>(
         _ => copy_unknown::<M>(unknown, heap, bytes, limit)?,
     };
     let body = match own_body {
-        Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::give(body) },
+        Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::into_malloc(body) },
         None => copy(heap, body).inspect_err(|_| {
             // SAFETY: made above from the same heap, and not handed out.
             unsafe { free_unknown(base, heap) };
@@ -363,7 +363,7 @@ pub unsafe fn response_free(response: *mut Drpc__Response) {
 pub unsafe fn response_create<A: Abi>(call: *const Drpc__Call) -> *mut Drpc__Response {
     let made = boundary::bare::run::<A, _>(Phase::Respond, |_| {
         // SAFETY: the caller's promise.
-        Ok(unsafe { response_to(call) }?.keep())
+        Ok(unsafe { response_to(call) }?.into_raw())
     });
     made.unwrap_or(ptr::null_mut())
 }

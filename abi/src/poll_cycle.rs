@@ -13,12 +13,12 @@ use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
 use crate::abi::Abi;
 use crate::boundary::{self, Site, Subject};
 use crate::context::Context;
-use crate::drpc_progress::{self, Nodes, drpc_list, drpc_progress_context};
+use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
 use crate::flags::CLOSE_ASKED;
 use crate::list::{self, d_list_t};
 use crate::log::{self, Level};
 use crate::memory::{self, Owned};
-use crate::yielding::Held;
+use crate::yielding::CancelGuard;
 use crate::{dispatch, message, references, reply, session, settings, yielding};
 
 /// Up to this many descriptors are waited for without allocating.
@@ -29,7 +29,7 @@ const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, reve
 /// How long to wait at a time where descriptors cannot be waited for all at once.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Runs one cycle: the first error met, whose errno is left behind, or 0. The thread is `held` uncancelled until a
+/// Runs one cycle: the first error met, whose errno is left behind, or 0. The thread is `guard` uncancelled until a
 /// session has a yield function.
 ///
 /// # Safety
@@ -39,7 +39,7 @@ pub(crate) unsafe fn run<A: Abi>(
     context: *mut drpc_progress_context,
     listener: Context<A>,
     timeout_ms: c_int,
-    held: &mut Option<UncancelledCall>,
+    guard: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
     site.subject(Subject::Socket(listener.fd()));
     // SAFETY: the context is alive.
@@ -49,7 +49,7 @@ pub(crate) unsafe fn run<A: Abi>(
     let count = 1 + all().count();
     if let Some(fds) = [IDLE; FEW].get_mut(..count) {
         // SAFETY: these are all sessions, and the caller's promise.
-        return unsafe { serve(head, all(), fds, listener, timeout_ms, held) };
+        return unsafe { serve(head, all(), fds, listener, timeout_ms, guard) };
     }
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     let began = Instant::now();
@@ -60,10 +60,10 @@ pub(crate) unsafe fn run<A: Abi>(
         if fds.try_reserve_exact(count).is_ok() {
             fds.resize(count, IDLE);
             // SAFETY: as above.
-            return unsafe { serve(head, all(), &mut fds, listener, left.map_or(-1, sys::whole_ms), held) };
+            return unsafe { serve(head, all(), &mut fds, listener, left.map_or(-1, sys::whole_ms), guard) };
         }
         // SAFETY: the caller's promise.
-        match unsafe { serve_by_turns(head, listener, pause, held) } {
+        match unsafe { serve_in_batches(head, listener, pause, guard) } {
             Err(Cause::TimedOut) if left != Some(Duration::ZERO) => {}
             done => return done,
         }
@@ -76,13 +76,13 @@ pub(crate) unsafe fn run<A: Abi>(
 ///
 /// # Safety
 /// `head` is the head of the list of the listener's progress context.
-unsafe fn serve_by_turns<A: Abi>(
+unsafe fn serve_in_batches<A: Abi>(
     head: *mut d_list_t,
     listener: Context<A>,
     mut timeout_ms: c_int,
-    held: &mut Option<UncancelledCall>,
+    guard: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
-    let mut first = First(None);
+    let mut first = FirstError(None);
     let mut served = false;
     // SAFETY: the caller's promise.
     let mut nodes = unsafe { drpc_progress::nodes(head) };
@@ -95,7 +95,7 @@ unsafe fn serve_by_turns<A: Abi>(
         let mut fds = [IDLE; FEW];
         let Some(fds) = fds.get_mut(..=count) else { return Ok(first.code()) };
         // SAFETY: these sessions stand before the next ones of `nodes`, and the caller's promise.
-        match unsafe { serve(head, some, fds, listener, std::mem::take(&mut timeout_ms), held) } {
+        match unsafe { serve(head, some, fds, listener, std::mem::take(&mut timeout_ms), guard) } {
             Err(Cause::TimedOut) => {}
             done => {
                 first.keep(done?);
@@ -111,11 +111,11 @@ unsafe fn serve_by_turns<A: Abi>(
 /// `nodes` begins in the list with this head, which is that of the listener's progress context.
 unsafe fn serve<A: Abi>(
     head: *mut d_list_t,
-    nodes: Nodes,
+    nodes: impl Iterator<Item = *mut drpc_list> + Clone,
     fds: &mut [PollFd],
     listener: Context<A>,
     timeout_ms: c_int,
-    held: &mut Option<UncancelledCall>,
+    guard: &mut Option<UncancelledCall>,
 ) -> Result<c_int, Cause> {
     let Some((slot, slots)) = fds.split_last_mut() else { return Ok(0) };
     slot.fd = listener.fd();
@@ -123,29 +123,29 @@ unsafe fn serve<A: Abi>(
         // SAFETY: the nodes of the list are valid.
         slot.fd = unsafe { Context::<A>::listener((*node).ctx.cast()) }?.fd();
     }
-    let rested = match wait(fds, listener, timeout_ms, held.as_ref())? {
+    let last_pause = match wait(fds, listener, timeout_ms, guard.as_ref())? {
         Waited::TimedOut => return Err(Cause::TimedOut),
-        Waited::Ready(rested) => rested,
+        Waited::Ready(last_pause) => last_pause,
     };
     let Some((listener_slot, slots)) = fds.split_last() else { return Ok(0) };
-    let mut first = First(None);
+    let mut first = FirstError(None);
     for (slot, node) in slots.iter().zip(nodes) {
         // SAFETY: the node is in the list, and this is the one that `nodes` returned last.
-        first.keep(unsafe { serve_session::<A>(node, slot.revents, held) });
+        first.keep(unsafe { serve_session::<A>(node, slot.revents, guard) });
         if listener.flags().has(CLOSE_ASKED) {
             // By the handler: its program is about to end, and wants no more calls.
             return Ok(first.code());
         }
     }
     // SAFETY: the list is as it was but for sessions that are gone.
-    first.keep(unsafe { serve_listener(head, listener, listener_slot.revents, rested) });
+    first.keep(unsafe { serve_listener(head, listener, listener_slot.revents, last_pause) });
     Ok(first.code())
 }
 
 /// The first error of a cycle, and its errno.
-struct First(Option<(c_int, KeepErrno)>);
+struct FirstError(Option<(c_int, KeepErrno)>);
 
-impl First {
+impl FirstError {
     fn keep(&mut self, code: c_int) {
         if code != 0 && self.0.is_none() {
             self.0 = Some((code, KeepErrno::new()));
@@ -165,30 +165,35 @@ enum Waited {
 }
 
 /// Polls. While the listener rests it is left out, but not for longer than it rests.
-fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int, held: Held<'_>) -> Result<Waited, Cause> {
-    let mut rest = listener.rest();
+fn wait<A: Abi>(
+    fds: &mut [PollFd],
+    listener: Context<A>,
+    timeout_ms: c_int,
+    guard: CancelGuard<'_>,
+) -> Result<Waited, Cause> {
+    let mut paused = listener.take_backoff();
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-    let began = rest.map(|_| Instant::now());
+    let began = paused.map(|_| Instant::now());
     let left = || match (limit, began) {
         (Some(limit), Some(began)) => sys::whole_ms(limit.saturating_sub(began.elapsed())),
         _ => timeout_ms,
     };
-    while let Some(resting) = rest.filter(|rest| !rest.left().is_zero()) {
+    while let Some(pause) = paused.filter(|pause| !pause.left().is_zero()) {
         let Some((listener_slot, slots)) = fds.split_last_mut() else { break };
         listener_slot.revents = 0;
-        listener.set_rest(resting);
-        let pause = sys::whole_ms(resting.left());
-        if sys::poll(slots, if timeout_ms < 0 { pause } else { pause.min(left()) })? > 0 {
+        listener.set_backoff(pause);
+        let pause_ms = sys::whole_ms(pause.left());
+        if sys::poll(slots, if timeout_ms < 0 { pause_ms } else { pause_ms.min(left()) })? > 0 {
             return Ok(Waited::Ready(None));
         }
         if timeout_ms >= 0 && left() == 0 {
             return Ok(Waited::TimedOut);
         }
-        rest = listener.rest();
+        paused = listener.take_backoff();
     }
-    Ok(match sys::poll_held(fds, left(), held)? {
+    Ok(match sys::poll_held(fds, left(), guard)? {
         0 => Waited::TimedOut,
-        _ => Waited::Ready(rest),
+        _ => Waited::Ready(paused),
     })
 }
 
@@ -196,7 +201,7 @@ fn wait<A: Abi>(fds: &mut [PollFd], listener: Context<A>, timeout_ms: c_int, hel
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
-unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &mut Option<UncancelledCall>) -> c_int {
+unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &mut Option<UncancelledCall>) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else {
         sys::set_errno(libc::EINVAL);
@@ -214,9 +219,9 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &m
     } else if hung_up || revents & libc::POLLIN != 0 {
         if session.yielder().is_some() {
             // Its program does other work in this thread meanwhile.
-            *held = None;
+            *guard = None;
         }
-        receive(session, held.as_ref())
+        receive(session, guard.as_ref())
     } else {
         Some(0)
     };
@@ -235,7 +240,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, held: &m
 
 /// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
 /// else what drpc_progress is to return.
-fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
+fn receive<A: Abi>(session: Context<A>, guard: CancelGuard<'_>) -> Option<c_int> {
     let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
     let limit = partial.limit();
@@ -246,10 +251,10 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     };
     let known = session.peer_framing();
     let mut peer_framing = known;
-    let fd = SocketRef::held(session.fd(), held);
+    let fd = SocketRef::held(session.fd(), guard);
     let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
-    session.keep_dialect(known, peer_framing);
+    session.keep_peer_framing(known, peer_framing);
     if received.is_ok() {
         yielding::run_yield(session);
     }
@@ -270,7 +275,7 @@ fn receive<A: Abi>(session: Context<A>, held: Held<'_>) -> Option<c_int> {
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
     // SAFETY: as above, and nobody else has it.
-    if let Err(cause) = unsafe { dispatch::dispatch(session, call, held) } {
+    if let Err(cause) = unsafe { dispatch::dispatch(session, call, guard) } {
         boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
         return None;
@@ -315,7 +320,7 @@ unsafe fn serve_listener<A: Abi>(
     sessions: *mut d_list_t,
     listener: Context<A>,
     revents: c_short,
-    rested: Option<Rest>,
+    last_pause: Option<Rest>,
 ) -> c_int {
     if revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 {
         note(listener, Level::Error, "the listener is broken");
@@ -329,7 +334,7 @@ unsafe fn serve_listener<A: Abi>(
     boundary::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
     if let Cause::NoMemory | Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) = cause {
         // The connection stays in the queue, and poll would return at once for ever.
-        listener.set_rest(Rest::after(rested));
+        listener.set_backoff(Rest::after(last_pause));
     }
     sys::set_errno(cause.errno());
     match A::ACCEPT_FAILED {
@@ -354,7 +359,7 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
             note(session, Level::Info, "accepted");
         }
         (*node.as_ptr()).ctx = session.cast();
-        list::add(&raw mut (*node.keep()).link, sessions);
+        list::add(&raw mut (*node.into_raw()).link, sessions);
     }
     Ok(())
 }
@@ -369,5 +374,5 @@ fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Caus
 }
 
 fn note<A: Abi>(context: Context<A>, level: Level, what: &str) {
-    log::note(level, format_args!("progress{}: {what}", Subject::Socket(context.fd())));
+    log::print_limited(level, format_args!("progress{}: {what}", Subject::Socket(context.fd())));
 }

@@ -24,7 +24,7 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
             listener_ctx: listener.as_ptr().cast(),
             session_ctx_list: list::UNLINKED,
         })?
-        .keep();
+        .into_raw();
         // SAFETY: the block is new.
         unsafe { list::init(&raw mut (*context).session_ctx_list) };
         Ok(context)

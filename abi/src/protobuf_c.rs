@@ -33,7 +33,7 @@ pub struct ProtobufCAllocator {
     pub alloc: Option<unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void>,
     /// Takes one back.
     pub free: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
-    /// First argument of both.
+    /// FirstError argument of both.
     pub allocator_data: *mut c_void,
 }
 
@@ -123,7 +123,7 @@ pub struct ProtobufCFieldDescriptor {
 /// Maps ranges of numbers to indices.
 #[repr(C)]
 pub struct ProtobufCIntRange {
-    /// First number of the range.
+    /// FirstError number of the range.
     pub start_value: i32,
     /// Index of the first number.
     pub orig_index: c_uint,

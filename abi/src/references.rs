@@ -8,7 +8,7 @@ use ::drpc::{Cause, Phase, sys};
 use crate::abi::{Abi, Head};
 use crate::context::Context;
 use crate::log::{self, Level};
-use crate::{boundary, negotiation, reply};
+use crate::{boundary, framing_detection, reply};
 
 /// Gives a reference back.
 ///
@@ -41,20 +41,20 @@ pub(crate) unsafe fn release<A: Abi>(context: Context<A>) -> Result<(), Cause> {
         return Ok(());
     }
     let _keep = sys::KeepErrno::new();
-    negotiation::finish(context);
+    framing_detection::finish(context);
     drop(context.take_partial(0));
-    context.rest();
+    context.take_backoff();
     if context.handler().is_none() {
         RECONNECT_PATHS.forget(context.comm_address());
     }
     let is_ours = context.has_not_forked();
-    if is_ours && context.has_credulous_client() && context.flags().owes_replies() {
-        reply::refuse_the_rest(context);
+    if is_ours && context.may_have_datagram_client() && context.flags().owes_replies() {
+        reply::fail_unanswered_calls(context);
     }
     let fd = context.fd();
     // One that has been forgotten is not closed; one that cannot be is gone all the same.
     if let Some(cause) = (fd >= 0).then(|| sys::close(fd)).and_then(Result::err) {
-        log::note(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
+        log::print_limited(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
     }
     // SAFETY: that was the last reference.
     unsafe { context.free() };

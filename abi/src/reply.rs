@@ -24,11 +24,11 @@ pub(crate) unsafe fn respond<A: Abi>(
     fd: SocketRef<'_>,
     response: *const Drpc__Response,
 ) -> Result<(), Cause> {
-    let _turn = SendGuard::wait(session);
+    let _sending = SendGuard::wait(session);
     // SAFETY: the caller's promise.
     let sent = unsafe { encode_and_send(session, fd, response) };
     match sent {
-        Ok(()) => session.has_answered(),
+        Ok(()) => session.count_answer(),
         // SAFETY: the caller's promise.
         Err(cause) if cause.is_too_big() => send_failure(session, unsafe { (*response).sequence })?,
         Err(_) => {}
@@ -57,27 +57,30 @@ unsafe fn encode_and_send<A: Abi>(
 #[cold]
 pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
-    send_rarely(session, &response.encode(&[]), true).inspect(|()| session.has_answered())
+    send_cold(session, &response.encode(&[]), true).inspect(|()| session.count_answer())
 }
 
 /// Sends a response without a body, if that can be done at once.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
-    let _turn = SendGuard::now(session).ok_or(Cause::Busy)?;
-    send_rarely(session, &response.encode(&[]), false)
+    let _sending = SendGuard::now(session).ok_or(Cause::Busy)?;
+    send_cold(session, &response.encode(&[]), false)
 }
 
 /// Answers a client that asks which framing is read, if that can be done at once: it is about to connect anew.
 pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
     let (fd, now) = (session.fd(), Unwaiting::new(session.fd()));
     if let Some(cause) = now.and_then(|_now| respond_at_once(session, NO_SEQUENCE, Status::FailedUnmarshalCall)).err() {
-        log::note(Level::Debug, format_args!("receive{}: a probe is not answered: {cause}", Subject::Socket(fd)));
+        log::print_limited(
+            Level::Debug,
+            format_args!("receive{}: a probe is not answered: {cause}", Subject::Socket(fd)),
+        );
     }
 }
 
 /// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
 /// 2.6 it takes the end for a success.
-pub(crate) fn refuse_the_rest<A: Abi>(session: Context<A>) {
+pub(crate) fn fail_unanswered_calls<A: Abi>(session: Context<A>) {
     // It may have said nothing that could be understood.
     session.flags().set_framing(Some(Framing::Datagram));
     if sys::set_nonblocking(session.fd(), true).is_err() {
@@ -98,6 +101,6 @@ fn send<A: Abi>(session: Context<A>, fd: SocketRef<'_>, message: &Encoded<'_>, w
 
 /// The same, where it does not matter how fast.
 #[inline(never)]
-fn send_rarely<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
+fn send_cold<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
     send(session, session.fd().into(), message, waits)
 }

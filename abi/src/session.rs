@@ -83,7 +83,7 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
     if session.is_null() {
         // SAFETY: the session is new and nobody else has it.
         unsafe { references::close::<A>(accepted) };
-        return boundary::no_place::<A>(Phase::Accept);
+        return boundary::null_output::<A>(Phase::Accept);
     }
     // SAFETY: not null, and the caller's promise.
     unsafe { *session = accepted };
@@ -115,7 +115,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let received = transport::receive(fd, &mut peer_framing, &mut partial, A::RECORD, unpack, yielding);
         let received = received.map_err(|cause| peer_framing.check_probe(cause));
         session.keep_partial(partial);
-        session.keep_dialect(known, peer_framing);
+        session.keep_peer_framing(known, peer_framing);
         match received {
             // SAFETY: not null, and the caller's promise.
             Ok(received) => unsafe { *call = received },
@@ -132,7 +132,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
                 }
             }
         }
-        session.owe_answer();
+        session.count_call();
         received.map(drop)
     })
 }

@@ -67,7 +67,7 @@ pub(crate) fn default_framing<A: Abi>() -> Option<Framing> {
     framing_cache::from_environment(A::CLIENT_FRAMING, |value| {
         if !TOLD.swap(true, Ordering::Relaxed) {
             let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
-            log::line(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
+            log::write(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
         }
     })
 }

@@ -17,7 +17,7 @@ pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
 }
 
 /// What says that the thread cannot be cancelled meanwhile; nothing: each system call has to see to it.
-pub(crate) type Held<'a> = Option<&'a sys::UncancelledCall>;
+pub(crate) type CancelGuard<'a> = Option<&'a sys::UncancelledCall>;
 
 /// Keeps the thread from being cancelled for a whole function, instead of for each system call, unless the program's
 /// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.

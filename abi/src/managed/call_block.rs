@@ -23,7 +23,7 @@ pub struct drpc_session {
 /// What a pointer to a drpc_request leads to: a call being handled.
 #[repr(C)]
 pub(crate) struct CallBlock {
-    /// First, so that the pointer to it that a handler gets leads to the rest.
+    /// FirstError, so that the pointer to it that a handler gets leads to the rest.
     pub(crate) session: drpc_session,
     pub(crate) call: Drpc__Call,
     request: Request,
@@ -34,16 +34,16 @@ pub(crate) struct CallBlock {
 }
 
 /// Room for a block, kept from one call for the next.
-pub(crate) struct Spare(AtomicPtr<CallBlock>);
+pub(crate) struct SpareBlock(AtomicPtr<CallBlock>);
 
-impl Spare {
+impl SpareBlock {
     pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     fn take(&self) -> Result<*mut CallBlock, Cause> {
         match self.0.swap(ptr::null_mut(), Ordering::Acquire) {
-            none if none.is_null() => Ok(Owned::new(MaybeUninit::<CallBlock>::uninit())?.keep().cast()),
+            none if none.is_null() => Ok(Owned::new(MaybeUninit::<CallBlock>::uninit())?.into_raw().cast()),
             room => Ok(room),
         }
     }
@@ -58,7 +58,7 @@ impl Spare {
     }
 }
 
-impl Drop for Spare {
+impl Drop for SpareBlock {
     fn drop(&mut self) {
         self.put(ptr::null_mut());
     }
@@ -67,7 +67,7 @@ impl Drop for Spare {
 impl CallBlock {
     /// Puts a request into a block that C can have a pointer to.
     pub(crate) fn begin(
-        spare: &Spare,
+        spare: &SpareBlock,
         mut request: Request,
         release: Release,
         taken: &Cell<bool>,

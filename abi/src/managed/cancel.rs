@@ -13,7 +13,7 @@ pub struct drpc_cancel(pub(crate) Cancel);
 /// Returns NULL without memory. Free it with drpc_cancel_destroy.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_cancel_create() -> *mut drpc_cancel {
-    boundary::common_pointer(Phase::Configure, || object::give(drpc_cancel(Cancel::try_new()?)))
+    boundary::common_pointer(Phase::Configure, || object::into_raw(drpc_cancel(Cancel::try_new()?)))
 }
 
 /// Gives up the calls that have been given the token, and those that will be: they end with -DER_CANCELED. May be
@@ -34,5 +34,5 @@ pub unsafe extern "C" fn drpc_cancel_trigger(cancel: *mut drpc_cancel) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_cancel_destroy(cancel: *mut drpc_cancel) {
     // SAFETY: the caller's promise.
-    boundary::infallible((), || drop(unsafe { object::take_back(cancel) }));
+    boundary::infallible((), || drop(unsafe { object::from_raw(cancel) }));
 }

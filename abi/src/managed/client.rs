@@ -22,7 +22,7 @@ use crate::{log, settings};
 /// A client, for any number of threads.
 pub struct drpc_client {
     path: CString,
-    place: StablePath,
+    stable_path: StablePath,
     release: Release,
     builder: Mutex<ClientBuilder>,
     /// The client, from its first use on.
@@ -42,7 +42,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client)
     let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM);
     let make = |path: CString| {
         Ok(drpc_client {
-            place: StablePath::try_from(path.as_c_str())?,
+            stable_path: StablePath::try_from(path.as_c_str())?,
             path,
             release: A::RELEASE,
             builder: Mutex::new(builder.log(Log::try_to(log::from_core)?)),
@@ -86,7 +86,7 @@ impl drpc_client {
             return Ok(client);
         }
         let builder = lock_briefly(&self.builder).ok_or(Cause::Busy)?;
-        let client = builder.build_at(self.place.clone())?;
+        let client = builder.build_at(self.stable_path.clone())?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
             client.end();
         }
         // SAFETY: the caller's promise.
-        drop(unsafe { object::take_back(client) });
+        drop(unsafe { object::from_raw(client) });
     });
 }
 

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use ::drpc::der::Release;
 use ::drpc::{Cause, Module, Phase, Request};
 
-use super::call_block::{CallBlock, Spare, drpc_session};
+use super::call_block::{CallBlock, SpareBlock, drpc_session};
 use crate::boundary::{self, Subject};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::message;
@@ -38,7 +38,7 @@ unsafe impl Sync for Handler {}
 /// A handler at work.
 pub(crate) struct Served {
     pub(crate) handler: Handler,
-    pub(crate) spare: Spare,
+    pub(crate) spare: SpareBlock,
 }
 
 impl Module for Served {

@@ -8,7 +8,7 @@ use crate::protobuf_c::ProtobufCBinaryData;
 
 /// A new message with these values and this body.
 pub(crate) fn with_body<M: Message>(message: M, body: Vec<u8>) -> Result<*mut M, Cause> {
-    let message = Owned::new(message)?.keep();
+    let message = Owned::new(message)?.into_raw();
     // SAFETY: made above, initialised, and its body empty.
     unsafe { *M::body(message) = binary(body) };
     Ok(message)
@@ -16,5 +16,5 @@ pub(crate) fn with_body<M: Message>(message: M, body: Vec<u8>) -> Result<*mut M,
 
 /// The bytes as C's.
 pub(crate) fn binary(bytes: Vec<u8>) -> ProtobufCBinaryData {
-    ProtobufCBinaryData { len: bytes.len(), data: memory::give(bytes) }
+    ProtobufCBinaryData { len: bytes.len(), data: memory::into_malloc(bytes) }
 }

@@ -22,27 +22,27 @@ pub(crate) trait Endpoint {
     fn release(&self) -> Release;
 }
 
-/// Makes an endpoint for the socket at `path`, for a caller that wants it in `*place`, where null is otherwise.
+/// Makes an endpoint for the socket at `path`, for a caller that wants it in `*output`, where null is otherwise.
 ///
 /// # Safety
-/// `path` is null or a C string, `place` is null or valid for writing.
+/// `path` is null or a C string, `output` is null or valid for writing.
 pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
     path: *const c_char,
-    place: *mut *mut T,
+    output: *mut *mut T,
     make: impl FnOnce(CString) -> Result<T, Cause>,
 ) -> c_int {
-    if place.is_null() {
-        return boundary::no_place::<A>(Phase::Configure);
+    if output.is_null() {
+        return boundary::null_output::<A>(Phase::Configure);
     }
     // SAFETY: not null, and the caller's promise.
-    unsafe { *place = ptr::null_mut() };
+    unsafe { *output = ptr::null_mut() };
     boundary::code::<A>(Phase::Configure, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
         site.subject(Subject::Path(path));
-        let made = give(make(stable_path::c_string(path.to_bytes())?)?)?;
+        let made = into_raw(make(stable_path::c_string(path.to_bytes())?)?)?;
         // SAFETY: as above.
-        unsafe { *place = made };
+        unsafe { *output = made };
         Ok(())
     })
 }
@@ -50,7 +50,7 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
 /// Runs the body of a function of an endpoint.
 ///
 /// # Safety
-/// `endpoint` is null or came from [`give`] and stays until this returns.
+/// `endpoint` is null or came from [`into_raw`] and stays until this returns.
 pub(crate) unsafe fn run<T: Endpoint>(
     endpoint: *const T,
     phase: Phase,
@@ -78,15 +78,15 @@ fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() ->
 }
 
 /// Moves a value to a block of its own.
-pub(crate) fn give<T>(value: T) -> Result<*mut T, Cause> {
-    Owned::new(value).map(Owned::keep)
+pub(crate) fn into_raw<T>(value: T) -> Result<*mut T, Cause> {
+    Owned::new(value).map(Owned::into_raw)
 }
 
 /// Takes the value back; `None` for a null pointer.
 ///
 /// # Safety
-/// `object` is null or came from [`give`], and is not used any more.
-pub(crate) unsafe fn take_back<T>(object: *mut T) -> Option<T> {
+/// `object` is null or came from [`into_raw`], and is not used any more.
+pub(crate) unsafe fn from_raw<T>(object: *mut T) -> Option<T> {
     if object.is_null() {
         return None;
     }

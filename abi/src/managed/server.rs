@@ -23,7 +23,7 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 /// A server: its socket, its modules, its sessions.
 pub struct drpc_server {
     path: CString,
-    place: StablePath,
+    stable_path: StablePath,
     release: Release,
     /// The largest datagram that the peers of the line can receive.
     datagram: usize,
@@ -76,7 +76,7 @@ pub enum drpc_server_flags {
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
     let make = |path: CString| {
         Ok(drpc_server {
-            place: StablePath::try_from(path.as_c_str())?,
+            stable_path: StablePath::try_from(path.as_c_str())?,
             path,
             release: A::RELEASE,
             datagram: A::DATAGRAM,
@@ -141,7 +141,7 @@ impl drpc_server {
         }
         let plan = self.settings()?.plan(self.datagram)?;
         // Not under their lock, as a log line may be written.
-        let server = plan.listen(&self.place).map_err(cause)?;
+        let server = plan.listen(&self.stable_path).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
         // Somebody may have asked for it while there was no server to tell.
         if self.stopped.load(Ordering::SeqCst) {
@@ -441,7 +441,7 @@ pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
             server.server.get().inspect(|server| server.end());
         }
         // SAFETY: the caller's promise, which the last handler has come to, too.
-        drop(unsafe { object::take_back(server) });
+        drop(unsafe { object::from_raw(server) });
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::drpc::stable_path::StablePath;
 use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
 
-use super::call_block::{Spare, drpc_session};
+use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
 use crate::{library, log};
 
@@ -156,7 +156,7 @@ impl Settings {
     fn builder(&self, datagram: usize) -> Result<ServerBuilder, Cause> {
         let mut builder = Server::builder().log(Log::try_to(log::from_core)?);
         for handler in &self.handlers {
-            builder = builder.module(Served { handler: *handler, spare: Spare::new() });
+            builder = builder.module(Served { handler: *handler, spare: SpareBlock::new() });
         }
         for (module, uids) in &self.allowed {
             builder = builder.allow(*module, uids.iter().copied());

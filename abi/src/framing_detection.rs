@@ -17,8 +17,8 @@ use crate::abi::Abi;
 use crate::boundary::{Site, Subject};
 use crate::context::Context;
 use crate::drpc_pb_c::Drpc__Response;
-use crate::flags::ASKED;
-use crate::inquiry::{self, Inquiry, Lack, Progress};
+use crate::flags::HANDSHAKE;
+use crate::handshake::{self, Handshake, Progress, WaitFor};
 use crate::log::{self, Level};
 use crate::memory::Owned;
 use crate::send_lock::SendGuard;
@@ -27,7 +27,7 @@ use crate::yielding::{self, YieldingHooks};
 use crate::{exchange, settings};
 
 /// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
-static INQUIRIES: SideTable<Option<Inquiry>> = SideTable::new();
+static HANDSHAKES: SideTable<Option<Handshake>> = SideTable::new();
 
 /// How long a call without R_SYNC waits for the answer to the probe, if the context has no timeout.
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(crate) enum Next {
 /// While a server has not answered what it was asked, nothing else is sent to it. A call with R_SYNC waits for that answer,
 /// one without is kept.
 #[cold]
-pub(crate) fn settle<A: Abi>(
+pub(crate) fn detect<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
     call: &CallRef<'_>,
@@ -60,12 +60,12 @@ pub(crate) fn settle<A: Abi>(
     reply: Option<&Owned<Drpc__Response>>,
     site: &Site<'_>,
 ) -> Result<Next, Cause> {
-    if let Some(framing) = chosen(context) {
-        context.settle(framing);
+    if let Some(framing) = chosen_framing(context) {
+        context.set_server_framing(framing);
         return Ok(Next::Send(framing));
     }
     // Other calls wait until it is known.
-    let _turn = match reply {
+    let _sending = match reply {
         Some(_) => SendGuard::wait(context),
         None => SendGuard::now(context).ok_or(Cause::Os(libc::EAGAIN))?,
     };
@@ -78,45 +78,45 @@ pub(crate) fn settle<A: Abi>(
     if message.len() > limit {
         return Err(Cause::TooBig { size: message.len() as u64, limit });
     }
-    let is_first = !context.flags().has(ASKED);
-    let mut inquiry = if is_first {
-        match ask(context, fd, call, unknown, number, reply, site)? {
-            Asked::Settled(next) => return Ok(next),
-            Asked::Inquiry(inquiry) => inquiry,
+    let is_first = !context.flags().has(HANDSHAKE);
+    let mut handshake = if is_first {
+        match begin(context, fd, call, unknown, number, reply, site)? {
+            Begun::Resolved(next) => return Ok(next),
+            Begun::Handshake(handshake) => handshake,
         }
     } else {
-        let inquiry = INQUIRIES.exchange(context.comm_address(), None).flatten().ok_or(Cause::Busy)?;
-        if !inquiry.is_ours() {
-            keep(context, inquiry);
+        let handshake = HANDSHAKES.exchange(context.comm_address(), None).flatten().ok_or(Cause::Busy)?;
+        if !handshake.is_of_this_process() {
+            store(context, handshake);
             return Err(Cause::Forked);
         }
-        inquiry
+        handshake
     };
-    let patience = match reply {
-        Some(_) => Patience::OfSocket,
-        None if is_first => Patience::UpTo(PROBE_TIME),
-        None => Patience::None,
+    let limit_of_wait = match reply {
+        Some(_) => WaitLimit::Socket,
+        None if is_first => WaitLimit::AtMost(PROBE_TIME),
+        None => WaitLimit::None,
     };
-    let driven = drive(&mut inquiry, context, patience);
-    site.phase(inquiry.phase());
-    match driven {
+    let detected = run(&mut handshake, context, limit_of_wait);
+    site.phase(handshake.phase());
+    match detected {
         Ok(framing) => {
-            forget(context);
+            discard(context);
             Ok(Next::Send(framing))
         }
         Err(Cause::TimedOut | Cause::Os(libc::EAGAIN)) if reply.is_none() && !is_first => {
-            let kept = inquiry.keep(&message);
-            keep(context, inquiry);
+            let kept = handshake.queue(&message);
+            store(context, handshake);
             kept.map(|()| Next::Done)
         }
         // The next call goes on from here.
-        Err(cause) if matches!(cause, Cause::TimedOut | Cause::Os(libc::EAGAIN)) || inquiry.is_refused() => {
-            keep(context, inquiry);
+        Err(cause) if matches!(cause, Cause::TimedOut | Cause::Os(libc::EAGAIN)) || handshake.is_reconnecting() => {
+            store(context, handshake);
             Err(cause)
         }
         Err(cause) => {
-            forget(context);
-            report_lost(context, &inquiry, cause);
+            discard(context);
+            report_lost(context, &handshake, cause);
             Err(cause)
         }
     }
@@ -124,15 +124,15 @@ pub(crate) fn settle<A: Abi>(
 
 /// The result of asking.
 #[expect(clippy::large_enum_variant, reason = "it is made once a connection, and a box could fail to be")]
-enum Asked {
+enum Begun {
     /// There is nothing left to find out for this call.
-    Settled(Next),
+    Resolved(Next),
     /// The answer is to come, or the connection has to be replaced.
-    Inquiry(Inquiry),
+    Handshake(Handshake),
 }
 
 /// Asks a server whose framing is not known, with the call itself if that can be a trial.
-fn ask<A: Abi>(
+fn begin<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
     call: &CallRef<'_>,
@@ -140,153 +140,153 @@ fn ask<A: Abi>(
     number: Sequence,
     reply: Option<&Owned<Drpc__Response>>,
     site: &Site<'_>,
-) -> Result<Asked, Cause> {
-    let route = context.route();
-    let (question, opening) = fallback::first_message(call, unknown);
+) -> Result<Begun, Cause> {
+    let path = context.reconnect_path();
+    let (kind, first) = fallback::first_message(call, unknown);
     // Which server it is need not be known where the call itself may go out, unless knowing it may spare a refusal, or
     // keeping a copy.
-    let looks = question == FirstMessage::Probe
+    let looks = kind == FirstMessage::Probe
         || reply.is_none()
-        || route.is_none()
+        || path.is_none()
         || !framing_cache::are_all_chunked()
         || (A::FRAMING != Framing::Chunked && sys::peer(context.fd()).is_none());
     let mut server = None;
     if looks {
-        let Some(found) = PeerServer::of(context.fd(), route) else {
-            return Ok(Asked::Settled(Next::Send(without_asking(context))));
+        let Some(found) = PeerServer::of(context.fd(), path) else {
+            return Ok(Begun::Resolved(Next::Send(assume_line_framing(context))));
         };
         if let Some(framing) = found.recall() {
-            context.settle(framing);
-            return Ok(Asked::Settled(Next::Send(framing)));
+            context.set_server_framing(framing);
+            return Ok(Begun::Resolved(Next::Send(framing)));
         }
         server = Some(found);
     }
-    if let (FirstMessage::PaddedCall, Some(reply)) = (question, reply) {
-        return try_out(context, fd, &opening, server, number, reply, site);
+    if let (FirstMessage::PaddedCall, Some(reply)) = (kind, reply) {
+        return send_padded_call(context, fd, &first, server, number, reply, site);
     }
-    let mut inquiry = Inquiry::asked(question, server);
-    if question == FirstMessage::PaddedCall {
-        inquiry.keep_trial(&call.encode(unknown))?;
+    let mut handshake = Handshake::begun(kind, server);
+    if kind == FirstMessage::PaddedCall {
+        handshake.queue_padded_call(&call.encode(unknown))?;
     }
-    INQUIRIES.put(context.comm_address(), None)?;
-    context.flags().set(ASKED);
-    if let Err(cause) = send_opening(context, fd, &opening) {
-        forget(context);
+    HANDSHAKES.put(context.comm_address(), None)?;
+    context.flags().set(HANDSHAKE);
+    if let Err(cause) = send_first(context, fd, &first) {
+        discard(context);
         return Err(cause);
     }
-    if question == FirstMessage::PaddedCall {
-        keep(context, inquiry);
-        return Ok(Asked::Settled(Next::Done));
+    if kind == FirstMessage::PaddedCall {
+        store(context, handshake);
+        return Ok(Begun::Resolved(Next::Done));
     }
-    Ok(Asked::Inquiry(inquiry))
+    Ok(Begun::Handshake(handshake))
 }
 
-/// Sends a call as a trial, and waits for its reply.
-fn try_out<A: Abi>(
+/// Sends a call as a padded, and waits for its reply.
+fn send_padded_call<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
-    trial: &Encoded<'_>,
+    padded: &Encoded<'_>,
     server: Option<PeerServer>,
     number: Sequence,
     reply: &Owned<Drpc__Response>,
     site: &Site<'_>,
-) -> Result<Asked, Cause> {
-    send_opening(context, fd, trial)?;
+) -> Result<Begun, Cause> {
+    send_first(context, fd, padded)?;
     site.phase(Phase::Reply);
     let mut peer_framing = PeerFraming::probing(FirstMessage::PaddedCall);
     let answered = exchange::receive(context, fd, &mut peer_framing, number, Some(reply));
     match (peer_framing.get(), answered) {
-        (Some(Framing::Datagram), _) => Ok(Asked::Inquiry(Inquiry::refused(Framing::Datagram, server))),
+        (Some(Framing::Datagram), _) => Ok(Begun::Handshake(Handshake::rejected(Framing::Datagram, server))),
         (Some(framing), answered) => {
             if let Some(server) = server {
                 server.learn(framing);
             }
-            context.settle(framing);
-            answered.map(|()| Asked::Settled(Next::Done))
+            context.set_server_framing(framing);
+            answered.map(|()| Begun::Resolved(Next::Done))
         }
         (None, answered) => {
-            // The reply that is owed is that of the trial, which tells the framing. Where that cannot be kept in mind, it is
+            // The reply that is owed is that of the padded, which tells the framing. Where that cannot be kept in mind, it is
             // dropped by its number.
-            if context.flags().owes_replies() && keep(context, Inquiry::asked(FirstMessage::PaddedCall, server)) {
+            if context.flags().owes_replies() && store(context, Handshake::begun(FirstMessage::PaddedCall, server)) {
                 context.flags().reply_came();
             }
-            Err(inquiry::unanswered(answered.err().unwrap_or(Cause::Unclear)))
+            Err(handshake::no_reply(answered.err().unwrap_or(Cause::Unclear)))
         }
     }
 }
 
 /// The framing of a server that cannot be connected to again, so that asking it would be of no use: that of the line.
-fn without_asking<A: Abi>(context: Context<A>) -> Framing {
+fn assume_line_framing<A: Abi>(context: Context<A>) -> Framing {
     // Without a peer a program stands in for the system calls, or the call will fail.
     if sys::peer(context.fd()).is_some() {
-        context.settle(A::FRAMING);
+        context.set_server_framing(A::FRAMING);
     }
     A::FRAMING
 }
 
 /// What is sent to find out may be some bytes longer than the call, which has been found not to be too large.
-fn send_opening<A: Abi>(context: Context<A>, fd: SocketRef<'_>, opening: &Encoded<'_>) -> Result<(), Cause> {
-    transport::send(fd, Framing::Chunked, opening, usize::MAX, &mut YieldingHooks { context, waits: false })
+fn send_first<A: Abi>(context: Context<A>, fd: SocketRef<'_>, first: &Encoded<'_>) -> Result<(), Cause> {
+    transport::send(fd, Framing::Chunked, first, usize::MAX, &mut YieldingHooks { context, waits: false })
 }
 
-/// Keeps an inquiry for the next call; false if there is no memory for it, so that the next call asks again. One that has
+/// Keeps an handshake for the next call; false if there is no memory for it, so that the next call asks again. One that has
 /// calls has a place.
-fn keep<A: Abi>(context: Context<A>, inquiry: Inquiry) -> bool {
+fn store<A: Abi>(context: Context<A>, handshake: Handshake) -> bool {
     let address = context.comm_address();
-    let kept = match context.flags().has(ASKED) {
-        true => INQUIRIES.exchange(address, Some(inquiry)).is_some(),
-        false => INQUIRIES.put(address, Some(inquiry)).is_ok(),
+    let kept = match context.flags().has(HANDSHAKE) {
+        true => HANDSHAKES.exchange(address, Some(handshake)).is_some(),
+        false => HANDSHAKES.put(address, Some(handshake)).is_ok(),
     };
     if kept {
-        context.flags().set(ASKED);
+        context.flags().set(HANDSHAKE);
     }
     kept
 }
 
-fn forget<A: Abi>(context: Context<A>) {
-    if context.flags().clear(ASKED) & ASKED != 0 {
-        INQUIRIES.take(context.comm_address());
+fn discard<A: Abi>(context: Context<A>) {
+    if context.flags().clear(HANDSHAKE) & HANDSHAKE != 0 {
+        HANDSHAKES.take(context.comm_address());
     }
 }
 
 /// Forgets what another context has left at this address.
-pub(crate) fn forget_at(address: usize) {
-    drop(INQUIRIES.take(address));
+pub(crate) fn discard_at(address: usize) {
+    drop(HANDSHAKES.take(address));
 }
 
-fn report_lost<A: Abi>(context: Context<A>, inquiry: &Inquiry, cause: Cause) {
-    if inquiry.kept() > 0 {
-        let (socket, kept) = (Subject::Socket(context.fd()), inquiry.kept());
-        log::notice(Level::Warn, format_args!("call{socket}: {kept} without R_SYNC may be lost: {cause}"));
+fn report_lost<A: Abi>(context: Context<A>, handshake: &Handshake, cause: Cause) {
+    if handshake.queued() > 0 {
+        let (socket, kept) = (Subject::Socket(context.fd()), handshake.queued());
+        log::print(Level::Warn, format_args!("call{socket}: {kept} without R_SYNC may be lost: {cause}"));
     }
 }
 
 /// Goes on until the framing is known. `TimedOut`, or EAGAIN where nothing is waited for, when the time is over.
-fn drive<A: Abi>(inquiry: &mut Inquiry, context: Context<A>, patience: Patience) -> Result<Framing, Cause> {
+fn run<A: Abi>(handshake: &mut Handshake, context: Context<A>, limit_of_wait: WaitLimit) -> Result<Framing, Cause> {
     let mut until = None;
     loop {
-        let lack = match inquiry.advance(context)? {
-            Progress::Settled(framing) => return Ok(framing),
-            Progress::Lacks(lack) => lack,
+        let wait_for = match handshake.advance(context)? {
+            Progress::Detected(framing) => return Ok(framing),
+            Progress::Blocked(wait_for) => wait_for,
         };
-        match until.get_or_insert_with(|| patience.begin(context)) {
-            Some(until) => wait(context, lack, *until)?,
+        match until.get_or_insert_with(|| limit_of_wait.begin(context)) {
+            Some(until) => wait(context, wait_for, *until)?,
             None => return Err(Cause::Os(libc::EAGAIN)),
         }
     }
 }
 
 /// Waits for what is lacking, but not beyond a point in time, if there is one.
-fn wait<A: Abi>(context: Context<A>, lack: Lack, until: Option<Instant>) -> Result<(), Cause> {
+fn wait<A: Abi>(context: Context<A>, wait_for: WaitFor, until: Option<Instant>) -> Result<(), Cause> {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) {
         return Err(Cause::TimedOut);
     }
-    let events = if let Lack::Room = lack { libc::POLLOUT } else { libc::POLLIN };
+    let events = if let WaitFor::Writable = wait_for { libc::POLLOUT } else { libc::POLLIN };
     let mut fds = [PollFd { fd: context.fd(), events, revents: 0 }];
-    let (fds, pauses) = match lack {
-        Lack::Listener => (&mut fds[..0], true),
-        Lack::Answer | Lack::Room => (&mut fds[..], context.yielder().is_some()),
+    let (fds, pauses) = match wait_for {
+        WaitFor::Listener => (&mut fds[..0], true),
+        WaitFor::Reply | WaitFor::Writable => (&mut fds[..], context.yielder().is_some()),
     };
     let pause = pauses.then_some(PAUSE);
     match sys::poll(fds, pause.into_iter().chain(left).min().map_or(-1, sys::whole_ms)) {
@@ -300,45 +300,45 @@ fn wait<A: Abi>(context: Context<A>, lack: Lack, until: Option<Instant>) -> Resu
 /// Sees to the calls without R_SYNC of a context that is being closed. What another context has left at this address, which
 /// has been freed by hand, is forgotten.
 pub(crate) fn finish<A: Abi>(context: Context<A>) {
-    let Some(mut inquiry) = INQUIRIES.take(context.comm_address()).flatten() else { return };
+    let Some(mut handshake) = HANDSHAKES.take(context.comm_address()).flatten() else { return };
     if context.handler().is_some() {
         return;
     }
-    if context.flags().clear(ASKED) & ASKED == 0 || inquiry.kept() == 0 || !inquiry.is_ours() {
+    if context.flags().clear(HANDSHAKE) & HANDSHAKE == 0 || handshake.queued() == 0 || !handshake.is_of_this_process() {
         return;
     }
     let _uncancelled = yielding::uncancelled(context);
-    if let Err(cause) = drive(&mut inquiry, context, Patience::UpTo(CLOSE_TIME)) {
-        report_lost(context, &inquiry, cause);
+    if let Err(cause) = run(&mut handshake, context, WaitLimit::AtMost(CLOSE_TIME)) {
+        report_lost(context, &handshake, cause);
     }
 }
 
 /// How long a caller waits for the server.
 #[derive(Clone, Copy)]
-enum Patience {
+enum WaitLimit {
     /// Not at all.
     None,
     /// As the socket does by itself.
-    OfSocket,
+    Socket,
     /// As long as the socket's timeout, and if it has none so long.
-    UpTo(Duration),
+    AtMost(Duration),
 }
 
-impl Patience {
+impl WaitLimit {
     /// When the time of one that begins to wait is over, if it ever is; None if it does not wait.
     fn begin<A: Abi>(self, context: Context<A>) -> Option<Option<Instant>> {
         let timeout = sys::receive_timeout(context.fd());
         let time = match self {
             Self::None => return None,
-            Self::OfSocket if sys::is_nonblocking(context.fd()) => return None,
-            Self::OfSocket => timeout,
-            Self::UpTo(time) => Some(timeout.unwrap_or(time)),
+            Self::Socket if sys::is_nonblocking(context.fd()) => return None,
+            Self::Socket => timeout,
+            Self::AtMost(time) => Some(timeout.unwrap_or(time)),
         };
         Some(time.and_then(|time| Instant::now().checked_add(time)))
     }
 }
 
 /// The framing that the program or its user has chosen, or that the line's clients speak.
-fn chosen<A: Abi>(context: Context<A>) -> Option<Framing> {
-    if context.flags().seeks_framing() { None } else { settings::default_framing::<A>() }
+fn chosen_framing<A: Abi>(context: Context<A>) -> Option<Framing> {
+    if context.flags().detects_framing() { None } else { settings::default_framing::<A>() }
 }

@@ -23,7 +23,7 @@ const MAX_CALLS: usize = 16;
 const MAX_BYTES: usize = 1 << 20;
 
 /// What has been asked, and what waits for the answer.
-pub(crate) struct Inquiry {
+pub(crate) struct Handshake {
     stage: Stage,
     /// The server, if it is known.
     server: Option<PeerServer>,
@@ -36,41 +36,41 @@ pub(crate) struct Inquiry {
 #[derive(Clone, Copy)]
 enum Stage {
     /// The answer is to come.
-    Asked(FirstMessage),
+    AwaitingReply(FirstMessage),
     /// The server has refused what it was asked, and reads this framing. It may have closed its side.
-    Refused(Framing),
+    Reconnecting(Framing),
     /// The framing is known. What waits goes out.
-    Known(Framing),
+    Flushing(Framing),
 }
 
-/// What an inquiry has come to.
+/// What an handshake has come to.
 pub(crate) enum Progress {
     /// The framing is known, and nothing waits any more.
-    Settled(Framing),
+    Detected(Framing),
     /// It cannot go on without this.
-    Lacks(Lack),
+    Blocked(WaitFor),
 }
 
-/// What an inquiry waits for.
+/// What an handshake waits for.
 #[derive(Clone, Copy)]
-pub(crate) enum Lack {
+pub(crate) enum WaitFor {
     /// The server's answer.
-    Answer,
+    Reply,
     /// That the server accepts another connection.
     Listener,
     /// That the socket takes more.
-    Room,
+    Writable,
 }
 
-impl Inquiry {
+impl Handshake {
     /// This has been asked.
-    pub(crate) fn asked(question: FirstMessage, server: Option<PeerServer>) -> Self {
-        Self::at(Stage::Asked(question), server)
+    pub(crate) fn begun(sent: FirstMessage, server: Option<PeerServer>) -> Self {
+        Self::at(Stage::AwaitingReply(sent), server)
     }
 
     /// The server has refused what it was asked, and reads this framing.
-    pub(crate) fn refused(framing: Framing, server: Option<PeerServer>) -> Self {
-        Self::at(Stage::Refused(framing), server)
+    pub(crate) fn rejected(framing: Framing, server: Option<PeerServer>) -> Self {
+        Self::at(Stage::Reconnecting(framing), server)
     }
 
     fn at(stage: Stage, server: Option<PeerServer>) -> Self {
@@ -78,15 +78,15 @@ impl Inquiry {
     }
 
     /// Keeps a copy of the call that is going to be sent as a trial, in case it is refused.
-    pub(crate) fn keep_trial(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
+    pub(crate) fn queue_padded_call(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
         self.backlog.push(call)?;
-        self.backlog.has_trial = true;
+        self.backlog.has_padded_call = true;
         Ok(())
     }
 
     /// Keeps a call until the framing is known. `EAGAIN` if too much is kept already.
-    pub(crate) fn keep(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
-        let waiting = self.backlog.calls.iter().skip(self.backlog.has_trial.into());
+    pub(crate) fn queue(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
+        let waiting = self.backlog.calls.iter().skip(self.backlog.has_padded_call.into());
         let (calls, bytes) = (waiting.clone().count(), waiting.map(Vec::len).sum::<usize>());
         if calls >= MAX_CALLS || bytes + call.len() > MAX_BYTES {
             return Err(Cause::Os(libc::EAGAIN));
@@ -95,26 +95,26 @@ impl Inquiry {
     }
 
     /// Number of calls that are kept.
-    pub(crate) fn kept(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.backlog.calls.len()
     }
 
-    /// The inquiry is this process's.
-    pub(crate) fn is_ours(&self) -> bool {
+    /// The handshake is this process's.
+    pub(crate) fn is_of_this_process(&self) -> bool {
         self.process == sys::process()
     }
 
     /// The server has answered, and the next thing to do is to connect again.
-    pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.stage, Stage::Refused(_))
+    pub(crate) fn is_reconnecting(&self) -> bool {
+        matches!(self.stage, Stage::Reconnecting(_))
     }
 
     /// What is being done, for messages.
     pub(crate) fn phase(&self) -> Phase {
         match self.stage {
-            Stage::Asked(_) => Phase::Reply,
-            Stage::Refused(_) => Phase::Connect,
-            Stage::Known(_) => Phase::Call,
+            Stage::AwaitingReply(_) => Phase::Reply,
+            Stage::Reconnecting(_) => Phase::Connect,
+            Stage::Flushing(_) => Phase::Call,
         }
     }
 
@@ -123,33 +123,33 @@ impl Inquiry {
         let _keep = KeepErrno::new();
         loop {
             match self.stage {
-                Stage::Asked(question) => match read_answer(context, question)? {
+                Stage::AwaitingReply(sent) => match read_reply(context, sent)? {
                     Some(stage) => self.stage = stage,
-                    None => return Ok(Progress::Lacks(Lack::Answer)),
+                    None => return Ok(Progress::Blocked(WaitFor::Reply)),
                 },
-                Stage::Refused(framing) => match self.reconnect(context, framing)? {
-                    true => self.stage = Stage::Known(framing),
-                    false => return Ok(Progress::Lacks(Lack::Listener)),
+                Stage::Reconnecting(framing) => match self.reconnect(context, framing)? {
+                    true => self.stage = Stage::Flushing(framing),
+                    false => return Ok(Progress::Blocked(WaitFor::Listener)),
                 },
-                Stage::Known(framing) => {
+                Stage::Flushing(framing) => {
                     if framing == Framing::Chunked {
-                        self.backlog.drop_trial();
+                        self.backlog.drop_padded_call();
                     }
                     if let Some(server) = self.server(context) {
                         server.learn(framing);
                     }
                     if !self.backlog.flush(context, framing)? {
-                        return Ok(Progress::Lacks(Lack::Room));
+                        return Ok(Progress::Blocked(WaitFor::Writable));
                     }
-                    context.settle(framing);
-                    return Ok(Progress::Settled(framing));
+                    context.set_server_framing(framing);
+                    return Ok(Progress::Detected(framing));
                 }
             }
         }
     }
 
     fn server<A: Abi>(&self, context: Context<A>) -> Option<PeerServer> {
-        self.server.or_else(|| PeerServer::of(context.fd(), context.route()))
+        self.server.or_else(|| PeerServer::of(context.fd(), context.reconnect_path()))
     }
 
     /// Connects again, as the server may have closed its side; false while it is too busy. If it cannot be done at all, a
@@ -160,7 +160,7 @@ impl Inquiry {
         server.and_then(|server| server.reconnect(A::SOCKET_MODE)).or_else(|cause| match framing {
             Framing::Chunked => {
                 let (socket, how) = (Subject::Socket(context.fd()), "the next call goes out over the old connection");
-                log::notice(Level::Warn, format_args!("connect{socket}: {cause}: {how}"));
+                log::print(Level::Warn, format_args!("connect{socket}: {cause}: {how}"));
                 Ok(true)
             }
             _ => Err(cause),
@@ -169,19 +169,19 @@ impl Inquiry {
 }
 
 /// Reads the server's answer, if it is there.
-fn read_answer<A: Abi>(context: Context<A>, question: FirstMessage) -> Result<Option<Stage>, Cause> {
+fn read_reply<A: Abi>(context: Context<A>, sent: FirstMessage) -> Result<Option<Stage>, Cause> {
     let fd = context.fd();
     if sys::peek(fd) == Peeked::Nothing {
         return Ok(None);
     }
-    let (mut peer_framing, mut partial) = (PeerFraming::probing(question), context.take_partial(ResponseRef::BODY));
+    let (mut peer_framing, mut partial) = (PeerFraming::probing(sent), context.take_partial(ResponseRef::BODY));
     let drop_reply = |message: Received<'_>| message.within_limit().map(drop);
     let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, drop_reply);
     context.keep_partial(partial);
     let lost = received.err().filter(|cause| SyncState::after(*cause, peer_framing.framing()) == SyncState::Lost);
-    match (peer_framing.get(), question) {
+    match (peer_framing.get(), sent) {
         (Some(framing), FirstMessage::Probe) | (Some(framing @ Framing::Datagram), FirstMessage::PaddedCall) => {
-            Ok(Some(Stage::Refused(framing)))
+            Ok(Some(Stage::Reconnecting(framing)))
         }
         (Some(framing), FirstMessage::PaddedCall) => {
             if received == Ok(None) {
@@ -189,25 +189,25 @@ fn read_answer<A: Abi>(context: Context<A>, question: FirstMessage) -> Result<Op
                 context.flags().owe_reply();
             }
             match lost {
-                Some(cause) => Err(end(context, cause)),
-                None => Ok(Some(Stage::Known(framing))),
+                Some(cause) => Err(shut_down(context, cause)),
+                None => Ok(Some(Stage::Flushing(framing))),
             }
         }
         (None, _) => match received.err() {
             Some(cause) if cause.is_would_block() => Ok(None),
-            cause => Err(end(context, unanswered(cause.unwrap_or(Cause::Unclear)))),
+            cause => Err(shut_down(context, no_reply(cause.unwrap_or(Cause::Unclear)))),
         },
     }
 }
 
 /// Ends a connection on which nothing can be told apart any more.
-fn end<A: Abi>(context: Context<A>, cause: Cause) -> Cause {
+fn shut_down<A: Abi>(context: Context<A>, cause: Cause) -> Cause {
     sys::shut_down(context.fd());
     cause
 }
 
 /// Why there is no answer to what was asked, where waiting for it failed with `cause`.
-pub(crate) fn unanswered(cause: Cause) -> Cause {
+pub(crate) fn no_reply(cause: Cause) -> Cause {
     match cause {
         Cause::Closed | Cause::NoReply | Cause::Os(libc::ECONNRESET) => Cause::Unanswered,
         cause => fallback::unreadable_answer(cause),
@@ -219,7 +219,7 @@ pub(crate) fn unanswered(cause: Cause) -> Cause {
 struct Backlog {
     calls: VecDeque<Vec<u8>>,
     /// The first one has been sent as a trial.
-    has_trial: bool,
+    has_padded_call: bool,
     /// The record of the first one to go on with.
     next: u32,
 }
@@ -236,8 +236,8 @@ impl Backlog {
     }
 
     /// The trial has been executed.
-    fn drop_trial(&mut self) {
-        if std::mem::take(&mut self.has_trial) {
+    fn drop_padded_call(&mut self) {
+        if std::mem::take(&mut self.has_padded_call) {
             self.calls.pop_front();
         }
     }
@@ -264,13 +264,15 @@ impl Backlog {
                 }
                 // The others may be small enough.
                 Err(cause) if cause.is_too_big() => {
-                    log::notice(Level::Warn, format_args!("call{}: lost: {cause}", Subject::Socket(context.fd())));
+                    log::print(Level::Warn, format_args!("call{}: lost: {cause}", Subject::Socket(context.fd())));
                 }
-                Err(cause) if framing == Framing::Chunked && call.len() > MAX_DATA => return Err(end(context, cause)),
+                Err(cause) if framing == Framing::Chunked && call.len() > MAX_DATA => {
+                    return Err(shut_down(context, cause));
+                }
                 Err(cause) => return Err(cause),
             }
             yielding::run_yield(context);
-            (self.next, self.has_trial) = (0, false);
+            (self.next, self.has_padded_call) = (0, false);
             self.calls.pop_front();
         }
         Ok(true)
