@@ -42,8 +42,6 @@ pub struct Event {
     pub readable: bool,
     /// There is room to write.
     pub writable: bool,
-    /// Both directions are closed.
-    pub hung_up: bool,
 }
 
 /// A set of descriptors, which is a descriptor itself: readable when something has happened in it.
@@ -148,7 +146,6 @@ impl<const MOST: usize> Events<MOST> {
                 token,
                 readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
                 writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
-                hung_up: has(libc::EPOLLHUP | libc::EPOLLERR),
             }
         })
     }
