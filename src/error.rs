@@ -166,8 +166,8 @@ impl fmt::Display for Cause {
 /// Writes the names of the sockets among `count` descriptors handed over by the service manager.
 fn write_handed(f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
     let mut before = ", but";
-    for fd in sys::handed_over(count).filter(|fd| sys::is_free_listener(*fd)) {
-        let named = sys::own_path(fd, |path| write!(f, "{before} {} (descriptor {fd})", path.display()));
+    for fd in sys::inherited_fds(count).filter(|fd| sys::is_free_listener(*fd)) {
+        let named = sys::local_path(fd, |path| write!(f, "{before} {} (descriptor {fd})", path.display()));
         named.unwrap_or_else(|| write!(f, "{before} descriptor {fd} without a path"))?;
         before = " and";
     }

@@ -13,7 +13,7 @@ use crate::protocol::message::Status;
 ///
 /// let failure = Failure::unknown_method();
 /// assert_eq!(failure.status(), Status::UnknownMethod);
-/// assert_eq!(Failure::other().with_text("no such pool").to_string(), "no such pool");
+/// assert_eq!(Failure::other().with_error_text("no such pool").to_string(), "no such pool");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -59,7 +59,7 @@ impl Failure {
 
     /// This failure with another text.
     #[must_use]
-    pub fn with_text(self, text: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_error_text(self, text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), ..self }
     }
 

@@ -27,7 +27,7 @@ use crate::sys::{self, NextRecord, TryArc, UninitArc};
 ///     fn handle(&self, session: &Session, method: i32, _body: &[u8]) -> Result<Vec<u8>, Failure> {
 ///         match method {
 ///             mgmt::PREP_SHUTDOWN if session.peer().uid == 0 => Ok(Vec::new()),
-///             mgmt::PREP_SHUTDOWN => Err(Failure::other().with_text("not root")),
+///             mgmt::PREP_SHUTDOWN => Err(Failure::other().with_error_text("not root")),
 ///             _ => Err(Failure::unknown_method()),
 ///         }
 ///     }

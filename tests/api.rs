@@ -85,7 +85,7 @@ impl Module for Echo {
     fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
         match method {
             1 => Ok(body.to_vec()),
-            2 => Err(Failure::other().with_text("no such pool")),
+            2 => Err(Failure::other().with_error_text("no such pool")),
             3 => Err(Failure::unmarshaling_payload()),
             4 => Err(Failure::marshaling_response()),
             _ => Err(Failure::unknown_method()),
@@ -476,7 +476,7 @@ fn failures_have_a_status_and_a_text() {
         (Failure::unmarshaling_payload(), Status::FailedUnmarshalPayload, "the body of the call could not be decoded"),
         (Failure::marshaling_response(), Status::FailedMarshal, "the response could not be encoded"),
         (Failure::new(Status::Success), Status::Success, ""),
-        (Failure::new(Status::Failure).with_text(String::from("no such pool")), Status::Failure, "no such pool"),
+        (Failure::new(Status::Failure).with_error_text(String::from("no such pool")), Status::Failure, "no such pool"),
     ];
     for (failure, status, text) in cases {
         assert_eq!((failure.status(), failure.to_string().as_str()), (status, text));

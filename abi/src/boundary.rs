@@ -43,7 +43,7 @@ impl fmt::Display for Subject<'_> {
                 if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", path.display())) {
                     return done;
                 }
-                if let Some(done) = sys::own_path(fd, |path| write!(f, " {}", path.display())) {
+                if let Some(done) = sys::local_path(fd, |path| write!(f, " {}", path.display())) {
                     done?;
                 }
                 match sys::peer(fd) {
@@ -101,7 +101,7 @@ pub(crate) fn run_for<'a, T>(
     phase: Phase,
     body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
 ) -> Result<T, c_int> {
-    let _uncancelled = sys::UncancelledCall::new();
+    let _uncancelled = sys::CancelDisabled::new();
     bare::run_for(release, phase, body)
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn null_output<A: Abi>(phase: Phase) -> c_int {
 
 /// Runs what cannot fail but for a bug. The thread is not cancelled meanwhile.
 pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    let _uncancelled = sys::UncancelledCall::new();
+    let _uncancelled = sys::CancelDisabled::new();
     bare::infallible(fallback, body)
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
 
 fn keep(text: &BoundedText) {
     let bytes = text.as_c_str().to_bytes_with_nul();
-    sys::with_text(|kept| {
+    sys::with_error_text(|kept| {
         if let Some(kept) = kept.get_mut(..bytes.len()) {
             kept.copy_from_slice(bytes);
         }

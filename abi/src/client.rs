@@ -137,7 +137,7 @@ pub unsafe fn call<A: Abi>(
         let _under_way = UnderWay::begin(context)?;
         let uncancelled = yielding::uncancelled(context);
         // Made before anything is sent, so that memory does not run out with the reply on its way.
-        sys::have_record()?;
+        sys::ensure_record_buffer()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
@@ -176,7 +176,7 @@ unsafe fn make<A: Abi>(
         let mut encoded = Encoded::new(body, &unknown);
         Drpc__Call::encode_head(call, &mut encoded);
         let reply = waits.then_some(response);
-        let fd = SocketRef::held(context.fd(), guard);
+        let fd = SocketRef::with_guard(context.fd(), guard);
         let framing = match context.flags().framing() {
             Some(framing) => framing,
             None => {

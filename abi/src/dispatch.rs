@@ -108,7 +108,7 @@ fn serve<A: Abi>(
     guard: CancelGuard<'_>,
 ) {
     let own = if guard.is_none() { yielding::uncancelled(session) } else { None };
-    let fd = SocketRef::held(session.fd(), guard.or(own.as_ref()));
+    let fd = SocketRef::with_guard(session.fd(), guard.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
         if let Some(handler) = session.handler() {

@@ -7,7 +7,7 @@ use ::drpc::framing::chunked::MAX_DATA;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::framing::fallback::{self, FirstMessage};
 use ::drpc::peer::server::PeerServer;
-use ::drpc::sys::{self, KeepErrno, Peeked, Unwaiting};
+use ::drpc::sys::{self, KeepErrno, NonblockingGuard, Peeked};
 use ::drpc::transport::{self, Received, SyncState};
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, Phase};
@@ -247,7 +247,7 @@ impl Backlog {
         if self.calls.is_empty() {
             return Ok(true);
         }
-        let _unwaiting = Unwaiting::new(context.fd())?;
+        let _nonblocking = NonblockingGuard::new(context.fd())?;
         let limit = context.limits().send(framing);
         while let Some(call) = self.calls.front() {
             let sent = match call.len() <= limit {

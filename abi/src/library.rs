@@ -46,7 +46,7 @@ pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
 /// as it is.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_last_error() -> *const c_char {
-    let text = boundary::infallible(None, || sys::with_text(|text| text.as_ptr().cast::<c_char>()));
+    let text = boundary::infallible(None, || sys::with_error_text(|text| text.as_ptr().cast::<c_char>()));
     text.unwrap_or(c"out of memory".as_ptr())
 }
 

@@ -112,7 +112,7 @@ fn stderr_level() -> usize {
 pub(crate) fn write(level: Level, text: &BoundedText) {
     let (log, arg) = SINK.get();
     if let Some(log) = log {
-        let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::UncancelledCall::new());
+        let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::CancelDisabled::new());
         // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
         unsafe { log(level as c_int, text.as_c_str().as_ptr(), arg) };
     } else if stderr_level() >= level as usize {

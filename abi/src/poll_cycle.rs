@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::drpc::backoff::Rest;
-use ::drpc::sys::{self, KeepErrno, Peeked, PollFd, SocketRef, UncancelledCall};
+use ::drpc::sys::{self, CancelDisabled, KeepErrno, Peeked, PollFd, SocketRef};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
@@ -39,7 +39,7 @@ pub(crate) unsafe fn run<A: Abi>(
     context: *mut drpc_progress_context,
     listener: Context<A>,
     timeout_ms: c_int,
-    guard: &mut Option<UncancelledCall>,
+    guard: &mut Option<CancelDisabled>,
 ) -> Result<c_int, Cause> {
     site.subject(Subject::Socket(listener.fd()));
     // SAFETY: the context is alive.
@@ -80,7 +80,7 @@ unsafe fn serve_in_batches<A: Abi>(
     head: *mut d_list_t,
     listener: Context<A>,
     mut timeout_ms: c_int,
-    guard: &mut Option<UncancelledCall>,
+    guard: &mut Option<CancelDisabled>,
 ) -> Result<c_int, Cause> {
     let mut first = FirstError(None);
     let mut served = false;
@@ -115,7 +115,7 @@ unsafe fn serve<A: Abi>(
     fds: &mut [PollFd],
     listener: Context<A>,
     timeout_ms: c_int,
-    guard: &mut Option<UncancelledCall>,
+    guard: &mut Option<CancelDisabled>,
 ) -> Result<c_int, Cause> {
     let Some((slot, slots)) = fds.split_last_mut() else { return Ok(0) };
     slot.fd = listener.fd();
@@ -191,7 +191,7 @@ fn wait<A: Abi>(
         }
         paused = listener.take_backoff();
     }
-    Ok(match sys::poll_held(fds, left(), guard)? {
+    Ok(match sys::poll_with_guard(fds, left(), guard)? {
         0 => Waited::TimedOut,
         _ => Waited::Ready(paused),
     })
@@ -201,7 +201,7 @@ fn wait<A: Abi>(
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
-unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &mut Option<UncancelledCall>) -> c_int {
+unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &mut Option<CancelDisabled>) -> c_int {
     // SAFETY: the node is valid.
     let Ok(session) = (unsafe { Context::<A>::listener((*node).ctx.cast()) }) else {
         sys::set_errno(libc::EINVAL);
@@ -251,7 +251,7 @@ fn receive<A: Abi>(session: Context<A>, guard: CancelGuard<'_>) -> Option<c_int>
     };
     let known = session.peer_framing();
     let mut peer_framing = known;
-    let fd = SocketRef::held(session.fd(), guard);
+    let fd = SocketRef::with_guard(session.fd(), guard);
     let received = transport::receive_record(fd, &mut peer_framing, &mut partial, A::RECORD, unpack);
     session.keep_partial(partial);
     session.keep_peer_framing(known, peer_framing);

@@ -1,6 +1,6 @@
 //! Responses that a session sends: those of handlers, and those in place of them.
 
-use ::drpc::sys::{SocketRef, Unwaiting};
+use ::drpc::sys::{NonblockingGuard, SocketRef};
 use ::drpc::transport;
 use ::drpc::wire::{Encoded, ResponseRef};
 use ::drpc::{Cause, Framing, NO_SEQUENCE, Status, sys};
@@ -69,7 +69,7 @@ pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status
 
 /// Answers a client that asks which framing is read, if that can be done at once: it is about to connect anew.
 pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
-    let (fd, now) = (session.fd(), Unwaiting::new(session.fd()));
+    let (fd, now) = (session.fd(), NonblockingGuard::new(session.fd()));
     if let Some(cause) = now.and_then(|_now| respond_at_once(session, NO_SEQUENCE, Status::FailedUnmarshalCall)).err() {
         log::print_limited(
             Level::Debug,

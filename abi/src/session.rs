@@ -108,7 +108,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let unpack =
             |mut message: Received<'_>| message::unpack_call(message.within_limit()?, message.take_body(), limit);
         let uncancelled = yielding::uncancelled(session);
-        let fd = SocketRef::held(session.fd(), uncancelled.as_ref());
+        let fd = SocketRef::with_guard(session.fd(), uncancelled.as_ref());
         let yielding = || yielding::run_yield(session);
         let known = session.peer_framing();
         let mut peer_framing = known;

@@ -17,12 +17,12 @@ pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
 }
 
 /// What says that the thread cannot be cancelled meanwhile; nothing: each system call has to see to it.
-pub(crate) type CancelGuard<'a> = Option<&'a sys::UncancelledCall>;
+pub(crate) type CancelGuard<'a> = Option<&'a sys::CancelDisabled>;
 
 /// Keeps the thread from being cancelled for a whole function, instead of for each system call, unless the program's
 /// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.
-pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::UncancelledCall> {
-    context.yielder().is_none().then(sys::UncancelledCall::new)
+pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::CancelDisabled> {
+    context.yielder().is_none().then(sys::CancelDisabled::new)
 }
 
 /// A call is being made or received on a context; its yield function must not begin another one there.

@@ -14,7 +14,7 @@ use crate::protocol::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::service::Service;
 use crate::session::Session;
-use crate::sys::{self, Unwaiting};
+use crate::sys::{self, NonblockingGuard};
 use crate::transport::{self, Received, SendHooks};
 
 /// An accepted connection, for one thread. Each function waits for the client. ([`Server`](crate::Server) serves any
@@ -169,7 +169,7 @@ impl Connection {
     /// the response is out.
     fn answer_at_once(&self, framing: Framing, status: Status) -> bool {
         let response = ResponseRef { sequence: NO_SEQUENCE, status: status.into(), body: &[] };
-        let Ok(_unwaiting) = Unwaiting::new(self.fd()) else { return false };
+        let Ok(_nonblocking) = NonblockingGuard::new(self.fd()) else { return false };
         matches!(transport::send_some(self.fd(), framing, &response.encode(&[]), 0, &mut 1), Ok(None))
     }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use crate::cause::Cause;
 use crate::peer::framing_cache::{self, ServerId};
 use crate::protocol::framing::Framing;
-use crate::sys::{self, SocketPath, UncancelledCall};
+use crate::sys::{self, CancelDisabled, SocketPath};
 
 /// The server at the other end of a socket, with a path to connect to again.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl PeerServer {
     /// The path may lead to another server by now. Connecting fails then, because an unknown server must not get a datagram
     /// first.
     pub fn reconnect(&self, mode: Option<libc::mode_t>) -> Result<bool, Cause> {
-        let _uncancelled = UncancelledCall::new();
+        let _uncancelled = CancelDisabled::new();
         let socket = self.connect_to(&self.path, mode).or_else(|cause| {
             let bound = SocketPath::of_peer(self.fd).filter(|bound| bound.is_absolute() && self.path != *bound);
             self.connect_to(&bound.ok_or(cause)?, mode).map_err(|_| cause)

@@ -92,7 +92,7 @@ impl Reactor {
                     this.acceptor.has_accepted();
                     if count >= FEW && sys::has_gone(socket.as_raw_fd()) {
                         this.counters.accepted.add(1);
-                        sys::turn_away(socket);
+                        sys::reject_connection(socket);
                         continue;
                     }
                     taken += 1;

@@ -63,8 +63,7 @@ impl Reactor {
                 return leader.detach();
             }
         }
-        if events.are_more() && events.iter().all(|event| event.token != token::LISTENER) && this.acceptor.is_watched()
-        {
+        if events.is_full() && events.iter().all(|event| event.token != token::LISTENER) && this.acceptor.is_watched() {
             // It may be among those that are not told this time.
             leader.enter(LeaderState::Working);
             Self::accept(this);

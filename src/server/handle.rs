@@ -122,7 +122,7 @@ impl Server {
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let reactor = self.reactor();
         let (mut timeout, mut events) = (timeout, Events::default());
-        sys::have_record().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        sys::ensure_record_buffer().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         for _ in 0..BATCHES {
             // Each time: a handler may have forked, and returned in the child.
             reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;

@@ -56,7 +56,7 @@ pub(super) enum NotACall {
 #[inline]
 pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut Reassembly) -> (Incoming, usize) {
     let (mut size, mut was_partial) = (0, false);
-    let received = sys::with_record(|buffer| {
+    let received = sys::with_record_buffer(|buffer| {
         let (bytes, body) = match transport::read_record(fd, *peer_framing, message, sys::RECORD_ROOM, buffer)? {
             ReceivedRecord::Message { record, fields } => {
                 size = record.len.saturating_sub(fields.start);

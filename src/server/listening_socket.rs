@@ -87,14 +87,15 @@ impl ListeningSocket {
     pub(super) fn inherited(place: Option<&StablePath>) -> Result<Self, Cause> {
         let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
-        let mut handed = sys::handed_over(count);
-        let is_it = |fd: &RawFd| place.is_none_or(|place| sys::own_path(*fd, |own| place.leads_to(own)) == Some(true));
+        let mut handed = sys::inherited_fds(count);
+        let is_it =
+            |fd: &RawFd| place.is_none_or(|place| sys::local_path(*fd, |own| place.leads_to(own)) == Some(true));
         let Some(fd) = handed.clone().find(is_it) else {
             return Err(Cause::NotHanded { instead: handed.any(sys::is_free_listener).then_some(count) });
         };
         let socket = sys::adopt_listener(fd)?;
         sys::set_nonblocking(fd, true)?;
-        let path = sys::own_path(fd, SharedPath::new).unwrap_or_else(|| SharedPath::new(Path::new("(inherited)")))?;
+        let path = sys::local_path(fd, SharedPath::new).unwrap_or_else(|| SharedPath::new(Path::new("(inherited)")))?;
         Ok(Self { socket, path, file: None, end: AtomicU8::new(End::Leave as u8) })
     }
 
@@ -129,7 +130,7 @@ impl Drop for ListeningSocket {
             sys::shut_down(self.socket.as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
             while let Ok(socket) = sys::accept_at_once(self.socket.as_raw_fd(), true) {
-                sys::turn_away(socket);
+                sys::reject_connection(socket);
             }
         }
         if let Some(lock) = &file.lock {
@@ -150,7 +151,7 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     let is_dead = || matches!(try_connect(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
     let lock = FileLock::take(&lock, owner, is_dead)?;
     let entry = DirEntry::of(path)?;
-    let there = match entry.find() {
+    let there = match entry.open_path() {
         Err(Cause::Os(libc::ENOENT)) => return Ok(lock),
         found => found?,
     };

@@ -51,7 +51,7 @@ impl Reactor {
 
     /// What a thread does: gets what it needs, and waits until it is known whether there are enough of them.
     fn work_if(this: &TryArc<Self>) {
-        let had = sys::have_record();
+        let had = sys::ensure_record_buffer();
         let mut threads = lock(&this.workers.threads);
         if had.is_err() {
             threads.stage = Stage::None;

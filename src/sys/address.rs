@@ -144,7 +144,7 @@ pub fn peer_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
 }
 
 /// Calls `use_path` with the path that the socket itself is bound to, if any.
-pub fn own_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
+pub fn local_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
     with_name(libc::getsockname, fd, use_path)
 }
 

@@ -14,14 +14,14 @@ use crate::cause::Cause;
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     if let Some(mode) = mode {
-        let entry = bind_right(socket, &address, mode, Owner::default())?;
-        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| entry.clear(socket));
+        let entry = bind_file(socket, &address, mode, Owner::default())?;
+        return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| entry.remove_file_of(socket));
     }
     with_address(libc::bind, socket.as_raw_fd(), &address)?;
     begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
         let _keep = KeepErrno::new();
         if let Ok(entry) = DirEntry::of(address::path_in(&address)) {
-            entry.clear(socket);
+            entry.remove_file_of(socket);
         }
     })
 }
@@ -30,21 +30,21 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
 /// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
 pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<SocketFile, Cause> {
     let address = address::from_path(path)?;
-    let entry = bind_right(socket, &address, mode, owner)?;
+    let entry = bind_file(socket, &address, mode, owner)?;
     let file = entry.file_of(socket).and_then(|file| begin_listening(socket, BACKLOG).map(|()| file));
-    let file = file.inspect_err(|_| entry.clear(socket))?;
-    Ok(entry.hold(file))
+    let file = file.inspect_err(|_| entry.remove_file_of(socket))?;
+    Ok(entry.into_socket_file(file))
 }
 
 /// Gives the socket a name whose file is as it is to be.
-fn bind_right<'a>(
+fn bind_file<'a>(
     socket: &OwnedFd,
     address: &'a libc::sockaddr_un,
     mode: libc::mode_t,
     owner: Owner,
 ) -> Result<DirEntry<'a>, Cause> {
     let entry = DirEntry::of_socket(address::path_in(address))?;
-    file_owner::make(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
-    entry.set_right(socket, mode, owner).inspect_err(|_| entry.clear(socket))?;
+    file_owner::create_as(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
+    entry.set_mode_and_owner(socket, mode, owner).inspect_err(|_| entry.remove_file_of(socket))?;
     Ok(entry)
 }

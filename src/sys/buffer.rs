@@ -39,7 +39,7 @@ struct Block {
 #[derive(Debug)]
 pub struct RecordBuffer {
     /// How the last large message was laid out, as the next one may be like it.
-    pub last: Layout,
+    pub last: RecordLayout,
     /// Room for a record. Its content is whatever the last one left there.
     pub bytes: [u8; RECORD_ROOM],
 }
@@ -48,7 +48,7 @@ pub struct RecordBuffer {
 /// No body: it was none such.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct RecordLayout {
     /// Bytes before the body.
     pub head: usize,
     /// Bytes of the body in the record.
@@ -133,7 +133,7 @@ fn block() -> Option<NonNull<Block>> {
 
 /// Sees to it that the thread has a record buffer.
 #[inline]
-pub fn have_record() -> Result<(), Cause> {
+pub fn ensure_record_buffer() -> Result<(), Cause> {
     block().map(drop).ok_or(NO_BUFFER)
 }
 
@@ -142,7 +142,7 @@ pub fn have_record() -> Result<(), Cause> {
 /// It must not be held while control is with the caller's code: that code may come back here, and would be served
 /// from a mapping of its own, or may go on in another thread.
 #[inline(always)]
-pub fn with_record<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
+pub fn with_record_buffer<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let lent = if unsafe { block.as_ref() }.take() { Lent { block, mapped: false } } else { Lent::map()? };
@@ -184,7 +184,7 @@ impl Drop for Lent {
 }
 
 /// Lends the text of the thread's last error; `None` when there is no memory for one, or the block is in use.
-pub fn with_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
+pub fn with_error_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
     let _keep = KeepErrno::new();
     let block = block()?;
     // SAFETY: alive as long as its thread, and shared by nobody, as above.

@@ -43,11 +43,11 @@ impl Deadline {
     /// After a record that another one has to follow: `TimedOut` if it must not be waited for any more.
     #[inline]
     pub fn check(&mut self, fd: RawFd) -> Result<(), Cause> {
-        if TIMEOUTS.load(Ordering::Relaxed) { self.look(fd) } else { Ok(()) }
+        if TIMEOUTS.load(Ordering::Relaxed) { self.check_time(fd) } else { Ok(()) }
     }
 
     #[cold]
-    fn look(&mut self, fd: RawFd) -> Result<(), Cause> {
+    fn check_time(&mut self, fd: RawFd) -> Result<(), Cause> {
         let begin = || poll::timeout(fd, self.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
         match self.end.get_or_insert_with(begin) {
             Some(end) if Instant::now() >= *end => Err(Cause::TimedOut),

@@ -6,7 +6,7 @@ use super::errno::check;
 use crate::cause::Cause;
 
 /// The first descriptor that is not one of the three standard ones.
-const FIRST: RawFd = libc::STDERR_FILENO + 1;
+const FIRST_ABOVE_STDIO: RawFd = libc::STDERR_FILENO + 1;
 
 /// Takes over what a system call that makes a descriptor has returned. It is none of the three standard ones: where the
 /// program has closed these, the next line written to standard error, one of this library's log among them, would be a
@@ -14,18 +14,18 @@ const FIRST: RawFd = libc::STDERR_FILENO + 1;
 ///
 /// # Safety
 /// A descriptor is new, so that it has no other owner.
-pub(super) unsafe fn made(rc: RawFd) -> Result<OwnedFd, Cause> {
+pub(super) unsafe fn owned(rc: RawFd) -> Result<OwnedFd, Cause> {
     let fd = check(rc)?;
     // SAFETY: the caller's promise.
-    let made = unsafe { OwnedFd::from_raw_fd(fd) };
-    if fd < FIRST { moved_up(&made) } else { Ok(made) }
+    let fresh = unsafe { OwnedFd::from_raw_fd(fd) };
+    if fd < FIRST_ABOVE_STDIO { above_stdio(&fresh) } else { Ok(fresh) }
 }
 
 /// The same under a number that is not a standard one.
 #[cold]
-fn moved_up(low: &OwnedFd) -> Result<OwnedFd, Cause> {
+fn above_stdio(low: &OwnedFd) -> Result<OwnedFd, Cause> {
     // SAFETY: F_DUPFD_CLOEXEC takes a number.
-    let fd = check(unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) })?;
+    let fd = check(unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_ABOVE_STDIO) })?;
     // SAFETY: the descriptor is new, so it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

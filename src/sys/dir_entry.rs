@@ -7,11 +7,11 @@ use std::ffi::{CStr, c_int, c_long};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use super::connect_probe;
 use super::descriptor;
 use super::errno::{KeepErrno, check};
 use super::file::{FileId, open_directory, status_of};
 use super::file_owner::Owner;
-use super::reaches;
 use super::sock_diag::{SockDiag, is_shortage};
 use super::trusted_path;
 use crate::cause::Cause;
@@ -21,10 +21,10 @@ use crate::cause::Cause;
 pub struct DirEntry<'a> {
     directory: OwnedFd,
     /// The path to the directory.
-    before: &'a [u8],
+    parent: &'a [u8],
     name: &'a CStr,
     /// To be asked which file is a socket's.
-    kernel: Option<SockDiag>,
+    sock_diag: Option<SockDiag>,
 }
 
 /// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory, where it is known.
@@ -38,10 +38,10 @@ pub struct SocketFile {
 impl SocketFile {
     /// Removes the file of a socket that is to be closed, if it is still there under the last name of a path.
     pub fn remove(&self, path: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
-        let name = split(path).1;
+        let name = split_last(path).1;
         match self.id {
             Some(id) => remove_from(&self.directory, name, id),
-            None => remove_if_reached(&self.directory, name, socket),
+            None => remove_if_connected(&self.directory, name, socket),
         }
     }
 }
@@ -53,13 +53,13 @@ impl AsFd for SocketFile {
 }
 
 /// What stands before the last name of a path, and that name.
-fn split(path: &CStr) -> (&[u8], &CStr) {
+fn split_last(path: &CStr) -> (&[u8], &CStr) {
     let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/');
-    let (before, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
-    (before, CStr::from_bytes_with_nul(name).unwrap_or_default())
+    let (parent, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
+    (parent, CStr::from_bytes_with_nul(name).unwrap_or_default())
 }
 
-fn status_in(directory: &OwnedFd, name: &CStr) -> Result<Option<libc::stat>, Cause> {
+fn status_at(directory: &OwnedFd, name: &CStr) -> Result<Option<libc::stat>, Cause> {
     let _keep = KeepErrno::new();
     // SAFETY: stat is plain data, which the function fills in.
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
@@ -74,7 +74,7 @@ fn status_in(directory: &OwnedFd, name: &CStr) -> Result<Option<libc::stat>, Cau
 
 fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
-    if status_in(directory, name)?.is_some_and(|stat| FileId::of(&stat) == file) {
+    if status_at(directory, name)?.is_some_and(|stat| FileId::of(&stat) == file) {
         // SAFETY: the name is a C string.
         check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })?;
     }
@@ -82,17 +82,21 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
 }
 
 /// Removes what leads to a socket, if that can be told.
-fn remove_if_reached(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
+fn remove_if_connected(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
-    let found = EntryFile::find(directory, name)?;
-    if reaches::leads_to(found.path().as_c_str(), socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
+    let found = EntryFile::open(directory, name)?;
+    if connect_probe::connects_to(found.path().as_c_str(), socket)? {
+        remove_from(directory, name, found.id())
+    } else {
+        Ok(())
+    }
 }
 
 /// Opens a file, or makes it; a symbolic link is not followed.
 fn open_in(directory: &OwnedFd, name: &CStr, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
     let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
-    unsafe { descriptor::made(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
+    unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
 }
 
 /// Sets the mode of a file; a link is followed.
@@ -115,23 +119,23 @@ pub struct DescriptorPath([u8; 32]);
 impl<'a> DirEntry<'a> {
     /// Where a path leads to now.
     pub fn of(path: &'a CStr) -> Result<Self, Cause> {
-        let (before, name) = split(path);
+        let (parent, name) = split_last(path);
         let mut room = [0; libc::PATH_MAX as usize];
-        let shown = if before.is_empty() { b"." } else { before };
-        let (to, _zero) = room.split_at_mut(libc::PATH_MAX as usize - 1);
+        let shown = if parent.is_empty() { b"." } else { parent };
+        let (to, _nul) = room.split_at_mut(libc::PATH_MAX as usize - 1);
         to.get_mut(..shown.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(shown);
         let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
-        Ok(Self { directory, before, name, kernel: None })
+        Ok(Self { directory, parent, name, sock_diag: None })
     }
 
     /// The same for a socket that is to be bound there: once it is, no descriptor is needed to remove its file.
     pub(super) fn of_socket(path: &'a CStr) -> Result<Self, Cause> {
-        Ok(Self { kernel: Some(SockDiag::reach()?), ..Self::of(path)? })
+        Ok(Self { sock_diag: Some(SockDiag::open()?), ..Self::of(path)? })
     }
 
     /// What is there; a symbolic link is not followed.
     pub fn file(&self) -> Result<Option<FileId>, Cause> {
-        Ok(status_in(&self.directory, self.name)?.as_ref().map(FileId::of))
+        Ok(status_at(&self.directory, self.name)?.as_ref().map(FileId::of))
     }
 
     /// Opens what is there, or makes it; a symbolic link is not followed.
@@ -140,8 +144,8 @@ impl<'a> DirEntry<'a> {
     }
 
     /// Holds what is there.
-    pub fn find(&self) -> Result<EntryFile, Cause> {
-        EntryFile::find(&self.directory, self.name)
+    pub fn open_path(&self) -> Result<EntryFile, Cause> {
+        EntryFile::open(&self.directory, self.name)
     }
 
     /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
@@ -151,21 +155,21 @@ impl<'a> DirEntry<'a> {
     }
 
     /// Holds the [file of a socket](Self::file_of) for when it is to be removed.
-    pub(super) fn hold(self, id: Option<FileId>) -> SocketFile {
+    pub(super) fn into_socket_file(self, id: Option<FileId>) -> SocketFile {
         SocketFile { directory: self.directory, id }
     }
 
     /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask
     /// takes away from the mode, and an owner may not be able to make the file.
-    pub(super) fn set_right(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<(), Cause> {
-        let found = self.find()?;
+    pub(super) fn set_mode_and_owner(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<(), Cause> {
+        let found = self.open_path()?;
         if !found.id().is_socket {
             return Err(Cause::NotASocket);
         }
         let differs = |chosen: Option<u32>, is: u32| chosen.is_some_and(|chosen| chosen != is);
         let wrong_mode = found.stat.st_mode & 0o7777 != mode;
         let wrong_owner = differs(owner.uid, found.stat.st_uid) || differs(owner.gid, found.stat.st_gid);
-        if (wrong_mode || wrong_owner) && !self.is_of(socket, &found.stat)? {
+        if (wrong_mode || wrong_owner) && !self.is_file_of(socket, &found.stat)? {
             return Err(Cause::NotOurs);
         }
         if wrong_mode {
@@ -178,46 +182,46 @@ impl<'a> DirEntry<'a> {
     }
 
     /// Removes the file of a socket that has been bound here, and is to be closed.
-    pub(super) fn clear(&self, socket: &OwnedFd) {
+    pub(super) fn remove_file_of(&self, socket: &OwnedFd) {
         let _keep = KeepErrno::new();
         // When it cannot be removed it stays, as a dead socket.
         let _ = match self.file_of(socket) {
             Ok(Some(file)) => self.remove(file),
-            _ => remove_if_reached(&self.directory, self.name, socket),
+            _ => remove_if_connected(&self.directory, self.name, socket),
         };
     }
 
     /// What is here, if it is proved to be the file of a socket that has been bound here.
     pub(super) fn file_of(&self, socket: &OwnedFd) -> Result<Option<FileId>, Cause> {
-        let Some(stat) = status_in(&self.directory, self.name)? else { return Ok(None) };
-        Ok(self.is_of(socket, &stat)?.then(|| FileId::of(&stat)))
+        let Some(stat) = status_at(&self.directory, self.name)? else { return Ok(None) };
+        Ok(self.is_file_of(socket, &stat)?.then(|| FileId::of(&stat)))
     }
 
     /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
     /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
-    fn is_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
+    fn is_file_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
         let ask = |kernel: &SockDiag| kernel.is_bound_to(socket, FileId::of(file));
-        match self.kernel.as_ref().map_or_else(|| ask(&SockDiag::reach()?), ask)? {
+        match self.sock_diag.as_ref().map_or_else(|| ask(&SockDiag::open()?), ask)? {
             Some(answer) => Ok(answer),
-            None => self.is_guarded(file),
+            None => self.is_path_trusted(file),
         }
     }
 
     /// Only root and this user can lead the path to another file than the one here.
-    fn is_guarded(&self, file: &libc::stat) -> Result<bool, Cause> {
-        let (here, there) = match trusted_path::follow(self.before) {
+    fn is_path_trusted(&self, file: &libc::stat) -> Result<bool, Cause> {
+        let (here, there) = match trusted_path::resolve(self.parent) {
             Ok(there) => (status_of(&self.directory)?, status_of(&there)?),
             Err(cause) if is_shortage(cause) => return Err(cause),
             Err(_) => return Ok(false),
         };
-        Ok(FileId::of(&here) == FileId::of(&there) && trusted_path::keeps(&here, file))
+        Ok(FileId::of(&here) == FileId::of(&there) && trusted_path::protects(&here, file))
     }
 
     fn set_mode(&self, found: &EntryFile, mode: libc::mode_t) -> Result<(), Cause> {
         let _keep = KeepErrno::new();
         match found.set_mode(mode) {
             // A name will do where it cannot come to mean another file.
-            Err(Cause::Os(libc::EOPNOTSUPP)) if self.is_guarded(&found.stat)? => {
+            Err(Cause::Os(libc::EOPNOTSUPP)) if self.is_path_trusted(&found.stat)? => {
                 set_mode_in(&self.directory, self.name, mode)
             }
             done => done,
@@ -226,7 +230,7 @@ impl<'a> DirEntry<'a> {
 }
 
 impl EntryFile {
-    fn find(directory: &OwnedFd, name: &CStr) -> Result<Self, Cause> {
+    fn open(directory: &OwnedFd, name: &CStr) -> Result<Self, Cause> {
         let file = open_in(directory, name, libc::O_PATH, 0)?;
         let stat = status_of(&file)?;
         Ok(Self { file, stat })
@@ -270,7 +274,7 @@ impl EntryFile {
         if system.f_type != libc::PROC_SUPER_MAGIC {
             return Err(MISSING);
         }
-        set_mode_in(&descriptors, self.path().number(), mode)?;
+        set_mode_in(&descriptors, self.path().fd_name(), mode)?;
         if status_of(&self.file)?.st_mode & 0o7777 == mode { Ok(()) } else { Err(MISSING) }
     }
 
@@ -289,8 +293,8 @@ impl DescriptorPath {
         Self(name)
     }
 
-    fn number(&self) -> &CStr {
-        split(self.as_c_str()).1
+    fn fd_name(&self) -> &CStr {
+        split_last(self.as_c_str()).1
     }
 
     /// The path.
@@ -388,9 +392,9 @@ mod tests {
             swap(&path, &victim);
             let there = entry.file();
             for owner in [Owner::default(), Owner { uid: Some(12_345), gid: Some(54_321) }] {
-                assert_eq!(entry.set_right(&socket, 0o666, owner), Err(expected));
+                assert_eq!(entry.set_mode_and_owner(&socket, 0o666, owner), Err(expected));
             }
-            entry.clear(&socket);
+            entry.remove_file_of(&socket);
             assert_eq!(entry.file(), there);
             assert_eq!(mode(&victim), 0o600);
             if expected == Cause::NotOurs {
@@ -410,14 +414,14 @@ mod tests {
         fs::rename(&home, &moved).unwrap();
         fs::create_dir(&home).unwrap();
         let _other = bound(&home.join("drpc.sock"));
-        entry.set_right(&socket, 0o666, Owner::default()).unwrap();
+        entry.set_mode_and_owner(&socket, 0o666, Owner::default()).unwrap();
         let id = entry.file().unwrap().unwrap();
         assert_eq!([mode(&moved.join("drpc.sock")), mode(&home.join("drpc.sock"))], [0o666, 0o600]);
         // A spot that is made now is in the other directory, and removes nothing there.
         DirEntry::of(&name).unwrap().remove(id).unwrap();
-        DirEntry::of(&name).unwrap().clear(&socket);
+        DirEntry::of(&name).unwrap().remove_file_of(&socket);
         assert!(home.join("drpc.sock").exists());
-        entry.clear(&socket);
+        entry.remove_file_of(&socket);
         assert!(!moved.join("drpc.sock").exists());
     }
 
@@ -430,8 +434,8 @@ mod tests {
         let name = c_path(&path);
         let entry = DirEntry::of(&name).unwrap();
         let socket = bound(&other);
-        assert_eq!(entry.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
-        entry.clear(&socket);
+        assert_eq!(entry.set_mode_and_owner(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        entry.remove_file_of(&socket);
         assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
         assert_eq!(mode(&path), 0o600);
     }
@@ -460,19 +464,19 @@ mod tests {
         let _file = bound(&home.join("drpc.sock"));
         let entry = || DirEntry::of(&name).unwrap();
         // Others can move the directory.
-        assert_eq!(entry().set_right(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(entry().set_mode_and_owner(&socket(), 0o666, Owner::default()), Err(Cause::NotOurs));
         assert_eq!(entry().file_of(&socket()), Ok(None));
-        entry().clear(&socket());
+        entry().remove_file_of(&socket());
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let held = entry().hold(entry().file_of(&socket()).unwrap());
+        let held = entry().into_socket_file(entry().file_of(&socket()).unwrap());
         assert_eq!(held.id, entry().file().unwrap());
-        assert_eq!(entry().set_right(&socket(), 0o666, Owner::default()), Ok(()));
+        assert_eq!(entry().set_mode_and_owner(&socket(), 0o666, Owner::default()), Ok(()));
         assert_eq!(mode(&home.join("drpc.sock")), 0o666);
         // The path leads to another directory now.
         let before = entry();
         fs::rename(&home, dir.path().join("moved")).unwrap();
         fs::create_dir(&home).unwrap();
-        assert_eq!(before.set_right(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(before.set_mode_and_owner(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
         held.remove(&name, &socket()).unwrap();
         assert_eq!(before.file(), Ok(None));
     }
@@ -484,7 +488,7 @@ mod tests {
         let (_socket, theirs) = (bound(&path), fs::File::open(&victim).unwrap());
         let (name, number) = (c_path(&path), theirs.as_raw_fd());
         let set = || {
-            let mut found = DirEntry::of(&name).unwrap().find().unwrap();
+            let mut found = DirEntry::of(&name).unwrap().open_path().unwrap();
             // SAFETY: the functions take numbers only; in the table of this thread nothing else closes the descriptor.
             found.file = unsafe {
                 assert_eq!(libc::unshare(libc::CLONE_FILES), 0);
@@ -505,10 +509,10 @@ mod tests {
         let name = c_path(&path);
         let entry = DirEntry::of(&name).unwrap();
         let (socket, _live) = (bound(&other), bound(&path));
-        assert_eq!(entry.set_right(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
-        assert_eq!(entry.set_right(&socket, 0o600, Owner::default()), Ok(()));
+        assert_eq!(entry.set_mode_and_owner(&socket, 0o666, Owner::default()), Err(Cause::NotOurs));
+        assert_eq!(entry.set_mode_and_owner(&socket, 0o600, Owner::default()), Ok(()));
         let id = entry.file_of(&socket).unwrap();
-        entry.hold(id).remove(&name, &socket).unwrap();
+        entry.into_socket_file(id).remove(&name, &socket).unwrap();
         assert!(path.exists());
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::io::IoSlice;
 
 use super::errno::KeepErrno;
-use super::thread::UncancelledCall;
+use super::thread::CancelDisabled;
 
 unsafe extern "C" {
     fn secure_getenv(name: *const c_char) -> *const c_char;
@@ -23,7 +23,7 @@ pub fn secure_variable<T>(name: &CStr, use_value: impl FnOnce(&CStr) -> T) -> Op
 
 /// Writes to standard error in one piece, so that lines of several threads do not mix.
 pub fn write_stderr(slices: &[IoSlice<'_>]) {
-    let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
+    let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
     let count = i32::try_from(slices.len()).unwrap_or(0);
     // SAFETY: IoSlice has the layout of iovec, and writev reads the memory that `slices` borrows, no more.
     unsafe { libc::writev(libc::STDERR_FILENO, slices.as_ptr().cast(), count) };

@@ -7,7 +7,7 @@ use super::descriptor;
 use super::errno::check;
 use super::socket::replace_fd;
 use super::spin::spin_before;
-use super::thread::UncancelledCall;
+use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
 /// What to wait for on a descriptor. That the peer has gone is always told.
@@ -70,7 +70,7 @@ impl Epoll {
     /// An empty set.
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes a number only, and makes a descriptor.
-        unsafe { descriptor::made(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }.map(Self)
+        unsafe { descriptor::owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }.map(Self)
     }
 
     /// Puts another one in its place, under the same number.
@@ -108,12 +108,16 @@ impl Epoll {
     }
 
     /// Waits in the same way, and takes what has happened by then, but no more than so many events.
-    pub fn wait_for<const MOST: usize>(&self, timeout_ms: c_int, events: &mut Events<MOST>) -> Result<(), Cause> {
-        let _uncancelled = UncancelledCall::new();
+    pub fn wait_for<const CAPACITY: usize>(
+        &self,
+        timeout_ms: c_int,
+        events: &mut Events<CAPACITY>,
+    ) -> Result<(), Cause> {
+        let _uncancelled = CancelDisabled::new();
         events.len = 0;
         let (fd, list) = (self.0.as_raw_fd(), events.list.as_mut_ptr());
         // SAFETY: the pointer is to room for as many events as are asked for.
-        let wait = |timeout_ms| unsafe { libc::epoll_wait(fd, list, MOST as c_int, timeout_ms) };
+        let wait = |timeout_ms| unsafe { libc::epoll_wait(fd, list, CAPACITY as c_int, timeout_ms) };
         match check(spin_before(timeout_ms, wait)) {
             Ok(len) => events.len = usize::try_from(len).unwrap_or_default(),
             Err(Cause::Os(libc::EINTR)) => {}
@@ -124,19 +128,19 @@ impl Epoll {
 }
 
 /// What happened on several descriptors.
-pub struct Events<const MOST: usize> {
-    list: [libc::epoll_event; MOST],
+pub struct Events<const CAPACITY: usize> {
+    list: [libc::epoll_event; CAPACITY],
     len: usize,
 }
 
 /// None.
-impl<const MOST: usize> Default for Events<MOST> {
+impl<const CAPACITY: usize> Default for Events<CAPACITY> {
     fn default() -> Self {
-        Self { list: [libc::epoll_event { events: 0, u64: 0 }; MOST], len: 0 }
+        Self { list: [libc::epoll_event { events: 0, u64: 0 }; CAPACITY], len: 0 }
     }
 }
 
-impl<const MOST: usize> Events<MOST> {
+impl<const CAPACITY: usize> Events<CAPACITY> {
     /// The events in the order in which they happened.
     pub fn iter(&self) -> impl Iterator<Item = Event> {
         self.list.iter().take(self.len).map(|event| {
@@ -151,8 +155,8 @@ impl<const MOST: usize> Events<MOST> {
     }
 
     /// More may have happened than there is room for.
-    pub fn are_more(&self) -> bool {
-        self.len == MOST
+    pub fn is_full(&self) -> bool {
+        self.len == CAPACITY
     }
 
     /// Nothing has happened.

@@ -78,7 +78,7 @@ impl DirectoryRoom {
 pub fn open_directory(path: &CStr) -> Result<OwnedFd, Cause> {
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: `path` is a C string; the function makes a descriptor.
-    unsafe { descriptor::made(libc::open(path.as_ptr(), flags)) }
+    unsafe { descriptor::owned(libc::open(path.as_ptr(), flags)) }
 }
 
 /// What an open file is.

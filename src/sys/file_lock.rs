@@ -20,7 +20,7 @@ impl FileLock {
     const ATTEMPTS: usize = 100;
 
     /// What is longer has not been written here.
-    const LONGEST: usize = 16;
+    const PID_LINE_LEN: usize = 16;
 
     /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
     /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
@@ -32,7 +32,7 @@ impl FileLock {
             let there = entry.file()?;
             let opened = match there {
                 Some(_) => entry.open(libc::O_RDWR | libc::O_NONBLOCK, 0),
-                None => Self::make(&entry, owner),
+                None => Self::create(&entry, owner),
             };
             let lock = match opened {
                 Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
@@ -48,16 +48,16 @@ impl FileLock {
             };
             lock.lock()?;
             if entry.file()? == Some(FileId::of(&status_of(&lock.0)?)) {
-                lock.sign();
+                lock.write_pid();
                 return Ok(lock);
             }
         }
         Err(Cause::Locked { pid: 0 })
     }
 
-    fn make(entry: &DirEntry<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
+    fn create(entry: &DirEntry<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
         let mode: libc::mode_t = 0o600;
-        let file = file_owner::make(owner, || entry.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
+        let file = file_owner::create_as(owner, || entry.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
         // Whatever the umask.
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
@@ -70,7 +70,7 @@ impl FileLock {
             match check(unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
                 Ok(_) => return Ok(()),
                 Err(Cause::Os(libc::EINTR)) => {}
-                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked { pid: self.signed() }),
+                Err(Cause::Os(libc::EWOULDBLOCK)) => return Err(Cause::Locked { pid: self.read_pid() }),
                 Err(cause) => return Err(cause),
             }
         }
@@ -84,25 +84,25 @@ impl FileLock {
     }
 
     /// Writes the number of this process, if the file is a lock file and nothing else. Without it the lock is as good.
-    fn sign(&self) {
+    fn write_pid(&self) {
         let fits = |stat: libc::stat| {
             let plain = stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 1;
-            plain && usize::try_from(stat.st_size).is_ok_and(|size| size <= Self::LONGEST)
+            plain && usize::try_from(stat.st_size).is_ok_and(|size| size <= Self::PID_LINE_LEN)
         };
         if !status_of(&self.0).is_ok_and(fits) {
             return;
         }
         let _keep = KeepErrno::new();
-        let mut line = [b'\n'; Self::LONGEST];
-        let _ = write!(&mut line[..Self::LONGEST - 1], "{:<1$}", std::process::id(), Self::LONGEST - 1);
+        let mut line = [b'\n'; Self::PID_LINE_LEN];
+        let _ = write!(&mut line[..Self::PID_LINE_LEN - 1], "{:<1$}", std::process::id(), Self::PID_LINE_LEN - 1);
         // SAFETY: the pointer and the length describe `line`.
         unsafe { libc::pwrite(self.0.as_raw_fd(), line.as_ptr().cast(), line.len(), 0) };
     }
 
     /// The number in the file; 0 if there is none.
-    fn signed(&self) -> i32 {
+    fn read_pid(&self) -> i32 {
         let _keep = KeepErrno::new();
-        let mut line = [0; Self::LONGEST];
+        let mut line = [0; Self::PID_LINE_LEN];
         // SAFETY: the pointer and the length describe `line`.
         let read = unsafe { libc::pread(self.0.as_raw_fd(), line.as_mut_ptr().cast(), line.len(), 0) };
         let read = usize::try_from(read).ok().and_then(|read| line.get(..read)).unwrap_or_default();

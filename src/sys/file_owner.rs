@@ -16,30 +16,30 @@ pub struct Owner {
 }
 
 /// Has a file made by its owner or, where that one may not make files, by the process.
-pub(super) fn make<T>(owner: Owner, make: impl Fn() -> Result<T, Cause>) -> Result<T, Cause> {
+pub(super) fn create_as<T>(owner: Owner, create: impl Fn() -> Result<T, Cause>) -> Result<T, Cause> {
     if owner != Owner::default() {
-        let maker = Maker::new(owner);
-        let made = make();
-        drop(maker);
-        if !matches!(made, Err(Cause::Os(libc::EACCES | libc::EPERM))) {
-            return made;
+        let guard = FsIdsGuard::new(owner);
+        let created = create();
+        drop(guard);
+        if !matches!(created, Err(Cause::Os(libc::EACCES | libc::EPERM))) {
+            return created;
         }
     }
-    make()
+    create()
 }
 
 /// The calling thread, and no other, makes files for an owner while this exists, as far as the process may do that.
-struct Maker {
+struct FsIdsGuard {
     uid: Option<u32>,
     gid: Option<u32>,
     /// What the kernel takes away from a process whose thread does that, as if it were to become another user's.
     dumpable: c_int,
     death_signal: c_int,
     /// It cannot be given to another thread.
-    of_thread: PhantomData<*const ()>,
+    not_send: PhantomData<*const ()>,
 }
 
-impl Maker {
+impl FsIdsGuard {
     fn new(owner: Owner) -> Self {
         let _keep = KeepErrno::new();
         let mut death_signal: c_int = 0;
@@ -53,11 +53,11 @@ impl Maker {
         let gid = owner.gid.map(|gid| unsafe { libc::setfsgid(gid) } as u32);
         // SAFETY: as above.
         let uid = owner.uid.map(|uid| unsafe { libc::setfsuid(uid) } as u32);
-        Self { uid, gid, dumpable, death_signal, of_thread: PhantomData }
+        Self { uid, gid, dumpable, death_signal, not_send: PhantomData }
     }
 }
 
-impl Drop for Maker {
+impl Drop for FsIdsGuard {
     fn drop(&mut self) {
         let _keep = KeepErrno::new();
         // SAFETY: the functions take numbers only, which are what was there before.
@@ -99,11 +99,11 @@ mod tests {
         let owner = Owner { uid: Some(12_345), gid: Some(12_346) };
         let write = || fs::File::create_new(&path).map_err(|error| Cause::Os(error.raw_os_error().unwrap()));
         // In a directory that is not its own.
-        drop(make(owner, write).unwrap());
+        drop(create_as(owner, write).unwrap());
         fs::remove_file(&path).unwrap();
         if root {
             std::os::unix::fs::chown(dir.path(), owner.uid, None).unwrap();
-            let made = make(owner, write).unwrap().metadata().unwrap();
+            let made = create_as(owner, write).unwrap().metadata().unwrap();
             assert_eq!((made.uid(), made.gid()), (12_345, 12_346));
             fs::remove_file(&path).unwrap();
         }

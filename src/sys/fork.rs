@@ -54,29 +54,29 @@ impl Identity {
         // SAFETY: what is stored there is null or lives as long as the process.
         match unsafe { self.page.load(Ordering::Acquire).as_ref() }.map(|word| word.load(Ordering::Acquire)) {
             Some(number) if number != 0 => number,
-            _ => self.find(),
+            _ => self.assign(),
         }
     }
 
     fn is_forked(&self) -> bool {
         let number = self.get();
-        match self.is_unwiped() {
-            true => number != pid_number(self.first.load(Ordering::Relaxed)),
+        match self.uses_pid() {
+            true => number != number_of_pid(self.first.load(Ordering::Relaxed)),
             false => number != FIRST,
         }
     }
 
-    fn is_unwiped(&self) -> bool {
+    fn uses_pid(&self) -> bool {
         ptr::eq(self.page.load(Ordering::Acquire), &UNWIPED)
     }
 
     #[cold]
-    fn find(&self) -> u64 {
+    fn assign(&self) -> u64 {
         if self.page.load(Ordering::Acquire).is_null() {
             self.prepare(wiped_page());
         }
-        if self.is_unwiped() {
-            return pid_number(own_pid());
+        if self.uses_pid() {
+            return number_of_pid(current_pid());
         }
         // SAFETY: `prepare` has stored a page, which is never given back.
         let Some(word) = (unsafe { self.page.load(Ordering::Acquire).as_ref() }) else { return FIRST };
@@ -97,7 +97,7 @@ impl Identity {
                 page.as_ptr()
             }
             None => {
-                self.first.store(own_pid(), Ordering::Relaxed);
+                self.first.store(current_pid(), Ordering::Relaxed);
                 (&raw const UNWIPED).cast_mut()
             }
         };
@@ -111,11 +111,11 @@ impl Identity {
 }
 
 /// The process number as one that no page has given.
-fn pid_number(pid: i32) -> u64 {
+fn number_of_pid(pid: i32) -> u64 {
     1 << 32 | u64::from(pid.unsigned_abs())
 }
 
-fn own_pid() -> i32 {
+fn current_pid() -> i32 {
     // SAFETY: the function has no preconditions.
     unsafe { libc::getpid() }
 }
@@ -145,7 +145,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 static COUNTED: OnceBool = OnceBool::new();
 
-unsafe extern "C" fn count() {
+unsafe extern "C" fn count_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -157,7 +157,7 @@ pub fn forks() -> u64 {
         let _keep = KeepErrno::new();
         // Twice, should two threads be here at once, does no harm. Without memory forks go unnoticed.
         // SAFETY: the handler does nothing but count, and the library is never unloaded.
-        unsafe { libc::pthread_atfork(None, Some(count), None) == 0 }
+        unsafe { libc::pthread_atfork(None, Some(count_fork), None) == 0 }
     });
     FORKS.load(Ordering::Relaxed)
 }
@@ -199,7 +199,7 @@ mod tests {
     fn a_page_tells_a_process_from_its_child() {
         static WIPED: Identity = Identity::new();
         WIPED.prepare(wiped_page());
-        assert!(!WIPED.is_unwiped(), "the kernel wipes no pages");
+        assert!(!WIPED.uses_pid(), "the kernel wipes no pages");
         tells_generations_apart(&WIPED);
         // Threads that came second have left it alone.
         let page = WIPED.page.load(Ordering::Relaxed);
@@ -211,7 +211,7 @@ mod tests {
     fn where_there_is_no_page_the_process_number_does() {
         static UNWIPED: Identity = Identity::new();
         UNWIPED.prepare(None);
-        assert!(UNWIPED.is_unwiped());
+        assert!(UNWIPED.uses_pid());
         tells_generations_apart(&UNWIPED);
     }
 

@@ -14,7 +14,7 @@ static ADOPTED: AtomicU64 = AtomicU64::new(0);
 const FIRST: RawFd = 3;
 
 /// The descriptors that a service manager has handed over, if there are so many, as far as they can be adopted.
-pub fn handed_over(count: u64) -> Range<RawFd> {
+pub fn inherited_fds(count: u64) -> Range<RawFd> {
     let most = u64::from(u64::BITS) - FIRST as u64;
     FIRST..FIRST + count.min(most) as RawFd
 }

@@ -8,6 +8,7 @@ mod address;
 mod bind;
 mod buffer;
 mod clock;
+mod connect_probe;
 mod deadline;
 mod descriptor;
 mod dir_entry;
@@ -24,7 +25,6 @@ mod inherited;
 mod malloc;
 mod passed_fds;
 mod poll;
-mod reaches;
 mod record;
 mod sock_diag;
 mod socket;
@@ -34,9 +34,11 @@ mod trusted_path;
 mod try_arc;
 mod waker;
 
-pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, own_path, peer, peer_path};
+pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, local_path, peer, peer_path};
 pub use bind::{listen, listen_as};
-pub use buffer::{Layout, RECORD_ROOM, RecordBuffer, TEXT_ROOM, have_record, with_record, with_text};
+pub use buffer::{
+    RECORD_ROOM, RecordBuffer, RecordLayout, TEXT_ROOM, ensure_record_buffer, with_error_text, with_record_buffer,
+};
 pub use clock::{nanoseconds, whole_ms};
 pub use deadline::Deadline;
 pub use dir_entry::{DirEntry, SocketFile};
@@ -49,17 +51,19 @@ pub use file_owner::Owner;
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
 pub use heap::advise_huge_pages;
-pub use inherited::{adopt_listener, handed_over, is_free_listener};
+pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
-pub use passed_fds::{Accepted, NextRecord, turn_away};
-pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_held, receive_timeout, send_timeout, wait_writable};
-pub use record::{Peeked, Record, has_gone, peek, receive, receive_around, send, send_piece, shut_down, shutdown_read};
+pub use passed_fds::{Accepted, NextRecord, reject_connection};
+pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_with_guard, receive_timeout, send_timeout, wait_writable};
+pub use record::{
+    Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,
+};
 pub use socket::{
-    Unwaiting, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer, is_socket,
-    largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
+    NonblockingGuard, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer,
+    is_socket, largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
 };
 pub use spin::set_spin;
-pub use thread::{BlockedSignals, SocketRef, Started, UncancelledCall, cpus, start_thread};
+pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start_thread};
 
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};
 pub use waker::{Timer, Waker};

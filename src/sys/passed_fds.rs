@@ -39,34 +39,34 @@ pub enum NextRecord {
 #[derive(Debug)]
 pub struct Accepted {
     socket: ManuallyDrop<OwnedFd>,
-    wary: bool,
+    checks_records: bool,
 }
 
 impl Accepted {
     /// A connection with a peer that is trusted, or not, not to pass descriptors.
     pub fn new(socket: OwnedFd, trusted: bool) -> Self {
         let fd = socket.as_raw_fd();
-        let wary = !trusted && option(fd, SO_PASSRIGHTS) != Ok(0);
-        if wary {
+        let checks_records = !trusted && option(fd, SO_PASSRIGHTS) != Ok(0);
+        if checks_records {
             // Nothing but descriptors comes with a record then.
             for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, SO_PASSPIDFD] {
                 set_option(fd, option, 0);
             }
         }
-        Self { socket: ManuallyDrop::new(socket), wary }
+        Self { socket: ManuallyDrop::new(socket), checks_records }
     }
 
     /// What may be taken, which a look does not take. The next record may be taken only after [`NextRecord::Plain`]: one that comes
     /// after the look may be another.
     #[inline(always)]
     pub fn next_record(&self) -> NextRecord {
-        if self.wary { look(self.socket.as_raw_fd()) } else { NextRecord::Plain }
+        if self.checks_records { peek_next(self.socket.as_raw_fd()) } else { NextRecord::Plain }
     }
 
     /// There is a record, if only an empty one.
     fn holds_records(&self) -> bool {
         set_option(self.socket.as_raw_fd(), libc::SO_PASSCRED, 1);
-        look(self.socket.as_raw_fd()) == NextRecord::Descriptors
+        peek_next(self.socket.as_raw_fd()) == NextRecord::Descriptors
     }
 }
 
@@ -79,17 +79,17 @@ impl AsFd for Accepted {
 impl Drop for Accepted {
     fn drop(&mut self) {
         let _keep = KeepErrno::new();
-        let apart = self.wary && self.holds_records();
+        let in_thread = self.checks_records && self.holds_records();
         // SAFETY: it is not used any more.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
-        if apart {
-            close_apart(socket);
+        if in_thread {
+            close_in_thread(socket);
         }
     }
 }
 
 /// Ends a connection that has been accepted, and that nothing is done with.
-pub fn turn_away(socket: OwnedFd) {
+pub fn reject_connection(socket: OwnedFd) {
     // No more comes, and what has come may be of any kind.
     shut_down(socket.as_raw_fd());
     drop(Accepted::new(socket, false));
@@ -97,7 +97,7 @@ pub fn turn_away(socket: OwnedFd) {
 
 /// Whether there is a record, and whether something comes with it for which a buffer would be needed.
 #[cold]
-fn look(fd: RawFd) -> NextRecord {
+fn peek_next(fd: RawFd) -> NextRecord {
     let _keep = KeepErrno::new();
     // SAFETY: msghdr is plain data for which zero means "none".
     let mut message = unsafe { mem::zeroed::<libc::msghdr>() };
@@ -118,26 +118,26 @@ type Step = AtomicU32;
 
 const BEGUN: u32 = 0;
 /// The helper has a table of descriptors of its own.
-const PARTED: u32 = 1;
+const UNSHARED: u32 = 1;
 /// The helper closes it, and may wait.
-const LEFT_TO_IT: u32 = 2;
+const HANDED_OVER: u32 = 2;
 /// It is closed but for the helper's table.
 const CLOSED: u32 = 3;
 
 /// Closes a socket without waiting for the files in it. The end of a thread with a table of its own is the last to close it.
 /// Where there is no such table, a thread waits; and where there is no thread, this one does.
 #[cold]
-fn close_apart(socket: OwnedFd) {
+fn close_in_thread(socket: OwnedFd) {
     let Ok(step) = TryArc::new(Step::new(BEGUN)) else { return };
     let (theirs, fd) = (step.clone(), socket.as_raw_fd());
     let _blocked = BlockedSignals::new();
-    if start_thread(c"drpc-close", Some(STACK), move || part(&theirs, fd)).is_err() {
+    if start_thread(c"drpc-close", Some(STACK), move || run_closer(&theirs, fd)).is_err() {
         return;
     }
     while step.load(Ordering::Acquire) == BEGUN {
         sleep_while(&step, BEGUN);
     }
-    if step.load(Ordering::Acquire) == LEFT_TO_IT {
+    if step.load(Ordering::Acquire) == HANDED_OVER {
         // The helper takes it over.
         let _ = socket.into_raw_fd();
         return;
@@ -148,18 +148,18 @@ fn close_apart(socket: OwnedFd) {
 }
 
 /// What the helper does.
-fn part(step: &Step, fd: RawFd) {
+fn run_closer(step: &Step, fd: RawFd) {
     // SAFETY: the function takes a number only. Nothing else that the thread does from now on has to do with descriptors.
-    let parted = unsafe { libc::unshare(libc::CLONE_FILES) } == 0;
-    step.store(if parted { PARTED } else { LEFT_TO_IT }, Ordering::Release);
+    let unshared = unsafe { libc::unshare(libc::CLONE_FILES) } == 0;
+    step.store(if unshared { UNSHARED } else { HANDED_OVER }, Ordering::Release);
     wake_sleepers(step);
-    if !parted {
+    if !unshared {
         // SAFETY: it is open, and the other thread gives it up.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
         return;
     }
     while step.load(Ordering::Acquire) != CLOSED {
-        sleep_while(step, PARTED);
+        sleep_while(step, UNSHARED);
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(pass(&client, b"x", &client), Err(libc::EPERM));
         assert_eq!(pass(&session, b"x", &client), Err(libc::EPERM));
         assert_eq!(client.send(b"x").unwrap(), 1);
-        assert!(!Accepted::new(session.into(), false).wary);
+        assert!(!Accepted::new(session.into(), false).checks_records);
     }
 
     #[test]

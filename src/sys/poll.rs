@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::clock::whole_ms;
 use super::errno::{self, KeepErrno, check};
 use super::spin::spin_before;
-use super::thread::UncancelledCall;
+use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
 /// A descriptor to wait for.
@@ -17,12 +17,16 @@ pub type PollFd = libc::pollfd;
 /// `poll`, as it is: 0 when the time is over, an error when a signal came. It spins before, where the program wants
 /// that and there is time.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
-    poll_held(fds, timeout_ms, None)
+    poll_with_guard(fds, timeout_ms, None)
 }
 
 /// The same, where the caller may have seen to it already that the thread is not cancelled.
-pub fn poll_held(fds: &mut [PollFd], timeout_ms: c_int, uncancelled: Option<&UncancelledCall>) -> Result<usize, Cause> {
-    let _own = uncancelled.is_none().then(UncancelledCall::new);
+pub fn poll_with_guard(
+    fds: &mut [PollFd],
+    timeout_ms: c_int,
+    uncancelled: Option<&CancelDisabled>,
+) -> Result<usize, Cause> {
+    let _own = uncancelled.is_none().then(CancelDisabled::new);
     let rc = spin_before(timeout_ms, |timeout_ms| {
         // SAFETY: pointer and length describe `fds`.
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }
@@ -91,14 +95,14 @@ pub fn receive_timeout(fd: RawFd) -> Option<Duration> {
 
 /// One of the timeouts of a socket; `None` when it has none.
 pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
-    let time = time(fd, option).ok()?;
+    let time = timeval(fd, option).ok()?;
     let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
     let timeout = seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0));
     (!timeout.is_zero()).then_some(timeout)
 }
 
 /// The same as the kernel has it.
-pub(super) fn time(fd: RawFd, option: c_int) -> Result<libc::timeval, Cause> {
+pub(super) fn timeval(fd: RawFd, option: c_int) -> Result<libc::timeval, Cause> {
     let _keep = KeepErrno::new();
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut len = mem::size_of::<libc::timeval>() as libc::socklen_t;

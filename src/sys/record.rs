@@ -10,7 +10,7 @@ use super::clock::whole_ms;
 use super::errno::{self, KeepErrno};
 use super::poll::{self, PollFd};
 use super::spin::{spin_for, spin_limit};
-use super::thread::{SocketRef, UncancelledCall};
+use super::thread::{CancelDisabled, SocketRef};
 use crate::cause::Cause;
 
 /// A record that has been received.
@@ -112,7 +112,7 @@ pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Rec
 /// Receives one record, of which `due` bytes from `before` on go behind the content of `block`, as far as it has room.
 /// Everything else goes to where it would be in `buffer` if the whole record went there.
 #[inline(always)]
-pub fn receive_around(
+pub fn receive_scattered(
     fd: SocketRef<'_>,
     buffer: &mut [u8],
     before: usize,
@@ -177,7 +177,7 @@ fn spin_and_receive(fd: SocketRef<'_>, limit: Duration, call: &mut dyn FnMut(c_i
 
 /// Looks at what lies ahead without taking it and without waiting.
 pub fn peek(fd: RawFd) -> Peeked {
-    let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
+    let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     let mut reset = false;
     loop {

@@ -15,7 +15,7 @@ const UDIAG_SHOW_VFS: u32 = 0x2;
 /// The attribute that has the file.
 const UNIX_DIAG_VFS: u16 = 1;
 /// What stands before the attributes: the header of a message, and what every answer about a socket says.
-const BEFORE_ATTRIBUTES: usize = 16 + 16;
+const ATTRIBUTES_AT: usize = 16 + 16;
 
 /// Asks about one socket. (The kernel's `nlmsghdr` and `unix_diag_req`.)
 #[repr(C)]
@@ -47,10 +47,10 @@ pub(super) struct SockDiag(Option<OwnedFd>);
 
 impl SockDiag {
     /// It is an error where there is no descriptor or no memory to ask with.
-    pub(super) fn reach() -> Result<Self, Cause> {
+    pub(super) fn open() -> Result<Self, Cause> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: the function takes numbers only, and makes a descriptor.
-        match unsafe { descriptor::made(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG)) } {
+        match unsafe { descriptor::owned(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG)) } {
             Ok(kernel) => Ok(Self(Some(kernel))),
             Err(cause) if is_shortage(cause) => Err(cause),
             Err(_) => Ok(Self(None)),
@@ -61,7 +61,7 @@ impl SockDiag {
     /// some file systems show programs another device.
     pub(super) fn is_bound_to(&self, socket: &OwnedFd, file: FileId) -> Result<Option<bool>, Cause> {
         let _keep = KeepErrno::new();
-        let bound = match self.0.as_ref().map(|kernel| ask(kernel, socket)) {
+        let bound = match self.0.as_ref().map(|kernel| query(kernel, socket)) {
             Some(Ok(Some(bound))) => bound,
             Some(Err(cause)) if is_shortage(cause) => return Err(cause),
             _ => return Ok(None),
@@ -82,8 +82,8 @@ pub(super) fn is_shortage(cause: Cause) -> bool {
     matches!(cause, Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
 
-fn ask(kernel: &OwnedFd, socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
-    let request = Request::about(status_of(socket)?.st_ino as u32, cookie(socket)?);
+fn query(kernel: &OwnedFd, socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
+    let request = Request::for_socket(status_of(socket)?.st_ino as u32, cookie(socket)?);
     // A message without an address goes to the kernel, which has answered when the call returns.
     // SAFETY: the pointer and the length describe `request`, which has no padding of the compiler's.
     let sent = unsafe { libc::send(kernel.as_raw_fd(), (&raw const request).cast(), size_of::<Request>(), 0) };
@@ -99,7 +99,7 @@ fn ask(kernel: &OwnedFd, socket: &OwnedFd) -> Result<Option<BoundFile>, Cause> {
     let read = unsafe { libc::recvfrom(kernel.as_raw_fd(), into, room.len(), libc::MSG_DONTWAIT, address, &mut len) };
     let read = usize::try_from(read).map_err(|_| errno::last())?;
     // Zero is the kernel: another process has another number.
-    Ok(room.get(..read).filter(|_| from.nl_pid == 0).and_then(BoundFile::in_answer))
+    Ok(room.get(..read).filter(|_| from.nl_pid == 0).and_then(BoundFile::parse))
 }
 
 /// A number that no other socket has, or has had.
@@ -113,7 +113,7 @@ fn cookie(socket: &OwnedFd) -> Result<u64, Cause> {
 }
 
 impl Request {
-    fn about(inode: u32, cookie: u64) -> Self {
+    fn for_socket(inode: u32, cookie: u64) -> Self {
         Self {
             len: size_of::<Self>() as u32,
             kind: SOCK_DIAG_BY_FAMILY,
@@ -132,26 +132,26 @@ impl Request {
 }
 
 impl BoundFile {
-    fn in_answer(answer: &[u8]) -> Option<Self> {
-        if half(answer, 4)? != SOCK_DIAG_BY_FAMILY {
+    fn parse(answer: &[u8]) -> Option<Self> {
+        if u16_at(answer, 4)? != SOCK_DIAG_BY_FAMILY {
             return None;
         }
-        let mut at = BEFORE_ATTRIBUTES;
+        let mut at = ATTRIBUTES_AT;
         loop {
-            if half(answer, at + 2)? == UNIX_DIAG_VFS {
-                return Some(Self { inode: word(answer, at + 4)?, device: word(answer, at + 8)? });
+            if u16_at(answer, at + 2)? == UNIX_DIAG_VFS {
+                return Some(Self { inode: u32_at(answer, at + 4)?, device: u32_at(answer, at + 8)? });
             }
             // None is shorter than what says how long it is.
-            at += usize::from(half(answer, at)?).max(4).next_multiple_of(4);
+            at += usize::from(u16_at(answer, at)?).max(4).next_multiple_of(4);
         }
     }
 }
 
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -162,18 +162,18 @@ mod tests {
     /// An answer without attributes, and one whose first attribute is another, and ends early.
     #[test]
     fn an_answer_may_have_other_attributes_or_none() {
-        let mut answer = vec![0; BEFORE_ATTRIBUTES];
+        let mut answer = vec![0; ATTRIBUTES_AT];
         answer[4] = SOCK_DIAG_BY_FAMILY as u8;
-        assert_eq!(BoundFile::in_answer(&answer), None);
+        assert_eq!(BoundFile::parse(&answer), None);
         for part in [&[5u16, 9][..], &[7, 0], &[12, UNIX_DIAG_VFS], &[3, 0], &[4, 0]] {
             answer.extend(part.iter().flat_map(|half| half.to_ne_bytes()));
         }
-        let (inode, device) = (word(&answer, BEFORE_ATTRIBUTES + 12), word(&answer, BEFORE_ATTRIBUTES + 16));
-        assert_eq!(BoundFile::in_answer(&answer), Some(BoundFile { inode: inode.unwrap(), device: device.unwrap() }));
+        let (inode, device) = (u32_at(&answer, ATTRIBUTES_AT + 12), u32_at(&answer, ATTRIBUTES_AT + 16));
+        assert_eq!(BoundFile::parse(&answer), Some(BoundFile { inode: inode.unwrap(), device: device.unwrap() }));
         for len in 0..answer.len() {
-            assert_eq!(BoundFile::in_answer(&answer[..len]), None);
+            assert_eq!(BoundFile::parse(&answer[..len]), None);
         }
         answer[4] = 2;
-        assert_eq!(BoundFile::in_answer(&answer), None);
+        assert_eq!(BoundFile::parse(&answer), None);
     }
 }

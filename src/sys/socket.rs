@@ -12,13 +12,13 @@ use super::deadline;
 use super::descriptor;
 use super::errno::{KeepErrno, check};
 use super::poll;
-use super::thread::UncancelledCall;
+use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
 /// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
 pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
     // SAFETY: the function takes numbers only, and makes a descriptor.
-    let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0)) }?;
+    let socket = unsafe { descriptor::owned(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0)) }?;
     let fd = socket.as_raw_fd();
     set_close_on_exec(fd)?;
     set_nonblocking(fd, nonblocking)?;
@@ -33,9 +33,9 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
 /// The same for what is called by no C function of the originals, whose system calls are pinned: it is closed at exec from the
 /// first moment on, so that a program started just then by another thread does not inherit it.
 pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
-    let kind = libc::SOCK_SEQPACKET | born(nonblocking);
+    let kind = libc::SOCK_SEQPACKET | type_flags(nonblocking);
     // SAFETY: the function takes numbers only, and makes a descriptor.
-    let socket = unsafe { descriptor::made(libc::socket(libc::AF_UNIX, kind, 0)) }?;
+    let socket = unsafe { descriptor::owned(libc::socket(libc::AF_UNIX, kind, 0)) }?;
     refuse_descriptors(socket.as_raw_fd());
     if let Some(mode) = mode {
         // SAFETY: the function takes numbers only.
@@ -53,13 +53,13 @@ pub(super) fn refuse_descriptors(fd: RawFd) {
 }
 
 /// What a socket is from its first moment on.
-fn born(nonblocking: bool) -> c_int {
+fn type_flags(nonblocking: bool) -> c_int {
     libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 }
 }
 
 /// Connects the socket. On a signal it goes on: the peer has not seen anything yet.
 pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
-    let _uncancelled = UncancelledCall::new();
+    let _uncancelled = CancelDisabled::new();
     let address = address::from_path(path)?;
     loop {
         match with_address(libc::connect, socket.as_raw_fd(), &address) {
@@ -72,7 +72,7 @@ pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
 
 /// The same, for no longer than so where a server has too many others to accept.
 pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<(), Cause> {
-    let _uncancelled = UncancelledCall::new();
+    let _uncancelled = CancelDisabled::new();
     let (fd, address) = (socket.as_raw_fd(), address::from_path(path)?);
     let began = Instant::now();
     loop {
@@ -80,7 +80,7 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
         if left.is_zero() {
             return Err(Cause::TimedOut);
         }
-        set_time(fd, libc::SO_SNDTIMEO, &time(left))?;
+        set_timeval(fd, libc::SO_SNDTIMEO, &timeval(left))?;
         match with_address(libc::connect, fd, &address) {
             Err(Cause::Os(libc::EINTR)) => {}
             Err(Cause::Os(libc::EAGAIN)) => return Err(Cause::TimedOut),
@@ -88,7 +88,7 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
         }
     }
     // It was for connecting only.
-    set_time(fd, libc::SO_SNDTIMEO, &time(Duration::ZERO))
+    set_timeval(fd, libc::SO_SNDTIMEO, &timeval(Duration::ZERO))
 }
 
 /// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
@@ -102,10 +102,10 @@ pub(super) fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Ca
 
 /// Takes the next connection, which is closed at exec.
 pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
-    let _uncancelled = UncancelledCall::new();
+    let _uncancelled = CancelDisabled::new();
     let socket = loop {
         // SAFETY: no address is asked for, which the null pointers say; the function makes a descriptor.
-        match unsafe { descriptor::made(libc::accept(listener, ptr::null_mut(), ptr::null_mut())) } {
+        match unsafe { descriptor::owned(libc::accept(listener, ptr::null_mut(), ptr::null_mut())) } {
             Err(Cause::Os(libc::EINTR)) => {}
             done => break done?,
         }
@@ -116,11 +116,12 @@ pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
 
 /// The same as [`open_at_once`] is to [`open`].
 pub fn accept_at_once(listener: RawFd, nonblocking: bool) -> Result<OwnedFd, Cause> {
-    let _uncancelled = UncancelledCall::new();
+    let _uncancelled = CancelDisabled::new();
     loop {
         // SAFETY: no address is asked for, which the null pointers say; the function makes a descriptor.
-        let made =
-            unsafe { descriptor::made(libc::accept4(listener, ptr::null_mut(), ptr::null_mut(), born(nonblocking))) };
+        let made = unsafe {
+            descriptor::owned(libc::accept4(listener, ptr::null_mut(), ptr::null_mut(), type_flags(nonblocking)))
+        };
         match made {
             Err(Cause::Os(libc::EINTR)) => {}
             done => return done,
@@ -144,12 +145,12 @@ pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
 
 /// Calls on a socket do not wait while this exists.
 #[derive(Debug)]
-pub struct Unwaiting {
+pub struct NonblockingGuard {
     fd: RawFd,
     before: c_int,
 }
 
-impl Unwaiting {
+impl NonblockingGuard {
     /// Has calls on the socket not wait.
     pub fn new(fd: RawFd) -> Result<Self, Cause> {
         // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
@@ -161,7 +162,7 @@ impl Unwaiting {
     }
 }
 
-impl Drop for Unwaiting {
+impl Drop for NonblockingGuard {
     fn drop(&mut self) {
         let _keep = KeepErrno::new();
         // SAFETY: F_SETFL takes a number.
@@ -172,12 +173,12 @@ impl Drop for Unwaiting {
 /// Limits how long a send or receive may wait, see [`Deadline`](super::Deadline); zero takes the limit away.
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
     deadline::timeouts_exist();
-    let time = time(timeout);
-    set_time(fd, libc::SO_RCVTIMEO, &time)?;
-    set_time(fd, libc::SO_SNDTIMEO, &time)
+    let time = timeval(timeout);
+    set_timeval(fd, libc::SO_RCVTIMEO, &time)?;
+    set_timeval(fd, libc::SO_SNDTIMEO, &time)
 }
 
-fn time(limit: Duration) -> libc::timeval {
+fn timeval(limit: Duration) -> libc::timeval {
     libc::timeval {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
         // No time at all would mean no limit.
@@ -185,7 +186,7 @@ fn time(limit: Duration) -> libc::timeval {
     }
 }
 
-fn set_time(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause> {
+fn set_timeval(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cause> {
     let len = mem::size_of::<libc::timeval>() as libc::socklen_t;
     // SAFETY: the pointer and the length describe `time`.
     check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const *time).cast(), len) }).map(drop)
@@ -199,7 +200,7 @@ pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
         check(libc::fcntl(to.as_raw_fd(), libc::F_SETFL, status))?;
     }
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
-        set_time(to.as_raw_fd(), option, &poll::time(from, option)?)?;
+        set_timeval(to.as_raw_fd(), option, &poll::timeval(from, option)?)?;
     }
     Ok(())
 }
@@ -271,7 +272,7 @@ pub(super) fn set_option(fd: RawFd, option: c_int, value: c_int) {
 
 /// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
 pub fn close(fd: RawFd) -> Result<(), Cause> {
-    let (_keep, _uncancelled) = (KeepErrno::new(), UncancelledCall::new());
+    let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
     // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
     check(unsafe { libc::close(fd) }).map(drop)
 }

@@ -27,11 +27,11 @@ const MAX_US: u32 = 1_000_000;
 /// drpc::set_spin(None);
 /// ```
 pub fn set_spin(limit: Option<Duration>) {
-    let us = limit.map(|limit| useful(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)));
+    let us = limit.map(|limit| effective_us(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)));
     LIMIT_US.store(us.unwrap_or(NOT_SET), Ordering::Relaxed);
 }
 
-fn useful(us: u32) -> u32 {
+fn effective_us(us: u32) -> u32 {
     // SAFETY: the function takes a number only.
     let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
     if cpus == 1 { 0 } else { us.min(MAX_US) }
@@ -48,7 +48,7 @@ fn limit_us() -> u32 {
 #[cold]
 fn from_environment() -> u32 {
     let number = |value: &CStr| value.to_str().ok().and_then(|value| value.parse::<u32>().ok());
-    let us = secure_variable(c"DRPC_SPIN_US", number).flatten().map_or(0, useful);
+    let us = secure_variable(c"DRPC_SPIN_US", number).flatten().map_or(0, effective_us);
     // Unless the program sets something at this moment.
     LIMIT_US.compare_exchange(NOT_SET, us, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(us)
 }

@@ -15,10 +15,10 @@ use crate::cause::Cause;
 /// The state belongs to the thread: it must not be held while the program's yield function may go on with other work
 /// there.
 #[derive(Debug)]
-pub struct UncancelledCall {
+pub struct CancelDisabled {
     before: c_int,
     /// It cannot be given to another thread.
-    of_thread: PhantomData<*const ()>,
+    not_send: PhantomData<*const ()>,
 }
 
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
@@ -27,7 +27,7 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-impl UncancelledCall {
+impl CancelDisabled {
     /// Disables cancellation.
     #[inline]
     #[expect(clippy::new_without_default, reason = "it is an action, not a value")]
@@ -35,11 +35,11 @@ impl UncancelledCall {
         let mut before = 0;
         // SAFETY: the state is one of the two that exist, `before` is valid for writing.
         unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
-        Self { before, of_thread: PhantomData }
+        Self { before, not_send: PhantomData }
     }
 }
 
-impl Drop for UncancelledCall {
+impl Drop for CancelDisabled {
     #[inline]
     fn drop(&mut self) {
         let mut disabled = 0;
@@ -53,14 +53,14 @@ impl Drop for UncancelledCall {
 #[derive(Clone, Copy, Debug)]
 pub struct SocketRef<'a> {
     raw: RawFd,
-    uncancelled: Option<&'a UncancelledCall>,
+    uncancelled: Option<&'a CancelDisabled>,
     spins: bool,
 }
 
 impl<'a> SocketRef<'a> {
     /// The caller has seen to it already, for several system calls at once, if it has.
     #[inline]
-    pub fn held(raw: RawFd, uncancelled: Option<&'a UncancelledCall>) -> Self {
+    pub fn with_guard(raw: RawFd, uncancelled: Option<&'a CancelDisabled>) -> Self {
         Self { raw, uncancelled, spins: false }
     }
 
@@ -84,15 +84,15 @@ impl<'a> SocketRef<'a> {
 
     /// What a system call needs.
     #[inline]
-    pub(super) fn uncancelled(self) -> Option<UncancelledCall> {
-        self.uncancelled.is_none().then(UncancelledCall::new)
+    pub(super) fn uncancelled(self) -> Option<CancelDisabled> {
+        self.uncancelled.is_none().then(CancelDisabled::new)
     }
 }
 
 impl From<RawFd> for SocketRef<'_> {
     #[inline]
     fn from(raw: RawFd) -> Self {
-        Self::held(raw, None)
+        Self::with_guard(raw, None)
     }
 }
 

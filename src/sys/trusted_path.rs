@@ -12,39 +12,39 @@ use crate::cause::Cause;
 const LINKS: u32 = 8;
 
 /// The directory that a path leads to. It is [`Cause::NotOurs`] where others than root and this user can change that.
-pub(super) fn follow(path: &[u8]) -> Result<OwnedFd, Cause> {
+pub(super) fn resolve(path: &[u8]) -> Result<OwnedFd, Cause> {
     let _keep = KeepErrno::new();
     let start = if path.starts_with(b"/") { c"/" } else { c"." };
-    follow_from(open_directory(start)?, path, LINKS)
+    resolve_from(open_directory(start)?, path, LINKS)
 }
 
 /// Only root and this user can remove an entry of a directory, or put another one in its place.
-pub(super) fn keeps(directory: &libc::stat, entry: &libc::stat) -> bool {
+pub(super) fn protects(directory: &libc::stat, entry: &libc::stat) -> bool {
     // Whoever has made a link may have moved it here since.
     let stays = directory.st_mode & libc::S_ISVTX != 0 && is_ours(entry) && !is_link(entry);
     is_ours(directory) && (directory.st_mode & (libc::S_IWGRP | libc::S_IWOTH) == 0 || stays)
 }
 
-fn follow_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, Cause> {
+fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, Cause> {
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
         let next = open_in(&here, name)?;
         let entry = status_of(&next)?;
-        if !keeps(&status_of(&here)?, &entry) {
+        if !protects(&status_of(&here)?, &entry) {
             return Err(Cause::NotOurs);
         }
-        here = if is_link(&entry) { follow_link(here, &next, links)? } else { next };
+        here = if is_link(&entry) { resolve_link(here, &next, links)? } else { next };
     }
     Ok(here)
 }
 
-fn follow_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
+fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
     let links = links.checked_sub(1).ok_or(Cause::Os(libc::ELOOP))?;
     let mut room = [0u8; libc::PATH_MAX as usize];
     // SAFETY: the path is a C string, which says that the link itself is meant; the pointer and the length describe the room.
     let len = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), room.as_mut_ptr().cast(), room.len()) };
     let target = usize::try_from(len).ok().and_then(|len| room.get(..len)).ok_or(Cause::NotOurs)?;
     let start = if target.starts_with(b"/") { open_directory(c"/")? } else { from };
-    follow_from(start, target, links)
+    resolve_from(start, target, links)
 }
 
 /// Opens an entry of a directory to go through; a link is not followed.
@@ -54,7 +54,7 @@ fn open_in(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
     let name = CStr::from_bytes_until_nul(&room).map_err(|_| Cause::Os(libc::ENAMETOOLONG))?;
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: the name is a C string; the function makes a descriptor.
-    unsafe { descriptor::made(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags)) }
+    unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags)) }
 }
 
 fn is_ours(file: &libc::stat) -> bool {
@@ -76,8 +76,8 @@ mod tests {
     use super::*;
     use crate::sys::FileId;
 
-    fn lead(path: &Path) -> Result<FileId, Cause> {
-        follow(path.as_os_str().as_bytes()).map(|directory| FileId::of(&status_of(&directory).unwrap()))
+    fn resolved(path: &Path) -> Result<FileId, Cause> {
+        resolve(path.as_os_str().as_bytes()).map(|directory| FileId::of(&status_of(&directory).unwrap()))
     }
 
     #[test]
@@ -91,18 +91,18 @@ mod tests {
             symlink(home.join("link/."), directory.join("far")).unwrap();
         }
         symlink("ring", home.join("ring")).unwrap();
-        let inner = lead(&home.join("inner"));
+        let inner = resolved(&home.join("inner"));
         assert!(inner.is_ok());
         for same in ["link", "far/", "../home/./inner", "../sticky/../home//inner"] {
-            assert_eq!(lead(&home.join(same)), inner, "{same}");
+            assert_eq!(resolved(&home.join(same)), inner, "{same}");
         }
         for bad in ["open/inner", "open/link", "open/../home/inner", "sticky/link"] {
-            assert_eq!(lead(&dir.path().join(bad)), Err(Cause::NotOurs), "{bad}");
+            assert_eq!(resolved(&dir.path().join(bad)), Err(Cause::NotOurs), "{bad}");
         }
-        assert!(lead(&sticky.join("inner")).is_ok());
-        assert_eq!(lead(&home.join("ring")), Err(Cause::Os(libc::ELOOP)));
-        assert_eq!(lead(&home.join("x".repeat(256))), Err(Cause::Os(libc::ENAMETOOLONG)));
-        assert_eq!(lead(&home.join("none")), Err(Cause::Os(libc::ENOENT)));
+        assert!(resolved(&sticky.join("inner")).is_ok());
+        assert_eq!(resolved(&home.join("ring")), Err(Cause::Os(libc::ELOOP)));
+        assert_eq!(resolved(&home.join("x".repeat(256))), Err(Cause::Os(libc::ENAMETOOLONG)));
+        assert_eq!(resolved(&home.join("none")), Err(Cause::Os(libc::ENOENT)));
     }
 
     #[test]
@@ -114,11 +114,12 @@ mod tests {
             stat
         };
         let (ours, theirs, link) = (stat(libc::S_IFSOCK, 0), stat(libc::S_IFSOCK, 7), stat(libc::S_IFLNK, 0));
-        let kept = |mode, uid| [&ours, &theirs, &link].map(|entry| keeps(&stat(libc::S_IFDIR | mode, uid), entry));
-        assert_eq!(kept(0o755, 0), [true; 3]);
-        assert_eq!(kept(0o755, 7), [false; 3]);
-        assert_eq!(kept(0o1777, 0), [true, false, false]);
-        assert_eq!(kept(0o1777, 7), [false; 3]);
-        assert_eq!(kept(0o775, 0), [false; 3]);
+        let protected =
+            |mode, uid| [&ours, &theirs, &link].map(|entry| protects(&stat(libc::S_IFDIR | mode, uid), entry));
+        assert_eq!(protected(0o755, 0), [true; 3]);
+        assert_eq!(protected(0o755, 7), [false; 3]);
+        assert_eq!(protected(0o1777, 0), [true, false, false]);
+        assert_eq!(protected(0o1777, 7), [false; 3]);
+        assert_eq!(protected(0o775, 0), [false; 3]);
     }
 }

@@ -17,7 +17,7 @@ impl Waker {
     /// Nothing said yet.
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes numbers only, and makes a descriptor.
-        unsafe { descriptor::made(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }.map(Self)
+        unsafe { descriptor::owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }.map(Self)
     }
 
     /// Puts another one in its place, under the same number.
@@ -62,7 +62,7 @@ impl Timer {
     pub fn new() -> Result<Self, Cause> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: the function takes numbers only, and makes a descriptor.
-        unsafe { descriptor::made(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }.map(Self)
+        unsafe { descriptor::owned(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }.map(Self)
     }
 
     /// Puts another one in its place, under the same number.
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_raised_until_it_is_cleared() {
-        let (epoll, signal) = (Epoll::new().unwrap(), Waker::new().unwrap());
-        epoll.add(signal.as_fd(), 7, Watch::Always(Interest::READ)).unwrap();
+    fn a_waker_is_raised_until_it_is_cleared() {
+        let (epoll, waker) = (Epoll::new().unwrap(), Waker::new().unwrap());
+        epoll.add(waker.as_fd(), 7, Watch::Always(Interest::READ)).unwrap();
         assert_eq!(now(&epoll), None);
-        signal.raise();
-        signal.raise();
+        waker.raise();
+        waker.raise();
         assert_eq!((now(&epoll), now(&epoll)), (Some(7), Some(7)));
-        signal.clear();
+        waker.clear();
         assert_eq!(now(&epoll), None);
     }
 
@@ -133,13 +133,13 @@ mod tests {
 
     #[test]
     fn once_means_until_the_next_event() {
-        let (epoll, signal) = (Epoll::new().unwrap(), Waker::new().unwrap());
-        epoll.add(signal.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
-        signal.raise();
+        let (epoll, waker) = (Epoll::new().unwrap(), Waker::new().unwrap());
+        epoll.add(waker.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
+        waker.raise();
         assert_eq!((now(&epoll), now(&epoll)), (Some(1), None));
-        epoll.set(signal.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
+        epoll.set(waker.as_fd(), 1, Watch::Once(Interest::READ)).unwrap();
         assert_eq!(now(&epoll), Some(1));
-        epoll.remove(signal.as_fd()).unwrap();
+        epoll.remove(waker.as_fd()).unwrap();
         assert_eq!(now(&epoll), None);
     }
 }

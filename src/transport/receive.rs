@@ -10,7 +10,7 @@ use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::{BodyBuffer, Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::wire::BodyPlace;
-use crate::sys::{self, Deadline, Layout, Peeked, Record, RecordBuffer, SocketRef};
+use crate::sys::{self, Deadline, Peeked, Record, RecordBuffer, RecordLayout, SocketRef};
 
 /// The size from which on bodies are received in place: in the block where they are going to stay.
 const IN_PLACE_MIN: usize = 4 << 10;
@@ -86,7 +86,7 @@ pub fn receive_record<'f, T>(
     decode: impl FnOnce(Received<'_>) -> Result<T, Cause>,
 ) -> Result<Option<T>, Cause> {
     let fd = fd.into();
-    sys::with_record(|buffer| {
+    sys::with_record_buffer(|buffer| {
         let limit = message.limit();
         let heard = if buffer.last.body > 0 || message.is_partial() {
             receive_large(fd, peer_framing, message, first_buffer, buffer)?
@@ -222,7 +222,7 @@ fn read_in_place(
         if newly_mapped {
             sys::advise_huge_pages(bytes);
         }
-        let record = sys::receive_around(fd, &mut buffer.bytes, HEADER_LEN, bytes, due)?;
+        let record = sys::receive_scattered(fd, &mut buffer.bytes, HEADER_LEN, bytes, due)?;
         return Ok(Some(ReceivedRecord::Raw { record, in_place: true }));
     }
     let taken = read_like_last(fd, framing, message, buffer);
@@ -243,7 +243,7 @@ fn read_like_last(
     let (expected, limit, number) = (buffer.last, message.limit(), message.body_field());
     // No more is reserved than this record needs, because it may be long in coming.
     let Some(body) = message.reserve_body(expected.body) else { return Ok(None) };
-    let record = sys::receive_around(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
+    let record = sys::receive_scattered(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
     let fits = record.len == expected.head + expected.body && !record.truncated;
     let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);
     let found = head.and_then(|head| locate_body(head, record.len, framing, number));
@@ -261,9 +261,9 @@ fn read_like_last(
 
 /// The layout of the first record of a message, which the next one may have, too.
 #[inline(always)]
-pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
+pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> RecordLayout {
     if record.len() <= IN_PLACE_MIN || number == 0 {
-        return Layout::default();
+        return RecordLayout::default();
     }
     let found = locate_body(record, record.len(), framing, number).map(|(_, layout)| layout);
     found.filter(|layout| layout.whole_body <= IN_PLACE_MAX).unwrap_or_default()
@@ -272,7 +272,7 @@ pub(crate) fn layout(record: &[u8], framing: Framing, number: u8) -> Layout {
 /// The fields and the layout of a record of `len` bytes that begins with `head`. `None` unless the record is the first one
 /// of a message that ends with its body.
 #[inline(always)]
-fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, Layout)> {
+fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<(Range<usize>, RecordLayout)> {
     let (before, message_len) = match framing {
         Framing::Datagram => (0, len),
         Framing::Chunked => {
@@ -284,7 +284,7 @@ fn locate_body(head: &[u8], len: usize, framing: Framing, number: u8) -> Option<
     };
     let BodyPlace { fields, start } = BodyPlace::find(head.get(before..)?, number, message_len)?;
     let head = before + start;
-    let layout = Layout { head, body: len.checked_sub(head)?, whole_body: message_len - start };
+    let layout = RecordLayout { head, body: len.checked_sub(head)?, whole_body: message_len - start };
     Some((before..before + fields, layout))
 }
 

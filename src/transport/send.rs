@@ -70,7 +70,7 @@ fn send_copied(
     hooks: &mut impl SendHooks,
 ) -> Result<(), Cause> {
     let send = || {
-        sys::with_record(|buffer| {
+        sys::with_record_buffer(|buffer| {
             let record = whole_record(&mut buffer.bytes, framing, message)?;
             is_out(framing, record.len(), sys::send(fd, &[IoSlice::new(record)]))
         })
@@ -246,8 +246,8 @@ fn send_record(
         let [head, body, unknown] = message.slices(range.clone());
         let slices = [IoSlice::new(header), head, body, unknown];
         // Without memory for a buffer the record goes out from where it lies.
-        let sent = if header.len() + range.len() <= COPY_MAX && sys::have_record().is_ok() {
-            sys::with_record(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
+        let sent = if header.len() + range.len() <= COPY_MAX && sys::ensure_record_buffer().is_ok() {
+            sys::with_record_buffer(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
         } else {
             sys::send(fd, &slices)
         };

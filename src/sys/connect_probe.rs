@@ -5,13 +5,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::address::{autobind, peer, same_name};
 use super::errno::KeepErrno;
-use super::passed_fds::turn_away;
+use super::passed_fds::reject_connection;
 use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
 use crate::cause::Cause;
 
 /// Whether a connection to the file at a path arrives at a socket. The socket listens after that, and clients that wait are turned away:
 /// it is to be closed.
-pub(super) fn leads_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
+pub(super) fn connects_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
     let _keep = KeepErrno::new();
     set_nonblocking(socket.as_raw_fd(), true)?;
     begin_listening(socket, BACKLOG)?;
@@ -19,7 +19,7 @@ pub(super) fn leads_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
     // The name tells this connection from others of the process.
     autobind(&client)?;
     while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
-        turn_away(waiting);
+        reject_connection(waiting);
     }
     if connect(&client, file.to_bytes()).is_err() {
         return Ok(false);
@@ -28,7 +28,7 @@ pub(super) fn leads_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
     while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
         let of_this_process = peer(waiting.as_raw_fd()).is_some_and(|peer| peer.pid as u32 == std::process::id());
         arrived |= of_this_process && same_name(&client, &waiting);
-        turn_away(waiting);
+        reject_connection(waiting);
     }
     Ok(arrived)
 }
@@ -55,11 +55,12 @@ mod tests {
     fn a_connection_arrives_only_at_the_socket_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let [path, other, moved] = ["drpc.sock", "other", "moved"].map(|name| dir.path().join(name));
-        let find =
-            |path: &Path| DirEntry::of(&CString::new(path.as_os_str().as_bytes()).unwrap()).unwrap().find().unwrap();
+        let open = |path: &Path| {
+            DirEntry::of(&CString::new(path.as_os_str().as_bytes()).unwrap()).unwrap().open_path().unwrap()
+        };
         let (socket, live): (OwnedFd, _) = (bound(&path).into(), bound(&other));
         live.listen(1).unwrap();
-        let file = find(&path);
+        let file = open(&path);
         fs::rename(&path, &moved).unwrap();
         fs::rename(&other, &path).unwrap();
         // Also while others wait to be accepted.
@@ -68,11 +69,11 @@ mod tests {
                 let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
                 client.connect(&SockAddr::unix(&moved).unwrap()).unwrap();
             }
-            assert_eq!(leads_to(file.path().as_c_str(), &socket), Ok(true));
-            assert_eq!(leads_to(find(&path).path().as_c_str(), &socket), Ok(false));
+            assert_eq!(connects_to(file.path().as_c_str(), &socket), Ok(true));
+            assert_eq!(connects_to(open(&path).path().as_c_str(), &socket), Ok(false));
             live.accept().unwrap();
         }
         let _dead = bound(&other);
-        assert_eq!(leads_to(find(&other).path().as_c_str(), &socket), Ok(false));
+        assert_eq!(connects_to(open(&other).path().as_c_str(), &socket), Ok(false));
     }
 }
