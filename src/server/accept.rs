@@ -1,4 +1,4 @@
-//! Taking in clients.
+//! Accepting clients.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,17 +13,17 @@ use crate::cause::Cause;
 use crate::session::{Session, UninitSession};
 use crate::sys::{self, Epoll, Interest, TryArc, UninitArc, Watch};
 
-/// Clients taken in at a time, before sessions get their turn: half as many as these, so that who has been taken in and is
-/// about to leave does so before others come.
+/// Clients accepted at a time, before sessions are served. Half a batch, so that accepted clients that are about to
+/// leave do so before more are accepted.
 const CLIENTS: usize = BATCH / 2;
 
-/// So many others are looked at to see whether they are still there. Each of them costs little if it is not.
+/// Further clients that are checked for a hang-up in one go. A client that has gone costs little.
 const GONE: usize = 512;
 
-/// Clients after which there are many, so that it is worth looking.
+/// Clients after which there are enough for the check to be worth its system call.
 const FEW: usize = 8;
 
-/// Room for a client, made before it is taken in: without memory it waits.
+/// Memory for one client, allocated before the accept. Without memory the client waits in the queue.
 #[derive(Default)]
 struct Preallocated {
     handle: Option<UninitSession>,
@@ -32,7 +32,7 @@ struct Preallocated {
 }
 
 impl Preallocated {
-    /// Makes what has been used up.
+    /// Allocates the parts that have been used.
     fn make(&mut self, reactor: &Reactor) -> Result<(), Cause> {
         fn make<T>(room: &mut Option<UninitArc<T>>) -> Result<(), Cause> {
             if room.is_none() {
@@ -49,7 +49,7 @@ impl Preallocated {
     }
 }
 
-/// A thread takes in clients while this exists, and no other one does.
+/// The right to accept clients, which one thread has at a time.
 struct Accepting<'a>(&'a Reactor);
 
 impl<'a> Accepting<'a> {
@@ -67,7 +67,7 @@ impl Drop for Accepting<'_> {
 }
 
 impl Reactor {
-    /// Takes in the clients that wait.
+    /// Accepts the waiting clients.
     pub(super) fn accept(this: &TryArc<Self>) {
         let Some(listening) = this.acceptor.listening() else { return };
         let Some(_accepting) = Accepting::begin(this) else { return };
@@ -79,7 +79,7 @@ impl Reactor {
             }
             if this.sessions.is_full(this.limits.sessions) {
                 this.acceptor.set_full();
-                // One that has ended in the meantime has not seen it.
+                // A session that ended just before could not see that the server was full.
                 if this.sessions.is_full(this.limits.sessions) || !this.acceptor.take_full() {
                     this.report(LogEvent::Limit(Limit::Sessions));
                     return;
@@ -102,13 +102,13 @@ impl Reactor {
                             Err(cause) => this.report(LogEvent::Fault(Fault::Accept, Some(cause))),
                         }
                     }
-                    // The program was asked, has forked, and returned in the child.
+                    // The program's `authorise` may have forked, and returned in the child.
                     if this.owner.is_elsewhere() {
                         return;
                     }
                 }
                 Err(cause) if cause.is_would_block() => break,
-                // This client is gone, there may be others.
+                // This client has gone, but others may wait.
                 Err(Cause::Os(libc::ECONNABORTED | libc::EPROTO)) => {}
                 Err(cause) => {
                     this.report(LogEvent::Fault(Fault::Accept, Some(cause)));
@@ -120,36 +120,36 @@ impl Reactor {
         this.watch_listener();
     }
 
-    /// Waits for the first client.
+    /// Adds the listening socket to an epoll set.
     pub(super) fn watch_listener_first(&self, epoll: &Epoll) -> Result<(), Cause> {
         let listening = self.acceptor.listening();
         listening.map_or(Ok(()), |listening| epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ)))
     }
 
-    /// Waits for the next client.
+    /// Has the next client reported.
     pub(super) fn watch_listener(&self) {
         if let Some(listening) = self.acceptor.listening() {
-            // It fails only when the server has stopped listening in the meantime.
+            // This fails only if the server has stopped listening meanwhile.
             let _ = self.epoll.set(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ));
         }
     }
 
-    /// A session has ended.
+    /// Accepts again after a session has ended, if the server was full.
     pub(super) fn resume_accepting(&self) {
         if self.acceptor.take_full() {
             self.watch_listener();
         }
     }
 
-    /// Stops listening. The socket file goes with the last thread that is accepting.
+    /// Stops listening. The socket file is removed once no thread is accepting any more.
     pub(super) fn close_listener(&self) {
         let listening = self.acceptor.take_listening();
         let Some(listening) = listening else { return };
         if self.owner.is_open() {
-            // Another process may serve, and watch it in the same set.
+            // Another process may serve this socket, and watch it in the same set.
             return listening.end(End::Leave);
         }
-        // That it is not watched any more is all that is wanted.
+        // A failure means that the socket is not watched, as wanted.
         let _ = self.epoll.remove(listening.as_fd());
         if self.owner.is_creator() {
             listening.end(End::ShutDown);
@@ -163,7 +163,7 @@ impl Reactor {
         if this.owner.is_elsewhere() {
             return;
         }
-        // There is room for both.
+        // `Preallocated` has made room for both.
         let Some(user) = this.users.add_client(peer.uid, &mut preallocated.user) else { return };
         let Some(room) = preallocated.session.take() else { return };
         let refusal = match authorised {
@@ -178,14 +178,15 @@ impl Reactor {
         let owner = user.clone();
         let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refused));
         let Some((session, oldest)) = this.sessions.insert(make, refused) else {
-            // The server has ended. The client notices, as it has not been answered: what it has sent is left unread.
+            // The server has ended. Closing with unread data gives the client an error, so it knows that its call was
+            // not answered.
             return this.users.remove_client(&user, !refused);
         };
         if let Some(oldest) = oldest {
             oldest.abandon(this);
         }
         session.watch(this);
-        // The shutdown may not have seen it.
+        // The shutdown may have missed this session.
         if this.is_overdue() {
             session.cut(this);
         } else if this.is_draining() {
@@ -193,7 +194,7 @@ impl Reactor {
         }
     }
 
-    /// What the program says to a client.
+    /// The program's decision about a client. A panic refuses it.
     fn authorised(&self, handle: &Session) -> bool {
         let Some(authorise) = &self.authorise else { return true };
         let _guard = self.workers.enter_handler();

@@ -11,27 +11,27 @@ use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;
 
-/// The listening socket, and why it may not be watched now.
+/// The listening socket, and the reasons why it may not be watched now.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     path: SharedPath,
     state: Mutex<State>,
-    /// [`BUSY`], and [`AGAIN`], or nothing.
+    /// Flags [`BUSY`] and [`AGAIN`].
     accepting: AtomicU8,
 }
 
-/// A thread takes in clients.
+/// A thread is accepting.
 const BUSY: u8 = 1;
-/// Another one was to do so meanwhile.
+/// Another thread wanted to accept meanwhile.
 const AGAIN: u8 = 2;
 
 #[derive(Debug)]
 struct State {
-    /// `None` once the server takes in nobody any more.
+    /// `None` once the server has stopped listening.
     listening: Option<TryArc<ListeningSocket>>,
-    /// Waits for a session to end.
+    /// True while the server has as many sessions as it may, so that accepting waits for one to end.
     full: bool,
-    /// Between the last two attempts when there were no descriptors.
+    /// The pause after the last failed accept; `None` after a success.
     pause: Option<Duration>,
 }
 
@@ -42,18 +42,18 @@ impl Acceptor {
         Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0) })
     }
 
-    /// Has this thread accept clients, if no other one does. That one is told to look again.
+    /// Has this thread accept, unless another thread is accepting, which will look again then.
     pub(super) fn begin(&self) -> bool {
         let next = |now| Some(if now == 0 { BUSY } else { now | AGAIN });
         self.accepting.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(0)
     }
 
-    /// Has this thread accept no more; true if another one was to do so meanwhile.
+    /// Ends this thread's accepting. True if another thread wanted to accept meanwhile.
     pub(super) fn finish(&self) -> bool {
         self.accepting.swap(0, Ordering::AcqRel) & AGAIN != 0
     }
 
-    /// Takes the listening socket away.
+    /// Takes the listening socket out.
     pub(super) fn take_listening(&self) -> Option<TryArc<ListeningSocket>> {
         lock(&self.state).listening.take()
     }
@@ -62,14 +62,14 @@ impl Acceptor {
         &self.path
     }
 
-    /// Gives the listening socket up in a process that has never served, and leaves it and its file to the other one.
+    /// Closes the listening socket here, and leaves its file to the process that may serve.
     pub(super) fn leave(&self) {
         if let Some(listening) = lock(&self.state).listening.take() {
             listening.end(End::Leave);
         }
     }
 
-    /// Does something with the descriptors, for a process that has inherited them, as far as they can be looked at.
+    /// Visits the descriptors, for a process that has inherited them. Skips them if the lock is held.
     pub(super) fn with_descriptors(&self, work: impl FnMut(RawFd)) {
         let Some(state) = try_lock(&self.state) else { return };
         state.listening.iter().flat_map(|listening| listening.descriptors()).for_each(work);
@@ -79,7 +79,7 @@ impl Acceptor {
         lock(&self.state).listening.clone()
     }
 
-    /// It takes in clients as they come.
+    /// True while clients are accepted as they come.
     pub(super) fn is_watched(&self) -> bool {
         let State { listening, full, pause } = &*lock(&self.state);
         listening.is_some() && !full && pause.is_none()
@@ -89,12 +89,12 @@ impl Acceptor {
         lock(&self.state).full = true;
     }
 
-    /// It was full; it is not any more.
+    /// Clears the mark that the server was full, and returns it.
     pub(super) fn take_full(&self) -> bool {
         std::mem::take(&mut lock(&self.state).full)
     }
 
-    /// How long to wait after another failure.
+    /// The pause before the next attempt, after another failure.
     pub(super) fn next_pause(&self) -> Duration {
         let mut state = lock(&self.state);
         let pause = backoff::after(state.pause);

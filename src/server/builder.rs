@@ -34,10 +34,10 @@ use crate::stable_path::StablePath;
 use crate::sync::Mutex;
 use crate::sys::{self, Epoll, Interest, TryArc, Waker, Watch, try_box};
 
-/// The fewest threads of a server that is not told how many.
+/// The fewest threads of a server whose program sets no number.
 const THREADS: usize = 2;
 
-/// The time that a server has to end when nobody says.
+/// The time for a shutdown unless the program sets another.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Settings of a [`Server`] before it is bound.
@@ -59,7 +59,7 @@ const GRACE: Duration = Duration::from_secs(30);
 #[must_use = "nothing listens until it is bound"]
 pub struct ServerBuilder {
     service: Service,
-    /// Users who may call modules, in the order of these.
+    /// The users who may call each restricted module, sorted by module.
     allowed: Vec<(i32, Vec<u32>)>,
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
@@ -71,7 +71,7 @@ pub struct ServerBuilder {
     log: Log,
     cancel: Option<Cancel>,
     file: FilePolicy,
-    /// Why there can be no server.
+    /// The last error of a setter, returned when the server is bound.
     fault: Option<Cause>,
 }
 
@@ -111,8 +111,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets only these users call a module; a call of anybody else is answered with a failure. Said again, it adds
-    /// users.
+    /// Lets only these users call a module; calls of other users are answered with a failure. Further calls for the
+    /// same module add users.
     pub fn allow(mut self, module: i32, uids: impl IntoIterator<Item = u32>) -> Self {
         if let Err(cause) = self.add_allowed(module, uids.into_iter()) {
             self.fault = Some(cause);
@@ -140,8 +140,8 @@ impl ServerBuilder {
         Ok(())
     }
 
-    /// Asks about each client that connects. If the answer is no, its first call is answered with a failure, and the
-    /// session closed. The function must not wait for anything: meanwhile no other client is taken in.
+    /// Asks the program about each client that connects. If the answer is no, the client's first call is answered with
+    /// a failure, and the session closed. The function must not wait: no other client is accepted meanwhile.
     pub fn authorise(mut self, authorise: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
         match try_box(authorise) {
             Ok(authorise) => self.authorise = Some(authorise),
@@ -150,49 +150,51 @@ impl ServerBuilder {
         self
     }
 
-    /// How many threads there are, and so handlers that run at the same time; unless set, one for each CPU, and at
-    /// least two. Handlers that have been quick so far, a few microseconds, are run one after the other by the thread
-    /// that reads the calls, which costs less than to wake another one. If one of them takes its time for once, another
-    /// thread goes on after some milliseconds.
+    /// The number of threads, and so of handlers that run at once. Unless set, there is one for each CPU, and at least
+    /// two.
+    ///
+    /// Handlers that have been quick so far, a few microseconds, run one after the other in the thread that reads the
+    /// calls, as waking another thread costs more. If such a handler is slow for once, another thread takes over after
+    /// some milliseconds.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// The size in bytes of the stack of each thread that the server starts, of which only what is used takes memory;
-    /// 8 MiB unless set. Handlers run there.
+    /// The size in bytes of the stack of each thread that the server starts; 8 MiB unless set. Handlers run on this
+    /// stack. Only the part that is used takes memory.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack = bytes;
         self
     }
 
-    /// Leaves the threads the signal mask of the thread that starts them, for handlers that start programs, which inherit
-    /// it. Unless set they block all signals, and a program that a handler starts would not end on `SIGTERM`.
+    /// Leaves the threads the signal mask of the thread that starts them, for handlers that start programs, which
+    /// inherit the mask. Unless set, the threads block all signals, and a program that a handler starts would not end
+    /// on `SIGTERM`.
     pub fn signals(mut self, signals: bool) -> Self {
         self.signals = signals;
         self
     }
 
-    /// How the clients send messages. `None` finds out from the first call of each, as it does unless set.
+    /// The framing of all clients. `None`, the default, finds out from the first call of each.
     pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
         self.framing = framing.into();
         self
     }
 
-    /// What clients are granted.
+    /// The limits on what clients can ask for.
     pub fn limits(mut self, limits: ServerLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How much time there is for what is going on when the server is stopped by [`Server::stop`] or a [`Cancel`];
-    /// 30 s unless set.
+    /// The time for calls to finish when [`Server::stop`] or a [`Cancel`] stops the server; 30 s unless set.
     pub fn grace(mut self, time: Duration) -> Self {
         self.grace = time;
         self
     }
 
-    /// Where log lines go; nowhere unless set.
+    /// The destination of log lines; none unless set.
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
         self
@@ -204,14 +206,15 @@ impl ServerBuilder {
         self
     }
 
-    /// What to do when there is something at the path already; fail unless set.
+    /// The action if there is something at the path already; fail unless set.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.file.existing = existing;
         self
     }
 
-    /// The mode of the socket file, whatever the umask; 0600 unless set. It is an error, [`Cause::NotOurs`], if the umask
-    /// changes it, other users can change the path, and the kernel does not tell that the file is the server's.
+    /// The mode of the socket file, whatever the umask; 0600 unless set. Where the umask changes the mode, binding may
+    /// fail with [`Cause::NotOurs`]. That happens if other users can change the path, and the kernel does not tell that
+    /// the file is the server's.
     pub fn mode(mut self, mode: u32) -> Self {
         self.file.mode = Some(mode);
         self
@@ -229,14 +232,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started,
-    /// or dispatched. A relative path is meant in the directory in which the process works now.
+    /// Creates the socket file and listens. Clients can connect from now on, and are served once the server is started
+    /// or dispatched. A relative path starts at the process's current directory.
     pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
         let place = StablePath::new(path.as_ref());
         self.bind_at(place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?)
     }
 
-    /// The same at a place.
+    /// [`bind`](Self::bind) at a place.
     #[doc(hidden)]
     pub fn bind_at(self, place: StablePath) -> Result<Server, Error> {
         let bound = ListeningSocket::new(&place, &self.file);
@@ -244,16 +247,16 @@ impl ServerBuilder {
         self.serve_on(bound)
     }
 
-    /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`): the one that is
-    /// bound to `path`, which may be called otherwise as `/run` is called `/var/run`, or without a path the first. Its file
-    /// is never removed.
+    /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`). With a path,
+    /// that is the socket bound to it, which may be spelled otherwise, as `/run` and `/var/run`. Without a path, it is
+    /// the first one. Its file is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
         let place = path.map(StablePath::new).transpose();
         let place = place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
         self.inherited_at(place.as_ref())
     }
 
-    /// The same with a place.
+    /// [`inherited`](Self::inherited) with a place.
     #[doc(hidden)]
     pub fn inherited_at(self, place: Option<&StablePath>) -> Result<Server, Error> {
         let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
@@ -308,7 +311,7 @@ impl ServerBuilder {
             counters: Counters::new(self.service.modules().map(|(id, _)| id))?,
             service: self.service,
             authorise: self.authorise,
-            // What is neither is answered as if it were a datagram: a client of that kind needs an answer.
+            // A message in neither framing is answered as a datagram, as a client that sends datagrams needs an answer.
             peer_framing: PeerFraming::configured(self.framing, Framing::Datagram),
             log: self.log,
             epoll,

@@ -1,4 +1,4 @@
-//! The process that a server belongs to, and its descriptors there.
+//! Making a server this process's own, with descriptors that no other process shares.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,8 +10,8 @@ use crate::sync::lock_made_in;
 use crate::sys::{self, Epoll, Interest, Waker, Watch};
 
 impl Reactor {
-    /// Makes this process the one that the server belongs to, if it belongs to none; true if it has been made so just now.
-    /// One that has ended belongs to whom it did.
+    /// Makes this process the server's owner if there is none. True if this call has done so. A server that has ended
+    /// changes no owner.
     #[inline]
     pub(super) fn claim(&self) -> Result<bool, Cause> {
         if self.owner.is_here() { Ok(false) } else { self.claim_first() }
@@ -30,7 +30,7 @@ impl Reactor {
         }
     }
 
-    /// Gives this process descriptors of its own where it shares them with one that it was forked from. Their numbers stay.
+    /// Replaces the descriptors that this process shares with its parent by new ones under the same numbers.
     pub(super) fn unshare_descriptors(&self) -> Result<(), Cause> {
         let (owner, process) = (&self.owner, sys::process());
         if owner.is_elsewhere() {
@@ -55,25 +55,25 @@ impl Reactor {
         self.epoll.add(self.wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         self.epoll.add(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         owner.unshared.store(process, SeqCst);
-        // Whoever stops the server either sees that these are its descriptors, or is seen here.
+        // A thread that stops the server either sees this store and raises the waker, or is seen here.
         if owner.stopped.load(SeqCst) {
             self.wake.raise();
         }
         Ok(())
     }
 
-    /// Has the epoll set in the program's hands from now on. One that a process before had in its hands may be served there,
-    /// and stays as it is until this one claims the server.
+    /// Marks the epoll set as known to the program from now on. A set that the parent's program knew may be served
+    /// there, and stays shared until this process claims the server.
     pub(super) fn expose(&self) {
         if self.owner.exposed.load(SeqCst) {
             return;
         }
-        // Where it cannot be the process's own, it is of no use to the program, which is told so when it dispatches.
+        // If this fails the set is useless to the program, which learns so from the next dispatch.
         let _ = self.unshare_descriptors();
         self.owner.exposed.store(true, SeqCst);
     }
 
-    /// Begins to end the server if it is this process's, or may be: see [`Server::stop`](super::Server::stop).
+    /// Begins to end the server unless another process owns it: see [`Server::stop`](super::Server::stop).
     /// Async-signal-safe.
     pub(super) fn stop(&self) {
         let owner = &self.owner;

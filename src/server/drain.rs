@@ -1,22 +1,22 @@
-//! How a server ends.
+//! The state of a shutdown.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, lock};
 
-/// How far a server has come on its way to its end.
+/// The progress of a shutdown.
 #[derive(Debug)]
 pub(super) struct DrainState {
-    /// Until when calls may be answered, once the server is shutting down.
+    /// The time until which calls may be answered; `None` until the shutdown begins.
     pub(super) deadline: Mutex<Option<Instant>>,
-    /// The time that there is when the program does not say.
+    /// The time for a shutdown whose caller sets none.
     pub(super) grace: Duration,
     pub(super) draining: AtomicBool,
     pub(super) ended: AtomicBool,
-    /// The deadline has passed before all was done.
+    /// True once the deadline has passed before the end.
     pub(super) overdue: AtomicBool,
-    /// Something was cut off.
+    /// True once a call or a response has been cut off.
     pub(super) calls_cut: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! The server as programs have it.
+//! The server's handle, which programs hold.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::fmt;
@@ -14,16 +14,16 @@ use crate::error::{Error, Phase};
 use crate::sync::try_lock;
 use crate::sys::{self, TryArc, out_of_memory};
 
-/// How often one [`Server::dispatch`] takes what has happened.
+/// Batches of events that one [`Server::dispatch`] handles at most.
 const BATCHES: usize = 4;
 
-/// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. Users take turns, so
-/// that no client holds up those of others by what it sends or does not take.
+/// A server: accepts clients, reads their calls, has modules handle them, and sends the responses. Users are served in
+/// rotation. So a client that sends much, or does not read, delays no other user.
 ///
-/// It serves with threads of its own ([`run`](Server::run), [`start`](Server::start)), or from the program's event loop
-/// ([`dispatch`](Server::dispatch)). A clone is the same server. When the last one is dropped, what is going on is cut
-/// off, and the threads are waited for, also those on which a [`shutdown`](Server::shutdown) has given up: a handler that
-/// never returns is waited for without end.
+/// The server serves with threads of its own ([`run`](Server::run), [`start`](Server::start)), or from the program's
+/// event loop ([`dispatch`](Server::dispatch)). A clone is the same server. Dropping the last one cuts off all calls
+/// and waits for the threads, also after a [`shutdown`](Server::shutdown) that timed out. A handler that never returns
+/// is waited for without end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,14 +57,17 @@ const BATCHES: usize = 4;
 ///
 /// # Forks
 ///
-/// A server belongs to the process that first starts, runs, waits for or dispatches it: a program may bind, fork or become a
-/// daemon, and run it then. In another process it gives errors with [`Cause::Forked`], stopping it has no effect, and when it is dropped the
-/// descriptors are closed there and nothing else happens. A process that has never run it leaves the socket file alone, if
-/// it was forked after the server was bound, or has forked since.
+/// A server belongs to the process that first starts, runs, waits for or dispatches it. So a program may bind, fork or
+/// become a daemon, and run the server then. In another process its calls fail with [`Cause::Forked`], and stopping it
+/// has no effect. Dropping it there closes the descriptors, and does nothing else.
+///
+///
+/// A process that never ran the server leaves the socket file alone, if the process was forked after the bind or has
+/// forked since.
 #[derive(Clone)]
 pub struct Server(TryArc<Handle>);
 
-/// What the clones of a server share. The threads do not, so that the last one can be told.
+/// State shared by the clones of a server. Threads share only the reactor, so that dropping the last clone is noticed.
 struct Handle(TryArc<Reactor>);
 
 impl Server {
@@ -81,8 +84,9 @@ impl Server {
         self.reactor().acceptor.path()
     }
 
-    /// Starts the threads that serve the clients. They handle no signals unless [`ServerBuilder::signals`] says so. When one cannot be started, none is
-    /// ([`Cause::NoThread`]). The server goes on listening then, and may be started later.
+    /// Starts the threads that serve the clients. They handle no signals unless [`ServerBuilder::signals`] says so. If
+    /// one thread cannot be started, none is ([`Cause::NoThread`]); the server goes on listening, and may be started
+    /// later.
     pub fn start(&self) -> Result<(), Error> {
         let reactor = self.reactor();
         let claimed = reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
@@ -114,17 +118,17 @@ impl Server {
         Reactor::finish(reactor, false)
     }
 
-    /// Serves from this thread: waits for something to happen, at most for `timeout`, and deals with what has. False
-    /// when the server has been shut down. Handlers run in this thread. Any number of threads may do this, also
-    /// beside those that [`start`](Server::start) has started.
+    /// Serves from this thread: waits for events, at most for `timeout`, and handles them. The result is false once the
+    /// server has been shut down. Handlers run in this thread. Any number of threads may dispatch at once, also beside
+    /// those of [`start`](Server::start).
     ///
-    /// There is something to do whenever the server's descriptor is readable.
+    /// The server's descriptor is readable whenever there is something to dispatch.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let reactor = self.reactor();
         let (mut timeout, mut events) = (timeout, Events::default());
         sys::ensure_record_buffer().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         for _ in 0..BATCHES {
-            // Each time: a handler may have forked, and returned in the child.
+            // Checked for each batch: a handler may have forked, and returned in the child.
             reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
             if reactor.has_ended() {
                 return Ok(false);
@@ -139,19 +143,19 @@ impl Server {
         Ok(!reactor.has_ended())
     }
 
-    /// Begins to shut the server down, and returns at once: as [`shutdown`](Server::shutdown), within the time that
-    /// [`ServerBuilder::grace`] has set. It is async-signal-safe.
+    /// Begins to shut the server down and returns at once; async-signal-safe. The deadline is the time set by
+    /// [`ServerBuilder::grace`], and the rest is as in [`shutdown`](Server::shutdown).
     pub fn stop(&self) {
         self.reactor().stop();
     }
 
-    /// Shuts the server down: it stops listening and removes the socket file; handlers that run may finish until the
-    /// time is over, and their responses go out; then the sessions are closed. Calls that have come and are not being
-    /// handled are answered with a failure, and so are those that are still being handled when the time is over:
-    /// [`Cause::TimedOut`].
+    /// Shuts the server down: stops listening, and removes the socket file. Running handlers may finish until the time
+    /// is over, and their responses are sent; then the sessions are closed. Calls that have come but are not being
+    /// handled are answered with a failure. So are those that are still being handled when the time is over, and the
+    /// result is [`Cause::TimedOut`].
     ///
-    /// It may be called by several threads: of several deadlines the earliest holds. In a handler, which the server
-    /// would wait for, it begins to shut down and returns.
+    /// Several threads may shut down at once: the earliest deadline holds. In a handler, which the server would wait
+    /// for, this begins the shutdown and returns.
     pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
         let reactor = self.reactor();
         if reactor.owner.is_open() {
@@ -166,34 +170,35 @@ impl Server {
         Reactor::finish(reactor, false)
     }
 
-    /// Does what dropping the last clone would, while the handlers that run can still use the server: in C they have
-    /// nothing but its address.
+    /// Ends the server as dropping its last clone would, while running handlers can still use it. A handler in C has
+    /// only the server's address.
     #[doc(hidden)]
     pub fn end(&self) {
         self.0.end();
     }
 
-    /// The server belongs to another process, as [described](Server#forks).
+    /// True while the server belongs to another process, as [described](Server#forks).
     pub fn is_elsewhere(&self) -> bool {
         self.reactor().owner.is_elsewhere()
     }
 
-    /// What the server has done so far.
+    /// Counts of the server's work so far.
     pub fn stats(&self) -> Stats {
         self.try_stats().unwrap_or_else(out_of_memory)
     }
 
-    /// The same, if there is memory for it.
+    /// [`Server::stats`], or [`Cause::NoMemory`].
     #[doc(hidden)]
     pub fn try_stats(&self) -> Result<Stats, Cause> {
         let reactor = self.reactor();
-        // Elsewhere its lock may be held for good.
+        // In a child of a fork the lock may be held by a thread that does not exist there.
         let sessions = if reactor.owner.is_elsewhere() { 0 } else { reactor.sessions.len() };
         reactor.counters.snapshot(sessions)
     }
 }
 
-/// The set of descriptors that the server waits for; readable when there is something to [`dispatch`](Server::dispatch).
+/// The set of descriptors that the server waits for; readable while there is something to
+/// [`dispatch`](Server::dispatch).
 impl AsFd for Server {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reactor().expose();
@@ -209,7 +214,7 @@ impl fmt::Debug for Server {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // It has the server, too. What is in the way of its lock is another process's.
+        // The hook holds the reactor, too. Only in a child of a fork can the lock be held now.
         let cancelled = try_lock(&self.0.cancelled).map(|mut cancelled| cancelled.take());
         drop(cancelled);
         match self.0.owner.is_elsewhere() {
@@ -220,7 +225,7 @@ impl Drop for Handle {
 }
 
 impl Handle {
-    /// Shuts down at once, and waits for the threads. Does nothing where the server belongs to another process.
+    /// Shuts down at once and waits for the threads; without effect where the server belongs to another process.
     fn end(&self) {
         let reactor = &self.0;
         if reactor.owner.is_elsewhere() {
@@ -231,17 +236,17 @@ impl Handle {
         }
         reactor.begin_shutdown(Duration::ZERO);
         if !reactor.workers.is_own_thread() {
-            // What is cut off has been wanted so.
+            // The caller asked for calls to be cut off, so their number is no error.
             let _ = Reactor::finish(reactor, true);
         }
     }
 }
 
-/// Where the server belongs to another process: closes the descriptors and forgets the rest. Locks may be held by threads
-/// that are not here, and the other process goes on.
+/// Closes the descriptors in a process that does not own the server, and leaks the rest. Locks may be held by threads
+/// that exist only in the owner.
 fn abandon(reactor: &TryArc<Reactor>) {
     std::mem::forget(reactor.clone());
-    // It fails for no descriptor that is open.
+    // Closing an open descriptor cannot fail.
     let close = |fd| {
         let _ = sys::close(fd);
     };

@@ -1,10 +1,10 @@
-//! What a server grants its clients.
+//! Limits on what clients can ask of a server.
 
 use std::time::Duration;
 
 use crate::protocol::framing::Limits;
 
-/// How much clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
+/// Limits on what clients can ask of a [`Server`](crate::Server). A time of [`Duration::MAX`] is no limit.
 ///
 /// ```
 /// use drpc::ServerLimits;
@@ -19,45 +19,47 @@ use crate::protocol::framing::Limits;
 pub struct ServerLimits {
     /// Sessions in total; further clients are not accepted until one ends. 4096.
     pub sessions: usize,
-    /// Sessions of one user other than root, and no more than seven eighths of all; the first call of a further one is answered
-    /// with a failure. 256.
+    /// Sessions of one user other than root, and at most seven eighths of all. The first call of a further session is
+    /// answered with a failure. 256.
     pub sessions_per_uid: usize,
     /// Bytes of a call, and of a response. 128 MiB.
     pub message: usize,
-    /// Bytes of a response that is sent as a datagram: what the clients can receive. 16 KiB, as clients of DAOS 0.8 need
-    /// it; those of 1.2 to 2.6 can receive 128 KiB.
+    /// Bytes of a response that is sent as a datagram: the most that the clients can receive. 16 KiB, as clients of
+    /// DAOS 0.8 need it; those of 1.2 to 2.6 can receive 128 KiB.
     pub datagram: usize,
-    /// Bytes of calls of which only a part has come, over all sessions; 64 times of that part, up to what the call announces.
-    /// An eighth is root's alone, and a user can have no more than four times what is left. One call goes in, however large,
-    /// while there is no other. 256 MiB.
+    /// Bytes of incomplete calls, over all sessions. Each counts with 64 times the part that has come, up to the size
+    /// that the call announces. An eighth is reserved for root. Another user can hold at most four times the memory
+    /// that is left. A single incomplete call is accepted whatever its size. 256 MiB.
     pub partial_memory: usize,
-    /// Those of one user other than root. Half of the above unless set.
+    /// Bytes of incomplete calls of one user other than root. Half of `partial_memory` unless set.
     pub partial_memory_per_uid: Option<usize>,
-    /// From the beginning of a call to its end. 30 s.
+    /// The time from the first part of a call to its last. 30 s.
     pub message_time: Duration,
-    /// From the end of a call's handling until its response has been taken. 30 s.
+    /// The time from the end of a call's handling until its response has been taken. 30 s.
     pub reply_time: Duration,
     /// Calls of one session to concurrent modules that are being handled. 64.
     pub calls_per_session: usize,
-    /// Bytes of responses that have not been taken, over all sessions. While not much is left, calls of users who hold more
-    /// than a little fail before they are handled; while twice as much is held, those of all but root. A response to one that
-    /// has been handled is kept, whatever others hold. 256 MiB.
+    /// Bytes of responses that clients have not taken, over all sessions. 256 MiB.
+    ///
+    /// While little is left, calls of users who hold more than a little fail before they are handled. While twice the
+    /// limit is held, so do the calls of all users but root. The response to a call that has been handled is kept,
+    /// whatever other users hold.
     pub unsent: usize,
-    /// Those of one user other than root: beyond it calls fail, and a response to one that has been handled is replaced by
-    /// a failure. Half of the above unless set.
+    /// Bytes of such responses of one user other than root. Half of `unsent` unless set. Beyond it calls fail, and the
+    /// response to a call that has been handled is replaced by a failure.
     pub unsent_per_uid: Option<usize>,
-    /// How long a session may go without a call; for ever unless set.
+    /// The time that a session may go without a call; unlimited unless set.
     pub idle_time: Option<Duration>,
 }
 
 impl ServerLimits {
-    /// Sessions of one user other than root, who leaves some to others.
+    /// Sessions of one user other than root. Some of all are left to other users.
     pub(super) fn sessions_of_user(&self) -> usize {
         let others = if self.sessions > 1 { (self.sessions / 8).max(1) } else { 0 };
         self.sessions_per_uid.min(self.sessions - others)
     }
 
-    /// Of calls and responses.
+    /// The limits on the sizes of calls and responses.
     pub(super) fn sizes(&self) -> Limits {
         Limits { message: self.message, datagram: self.datagram }
     }

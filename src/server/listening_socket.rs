@@ -1,4 +1,4 @@
-//! The socket that a server listens on, and its file.
+//! The listening socket and its file.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -10,21 +10,22 @@ use crate::shared_path::SharedPath;
 use crate::stable_path::{StablePath, c_string_with};
 use crate::sys::{self, DirEntry, FileLock, Owner, SocketFile};
 
-/// What a server does when there is something at the path of its socket.
+/// Action of a server that finds something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Existing {
-    /// It fails, whatever it is.
+    /// Fails, whatever is there.
     #[default]
     Fail,
-    /// It removes a socket on which nobody listens any more, and fails otherwise. Two servers that do so at once are
-    /// kept apart by a lock file, the path with `.lock` behind it, which is locked while the server listens, and stays. It is
-    /// made for the owner of the socket, with mode 0600. One that the process may not open, as root has left it behind, is
-    /// replaced if no server listens.
+    /// Removes a socket that no server listens on, and fails otherwise.
+    ///
+    /// A lock file keeps two such servers apart: the path with `.lock` appended. The file is made for the owner of the
+    /// socket, with mode 0600, locked while the server listens, and never removed. If root has left one behind that the
+    /// process may not open, it is replaced, provided no server listens.
     ReplaceStale,
 }
 
-/// What becomes of the socket file.
+/// Settings of the socket file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FilePolicy {
     pub(super) existing: Existing,
@@ -33,10 +34,10 @@ pub(super) struct FilePolicy {
     pub(super) group: Option<u32>,
 }
 
-/// The mode of the socket file unless another is chosen: for its owner only.
+/// The mode of the socket file unless another is set: for its owner only.
 const DEFAULT_MODE: u32 = 0o600;
 
-/// A listening socket that does not wait.
+/// A non-blocking listening socket.
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
     socket: OwnedFd,
@@ -45,16 +46,16 @@ pub(super) struct ListeningSocket {
     end: AtomicU8,
 }
 
-/// How a listening socket ends.
+/// Action taken when a listening socket is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum End {
-    /// Its file is removed, and its lock given back.
+    /// Removes the file and releases the lock.
     Remove,
-    /// The same, and nobody can connect any more who has reached the file: of use where a child of a fork has the
-    /// socket still. It ends for every process, and for good.
+    /// Does the same, and shuts the socket down for every process that has it, such as a child of a fork. No client
+    /// that has found the file can connect then.
     ShutDown,
-    /// It is closed. Everything else is another process's.
+    /// Closes the descriptor only. The rest is another process's.
     Leave,
 }
 
@@ -82,8 +83,8 @@ impl ListeningSocket {
         Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
-    /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
-    /// the first.
+    /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without a
+    /// place the first.
     pub(super) fn inherited(place: Option<&StablePath>) -> Result<Self, Cause> {
         let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
@@ -103,8 +104,7 @@ impl ListeningSocket {
         &self.path
     }
 
-    /// Says how it is to end when it is dropped. One that was handed to the process is closed in any case: whoever handed
-    /// it over has it, too.
+    /// Sets the action for the drop. A socket that was handed over is only closed, as the service manager has it, too.
     pub(super) fn end(&self, end: End) {
         if self.file.is_some() {
             self.end.store(end as u8, Ordering::Relaxed);
@@ -124,11 +124,11 @@ impl Drop for ListeningSocket {
     fn drop(&mut self) {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
-        // When it cannot be removed it stays, as a dead socket.
+        // If it cannot be removed it stays, as a dead socket.
         let _ = file.place.with_c_path(|path| file.held.remove(path, &self.socket));
         if end == End::ShutDown as u8 {
             sys::shut_down(self.socket.as_raw_fd());
-            // Clients that have connected, and not been accepted, would wait as long as another process has the socket.
+            // Clients in the queue would otherwise wait as long as another process has the socket.
             while let Ok(socket) = sys::accept_at_once(self.socket.as_raw_fd(), true) {
                 sys::reject_connection(socket);
             }
@@ -145,7 +145,7 @@ impl AsFd for ListeningSocket {
     }
 }
 
-/// Makes room for a socket file under the lock that is returned.
+/// Removes a dead socket file, under the lock that is returned.
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
     let lock = c_string_with(path.to_bytes(), b".lock")?;
     let is_dead = || matches!(try_connect(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
@@ -158,21 +158,21 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     if !there.id().is_socket {
         return Err(Cause::NotASocket);
     }
-    // What is asked is what will be removed, also if the path leads elsewhere meanwhile.
+    // The connection is tried on the very file that will be removed, even if the path changes meanwhile.
     let answer = match try_connect(there.path().as_c_str().to_bytes()) {
-        // There is no /proc.
+        // Without /proc the file is reached by its path.
         Err(Cause::Os(libc::ENOENT)) => try_connect(way),
         answer => answer,
     };
     match answer {
         Err(Cause::Os(libc::ECONNREFUSED)) => entry.remove(there.id())?,
-        // Somebody listens, or it cannot be told that nobody does.
+        // A server listens, or there may be one.
         _ => return Err(Cause::Os(libc::EADDRINUSE)),
     }
     Ok(lock)
 }
 
-/// Connects to what is at a path, and leaves again.
+/// Connects to a socket and closes the connection.
 fn try_connect(way: &[u8]) -> Result<(), Cause> {
     sys::connect(&sys::open_at_once(true, None)?, way)
 }

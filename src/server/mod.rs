@@ -1,4 +1,4 @@
-//! Serves any number of clients, with threads of its own or from the program's event loop.
+//! The managed server: many clients, served by threads of its own or from the program's event loop.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod accept;

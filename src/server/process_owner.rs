@@ -1,8 +1,7 @@
-//! Which process a server belongs to, where its program forks.
+//! The process that owns a server, in a program that forks.
 //!
-//! A socket may be made in one process and served in another: a daemon listens, and then leaves its parent. So a server
-//! belongs to the process that first serves, and what another one has of it is a copy, of which nothing but the descriptors
-//! can be given up.
+//! A socket may be made in one process and served in another: a daemon listens first, and then leaves its parent. So
+//! the process that first serves owns the server. Any other process has a copy, which can only close its descriptors.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -12,22 +11,21 @@ use crate::sys;
 /// No process.
 pub(super) const NONE: u64 = 0;
 
-/// The process that a server belongs to, and those that had it before.
+/// The owner of a server, and the state needed to pass it to a child.
 #[derive(Debug)]
 pub(super) struct ProcessOwner {
     /// The process that made the socket.
     pub(super) creator: u64,
-    /// How often that one had forked by then.
+    /// The number of times that the creator had forked by then.
     pub(super) forks: u64,
-    /// The process that the server belongs to.
+    /// The owner, or [`NONE`].
     pub(super) current: AtomicU64,
-    /// The process that has to itself the descriptors which wake a thread. A child shares them with its parent until it
-    /// makes its own.
+    /// The process whose waker, timer and epoll set are its own. A child shares its parent's until it makes new ones.
     pub(super) unshared: AtomicU64,
     pub(super) unsharing: Mutex<()>,
-    /// The program has the epoll set, and may be waiting for it.
+    /// True once the program has the epoll set, and may be waiting for it.
     pub(super) exposed: AtomicBool,
-    /// The program wants the server to end.
+    /// True once the program has stopped the server.
     pub(super) stopped: AtomicBool,
 }
 
@@ -45,29 +43,30 @@ impl ProcessOwner {
         }
     }
 
-    /// The server belongs to another process.
+    /// True while another process is the owner.
     #[inline]
     pub(super) fn is_elsewhere(&self) -> bool {
         let current = self.current.load(SeqCst);
         current != NONE && current != sys::process()
     }
 
-    /// It belongs to this one.
+    /// True while this process is the owner.
     pub(super) fn is_here(&self) -> bool {
         self.current.load(SeqCst) == sys::process()
     }
 
-    /// It belongs to this one, which has made the socket, too: nobody else serves there.
+    /// True while this process is the owner and has made the socket, so that no other process serves it.
     pub(super) fn is_creator(&self) -> bool {
         self.is_here() && self.creator == sys::process()
     }
 
-    /// It belongs to no process again.
+    /// Gives up the ownership.
     pub(super) fn give_back(&self) {
         let _ = self.current.compare_exchange(sys::process(), NONE, SeqCst, SeqCst);
     }
 
-    /// It belongs to no process yet, and another one may have it by now, as the one that made the socket has forked.
+    /// True while there is no owner known here and another process may have become it: the creator has forked since the
+    /// bind.
     pub(super) fn is_open(&self) -> bool {
         let stayed = || self.creator == sys::process() && self.forks == sys::forks();
         self.current.load(SeqCst) == NONE && !stayed()

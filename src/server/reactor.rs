@@ -1,4 +1,4 @@
-//! What the threads of a server share, and what becomes of an event.
+//! State shared by the threads of a server.
 
 use std::fmt;
 
@@ -27,55 +27,55 @@ use crate::session::{Credentials, Session};
 use crate::sync::Mutex;
 use crate::sys::{self, Epoll, Waker};
 
-/// What is watched under which number; every other number is that of a session.
+/// The tokens of the server's own descriptors; every other token is a session's.
 pub(super) mod token {
     /// The listening socket.
     pub(in crate::server) const LISTENER: u64 = u64::MAX;
     /// The timer.
     pub(in crate::server) const TIMER: u64 = u64::MAX - 1;
-    /// That somebody wants the server to end, and then that it has ended.
+    /// The waker: the server is to stop, or has ended.
     pub(in crate::server) const WAKE: u64 = u64::MAX - 2;
 
-    /// It is that of something which is told once.
+    /// True for the server's own registrations, which are one-shot.
     pub(in crate::server) fn is_own(token: u64) -> bool {
         token >= WAKE
     }
 }
 
-/// Events that a thread takes at a time, among which it chooses whose turn it is.
+/// Events that a thread takes at a time; the sessions among them are served in fair order.
 pub(super) const BATCH: usize = 64;
 
 pub(super) type Events = sys::Events<BATCH>;
 
-/// Whose time has come; every other number is that of a session.
+/// The ids of the server's own alarms; every other id is a session's token.
 pub(super) mod alarm {
-    /// Clients can be accepted again.
+    /// The pause after a failed accept is over.
     pub(in crate::server) const ACCEPT: u64 = u64::MAX;
-    /// What is still going on is to be cut off.
+    /// The deadline of a shutdown has come.
     pub(in crate::server) const DEADLINE: u64 = u64::MAX - 1;
 }
 
-/// What holds for the calls of a module. The module itself is not asked, as it is the program's code, and a lock may be
-/// held.
+/// Rules for the calls of a module. They are copied from the module, as its methods are the program's code and a lock
+/// may be held.
 #[derive(Debug)]
 pub(super) struct ModuleRules {
     /// See [`Module::concurrent`](crate::Module::concurrent).
     pub(super) concurrent: bool,
-    /// The users who may call it, in order, if not everybody may.
+    /// The users who may call the module, sorted; `None` for all users.
     pub(super) allowed: Option<Vec<u32>>,
     pub(super) handler_time: HandlerTime,
 }
 
-/// The program's say about who may connect.
+/// The program's decision whether a client may connect.
 pub(super) type Authorise = dyn Fn(&Session) -> bool + Send + Sync;
 
-/// A server without its handle. Its threads and its sessions' requests know it, the latter only as long as it is there.
+/// State shared by the server's threads and its sessions, which hold it strongly.
 pub(super) struct Reactor {
     pub(super) service: Service,
-    /// The modules in ascending order, and what holds for their calls. Where one stands is its slot.
+    /// The modules in ascending order, each with its rules. A module's index here is its slot.
     pub(super) rules: Vec<(i32, ModuleRules)>,
     pub(super) authorise: Option<Box<Authorise>>,
-    /// What is known of the clients before their first call.
+    /// The framing assumed of each client before its first call.
     pub(super) peer_framing: PeerFraming,
     pub(super) limits: ServerLimits,
     pub(super) log: Log,
@@ -91,34 +91,34 @@ pub(super) struct Reactor {
     pub(super) leader_slot: LeaderSlot,
     pub(super) drain: DrainState,
     pub(super) counters: Counters,
-    /// The memory for calls of which only a part has come.
+    /// The memory for incomplete calls.
     pub(super) partial: MemoryLimit,
-    /// The memory for responses that have not been taken.
+    /// The memory for responses that clients have not taken.
     pub(super) unsent: MemoryLimit,
-    /// Stops the server when the program says so.
+    /// The hook by which the program's [`Cancel`](crate::Cancel) stops the server.
     pub(super) cancelled: Mutex<Option<CancelHook>>,
 }
 
 impl Reactor {
-    /// The slot of a module, and its terms.
+    /// The slot of a module, and its rules.
     pub(super) fn rules(&self, module: i32) -> Option<(usize, &ModuleRules)> {
         let slot = self.rules.binary_search_by_key(&module, |(id, _)| *id).ok()?;
         self.rules.get(slot).map(|(_, rules)| (slot, rules))
     }
 
-    /// Tells something about the server itself.
+    /// Counts and logs an event of the server itself.
     pub(super) fn report(&self, event: LogEvent) {
         self.counters.event(event);
         event.log(&self.log, format_args!("{}", self.acceptor.path().display()));
     }
 
-    /// Tells something about a session.
+    /// Counts and logs an event of a session.
     pub(super) fn report_session(&self, event: LogEvent, peer: Credentials) {
         self.counters.event(event);
         self.log_session(event, peer);
     }
 
-    /// Writes a line about a session.
+    /// Logs an event of a session that has been counted.
     pub(super) fn log_session(&self, event: LogEvent, peer: Credentials) {
         event.log(&self.log, format_args!("{}: {peer}", self.acceptor.path().display()));
     }

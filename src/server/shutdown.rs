@@ -1,4 +1,4 @@
-//! The way of a server to its end.
+//! Shutting a server down.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 use crate::sys::{self, Interest, TryArc, Watch};
 
-/// A point in time, however far away.
+/// The point in time after a duration, however long.
 fn after(time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     let now = Instant::now();
@@ -20,17 +20,17 @@ fn after(time: Duration) -> Instant {
 }
 
 impl Reactor {
-    /// Takes in no more clients and no more calls.
+    /// True once no more clients and calls are accepted.
     pub(super) fn is_draining(&self) -> bool {
         self.drain.draining.load(Ordering::Acquire)
     }
 
-    /// All sessions have ended.
+    /// True once the server is shut down and all sessions have ended.
     pub(super) fn has_ended(&self) -> bool {
         self.drain.ended.load(Ordering::SeqCst)
     }
 
-    /// Shuts down, with so much time for what is going on. Of several deadlines the earliest holds.
+    /// Shuts down, with this much time for running calls. Of several deadlines the earliest holds.
     pub(super) fn begin_shutdown(&self, time: Duration) {
         let at = after(time);
         let first = {
@@ -44,46 +44,47 @@ impl Reactor {
         if first {
             self.log.line(Level::Info, format_args!("{}: shutting down", self.acceptor.path().display()));
             self.close_listener();
-            // A session that is not on the roll yet sees that the server is shutting down.
+            // A session that is not inserted yet sees the shutdown after its insertion.
             self.sessions.for_each(|session| session.close(self));
             self.wake.raise();
             self.end_if_empty();
         }
     }
 
-    /// Ends here what another process may serve. Its descriptors, which this process shares, are left alone.
+    /// Ends the server in this process only, as another process may serve. The descriptors are shared, and left alone.
     pub(super) fn leave(&self) {
         self.drain.draining.store(true, Ordering::Release);
         self.drain.ended.store(true, Ordering::SeqCst);
         self.acceptor.leave();
     }
 
-    /// Somebody has said that the server is to end.
+    /// Answers the waker: begins the shutdown.
     pub(super) fn wake_up(&self) {
         if !self.is_draining() {
             self.begin_shutdown(self.drain.grace);
         }
     }
 
-    /// Ends when the last session has ended.
+    /// Ends the server if it is shutting down and the last session has ended.
     pub(super) fn end_if_empty(&self) {
         if self.is_draining() && self.sessions.close_if_empty() {
-            // Before anybody looks how many threads are in handlers: see `WorkerPool::busy`.
+            // Stored before any thread reads `WorkerPool::busy`.
             self.drain.ended.store(true, Ordering::SeqCst);
-            // From now on every thread that waits is woken. It cannot fail for a descriptor that has been added.
+            // Level-triggered from now on, so that every waiting thread wakes. This cannot fail for a descriptor that
+            // was added.
             let _ = self.epoll.set(self.wake.as_fd(), token::WAKE, Watch::Always(Interest::READ));
             self.wake.raise();
         }
     }
 
-    /// An alarm says that the deadline has passed; it may have been set to another one.
+    /// Cuts the sessions off once the deadline has passed. The alarm may have been set for a later one.
     pub(super) fn cut_if_due(&self, now: Instant) {
         if self.drain.deadline().is_some_and(|deadline| deadline <= now) {
             self.cut();
         }
     }
 
-    /// The deadline has passed, so that sessions are to be cut off.
+    /// True once the deadline has passed, so that sessions are cut off.
     pub(super) fn is_overdue(&self) -> bool {
         self.drain.overdue.load(Ordering::Acquire)
     }
@@ -93,13 +94,13 @@ impl Reactor {
         self.sessions.for_each(|session| session.cut(self));
     }
 
-    /// Something is being cut off. This is said before the session leaves, whose end may be that of the server.
+    /// Records that a call is cut off. This comes before the session is removed, which may end the server.
     pub(super) fn set_calls_cut(&self) {
         self.drain.calls_cut.store(true, Ordering::Release);
     }
 
-    /// Waits until the server has ended, and does what is left to do meanwhile: its threads may all be in handlers.
-    /// Then waits for the threads, until the deadline or, if patient, without end.
+    /// Serves until the server has ended, as its threads may all be in handlers. Then waits for the threads until the
+    /// deadline or, if patient, without end.
     pub(super) fn finish(this: &TryArc<Self>, patient: bool) -> Result<(), Error> {
         let mut events = Events::default();
         while !this.has_ended() {
@@ -113,7 +114,7 @@ impl Reactor {
         Err(this.error(Phase::Shutdown, Cause::TimedOut))
     }
 
-    /// Waits until somebody has the server end.
+    /// Waits until the waker is raised.
     pub(super) fn wait_for_wake(&self) -> Result<(), Error> {
         let mut fds = [sys::PollFd { fd: self.wake.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         loop {

@@ -1,4 +1,4 @@
-//! Points in time, and who waits for them.
+//! The alarms of a server.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,15 +8,14 @@ use crate::cause::Cause;
 use crate::sync::{Mutex, lock};
 use crate::sys;
 
-/// The alarms of a server behind one timer, in order. An alarm that is no longer wanted may stay: whoever gets it looks
-/// whether it is time.
+/// Alarms in order, behind one timer. An unwanted alarm may stay, as its receiver checks whether the time has come.
 #[derive(Debug)]
 pub(super) struct Timers {
     timer: sys::Timer,
     alarms: Mutex<VecDeque<(Instant, u64)>>,
 }
 
-/// Alarms that are none of a session.
+/// Room for the server's own alarms.
 const OWN: usize = 8;
 
 impl Timers {
@@ -26,19 +25,19 @@ impl Timers {
         Ok(timers)
     }
 
-    /// Makes room for so many sessions, each with one alarm.
+    /// Makes room for the alarms of this many sessions, one each.
     pub(super) fn reserve(&self, sessions: usize) -> Result<(), Cause> {
         let mut alarms = lock(&self.alarms);
         let more = (sessions + OWN).saturating_sub(alarms.len());
         alarms.try_reserve(more).map_err(|_| Cause::NoMemory)
     }
 
-    /// Takes another timer in the place of one that a process shares, where no alarm is set yet.
+    /// Replaces the timer that a process shares with its parent. No alarm is set yet.
     pub(super) fn renew(&self) -> Result<(), Cause> {
         self.timer.replace(sys::Timer::new()?)
     }
 
-    /// Has `id` told at a point in time.
+    /// Sets an alarm.
     #[expect(clippy::disallowed_methods, reason = "there is room: see `reserve`")]
     pub(super) fn set(&self, at: Instant, id: u64) {
         let mut alarms = lock(&self.alarms);
@@ -50,7 +49,7 @@ impl Timers {
         }
     }
 
-    /// Takes an alarm away.
+    /// Removes an alarm.
     pub(super) fn remove(&self, at: Instant, id: u64) {
         let mut alarms = lock(&self.alarms);
         if let Ok(place) = alarms.binary_search(&(at, id)) {
@@ -62,7 +61,7 @@ impl Timers {
         lock(&self.alarms).len()
     }
 
-    /// Takes the next alarm whose time has come. When there is none, the timer is set for the next one.
+    /// Takes the next alarm whose time has come. If there is none, sets the timer for the next one.
     pub(super) fn due(&self, now: Instant) -> Option<u64> {
         let mut alarms = lock(&self.alarms);
         match alarms.front().copied() {
@@ -80,7 +79,7 @@ impl Timers {
         }
     }
 
-    /// That it cannot be set has no cause that could occur.
+    /// Setting a timer that exists to a valid time cannot fail.
     fn start(&self, at: Instant) {
         let _ = self.timer.set(Some(at.saturating_duration_since(Instant::now())));
     }
@@ -119,7 +118,7 @@ mod tests {
         assert_eq!([timers.due(after(50)), timers.due(after(50))], [Some(4), None]);
     }
 
-    /// Whichever alarm is set last, the timer goes by the next one.
+    /// The order in which alarms are set makes no difference.
     #[test]
     fn the_timer_is_set_for_the_next_alarm() {
         let timers = Timers::new().unwrap();
@@ -136,7 +135,7 @@ mod tests {
         assert!(readable(&timers, 30_000));
     }
 
-    /// Else whoever waits for it would find it readable again and again.
+    /// A readable timer without an alarm would wake its thread again and again.
     #[test]
     fn the_timer_is_silent_when_there_is_no_alarm() {
         let timers = Timers::new().unwrap();

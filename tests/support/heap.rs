@@ -1,7 +1,7 @@
 //! The allocator of a test program: it counts what the calling thread holds and asks for, and fails where it is told
 //! to. Other threads, such as those of the test harness, are not concerned.
 
-use std::alloc::{GlobalAlloc, RecordLayout, System};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
 
@@ -54,18 +54,18 @@ impl Heap {
 
 // SAFETY: everything is left to the system's allocator, or fails with the null pointer.
 unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: RecordLayout) -> *mut u8 {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
         Self::allocate(layout.size(), 0, || unsafe { System.alloc(layout) })
     }
 
-    unsafe fn dealloc(&self, at: *mut u8, layout: RecordLayout) {
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(at, layout) };
     }
 
-    unsafe fn realloc(&self, at: *mut u8, layout: RecordLayout, size: usize) -> *mut u8 {
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
         Self::allocate(size, layout.size(), || unsafe { System.realloc(at, layout, size) })
     }
