@@ -1,4 +1,4 @@
-//! Waiting for events, and what they ask for.
+//! Waiting for events and handling them.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -13,19 +13,19 @@ use crate::request::{Answers, Request};
 use crate::service;
 use crate::sys::{self, Event, Interest, PollFd, TryArc, Watch};
 
-/// What serving a session was.
+/// The outcome of serving a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Served {
-    /// There was no call to be handled.
+    /// No call was ready.
     Nothing,
     /// A call was handled.
     Call,
-    /// The thread is not to go on with others, of which some may have waited for longer by now.
+    /// The thread must stop, as other sessions of the batch may have waited for longer than these by now.
     Enough,
 }
 
 impl Reactor {
-    /// Waits for the next events; there are none when the time is over or a signal came.
+    /// Waits for the next events. There are none if the time is over or a signal came.
     pub(super) fn wait(&self, timeout: Option<Duration>, events: &mut Events) -> Result<(), Cause> {
         // shuttle runs all threads in one, which must not wait.
         if cfg!(all(test, shuttle)) {
@@ -35,7 +35,7 @@ impl Reactor {
         self.epoll.wait_for(timeout.map_or(-1, sys::whole_ms), events)
     }
 
-    /// Waits until there is an event, and leaves it to others.
+    /// Waits until there is an event, and takes none.
     pub(super) fn await_event(&self) -> Result<(), Cause> {
         if cfg!(all(test, shuttle)) {
             crate::sync::thread::yield_now();
@@ -48,11 +48,12 @@ impl Reactor {
         }
     }
 
-    /// Does what events ask for, until somebody else does. What is the server's own comes first: it is told once. That
-    /// there is something to do for a session is told again until it has been done, so that it can be left to others.
+    /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
+    /// event is reported again until it is handled, so it can be left to other threads.
     pub(super) fn handle(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
-            // Whoever leads by now: what the program is asked here may hold this thread up.
+            // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
+            // up.
             leader.enter(LeaderState::Working);
             match token {
                 token::LISTENER => Self::accept(this),
@@ -64,7 +65,7 @@ impl Reactor {
             }
         }
         if events.is_full() && events.iter().all(|event| event.token != token::LISTENER) && this.acceptor.is_watched() {
-            // It may be among those that are not told this time.
+            // The listener's event may be among those that had no room.
             leader.enter(LeaderState::Working);
             Self::accept(this);
             if this.owner.is_elsewhere() {
@@ -75,7 +76,7 @@ impl Reactor {
         let Some(first) = tokens.next() else { return };
         match tokens.next() {
             None => {
-                // One that has ended in the meantime is not found.
+                // A session that has ended meanwhile is not found.
                 if let Some(session) = this.sessions.get(first) {
                     this.serve(session, leader);
                 }
@@ -84,7 +85,7 @@ impl Reactor {
         }
     }
 
-    /// Serves sessions that all wait.
+    /// Serves the sessions of a batch in fair order.
     fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
         let mut queue = FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns);
         self.sessions.find(tokens, |session| queue.add(session));
@@ -97,7 +98,7 @@ impl Reactor {
         }
     }
 
-    /// Serves a session.
+    /// Serves one session.
     #[inline]
     fn serve(&self, session: TryArc<ServerSession>, leader: &mut LeaderGuard<'_>) -> Served {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
@@ -105,7 +106,7 @@ impl Reactor {
         }
         let Some(ready) = session.serve(self) else { return Served::Nothing };
         let quick = self.run(session, ready, leader);
-        // The handler has forked, and returned in the child: the other events are the parent's.
+        // The handler has forked, and returned in the child. The other events are the parent's.
         if self.owner.is_elsewhere() {
             leader.detach();
             return Served::Enough;
@@ -113,7 +114,7 @@ impl Reactor {
         if quick { Served::Call } else { Served::Enough }
     }
 
-    /// Has the module handle a call, whose handlers are quick if this says so.
+    /// Has the module handle a call. True if the module's handlers are quick.
     fn run(
         &self,
         session: TryArc<ServerSession>,
@@ -122,12 +123,12 @@ impl Reactor {
     ) -> bool {
         let peer = session.handle().peer();
         let request = Request::new(call, TryArc::map(session, |session| session as &dyn Answers), tag);
-        // They are there, or there would be no job.
+        // Both exist, or the call would not be ready.
         let (Some(module), Some((_, rules))) = (self.service.module_at(slot), self.rules.get(slot)) else {
             return true;
         };
         let _guard = self.workers.enter_handler();
-        // Answered for the handler in the meantime, so that whoever waits for the threads need not know of it.
+        // The call has been answered by the shutdown, which therefore need not wait for this thread.
         if self.has_ended() {
             return true;
         }
@@ -148,10 +149,11 @@ impl Reactor {
         !slow
     }
 
-    /// Does what it is time for.
+    /// Handles the alarms whose time has come.
     fn fire_timers(&self) {
         let now = Instant::now();
-        // One that is set again meanwhile is for the next time: the timer goes on ringing.
+        // The count is taken before, so that an alarm set meanwhile waits for the next time. The timer stays readable
+        // then.
         for _ in 0..self.timers.len() {
             let Some(id) = self.timers.due(now) else { break };
             match id {
@@ -164,7 +166,7 @@ impl Reactor {
                 }
             }
         }
-        // It cannot fail for a descriptor that has been added.
+        // This cannot fail for a descriptor that was added.
         let _ = self.epoll.set(self.timers.as_fd(), token::TIMER, Watch::Once(Interest::READ));
     }
 }

@@ -1,23 +1,23 @@
-//! How long the handlers of a module take.
+//! The time that a module's handlers take.
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Handlers that take longer are worth waking another thread for, in nanoseconds.
+/// Nanoseconds from which a handler is slow, so that waking another thread for the next event pays.
 const SLOW: u64 = 50_000;
 
-/// More than this does not count: a thread may have had to wait for a CPU.
+/// The most nanoseconds counted for one call, as its thread may have waited for a CPU.
 const MOST: u64 = 1_000_000;
 
-/// Of how many calls it is the mean, roughly: later calls count for more.
+/// The number of calls that the mean covers, roughly; later calls count for more.
 const CALLS: u64 = 64;
 
-/// What a call takes by experience, in nanoseconds. Of two threads that learn at once one may be overheard, which does
-/// not matter.
+/// The mean time of a call, in nanoseconds. If two threads update it at once, one update may be lost, which does not
+/// matter.
 #[derive(Debug)]
 pub(super) struct HandlerTime(AtomicU64);
 
 impl HandlerTime {
-    /// Nothing is known yet, so that it may be slow.
+    /// Nothing is known yet, so handlers count as slow.
     pub(super) fn new() -> Self {
         Self(AtomicU64::new(SLOW))
     }
@@ -26,7 +26,7 @@ impl HandlerTime {
         self.0.load(Relaxed) >= SLOW
     }
 
-    /// Learns from a call, which took so many nanoseconds.
+    /// Adds the time of a call to the mean.
     pub(super) fn took(&self, ns: u64) {
         let time = ns.min(MOST);
         let mean = self.0.load(Relaxed);

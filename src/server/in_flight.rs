@@ -1,16 +1,16 @@
-//! Which calls of a session are being handled, and whether the next one may be read. Free of I/O.
+//! The calls of a session that are being handled, and whether the next one may be read. Free of I/O.
 
 use crate::cause::Cause;
 use crate::sys::Interest;
 
-/// How far a session has come.
+/// The treatment of a session's next calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Its calls are handled.
+    /// Calls are handled.
     HandlerGuard,
-    /// Its first call is answered with a failure, and then it is closed.
+    /// The first call is answered with a failure, and the session is closed.
     Refused,
-    /// No more can come. What came before is read and answered with failures.
+    /// No more can arrive. Those that came before are read and answered with failures.
     Closing,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct ActiveCall {
     tag: u64,
     /// The sequence of the call.
     pub(super) sequence: i64,
-    /// Where its module is counted.
+    /// The slot of the call's module.
     pub(super) slot: usize,
     concurrent: bool,
 }
@@ -40,27 +40,28 @@ impl InFlight {
         Self { phase, calls: Vec::new(), next_tag: 0, ended: false }
     }
 
-    /// Calls are neither refused nor ended.
+    /// True while the session's calls are handled.
     pub(super) fn is_serving(&self) -> bool {
         self.phase == Phase::HandlerGuard
     }
 
-    /// The session waits for a call that will be refused.
+    /// True while the session waits for the call to refuse.
     pub(super) fn is_refused(&self) -> bool {
         self.phase == Phase::Refused
     }
 
-    /// No more calls can come.
+    /// True once no more calls can arrive.
     pub(super) fn is_closing(&self) -> bool {
         self.phase == Phase::Closing
     }
 
-    /// No call is being handled.
+    /// True while no call is being handled.
     pub(super) fn is_idle(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// A call that may be handled now has to be answered under the tag returned. [`Cause::Busy`] if so many are already.
+    /// Admits a call, and returns the tag under which it is answered. [`Cause::Busy`] if the session is closing or the
+    /// limit is reached.
     pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Result<u64, Cause> {
         if !self.is_serving() || self.calls.len() >= limit {
             return Err(Cause::Busy);
@@ -72,7 +73,7 @@ impl InFlight {
         Ok(tag)
     }
 
-    /// A call is answered; `None` when it has been before.
+    /// Ends a call that is answered; `None` if it was before.
     pub(super) fn finish(&mut self, tag: u64) -> Option<ActiveCall> {
         let place = self.calls.iter().position(|call| call.tag == tag)?;
         match place + 1 == self.calls.len() {
@@ -81,28 +82,28 @@ impl InFlight {
         }
     }
 
-    /// Takes all calls from their handlers.
+    /// Removes all calls, to be answered for their handlers.
     pub(super) fn cut(&mut self) -> Vec<ActiveCall> {
         std::mem::take(&mut self.calls)
     }
 
-    /// Begins to close the session; false when that has been done.
+    /// Begins to close the session; true the first time.
     pub(super) fn close(&mut self) -> bool {
         std::mem::replace(&mut self.phase, Phase::Closing) != Phase::Closing
     }
 
-    /// Nothing more can be read.
+    /// Records that nothing more can be read.
     pub(super) fn end(&mut self) {
         self.ended = true;
     }
 
-    /// There is nothing left to do for the session but to send what waits.
+    /// True once nothing is left but to send waiting responses.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.calls.is_empty()
     }
 
-    /// What has to happen next on the socket. While responses wait to be sent nothing is read, and after a call that
-    /// is not concurrent nothing until it is answered: the rest waits in the socket.
+    /// The event to wait for. Nothing is read while responses wait to be sent. After a call that is not concurrent,
+    /// nothing is read until it is answered; the rest waits in the socket.
     pub(super) fn interest(&self, unsent: bool) -> Interest {
         let in_order = || self.calls.iter().any(|call| !call.concurrent);
         match unsent {
@@ -128,7 +129,7 @@ mod tests {
         Read {
             concurrent: bool,
         },
-        /// One of the calls is answered, or one that has been before.
+        /// A call is answered, which may have been answered before.
         Answer(usize),
         Unsent(bool),
         Close,

@@ -1,4 +1,4 @@
-//! What one record that a client sent amounts to.
+//! Reading a record from a client, and what it completes.
 
 use std::mem;
 use std::os::fd::RawFd;
@@ -13,46 +13,46 @@ use crate::protocol::wire::CallRef;
 use crate::sys::{self, Record};
 use crate::transport::{self, ReceivedRecord};
 
-/// What there was to read.
+/// The outcome of reading one record.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// Nothing yet.
+    /// No record was there.
     Nothing,
     /// A part of a call.
     Part,
-    /// A call.
+    /// A whole call.
     Call(Call),
-    /// What is neither.
+    /// A record or message that is no call.
     NotACall(NotACall),
 }
 
-/// What is no call, and no part of one.
+/// A record or message that is neither a call nor a part of one.
 #[derive(Debug)]
 pub(super) enum NotACall {
     /// A message that is no call. The next one can be read.
     Unparsable(Cause),
-    /// A call that cannot be taken. Of one in chunks the rest is to come, so that none can be read after it.
+    /// A call that cannot be taken. The rest of a chunked one is still to come, so that no other can be read after it.
     Refused {
-        /// Its sequence, if that can be told.
+        /// The call's sequence, if that can be told.
         sequence: Option<i64>,
-        /// What is in the way.
+        /// The reason.
         cause: Cause,
     },
-    /// A record that makes no sense here, so that others do not either.
+    /// A record that makes no sense here, so that later ones do not either.
     OutOfStep {
-        /// What is wrong with it.
+        /// The fault of the record.
         cause: Cause,
-        /// It is a call of a client that sends datagrams, and takes the end of the connection for a success.
+        /// True for a call of a client that sends datagrams, and takes the end of the connection for a success.
         bare: bool,
     },
-    /// What a client asks with which framing is read; no call is meant by it.
+    /// A client's question which framing the server reads, not meant as a call.
     Probe,
-    /// No more will come.
+    /// The end: no more will come.
     End,
 }
 
-/// Reads one record, if there is one; says how many bytes of messages it held. The first one tells what the client
-/// speaks.
+/// Reads one record, if there is one, and returns the bytes of messages in it, too. The first record tells the client's
+/// framing.
 #[inline]
 pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut Reassembly) -> (Incoming, usize) {
     let (mut size, mut was_partial) = (0, false);
@@ -91,20 +91,20 @@ pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut R
         };
         let call = whole(bytes, body, peer_framing.framing());
         if was_partial {
-            // Whatever memory a large call took.
+            // Frees the memory of a large call.
             message.reset();
         }
         Ok(call)
     });
     let incoming = received.unwrap_or_else(|cause| match cause.is_would_block() {
         true => Incoming::Nothing,
-        // Whatever it is, it will not go away.
+        // No other error goes away by waiting.
         false => Incoming::NotACall(NotACall::End),
     });
     (incoming, size)
 }
 
-/// Why a datagram is not taken, if it is not.
+/// The reason why a datagram is not taken, or `None`.
 #[inline]
 fn check_datagram(record: Record, bytes: &[u8], limit: usize) -> Option<NotACall> {
     match bytes.len() {
@@ -117,7 +117,7 @@ fn check_datagram(record: Record, bytes: &[u8], limit: usize) -> Option<NotACall
     }
 }
 
-/// A chunk that is not taken.
+/// The reason why a chunk is not taken.
 #[cold]
 fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
     match cause {
@@ -130,7 +130,7 @@ fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
     }
 }
 
-/// A whole message, of which the body may be in a block of its own.
+/// Decodes a whole message, whose body may be in a block of its own.
 #[inline(always)]
 fn whole(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
     let Ok((call, _)) = CallRef::decode_counting(bytes) else {

@@ -1,6 +1,6 @@
-//! Which thread of a server waits for events. One leads: it waits, and serves what has come itself, so that no other
-//! thread is woken while calls are handled quickly. One stands by, and takes over when the leader is held up by a
-//! handler. The others rest.
+//! Leader and followers: the thread of a server that waits for events. The leader waits, and also serves the events it
+//! gets, so that no other thread is woken while calls are quick. The standby thread takes over if a handler holds the
+//! leader up. The others wait for the place of the standby.
 
 #[cfg(not(all(test, shuttle)))]
 use std::time::Duration;
@@ -9,23 +9,23 @@ use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex, lock};
 
-/// How long the leader may be held up by what usually takes no time.
+/// The time that the leader may spend on one event before the standby takes over.
 #[cfg(not(all(test, shuttle)))]
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// What the leader does.
+/// The leader's current activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeaderState {
-    /// It waits for events.
+    /// Waits for events.
     Waiting,
-    /// It deals with one.
+    /// Handles one.
     Working,
-    /// It is in a handler that is known to take its time: somebody else may lead.
+    /// In a handler known to be slow, or gone: another thread may take over.
     Vacant,
 }
 
-/// What the leader does, and above the last two bits, how often that has changed: one who looks twice can tell that it
-/// is held up.
+/// The leader's state in the low two bits, and above them a count of the changes. A leader with the same epoch at two
+/// looks is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
@@ -41,25 +41,24 @@ impl Epoch {
     }
 }
 
-/// Who leads, and who is next.
+/// The place of the leader, and of its standby.
 #[derive(Debug)]
 pub(super) struct LeaderSlot {
     epoch: AtomicU64,
-    /// Held by the thread that stands by.
+    /// Held by the standby thread.
     standby: Mutex<()>,
-    /// The deputy gives the leader time, and is to be told when it leaves.
+    /// True while the standby gives the leader time, and has to be notified of a release.
     standby_waits: Mutex<bool>,
     released: Condvar,
 }
 
-/// The part of a thread in a relay: whoever leads does so until somebody else has taken over, which it learns with its
-/// next step.
+/// A thread's claim to lead. Its next transition fails once another thread has taken over.
 #[derive(Debug)]
 pub(super) struct LeaderGuard<'a> {
-    /// `None` for a thread that does not take part.
+    /// `None` for a thread outside the pool.
     leader_slot: Option<&'a LeaderSlot>,
     epoch: Epoch,
-    /// What it deals with has had to wait, as no thread was free.
+    /// True while the events had to wait, as no thread was free.
     pub(super) late: bool,
 }
 
@@ -69,7 +68,8 @@ impl LeaderSlot {
         Self { epoch, standby: Mutex::new(()), standby_waits: Mutex::new(false), released: Condvar::new() }
     }
 
-    /// Stands by until this thread is to lead. `None` once `wait`, which waits for an event, says that the server has ended.
+    /// Stands by until this thread leads. `wait` waits for an event; the result is `None` once that says that the
+    /// server has ended.
     pub(super) fn await_leadership(
         &self,
         wait: impl Fn() -> Result<bool, Cause>,
@@ -100,7 +100,7 @@ impl LeaderSlot {
         self.epoch.compare_exchange(from.0, to.0, SeqCst, SeqCst).is_ok().then_some(to)
     }
 
-    /// Gives the leader time to get on.
+    /// Waits until the leader releases, at most for its time.
     #[cfg(not(all(test, shuttle)))]
     fn wait_for_release(&self) {
         let mut standby_waits = lock(&self.standby_waits);
@@ -114,7 +114,7 @@ impl LeaderSlot {
         }
     }
 
-    /// shuttle knows no time.
+    /// shuttle has no clock.
     #[cfg(all(test, shuttle))]
     fn wait_for_release(&self) {
         crate::sync::thread::yield_now();
@@ -122,12 +122,12 @@ impl LeaderSlot {
 }
 
 impl LeaderGuard<'_> {
-    /// Of a thread that serves beside those of the pool.
+    /// The guard of a thread that serves outside the pool.
     pub(super) fn none() -> Self {
         Self { leader_slot: None, epoch: Epoch(0), late: false }
     }
 
-    /// Says what comes next; false when somebody else leads.
+    /// Enters a state; false if another thread leads.
     pub(super) fn enter(&mut self, state: LeaderState) -> bool {
         let Some(leader_slot) = self.leader_slot else { return true };
         let removed = leader_slot.transition(self.epoch, state);
@@ -135,17 +135,17 @@ impl LeaderGuard<'_> {
         removed.is_some()
     }
 
-    /// Takes part no more, and leaves everything as it is.
+    /// Gives up the claim and changes nothing.
     pub(super) fn detach(&mut self) {
         self.leader_slot = None;
     }
 
-    /// Lets somebody else lead, until the next step.
+    /// Lets another thread lead, until this one enters a state again.
     pub(super) fn release(&mut self) {
         if self.enter(LeaderState::Vacant)
             && let Some(leader_slot) = self.leader_slot
         {
-            // Waking is a system call, also if nobody waits.
+            // Waking costs a system call even if no thread waits.
             if *lock(&leader_slot.standby_waits) {
                 leader_slot.released.notify_one();
             }
@@ -153,7 +153,7 @@ impl LeaderGuard<'_> {
     }
 }
 
-/// Also when the thread ends, for whatever reason.
+/// Releases also when the thread ends by a panic.
 impl Drop for LeaderGuard<'_> {
     fn drop(&mut self) {
         self.release();
@@ -187,7 +187,7 @@ mod tests {
         assert!(leader_slot.load().is(LeaderState::Vacant));
     }
 
-    /// So that whoever looks twice sees that the leader gets on.
+    /// Otherwise a standby would take a leader that makes progress for one that is held up.
     #[test]
     fn each_step_is_another_one() {
         let leader_slot = LeaderSlot::new();

@@ -1,4 +1,4 @@
-//! What is done with a session while its state is locked: reading, closing, and what is to be waited for next.
+//! Work on a locked session: reading, closing, and setting the next event to wait for.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use crate::protocol::message::{Call, NO_SEQUENCE, Status};
 use crate::sys::{self, Interest, NextRecord, Peeked, Watch};
 use crate::transport::Outbox;
 
-/// Records read at a time, before other sessions get their turn. A full one takes some 20 µs.
+/// Records read at a time, before other sessions are served. A full record takes some 20 µs.
 const RECORDS: usize = 8;
 
-/// Turns of a session that is cut off, to answer what has come.
+/// Rounds of reading in a session that is cut off, to answer calls that have come.
 const LAST_ROUNDS: usize = 32;
 
-/// How long a refused client has for the call that tells it so.
+/// The time in which a refused client must send the call that is refused.
 const REFUSED_TIME: Duration = Duration::from_secs(1);
 
-/// What a session has no more time for.
+/// The reason of a session's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum TimeoutKind {
     Reply,
@@ -32,12 +32,12 @@ enum TimeoutKind {
     Idle,
 }
 
-/// A thread's turn with the state of a session.
+/// A session whose state this thread has locked.
 pub(super) struct LockedSession<'a> {
     pub(super) session: &'a ServerSession,
     pub(super) reactor: &'a Reactor,
     pub(super) state: &'a mut State,
-    /// Written when the lock has been given up.
+    /// Events to be logged after the lock is released.
     pub(super) log_events: &'a mut LogEvents,
 }
 
@@ -78,7 +78,7 @@ impl LockedSession<'_> {
             if !self.state.message.is_partial() {
                 self.state.began = None;
             }
-            // Before anything else is asked for.
+            // Released before more is asked for.
             self.give_back();
             match incoming {
                 Incoming::Nothing => break,
@@ -95,14 +95,14 @@ impl LockedSession<'_> {
         None
     }
 
-    /// A record has descriptors with it, which would be closed here if it was read.
+    /// Ends a session that was sent a record with descriptors. Reading the record would close them here.
     #[cold]
     fn turn_away(&mut self) {
         self.log(LogEvent::Fault(Fault::OutOfStep, Some(Cause::Invalid("there are descriptors with it"))));
         self.abandon();
     }
 
-    /// Deals with what is no call.
+    /// Answers a message or record that is no call.
     #[cold]
     fn reject(&mut self, what: NotACall) {
         match what {
@@ -112,15 +112,16 @@ impl LockedSession<'_> {
                 if self.state.in_flight.is_refused() {
                     self.close();
                 }
-                // Nobody is there to be told so, and what comes is no calls.
+                // The client cannot be answered, and what it sends are no calls.
                 if self.state.write_closed {
                     self.abandon();
                 }
             }
-            // Among calls that are handled it is a message like any other: the session does not end before they do.
+            // While calls are handled, a probe is a malformed message like any other, so that the session does not end
+            // before they do.
             NotACall::Probe if !self.state.in_flight.is_idle() => self.reject(NotACall::Unparsable(Cause::Malformed)),
             NotACall::Probe => {
-                // The client connects anew once it has the answer, and its user's place has to be free by then.
+                // The client reconnects once it has the answer, so the session stops counting for its user before that.
                 self.detach();
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
                 self.abandon();
@@ -134,7 +135,7 @@ impl LockedSession<'_> {
                 self.close();
             }
             NotACall::OutOfStep { cause, bare } => {
-                // Once is enough, and the rest of a call that was refused makes no sense either.
+                // Logged once per session: the rest of a refused call makes no sense either.
                 if self.state.in_flight.is_serving() {
                     self.log(LogEvent::Fault(Fault::OutOfStep, Some(cause)));
                 }
@@ -153,11 +154,11 @@ impl LockedSession<'_> {
         }
     }
 
-    /// A part of a call has come.
+    /// Accounts for a new part of a call.
     #[cold]
     fn count_part(&mut self) {
         self.state.began.get_or_insert_with(Instant::now);
-        // Asked for before it has come, so that others who come later do not stop it.
+        // Asked for before the rest arrives, so that later calls of other users do not stop this one.
         let State { message, partial, asked, .. } = &mut *self.state;
         let more = message.reservation().saturating_sub(*asked);
         if more == 0 {
@@ -176,7 +177,7 @@ impl LockedSession<'_> {
         }
     }
 
-    /// Gives back what the session does not hold any more of what all share.
+    /// Releases shared memory that the session no longer uses.
     #[inline(always)]
     pub(super) fn give_back(&mut self) {
         if self.state.asked | self.state.unsent != 0 {
@@ -217,7 +218,7 @@ impl LockedSession<'_> {
             self.answer_call(slot, sequence, Status::Failure);
             return None;
         }
-        // Its response would not be kept if the client did not take it.
+        // The response would not be kept if the client did not read it.
         if !self.reactor.unsent.admits(&self.session.user.unsent) {
             self.log(LogEvent::Limit(Limit::Unsent));
             self.answer_call(slot, sequence, Status::Failure);
@@ -237,8 +238,8 @@ impl LockedSession<'_> {
         }
     }
 
-    /// Takes no more calls, but reads what has come to its end, so that no call is lost without an answer. (A socket that
-    /// is closed with something unread gives its peer an error in place of what was sent before.)
+    /// Takes no more calls, but reads those that have come, so that each is answered. (Closing a socket with unread
+    /// data gives its peer an error in place of what was sent before.)
     #[cold]
     pub(super) fn close(&mut self) {
         if self.state.in_flight.close() {
@@ -267,7 +268,7 @@ impl LockedSession<'_> {
             self.answer_call(slot, sequence, Status::Failure);
         }
         self.close();
-        // No more can come. Who has sent very much without waiting for answers does not hold the end up.
+        // No more can arrive. The rounds are limited, so that a client that has sent very much does not delay the end.
         for _ in 0..LAST_ROUNDS {
             if self.interest() == Interest::READ {
                 self.serve();
@@ -280,13 +281,13 @@ impl LockedSession<'_> {
         self.state.in_flight.interest(!self.state.outbox.is_empty())
     }
 
-    /// There may be something for which the session has no more time; not so after nearly every call.
+    /// True while the session may have a deadline; a cheap check, as it follows every call.
     fn has_deadline(&self) -> bool {
         let State { in_flight, outbox, began, .. } = &*self.state;
         !in_flight.is_serving() || !outbox.is_empty() || began.is_some() || self.reactor.limits.idle_time.is_some()
     }
 
-    /// What the session has no more time for, and when.
+    /// The session's next deadline and its reason.
     #[cold]
     fn deadline(&self) -> Option<(Instant, TimeoutKind)> {
         let State { in_flight, message, outbox, began, active, .. } = &*self.state;
@@ -304,7 +305,7 @@ impl LockedSession<'_> {
         [reply, rest, refused, idle].into_iter().flatten().min()
     }
 
-    /// Something happens. (Asking for the time takes some.)
+    /// Restarts the idle time. (Reading the clock takes time, and is left out without a limit.)
     pub(super) fn touch(&mut self) {
         if self.reactor.limits.idle_time.is_some() {
             self.state.active = Instant::now();
@@ -312,7 +313,7 @@ impl LockedSession<'_> {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        // It may only have been that no thread had the time to send.
+        // The response may only wait for a thread with time to send it.
         self.flush();
         let Some((_, overdue)) = self.deadline().filter(|(at, _)| *at <= now) else { return };
         match overdue {
@@ -320,7 +321,7 @@ impl LockedSession<'_> {
                 self.log(LogEvent::Limit(Limit::ReplyTime));
                 self.abandon();
             }
-            // More has come, and no thread has had the time to read it.
+            // More data has come, and no thread has had time to read it.
             TimeoutKind::Message if self.has_unread() => self.state.began = Some(now),
             TimeoutKind::Refused | TimeoutKind::Idle if self.has_unread() => self.state.active = now,
             TimeoutKind::Message => {
@@ -339,20 +340,20 @@ impl LockedSession<'_> {
         sys::peek(self.fd()) == Peeked::Data
     }
 
-    /// Draws the consequences of what has been done.
+    /// Sets the event and the deadline to wait for next, or removes the session if it is over.
     pub(super) fn rearm(&mut self) {
         if self.state.removed {
             return;
         }
         self.give_back();
-        // Who is only there to be told so takes it at once or not at all.
+        // A refused client reads its answer at once or not at all.
         if !self.session.claimed && !self.state.outbox.is_empty() {
             self.abandon();
         }
         if self.state.in_flight.is_over() && self.state.outbox.is_empty() {
             return self.remove();
         }
-        // What is not wanted for a moment does no harm, unless it happens.
+        // Disarming waits until an unwanted event arrives.
         let interest = self.interest();
         let is_watched = interest == Interest::NONE || interest == self.state.armed;
         if !is_watched || self.has_deadline() {
@@ -368,23 +369,22 @@ impl LockedSession<'_> {
         self.set_alarm();
     }
 
-    /// Something has happened, if only that the client has gone, and nothing is to be done about it now: it is told no
-    /// more.
+    /// Disarms the session after an unwanted event, which may be a hang-up.
     #[cold]
     pub(super) fn ignore(&mut self) {
         if self.state.armed != Interest::NONE {
-            // The end cannot be left out, but is told only once.
+            // Epoll always reports a hang-up, but a one-shot registration reports it only once.
             self.watch(Interest::NONE, Watch::Once(Interest::NONE));
         }
     }
 
     fn watch(&mut self, interest: Interest, watch: Watch) {
-        // It cannot fail for a descriptor that has been added.
+        // This cannot fail for a descriptor that was added.
         let _ = self.reactor.epoll.set(self.session.handle().as_fd(), self.session.token(), watch);
         self.state.armed = interest;
     }
 
-    /// One alarm is enough: when it rings too early, it is set again.
+    /// Sets the session's one alarm. If it fires too early it is set again.
     fn set_alarm(&mut self) {
         let Some((at, _)) = self.deadline() else { return };
         let id = self.session.token();
@@ -397,14 +397,14 @@ impl LockedSession<'_> {
         self.state.alarm = Some(at);
     }
 
-    /// The session is over.
+    /// Removes the session and ends its connection.
     #[cold]
     pub(super) fn remove(&mut self) {
         self.detach();
         sys::shut_down(self.fd());
     }
 
-    /// The session is none of the server's any more. The connection is still there.
+    /// Removes the session from the server; the connection stays.
     fn detach(&mut self) {
         let (reactor, session) = (self.reactor, self.session);
         self.state.removed = true;
@@ -414,9 +414,9 @@ impl LockedSession<'_> {
         if let Some(alarm) = self.state.alarm.take() {
             reactor.timers.remove(alarm, session.token());
         }
-        // It is not watched if it could not be added.
+        // This fails only if the session could not be added.
         let _ = reactor.epoll.remove(session.handle().as_fd());
-        // A client that sees the end finds its place free.
+        // Freed before the connection ends, so that a client that sees the end can connect again.
         reactor.users.remove_client(&session.user, session.claimed);
         reactor.sessions.remove(session.token(), !session.claimed);
         reactor.resume_accepting();

@@ -1,4 +1,4 @@
-//! What is worth a line in the log and a counter.
+//! Events that are counted and logged.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Limit {
     }
 }
 
-/// What goes wrong.
+/// A kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Accept,
@@ -69,17 +69,17 @@ impl Fault {
     }
 }
 
-/// Something to be told.
+/// An event to be counted and logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LogEvent {
     /// A limit was met.
     Limit(Limit),
-    /// Something went wrong, and why, if there is more to say.
+    /// An error, and its cause if that says more.
     Fault(Fault, Option<Cause>),
 }
 
 impl LogEvent {
-    /// Writes a line. No lock may be held: the program's sink runs here.
+    /// Writes a line. No lock may be held, as the program's sink runs here.
     pub(super) fn log(self, log: &Log, about: fmt::Arguments<'_>) {
         match self {
             Self::Limit(limit) => log.provoked(Level::Warn, format_args!("{about}: {}", limit.text())),
@@ -97,7 +97,7 @@ impl LogEvent {
     }
 }
 
-/// The first remarks of a turn, in order. Others are counted and not told.
+/// The first events while a session is locked, in order. Others are counted but not logged.
 #[derive(Debug, Default)]
 pub(super) struct LogEvents([Option<LogEvent>; 4]);
 

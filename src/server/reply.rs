@@ -1,4 +1,4 @@
-//! Answers to the calls of a session, and to what is none, on their way to the client.
+//! Sending the answers of a session, to calls and to messages that are none.
 
 use super::locked_session::LockedSession;
 use super::log_event::{Fault, Limit, LogEvent};
@@ -9,14 +9,14 @@ use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
 use crate::sys;
 use crate::transport::Outbox;
 
-/// The responses that their user has not taken use as much memory as they may.
+/// The error for a response beyond its user's share of the memory for untaken responses.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
 
-/// Records of large responses sent at a time, before other sessions get their turn: 2 MiB.
+/// Records of large responses sent at a time, before other sessions are served: 2 MiB.
 const RECORDS: usize = 16;
 
 impl LockedSession<'_> {
-    /// Answers a message of which a part has come with a failure, and forgets it.
+    /// Answers an incomplete call with a failure, and drops it.
     #[cold]
     pub(super) fn fail_partial(&mut self) {
         let sequence = CallRef::sequence_in(self.state.message.partial());
@@ -28,21 +28,21 @@ impl LockedSession<'_> {
         self.answer(sequence.unwrap_or(NO_SEQUENCE), Status::Failure);
     }
 
-    /// Answers what was no call, or not a whole one.
+    /// Answers a message that is no call, or not a whole one.
     pub(super) fn answer(&mut self, sequence: i64, status: Status) {
         self.answer_as(self.state.peer_framing.framing(), sequence, status);
     }
 
     #[cold]
     pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
-        // The client that does not take it is dealt with as with every response.
+        // A failure ends the session, as with any response.
         let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
     /// Answers a call that is not handled.
     #[cold]
     pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status) {
-        // As above.
+        // As in `answer_as`.
         let _ = self.reply(slot, &ResponseRef { sequence, status: status.into(), body: &[] });
     }
 
@@ -56,7 +56,7 @@ impl LockedSession<'_> {
         sent
     }
 
-    /// A response cannot be sent, or not as it is.
+    /// Sends a failure in place of a response that cannot be sent.
     #[cold]
     fn not_sent(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
         let (status, event, fatal) = match cause {
@@ -96,22 +96,22 @@ impl LockedSession<'_> {
         Ok(())
     }
 
-    /// The socket has not taken a response yet.
+    /// Keeps a response that the socket has no room for yet.
     #[cold]
     fn keep(&mut self, framing: Framing, message: &Encoded<'_>, has_body: bool) -> Result<(), Cause> {
         let (reactor, fd, len) = (self.reactor, self.fd(), message.len());
-        // Kept, it would break the connection when its turn comes.
+        // A datagram that is too large would break the connection when it is sent later.
         if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
             return Err(Cause::Os(libc::EMSGSIZE));
         }
-        // What has been taken in the meantime does not count.
+        // Responses that have been sent meanwhile do not count.
         self.flush();
         self.give_back();
-        // Without a body it is too small to matter.
+        // A response without a body is too small to count.
         if has_body {
             self.state.unsent += reactor.unsent.keep(&self.session.user.unsent, len).ok_or(OVER_LIMIT)?;
         }
-        // Else settling gives it back.
+        // If keeping fails, `rearm` releases the memory.
         self.state.outbox.push(framing, message, 0)?;
         self.flush();
         Ok(())
@@ -131,7 +131,7 @@ impl LockedSession<'_> {
         }
     }
 
-    /// The socket takes nothing more.
+    /// Drops all responses once the socket takes no more.
     #[cold]
     fn broken(&mut self, cause: Cause) {
         self.state.write_closed = true;

@@ -16,53 +16,53 @@ use crate::sync::Mutex;
 use crate::sys::{Interest, TryArc};
 use crate::transport::Outbox;
 
-/// A session, and what is going on there. Whoever changes the state settles, before the lock is given up, what is to
-/// be waited for next: so a session is in the hands of one thread, and waits in the kernel when it is in none.
+/// A session and its state. A thread that changes the state rearms the session before it unlocks. So one thread at a
+/// time has the session, or epoll watches it.
 #[derive(Debug)]
 pub(super) struct ServerSession {
-    /// Its number in the roll, and of what is watched.
+    /// The session's key in `Sessions`, in the epoll set and in `Timers`.
     token: u64,
     handle: Session,
     pub(super) user: TryArc<User>,
     pub(super) reactor: TryArc<Reactor>,
     pub(super) state: Mutex<State>,
-    /// It is one of its user's sessions.
+    /// True for a session that counts for its user's limit; false for a refused one.
     pub(super) claimed: bool,
     last_turn: LastTurn,
 }
 
-/// What is going on in a session.
+/// The changing state of a session.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) in_flight: InFlight,
-    /// What the client speaks, and is answered in.
+    /// The framing of the client's calls, and so of the responses.
     pub(super) peer_framing: PeerFraming,
     pub(super) message: Reassembly,
     pub(super) outbox: Outbox,
-    /// What the session is watched for.
+    /// The interest set in epoll.
     pub(super) armed: Interest,
-    /// The client takes no responses any more.
+    /// True once nothing can be sent to the client any more.
     pub(super) write_closed: bool,
-    /// It has left the server.
+    /// True once the session has been removed from the server.
     pub(super) removed: bool,
-    /// When the message of which a part has come began.
+    /// The arrival of the first part of an incomplete call.
     pub(super) began: Option<Instant>,
-    /// When something happened last, where that is of interest.
+    /// The time of the last activity, where an idle time or a refusal depends on it.
     pub(super) active: Instant,
-    /// The alarm that is set.
+    /// The time for which an alarm is set.
     pub(super) alarm: Option<Instant>,
-    /// Bytes that the session holds of what all share.
+    /// Bytes of the shared memory for incomplete calls that count for this session.
     pub(super) partial: usize,
-    /// Bytes asked for the message of which a part has come. Not all may count.
+    /// Bytes asked for the incomplete call. `partial` is less where not all were counted.
     pub(super) asked: usize,
     pub(super) unsent: usize,
 }
 
-/// A call to be handled, and to be answered under its tag.
+/// A call that has been read and is to be handled; its tag identifies the response.
 #[derive(Debug)]
 pub(super) struct ReadyCall {
     pub(super) tag: u64,
-    /// The slot of its module.
+    /// The slot of the call's module.
     pub(super) slot: usize,
     pub(super) call: Call,
 }
@@ -109,7 +109,7 @@ impl AsFd for ServerSession {
     }
 }
 
-/// A session that has something to be served.
+/// A session with an event, in the queue of those to be served.
 impl Waiting for TryArc<ServerSession> {
     fn of_user(&self) -> &LastTurn {
         &self.user.last_turn
@@ -125,7 +125,7 @@ impl Waiting for TryArc<ServerSession> {
 mod tests {
     use super::*;
 
-    /// Nothing on the heap belongs to it but the session, of less than 100 bytes.
+    /// An idle session owns nothing on the heap but its `Session`, of less than 100 bytes.
     #[test]
     fn an_idle_session_is_small() {
         assert!(size_of::<ServerSession>() <= 512, "{} bytes", size_of::<ServerSession>());

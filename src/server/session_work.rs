@@ -1,4 +1,4 @@
-//! What is done with a session, each under its lock.
+//! Work on a session, each piece under the session's lock.
 
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::sync::{MutexGuard, lock, thread, try_lock};
 use crate::sys::{Interest, Watch};
 
 impl ServerSession {
-    /// Waits for the first call.
+    /// Watches the session for its first call.
     pub(super) fn watch(&self, reactor: &Reactor) {
         let added = reactor.epoll.add(self.as_fd(), self.token(), Watch::Always(Interest::READ));
         self.change(reactor, |locked| {
@@ -26,8 +26,8 @@ impl ServerSession {
         });
     }
 
-    /// Something has happened on the socket: sends what waits, and reads. Returns a call to be handled.
-    /// Nothing is done while another thread has the session in its hands: what there is to do is told again.
+    /// Handles an event of the socket: sends waiting responses, and reads. Returns a call to be handled. While another
+    /// thread has the lock nothing is done, as epoll reports the event again.
     pub(super) fn serve(&self, reactor: &Reactor) -> Option<ReadyCall> {
         let Some(state) = try_lock(&self.state) else {
             thread::yield_now();
@@ -49,17 +49,17 @@ impl ServerSession {
         self.change(reactor, |locked| locked.abandon());
     }
 
-    /// Takes no more calls, and ends the session when those that have come are answered.
+    /// Takes no more calls, and ends the session once those that have come are answered.
     pub(super) fn close(&self, reactor: &Reactor) {
         self.change(reactor, |locked| locked.close());
     }
 
-    /// Ends the session now. Calls that have come, and are not answered, are answered for their handlers.
+    /// Ends the session now. Calls that have come and are not answered are answered with a failure.
     pub(super) fn cut(&self, reactor: &Reactor) {
         self.change(reactor, |locked| locked.cut());
     }
 
-    /// An alarm of the session has rung.
+    /// Handles an alarm of the session.
     pub(super) fn expire(&self, reactor: &Reactor, now: Instant) {
         self.change(reactor, |locked| {
             locked.state.alarm = None;
@@ -101,7 +101,7 @@ impl Answers for ServerSession {
             let call = locked.state.in_flight.finish(tag).ok_or(Cause::SessionEnded)?;
             locked.touch();
             locked.reply(call.slot, response).map_err(|cause| match cause {
-                // The server has not noticed yet.
+                // The session has ended, and the server has not noticed yet.
                 Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,
                 cause => cause,
             })

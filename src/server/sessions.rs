@@ -1,4 +1,4 @@
-//! The sessions of a server.
+//! The table of a server's sessions.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;
 
-/// Sessions kept for no other reason than to answer their first call with a failure.
+/// The most sessions kept only to refuse their first call.
 const REFUSED: usize = 64;
 
 /// Every session that has not ended, by token.
@@ -17,14 +17,14 @@ pub(super) struct Sessions<S>(Mutex<Entries<S>>);
 #[derive(Debug)]
 struct Entries<S> {
     slots: Vec<Slot<S>>,
-    /// The slots that are free. There is room for all.
+    /// The free slots, with capacity for all slots.
     free: Vec<u32>,
     refused: VecDeque<u64>,
     closed: bool,
 }
 
-/// Where a session is. The lower half of its token says which slot it is in, and the upper half which of the sessions that
-/// have been there it is.
+/// A place for a session. The lower half of a token is the index of the slot. The upper half is its `uses` at the time,
+/// so that no two sessions share a token.
 #[derive(Debug)]
 struct Slot<S> {
     session: Option<TryArc<S>>,
@@ -70,8 +70,8 @@ impl<S> Sessions<S> {
         Ok(())
     }
 
-    /// Adds a session, for which there is [room](Self::reserve), under the token that it is made with; not when the server has
-    /// ended. Of refused ones only so many are kept: returns one that has to go, too.
+    /// Inserts a session, for which there is [room](Self::reserve), under the token that it is made with. `None` once
+    /// the server has ended. If too many refused sessions are kept, the oldest is returned too, and has to go.
     pub(super) fn insert(
         &self,
         make: impl FnOnce(u64) -> TryArc<S>,
@@ -96,9 +96,9 @@ impl<S> Sessions<S> {
         Some((session, oldest))
     }
 
-    /// Takes a session away.
+    /// Removes a session.
     pub(super) fn remove(&self, token: u64, refused: bool) {
-        // Dropped without the lock.
+        // Dropped after the lock.
         let _link = {
             let mut entries = lock(&self.0);
             if entries.get(token).is_none() {
@@ -116,20 +116,20 @@ impl<S> Sessions<S> {
         lock(&self.0).get(token).cloned()
     }
 
-    /// Finds those sessions that are still there.
+    /// Finds the sessions of these tokens that have not ended.
     pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<S>)) {
         let entries = lock(&self.0);
         tokens.filter_map(|token| entries.get(token)).for_each(|session| found(session.clone()));
     }
 
-    /// Does something with every session that is there from beginning to end.
+    /// Visits every session that stays for the whole visit.
     pub(super) fn for_each(&self, mut work: impl FnMut(TryArc<S>)) {
         let session_at = |at| lock(&self.0).slots.get(at).map(|slot: &Slot<S>| slot.session.clone());
         (0..).map_while(session_at).flatten().for_each(&mut work);
     }
 
-    /// There are as many sessions as may be. Those that are only there to be refused do not count: whoever is refused
-    /// again and again would keep others out.
+    /// True while as many sessions are served as the limit allows. Refused ones do not count, so that a client refused
+    /// again and again keeps no other out.
     pub(super) fn is_full(&self, limit: usize) -> bool {
         let entries = lock(&self.0);
         entries.len().saturating_sub(entries.refused.len()) >= limit
@@ -139,7 +139,7 @@ impl<S> Sessions<S> {
         lock(&self.0).len()
     }
 
-    /// Lets nobody in any more, if nobody is there; true when this has done so.
+    /// Closes the table if it is empty; true the first time.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut entries = lock(&self.0);
         entries.len() == 0 && !std::mem::replace(&mut entries.closed, true)
@@ -147,8 +147,7 @@ impl<S> Sessions<S> {
 }
 
 impl<S: AsFd> Sessions<S> {
-    /// Does something with the descriptors of the sessions, for a process that has inherited them, as far as they can be
-    /// looked at.
+    /// Visits the sessions' descriptors, for a process that has inherited them. Skips them if the lock is held.
     pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
         let Some(entries) = try_lock(&self.0) else { return };
         entries
@@ -206,7 +205,7 @@ mod tests {
             })
             .collect();
         assert_eq!(enter().1, Some(tokens[0]));
-        // Two places are free: that of the one that has to go, and that of one that has gone by itself.
+        // Two slots are free: the one of the oldest session, and the one of another that was removed.
         sessions.remove(tokens[0], true);
         sessions.remove(tokens[5], true);
         assert_eq!(enter().1, None);

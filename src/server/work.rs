@@ -1,4 +1,4 @@
-//! The work of a server's threads.
+//! Starting a server's threads, and their work.
 
 use std::sync::PoisonError;
 
@@ -11,7 +11,7 @@ use crate::sync::{Started, lock, start_thread};
 use crate::sys::{self, BlockedSignals, TryArc};
 
 impl Reactor {
-    /// Starts the threads, once: all of them, or when one cannot be started none.
+    /// Starts the threads, once: all of them, or none if one cannot be started.
     pub(super) fn start(this: &TryArc<Self>) -> Result<(), Cause> {
         let workers = &this.workers;
         let mut threads = lock(&workers.threads);
@@ -44,12 +44,12 @@ impl Reactor {
         }
         drop(threads);
         workers.changed.notify_all();
-        // Those that are not to work end.
+        // After a failure, the threads that were started end.
         handles.into_iter().for_each(Started::join);
         started
     }
 
-    /// What a thread does: gets what it needs, and waits until it is known whether there are enough of them.
+    /// A thread's entry: allocates its record buffer, and waits until it is known whether all threads have started.
     fn work_if(this: &TryArc<Self>) {
         let had = sys::ensure_record_buffer();
         let mut threads = lock(&this.workers.threads);
@@ -68,13 +68,13 @@ impl Reactor {
         }
     }
 
-    /// Leads when it is its turn.
+    /// Leads whenever this thread becomes the leader, until the server has ended.
     fn work(this: &TryArc<Self>) {
-        /// Also when it ends because the program's log has panicked.
+        /// Counts the thread as gone also if the program's log panics.
         struct Alive<'a>(&'a Reactor);
         impl Drop for Alive<'_> {
             fn drop(&mut self) {
-                // In a child of a fork its copy ends, which nobody there waits for.
+                // In a child of a fork this is a copy, which no thread there waits for.
                 if !self.0.owner.is_elsewhere() {
                     lock(&self.0.workers.threads).alive -= 1;
                     self.0.workers.changed.notify_all();
@@ -83,7 +83,7 @@ impl Reactor {
         }
         let _alive = Alive(this);
         CURRENT_SERVER.with(|serving| serving.set(this.workers.server));
-        // The set of descriptors, which alone could fail, is there as long as the server is.
+        // Only a closed epoll set could fail, and the server keeps it open.
         while let Ok(Some(leader)) = this.await_leadership() {
             if Self::lead(this, leader).is_err() {
                 break;
@@ -91,7 +91,7 @@ impl Reactor {
         }
     }
 
-    /// Waits for events and deals with them, until somebody else leads.
+    /// Waits for events and handles them, until another thread leads.
     fn lead(this: &TryArc<Self>, mut leader: LeaderGuard<'_>) -> Result<(), Cause> {
         let mut events = Events::default();
         while !this.has_ended() && leader.enter(LeaderState::Waiting) {
@@ -99,7 +99,7 @@ impl Reactor {
             if this.owner.is_elsewhere() {
                 return Err(Cause::Forked);
             }
-            // What is there already has had to wait, if until now no thread was free.
+            // Events that are there already had to wait, if no thread was free until now.
             leader.late = this.workers.was_full.load(Ordering::Acquire);
             if leader.late {
                 this.epoll.wait_for(0, &mut events)?;
@@ -114,7 +114,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Waits until this thread is to lead; `None` when the server has ended.
+    /// Waits until this thread leads; `None` once the server has ended.
     fn await_leadership(&self) -> Result<Option<LeaderGuard<'_>>, Cause> {
         self.leader_slot.await_leadership(|| self.await_event().map(|()| !self.has_ended()))
     }

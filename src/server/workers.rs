@@ -7,40 +7,40 @@ use std::time::Instant;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Started, lock, thread_local};
 
-/// The number of the next server in this process; 0 is none.
+/// The number of the next server in this process; 0 is no server.
 static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
-/// The stack of a thread unless the program chooses another, of which only what is used takes memory: what handlers written in C are used to.
+/// The default stack of a thread: the size that handlers in C expect. Only the part that is used takes memory.
 pub(super) const STACK: usize = 8 << 20;
 
 thread_local! {
-    /// The server for which this thread runs a handler, or whose thread it is.
+    /// The server that this thread belongs to, or runs a handler for.
     pub(super) static CURRENT_SERVER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The threads of a server: none until it is started.
+/// The threads of a server; none until it is started.
 #[derive(Debug)]
 pub(super) struct WorkerPool {
     pub(super) server: u64,
     pub(super) size: usize,
-    /// Of each thread, in bytes.
+    /// The stack of each thread, in bytes.
     pub(super) stack: usize,
-    /// The threads have the signal mask of who starts them.
+    /// True if the threads inherit the signal mask of the thread that starts them.
     pub(super) signals: bool,
     pub(super) threads: Mutex<Threads>,
-    /// A thread has ended, or has begun, or may work.
+    /// Notified when a thread is ready or has ended, and when the stage changes.
     pub(super) changed: Condvar,
-    /// Threads of the pool that are in handlers. Counted before a thread looks whether the server has ended, and looked
-    /// at after it has, all sequentially consistent: either the thread begins no handler, or it is seen.
+    /// Pool threads in handlers. A thread counts itself before it checks whether the server has ended; `wait` reads the
+    /// count after the end. All are sequentially consistent, so either the thread begins no handler, or it is seen.
     pub(super) busy: AtomicUsize,
-    /// They have been all.
+    /// True once all workers were in handlers, until a leader finds no event waiting.
     pub(super) was_full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     pub(super) stage: Stage,
-    /// Those that have what they need, or have found that they cannot have it.
+    /// Threads that have allocated their record buffer, or failed to.
     pub(super) ready: usize,
     pub(super) alive: usize,
     pub(super) handles: Vec<Started>,
@@ -48,12 +48,12 @@ pub(super) struct Threads {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// There are none, or there are not enough of them, so that they end.
+    /// There are no threads, or too few have started and all end.
     #[default]
     None,
-    /// They are being started.
+    /// Threads are being started.
     Starting,
-    /// They work.
+    /// All threads work.
     Working,
 }
 
@@ -71,12 +71,12 @@ impl WorkerPool {
         }
     }
 
-    /// This thread runs a handler of the server, or is one of its threads, so that it cannot wait for it.
+    /// True if this thread belongs to the server or runs a handler for it, so that it cannot wait for the server.
     pub(super) fn is_own_thread(&self) -> bool {
         CURRENT_SERVER.with(Cell::get) == self.server
     }
 
-    /// A handler runs until the result is dropped.
+    /// Marks this thread as in a handler, until the guard is dropped.
     pub(super) fn enter_handler(&self) -> HandlerGuard<'_> {
         let before = CURRENT_SERVER.with(|serving| serving.replace(self.server));
         let in_pool = before == self.server;
@@ -86,8 +86,8 @@ impl WorkerPool {
         HandlerGuard { workers: self, before, in_pool }
     }
 
-    /// Waits until all threads have ended, which they do unless they are in a handler; false when one still is when
-    /// time is up.
+    /// Waits until all threads have ended, which those outside handlers do. False if a thread is still in a handler
+    /// when the time is over.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         let mut threads = lock(&self.threads);
         while threads.alive > 0 {
@@ -103,13 +103,13 @@ impl WorkerPool {
         }
         let handles = std::mem::take(&mut threads.handles);
         drop(threads);
-        // They have nothing left to do but to end.
+        // The threads have nothing left to do but to return.
         handles.into_iter().for_each(Started::join);
         true
     }
 }
 
-/// See [`WorkerPool::serving`].
+/// Mark of a thread in a handler: see [`WorkerPool::enter_handler`].
 pub(super) struct HandlerGuard<'a> {
     workers: &'a WorkerPool,
     before: u64,
