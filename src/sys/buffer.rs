@@ -146,8 +146,8 @@ pub fn with_record_buffer<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, C
     let block = block().ok_or(NO_BUFFER)?;
     // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
     let lent = if unsafe { block.as_ref() }.take() { Lent { block, mapped: false } } else { Lent::map()? };
-    // SAFETY: either `taken` was false, so that nobody else holds a reference into the record until it is given back,
-    // or the block is mapped for this alone.
+    // SAFETY: `taken` was false, so that no other reference into the record exists until it is given back; or the block
+    // is mapped for this alone.
     work(unsafe { &mut *lent.block.as_ref().record.get() })
 }
 

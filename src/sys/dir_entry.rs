@@ -36,7 +36,8 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Removes the file of a socket that is to be closed, if it is still there under the last name of a path.
+    /// Removes the file of a socket that is to be closed, if the file still has the last name of a path in the
+    /// directory.
     pub fn remove(&self, path: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
         let name = split_last(path).1;
         match self.id {

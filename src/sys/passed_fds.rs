@@ -149,7 +149,8 @@ fn close_in_thread(socket: OwnedFd) {
 
 /// What the helper does.
 fn run_closer(step: &Step, fd: RawFd) {
-    // SAFETY: the function takes a number only. Nothing else that the thread does from now on has to do with descriptors.
+    // SAFETY: the function takes a number only. Nothing else that the thread does from now on has to do with
+    // descriptors.
     let unshared = unsafe { libc::unshare(libc::CLONE_FILES) } == 0;
     step.store(if unshared { UNSHARED } else { HANDED_OVER }, Ordering::Release);
     wake_sleepers(step);
