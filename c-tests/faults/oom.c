@@ -591,7 +591,7 @@ judge_reply(int peer, int64_t sequence, bool plenty)
 		CHECK(!plenty);
 		return NULL;
 	}
-	/* A session closed in the datagram dialect would be an empty success; see below. */
+	/* A session closed in the datagram framing would be an empty success; see below. */
 	if (out.resp.sequence == 0 && out.resp.len == 0) {
 		free(out.msg);
 		CHECK(!plenty && ABI_CHUNKED);

@@ -122,7 +122,7 @@ too_large_a_call_is_not_sent(void **state)
 	pair_free(&pair);
 }
 
-/* 128 MiB is the most that either dialect sends; what no memory could hold is too much as well. */
+/* 128 MiB is the most that either framing sends; what no memory could hold is too much as well. */
 static void
 the_default_limit_stops_a_call(void **state)
 {
@@ -163,7 +163,7 @@ too_large_a_reply_is_refused(void **state)
 
 #if !ABI_CHUNKED
 
-/* --- the datagram dialect ------------------------------------------------------------------ */
+/* --- the datagram framing ------------------------------------------------------------------ */
 
 static void
 an_empty_record_is_an_empty_reply(void **state)
@@ -213,7 +213,7 @@ a_record_over_256_kib_is_cut(void **state)
 
 #else
 
-/* --- the chunked dialect --------------------------------------------------------------------- */
+/* --- the chunked framing --------------------------------------------------------------------- */
 
 static void
 a_chunk_without_data_is_an_empty_reply(void **state)

@@ -637,5 +637,5 @@ main(void)
 	    unit(managed_speaks_what_it_was_told),
 	};
 
-	return cmocka_run_group_tests_name("dialects " ABI_NAME, tests, NULL, NULL);
+	return cmocka_run_group_tests_name("detection " ABI_NAME, tests, NULL, NULL);
 }

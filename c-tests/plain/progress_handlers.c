@@ -234,7 +234,7 @@ a_spawner_that_fails_ends_the_session(void **state)
 	exchange_send(peer, 2, 206, 9, 10);
 	assert_int_equal(drpc_progress(server.loop, PATIENCE_MS), 0);
 	if (!ABI_CHUNKED)
-		/* Clients of the datagram dialect take an end for success. */
+		/* Clients of the datagram framing take an end for success. */
 		exchange_expect(peer, 9, DRPC__STATUS__FAILURE, 0);
 	assert_true(peer_is_closed(peer));
 	assert_int_equal(loop_sessions(server.loop), 1);

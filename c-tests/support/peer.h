@@ -1,6 +1,6 @@
 /*
  * The other end of a connection, made of plain system calls: it says exactly
- * the bytes a test wants said, in the dialect of the ABI under test unless the
+ * the bytes a test wants said, in the framing of the ABI under test unless the
  * test wants the other one.
  */
 #ifndef C_TESTS_PEER_H

@@ -126,7 +126,7 @@ fn each_client_is_answered_in_what_it_speaks() {
 
 /// What a client said first holds: a bare call among chunks makes no sense, nor does a chunk among datagrams.
 #[test]
-fn a_session_keeps_its_dialect() {
+fn a_session_keeps_its_framing() {
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();

@@ -3,7 +3,7 @@
 
 mod callers;
 mod chaos;
-mod dialects;
+mod detection;
 mod differential;
 mod fork;
 mod limits;
