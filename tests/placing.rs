@@ -13,7 +13,7 @@ use drpc::framing::Framing;
 use drpc::framing::chunked::{Chunks, HEADER_LEN, MAX_DATA, MAX_RECORD, Reassembly};
 use drpc::framing::detect::PeerFraming;
 use drpc::transport::{self, Received};
-use drpc::wire::CallRef;
+use drpc::wire::{CallRef, MAX_FIELDS};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use socket2::{Domain, Socket, Type};
@@ -57,7 +57,7 @@ impl Session {
     fn receive(&mut self) -> Result<Option<Came>, Cause> {
         let placed = &mut self.placed;
         let keep = |mut got: Received<'_>| {
-            let (call, unknown) = CallRef::decode_counting(got.within_limit()?)?;
+            let (call, unknown) = CallRef::decode_counting(got.within_limit()?, MAX_FIELDS)?;
             let own = got.take_body();
             *placed += usize::from(own.is_some());
             let mut copy = Vec::new();

@@ -9,7 +9,7 @@ mod support {
     pub(crate) mod oracle;
 }
 
-use drpc::wire::{CallRef, Encoded, Field, Fields, ResponseRef, key};
+use drpc::wire::{CallRef, Encoded, Field, Fields, MAX_FIELDS, ResponseRef, key};
 use drpc::{Call, Cause, Response};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -193,15 +193,15 @@ proptest! {
             fields.insert(at.index(fields.len() + 1), field.clone());
         }
         let mixed = fields.concat();
-        prop_assert_eq!(CallRef::decode_counting(&mixed), Ok((call, unknown.len())));
+        prop_assert_eq!(CallRef::decode_counting(&mixed, MAX_FIELDS), Ok((call, unknown.len())));
         // Packed again they follow the known ones.
         let tail = unknown.iter().map(|(field, _)| &field[..]).collect::<Vec<_>>().concat();
         let packed = whole(&call.encode(&tail));
         prop_assert_eq!(&packed, &[whole(&call.encode(&[])), tail.clone()].concat());
-        prop_assert_eq!(CallRef::decode_counting(&packed), Ok((call, unknown.len())));
+        prop_assert_eq!(CallRef::decode_counting(&packed, MAX_FIELDS), Ok((call, unknown.len())));
         let response = ResponseRef { sequence, status: method, body: &body };
         let packed = whole(&response.encode(&tail));
-        prop_assert_eq!(ResponseRef::decode_counting(&packed), Ok((response, unknown.len())));
+        prop_assert_eq!(ResponseRef::decode_counting(&packed, MAX_FIELDS), Ok((response, unknown.len())));
     }
 
     #[test]
@@ -266,6 +266,34 @@ proptest! {
         encode_key(number, u64::from(wire_type).try_into().unwrap(), &mut expected);
         prop_assert_eq!(&bytes[..len], &expected[..]);
     }
+}
+
+/// Decoding takes as long as there are fields, whatever they are.
+#[test]
+fn a_message_has_a_bounded_number_of_fields() {
+    for tiny in [[0x08, 0x01], [0x28, 0x01], [0x18, 0x01]] {
+        let mut fields = tiny.repeat(MAX_FIELDS - 1);
+        fields.extend([0x10, 0x05]);
+        assert_eq!(CallRef::decode(&fields).map(|call| call.method), Ok(5));
+        fields.extend([0x18, 0x07]);
+        assert_eq!(CallRef::decode(&fields), Err(Cause::Malformed));
+        // An unbounded decoder reads the same.
+        assert_eq!(
+            CallRef::decode_counting(&fields, usize::MAX).map(|(call, _)| (call.method, call.sequence)),
+            Ok((5, 7))
+        );
+    }
+    for tiny in [[0x08, 0x01], [0x20, 0x01]] {
+        let mut fields = tiny.repeat(MAX_FIELDS - 1);
+        fields.extend([0x10, 0x05]);
+        assert_eq!(ResponseRef::decode(&fields).map(|response| response.status), Ok(5));
+        fields.extend([0x10, 0x05]);
+        assert_eq!(ResponseRef::decode(&fields), Err(Cause::Malformed));
+    }
+    // Of a part of a call no more is looked at.
+    let sequence_behind =
+        |fields: usize| CallRef::sequence_in(&[[0x10, 0x01].repeat(fields), vec![0x18, 0x07]].concat());
+    assert_eq!([sequence_behind(MAX_FIELDS - 1), sequence_behind(MAX_FIELDS)], [Some(7), None]);
 }
 
 /// Each difference from prost as protobuf-c has it: whether prost takes the message, and what we make of it.
@@ -353,7 +381,7 @@ fn malformed_messages() {
 fn last_fields() {
     assert_eq!((CallRef::LAST_FIELD, ResponseRef::LAST_FIELD), (4, 3));
     let fifth = field(5, 0, &[1]);
-    assert_eq!(CallRef::decode_counting(&fifth), Ok((CallRef::default(), 1)));
+    assert_eq!(CallRef::decode_counting(&fifth, MAX_FIELDS), Ok((CallRef::default(), 1)));
     let fourth = field(4, 0, &[1]);
-    assert_eq!(ResponseRef::decode_counting(&fourth), Ok((ResponseRef::default(), 1)));
+    assert_eq!(ResponseRef::decode_counting(&fourth, MAX_FIELDS), Ok((ResponseRef::default(), 1)));
 }

@@ -4,7 +4,7 @@ use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::detect::PeerFraming;
 use ::drpc::sys::{Deadline, SocketRef};
 use ::drpc::transport::{self, Received, SyncState};
-use ::drpc::wire::{Encoded, ResponseRef};
+use ::drpc::wire::{Encoded, MAX_FIELDS, ResponseRef};
 use ::drpc::{Cause, Framing, Sequence, sys};
 
 use crate::abi::Abi;
@@ -51,7 +51,10 @@ pub(crate) fn receive<A: Abi>(
                 return Ok(false);
             }
             // SAFETY: the block holds a response that owns nothing.
-            unsafe { message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit) }.map(|()| true)
+            unsafe {
+                message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit, MAX_FIELDS)?;
+            }
+            Ok(true)
         };
         let yielding = || yielding::run_yield(context);
         let received =

@@ -4,7 +4,7 @@ use std::ffi::c_uint;
 use std::ptr;
 
 use ::drpc::framing::fallback;
-use ::drpc::wire::{self, CallRef, Encoded, Fields, ResponseRef};
+use ::drpc::wire::{self, CallRef, Encoded, Fields, MAX_FIELDS, ResponseRef};
 use ::drpc::{Cause, Phase};
 
 use crate::abi::Abi;
@@ -26,8 +26,9 @@ pub(crate) unsafe trait Message: Sized {
     /// The type's descriptor, which callers compare by its address.
     fn descriptor() -> *const ProtobufCMessageDescriptor;
 
-    /// Reads the known fields: the message without its body, the body, and the number of unknown fields.
-    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause>;
+    /// Reads the known fields of a message of at most `most` fields: the message without its body, the body, and the
+    /// number of unknown fields.
+    fn decode(bytes: &[u8], most: usize) -> Result<(Self, &[u8], usize), Cause>;
 
     /// Where the message's body is.
     ///
@@ -64,8 +65,8 @@ unsafe impl Message for Drpc__Call {
     }
 
     #[inline(always)]
-    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
-        let (CallRef { module, method, sequence, body }, unknown) = CallRef::decode_counting(bytes)?;
+    fn decode(bytes: &[u8], most: usize) -> Result<(Self, &[u8], usize), Cause> {
+        let (CallRef { module, method, sequence, body }, unknown) = CallRef::decode_counting(bytes, most)?;
         Ok((Self { module, method, sequence, ..Self::empty() }, body, unknown))
     }
 
@@ -91,8 +92,8 @@ unsafe impl Message for Drpc__Response {
     }
 
     #[inline(always)]
-    fn decode(bytes: &[u8]) -> Result<(Self, &[u8], usize), Cause> {
-        let (ResponseRef { sequence, status, body }, unknown) = ResponseRef::decode_counting(bytes)?;
+    fn decode(bytes: &[u8], most: usize) -> Result<(Self, &[u8], usize), Cause> {
+        let (ResponseRef { sequence, status, body }, unknown) = ResponseRef::decode_counting(bytes, most)?;
         Ok((Self { sequence, status, ..Self::empty() }, body, unknown))
     }
 
@@ -121,14 +122,15 @@ pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
 /// What an unknown field costs beside its bytes: its entry, and a block of its own.
 const UNKNOWN_COST: usize = size_of::<ProtobufCMessageUnknownField>() + 32;
 
-/// Reads an encoded message into a new one that takes no more than `limit` bytes. A `body` that does not stand in the
-/// message becomes its own.
+/// Reads an encoded message of at most `most` fields into a new one that takes no more than `limit` bytes. A `body` that
+/// does not stand in the message becomes its own.
 #[inline(always)]
 pub(crate) fn unpack<M: Message>(
     heap: Heap,
     bytes: &[u8],
     body: Option<Vec<u8>>,
     limit: usize,
+    most: usize,
 ) -> Result<*mut M, Cause> {
     let message = heap.alloc(size_of::<M>()).cast::<M>();
     if message.is_null() {
@@ -136,7 +138,7 @@ pub(crate) fn unpack<M: Message>(
     }
     // SAFETY: the block is new, of the right size, and from `heap`.
     unsafe {
-        match fill(message, heap, bytes, body, limit) {
+        match fill(message, heap, bytes, body, limit, most) {
             Ok(()) => Ok(message),
             Err(cause) => {
                 heap.free(message.cast());
@@ -149,7 +151,7 @@ pub(crate) fn unpack<M: Message>(
 /// Reads an encoded call into a new one, as [`unpack`] does. What is no call may be a probe.
 #[inline(always)]
 pub(crate) fn unpack_call(bytes: &[u8], body: Option<Vec<u8>>, limit: usize) -> Result<*mut Drpc__Call, Cause> {
-    unpack(Heap::SYSTEM, bytes, body, limit).map_err(|cause| not_a_call(bytes, cause))
+    unpack(Heap::SYSTEM, bytes, body, limit, MAX_FIELDS).map_err(|cause| not_a_call(bytes, cause))
 }
 
 /// Why a message cannot be unpacked as a call.
@@ -158,7 +160,7 @@ fn not_a_call(bytes: &[u8], cause: Cause) -> Cause {
     if cause == Cause::Malformed { fallback::undecodable(bytes) } else { cause }
 }
 
-/// Writes an encoded message over `message`; on an error it is left as it was.
+/// Writes an encoded message of at most `most` fields over `message`; on an error it is left as it was.
 ///
 /// # Safety
 /// `message` is valid for writing, and owns nothing that would have to be freed. A block of its own for the body is for
@@ -170,8 +172,9 @@ pub(crate) unsafe fn fill<M: Message>(
     bytes: &[u8],
     own_body: Option<Vec<u8>>,
     limit: usize,
+    most: usize,
 ) -> Result<(), Cause> {
-    let (filled, body, unknown) = M::decode(bytes)?;
+    let (filled, body, unknown) = M::decode(bytes, most)?;
     let base = match unknown {
         0 => ProtobufCMessage::empty(M::descriptor()),
         _ => copy_unknown::<M>(unknown, heap, bytes, limit)?,

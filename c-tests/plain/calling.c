@@ -522,6 +522,33 @@ reply_as_protobuf_allows_it(void **state)
 	pair_free(&pair);
 }
 
+/* What a reply costs to read grows with its fields; the program's own unpacking knows no bound. */
+static void
+a_reply_has_at_most_1024_fields(void **state)
+{
+	struct pair     pair = pair_new(NULL);
+	uint8_t         message[2 * 1025];
+	Drpc__Response *resp;
+	size_t          i;
+
+	(void)state;
+	for (i = 0; i < sizeof(message); i += 2) {
+		message[i]     = 0x78;
+		message[i + 1] = 1;
+	}
+	assert_true(peer_send_message(pair.peer, message, sizeof(message) - 2));
+	resp = do_call(pair.ctx, R_SYNC, 0);
+	assert_int_equal(resp->base.n_unknown_fields, 1024);
+	drpc_response_free(resp);
+	assert_true(peer_send_message(pair.peer, message, sizeof(message)));
+	do_call(pair.ctx, R_SYNC, -DER_PROTO);
+	resp = drpc__response__unpack(NULL, sizeof(message), message);
+	assert_non_null(resp);
+	assert_int_equal(resp->base.n_unknown_fields, 1025);
+	drpc__response__free_unpacked(resp, NULL);
+	pair_free(&pair);
+}
+
 static void
 unknown_fields_of_a_call_are_sent(void **state)
 {
@@ -573,6 +600,7 @@ main(void)
 	    unit(a_reply_before_a_reset_is_read),
 	    unit(an_unparsable_reply_spoils_one_call_only),
 	    unit(reply_as_protobuf_allows_it),
+	    unit(a_reply_has_at_most_1024_fields),
 	    unit(unknown_fields_of_a_call_are_sent),
 	};
 

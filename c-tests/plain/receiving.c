@@ -254,6 +254,29 @@ too_large_a_call_is_refused(void **state)
 	pair_free(&pair);
 }
 
+/* What a call costs to read grows with its fields. */
+static void
+a_call_has_at_most_1024_fields(void **state)
+{
+	struct pair pair = pair_new(context_no_handler);
+	Drpc__Call *call = NULL;
+	uint8_t     message[2 * 1025];
+	size_t      i;
+
+	(void)state;
+	for (i = 0; i < sizeof(message); i += 2)
+		memcpy(message + i, "\x78\x05", 2);
+	assert_true(peer_send_message(pair.peer, message, sizeof(message) - 2));
+	assert_int_equal(drpc_recv_call(pair.ctx, &call), 0);
+	assert_int_equal(call->base.n_unknown_fields, 1024);
+	drpc_call_free(call);
+	assert_true(peer_send_message(pair.peer, message, sizeof(message)));
+	no_call(pair.ctx, -DER_PROTO);
+	send_call(pair.peer, 1, 2, 3, 4);
+	expect_call(pair.ctx, 1, 2, 3, 4);
+	pair_free(&pair);
+}
+
 /* Two bytes on the wire, a block and an entry of a table in memory. */
 static void
 unknown_fields_count_towards_the_limit(void **state)
@@ -566,6 +589,7 @@ main(void)
 	    unit(recv_call_on_a_bad_descriptor),
 	    unit(malformed_calls_are_named_and_passed_over),
 	    unit(recv_call_as_protobuf_allows_it),
+	    unit(a_call_has_at_most_1024_fields),
 	    unit(too_large_a_call_is_refused),
 	    unit(unknown_fields_count_towards_the_limit),
 #if !ABI_CHUNKED

@@ -2,7 +2,7 @@
 //!
 //! No function here allocates, so that none can fail for want of memory: the C functions, which promise an error code where
 //! others abort, use this module. The decoder is our own for that reason, because prost's reports a malformed message in a
-//! `Box`. Our decoder accepts and refuses exactly the messages that protobuf-c does.
+//! `Box`. Of messages of up to [`MAX_FIELDS`] our decoder accepts and refuses exactly those that protobuf-c does.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::io::IoSlice;
@@ -14,6 +14,9 @@ use crate::cause::Cause;
 
 /// The largest size of a head, the fields before the body with its key and length: four keys, four varints of ten bytes.
 pub(crate) const HEAD_CAPACITY: usize = 44;
+
+/// The most fields of a message from a peer. DAOS's have three or four; a field takes two bytes, and some 15 ns.
+pub const MAX_FIELDS: usize = 1024;
 
 /// The most bytes of a varint.
 pub const VARINT_MAX: usize = 10;
@@ -55,14 +58,15 @@ impl<'a> CallRef<'a> {
     /// Number of the body.
     pub const BODY: u8 = 4;
 
-    /// Decodes a call. Of a repeated field the last one counts; unknown fields are skipped.
+    /// Decodes a call. Of a repeated field the last one counts; unknown fields are skipped. More than [`MAX_FIELDS`] are
+    /// malformed.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
-        Ok(Self::decode_counting(message)?.0)
+        Ok(Self::decode_counting(message, MAX_FIELDS)?.0)
     }
 
-    /// Decodes a call, and counts its unknown fields.
+    /// Decodes a call of at most `most` fields, and counts its unknown ones.
     #[inline(always)]
-    pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
+    pub fn decode_counting(message: &'a [u8], most: usize) -> Result<(Self, usize), Cause> {
         let mut fields = Fields::new(message);
         let mut call = Self {
             module: fields.int(1) as i32,
@@ -70,14 +74,15 @@ impl<'a> CallRef<'a> {
             sequence: fields.int(3),
             body: fields.bytes(4),
         };
-        let unknown = if fields.rest.is_empty() { 0 } else { call.collect_rest(fields)? };
+        let unknown = if fields.rest.is_empty() { 0 } else { call.collect(message, most)? };
         Ok((call, unknown))
     }
 
     #[cold]
-    fn collect_rest(&mut self, fields: Fields<'a>) -> Result<usize, Cause> {
+    fn collect(&mut self, message: &'a [u8], most: usize) -> Result<usize, Cause> {
         let mut unknown = 0;
-        for field in fields {
+        let mut fields = Fields::new(message);
+        for field in fields.by_ref().take(most) {
             let field = field?;
             match field.number {
                 1 => self.module = field.int()? as i32,
@@ -87,15 +92,16 @@ impl<'a> CallRef<'a> {
                 _ => unknown += 1,
             }
         }
-        Ok(unknown)
+        if fields.rest.is_empty() { Ok(unknown) } else { Err(Cause::Malformed) }
     }
 
-    /// The sequence of a call of which only the beginning has come; `None` if that does not contain it.
+    /// The sequence of a call of which only the beginning has come; `None` if its first [`MAX_FIELDS`] do not contain it.
     pub fn sequence_in(part: &[u8]) -> Option<i64> {
         let mut fields = Fields::new(part);
         let mut sequence = None;
         let mut rest = part;
-        while let Some(Ok(field)) = fields.next() {
+        for _ in 0..MAX_FIELDS {
+            let Some(Ok(field)) = fields.next() else { break };
             rest = fields.rest;
             if field.number == 3 {
                 sequence = field.int().ok();
@@ -145,24 +151,26 @@ impl<'a> ResponseRef<'a> {
     /// Number of the body.
     pub const BODY: u8 = 3;
 
-    /// Decodes a response. Of a repeated field the last one counts; unknown fields are skipped.
+    /// Decodes a response. Of a repeated field the last one counts; unknown fields are skipped. More than [`MAX_FIELDS`] are
+    /// malformed.
     pub fn decode(message: &'a [u8]) -> Result<Self, Cause> {
-        Ok(Self::decode_counting(message)?.0)
+        Ok(Self::decode_counting(message, MAX_FIELDS)?.0)
     }
 
-    /// Decodes a response, and counts its unknown fields.
+    /// Decodes a response of at most `most` fields, and counts its unknown ones.
     #[inline(always)]
-    pub fn decode_counting(message: &'a [u8]) -> Result<(Self, usize), Cause> {
+    pub fn decode_counting(message: &'a [u8], most: usize) -> Result<(Self, usize), Cause> {
         let mut fields = Fields::new(message);
         let mut response = Self { sequence: fields.int(1), status: fields.int(2) as i32, body: fields.bytes(3) };
-        let unknown = if fields.rest.is_empty() { 0 } else { response.collect_rest(fields)? };
+        let unknown = if fields.rest.is_empty() { 0 } else { response.collect(message, most)? };
         Ok((response, unknown))
     }
 
     #[cold]
-    fn collect_rest(&mut self, fields: Fields<'a>) -> Result<usize, Cause> {
+    fn collect(&mut self, message: &'a [u8], most: usize) -> Result<usize, Cause> {
         let mut unknown = 0;
-        for field in fields {
+        let mut fields = Fields::new(message);
+        for field in fields.by_ref().take(most) {
             let field = field?;
             match field.number {
                 1 => self.sequence = field.int()?,
@@ -171,7 +179,7 @@ impl<'a> ResponseRef<'a> {
                 _ => unknown += 1,
             }
         }
-        Ok(unknown)
+        if fields.rest.is_empty() { Ok(unknown) } else { Err(Cause::Malformed) }
     }
 
     /// Encodes the response; `unknown` are encoded fields that follow the known ones.

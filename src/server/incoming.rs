@@ -133,7 +133,7 @@ fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
 /// Decodes a whole message, whose body may be in a block of its own.
 #[inline(always)]
 fn whole(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
-    let Ok((call, _)) = CallRef::decode_counting(bytes) else {
+    let Ok(call) = CallRef::decode(bytes) else {
         return Incoming::NotACall(match fallback::undecodable(bytes) {
             Cause::Probe(asked) if asked == framing => NotACall::Probe,
             _ => NotACall::Unparsable(Cause::Malformed),
