@@ -35,7 +35,8 @@ pub struct ServerLimits {
     pub partial_memory_per_uid: Option<usize>,
     /// The time from the first part of a call to its last. 30 s.
     pub message_time: Duration,
-    /// The time from the end of a call's handling until its response has been taken. 30 s.
+    /// The time from the end of a call's handling until its response has been taken. It starts anew if the server itself
+    /// is late to send a response that the client takes. 30 s.
     pub reply_time: Duration,
     /// Calls of one session to concurrent modules that are being handled. 64.
     pub calls_per_session: usize,

@@ -314,7 +314,9 @@ impl LockedSession<'_> {
 
     pub(super) fn expire(&mut self, now: Instant) {
         // The response may only wait for a thread with time to send it.
-        self.flush();
+        if self.flush() {
+            self.state.outbox.restart(now);
+        }
         let Some((_, overdue)) = self.deadline().filter(|(at, _)| *at <= now) else { return };
         match overdue {
             TimeoutKind::Reply => {
@@ -421,5 +423,62 @@ impl LockedSession<'_> {
         reactor.sessions.remove(session.token(), !session.claimed);
         reactor.resume_accepting();
         reactor.end_if_empty();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::io::Read;
+    use std::path::Path;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::Server;
+    use crate::protocol::wire::Encoded;
+    use crate::server::users::User;
+    use crate::session::Session;
+    use crate::shared_path::SharedPath;
+    use crate::sync::lock;
+    use crate::sys::{TryArc, UninitArc};
+
+    /// Replies kept for more than their time, as no thread has sent them: none is thrown away as long as the client takes
+    /// them, however many turns that needs.
+    #[test]
+    fn a_late_server_throws_no_reply_away() {
+        const REPLIES: usize = 40;
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let (ours, mut theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let handle = Session::new(ours.into(), SharedPath::new(Path::new("drpc.sock")).unwrap()).unwrap();
+        let reactor = server.reactor();
+        reactor.users.reserve().unwrap();
+        let user = reactor.users.add_client(0, &mut Some(UninitArc::<User>::new().unwrap())).unwrap();
+        let session = TryArc::new(ServerSession::new(1, handle, user, reactor, false)).unwrap();
+        let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
+        let mut locked = LockedSession { session: &session, reactor, state: &mut state, log_events: &mut log_events };
+        let keep = |locked: &mut LockedSession<'_>, size: usize| {
+            locked.state.outbox.push(Framing::Datagram, &Encoded::whole(&vec![1; size]), 0).unwrap();
+        };
+        (0..REPLIES).for_each(|_| keep(&mut locked, 10));
+        let (mut turns, mut now) = (0, Instant::now());
+        while !locked.state.outbox.is_empty() && !locked.state.write_closed {
+            now += Duration::from_secs(3600);
+            locked.expire(now);
+            turns += 1;
+        }
+        let mut record = [0; 16];
+        let taken = (0..).take_while(|_| matches!(theirs.read(&mut record), Ok(10))).count();
+        assert_eq!((turns, taken, locked.state.write_closed), (3, REPLIES, false));
+        // A client that takes nothing is late itself.
+        (0..20 * REPLIES).for_each(|_| keep(&mut locked, 1 << 14));
+        while !locked.state.outbox.is_empty() && !locked.state.write_closed {
+            now += Duration::from_secs(3600);
+            locked.expire(now);
+        }
+        assert!(locked.state.write_closed);
     }
 }

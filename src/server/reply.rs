@@ -117,18 +117,18 @@ impl LockedSession<'_> {
         Ok(())
     }
 
-    pub(super) fn flush(&mut self) {
-        if !self.state.outbox.is_empty() {
-            self.flush_kept();
-        }
+    /// Sends what has been kept; true if it stops for its number of records, not for the client.
+    pub(super) fn flush(&mut self) -> bool {
+        !self.state.outbox.is_empty() && self.flush_kept()
     }
 
     #[cold]
-    fn flush_kept(&mut self) {
-        let fd = self.fd();
-        if let Err(cause) = self.state.outbox.flush(fd, &mut { RECORDS }, |_| {}) {
+    fn flush_kept(&mut self) -> bool {
+        let (fd, mut left) = (self.fd(), RECORDS);
+        if let Err(cause) = self.state.outbox.flush(fd, &mut left, |_| {}) {
             self.broken(cause);
         }
+        left == 0
     }
 
     /// Drops all responses once the socket takes no more.

@@ -51,6 +51,11 @@ impl Outbox {
         self.waiting.front().map(|waiting| waiting.since)
     }
 
+    /// Has all messages wait from now on: until now it was not the peer that kept them.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.since = now);
+    }
+
     /// Sends a message of one record, if the queue is empty and the socket takes it at once. True if the message is out. A
     /// message larger than `limit` is an error.
     pub(crate) fn send_now(
