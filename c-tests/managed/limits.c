@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,6 +49,38 @@ sessions_in_total(void **state)
 	exchange_expect(peers[1], 1, DRPC__STATUS__SUCCESS, 10);
 	assert_true(managed_stats(&managed).limit_sessions > 0);
 	close(peers[1]);
+	managed_end(&managed);
+}
+
+/* 130 descriptors are two sessions, and 128 for what else the process does. */
+static void
+sessions_leave_descriptors_to_the_program(void **state)
+{
+	struct managed managed;
+	struct rlimit  before;
+	struct rlimit  few;
+	int            peers[3];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few          = before;
+	few.rlim_cur = 130;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	make(&managed, DRPC_SERVER_MAX_SESSIONS, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	peers[0] = peer_connect(managed.dir.sock);
+	exchange_echo(peers[0], ECHO, 1);
+	peers[1] = peer_connect(managed.dir.sock);
+	exchange_echo(peers[1], ECHO, 1);
+	peers[2] = peer_connect(managed.dir.sock);
+	exchange_send(peers[2], ECHO, 0, 1, 10);
+	exchange_echo(peers[1], ECHO, 2);
+	assert_true(peer_is_quiet(peers[2]));
+	assert_int_equal(managed_stats(&managed).sessions, 2);
+	close(peers[0]);
+	exchange_expect(peers[2], 1, DRPC__STATUS__SUCCESS, 10);
+	close(peers[1]);
+	close(peers[2]);
 	managed_end(&managed);
 }
 
@@ -416,6 +449,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		unit(sessions_in_total),
+		unit(sessions_leave_descriptors_to_the_program),
 		unit(sessions_of_one_user),
 		unit(time_without_a_call),
 		unit(size_of_a_message),

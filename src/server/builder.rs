@@ -284,6 +284,7 @@ impl ServerBuilder {
     }
 
     fn reactor(self, bound: ListeningSocket) -> Result<Reactor, Cause> {
+        let limits = self.limits.within(sys::descriptor_limit());
         let (epoll, wake, timers) = (Epoll::new()?, Waker::new()?, Timers::new()?);
         epoll.add(bound.as_fd(), token::LISTENER, Watch::Once(Interest::READ))?;
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
@@ -325,10 +326,10 @@ impl ServerBuilder {
             workers: WorkerPool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
             leader_slot: LeaderSlot::new(),
             drain: DrainState::new(self.grace),
-            partial: MemoryLimit::new(self.limits.partial_memory, self.limits.partial_memory_per_uid),
-            unsent: MemoryLimit::new(self.limits.unsent, self.limits.unsent_per_uid),
+            partial: MemoryLimit::new(limits.partial_memory, limits.partial_memory_per_uid),
+            unsent: MemoryLimit::new(limits.unsent, limits.unsent_per_uid),
             cancelled: Mutex::new(None),
-            limits: self.limits,
+            limits,
         })
     }
 }

@@ -17,7 +17,8 @@ use crate::protocol::framing::Limits;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Sessions in total; further clients are not accepted until one ends. 4096.
+    /// Sessions in total; further clients are not accepted until one ends. 4096, but at least 128 less than the process may
+    /// have descriptors (`RLIMIT_NOFILE`) when the server begins to listen, if that leaves one.
     pub sessions: usize,
     /// Sessions of one user other than root, and at most seven eighths of all. The first call of a further session is
     /// answered with a failure. 256.
@@ -53,7 +54,16 @@ pub struct ServerLimits {
     pub idle_time: Option<Duration>,
 }
 
+/// Descriptors that sessions leave to the program, and to the 64 clients that are only there to be refused.
+const OTHER_DESCRIPTORS: usize = 128;
+
 impl ServerLimits {
+    /// These limits with no more sessions than a process with so many descriptors can have.
+    pub(super) fn within(self, descriptors: usize) -> Self {
+        let sessions = self.sessions.min(descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1));
+        Self { sessions, ..self }
+    }
+
     /// Sessions of one user other than root. Some of all are left to other users.
     pub(super) fn sessions_of_user(&self) -> usize {
         let others = if self.sessions > 1 { (self.sessions / 8).max(1) } else { 0 };
@@ -83,5 +93,23 @@ impl Default for ServerLimits {
             unsent_per_uid: None,
             idle_time: None,
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_leave_descriptors_to_others() {
+        let limits = |sessions, descriptors| {
+            ServerLimits { sessions, sessions_per_uid: 4096, ..ServerLimits::default() }.within(descriptors)
+        };
+        let of = |limits: ServerLimits| (limits.sessions, limits.sessions_of_user());
+        assert_eq!(of(limits(4096, usize::MAX)), (4096, 3584));
+        assert_eq!(of(limits(4096, 1024)), (896, 784));
+        assert_eq!(of(limits(100, 1024)), (100, 88));
+        assert_eq!([1, 128, 129, 130].map(|descriptors| limits(4096, descriptors).sessions), [1, 1, 1, 2]);
     }
 }

@@ -21,6 +21,14 @@ pub(super) unsafe fn owned(rc: RawFd) -> Result<OwnedFd, Cause> {
     if fd < FIRST_ABOVE_STDIO { above_stdio(&fresh) } else { Ok(fresh) }
 }
 
+/// How many descriptors the process may have open (RLIMIT_NOFILE).
+pub fn descriptor_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: getrlimit writes to `limit`, or leaves it alone.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
 /// The same under a number that is not a standard one.
 #[cold]
 fn above_stdio(low: &OwnedFd) -> Result<OwnedFd, Cause> {

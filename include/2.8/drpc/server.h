@@ -50,7 +50,10 @@ enum drpc_server_option {
         DRPC_SERVER_OWNER = 5,
         /** Group of the socket file. */
         DRPC_SERVER_GROUP = 6,
-        /** Sessions at once; more are accepted when others have ended. Unless set 4096. */
+        /**
+         * Sessions at once; more are accepted when others have ended. Unless set 4096. In any case at least 128 less than the
+         * process may have descriptors (RLIMIT_NOFILE) when the server begins to listen, if that leaves one.
+         */
         DRPC_SERVER_MAX_SESSIONS = 7,
         /**
          * Sessions at once of one user other than root, who leaves an eighth of all to others; the call of another one is
