@@ -79,18 +79,14 @@ impl StablePath {
         Ok(AddressPath::ViaDirectory(SocketPath::joined(link.as_bytes(), name).ok_or(too_long)?, directory))
     }
 
-    /// True if this is a path of the socket that has been bound to `bound`, whatever links lead there. If the file is gone,
-    /// directory and name are compared.
+    /// True if links lead from here to the socket that has been bound to `bound`, and only root and this user can change
+    /// either path. If the file is gone, directory and name are compared.
     pub fn leads_to(&self, bound: &Path) -> bool {
         let path = self.path();
-        let directory = |path: &Path| match path.parent() {
-            Some(parent) if parent != Path::new("") => file_behind(parent),
-            _ => sys::file_behind(c"."),
-        };
-        match (file_behind(path), file_behind(bound)) {
-            _ if path == bound => true,
-            (Some(here), Some(there)) => here == there,
-            (None, None) if path.file_name() == bound.file_name() => {
+        let directory = |path: &Path| path.parent().and_then(|parent| sys::trusted_file(parent).ok());
+        match (sys::trusted_file(path), sys::trusted_file(bound)) {
+            (Ok(here), Ok(there)) => here == there,
+            (Err(GONE), Err(GONE)) if path.file_name() == bound.file_name() => {
                 directory(path).is_some_and(|here| directory(bound) == Some(here))
             }
             _ => false,
@@ -130,9 +126,7 @@ impl AddressPath<'_> {
     }
 }
 
-fn file_behind(path: &Path) -> Option<FileId> {
-    sys::file_behind(&c_string(path.as_os_str().as_bytes()).ok()?)
-}
+const GONE: Cause = Cause::Os(libc::ENOENT);
 
 /// A path as a C string.
 pub fn c_string(path: &[u8]) -> Result<CString, Cause> {
@@ -158,6 +152,9 @@ impl TryFrom<&CStr> for StablePath {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -179,6 +176,13 @@ mod tests {
         std::fs::write(other.join("x"), "").unwrap();
         assert!(path.leads_to(&other.join("y")));
         assert!(!path.leads_to(&other.join("x")));
+        // A user that can change one of the paths may have led it to any file.
+        for directory in [&other, &real] {
+            fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
+            assert!(!path.leads_to(&other.join("y")));
+            fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+        }
+        assert!(path.leads_to(&other.join("y")));
         assert!(!StablePath::new(Path::new("none/x")).unwrap().leads_to(Path::new("nowhere/x")));
     }
 

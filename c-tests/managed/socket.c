@@ -648,6 +648,37 @@ an_inherited_socket_may_have_another_name(void **state)
 	managed_end(&managed);
 }
 
+/* Another user may have led the path of one socket to another one. */
+static void
+an_inherited_socket_is_the_one_of_the_name(void **state)
+{
+	struct managed managed;
+	char           other[128];
+	int            listeners[3] = {0};
+	pid_t          child;
+
+	(void)state;
+	managed_make(&managed);
+	snprintf(other, sizeof(other), "%s/other.sock", managed.dir.path);
+	listeners[0] = peer_listen(other);
+	listeners[1] = peer_listen(managed.dir.sock);
+	assert_int_equal(unlink(managed.dir.sock), 0);
+	assert_int_equal(symlink(other, managed.dir.sock), 0);
+	child = fork();
+	if (child == 0) {
+		struct drpc_server *server;
+
+		hand_over("2", listeners);
+		if (take_over(managed.dir.sock, &server) != 0)
+			_exit(10);
+		_exit(fcntl(INHERITED + 1, F_GETFD) == FD_CLOEXEC ? 0 : 11);
+	}
+	child_is_content(child);
+	close(listeners[0]);
+	close(listeners[1]);
+	managed_end(&managed);
+}
+
 static void
 another_socket_that_was_handed_over_is_named(void **state)
 {
@@ -751,6 +782,7 @@ main(void)
 		unit(the_file_of_another_stays),
 		unit(an_inherited_socket_is_taken_over),
 		unit(an_inherited_socket_may_have_another_name),
+		unit(an_inherited_socket_is_the_one_of_the_name),
 		unit(another_socket_that_was_handed_over_is_named),
 		unit(not_all_descriptors_are_looked_at),
 		unit(a_socket_is_made_if_none_is_inherited),

@@ -83,15 +83,19 @@ impl ListeningSocket {
         Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
-    /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without a
-    /// place the first.
+    /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
+    /// the first. Links are followed only if no socket has been bound to the very path, as another user may have made them.
     pub(super) fn inherited(place: Option<&StablePath>) -> Result<Self, Cause> {
         let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
         let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
         let mut handed = sys::inherited_fds(count);
-        let is_it =
-            |fd: &RawFd| place.is_none_or(|place| sys::local_path(*fd, |own| place.leads_to(own)) == Some(true));
-        let Some(fd) = handed.clone().find(is_it) else {
+        let bound =
+            |matches: &dyn Fn(&Path) -> bool| handed.clone().find(|fd| sys::local_path(*fd, matches) == Some(true));
+        let chosen = match place {
+            Some(place) => bound(&|own| place.path() == own).or_else(|| bound(&|own| place.leads_to(own))),
+            None => handed.clone().next(),
+        };
+        let Some(fd) = chosen else {
             return Err(Cause::NotHanded { instead: handed.any(sys::is_free_listener).then_some(count) });
         };
         let socket = sys::adopt_listener(fd)?;

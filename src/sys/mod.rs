@@ -65,6 +65,6 @@ pub use socket::{
 };
 pub use spin::set_spin;
 pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start_thread};
-
+pub use trusted_path::trusted_file;
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};
 pub use waker::{Timer, Waker};

@@ -2,10 +2,12 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::descriptor;
 use super::errno::KeepErrno;
-use super::file::{open_directory, status_of};
+use super::file::{FileId, open_directory, status_of};
 use crate::cause::Cause;
 
 /// As many links in a path as the kernel follows would take too much of the stack.
@@ -16,6 +18,11 @@ pub(super) fn resolve(path: &[u8]) -> Result<OwnedFd, Cause> {
     let _keep = KeepErrno::new();
     let start = if path.starts_with(b"/") { c"/" } else { c"." };
     resolve_from(open_directory(start)?, path, LINKS)
+}
+
+/// The file that a path leads to. It is [`Cause::NotOurs`] where others than root and this user can change that.
+pub fn trusted_file(path: &Path) -> Result<FileId, Cause> {
+    resolve(path.as_os_str().as_bytes()).and_then(|file| Ok(FileId::of(&status_of(&file)?)))
 }
 
 /// Only root and this user can remove an entry of a directory, or put another one in its place.
@@ -69,16 +76,9 @@ fn is_link(file: &libc::stat) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::Path;
 
     use super::*;
-    use crate::sys::FileId;
-
-    fn resolved(path: &Path) -> Result<FileId, Cause> {
-        resolve(path.as_os_str().as_bytes()).map(|directory| FileId::of(&status_of(&directory).unwrap()))
-    }
 
     #[test]
     fn a_path_that_others_can_change_is_not_followed() {
@@ -91,18 +91,18 @@ mod tests {
             symlink(home.join("link/."), directory.join("far")).unwrap();
         }
         symlink("ring", home.join("ring")).unwrap();
-        let inner = resolved(&home.join("inner"));
+        let inner = trusted_file(&home.join("inner"));
         assert!(inner.is_ok());
         for same in ["link", "far/", "../home/./inner", "../sticky/../home//inner"] {
-            assert_eq!(resolved(&home.join(same)), inner, "{same}");
+            assert_eq!(trusted_file(&home.join(same)), inner, "{same}");
         }
         for bad in ["open/inner", "open/link", "open/../home/inner", "sticky/link"] {
-            assert_eq!(resolved(&dir.path().join(bad)), Err(Cause::NotOurs), "{bad}");
+            assert_eq!(trusted_file(&dir.path().join(bad)), Err(Cause::NotOurs), "{bad}");
         }
-        assert!(resolved(&sticky.join("inner")).is_ok());
-        assert_eq!(resolved(&home.join("ring")), Err(Cause::Os(libc::ELOOP)));
-        assert_eq!(resolved(&home.join("x".repeat(256))), Err(Cause::Os(libc::ENAMETOOLONG)));
-        assert_eq!(resolved(&home.join("none")), Err(Cause::Os(libc::ENOENT)));
+        assert!(trusted_file(&sticky.join("inner")).is_ok());
+        assert_eq!(trusted_file(&home.join("ring")), Err(Cause::Os(libc::ELOOP)));
+        assert_eq!(trusted_file(&home.join("x".repeat(256))), Err(Cause::Os(libc::ENAMETOOLONG)));
+        assert_eq!(trusted_file(&home.join("none")), Err(Cause::Os(libc::ENOENT)));
     }
 
     #[test]
