@@ -133,8 +133,15 @@ pub fn peer(fd: RawFd) -> Option<Credentials> {
 /// A user who could stop this process anyway.
 pub fn is_trusted(uid: u32) -> bool {
     // SAFETY: the function takes nothing.
-    uid == 0 || uid == unsafe { libc::geteuid() }
+    is_trusted_by(unsafe { libc::geteuid() }, uid)
 }
+
+fn is_trusted_by(process: u32, uid: u32) -> bool {
+    uid == 0 || (uid == process && uid != OVERFLOW)
+}
+
+/// In a user namespace all users without a number there have this one.
+const OVERFLOW: u32 = 65_534;
 
 type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
@@ -194,6 +201,15 @@ pub(super) fn with_address(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// That is any user.
+    #[test]
+    fn a_user_without_a_number_is_not_trusted() {
+        let trusted = |process| [0, 7, OVERFLOW].map(|uid| is_trusted_by(process, uid));
+        assert_eq!(trusted(0), [true, false, false]);
+        assert_eq!(trusted(7), [true, true, false]);
+        assert_eq!(trusted(OVERFLOW), [true, false, false]);
+    }
 
     #[test]
     fn a_path_is_joined_where_it_fits() {

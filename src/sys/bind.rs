@@ -43,7 +43,7 @@ fn bind_file<'a>(
     mode: libc::mode_t,
     owner: Owner,
 ) -> Result<DirEntry<'a>, Cause> {
-    let entry = DirEntry::of_socket(address::path_in(address))?;
+    let entry = DirEntry::of_socket(address::path_in(address), owner)?;
     file_owner::create_as(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
     entry.set_mode_and_owner(socket, mode, owner).inspect_err(|_| entry.remove_file_of(socket))?;
     Ok(entry)

@@ -3,10 +3,13 @@
 //! Another user may be able to change the path of a socket, and to put another file in its place. So no path is used to
 //! change a mode or an owner, or to remove a file.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_int, c_long};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use super::address::is_trusted;
+use super::bound_file::bound_file;
 use super::connect_probe;
 use super::descriptor;
 use super::errno::{KeepErrno, check};
@@ -24,7 +27,9 @@ pub struct DirEntry<'a> {
     parent: &'a [u8],
     name: &'a CStr,
     /// To be asked which file is a socket's.
-    sock_diag: Option<SockDiag>,
+    sock_diag: RefCell<Option<SockDiag>>,
+    /// The owner chosen for the socket.
+    owner: Owner,
 }
 
 /// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory, where it is known.
@@ -126,12 +131,12 @@ impl<'a> DirEntry<'a> {
         let (to, _nul) = room.split_at_mut(libc::PATH_MAX as usize - 1);
         to.get_mut(..shown.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(shown);
         let directory = open_directory(CStr::from_bytes_until_nul(&room).unwrap_or_default())?;
-        Ok(Self { directory, parent, name, sock_diag: None })
+        Ok(Self { directory, parent, name, sock_diag: RefCell::new(None), owner: Owner::default() })
     }
 
     /// The same for a socket that is to be bound there: once it is, no descriptor is needed to remove its file.
-    pub(super) fn of_socket(path: &'a CStr) -> Result<Self, Cause> {
-        Ok(Self { sock_diag: Some(SockDiag::open()?), ..Self::of(path)? })
+    pub(super) fn of_socket(path: &'a CStr, owner: Owner) -> Result<Self, Cause> {
+        Ok(Self { sock_diag: RefCell::new(Some(SockDiag::open()?)), owner, ..Self::of(path)? })
     }
 
     /// What is there; a symbolic link is not followed.
@@ -201,10 +206,23 @@ impl<'a> DirEntry<'a> {
     /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
     /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
     fn is_file_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
-        let ask = |kernel: &SockDiag| kernel.is_bound_to(socket, FileId::of(file));
-        match self.sock_diag.as_ref().map_or_else(|| ask(&SockDiag::open()?), ask)? {
+        if let Some(bound) = self.bound_file(socket)? {
+            return Ok(bound == FileId::of(file));
+        }
+        let kernel = self.sock_diag.take().map_or_else(SockDiag::open, Ok)?;
+        let answer = kernel.is_bound_to(socket, FileId::of(file));
+        self.sock_diag.replace(Some(kernel));
+        match answer? {
             Some(answer) => Ok(answer),
             None => self.is_path_trusted(file),
+        }
+    }
+
+    /// The file of a socket, if the kernel opens it. Where descriptors run out, it gets the one that is held to ask with.
+    fn bound_file(&self, socket: &OwnedFd) -> Result<Option<FileId>, Cause> {
+        match bound_file(socket) {
+            Err(Cause::Os(libc::EMFILE | libc::ENFILE)) if self.sock_diag.take().is_some() => bound_file(socket),
+            file => file,
         }
     }
 
@@ -215,7 +233,9 @@ impl<'a> DirEntry<'a> {
             Err(cause) if is_shortage(cause) => return Err(cause),
             Err(_) => return Ok(false),
         };
-        Ok(FileId::of(&here) == FileId::of(&there) && trusted_path::protects(&here, file))
+        // In a sticky directory the chosen owner can put another file in the place of the socket.
+        let by_another = self.owner.uid.is_some_and(|uid| !is_trusted(uid)) && !trusted_path::is_closed(&here);
+        Ok(FileId::of(&here) == FileId::of(&there) && !by_another && trusted_path::protects(&here, file))
     }
 
     fn set_mode(&self, found: &EntryFile, mode: libc::mode_t) -> Result<(), Cause> {
@@ -480,6 +500,22 @@ mod tests {
         assert_eq!(before.set_mode_and_owner(&socket(), 0o600, Owner::default()), Err(Cause::NotOurs));
         held.remove(&name, &socket()).unwrap();
         assert_eq!(before.file(), Ok(None));
+    }
+
+    /// The chosen owner can move the socket away, and a file of root's to its place.
+    #[test]
+    fn in_a_sticky_directory_a_chosen_owner_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o1777)).unwrap();
+        let path = dir.path().join("drpc.sock");
+        let (name, _file) = (c_path(&path), bound(&path));
+        let (pair, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        let pair = OwnedFd::from(pair);
+        let own = fs::metadata(&path).unwrap().uid();
+        for (uid, proved) in [(None, true), (Some(own), true), (Some(12_345), false)] {
+            let entry = DirEntry::of_socket(&name, Owner { uid, gid: None }).unwrap();
+            assert_eq!(entry.file_of(&pair).unwrap().is_some(), proved, "{uid:?}");
+        }
     }
 
     /// The number of a descriptor is another file's in the other threads.

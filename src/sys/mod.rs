@@ -6,6 +6,7 @@
 
 mod address;
 mod bind;
+mod bound_file;
 mod buffer;
 mod clock;
 mod connect_probe;

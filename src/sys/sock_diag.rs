@@ -66,14 +66,7 @@ impl SockDiag {
             Some(Err(cause)) if is_shortage(cause) => return Err(cause),
             _ => return Ok(None),
         };
-        // The kernel tells half of the inode's number.
-        if bound.inode != file.inode as u32 {
-            return Ok(Some(false));
-        }
-        // Twelve bits and twenty, as the kernel has them.
-        let same =
-            (bound.device >> 20, bound.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
-        Ok(same.then_some(true))
+        Ok(bound.is(file))
     }
 }
 
@@ -132,6 +125,16 @@ impl Request {
 }
 
 impl BoundFile {
+    fn is(&self, file: FileId) -> Option<bool> {
+        // The kernel tells half of the inode's number.
+        if self.inode != file.inode as u32 {
+            return Some(false);
+        }
+        // Twelve bits and twenty, as the kernel has them.
+        let same = (self.device >> 20, self.device & 0xf_ffff) == (libc::major(file.device), libc::minor(file.device));
+        (same && file.inode <= u32::MAX.into()).then_some(true)
+    }
+
     fn parse(answer: &[u8]) -> Option<Self> {
         if u16_at(answer, 4)? != SOCK_DIAG_BY_FAMILY {
             return None;
@@ -158,6 +161,14 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_of_a_number_proves_no_more_than_that() {
+        let bound = BoundFile { inode: 7, device: 8 << 20 | 1 };
+        let is = |inode, major| bound.is(FileId { device: libc::makedev(major, 1), inode, is_socket: true });
+        assert_eq!([is(7, 8), is(7, 9), is(6, 8)], [Some(true), None, Some(false)]);
+        assert_eq!([is(1 << 32 | 7, 8), is(1 << 32 | 6, 8)], [None, Some(false)]);
+    }
 
     /// An answer without attributes, and one whose first attribute is another, and ends early.
     #[test]

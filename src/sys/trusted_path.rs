@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::address::is_trusted;
 use super::descriptor;
-use super::errno::KeepErrno;
+use super::errno::{KeepErrno, check};
 use super::file::{FileId, open_directory, status_of};
 use crate::cause::Cause;
 
@@ -29,11 +30,17 @@ pub fn trusted_file(path: &Path) -> Result<FileId, Cause> {
 pub(super) fn protects(directory: &libc::stat, entry: &libc::stat) -> bool {
     // Whoever has made a link may have moved it here since.
     let stays = directory.st_mode & libc::S_ISVTX != 0 && is_ours(entry) && !is_link(entry);
-    is_ours(directory) && (directory.st_mode & (libc::S_IWGRP | libc::S_IWOTH) == 0 || stays)
+    is_closed(directory) || (is_ours(directory) && stays)
+}
+
+/// Only root and this user can change a directory.
+pub(super) fn is_closed(directory: &libc::stat) -> bool {
+    is_ours(directory) && directory.st_mode & (libc::S_IWGRP | libc::S_IWOTH) == 0
 }
 
 fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, Cause> {
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        not_made_up(&here)?;
         let next = open_in(&here, name)?;
         let entry = status_of(&next)?;
         if !protects(&status_of(&here)?, &entry) {
@@ -41,7 +48,18 @@ fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, C
         }
         here = if is_link(&entry) { resolve_link(here, &next, links)? } else { next };
     }
+    not_made_up(&here)?;
     Ok(here)
+}
+
+/// What a file system in a user's process (FUSE) tells is whatever that user likes.
+fn not_made_up(directory: &OwnedFd) -> Result<(), Cause> {
+    const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
+    // SAFETY: statfs is plain data, which the function fills in.
+    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
+    // SAFETY: `system` is valid for writing.
+    check(unsafe { libc::fstatfs(directory.as_raw_fd(), &mut system) })?;
+    if system.f_type == FUSE_SUPER_MAGIC { Err(Cause::NotOurs) } else { Ok(()) }
 }
 
 fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
@@ -65,8 +83,7 @@ fn open_in(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
 }
 
 fn is_ours(file: &libc::stat) -> bool {
-    // SAFETY: the function takes nothing.
-    [0, unsafe { libc::geteuid() }].contains(&file.st_uid)
+    is_trusted(file.st_uid)
 }
 
 fn is_link(file: &libc::stat) -> bool {
