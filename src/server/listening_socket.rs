@@ -1,7 +1,7 @@
 //! The listening socket and its file.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -40,7 +40,7 @@ const DEFAULT_MODE: u32 = 0o600;
 /// A non-blocking listening socket.
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
-    socket: OwnedFd,
+    socket: sys::Listener,
     path: SharedPath,
     file: Option<File>,
     end: AtomicU8,
@@ -80,6 +80,7 @@ impl ListeningSocket {
         let socket = sys::open_at_once(true, Some(mode))?;
         let held = sys::listen_as(&socket, way.path(), mode, owner)?;
         let file = File { place: place.clone(), held, lock };
+        let socket = sys::Listener::new(socket, false);
         Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
     }
 
@@ -98,7 +99,7 @@ impl ListeningSocket {
         let Some(fd) = chosen else {
             return Err(Cause::NotHanded { instead: handed.any(sys::is_free_listener).then_some(count) });
         };
-        let socket = sys::adopt_listener(fd)?;
+        let socket = sys::Listener::new(sys::adopt_listener(fd)?, true);
         sys::set_nonblocking(fd, true)?;
         let path = sys::local_path(fd, SharedPath::new).unwrap_or_else(|| SharedPath::new(Path::new("(inherited)")))?;
         Ok(Self { socket, path, file: None, end: AtomicU8::new(End::Leave as u8) })
@@ -119,7 +120,7 @@ impl ListeningSocket {
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let held = self.file.as_ref().map(|file| file.held.as_fd());
         let lock = self.file.as_ref().and_then(|file| file.lock.as_ref()).map(|lock| lock.as_fd());
-        [Some(self.socket.as_fd()), held, lock].into_iter().flatten().map(|fd| fd.as_raw_fd())
+        [Some(self.as_fd()), held, lock].into_iter().flatten().map(|fd| fd.as_raw_fd())
     }
 }
 
@@ -128,12 +129,13 @@ impl Drop for ListeningSocket {
     fn drop(&mut self) {
         let end = *self.end.get_mut();
         let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
-        // If it cannot be removed it stays, as a dead socket.
-        let _ = file.place.with_c_path(|path| file.held.remove(path, &self.socket));
+        // When it cannot be removed it stays, as a dead socket.
+        let _ = file.place.with_c_path(|path| file.held.remove(path, self.socket.socket()));
         if end == End::ShutDown as u8 {
-            sys::shut_down(self.socket.as_raw_fd());
-            // Clients in the queue would otherwise wait as long as another process has the socket.
-            while let Ok(socket) = sys::accept_at_once(self.socket.as_raw_fd(), true) {
+            sys::shut_down(self.as_fd().as_raw_fd());
+            // Clients that have connected, and not been accepted, would wait as long as another process has the socket. Where
+            // there is no descriptor to accept with, those that are left end with the last process.
+            while let Ok(socket) = sys::accept_at_once(self.as_fd().as_raw_fd(), true) {
                 sys::reject_connection(socket);
             }
         }
@@ -145,7 +147,7 @@ impl Drop for ListeningSocket {
 
 impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.socket().as_fd()
     }
 }
 

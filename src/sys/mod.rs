@@ -55,7 +55,7 @@ pub use futex::{sleep_while, wake_sleepers};
 pub use heap::advise_huge_pages;
 pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
-pub use passed_fds::{Accepted, NextRecord, reject_connection};
+pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_with_guard, receive_timeout, send_timeout, wait_writable};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,

@@ -65,8 +65,12 @@ impl Accepted {
 
     /// There is a record, if only an empty one.
     fn holds_records(&self) -> bool {
-        set_option(self.socket.as_raw_fd(), libc::SO_PASSCRED, 1);
-        peek_next(self.socket.as_raw_fd()) == NextRecord::Descriptors
+        let fd = self.socket.as_raw_fd();
+        set_option(fd, libc::SO_PASSCRED, 1);
+        let next = peek_next(fd);
+        // The process that this one was forked from may use the socket still.
+        set_option(fd, libc::SO_PASSCRED, 0);
+        next == NextRecord::Descriptors
     }
 }
 
@@ -83,6 +87,37 @@ impl Drop for Accepted {
         // SAFETY: it is not used any more.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
         if in_thread {
+            close_in_thread(socket);
+        }
+    }
+}
+
+/// A listening socket. Clients that wait to be accepted may have passed descriptors.
+#[derive(Debug)]
+pub struct Listener {
+    socket: ManuallyDrop<OwnedFd>,
+    wary: bool,
+}
+
+impl Listener {
+    /// A listener that has refused descriptors from its birth, where the kernel can, or one that this process has inherited.
+    pub fn new(socket: OwnedFd, inherited: bool) -> Self {
+        let wary = inherited || option(socket.as_raw_fd(), SO_PASSRIGHTS) != Ok(0);
+        Self { socket: ManuallyDrop::new(socket), wary }
+    }
+
+    /// The socket itself.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _keep = KeepErrno::new();
+        // SAFETY: it is not used any more.
+        let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
+        if self.wary {
             close_in_thread(socket);
         }
     }
@@ -290,6 +325,39 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(matches!(peek(theirs.as_raw_fd()), Peeked::End));
+    }
+
+    /// A client that waits to be accepted has passed a descriptor.
+    #[test]
+    fn closing_a_listener_does_not_wait_for_what_was_passed() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = SockAddr::unix(dir.path().join("drpc.sock")).unwrap();
+        let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(1).unwrap();
+        let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        client.connect(&address).unwrap();
+        let (file, _other) = lingering();
+        pass(&client, b"x", &file).unwrap();
+        drop(file);
+        drop(Listener::new(listener.into(), true));
+        while peek(client.as_raw_fd()) == Peeked::Nothing {
+            std::thread::yield_now();
+        }
+        assert!(matches!(peek(client.as_raw_fd()), Peeked::End));
+    }
+
+    /// A child of a fork closes what its parent goes on with.
+    #[test]
+    fn a_look_at_the_end_leaves_no_trace() {
+        let (theirs, ours) = pair();
+        let parents = Socket::from(ours.try_clone().unwrap());
+        let session = Accepted::new(parents.try_clone().unwrap().into(), false);
+        drop(Accepted::new(ours, false));
+        theirs.send(b"x").unwrap();
+        assert_eq!(session.next_record(), NextRecord::Plain);
+        drop(Accepted::new(parents.into(), false));
+        assert_eq!(session.next_record(), NextRecord::Plain);
     }
 
     #[test]
