@@ -6,11 +6,13 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -524,6 +526,56 @@ with_a_false_proc(void)
 	}
 }
 
+/* It leads to the true one as long as that suits its owner. */
+static void
+with_a_leading_proc(void)
+{
+	char at[160];
+
+	snprintf(at, sizeof(at), "%s/true", root);
+	if (syscall(SYS_unshare, CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mkdir(at, 0755) != 0 || mount("proc", at, "proc", 0, NULL) != 0)
+		_exit(94);
+	without_proc();
+	if (mkdir("/proc", 0755) != 0 || mkdir("/proc/thread-self", 0755) != 0 ||
+	    symlink("/true/self/fd", "/proc/thread-self/fd") != 0)
+		_exit(95);
+	without_fchmodat2();
+}
+
+static void
+leading_proc_remove(const char *directory)
+{
+	static const char *const names[] = {"proc/thread-self/fd", "proc/thread-self", "proc", "true"};
+	char			 path[160];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+		remove(path);
+	}
+}
+
+static bool
+may_mount(void)
+{
+	struct dir dir;
+	int	   status;
+	pid_t	   child;
+
+	dir_make(&dir);
+	child = fork();
+	if (child == 0) {
+		root = dir.path;
+		with_a_leading_proc();
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	leading_proc_remove(dir.path);
+	dir_remove(&dir);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static void
 false_proc_remove(const char *directory)
 {
@@ -559,7 +611,8 @@ listen_in_a_child(const struct way *way, void (*without)(void), const char *dire
 		umask(mask);
 		root = directory;
 		without();
-		if (without == without_proc || without == without_any_way || without == with_a_false_proc)
+		if (without == without_proc || without == without_any_way || without == with_a_false_proc ||
+		    without == with_a_leading_proc)
 			strcpy(path, "/drpc.sock");
 		syscalls_reset();
 		if (way->listen(path) != expected)
@@ -715,6 +768,23 @@ a_false_proc_does_not_divert_the_mode(void **state)
 	dir_remove(&dir);
 }
 
+static void
+a_proc_that_leads_to_the_true_one_is_none(void **state)
+{
+	struct dir dir;
+
+	(void)state;
+	if (geteuid() != 0 || !may_mount())
+		skip();
+	dir_make(&dir);
+	assert_int_equal(chmod(dir.path, 0777), 0);
+	for (size_t i = 0; i < WAYS; i++) {
+		listens(&ways[i], with_a_leading_proc, dir.path, 077, no_way);
+		leading_proc_remove(dir.path);
+	}
+	dir_remove(&dir);
+}
+
 int
 main(void)
 {
@@ -732,6 +802,7 @@ main(void)
 	    unit(the_file_goes_at_the_end_without_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),
 	    unit(a_false_proc_does_not_divert_the_mode),
+	    unit(a_proc_that_leads_to_the_true_one_is_none),
 	};
 
 	return cmocka_run_group_tests_name("socket file " ABI_NAME, tests, NULL, NULL);

@@ -164,11 +164,10 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     if !there.id().is_socket {
         return Err(Cause::NotASocket);
     }
-    // The connection is tried on the very file that will be removed, even if the path changes meanwhile.
-    let answer = match try_connect(there.path().as_c_str().to_bytes()) {
-        // Without /proc the file is reached by its path.
-        Err(Cause::Os(libc::ENOENT)) => try_connect(way),
-        answer => answer,
+    // What is asked is what will be removed, also if the path leads elsewhere meanwhile.
+    let answer = match there.path() {
+        Some(path) => try_connect(path.as_c_str().to_bytes()),
+        None => try_connect(way),
     };
     match answer {
         Err(Cause::Os(libc::ECONNREFUSED)) => entry.remove(there.id())?,

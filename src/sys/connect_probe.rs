@@ -69,11 +69,11 @@ mod tests {
                 let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
                 client.connect(&SockAddr::unix(&moved).unwrap()).unwrap();
             }
-            assert_eq!(connects_to(file.path().as_c_str(), &socket), Ok(true));
-            assert_eq!(connects_to(open(&path).path().as_c_str(), &socket), Ok(false));
+            assert_eq!(connects_to(file.path().unwrap().as_c_str(), &socket), Ok(true));
+            assert_eq!(connects_to(open(&path).path().unwrap().as_c_str(), &socket), Ok(false));
             live.accept().unwrap();
         }
         let _dead = bound(&other);
-        assert_eq!(connects_to(open(&other).path().as_c_str(), &socket), Ok(false));
+        assert_eq!(connects_to(open(&other).path().unwrap().as_c_str(), &socket), Ok(false));
     }
 }

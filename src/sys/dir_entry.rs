@@ -15,6 +15,7 @@ use super::descriptor;
 use super::errno::{KeepErrno, check};
 use super::file::{FileId, open_directory, status_of};
 use super::file_owner::Owner;
+use super::proc;
 use super::sock_diag::{SockDiag, is_shortage};
 use super::trusted_path;
 use crate::cause::Cause;
@@ -91,11 +92,8 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
 fn remove_if_connected(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
     let found = EntryFile::open(directory, name)?;
-    if connect_probe::connects_to(found.path().as_c_str(), socket)? {
-        remove_from(directory, name, found.id())
-    } else {
-        Ok(())
-    }
+    let path = found.path().ok_or(Cause::Os(libc::EOPNOTSUPP))?;
+    if connect_probe::connects_to(path.as_c_str(), socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
 }
 
 /// Opens a file, or makes it; a symbolic link is not followed.
@@ -262,9 +260,9 @@ impl EntryFile {
         FileId::of(&self.stat)
     }
 
-    /// A path to it, whatever is at its spot now. It leads nowhere where /proc is missing.
-    pub fn path(&self) -> DescriptorPath {
-        DescriptorPath::of(&self.file)
+    /// A path to it, whatever is at its spot now; `None` where /proc is missing or another file system.
+    pub fn path(&self) -> Option<DescriptorPath> {
+        proc::descriptors().ok().flatten().map(|_| DescriptorPath::of(&self.file))
     }
 
     /// It is `EOPNOTSUPP` where neither /proc nor the system call is there.
@@ -284,18 +282,8 @@ impl EntryFile {
     /// The file system at /proc may be another.
     fn set_mode_by_proc(&self, mode: libc::mode_t) -> Result<(), Cause> {
         const MISSING: Cause = Cause::Os(libc::EOPNOTSUPP);
-        let descriptors = match open_directory(c"/proc/thread-self/fd") {
-            Err(Cause::Os(libc::ENOENT | libc::ENOTDIR)) => return Err(MISSING),
-            opened => opened?,
-        };
-        // SAFETY: statfs is plain data, which the function fills in.
-        let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
-        // SAFETY: `system` is valid for writing.
-        check(unsafe { libc::fstatfs(descriptors.as_raw_fd(), &mut system) })?;
-        if system.f_type != libc::PROC_SUPER_MAGIC {
-            return Err(MISSING);
-        }
-        set_mode_in(&descriptors, self.path().fd_name(), mode)?;
+        let descriptors = proc::descriptors()?.ok_or(MISSING)?;
+        set_mode_in(&descriptors, DescriptorPath::of(&self.file).fd_name(), mode)?;
         if status_of(&self.file)?.st_mode & 0o7777 == mode { Ok(()) } else { Err(MISSING) }
     }
 

@@ -26,6 +26,7 @@ mod inherited;
 mod malloc;
 mod passed_fds;
 mod poll;
+mod proc;
 mod record;
 mod sock_diag;
 mod socket;

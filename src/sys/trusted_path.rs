@@ -7,8 +7,9 @@ use std::path::Path;
 
 use super::address::is_trusted;
 use super::descriptor;
-use super::errno::{KeepErrno, check};
+use super::errno::KeepErrno;
 use super::file::{FileId, open_directory, status_of};
+use super::proc::system_of;
 use crate::cause::Cause;
 
 /// As many links in a path as the kernel follows would take too much of the stack.
@@ -55,11 +56,7 @@ fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, C
 /// What a file system in a user's process (FUSE) tells is whatever that user likes.
 fn not_made_up(directory: &OwnedFd) -> Result<(), Cause> {
     const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
-    // SAFETY: statfs is plain data, which the function fills in.
-    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
-    // SAFETY: `system` is valid for writing.
-    check(unsafe { libc::fstatfs(directory.as_raw_fd(), &mut system) })?;
-    if system.f_type == FUSE_SUPER_MAGIC { Err(Cause::NotOurs) } else { Ok(()) }
+    if system_of(directory)? == FUSE_SUPER_MAGIC { Err(Cause::NotOurs) } else { Ok(()) }
 }
 
 fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {

@@ -1,0 +1,40 @@
+//! The descriptors of this thread, as procfs names them (proc(5)).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::descriptor;
+use super::errno::{KeepErrno, check};
+use super::file::status_of;
+use crate::cause::Cause;
+
+/// The inode of the root directory of every procfs.
+const ROOT: u64 = 1;
+
+/// The directory with the names of this thread's descriptors; `None` where /proc is not the root of a procfs. A link at /proc,
+/// or a directory of another file system, can lead to a procfs, and elsewhere at the next moment.
+pub(super) fn descriptors() -> Result<Option<OwnedFd>, Cause> {
+    let _keep = KeepErrno::new();
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string; the function makes a descriptor.
+    let proc = match unsafe { descriptor::owned(libc::open(c"/proc".as_ptr(), flags | libc::O_NOFOLLOW)) } {
+        Err(Cause::Os(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
+        opened => opened?,
+    };
+    if system_of(&proc)? != libc::PROC_SUPER_MAGIC || status_of(&proc)?.st_ino != ROOT {
+        return Ok(None);
+    }
+    // SAFETY: the path is a C string; the function makes a descriptor.
+    match unsafe { descriptor::owned(libc::openat(proc.as_raw_fd(), c"thread-self/fd".as_ptr(), flags)) } {
+        Err(Cause::Os(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// The kind of the file system that a file is in.
+pub(super) fn system_of(file: &OwnedFd) -> Result<libc::c_long, Cause> {
+    let _keep = KeepErrno::new();
+    // SAFETY: statfs is plain data, which the function fills in.
+    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
+    // SAFETY: `system` is valid for writing.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), &mut system) }).map(|_| system.f_type)
+}
