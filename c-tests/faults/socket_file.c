@@ -359,6 +359,42 @@ a_live_socket_is_not_removed_for_a_dead_one(void **state)
 	beside_remove();
 }
 
+static int late;
+
+static void
+listen_late(void)
+{
+	calls.connected = NULL;
+	assert_int_equal(listen(late, 1), 0);
+}
+
+/* It has been bound, and refuses connections until it listens. */
+static void
+a_socket_that_does_not_listen_yet_is_not_dead(void **state)
+{
+	struct drpc_server *server;
+	struct sockaddr_un  address = {.sun_family = AF_UNIX};
+	struct dir	    dir;
+	char		    lock[160];
+
+	(void)state;
+	dir_make(&dir);
+	late = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	strcpy(address.sun_path, dir.sock);
+	assert_int_equal(bind(late, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(drpc_server_create(dir.sock, &server), 0);
+	assert_int_equal(drpc_server_set(server, DRPC_SERVER_REPLACE_STALE, 1), 0);
+	syscalls_reset();
+	calls.connected = listen_late;
+	assert_int_equal(LIBRARY(drpc_server_listen(server)), -DER_MISC);
+	assert_int_equal(access(dir.sock, F_OK), 0);
+	drpc_server_destroy(server);
+	close(late);
+	snprintf(lock, sizeof(lock), "%s.lock", dir.sock);
+	assert_int_equal(unlink(lock), 0);
+	dir_remove(&dir);
+}
+
 /* The file cannot be looked at once it has been made. */
 static void
 a_file_that_cannot_be_opened_is_an_error(void **state)
@@ -785,6 +821,42 @@ a_proc_that_leads_to_the_true_one_is_none(void **state)
 	dir_remove(&dir);
 }
 
+static int
+listen_where_one_is_dead(const char *path)
+{
+	int rc;
+
+	close(peer_listen(path));
+	assert_int_equal(drpc_server_create(path, &listening), 0);
+	assert_int_equal(drpc_server_set(listening, DRPC_SERVER_REPLACE_STALE, 1), 0);
+	rc = LIBRARY(drpc_server_listen(listening));
+	if (rc != 0)
+		stop_listening();
+	return rc;
+}
+
+/* Without /proc the path is asked, which others must not be able to change. */
+static void
+a_dead_socket_is_not_replaced_without_a_proof(void **state)
+{
+	static const struct way way = {"drpc_server_listen", listen_where_one_is_dead, 0600, false};
+	struct dir		dir;
+	char			lock[128];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (int trusted = 0; trusted < 2; trusted++) {
+		dir_make(&dir);
+		assert_int_equal(chmod(dir.path, trusted ? 0755 : 0777), 0);
+		listen_in_a_child(&way, without_proc, dir.path, 022, trusted ? 0 : -DER_MISC, false);
+		assert_int_equal(unlink(dir.sock), 0);
+		snprintf(lock, sizeof(lock), "%s.lock", dir.sock);
+		assert_int_equal(unlink(lock), 0);
+		dir_remove(&dir);
+	}
+}
+
 int
 main(void)
 {
@@ -794,6 +866,7 @@ main(void)
 	    unit(the_socket_of_another_is_not_removed_at_the_end),
 	    unit(only_the_socket_is_removed_when_listening_fails),
 	    unit(a_live_socket_is_not_removed_for_a_dead_one),
+	    unit(a_socket_that_does_not_listen_yet_is_not_dead),
 	    unit(a_file_that_cannot_be_opened_is_an_error),
 	    unit(what_there_is_nothing_to_ask_with_for_is_told),
 	    unit(no_file_is_left_when_descriptors_run_out),
@@ -802,6 +875,7 @@ main(void)
 	    unit(the_file_goes_at_the_end_without_a_proof),
 	    unit(without_a_way_to_change_it_the_mode_is_an_error),
 	    unit(a_false_proc_does_not_divert_the_mode),
+	    unit(a_dead_socket_is_not_replaced_without_a_proof),
 	    unit(a_proc_that_leads_to_the_true_one_is_none),
 	};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::cause::Cause;
 use crate::shared_path::SharedPath;
 use crate::stable_path::{StablePath, c_string_with};
-use crate::sys::{self, DirEntry, FileLock, Owner, SocketFile};
+use crate::sys::{self, DirEntry, EntryFile, FileLock, Owner, SocketFile};
 
 /// Action of a server that finds something at the path of its socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,9 +154,11 @@ impl AsFd for ListeningSocket {
 /// Removes a dead socket file, under the lock that is returned.
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
     let lock = c_string_with(path.to_bytes(), b".lock")?;
-    let is_dead = || matches!(try_connect(way), Err(Cause::Os(libc::ECONNREFUSED | libc::ENOENT)));
-    let lock = FileLock::take(&lock, owner, is_dead)?;
     let entry = DirEntry::of(path)?;
+    let lock = FileLock::take(&lock, owner, |lock| match lock.find_beside(entry.name()) {
+        Ok(there) => is_dead(lock, &there, way),
+        Err(cause) => cause == Cause::Os(libc::ENOENT),
+    })?;
     let there = match entry.open_path() {
         Err(Cause::Os(libc::ENOENT)) => return Ok(lock),
         found => found?,
@@ -164,18 +166,33 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     if !there.id().is_socket {
         return Err(Cause::NotASocket);
     }
-    // What is asked is what will be removed, also if the path leads elsewhere meanwhile.
-    let answer = match there.path() {
-        Some(path) => try_connect(path.as_c_str().to_bytes()),
-        None => try_connect(way),
-    };
-    match answer {
-        Err(Cause::Os(libc::ECONNREFUSED)) => entry.remove(there.id())?,
-        // A server listens, or there may be one.
-        _ => return Err(Cause::Os(libc::EADDRINUSE)),
+    if !is_dead(&entry, &there, way) {
+        return Err(Cause::Os(libc::EADDRINUSE));
     }
+    entry.remove(there.id())?;
     Ok(lock)
 }
+
+/// True if no server listens on a socket. What is asked is the file itself, wherever the path leads meanwhile; without /proc
+/// the path is asked, if no other user can change it.
+fn is_dead(entry: &DirEntry<'_>, there: &EntryFile, way: &[u8]) -> bool {
+    let path = there.path();
+    let asked = match &path {
+        Some(path) => path.as_c_str().to_bytes(),
+        None if entry.is_trusted(there) => way,
+        None => return false,
+    };
+    (0..KNOCKS).all(|before| {
+        if before > 0 {
+            let _ = sys::poll(&mut [], PAUSE_MS);
+        }
+        try_connect(asked) == Err(Cause::Os(libc::ECONNREFUSED))
+    })
+}
+
+/// A socket that has been bound a moment ago does not listen yet.
+const KNOCKS: u32 = 4;
+const PAUSE_MS: i32 = 10;
 
 /// Connects to a socket and closes the connection.
 fn try_connect(way: &[u8]) -> Result<(), Cause> {

@@ -152,6 +152,21 @@ impl<'a> DirEntry<'a> {
         EntryFile::open(&self.directory, self.name)
     }
 
+    /// Holds what is in the same directory under another name.
+    pub fn find_beside(&self, name: &CStr) -> Result<EntryFile, Cause> {
+        EntryFile::open(&self.directory, name)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &CStr {
+        self.name
+    }
+
+    /// True if only root and this user can lead the path elsewhere than to this directory, or replace a file in it.
+    pub fn is_trusted(&self, file: &EntryFile) -> bool {
+        self.is_path_trusted(&file.stat) == Ok(true)
+    }
+
     /// Removes a file that is still there. Only who may remove files from the directory can put another one in its place
     /// meanwhile.
     pub fn remove(&self, file: FileId) -> Result<(), Cause> {

@@ -24,9 +24,9 @@ impl FileLock {
 
     /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
     /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
-    /// needs it. After that two processes could each have a lock on a file of that name, so that it has to be there still
+    /// needs it, for which it gets the directory that the file is in. After that two processes could each have a lock on a file of that name, so that it has to be there still
     /// once it is locked.
-    pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn() -> bool) -> Result<Self, Cause> {
+    pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn(&DirEntry<'_>) -> bool) -> Result<Self, Cause> {
         let entry = DirEntry::of(path)?;
         for _ in 0..Self::ATTEMPTS {
             let there = entry.file()?;
@@ -38,7 +38,7 @@ impl FileLock {
                 Err(Cause::Os(libc::ENOENT)) if there.is_some() => continue,
                 Err(Cause::Os(libc::EEXIST)) => continue,
                 Err(cause @ Cause::Os(libc::EACCES)) => match there {
-                    Some(file) if is_dead() && entry.file()? == there => {
+                    Some(file) if is_dead(&entry) && entry.file()? == there => {
                         entry.remove(file).map_err(|_| cause)?;
                         continue;
                     }
@@ -119,7 +119,9 @@ impl AsFd for FileLock {
 #[cfg(test)]
 mod tests {
     use std::ffi::CString;
+    use std::fs;
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::path::Path;
 
     use super::*;
@@ -129,7 +131,7 @@ mod tests {
     }
 
     fn take(path: &CStr) -> Result<FileLock, Cause> {
-        FileLock::take(path, Owner::default(), || panic!("the lock file can be opened"))
+        FileLock::take(path, Owner::default(), |_| panic!("the lock file can be opened"))
     }
 
     #[test]
@@ -152,6 +154,38 @@ mod tests {
             assert_eq!(take(&c_path(&path)).map(drop), Err(Cause::Locked { pid: 0 }));
             assert_eq!(std::fs::read_to_string(&other).unwrap(), text.repeat(2));
         }
+    }
+
+    /// Root's own file cannot be opened, and its directory is swapped then.
+    #[test]
+    fn a_server_is_looked_for_beside_the_file_that_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [home, moved] = ["home", "moved"].map(|name| dir.path().join(name));
+        let take_as_another = || {
+            // SAFETY: the call takes numbers only; it is for this thread alone, which ends.
+            assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, 12_345, -1) }, 0);
+            FileLock::take(&c_path(&home.join("lock")), Owner::default(), |entry| {
+                fs::rename(&home, &moved).unwrap();
+                fs::create_dir(&home).unwrap();
+                assert!(entry.find_beside(c"beside").is_ok());
+                false
+            })
+            .map(drop)
+        };
+        if fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return;
+        }
+        fs::create_dir(&home).unwrap();
+        for directory in [dir.path(), &home] {
+            fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        for name in ["lock", "beside"] {
+            fs::write(home.join(name), "").unwrap();
+            fs::set_permissions(home.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let taken = std::thread::scope(|scope| scope.spawn(take_as_another).join().unwrap());
+        assert_eq!(taken, Err(Cause::Os(libc::EACCES)));
+        assert!(moved.exists());
     }
 
     /// As a service manager may clean up a directory.

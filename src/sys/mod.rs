@@ -44,7 +44,7 @@ pub use buffer::{
 pub use clock::{nanoseconds, whole_ms};
 pub use deadline::Deadline;
 pub use descriptor::descriptor_limit;
-pub use dir_entry::{DirEntry, SocketFile};
+pub use dir_entry::{DirEntry, EntryFile, SocketFile};
 pub use environment::{secure_variable, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
