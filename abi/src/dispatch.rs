@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
 
 use ::drpc::sys::SocketRef;
 use ::drpc::{Cause, Framing, Phase, sys};
@@ -36,6 +37,9 @@ fn spawner() -> Spawner {
 pub fn set_spawner(spawner: Spawner) {
     SPAWNER.store(spawner.map_or(ptr::null_mut(), |spawner| spawner as *mut ()), Ordering::Release);
 }
+
+/// The shortest timeout that there is: that of a session whose client has once let a response wait for too long.
+const AT_ONCE: Duration = Duration::from_micros(1);
 
 /// Serves a call with the session's handler: in the program's spawner if it has one, else here. The call is freed in
 /// any case.
@@ -126,8 +130,10 @@ fn serve<A: Abi>(
             }
             _ => cause == Cause::TimedOut,
         };
-        if lost && session.peer_framing().framing() != Framing::Datagram {
-            // The end of the connection, then. (Up to 2.6 a caller would take that for success.)
+        if lost && session.peer_framing().framing() == Framing::Datagram {
+            // Up to 2.6 a caller would take the end for success. Its further responses go out at once, or are lost.
+            let _ = sys::set_timeout(session.fd(), AT_ONCE);
+        } else if lost {
             sys::shut_down(session.fd());
         }
     }

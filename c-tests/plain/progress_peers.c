@@ -222,6 +222,33 @@ a_reply_waits_no_longer_than_the_listener_allows(void **state)
 
 #if !ABI_CHUNKED
 
+/* Each of some twenty answers that are lost would take a second. */
+static void
+a_client_that_never_reads_is_waited_for_once(void **state)
+{
+	struct server   server;
+	struct timespec start;
+	int             peer;
+	int             i;
+	uint8_t        *body;
+
+	(void)state;
+	loop_serve(&server, loop_echo);
+	assert_int_equal(drpc_set_timeout(server.loop->listener_ctx, 1000), 0);
+	peer = loop_join(&server);
+	body = body_new(8000);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (i = 1; i <= 50; i++) {
+		assert_true(peer_send_call(peer, 2, 206, i, body, 8000));
+		loop_settle(server.loop);
+	}
+	free(body);
+	assert_in_range(ms_since(&start), 950, 10000);
+	assert_int_equal(loop_sessions(server.loop), 1);
+	close(peer);
+	loop_stop(&server);
+}
+
 static void
 a_cut_call_is_answered_and_the_session_closed(void **state)
 {
@@ -417,6 +444,7 @@ main(void)
 	    unit(an_answer_that_finds_no_room_delays_nobody),
 	    unit(a_reply_waits_no_longer_than_the_listener_allows),
 #if !ABI_CHUNKED
+	    unit(a_client_that_never_reads_is_waited_for_once),
 	    unit(a_cut_call_is_answered_and_the_session_closed),
 	    unit(a_call_over_the_limit_is_answered_and_the_session_closed),
 	    unit(an_empty_record_is_an_empty_call),
