@@ -1,41 +1,41 @@
-//! Whose turn it is when several wait: that of the user who has waited for the longest time and, of this user's sessions, of
-//! the one that has. Free of I/O.
+//! Fair order among waiting sessions: first the user who was served longest ago, then this user's session that was.
+//! Free of I/O.
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Calls of one user that are handled, on average, before others are looked for, where several users wait: these may have more
-/// to be served by then. To look costs more than a quick call.
+/// Calls per waiting user, on average, after which new events are looked for. Waiting users may have more to be served
+/// by then. A look costs more than a quick call.
 const IN_A_ROW: usize = 4;
 
-/// The number of the turn that something had last; 0 if it has had none.
+/// The number of a session's or user's last turn; 0 before the first.
 #[derive(Debug, Default)]
 pub(super) struct LastTurn {
     number: AtomicU64,
-    /// The number of the queue that it waited in last.
+    /// The number of the last queue it was added to.
     queue: AtomicU64,
 }
 
-/// Counts turns.
+/// A count of all turns and queues of a server.
 #[derive(Debug, Default)]
 pub(super) struct Turns(AtomicU64);
 
-/// What waits for its turn, as others of the same user may.
+/// A session that waits to be served, and its user.
 pub(super) trait Waiting {
-    /// When its user had a turn.
+    /// The last turn of its user.
     fn of_user(&self) -> &LastTurn;
 
-    /// When it had one itself.
+    /// Its own last turn.
     fn own(&self) -> &LastTurn;
 }
 
-/// Some that wait.
+/// A batch of waiting sessions.
 pub(super) struct FairQueue<'a, T, const MOST: usize> {
     turns: &'a Turns,
     number: u64,
     waiting: [Option<T>; MOST],
     len: usize,
     users: usize,
-    /// Calls there have been.
+    /// Calls handled since the queue was made.
     calls: usize,
 }
 
@@ -44,7 +44,7 @@ impl<'a, T: Waiting, const MOST: usize> FairQueue<'a, T, MOST> {
         Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, calls: 0 }
     }
 
-    /// Adds one; no more than there is room for.
+    /// Adds a session, if there is room.
     pub(super) fn add(&mut self, one: T) {
         if let Some(place) = self.waiting.get_mut(self.len) {
             self.users += usize::from(one.of_user().queue.swap(self.number, Relaxed) != self.number);
@@ -53,12 +53,13 @@ impl<'a, T: Waiting, const MOST: usize> FairQueue<'a, T, MOST> {
         }
     }
 
-    /// There was a call to be handled.
+    /// Counts a call that was handled.
     pub(super) fn called(&mut self) {
         self.calls += 1;
     }
 
-    /// Takes the next one out, which has its turn. `None` when others are to be looked for.
+    /// Takes the next session out and notes its turn. `None` once the queue is empty, or new events are to be looked
+    /// for.
     pub(super) fn next(&mut self) -> Option<T> {
         if self.users > 1 && self.calls >= IN_A_ROW * self.users {
             return None;
@@ -109,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Rounds in which everything waits, of which only a part is seen at a time, and a part of that has its turn.
+    /// Runs rounds in which all sessions wait. A round sees eight of them in rotation and serves a few.
     fn turns_of(sessions: &[usize], rounds: usize, turns_a_round: usize) -> Vec<usize> {
         let turns = Turns::default();
         let users: Vec<LastTurn> = sessions.iter().map(|_| LastTurn::default()).collect();
@@ -143,19 +144,19 @@ mod tests {
         assert_eq!(turns_of(&[2, 2], 20, 2), [10; 4]);
     }
 
-    /// One that has more to be served does not wait for all sessions of others.
+    /// A user with one busy session does not wait for all sessions of another.
     #[test]
     fn others_are_looked_for_after_some_turns_where_several_users_wait() {
         assert_eq!(turns_of(&[7], 10, 100), [10; 7]);
         assert_eq!(turns_of(&[7, 1], 7, 100), [7, 7, 7, 7, 7, 7, 7, 7]);
     }
 
-    /// More wait than are seen at a time.
+    /// More sessions wait than one round sees.
     #[test]
     fn who_is_seen_has_a_turn_however_many_others_wait() {
         let had = turns_of(&[100, 1], 101 * 8, 1);
         assert_eq!(had.iter().sum::<usize>(), 101 * 8);
-        // Each is seen 64 times.
+        // Each session is seen 64 times.
         assert_eq!(had[100], 64);
         assert!(had[..100].iter().all(|turns| (3..=9).contains(turns)), "{had:?}");
     }

@@ -1,32 +1,32 @@
-//! How much of a memory that all clients share one user may hold. Free of I/O.
+//! Fair shares of a memory limit that all users have in common. Free of I/O.
 //!
-//! Only who asks for more can be refused: what is held is never taken back for another's sake.
+//! Only a request for more is refused: memory that is held is never taken back for another user.
 
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 
-/// One part in so many is root's alone.
+/// The part of the limit reserved for root, as a divisor.
 const RESERVE: usize = 8;
 
-/// A user may hold so many times what is left for others after that.
+/// A user may hold this many times the memory that is left for others.
 const TIMES_LEFT: usize = 4;
 
-/// One part in so many is little.
+/// The part of the limit that is little, as a divisor.
 const LITTLE: usize = 64;
 
-/// A memory that all clients share, in bytes.
+/// A limit on memory, in bytes, and the sum that is held.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     limit: usize,
     /// The most that one user other than root may hold.
     per_user: usize,
-    /// What is held of it, and what of that root holds. Both are changed under the lock, and read without.
+    /// Bytes held by all users, and those of them held by root. Changed under the lock, and read without.
     all: AtomicUsize,
     root: AtomicUsize,
     changing: Mutex<()>,
 }
 
-/// What one user holds of a [`MemoryLimit`], which alone changes it.
+/// One user's part of a [`MemoryLimit`], which alone changes it.
 #[derive(Debug)]
 pub(super) struct Share {
     is_root: bool,
@@ -44,15 +44,15 @@ impl Share {
 }
 
 impl MemoryLimit {
-    /// A user other than root may hold half of it, unless the program says how much.
+    /// A limit. One user other than root may hold half of it, unless the program says how much.
     pub(super) fn new(limit: usize, per_user: Option<usize>) -> Self {
         let (all, root) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { limit, per_user: per_user.unwrap_or(limit / 2), all, root, changing: Mutex::new(()) }
     }
 
-    /// Takes so much more for a message of which the rest is to come, and for which `own` is held, if its user may have it. Says
-    /// how much of it counts. One message goes in, however large, while nothing else is held; what is more than its user may
-    /// have does not count then.
+    /// Asks for `size` bytes more for an incomplete message, which holds `own`. Returns how many of them count, or
+    /// `None` for a refusal. While nothing else is held, a message of any size is granted. The excess over its user's
+    /// share does not count then.
     pub(super) fn take(&self, share: &Share, own: usize, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
         let all = self.all.load(Relaxed);
@@ -70,16 +70,16 @@ impl MemoryLimit {
         granted.then(|| self.add_within(share, size))
     }
 
-    /// Takes so much for what must not be lost because of others, and says how much of it counts: a user is refused who would
-    /// hold too much. The only one that a user has is kept, however large.
+    /// Asks for memory for a response, and returns how much of it counts. Only the user's own share matters here, so
+    /// that no response is lost because of other users. A user's only response is kept whatever its size.
     pub(super) fn keep(&self, share: &Share, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
         let granted = share.held() == 0 || share.held().saturating_add(size) <= self.most(share);
         granted.then(|| self.add_within(share, size))
     }
 
-    /// A user may go on to something that will ask to be kept. Who holds little may as long as all hold no more than twice
-    /// the limit.
+    /// True if a user may begin a call whose response may have to be kept. A user who holds little may, as long as all
+    /// hold at most twice the limit.
     #[inline]
     pub(super) fn admits(&self, share: &Share) -> bool {
         self.all.load(Relaxed) == 0 || self.admits_more(share)
@@ -94,7 +94,7 @@ impl MemoryLimit {
         share.is_root || held < self.per_user && fits() || has_little()
     }
 
-    /// Gives back so much.
+    /// Releases bytes.
     pub(super) fn give_back(&self, share: &Share, less: usize) {
         let _changing = lock(&self.changing);
         self.add(share, less.wrapping_neg());
@@ -104,20 +104,20 @@ impl MemoryLimit {
         if share.is_root { self.limit } else { self.per_user }
     }
 
-    /// Adds what counts of a size.
+    /// Adds the part of a size that fits the user's share.
     fn add_within(&self, share: &Share, size: usize) -> usize {
         let counted = size.min(self.most(share).saturating_sub(share.held()));
         self.add(share, counted);
         counted
     }
 
-    /// What users other than root could have.
+    /// The bytes left for users other than root.
     fn left(&self) -> usize {
         let (all, root) = (self.all.load(Relaxed), self.root.load(Relaxed));
         self.limit.saturating_sub(all - root + root.max(self.limit / RESERVE))
     }
 
-    /// It wraps, so that less can be added, too.
+    /// Adds to all sums; wrapping, so that it can subtract, too.
     fn add(&self, share: &Share, more: usize) {
         let of = |sum: &AtomicUsize| sum.store(sum.load(Relaxed).wrapping_add(more), Relaxed);
         of(&self.all);
@@ -155,7 +155,7 @@ mod tests {
         assert!(take(&root, 128));
     }
 
-    /// Also if it is larger than the memory, or than a user's part of it. Others find what they would find otherwise.
+    /// A message larger than the limit, or than its user's share, leaves other users the same room.
     #[test]
     fn the_only_message_goes_in_whatever_its_size() {
         let (memory, user, other) = (MemoryLimit::new(16 * MIB, None), Share::new(false), Share::new(false));
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(memory.keep(&root, 1), None);
     }
 
-    /// Who holds nothing is served whatever others hold, up to an end.
+    /// A user who holds nothing is served whatever others hold, up to twice the limit.
     #[test]
     fn users_are_stopped_before_they_ask_when_too_little_is_left() {
         let (memory, root, users) = memory();
@@ -202,8 +202,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-        /// Whatever users ask for and give back: the sums are right, no user has more than may be, root has its reserve, and
-        /// there is something left for who comes next.
+        /// Whatever users ask for and release: the sums are right, no user exceeds the share, root has its reserve, and
+        /// there is memory left for the next user.
         #[test]
         fn a_share_is_kept_for_everyone(steps in prop::collection::vec((0..7_usize, any::<bool>(), 1..100 * MIB), 0..60)) {
             let (memory, root, users) = memory();

@@ -1,5 +1,5 @@
-//! How the threads of a server can interleave, tried out on real sockets (`make test-shuttle`). Nothing here waits in
-//! the kernel: whoever would wait lets another thread go on.
+//! Interleavings of a server's threads, tried on real sockets (`make test-shuttle`). No thread waits in the kernel
+//! here: each yields to the others instead.
 
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
@@ -24,7 +24,7 @@ const SCHEDULES: usize = 300;
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Takes calls to be answered by the test.
+/// A module whose calls the test answers.
 #[derive(Clone, Default)]
 struct Later {
     requests: Arc<Mutex<Vec<Request>>>,
@@ -33,7 +33,7 @@ struct Later {
 }
 
 impl Later {
-    /// Waits for a request; `None` when the server has ended without another one.
+    /// Waits for a request; `None` if the server has ended without another one.
     fn take(&self, server: &Server) -> Option<Request> {
         loop {
             let ended = server.reactor().has_ended();
@@ -64,7 +64,7 @@ impl Module for Later {
 /// A client with one record a message.
 struct Client(Socket);
 
-/// What a client sees.
+/// The client's view of the next record.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Reply(i64, Status),
@@ -75,7 +75,7 @@ enum Seen {
 }
 
 impl Client {
-    /// `None` when nobody listens any more.
+    /// Connects; `None` if the server no longer listens.
     fn connect(path: &Path) -> Option<Self> {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -83,7 +83,7 @@ impl Client {
         Some(Self(socket))
     }
 
-    /// Sends a call; false when the server takes none any more.
+    /// Sends a call; false if the server takes none any more.
     fn send(&self, sequence: i64) -> bool {
         let call = Call { sequence, method: 1, ..Call::default() };
         (&self.0).write(&call.encode_to_vec()).is_ok()
@@ -128,7 +128,7 @@ fn bind(module: &Later, path: &Path) -> Server {
     server
 }
 
-/// Whichever threads serve, and whoever answers, the next call begins when the one before is answered.
+/// The next call begins once the one before is answered, whichever threads serve and answer.
 #[test]
 fn calls_stay_in_order() {
     explore(|path| {
@@ -193,7 +193,7 @@ fn each_call_is_answered_once() {
     });
 }
 
-/// Whenever a client comes while the server ends, what it has sent is answered, or it sees an error.
+/// The calls of a client that comes during a shutdown are answered, or the client sees an error.
 #[test]
 fn no_call_is_lost_in_a_shutdown() {
     explore(|path| {
@@ -267,7 +267,7 @@ fn a_shutdown_does_not_wait_for_a_handler_that_begins() {
     });
 }
 
-/// Nor does the server wait for a client that says nothing.
+/// The server does not wait for a client that sends nothing.
 #[test]
 fn a_silent_client_is_let_go() {
     explore(|path| {

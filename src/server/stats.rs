@@ -1,6 +1,6 @@
-//! What a server counts.
+//! The counters of a server.
 
-// Not what the threads agree by, so that shuttle need not try it.
+// Counters do not synchronise threads, so shuttle need not model them.
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::protocol::message::Status;
 /// Numbers of [`Status`], and one more for all that it does not know.
 const STATUSES: usize = 9;
 
-/// What a [`Server`](crate::Server) has done so far. Each number is right; they are not all of the same instant.
+/// Counts of a [`Server`](crate::Server)'s work so far. Each number is right, but they are not all of the same instant.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes of responses sent, or to be sent.
     pub bytes_out: u64,
-    /// What went wrong.
+    /// Errors.
     pub errors: ErrorStats,
     /// How often a limit was met.
     pub limits: LimitStats,
@@ -42,9 +42,9 @@ pub struct Stats {
     pub saturated: u64,
     /// Calls handled by modules.
     pub handled: u64,
-    /// For how long handlers ran, all of them together.
+    /// The time that handlers ran, all of them together.
     pub handling: Duration,
-    /// For how long a handler ran at most.
+    /// The longest time that a handler ran.
     pub longest: Duration,
 }
 
@@ -52,7 +52,7 @@ pub struct Stats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleStats {
-    /// The module; `None` for all that nobody serves.
+    /// The module; `None` for all modules that the server does not have.
     pub module: Option<i32>,
     by_status: [u64; STATUSES],
 }
@@ -78,11 +78,11 @@ fn place(status: i32) -> usize {
     Status::try_from(status).map_or(STATUSES - 1, |status| status as usize)
 }
 
-/// What went wrong, by kind.
+/// Errors by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorStats {
-    /// Clients could not be accepted; it was tried again later.
+    /// Attempts to accept that failed, and were repeated later.
     pub accept: u64,
     /// Messages that are no calls.
     pub unparsable: u64,
@@ -148,7 +148,8 @@ impl Counter {
 }
 
 impl Counters {
-    /// The calls of a module are counted where it stands in `modules`, those of all others at the end.
+    /// Counters for these modules. A module's calls are counted at its index in `modules`, those of unknown modules at
+    /// the end.
     pub(super) fn new(modules: impl ExactSizeIterator<Item = i32>) -> Result<Self, Cause> {
         let (mut known, mut calls) = (Vec::new(), Vec::new());
         known.try_reserve_exact(modules.len()).map_err(|_| Cause::NoMemory)?;
@@ -186,11 +187,11 @@ impl Counters {
         }
     }
 
-    /// A handler ran for so many nanoseconds.
+    /// Counts a handler that ran for this many nanoseconds.
     pub(super) fn handled(&self, ns: u64) {
         self.handled.add(1);
         self.handling_ns.0.fetch_add(ns, Relaxed);
-        // Rarely: looking is cheaper.
+        // Checked first, as a load is cheaper and the maximum rarely changes.
         if ns > self.longest_ns.load(Relaxed) {
             self.longest_ns.fetch_max(ns, Relaxed);
         }

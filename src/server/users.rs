@@ -1,4 +1,4 @@
-//! The users whose clients a server has.
+//! The users with clients on a server.
 
 use super::fair::LastTurn;
 use super::share::Share;
@@ -7,20 +7,20 @@ use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 use crate::sys::{TryArc, UninitArc};
 
-/// The user whose sessions are not counted.
+/// The user whose sessions have no limit.
 const ROOT: u32 = 0;
 
-/// A user with a client at least.
+/// A user with at least one client.
 #[derive(Debug)]
 pub(super) struct User {
     uid: u32,
-    /// Clients, those among them that are only there to be refused, too.
+    /// Clients, refused ones included.
     clients: AtomicUsize,
     /// Sessions that count for the limit.
     sessions: AtomicUsize,
-    /// What it holds of the memory for calls that have come in part.
+    /// The user's share of the memory for incomplete calls.
     pub(super) partial: Share,
-    /// What it holds of the memory for responses that have not been taken.
+    /// The user's share of the memory for untaken responses.
     pub(super) unsent: Share,
     pub(super) last_turn: LastTurn,
 }
@@ -33,17 +33,17 @@ impl User {
     }
 }
 
-/// All of them, in the order of their numbers.
+/// All users, sorted by uid.
 #[derive(Debug, Default)]
 pub(super) struct Users(Mutex<Vec<TryArc<User>>>);
 
 impl Users {
-    /// Makes room for one more.
+    /// Makes room for one more user.
     pub(super) fn reserve(&self) -> Result<(), Cause> {
         lock(&self.0).try_reserve(1).map_err(|_| Cause::NoMemory)
     }
 
-    /// The user of another client, for which there is [room](Self::reserve) if it is the first one.
+    /// The user of a new client, for which there is [room](Self::reserve) if it is the user's first.
     #[expect(clippy::disallowed_methods, reason = "there is room")]
     pub(super) fn add_client(&self, uid: u32, room: &mut Option<UninitArc<User>>) -> Option<TryArc<User>> {
         let mut users = lock(&self.0);
@@ -59,7 +59,7 @@ impl Users {
         Some(user)
     }
 
-    /// Counts a session of a user, if there may be one more.
+    /// Counts a session of a user; false if the limit is reached.
     pub(super) fn add_session(&self, user: &User, limit: usize) -> bool {
         let _users = lock(&self.0);
         let granted = user.uid == ROOT || user.sessions.load(Relaxed) < limit;
@@ -67,7 +67,7 @@ impl Users {
         granted
     }
 
-    /// A client has gone, whose session was counted if it had a claim.
+    /// Removes a client, and its session if that was counted.
     pub(super) fn remove_client(&self, user: &User, claim: bool) {
         let mut users = lock(&self.0);
         user.sessions.fetch_sub(usize::from(claim), Relaxed);
