@@ -1,4 +1,4 @@
-//! Who may call.
+//! Access: which users may call which modules.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -20,7 +20,7 @@ use crate::support::socket_path::socket_path;
 /// A user who is not root.
 const SOMEBODY: u32 = 12_345;
 
-/// Tells who calls.
+/// A module that answers with the caller's credentials.
 struct Mirror;
 
 impl Module for Mirror {
@@ -57,9 +57,9 @@ fn a_client_can_be_refused() {
         let lines = Lines::default();
         let builder = Server::builder().module(Echo).log(lines.log());
         let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
-        // An unknown module makes no difference, and silence does not help.
+        // A call to an unknown module is refused alike, and so is a client that sends nothing.
         let [known, unknown, silent] = [(); 3].map(|()| Raw::connect(&path, framing));
-        // Before the server sees the sessions, as it gives them a second for that.
+        // Sent before the server sees the sessions, as it gives them one second for the call.
         known.send(&call(ECHO, 1, 7, b""));
         unknown.send(&call(77, 1, 8, b""));
         server.start().unwrap();
@@ -84,7 +84,7 @@ fn one_who_cannot_be_judged_is_refused() {
     client.assert_end();
 }
 
-/// Clients that are refused take no place of others.
+/// Refused clients do not count for the limit.
 #[test]
 fn refused_clients_keep_nobody_out() {
     let (_dir, path) = socket_path();
@@ -121,7 +121,7 @@ fn a_module_may_be_for_some_users() {
     assert_eq!(server.stats().errors.forbidden, 1);
 }
 
-/// A session has been closed by a handler: the client sees the end, and nothing of what it has sent is handled.
+/// A session that a handler has closed: the client sees the end, and its later calls are not handled.
 #[test]
 fn a_handler_can_close_the_session() {
     struct Closer;
@@ -145,7 +145,7 @@ fn a_handler_can_close_the_session() {
     assert_eq!(server.stats().handled, 1);
 }
 
-/// Root is not counted, so that another user has to call; and root alone can become one.
+/// Root has no limit, so another user has to call, and root alone can become one.
 #[test]
 fn so_many_sessions_of_a_user() {
     const SOCKET: &str = "DRPC_TEST_SOCKET";
@@ -162,7 +162,7 @@ fn so_many_sessions_of_a_user() {
     let refused = if own_ids().0 == 0 {
         let clients = [(); 4].map(|()| Raw::connect(&path, Framing::Datagram));
         clients.iter().for_each(|client| assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success));
-        // A copy of the test program where everybody can run it.
+        // A copy of the test program where every user can run it.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let program = dir.path().join("client");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
@@ -180,8 +180,8 @@ fn so_many_sessions_of_a_user() {
     assert_met(&server, |limits| limits.sessions_per_uid = refused as u64);
 }
 
-/// Connects until a client is told that it is refused, and says how often. One that has not called for a second is told
-/// nothing, and a busy machine may need longer for that.
+/// Counts how many of the connections are refused, until one is told so. A client that has not called for a second is
+/// told nothing, and a busy machine may need longer for that.
 fn be_refused(connect: impl Fn() -> Raw) -> usize {
     let is_told = |_: &usize| {
         let began = Instant::now();
@@ -199,7 +199,7 @@ fn be_refused(connect: impl Fn() -> Raw) -> usize {
     (1..100).find(is_told).unwrap()
 }
 
-/// Says how many sessions have been refused.
+/// The number of sessions refused.
 fn call_as_somebody(path: &std::path::Path) -> usize {
     let connect = || Raw::connect(path, Framing::Datagram);
     let status = |client: &Raw| client.call(ECHO, 1, 1, b"").status();
@@ -207,12 +207,12 @@ fn call_as_somebody(path: &std::path::Path) -> usize {
     clients.iter().for_each(|client| assert_eq!(status(client), Status::Success));
     let refused = be_refused(connect) + be_refused(connect);
     assert_eq!(status(&clients[0]), Status::Success);
-    // Its place is free when the server has noticed the end, which the client sees by half-closing first.
+    // The session's place is free once the server has noticed the end. The client sees that by half-closing first.
     clients[1].socket().shutdown(std::net::Shutdown::Write).unwrap();
     clients[1].assert_end();
     clients[1] = connect();
     assert_eq!(status(&clients[1]), Status::Success);
-    // So it is when a client has been answered that finds out which framing is read, whatever else the server has to do.
+    // The same holds for a client whose probe has been answered, whatever else the server has to do.
     for _ in 0..100 {
         clients[1].send_record(b"\x07\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x07\x07\x07\x07\x07\x07\x07");
         clients[1].assert_reply(-1, Status::FailedUnmarshalCall);

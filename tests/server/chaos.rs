@@ -25,7 +25,7 @@ const ROUNDS: usize = 20;
 const ORDERED: i32 = 1;
 const CONCURRENT: i32 = 2;
 
-/// Gives the body back, and counts.
+/// A module that returns the body and counts its calls.
 struct Counted {
     id: i32,
     handled: Arc<AtomicUsize>,
@@ -46,7 +46,7 @@ impl Module for Counted {
     }
 }
 
-/// Numbers that look like chance and are the same every time.
+/// A deterministic pseudo-random sequence.
 struct Dice(u64);
 
 impl Dice {
@@ -58,18 +58,18 @@ impl Dice {
     }
 }
 
-/// One client, and the calls that have not been answered.
+/// A client, and its calls without an answer yet.
 struct Client {
     raw: Raw,
     sequence: i64,
     open: BTreeSet<i64>,
 }
 
-/// What became of the calls.
+/// The outcomes of the calls.
 #[derive(Debug, Default)]
 struct Totals {
     answered: usize,
-    /// Those whose clients did not wait for an answer.
+    /// Calls whose clients did not wait for an answer.
     left: usize,
 }
 
@@ -94,7 +94,7 @@ impl Client {
         self.open.insert(self.sequence);
     }
 
-    /// Takes the response to one of the open calls.
+    /// Receives the response to one of the open calls.
     fn take(&mut self, totals: &mut Totals) {
         let reply = self.raw.reply();
         assert_eq!(reply.status(), Status::Success);
@@ -104,10 +104,10 @@ impl Client {
         totals.answered += 1;
     }
 
-    /// Does something, and says whether the session goes on.
+    /// Takes one random action; false once the session has ended.
     fn act(&mut self, dice: &mut Dice, totals: &mut Totals) -> bool {
         match dice.roll(20) {
-            // Leaves, with calls open or not, or in the middle of one.
+            // Disconnects, with or without open calls, or in the middle of a call.
             0 => false,
             1 => {
                 self.raw.send_part(&call(ORDERED, 1, 1, &pattern(2 * MAX_DATA)));
@@ -161,12 +161,12 @@ fn a_thousand_sessions_of_all_sorts() {
     let totals = storm(&path, 2, ROUNDS);
     await_that("all have left", || server.stats().sessions == 0);
     let handled = handled.load(Ordering::SeqCst) - warm;
-    // What was sent by clients that left without waiting may have been handled, too.
+    // Calls of clients that left without waiting may have been handled, too.
     assert!(totals.answered > 5 * SESSIONS, "{totals:?}");
     assert!((totals.answered..=totals.answered + totals.left).contains(&handled), "{handled} of {totals:?}");
     // The thread that ended the last session may still hold it.
     await_that("all descriptors are closed", || descriptors() == before);
-    // What the allocator keeps for later is no leak; a leak of one large body per session would be 650 MB.
+    // Memory that the allocator keeps is no leak. A leak of one large body per session would be 650 MB.
     assert!(resident() < memory + (64 << 20), "{} bytes instead of {memory}", resident());
     let stats = server.stats();
     assert_eq!(stats.calls.iter().map(|calls| calls.total()).sum::<u64>(), (handled + warm) as u64);
@@ -178,7 +178,7 @@ fn a_thousand_sessions_of_all_sorts() {
     println!("# {left} left open by their clients, 0 descriptors left over");
 }
 
-/// So many rounds in which each of the clients does something.
+/// Runs rounds in which each client takes one action.
 fn storm(path: &Path, seed: u64, rounds: usize) -> Totals {
     let total = |(one, other): (Totals, Totals)| Totals {
         answered: one.answered + other.answered,

@@ -13,10 +13,10 @@ use crate::raw_client::{FRAMINGS, Raw, call};
 use crate::support::body::pattern;
 use crate::support::socket_path::socket_path;
 
-/// What a datagram client gets in place of an answer: -1, FAILED_UNMARSHAL_CALL.
+/// The status that a datagram client gets in place of an answer: -1, FAILED_UNMARSHAL_CALL.
 const NO_CALL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
 
-/// What a client asks with which framing is read, and what a server that reads chunks answers.
+/// The probe with which a client asks for the framing, and the answer of a server that reads chunks.
 const PROBE: &[u8; 31] = b"\x07\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x07\x07\x07\x07\x07\x07\x07";
 
 /// Sends the probe, and expects the answer and the end.
@@ -28,7 +28,7 @@ fn probe(client: &Raw, reads: Option<Framing>) {
     assert_eq!(client.receive_record(), b"");
 }
 
-/// It reaches no module, and is no fault. The session makes room for the client's next one.
+/// The probe reaches no module and counts as no error. Its session makes room for the client's next one.
 #[test]
 fn a_server_answers_the_probe() {
     for reads in [None, Some(Framing::Datagram), Some(Framing::Chunked)] {
@@ -49,7 +49,7 @@ fn a_server_answers_the_probe() {
     }
 }
 
-/// After the first record, too, and where calls have come before.
+/// The probe may come after the first record, and after calls.
 #[test]
 fn a_probe_ends_a_session_that_waits_for_a_call() {
     let (_dir, path) = socket_path();
@@ -58,7 +58,7 @@ fn a_probe_ends_a_session_that_waits_for_a_call() {
     let client = Raw::connect(&path, Framing::Chunked);
     assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
     probe(&client, Some(Framing::Chunked));
-    // A message of the same bytes is not a probe where the client speaks in datagrams.
+    // A message of the same bytes is no probe where the client sends datagrams.
     let client = Raw::connect(&path, Framing::Datagram);
     assert_eq!(client.call(ECHO, 1, 1, b"first").body, b"first");
     client.send_record(&PROBE[24..]);
@@ -67,14 +67,14 @@ fn a_probe_ends_a_session_that_waits_for_a_call() {
     assert_eq!(server.stats().errors.unparsable, 1);
 }
 
-/// A session that ends with it has no part any more in what all sessions may use together.
+/// A session that ends with the probe holds no shared memory any more.
 #[test]
 fn a_probe_takes_no_memory_with_it() {
     let (_dir, path) = socket_path();
     let limits = ServerLimits { partial_memory: 600_000, unsent: 600_000, ..ServerLimits::default() };
     let server = Server::builder().module(Echo).limits(limits).bind(&path).unwrap();
     for _ in 0..20 {
-        // All of it is there before the server looks.
+        // All records are there before the server reads.
         let client = Raw::connect(&path, Framing::Chunked);
         client.send(&call(77, 1, 1, &pattern(140_000)));
         client.send_record(PROBE);
@@ -124,7 +124,8 @@ fn each_client_is_answered_in_what_it_speaks() {
     await_that("all are counted", || server.stats().handled == 18);
 }
 
-/// What a client said first holds: a bare call among chunks makes no sense, nor does a chunk among datagrams.
+/// The framing of a client's first record holds for the session. A bare call among chunks makes no sense, nor does a
+/// chunk among datagrams.
 #[test]
 fn a_session_keeps_its_framing() {
     let (_dir, path) = socket_path();
@@ -144,7 +145,8 @@ fn a_session_keeps_its_framing() {
     await_that("all are counted", || server.stats().handled == 3);
 }
 
-/// An older client takes the end of the connection for a success, and sends what has no field to ask for nothing.
+/// An older client takes the end of the connection for a success. An empty record from it is a call with all fields
+/// zero.
 #[test]
 fn what_may_come_from_an_older_client_is_answered() {
     let (_dir, path) = socket_path();
@@ -156,14 +158,14 @@ fn what_may_come_from_an_older_client_is_answered() {
     client.send_record(b"");
     client.assert_reply(0, Status::UnknownModule);
     assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
-    // Nor is anything lost for a client of today that begins with nonsense.
+    // A client of today that begins with nonsense loses no answer either.
     let client = Raw::connect(&path, Framing::Chunked);
     client.send_record(&[0xff; 24]);
     assert_eq!(client.receive_record(), NO_CALL);
     assert_eq!(client.call(ECHO, 1, 1, b"on").body, b"on");
 }
 
-/// A server that is told to reads nothing else.
+/// A server with a set framing reads no other.
 #[test]
 fn a_framing_that_is_chosen_holds() {
     for chosen in FRAMINGS {
@@ -186,7 +188,7 @@ fn a_framing_that_is_chosen_holds() {
     }
 }
 
-/// An older client takes the end of the connection for a success, whatever it was that the server did not answer.
+/// An older client takes the end of the connection for a success, whatever the server left unanswered.
 #[test]
 fn a_connection_that_ends_refuses_what_it_has_not_answered() {
     let (_dir, path) = socket_path();
@@ -219,7 +221,7 @@ fn a_connection_that_ends_refuses_what_it_has_not_answered() {
     }
 }
 
-/// A server that waits for each message itself.
+/// The blocking listener tells clients apart, too.
 #[test]
 fn a_listener_tells_its_clients_apart() {
     let (_dir, path) = socket_path();
@@ -237,7 +239,7 @@ fn a_listener_tells_its_clients_apart() {
             assert_eq!(connection.framing(), Some(framing));
         }
     }
-    // What is neither is answered so that an older client understands it.
+    // A message in neither framing gets an answer that an older client understands.
     let client = Raw::connect(&path, Framing::Datagram);
     client.send_record(b"no call");
     listener.accept().unwrap().serve(&service).unwrap_err();

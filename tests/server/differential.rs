@@ -1,4 +1,4 @@
-//! The same conversations in either framing: the answers are the same.
+//! The same conversations in either framing: the answers are equal.
 
 use std::path::Path;
 use std::thread;
@@ -16,12 +16,12 @@ use crate::raw_client::{FRAMINGS, Raw, call};
 use crate::support::body::pattern;
 use crate::support::socket_path::socket_path;
 
-/// More than any message here, and what the socket still takes as one record.
+/// More than any message here, and still accepted by the socket as one record.
 const DATAGRAM: usize = 200_000;
 
 const ANSWERS: i32 = 5;
 
-/// Answers in all ways there are.
+/// A module that answers in every possible way.
 struct Answers;
 
 impl Module for Answers {
@@ -51,7 +51,7 @@ fn size() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..300usize, 4 => edge, 1 => 0..150_000usize]
 }
 
-/// A call, or what a server cannot read as one.
+/// A call, or bytes that a server cannot read as one.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let sequence = prop_oneof![1..200i64, any::<i64>().prop_map(|sequence| sequence.max(1) | 1)];
     let whole = (numbers(), sequence, size())
@@ -61,7 +61,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => whole, 1 => cut, 1 => Just(Vec::new())]
 }
 
-/// What a server answers to each message; the first one, which tells the framing, is a call.
+/// The server's answer to each message. The first message is a call, which tells the framing.
 fn conversation(path: &Path, framing: Framing, messages: &[Vec<u8>]) -> Vec<Option<Response>> {
     let client = Raw::connect(path, framing);
     let first = call(ANSWERS, 10, 1, b"first").encode_to_vec();
@@ -89,7 +89,7 @@ fn a_server_answers_alike_in_both_framings() {
     });
 }
 
-/// A server that waits for each message itself, and ends the connection with the first that it cannot read.
+/// The blocking connection, which ends with the first message that it cannot read.
 #[test]
 fn a_connection_answers_alike_in_both_framings() {
     let (_dir, path) = socket_path();

@@ -1,5 +1,5 @@
-//! A server, and a connection of the plain API, in the child of a fork. Each test has a process of its own, as the others would see that
-//! it forks.
+//! A server, and a connection of the plain API, in the child of a fork. Each test runs in a process of its own, as its
+//! forks would disturb the others.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn is_forked(phase: Phase, result: Result<impl Sized, Error>) -> bool {
     result.is_err_and(|error| (error.phase(), error.cause()) == (phase, Cause::Forked))
 }
 
-/// How many descriptors are open.
+/// The number of open descriptors.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -29,7 +29,7 @@ fn echo(path: &std::path::Path) {
     assert_eq!(client.reply().body, b"!");
 }
 
-/// What the child drops it closes, and nothing else happens.
+/// Dropping the server in the child closes its descriptors there, and does nothing else.
 #[test]
 fn a_server_belongs_to_the_process_that_starts_it() {
     if !is_alone() {
@@ -59,7 +59,7 @@ fn a_server_belongs_to_the_process_that_starts_it() {
         let before = descriptors();
         let elsewhere = child.is_elsewhere() && child.stats().sessions == 0;
         drop(server.take());
-        // The listening socket and its directory, the epoll set, the signal and the timer, and the session.
+        // The listening socket and its directory, the epoll set, the waker and the timer, and the session.
         errors == [true; 5] && elsewhere && before - descriptors() == 6
     }));
     echo(&path);
@@ -84,7 +84,7 @@ fn a_child_runs_what_its_parent_has_bound() {
     }));
 }
 
-/// The child may answer them. Those that have come since are the parent's.
+/// The child may answer the calls from before the fork. Later ones are the parent's.
 #[test]
 fn a_connection_that_is_dropped_answers_no_calls_from_before_a_fork() {
     if !is_alone() {

@@ -1,4 +1,4 @@
-//! What clients are granted, and what happens beyond.
+//! The limits on clients, and the effect of exceeding them.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,7 +17,7 @@ use crate::support::socket_path::socket_path;
 /// A time that is over soon.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Lines of a server's log.
+/// The lines of a server's log.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -27,14 +27,14 @@ impl Lines {
         Log::to(move |_, line| lines.0.lock().unwrap().push(line.to_string()))
     }
 
-    /// Waits for so many lines that end so.
+    /// Waits for a number of lines with this end.
     #[track_caller]
     pub(crate) fn await_ending(&self, text: &str, count: usize) {
         await_that(text, || self.ending(text) >= count);
         assert_eq!(self.ending(text), count);
     }
 
-    /// The lines that end so. Each names the socket and the peer.
+    /// The number of lines with this end. Each names the socket and the peer.
     fn ending(&self, text: &str) -> usize {
         let lines = self.0.lock().unwrap();
         let found = lines.iter().filter(|line| line.ends_with(text));
@@ -42,7 +42,7 @@ impl Lines {
     }
 }
 
-/// These limits have been met, and no others.
+/// Asserts that these limits were met, and no others.
 #[track_caller]
 pub(crate) fn assert_met(server: &Server, set: impl FnOnce(&mut LimitStats)) {
     let mut expected = LimitStats::default();
@@ -92,7 +92,7 @@ fn a_call_that_is_too_large_is_answered() {
         assert_met(&server, |limits| limits.message = 1);
         lines.await_ending("closed, the call is too large", 1);
     }
-    // The first of several records is enough to tell.
+    // The first of several records tells the size.
     let (_dir, path) = socket_path();
     let limits = ServerLimits { message: 2 * MAX_DATA, ..ServerLimits::default() };
     let server = limited(limits).bind(&path).unwrap();
@@ -101,14 +101,14 @@ fn a_call_that_is_too_large_is_answered() {
     client.send_part(&call(ECHO, 1, 3, &pattern(2 * MAX_DATA)));
     client.assert_reply(3, Status::Failure);
     client.assert_end();
-    // The rest, as far as it comes, is no reason to take the answer back.
+    // The rest of the call, as far as it comes, does not take the answer back.
     let client = Raw::connect(&path, Framing::Chunked);
     client.try_send(&call(ECHO, 1, 4, &pattern(4 * MAX_DATA)));
     client.assert_reply(4, Status::Failure);
     client.assert_end();
 }
 
-/// What the kernel has cut cannot be read, but the next datagram can.
+/// A datagram cut by the kernel cannot be read, but the next one can.
 #[test]
 fn a_datagram_that_is_cut_is_answered() {
     let (_dir, path) = socket_path();
@@ -145,7 +145,7 @@ fn a_response_that_is_too_large_is_replaced() {
     }
 }
 
-/// Unless told otherwise a datagram is sent only if every client can take it. Chunks have no such limit.
+/// By default a datagram is sent only if every client can receive it. Chunks have no such limit.
 #[test]
 fn datagrams_have_a_limit_of_their_own() {
     for (datagram, status) in [(16 << 10, Status::FailedMarshal), (128 << 10, Status::Success)] {
@@ -162,7 +162,7 @@ fn datagrams_have_a_limit_of_their_own() {
     }
 }
 
-/// One that no socket takes costs neither the connection nor the responses that wait with it.
+/// Such a datagram costs neither the connection nor the responses that wait with it.
 #[test]
 fn a_datagram_that_no_socket_takes_is_replaced() {
     let (_dir, path) = socket_path();
@@ -175,7 +175,7 @@ fn a_datagram_that_no_socket_takes_is_replaced() {
         client.send(&call(LATER, 1, sequence, b""));
         taken.recv_timeout(PATIENCE).unwrap()
     });
-    // Soon the socket is full; the last one comes to wait behind others.
+    // Soon the socket is full, and the last response waits behind others.
     for request in requests.collect::<Vec<_>>() {
         let last = request.call().sequence == 50;
         let body = pattern(if last { 4 << 20 } else { 10_000 });
@@ -194,7 +194,7 @@ fn incomplete_calls_have_so_much_memory() {
     server.start().unwrap();
     let body = pattern(2 * MAX_DATA);
     let connect = || Raw::connect(&path, Framing::Chunked);
-    // Each that has been taken back leaves room for another one.
+    // Each call that has been abandoned leaves room for another.
     for _ in 0..5 {
         connect().send_part(&call(ECHO, 1, 1, &body));
     }
@@ -289,7 +289,7 @@ fn responses_not_taken_have_so_much_memory() {
     server.start().unwrap();
     let connect = || Raw::connect(&path, Framing::Chunked);
     let large = call(ECHO, 1, 1, &pattern(3 << 20));
-    // Each that has gone leaves room for another one.
+    // Each client that has gone leaves room for another.
     for _ in 0..3 {
         connect().send(&large);
         await_that("the memory is free", || server.stats().sessions == 0);
@@ -300,14 +300,14 @@ fn responses_not_taken_have_so_much_memory() {
     second.send(&large);
     second.assert_reply(1, Status::Failure);
     second.assert_end();
-    // What the socket takes at once needs no memory.
+    // A response that the socket takes at once needs no memory.
     assert_eq!(small.call(ECHO, 1, 2, &pattern(50_000)).body.len(), 50_000);
     assert_eq!(first.reply().body.len(), 3 << 20);
     assert_met(&server, |limits| limits.unsent = 1);
     lines.await_ending("a call fails, responses that the user has not taken use too much memory", 1);
 }
 
-/// Responses without a body are kept in any case: they are all that a client can be told.
+/// Responses without a body are always kept, as a client can be told no less.
 #[test]
 fn small_responses_are_kept_without_memory() {
     let (_dir, path) = socket_path();
@@ -341,7 +341,7 @@ fn an_idle_session_is_closed() {
         let builder = limited(limits).module(gate.clone()).log(lines.log());
         let server = builder.bind(&path).unwrap();
         let [busy, idle @ ..] = [(); 4].map(|()| Raw::connect(&path, framing));
-        // Before the server sees the sessions, so that none of them is idle too early.
+        // Connected before the server sees the sessions, so that none of them is idle too early.
         busy.send(&call(GATE, 1, 1, b""));
         idle.iter().for_each(|idle| idle.send(&call(ECHO, 1, 1, b"")));
         server.start().unwrap();
@@ -359,7 +359,7 @@ fn an_idle_session_is_closed() {
     }
 }
 
-/// When the server has had no time for a call that is there, its client was not idle.
+/// A client is not idle while its call waits for the server to have time.
 #[test]
 fn a_call_that_waits_keeps_its_session() {
     for framing in FRAMINGS {
@@ -368,7 +368,7 @@ fn a_call_that_waits_keeps_its_session() {
         let server = limited(limits).bind(&path).unwrap();
         let client = Raw::connect(&path, framing);
         for sequence in 1..=2 {
-            // From the second time on, the end of the idle time is seen first.
+            // From the second round on, the end of the idle time is seen first.
             client.send(&call(ECHO, 1, sequence, b""));
             await_that("it is handled", || {
                 server.dispatch(Some(SHORT)).unwrap() && server.stats().handled == sequence as u64
@@ -380,7 +380,7 @@ fn a_call_that_waits_keeps_its_session() {
     }
 }
 
-/// A session whose records make no sense is closed, as there is no telling where the next message begins.
+/// A session whose records make no sense is closed, as the beginning of the next message is unknown.
 #[test]
 fn a_session_out_of_step_is_closed() {
     let (_dir, path) = socket_path();
@@ -393,13 +393,13 @@ fn a_session_out_of_step_is_closed() {
     let request = taken.recv_timeout(PATIENCE).unwrap();
     client.send_record(b"no header");
     lines.await_ending("closed, a record makes no sense: record of 9 bytes, too short for a chunk header", 1);
-    // What is being handled is answered all the same.
+    // Calls being handled are answered all the same.
     request.reply(Ok(Vec::new())).unwrap();
     client.assert_reply(1, Status::Success);
     client.assert_end();
     assert_eq!(server.stats().errors.out_of_step, 1);
 
-    // Nor is a call behind such a record lost.
+    // A call behind such a record is answered, too.
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).framing(Framing::Chunked).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);

@@ -24,7 +24,7 @@ mod support {
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits for something that the server does without telling.
+/// Waits for an effect that the server does not report.
 #[track_caller]
 fn await_that(what: &str, happened: impl Fn() -> bool) {
     let began = Instant::now();

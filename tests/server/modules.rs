@@ -1,4 +1,4 @@
-//! What the servers of the tests serve.
+//! The modules that the tests' servers serve.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use drpc::{Failure, Module, Request, Session};
 
-/// No test waits longer than this for what has to happen.
+/// The longest that any test waits for an event that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const ECHO: i32 = 7;
 pub(crate) const GATE: i32 = 8;
 pub(crate) const LATER: i32 = 9;
 
-/// Gives the body back.
+/// A module that returns the body.
 pub(crate) struct Echo;
 
 impl Module for Echo {
@@ -30,7 +30,7 @@ impl Module for Echo {
     }
 }
 
-/// Handlers wait here until the test lets them go on.
+/// A module whose handlers wait until the test lets them go on.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     state: Arc<(Mutex<Passing>, Condvar)>,
@@ -45,7 +45,7 @@ struct Passing {
 }
 
 impl Gate {
-    /// Waits until so many handlers wait at the same time.
+    /// Waits until this many handlers wait at once.
     pub(crate) fn await_waiting(&self, count: usize) {
         let (state, changed) = &*self.state;
         let passing = state.lock().unwrap();
@@ -53,12 +53,12 @@ impl Gate {
         assert!(!waited.unwrap().1.timed_out(), "no {count} handlers");
     }
 
-    /// Handlers that have begun.
+    /// The number of handlers that have begun.
     pub(crate) fn entered(&self) -> usize {
         self.state.0.lock().unwrap().entered
     }
 
-    /// Lets so many handlers go on.
+    /// Lets this many handlers go on.
     pub(crate) fn open(&self, count: usize) {
         self.state.0.lock().unwrap().granted += count;
         self.state.1.notify_all();
@@ -88,7 +88,7 @@ impl Module for Gate {
     }
 }
 
-/// Gives its calls to the test, which answers them when it wants to.
+/// A module that hands its calls to the test, which answers them when it likes.
 pub(crate) struct Later {
     requests: Sender<Request>,
     concurrent: bool,

@@ -53,7 +53,7 @@ fn large_calls_and_responses() {
     }
 }
 
-/// Until the answer to one call is out, the next call of the session is not begun.
+/// The next call of a session begins only once the answer to the one before is sent.
 #[test]
 fn calls_of_one_session_are_handled_in_order() {
     for framing in FRAMINGS {
@@ -68,7 +68,7 @@ fn calls_of_one_session_are_handled_in_order() {
         for sequence in 1..=3 {
             let request = taken.recv_timeout(PATIENCE).unwrap();
             assert_eq!(request.call().sequence, sequence);
-            // Time enough for whoever would begin the next one.
+            // Time enough for a thread that would begin the next one.
             for _ in 0..50 {
                 assert_eq!(other.call(ECHO, 1, 9, b"").status(), Status::Success);
             }
@@ -79,7 +79,7 @@ fn calls_of_one_session_are_handled_in_order() {
     }
 }
 
-/// Also the response of a call that has been answered is to be taken first.
+/// The response to an answered call must be sent before the next call begins.
 #[test]
 fn the_next_call_waits_until_the_response_is_out() {
     let (_dir, path) = socket_path();
@@ -168,7 +168,7 @@ fn a_request_dropped_is_answered() {
     client.assert_reply(6, Status::FailedMarshal);
 }
 
-/// The session's descriptor may live on in the request, but nobody is there.
+/// The request may keep the session's descriptor open, but the client has gone.
 #[test]
 fn a_request_outlives_its_session_and_its_server() {
     for framing in FRAMINGS {
@@ -188,7 +188,7 @@ fn a_request_outlives_its_session_and_its_server() {
     }
 }
 
-/// A client that sends and goes at once is served all the same.
+/// A client that sends and leaves at once is served all the same.
 #[test]
 fn calls_of_a_client_that_has_gone_are_handled() {
     for framing in FRAMINGS {
@@ -239,8 +239,8 @@ fn what_is_no_call_is_answered() {
     }
 }
 
-/// Threads − 1 handlers that take their time, and any number of clients that send half a message or take no response,
-/// keep nobody waiting.
+/// All threads but one may be in slow handlers, and clients may send half a message or read no response. Other clients
+/// are not delayed.
 #[test]
 fn slow_handlers_and_slow_clients_stop_nobody_else() {
     let (_dir, path) = socket_path();
@@ -267,7 +267,7 @@ fn slow_handlers_and_slow_clients_stop_nobody_else() {
     unread.iter().for_each(|client| assert_eq!(client.reply().body.len(), 3 * MAX_DATA));
 }
 
-/// Also when it is one that has been quick so far, so that nobody had to be woken for it.
+/// Handlers that were quick so far run without waking another thread, so a slow one has to be noticed.
 #[test]
 fn a_handler_that_is_slow_for_once_stops_nobody_else() {
     const QUICK: usize = 500;
@@ -285,13 +285,13 @@ fn a_handler_that_is_slow_for_once_stops_nobody_else() {
     for sequence in 1..=10 {
         assert_eq!(other.call(ECHO, 1, sequence, b"quick").body, b"quick");
     }
-    // It has not given up.
+    // The slow handler goes on.
     gate.await_waiting(1);
     gate.open(1);
     assert_eq!(held_up.reply().body, b"late");
 }
 
-/// Nor does who decides about clients, and takes his time.
+/// A slow `authorise` delays no accepted client.
 #[test]
 fn a_decision_about_a_client_stops_nobody_else() {
     let (_dir, path) = socket_path();
@@ -314,8 +314,8 @@ fn a_decision_about_a_client_stops_nobody_else() {
     assert_eq!(other.call(ECHO, 1, 1, b"late").body, b"late");
 }
 
-/// A session is not watched anew for each call, so that one in which more has come, or whose client has gone, must be
-/// left alone while its call is being handled.
+/// A session is not rearmed for each call. So one with more calls, or whose client has gone, must stay silent while its
+/// call is handled.
 #[test]
 fn what_has_to_wait_wakes_nobody() {
     let (_dir, path) = socket_path();
@@ -342,7 +342,7 @@ fn what_has_to_wait_wakes_nobody() {
     }
 }
 
-/// One more slow handler than that, and requests wait, and are counted.
+/// Once all threads are in slow handlers, requests wait and are counted.
 #[test]
 fn requests_that_wait_for_a_thread_are_counted() {
     let (_dir, path) = socket_path();
@@ -361,7 +361,7 @@ fn requests_that_wait_for_a_thread_are_counted() {
     clients[..2].iter().for_each(|client| client.assert_reply(1, Status::Success));
 }
 
-/// Everything is done by the thread that dispatches, and only by it.
+/// The thread that dispatches does everything, and no other thread exists.
 #[test]
 fn an_own_loop_serves() {
     let (_dir, path) = socket_path();
@@ -397,7 +397,7 @@ fn readable(server: &Server) -> bool {
 #[test]
 fn starting_again() {
     let (_dir, path) = socket_path();
-    // All of them are woken at the end.
+    // All threads are woken at the end.
     let server = Server::builder().threads(8).bind(&path).unwrap();
     server.start().unwrap();
     assert_eq!(server.start().unwrap_err().cause(), Cause::Busy);
@@ -420,7 +420,7 @@ fn what_is_counted() {
     client.call(77, 1, 5, b"");
     client.call(78, 1, 6, b"");
     assert_eq!(server.stats().sessions, 1);
-    // Some numbers grow only when the response is out.
+    // Some numbers grow only when the response is sent.
     server.shutdown(PATIENCE).unwrap();
     let stats = server.stats();
     assert_eq!((stats.sessions, stats.accepted, stats.refused), (0, 1, 0));
@@ -437,7 +437,7 @@ fn what_is_counted() {
     assert!((3000..3100).contains(&stats.bytes_out), "{} bytes", stats.bytes_out);
 }
 
-/// Signals are for the program's own threads, but for those that tell of a fault of the thread itself.
+/// The server's threads block all signals but those that report a fault of the thread itself.
 #[test]
 fn the_threads_handle_no_signals() {
     struct Mask;
@@ -461,14 +461,14 @@ fn the_threads_handle_no_signals() {
     assert_eq!(blocked_signals(), before);
 }
 
-/// Those of the calling thread, the first signal in the lowest bit.
+/// The blocked signals of the calling thread, the first signal in the lowest bit.
 fn blocked_signals() -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
     u64::from_str_radix(mask.trim(), 16).unwrap()
 }
 
-/// As many as there are CPUs, or as have been asked for, and none of them before and after.
+/// One thread for each CPU, or the number asked for, and none before and after.
 #[test]
 fn there_are_so_many_threads() {
     if !is_alone() {

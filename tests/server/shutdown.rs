@@ -1,4 +1,4 @@
-//! How a server ends.
+//! Shutting a server down.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::support::socket_path::socket_path;
 /// A deadline that passes.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// What runs is finished, what waits is refused, and nobody new is let in.
+/// Running calls finish, waiting calls are refused, and no new client is accepted.
 #[test]
 fn a_shutdown_lets_handlers_finish() {
     for framing in FRAMINGS {
@@ -35,7 +35,7 @@ fn a_shutdown_lets_handlers_finish() {
             let shutdown = scope.spawn(|| server.shutdown(PATIENCE));
             idle.assert_end();
             await_that("the file is gone", || !path.exists());
-            // A call may be taken until the server has come to this session.
+            // A call may be accepted until the shutdown has reached this session.
             let last = (4..).find(|sequence| !client.try_send(&call(GATE, 1, *sequence, b""))).unwrap();
             assert!(!shutdown.is_finished());
             gate.open(1);
@@ -48,7 +48,7 @@ fn a_shutdown_lets_handlers_finish() {
     }
 }
 
-/// A response that a client takes its time for goes out, too.
+/// A response to a slow client is sent, too.
 #[test]
 fn a_shutdown_waits_for_responses_to_be_taken() {
     let (_dir, path) = socket_path();
@@ -91,7 +91,7 @@ fn a_shutdown_has_a_deadline() {
         clients.iter().for_each(Raw::assert_end);
         assert_eq!(request.reply(Ok(Vec::new())).unwrap_err().cause(), Cause::SessionEnded);
         assert_eq!(server.stats().sessions, 0);
-        // The handlers still use what is theirs.
+        // The handlers can still use their sessions.
         let dropping = thread::spawn(move || drop(server));
         thread::sleep(SHORT);
         assert!(!dropping.is_finished());
@@ -100,7 +100,7 @@ fn a_shutdown_has_a_deadline() {
     }
 }
 
-/// Several that want it to end at once all see it end.
+/// Several threads shut it down at once, and all see the end.
 #[test]
 fn a_shutdown_may_be_asked_for_often() {
     let (_dir, path) = socket_path();
@@ -123,7 +123,7 @@ fn a_shutdown_may_be_asked_for_often() {
     assert_eq!(server.shutdown(Duration::ZERO), Ok(()));
 }
 
-/// Somebody who has less time is not kept waiting by somebody who has more.
+/// A caller with less time does not wait for one with more.
 #[test]
 fn the_earliest_deadline_holds() {
     let (_dir, path) = socket_path();
@@ -139,12 +139,12 @@ fn the_earliest_deadline_holds() {
         assert_eq!(server.shutdown(SHORT).unwrap_err().cause(), Cause::TimedOut);
         client.assert_reply(1, Status::Failure);
         assert_eq!(patient.join().unwrap().unwrap_err().cause(), Cause::TimedOut);
-        // It makes no difference who comes last.
+        // The order of the calls makes no difference.
         assert_eq!(server.shutdown(Duration::MAX).unwrap_err().cause(), Cause::TimedOut);
     });
 }
 
-/// Ends the server that it is called by.
+/// A module that ends the server that calls it.
 #[derive(Clone, Default)]
 struct Ender(Arc<Mutex<Option<Server>>>);
 
@@ -159,7 +159,7 @@ impl Module for Ender {
         match method {
             1 => assert_eq!(server.shutdown(PATIENCE), Ok(())),
             2 => server.stop(),
-            // The last handle goes.
+            // The last handle is dropped.
             _ => drop(server),
         }
         Ok(b"bye".to_vec())
@@ -186,7 +186,7 @@ fn a_handler_may_shut_its_server_down() {
     }
 }
 
-/// The thread of an own loop that is in no handler shuts the server down like any other, and nobody else is needed.
+/// A thread of the program's loop, outside any handler, shuts the server down alone.
 #[test]
 fn an_own_loop_may_shut_its_server_down() {
     let (_dir, path) = socket_path();
@@ -201,7 +201,7 @@ fn an_own_loop_may_shut_its_server_down() {
     client.assert_end();
 }
 
-/// A handler that drops the last handle cuts itself off.
+/// A handler that drops the last handle cuts its own call off.
 #[test]
 fn a_handler_may_drop_its_server() {
     let (_dir, path) = socket_path();
@@ -228,14 +228,14 @@ fn a_token_stops_the_server() {
         client.assert_end();
         assert_eq!(runner.join().unwrap(), Ok(()));
     });
-    // One that has been cancelled before stops it as well, and may outlive it.
+    // A token cancelled before stops the server as well, and may outlive it.
     let server = Server::builder().cancelled_by(&cancel).bind(&path).unwrap();
     assert_eq!(server.run(), Ok(()));
     drop(server);
     assert!(!path.exists());
 }
 
-/// `stop` grants the time that the builder was told.
+/// `stop` grants the time that was set in the builder.
 #[test]
 fn stopping_has_a_deadline() {
     let (_dir, path) = socket_path();
@@ -252,7 +252,7 @@ fn stopping_has_a_deadline() {
     assert!(request.reply(Ok(Vec::new())).is_err());
 }
 
-/// What is going on is cut off at once, and the threads are waited for, also when a shutdown did not.
+/// Running calls are cut off at once, and the threads are waited for, also after a shutdown that did not wait.
 #[test]
 fn dropping_the_last_handle_ends_the_server() {
     for given_up in [false, true] {
@@ -281,7 +281,7 @@ fn dropped_last(given_up: bool) {
         });
         client.assert_reply(1, Status::Failure);
         client.assert_end();
-        // Time enough for not waiting.
+        // Time enough to see that it waits.
         thread::sleep(SHORT);
         opened.store(true, Ordering::Release);
         gate.open(1);
@@ -289,7 +289,7 @@ fn dropped_last(given_up: bool) {
     assert!(!path.exists());
 }
 
-/// Counts the calls that it finishes.
+/// A module that counts the calls it finishes.
 struct Tally(Arc<AtomicUsize>);
 
 impl Module for Tally {
@@ -303,7 +303,7 @@ impl Module for Tally {
     }
 }
 
-/// While calls arrive from everywhere: what a handler has finished comes back, and what was sent is answered, or its
+/// A shutdown while many clients call. Each finished call's response arrives, and each call sent is answered, or its
 /// client sees the end.
 #[test]
 fn a_shutdown_under_load_loses_nothing() {
@@ -346,7 +346,7 @@ fn a_shutdown_under_load_loses_nothing() {
                                 }
                             };
                         }
-                        // Half a call may have been left over.
+                        // A part of a call may have been left unsent.
                         while client.try_reply().is_some() {}
                     });
                 }

@@ -1,4 +1,4 @@
-//! The socket that a server listens on, and its file.
+//! The listening socket and its file.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -41,7 +41,7 @@ fn lock_of(path: &Path) -> PathBuf {
     PathBuf::from(format!("{}.lock", path.display()))
 }
 
-/// Whatever is at the path, it stays.
+/// Anything at the path stays.
 #[test]
 fn an_existing_path_is_an_error() {
     let (_dir, path) = socket_path();
@@ -63,11 +63,11 @@ fn a_dead_socket_is_replaced() {
     assert_eq!(server.shutdown(PATIENCE), Ok(()));
     assert!(!path.exists());
     assert!(lock_of(&path).exists());
-    // There may also be nothing.
+    // The path may also be free.
     assert_serves(&bind(Existing::ReplaceStale, &path).unwrap());
 }
 
-/// A server that has not taken the lock, or is of another kind, or has no room for another client.
+/// A server without the lock, one of another kind, or one with a full queue is alive, too.
 #[test]
 fn a_live_socket_is_left_alone() {
     let (_dir, path) = socket_path();
@@ -98,7 +98,7 @@ fn what_is_no_socket_is_left_alone() {
     fs::write(&path, "precious").unwrap();
     assert_eq!(bind(Existing::ReplaceStale, &path).unwrap_err(), Cause::NotASocket);
     assert_eq!(fs::read(&path).unwrap(), b"precious");
-    // Nor is a link to a dead one.
+    // A link to a dead socket is left alone, too.
     let link = dir.path().join("link.sock");
     let dead = dir.path().join("dead.sock");
     drop(listening(&dead));
@@ -107,7 +107,7 @@ fn what_is_no_socket_is_left_alone() {
     assert!(dead.exists());
 }
 
-/// A server between bind and listen looks dead: the lock says otherwise, until the server has stopped listening.
+/// A server between bind and listen looks dead. The lock tells otherwise, until the server has stopped listening.
 #[test]
 fn two_servers_are_kept_apart_by_a_lock() {
     let (_dir, path) = socket_path();
@@ -118,7 +118,7 @@ fn two_servers_are_kept_apart_by_a_lock() {
     assert_serves(&bind(Existing::ReplaceStale, &path).unwrap());
 }
 
-/// A file that has been put in the place of the server's own is somebody else's.
+/// A file put in the place of the server's own belongs to another program.
 #[test]
 fn only_the_own_file_is_removed() {
     let (_dir, path) = socket_path();
@@ -129,7 +129,7 @@ fn only_the_own_file_is_removed() {
     assert!(path.exists());
 }
 
-/// It is removed when the server is dropped without having served, and when it cannot be made in the end.
+/// The file is removed if the server is dropped without having served, and if making the server fails late.
 #[test]
 fn no_file_is_left_behind() {
     let (_dir, path) = socket_path();
@@ -173,7 +173,7 @@ fn the_owner_is_set() {
     }
 }
 
-/// The first descriptor is 3, and the process number has to be ours.
+/// The first inherited descriptor is 3, and the process number has to be ours.
 const HANDED_OVER: &str = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS";
 
 #[test]
@@ -200,13 +200,13 @@ fn an_inherited_socket_is_served() {
     assert!(path.exists());
 }
 
-/// Nothing but a listening socket of the right kind, that was meant for this process.
+/// Only a listening socket of the right kind, meant for this process, is taken over.
 #[test]
 fn what_is_not_for_us_is_not_inherited() {
     if is_alone() {
         let error = Server::builder().inherited(None).unwrap_err();
         assert!(matches!(error.cause(), Cause::NotHanded { instead: None } | Cause::Invalid(_)), "{error}");
-        // It is still open.
+        // The descriptor is still open.
         assert!(fs::metadata("/proc/self/fd/3").is_ok());
         return;
     }
@@ -226,7 +226,7 @@ fn what_is_not_for_us_is_not_inherited() {
     run_alone(test, HANDED_OVER, Stdio::null());
 }
 
-/// When descriptors run out, clients wait until some are free again.
+/// While there are no free descriptors, clients wait.
 #[test]
 fn accepting_recovers_when_descriptors_are_free_again() {
     if !is_alone() {
@@ -240,7 +240,7 @@ fn accepting_recovers_when_descriptors_are_free_again() {
         let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
         client.connect(&SockAddr::unix(&path)?).map(|()| client)
     };
-    // Each takes one descriptor here, and another one when it is accepted. For the last one there is none left.
+    // Each client takes one descriptor here and one when it is accepted. For the last one none is left.
     let spare = fs::File::open("/dev/null").unwrap();
     let mut clients: Vec<Raw> = Vec::new();
     while let Ok(client) = connect() {
