@@ -146,14 +146,14 @@ mod tests {
 
     /// A user with one busy session does not wait for all sessions of another.
     #[test]
-    fn others_are_looked_for_after_some_turns_where_several_users_wait() {
+    fn new_events_are_looked_for_after_some_calls_if_several_users_wait() {
         assert_eq!(turns_of(&[7], 10, 100), [10; 7]);
         assert_eq!(turns_of(&[7, 1], 7, 100), [7, 7, 7, 7, 7, 7, 7, 7]);
     }
 
     /// More sessions wait than one round sees.
     #[test]
-    fn who_is_seen_has_a_turn_however_many_others_wait() {
+    fn a_user_is_served_whenever_seen_however_many_others_wait() {
         let had = turns_of(&[100, 1], 101 * 8, 1);
         assert_eq!(had.iter().sum::<usize>(), 101 * 8);
         // Each session is seen 64 times.

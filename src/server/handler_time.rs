@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_by_what_has_been() {
+    fn slowness_follows_the_latest_calls() {
         let (quick, slow) = (5_000, 1_000_000);
         assert!(after(&[]));
         assert!(!after(&[(1, quick)]));

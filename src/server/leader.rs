@@ -171,25 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_learns_that_it_is_none_any_more() {
+    fn a_former_leader_enters_no_state() {
         let leader_slot = LeaderSlot::new();
         let mut first = take(&leader_slot);
         assert!(first.enter(LeaderState::Working));
         first.release();
         assert!(leader_slot.load().is(LeaderState::Vacant));
-        assert!(first.enter(LeaderState::Waiting), "nobody has taken over");
+        assert!(first.enter(LeaderState::Waiting), "no other thread has taken over");
         first.release();
         let mut second = take(&leader_slot);
         assert!(!first.enter(LeaderState::Working));
         drop(first);
-        assert!(second.enter(LeaderState::Waiting), "it has released to nobody what is not its own");
+        assert!(second.enter(LeaderState::Waiting), "the first guard has released nothing, as it did not lead");
         drop(second);
         assert!(leader_slot.load().is(LeaderState::Vacant));
     }
 
     /// Otherwise a standby would take a leader that makes progress for one that is held up.
     #[test]
-    fn each_step_is_another_one() {
+    fn entering_a_state_changes_the_epoch() {
         let leader_slot = LeaderSlot::new();
         let mut leader = take(&leader_slot);
         let before = leader_slot.load();

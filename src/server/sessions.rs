@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn of_refused_sessions_only_the_last_are_kept() {
+    fn only_the_latest_refused_sessions_are_kept() {
         let (_dir, server) = server();
         let sessions = Sessions::new().unwrap();
         let enter = || {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_that_of_one_session() {
+    fn a_token_names_one_session() {
         let (_dir, server) = server();
         let sessions = Sessions::new().unwrap();
         let enter = || {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_enters_when_it_is_closed() {
+    fn a_closed_table_takes_no_session() {
         let (_dir, server) = server();
         let sessions = Sessions::new().unwrap();
         assert!(sessions.close_if_empty());

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_half_and_the_others_what_is_left_of_the_rest() {
+    fn a_user_may_hold_half_and_others_a_part_of_the_rest() {
         let (memory, root, users) = memory();
         let [first, second, third, ..] = &users;
         let take = |share, mib: usize| memory.take(share, usize::MAX, mib * MIB).is_some();
@@ -157,7 +157,7 @@ mod tests {
 
     /// A message larger than the limit, or than its user's share, leaves other users the same room.
     #[test]
-    fn the_only_message_goes_in_whatever_its_size() {
+    fn a_sole_message_is_granted_whatever_its_size() {
         let (memory, user, other) = (MemoryLimit::new(16 * MIB, None), Share::new(false), Share::new(false));
         assert_eq!(memory.take(&user, 0, 4 * MIB), Some(4 * MIB));
         assert_eq!(memory.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_lost_goes_by_what_its_user_holds() {
+    fn a_kept_response_counts_for_its_user_alone() {
         let (memory, root, users) = memory();
         assert!(users.iter().all(|user| memory.keep(user, 127 * MIB).is_some()), "whatever the others hold");
         assert_eq!(memory.keep(&users[0], 2 * MIB), None);
@@ -179,7 +179,7 @@ mod tests {
 
     /// A user who holds nothing is served whatever others hold, up to twice the limit.
     #[test]
-    fn users_are_stopped_before_they_ask_when_too_little_is_left() {
+    fn calls_are_not_admitted_when_too_little_is_left() {
         let (memory, root, users) = memory();
         let fresh = Share::new(false);
         for (held, user) in users.iter().enumerate().take(4) {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_none() {
+    fn a_limit_of_usize_max_is_none() {
         let (memory, user) = (MemoryLimit::new(usize::MAX, Some(usize::MAX)), Share::new(false));
         assert!((0..2).all(|_| memory.take(&user, 0, 1 << 40).is_some()));
         assert!(memory.keep(&user, 1 << 40).is_some() && memory.admits(&user));
@@ -205,7 +205,7 @@ mod tests {
         /// Whatever users ask for and release: the sums are right, no user exceeds the share, root has its reserve, and
         /// there is memory left for the next user.
         #[test]
-        fn a_share_is_kept_for_everyone(steps in prop::collection::vec((0..7_usize, any::<bool>(), 1..100 * MIB), 0..60)) {
+        fn every_user_keeps_a_share(steps in prop::collection::vec((0..7_usize, any::<bool>(), 1..100 * MIB), 0..60)) {
             let (memory, root, users) = memory();
             let mut held = [0; 7];
             let share = |who: usize| users.get(who).unwrap_or(&root);

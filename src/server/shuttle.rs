@@ -269,7 +269,7 @@ fn a_shutdown_does_not_wait_for_a_handler_that_begins() {
 
 /// The server does not wait for a client that sends nothing.
 #[test]
-fn a_silent_client_is_let_go() {
+fn a_silent_client_does_not_delay_a_shutdown() {
     explore(|path| {
         let server = bind(&Later::default(), path);
         let silent = {
@@ -286,7 +286,7 @@ fn a_silent_client_is_let_go() {
 
 /// Several threads end the server, in several ways, while a call is being handled.
 #[test]
-fn everybody_sees_the_end() {
+fn all_threads_see_the_end() {
     explore(|path| {
         let later = Later::default();
         let server = bind(&later, path);
@@ -308,7 +308,7 @@ fn everybody_sees_the_end() {
 
 /// A session that ends makes room for the client that waits, however close together the two are.
 #[test]
-fn a_full_server_takes_in_the_next_client() {
+fn a_full_server_accepts_once_a_session_ends() {
     explore(|path| {
         let limits = crate::ServerLimits { sessions: 1, ..crate::ServerLimits::default() };
         let builder = Server::builder().limits(limits).framing(Framing::Datagram).threads(2);

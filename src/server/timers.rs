@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn alarms_ring_in_order() {
+    fn alarms_fire_in_order() {
         let timers = Timers::new().unwrap();
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);

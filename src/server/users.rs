@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn users_have_so_many_sessions() {
+    fn sessions_of_a_user_are_limited() {
         let users = Users::default();
         let (user, root) = (add_client(&users, 5), add_client(&users, ROOT));
         assert_eq!([(); 3].map(|()| users.add_session(&user, 2)), [true, true, false]);

@@ -18,7 +18,7 @@ use crate::raw_client::{FRAMINGS, Raw, call};
 use crate::support::socket_path::socket_path;
 
 /// A user who is not root.
-const SOMEBODY: u32 = 12_345;
+const OTHER_USER: u32 = 12_345;
 
 /// A module that answers with the caller's credentials.
 struct Mirror;
@@ -56,7 +56,7 @@ fn a_client_can_be_refused() {
         let (_dir, path) = socket_path();
         let lines = Lines::default();
         let builder = Server::builder().module(Echo).log(lines.log());
-        let server = builder.authorise(|session| session.peer().uid == SOMEBODY).bind(&path).unwrap();
+        let server = builder.authorise(|session| session.peer().uid == OTHER_USER).bind(&path).unwrap();
         // A call to an unknown module is refused alike, and so is a client that sends nothing.
         let [known, unknown, silent] = [(); 3].map(|()| Raw::connect(&path, framing));
         // Sent before the server sees the sessions, as it gives them one second for the call.
@@ -74,7 +74,7 @@ fn a_client_can_be_refused() {
 }
 
 #[test]
-fn one_who_cannot_be_judged_is_refused() {
+fn a_client_is_refused_if_the_decision_panics() {
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).authorise(|_| panic!("no judgement")).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
@@ -86,7 +86,7 @@ fn one_who_cannot_be_judged_is_refused() {
 
 /// Refused clients do not count for the limit.
 #[test]
-fn refused_clients_keep_nobody_out() {
+fn refused_clients_take_no_places() {
     let (_dir, path) = socket_path();
     let welcome = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&welcome);
@@ -110,7 +110,7 @@ fn a_module_may_be_for_some_users() {
     let (later, taken) = Later::new(false);
     let builder = Server::builder().module(Echo).module(later).log(lines.log());
     let server =
-        builder.allow(ECHO, [SOMEBODY]).allow(ECHO, [own_ids().0]).allow(LATER, [SOMEBODY]).bind(&path).unwrap();
+        builder.allow(ECHO, [OTHER_USER]).allow(ECHO, [own_ids().0]).allow(LATER, [OTHER_USER]).bind(&path).unwrap();
     server.start().unwrap();
     let client = Raw::connect(&path, Framing::Chunked);
     assert_eq!(client.call(ECHO, 1, 1, b"").status(), Status::Success);
@@ -147,11 +147,11 @@ fn a_handler_can_close_the_session() {
 
 /// Root has no limit, so another user has to call, and root alone can become one.
 #[test]
-fn so_many_sessions_of_a_user() {
+fn sessions_of_a_user_are_limited() {
     const SOCKET: &str = "DRPC_TEST_SOCKET";
     const REFUSED: &str = "refused: ";
     if let Some(path) = env::var_os(SOCKET) {
-        return println!("\n{REFUSED}{}", call_as_somebody(&PathBuf::from(path)));
+        return println!("\n{REFUSED}{}", call_as_other_user(&PathBuf::from(path)));
     }
     let (dir, path) = socket_path();
     let lines = Lines::default();
@@ -167,15 +167,15 @@ fn so_many_sessions_of_a_user() {
         let program = dir.path().join("client");
         fs::copy(env::current_exe().unwrap(), &program).unwrap();
         let mut command = Command::new(program);
-        command.args(["--exact", "--nocapture", "callers::so_many_sessions_of_a_user"]).env(SOCKET, &path);
-        let output = command.current_dir("/").uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+        command.args(["--exact", "--nocapture", "callers::sessions_of_a_user_are_limited"]).env(SOCKET, &path);
+        let output = command.current_dir("/").uid(OTHER_USER).gid(OTHER_USER).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}");
         let refused = said.lines().find_map(|line| line.strip_prefix(REFUSED)?.parse().ok()).unwrap();
         lines.await_ending("uid 12345: refused, the user has too many sessions", refused);
         refused
     } else {
-        call_as_somebody(&path)
+        call_as_other_user(&path)
     };
     assert_met(&server, |limits| limits.sessions_per_uid = refused as u64);
 }
@@ -200,7 +200,7 @@ fn be_refused(connect: impl Fn() -> Raw) -> usize {
 }
 
 /// The number of sessions refused.
-fn call_as_somebody(path: &std::path::Path) -> usize {
+fn call_as_other_user(path: &std::path::Path) -> usize {
     let connect = || Raw::connect(path, Framing::Datagram);
     let status = |client: &Raw| client.call(ECHO, 1, 1, b"").status();
     let mut clients = [connect(), connect()];

@@ -69,7 +69,7 @@ fn a_probe_ends_a_session_that_waits_for_a_call() {
 
 /// A session that ends with the probe holds no shared memory any more.
 #[test]
-fn a_probe_takes_no_memory_with_it() {
+fn a_probe_releases_the_memory_of_its_session() {
     let (_dir, path) = socket_path();
     let limits = ServerLimits { partial_memory: 600_000, unsent: 600_000, ..ServerLimits::default() };
     let server = Server::builder().module(Echo).limits(limits).bind(&path).unwrap();
@@ -148,7 +148,7 @@ fn a_session_keeps_its_framing() {
 /// An older client takes the end of the connection for a success. An empty record from it is a call with all fields
 /// zero.
 #[test]
-fn what_may_come_from_an_older_client_is_answered() {
+fn any_record_of_an_older_client_is_answered() {
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     server.start().unwrap();
@@ -167,7 +167,7 @@ fn what_may_come_from_an_older_client_is_answered() {
 
 /// A server with a set framing reads no other.
 #[test]
-fn a_framing_that_is_chosen_holds() {
+fn a_framing_that_is_set_holds() {
     for chosen in FRAMINGS {
         let (_dir, path) = socket_path();
         let server = Server::builder().module(Echo).framing(chosen).bind(&path).unwrap();

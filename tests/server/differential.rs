@@ -113,7 +113,7 @@ fn a_connection_answers_alike_in_both_framings() {
 }
 
 #[test]
-fn a_client_hears_alike_in_both_framings() {
+fn a_client_receives_alike_in_both_framings() {
     let (_dir, path) = socket_path();
     let limits = ServerLimits { datagram: DATAGRAM, ..ServerLimits::default() };
     let server = Server::builder().module(Answers).limits(limits).bind(&path).unwrap();

@@ -110,7 +110,7 @@ fn a_call_that_is_too_large_is_answered() {
 
 /// A datagram cut by the kernel cannot be read, but the next one can.
 #[test]
-fn a_datagram_that_is_cut_is_answered() {
+fn a_truncated_datagram_is_answered() {
     let (_dir, path) = socket_path();
     let lines = Lines::default();
     let builder = limited(ServerLimits::default()).framing(Framing::Datagram);
@@ -187,7 +187,7 @@ fn a_datagram_that_no_socket_takes_is_replaced() {
 }
 
 #[test]
-fn incomplete_calls_have_so_much_memory() {
+fn memory_for_incomplete_calls_is_limited() {
     let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { partial_memory: 7 * MAX_DATA, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
@@ -217,7 +217,7 @@ fn incomplete_calls_have_so_much_memory() {
 
 /// With threads, and in the program's own loop, where the timer is among the descriptors.
 #[test]
-fn a_call_has_so_much_time_to_come() {
+fn time_for_a_call_to_arrive_is_limited() {
     for threads in [true, false] {
         let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { message_time: SHORT, ..ServerLimits::default() });
@@ -241,7 +241,7 @@ fn a_call_has_so_much_time_to_come() {
 }
 
 #[test]
-fn a_response_has_so_much_time_to_be_taken() {
+fn time_to_read_a_response_is_limited() {
     let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { reply_time: SHORT, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();
@@ -255,7 +255,7 @@ fn a_response_has_so_much_time_to_be_taken() {
 }
 
 #[test]
-fn so_many_calls_at_once() {
+fn calls_at_once_are_limited() {
     for framing in FRAMINGS {
         let (_dir, path) = socket_path();
         let (lines, limits) = (Lines::default(), ServerLimits { calls_per_session: 3, ..ServerLimits::default() });
@@ -282,7 +282,7 @@ fn so_many_calls_at_once() {
 }
 
 #[test]
-fn responses_not_taken_have_so_much_memory() {
+fn memory_for_unread_responses_is_limited() {
     let (_dir, path) = socket_path();
     let (lines, limits) = (Lines::default(), ServerLimits { unsent: 5 << 20, ..ServerLimits::default() });
     let server = limited(limits).log(lines.log()).bind(&path).unwrap();

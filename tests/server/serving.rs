@@ -242,7 +242,7 @@ fn what_is_no_call_is_answered() {
 /// All threads but one may be in slow handlers, and clients may send half a message or read no response. Other clients
 /// are not delayed.
 #[test]
-fn slow_handlers_and_slow_clients_stop_nobody_else() {
+fn slow_handlers_and_slow_clients_delay_no_other_client() {
     let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(Echo).module(gate.clone()).threads(4).bind(&path).unwrap();
@@ -269,7 +269,7 @@ fn slow_handlers_and_slow_clients_stop_nobody_else() {
 
 /// Handlers that were quick so far run without waking another thread, so a slow one has to be noticed.
 #[test]
-fn a_handler_that_is_slow_for_once_stops_nobody_else() {
+fn a_handler_that_is_slow_for_once_delays_no_other_client() {
     const QUICK: usize = 500;
     let (_dir, path) = socket_path();
     let gate = Gate::default();
@@ -293,7 +293,7 @@ fn a_handler_that_is_slow_for_once_stops_nobody_else() {
 
 /// A slow `authorise` delays no accepted client.
 #[test]
-fn a_decision_about_a_client_stops_nobody_else() {
+fn a_slow_decision_delays_no_accepted_client() {
     let (_dir, path) = socket_path();
     let (decide, decisions) = mpsc::channel();
     let (asking, asked) = mpsc::channel();
@@ -317,7 +317,7 @@ fn a_decision_about_a_client_stops_nobody_else() {
 /// A session is not rearmed for each call. So one with more calls, or whose client has gone, must stay silent while its
 /// call is handled.
 #[test]
-fn what_has_to_wait_wakes_nobody() {
+fn a_session_with_a_running_call_wakes_no_thread() {
     let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(later).bind(&path).unwrap();
@@ -363,7 +363,7 @@ fn requests_that_wait_for_a_thread_are_counted() {
 
 /// The thread that dispatches does everything, and no other thread exists.
 #[test]
-fn an_own_loop_serves() {
+fn a_program_loop_serves() {
     let (_dir, path) = socket_path();
     let (later, taken) = Later::new(false);
     let server = Server::builder().module(Echo).module(later).bind(&path).unwrap();
@@ -395,7 +395,7 @@ fn readable(server: &Server) -> bool {
 }
 
 #[test]
-fn starting_again() {
+fn a_server_starts_once() {
     let (_dir, path) = socket_path();
     // All threads are woken at the end.
     let server = Server::builder().threads(8).bind(&path).unwrap();
@@ -407,7 +407,7 @@ fn starting_again() {
 }
 
 #[test]
-fn what_is_counted() {
+fn calls_and_bytes_are_counted() {
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).module(Gate::default()).bind(&path).unwrap();
     server.start().unwrap();
@@ -470,9 +470,9 @@ fn blocked_signals() -> u64 {
 
 /// One thread for each CPU, or the number asked for, and none before and after.
 #[test]
-fn there_are_so_many_threads() {
+fn the_number_of_threads_is_the_one_asked_for() {
     if !is_alone() {
-        return run_alone("serving::there_are_so_many_threads", "", Stdio::null());
+        return run_alone("serving::the_number_of_threads_is_the_one_asked_for", "", Stdio::null());
     }
     let count = || {
         let tasks = fs::read_dir("/proc/self/task").unwrap();

@@ -102,7 +102,7 @@ fn a_shutdown_has_a_deadline() {
 
 /// Several threads shut it down at once, and all see the end.
 #[test]
-fn a_shutdown_may_be_asked_for_often() {
+fn several_threads_may_shut_down() {
     let (_dir, path) = socket_path();
     let gate = Gate::default();
     let server = Server::builder().module(gate.clone()).bind(&path).unwrap();
@@ -188,7 +188,7 @@ fn a_handler_may_shut_its_server_down() {
 
 /// A thread of the program's loop, outside any handler, shuts the server down alone.
 #[test]
-fn an_own_loop_may_shut_its_server_down() {
+fn a_program_loop_may_shut_its_server_down() {
     let (_dir, path) = socket_path();
     let server = Server::builder().module(Echo).bind(&path).unwrap();
     let client = Raw::connect(&path, Framing::Chunked);

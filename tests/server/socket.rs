@@ -120,7 +120,7 @@ fn two_servers_are_kept_apart_by_a_lock() {
 
 /// A file put in the place of the server's own belongs to another program.
 #[test]
-fn only_the_own_file_is_removed() {
+fn only_the_servers_own_file_is_removed() {
     let (_dir, path) = socket_path();
     let server = bind(Existing::Fail, &path).unwrap();
     fs::remove_file(&path).unwrap();
