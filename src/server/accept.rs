@@ -4,24 +4,24 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::listening_socket::End;
+use super::listening_socket::DropAction;
 use super::log_event::{Fault, Limit, LogEvent};
 use super::reactor::{BATCH, Reactor, alarm, token};
 use super::server_session::ServerSession;
 use super::users::User;
 use crate::cause::Cause;
 use crate::session::{Session, UninitSession};
-use crate::sys::{self, Epoll, Interest, TryArc, UninitArc, Watch};
+use crate::sys::{self, Interest, TryArc, UninitArc, Watch};
 
 /// Clients accepted at a time, before sessions are served. Half a batch, so that accepted clients that are about to
 /// leave do so before more are accepted.
-const CLIENTS: usize = BATCH / 2;
+const ACCEPT_BATCH: usize = BATCH / 2;
 
 /// Further clients that are checked for a hang-up in one go. A client that has gone costs little.
-const GONE: usize = 512;
+const MAX_GONE: usize = 512;
 
 /// Clients after which there are enough for the check to be worth its system call.
-const FEW: usize = 8;
+const CHECK_AFTER: usize = 8;
 
 /// Memory for one client, allocated before the accept. Without memory the client waits in the queue.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl<'a> Accepting<'a> {
 
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
-        if self.0.acceptor.finish() && !self.0.owner.is_elsewhere() {
+        if self.0.acceptor.finish() && !self.0.owner.is_other_process() {
             self.0.watch_listener();
         }
     }
@@ -73,14 +73,14 @@ impl Reactor {
         let Some(_accepting) = Accepting::begin(this) else { return };
         let mut preallocated = Preallocated::default();
         let mut taken = 0;
-        for count in 0..CLIENTS + GONE {
-            if taken == CLIENTS {
+        for count in 0..ACCEPT_BATCH + MAX_GONE {
+            if taken == ACCEPT_BATCH {
                 break;
             }
             if this.sessions.is_full(this.limits.sessions) {
                 this.acceptor.set_full();
                 // A session that ended just before could not see that the server was full.
-                if this.sessions.is_full(this.limits.sessions) || !this.acceptor.take_full() {
+                if this.sessions.is_full(this.limits.sessions) || !this.acceptor.clear_full() {
                     this.report(LogEvent::Limit(Limit::Sessions));
                     return;
                 }
@@ -89,8 +89,8 @@ impl Reactor {
                 preallocated.make(this).and_then(|()| sys::accept_at_once(listening.as_fd().as_raw_fd(), true));
             match accepted {
                 Ok(socket) => {
-                    this.acceptor.has_accepted();
-                    if count >= FEW && sys::has_gone(socket.as_raw_fd()) {
+                    this.acceptor.reset_pause();
+                    if count >= CHECK_AFTER && sys::has_gone(socket.as_raw_fd()) {
                         this.counters.accepted.add(1);
                         sys::reject_connection(socket);
                         continue;
@@ -103,7 +103,7 @@ impl Reactor {
                         }
                     }
                     // The program's `authorise` may have forked, and returned in the child.
-                    if this.owner.is_elsewhere() {
+                    if this.owner.is_other_process() {
                         return;
                     }
                 }
@@ -120,10 +120,10 @@ impl Reactor {
         this.watch_listener();
     }
 
-    /// Adds the listening socket to an epoll set.
-    pub(super) fn watch_listener_first(&self, epoll: &Epoll) -> Result<(), Cause> {
-        let listening = self.acceptor.listening();
-        listening.map_or(Ok(()), |listening| epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ)))
+    /// Adds the listening socket to the epoll set.
+    pub(super) fn add_listener(&self) -> Result<(), Cause> {
+        let Some(listening) = self.acceptor.listening() else { return Ok(()) };
+        self.epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ))
     }
 
     /// Has the next client reported.
@@ -136,7 +136,7 @@ impl Reactor {
 
     /// Accepts again after a session has ended, if the server was full.
     pub(super) fn resume_accepting(&self) {
-        if self.acceptor.take_full() {
+        if self.acceptor.clear_full() {
             self.watch_listener();
         }
     }
@@ -145,14 +145,14 @@ impl Reactor {
     pub(super) fn close_listener(&self) {
         let listening = self.acceptor.take_listening();
         let Some(listening) = listening else { return };
-        if self.owner.is_open() {
+        if self.owner.is_unknown() {
             // Another process may serve this socket, and watch it in the same set.
-            return listening.end(End::Leave);
+            return listening.set_drop_action(DropAction::CloseOnly);
         }
         // A failure means that the socket is not watched, as wanted.
         let _ = self.epoll.remove(listening.as_fd());
         if self.owner.is_creator() {
-            listening.end(End::ShutDown);
+            listening.set_drop_action(DropAction::ShutDown);
         }
     }
 
@@ -160,7 +160,7 @@ impl Reactor {
         this.counters.accepted.add(1);
         let peer = handle.peer();
         let authorised = this.authorised(&handle);
-        if this.owner.is_elsewhere() {
+        if this.owner.is_other_process() {
             return;
         }
         // `Preallocated` has made room for both.
@@ -188,7 +188,7 @@ impl Reactor {
         session.watch(this);
         // The shutdown may have missed this session.
         if this.is_overdue() {
-            session.cut(this);
+            session.abort(this);
         } else if this.is_draining() {
             session.close(this);
         }

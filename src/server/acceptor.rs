@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::listening_socket::{End, ListeningSocket};
+use super::listening_socket::{DropAction, ListeningSocket};
 use crate::backoff;
 use crate::cause::Cause;
 use crate::shared_path::SharedPath;
@@ -63,14 +63,14 @@ impl Acceptor {
     }
 
     /// Closes the listening socket here, and leaves its file to the process that may serve.
-    pub(super) fn leave(&self) {
+    pub(super) fn close_here(&self) {
         if let Some(listening) = lock(&self.state).listening.take() {
-            listening.end(End::Leave);
+            listening.set_drop_action(DropAction::CloseOnly);
         }
     }
 
     /// Visits the descriptors, for a process that has inherited them. Skips them if the lock is held.
-    pub(super) fn with_descriptors(&self, work: impl FnMut(RawFd)) {
+    pub(super) fn for_each_descriptor(&self, work: impl FnMut(RawFd)) {
         let Some(state) = try_lock(&self.state) else { return };
         state.listening.iter().flat_map(|listening| listening.descriptors()).for_each(work);
     }
@@ -90,7 +90,7 @@ impl Acceptor {
     }
 
     /// Clears the mark that the server was full, and returns it.
-    pub(super) fn take_full(&self) -> bool {
+    pub(super) fn clear_full(&self) -> bool {
         std::mem::take(&mut lock(&self.state).full)
     }
 
@@ -102,7 +102,7 @@ impl Acceptor {
         pause
     }
 
-    pub(super) fn has_accepted(&self) {
+    pub(super) fn reset_pause(&self) {
         lock(&self.state).pause = None;
     }
 }

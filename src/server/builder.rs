@@ -242,9 +242,9 @@ impl ServerBuilder {
     /// [`bind`](Self::bind) at a place.
     #[doc(hidden)]
     pub fn bind_at(self, place: StablePath) -> Result<Server, Error> {
-        let bound = ListeningSocket::new(&place, &self.file);
-        let bound = bound.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
-        self.serve_on(bound)
+        let listening = ListeningSocket::new(&place, &self.file);
+        let listening = listening.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
+        self.serve_on(listening)
     }
 
     /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`): the one that is
@@ -261,18 +261,18 @@ impl ServerBuilder {
     pub fn inherited_at(self, place: Option<&StablePath>) -> Result<Server, Error> {
         let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
         let path = place.map_or_else(unknown, |place| place.given().clone());
-        let bound = ListeningSocket::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
-        self.serve_on(bound)
+        let listening = ListeningSocket::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
+        self.serve_on(listening)
     }
 
-    fn serve_on(self, bound: ListeningSocket) -> Result<Server, Error> {
-        let path = bound.path().clone();
+    fn serve_on(self, listening: ListeningSocket) -> Result<Server, Error> {
+        let path = listening.path().clone();
         let error = |cause| Error::new(Phase::Listen, &path, cause);
         if let Some(cause) = self.fault {
             return Err(Error::new(Phase::Register, &path, cause));
         }
         let cancel = self.cancel.clone();
-        let reactor = self.reactor(bound).and_then(TryArc::new).map_err(error)?;
+        let reactor = self.reactor(listening).and_then(TryArc::new).map_err(error)?;
         let server = Server::new(reactor.clone()).map_err(error)?;
         if let Some(cancel) = cancel {
             let stopped = reactor.clone();
@@ -283,10 +283,10 @@ impl ServerBuilder {
         Ok(server)
     }
 
-    fn reactor(self, bound: ListeningSocket) -> Result<Reactor, Cause> {
+    fn reactor(self, listening: ListeningSocket) -> Result<Reactor, Cause> {
         let limits = self.limits.within(sys::descriptor_limit());
         let (epoll, wake, timers) = (Epoll::new()?, Waker::new()?, Timers::new()?);
-        epoll.add(bound.as_fd(), token::LISTENER, Watch::Once(Interest::READ))?;
+        epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ))?;
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);
@@ -318,7 +318,7 @@ impl ServerBuilder {
             epoll,
             wake,
             timers,
-            acceptor: Acceptor::new(bound)?,
+            acceptor: Acceptor::new(listening)?,
             owner: ProcessOwner::new(),
             sessions: Sessions::new()?,
             users: Users::default(),

@@ -21,7 +21,7 @@ enum Served {
     /// A call was handled.
     Call,
     /// The thread must stop, as other sessions of the batch may have waited for longer than these by now.
-    Enough,
+    Stop,
 }
 
 impl Reactor {
@@ -50,7 +50,7 @@ impl Reactor {
 
     /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
     /// event is reported again until it is handled, so it can be left to other threads.
-    pub(super) fn handle(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
+    pub(super) fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
             // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
             // up.
@@ -58,9 +58,9 @@ impl Reactor {
             match token {
                 token::LISTENER => Self::accept(this),
                 token::TIMER => this.fire_timers(),
-                _ => this.wake_up(),
+                _ => this.handle_wake(),
             }
-            if this.owner.is_elsewhere() {
+            if this.owner.is_other_process() {
                 return leader.detach();
             }
         }
@@ -68,7 +68,7 @@ impl Reactor {
             // The listener's event may be among those that had no room.
             leader.enter(LeaderState::Working);
             Self::accept(this);
-            if this.owner.is_elsewhere() {
+            if this.owner.is_other_process() {
                 return leader.detach();
             }
         }
@@ -81,19 +81,19 @@ impl Reactor {
                     this.serve(session, leader);
                 }
             }
-            Some(second) => this.serve_in_turn([first, second].into_iter().chain(tokens), leader),
+            Some(second) => this.serve_batch([first, second].into_iter().chain(tokens), leader),
         }
     }
 
     /// Serves the sessions of a batch in fair order.
-    fn serve_in_turn(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
+    fn serve_batch(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
         let mut queue = FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns);
-        self.sessions.find(tokens, |session| queue.add(session));
-        while let Some(session) = queue.next() {
+        self.sessions.find(tokens, |session| queue.push(session));
+        while let Some(session) = queue.pop() {
             match self.serve(session, leader) {
                 Served::Nothing => {}
-                Served::Call => queue.called(),
-                Served::Enough => return,
+                Served::Call => queue.count_call(),
+                Served::Stop => return,
             }
         }
     }
@@ -102,20 +102,20 @@ impl Reactor {
     #[inline]
     fn serve(&self, session: TryArc<ServerSession>, leader: &mut LeaderGuard<'_>) -> Served {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
-            return Served::Enough;
+            return Served::Stop;
         }
         let Some(ready) = session.serve(self) else { return Served::Nothing };
-        let quick = self.run(session, ready, leader);
+        let quick = self.run_handler(session, ready, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.
-        if self.owner.is_elsewhere() {
+        if self.owner.is_other_process() {
             leader.detach();
-            return Served::Enough;
+            return Served::Stop;
         }
-        if quick { Served::Call } else { Served::Enough }
+        if quick { Served::Call } else { Served::Stop }
     }
 
     /// Has the module handle a call. True if the module's handlers are quick.
-    fn run(
+    fn run_handler(
         &self,
         session: TryArc<ServerSession>,
         ReadyCall { tag, slot, call }: ReadyCall,
@@ -132,7 +132,7 @@ impl Reactor {
         if self.has_ended() {
             return true;
         }
-        if leader.late {
+        if leader.saturated {
             self.counters.saturated.add(1);
         }
         let slow = rules.handler_time.is_slow();
@@ -144,7 +144,7 @@ impl Reactor {
             self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
-        rules.handler_time.took(time);
+        rules.handler_time.record(time);
         self.counters.handled(time);
         !slow
     }
@@ -158,7 +158,7 @@ impl Reactor {
             let Some(id) = self.timers.due(now) else { break };
             match id {
                 alarm::ACCEPT => self.watch_listener(),
-                alarm::DEADLINE => self.cut_if_due(now),
+                alarm::DEADLINE => self.abort_if_due(now),
                 id => {
                     if let Some(session) = self.sessions.get(id) {
                         session.expire(self, now);

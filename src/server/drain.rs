@@ -16,8 +16,8 @@ pub(super) struct DrainState {
     pub(super) ended: AtomicBool,
     /// True once the deadline has passed before the end.
     pub(super) overdue: AtomicBool,
-    /// True once a call or a response has been cut off.
-    pub(super) calls_cut: AtomicBool,
+    /// True once a call or a response has been aborted.
+    pub(super) calls_aborted: AtomicBool,
 }
 
 impl DrainState {
@@ -28,7 +28,7 @@ impl DrainState {
             draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
-            calls_cut: AtomicBool::new(false),
+            calls_aborted: AtomicBool::new(false),
         }
     }
 

@@ -22,57 +22,57 @@ pub(super) struct Turns(AtomicU64);
 /// A session that waits to be served, and its user.
 pub(super) trait Waiting {
     /// The last turn of its user.
-    fn of_user(&self) -> &LastTurn;
+    fn user_turn(&self) -> &LastTurn;
 
     /// Its own last turn.
-    fn own(&self) -> &LastTurn;
+    fn own_turn(&self) -> &LastTurn;
 }
 
 /// A batch of waiting sessions.
-pub(super) struct FairQueue<'a, T, const MOST: usize> {
+pub(super) struct FairQueue<'a, T, const CAPACITY: usize> {
     turns: &'a Turns,
     number: u64,
-    waiting: [Option<T>; MOST],
+    waiting: [Option<T>; CAPACITY],
     len: usize,
     users: usize,
     /// Calls handled since the queue was made.
     calls: usize,
 }
 
-impl<'a, T: Waiting, const MOST: usize> FairQueue<'a, T, MOST> {
+impl<'a, T: Waiting, const CAPACITY: usize> FairQueue<'a, T, CAPACITY> {
     pub(super) fn new(turns: &'a Turns) -> Self {
-        Self { turns, number: turns.next(), waiting: [const { None }; MOST], len: 0, users: 0, calls: 0 }
+        Self { turns, number: turns.next(), waiting: [const { None }; CAPACITY], len: 0, users: 0, calls: 0 }
     }
 
     /// Adds a session, if there is room.
-    pub(super) fn add(&mut self, one: T) {
+    pub(super) fn push(&mut self, one: T) {
         if let Some(place) = self.waiting.get_mut(self.len) {
-            self.users += usize::from(one.of_user().queue.swap(self.number, Relaxed) != self.number);
+            self.users += usize::from(one.user_turn().queue.swap(self.number, Relaxed) != self.number);
             *place = Some(one);
             self.len += 1;
         }
     }
 
     /// Counts a call that was handled.
-    pub(super) fn called(&mut self) {
+    pub(super) fn count_call(&mut self) {
         self.calls += 1;
     }
 
     /// Takes the next session out and notes its turn. `None` once the queue is empty, or new events are to be looked
     /// for.
-    pub(super) fn next(&mut self) -> Option<T> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         if self.users > 1 && self.calls >= IN_A_ROW * self.users {
             return None;
         }
         let last = self.len.checked_sub(1)?;
-        let since = |one: &Option<T>| one.as_ref().map(|one| (one.of_user().number(), one.own().number()));
+        let since = |one: &Option<T>| one.as_ref().map(|one| (one.user_turn().number(), one.own_turn().number()));
         let next = (0..self.len).min_by_key(|at| self.waiting.get(*at).and_then(since))?;
         self.waiting.swap(next, last);
         self.len = last;
         let one = self.waiting.get_mut(last)?.take()?;
         let turn = self.turns.next();
-        one.of_user().number.store(turn, Relaxed);
-        one.own().number.store(turn, Relaxed);
+        one.user_turn().number.store(turn, Relaxed);
+        one.own_turn().number.store(turn, Relaxed);
         Some(one)
     }
 }
@@ -101,11 +101,11 @@ mod tests {
     }
 
     impl Waiting for One<'_> {
-        fn of_user(&self) -> &LastTurn {
+        fn user_turn(&self) -> &LastTurn {
             self.user
         }
 
-        fn own(&self) -> &LastTurn {
+        fn own_turn(&self) -> &LastTurn {
             self.own
         }
     }
@@ -121,11 +121,11 @@ mod tests {
         for _ in 0..rounds {
             let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
             for name in seen.by_ref().take(8.min(owners.len())) {
-                queue.add(One { user: &users[owners[name]], own: &own[name], name });
+                queue.push(One { user: &users[owners[name]], own: &own[name], name });
             }
             for _ in 0..turns_a_round {
-                if let Some(one) = queue.next() {
-                    queue.called();
+                if let Some(one) = queue.pop() {
+                    queue.count_call();
                     had[one.name] += 1;
                 }
             }

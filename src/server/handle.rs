@@ -89,10 +89,10 @@ impl Server {
     /// later.
     pub fn start(&self) -> Result<(), Error> {
         let reactor = self.reactor();
-        let claimed = reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        let acquired = reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         let started = if reactor.is_draining() { Err(Cause::Stopped) } else { Reactor::start(reactor) };
-        if started.is_err() && claimed {
-            reactor.owner.give_back();
+        if started.is_err() && acquired {
+            reactor.owner.release();
         }
         started.map_err(|cause| reactor.error(Phase::Serve, cause))
     }
@@ -107,14 +107,14 @@ impl Server {
     /// cannot wait for its own server.
     pub fn wait(&self) -> Result<(), Error> {
         let reactor = self.reactor();
-        reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         if reactor.workers.is_own_thread() {
             return Err(reactor.error(Phase::Serve, Cause::Busy));
         }
         if !reactor.has_ended() {
             reactor.wait_for_wake()?;
         }
-        reactor.wake_up();
+        reactor.handle_wake();
         Reactor::finish(reactor, false)
     }
 
@@ -129,7 +129,7 @@ impl Server {
         sys::ensure_record_buffer().map_err(|cause| reactor.error(Phase::Serve, cause))?;
         for _ in 0..BATCHES {
             // Checked for each batch: a handler may have forked, and returned in the child.
-            reactor.claim().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+            reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
             if reactor.has_ended() {
                 return Ok(false);
             }
@@ -137,7 +137,7 @@ impl Server {
             if events.is_empty() {
                 break;
             }
-            Reactor::handle(reactor, &events, &mut LeaderGuard::none());
+            Reactor::handle_events(reactor, &events, &mut LeaderGuard::none());
             timeout = Some(Duration::ZERO);
         }
         Ok(!reactor.has_ended())
@@ -158,8 +158,8 @@ impl Server {
     /// for, this begins the shutdown and returns.
     pub fn shutdown(&self, time: Duration) -> Result<(), Error> {
         let reactor = self.reactor();
-        if reactor.owner.is_open() {
-            reactor.leave();
+        if reactor.owner.is_unknown() {
+            reactor.end_here();
             return Ok(());
         }
         reactor.unshare_descriptors().map_err(|cause| reactor.error(Phase::Shutdown, cause))?;
@@ -179,7 +179,7 @@ impl Server {
 
     /// True while the server belongs to another process, as [described](Server#forks).
     pub fn is_elsewhere(&self) -> bool {
-        self.reactor().owner.is_elsewhere()
+        self.reactor().owner.is_other_process()
     }
 
     /// Counts of the server's work so far.
@@ -192,7 +192,7 @@ impl Server {
     pub fn try_stats(&self) -> Result<Stats, Cause> {
         let reactor = self.reactor();
         // In a child of a fork the lock may be held by a thread that does not exist there.
-        let sessions = if reactor.owner.is_elsewhere() { 0 } else { reactor.sessions.len() };
+        let sessions = if reactor.owner.is_other_process() { 0 } else { reactor.sessions.len() };
         reactor.counters.snapshot(sessions)
     }
 }
@@ -217,7 +217,7 @@ impl Drop for Handle {
         // The hook holds the reactor, too. Only in a child of a fork can the lock be held now.
         let cancelled = try_lock(&self.0.cancelled).map(|mut cancelled| cancelled.take());
         drop(cancelled);
-        match self.0.owner.is_elsewhere() {
+        match self.0.owner.is_other_process() {
             true => abandon(&self.0),
             false => self.end(),
         }
@@ -228,15 +228,15 @@ impl Handle {
     /// Shuts down at once and waits for the threads; without effect where the server belongs to another process.
     fn end(&self) {
         let reactor = &self.0;
-        if reactor.owner.is_elsewhere() {
+        if reactor.owner.is_other_process() {
             return;
         }
-        if reactor.owner.is_open() {
-            return reactor.acceptor.leave();
+        if reactor.owner.is_unknown() {
+            return reactor.acceptor.close_here();
         }
         reactor.begin_shutdown(Duration::ZERO);
         if !reactor.workers.is_own_thread() {
-            // The caller asked for calls to be cut off, so their number is no error.
+            // Aborted calls are no error here, as the caller asked for them.
             let _ = Reactor::finish(reactor, true);
         }
     }
@@ -251,6 +251,6 @@ fn abandon(reactor: &TryArc<Reactor>) {
         let _ = sys::close(fd);
     };
     [reactor.epoll.as_fd(), reactor.wake.as_fd(), reactor.timers.as_fd()].iter().for_each(|fd| close(fd.as_raw_fd()));
-    reactor.acceptor.with_descriptors(close);
-    reactor.sessions.with_descriptors(close);
+    reactor.acceptor.for_each_descriptor(close);
+    reactor.sessions.for_each_descriptor(close);
 }

@@ -6,7 +6,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const SLOW: u64 = 50_000;
 
 /// The most nanoseconds counted for one call, as its thread may have waited for a CPU.
-const MOST: u64 = 1_000_000;
+const MAX: u64 = 1_000_000;
 
 /// The number of calls that the mean covers, roughly; later calls count for more.
 const CALLS: u64 = 64;
@@ -27,8 +27,8 @@ impl HandlerTime {
     }
 
     /// Adds the time of a call to the mean.
-    pub(super) fn took(&self, ns: u64) {
-        let time = ns.min(MOST);
+    pub(super) fn record(&self, ns: u64) {
+        let time = ns.min(MAX);
         let mean = self.0.load(Relaxed);
         self.0.store(mean - mean / CALLS + time / CALLS, Relaxed);
     }
@@ -42,7 +42,7 @@ mod tests {
     fn after(calls: &[(usize, u64)]) -> bool {
         let handler_time = HandlerTime::new();
         for (count, time) in calls {
-            (0..*count).for_each(|_| handler_time.took(*time));
+            (0..*count).for_each(|_| handler_time.record(*time));
         }
         handler_time.is_slow()
     }

@@ -5,9 +5,9 @@ use crate::sys::Interest;
 
 /// The treatment of a session's next calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum Admission {
     /// Calls are handled.
-    HandlerGuard,
+    Serving,
     /// The first call is answered with a failure, and the session is closed.
     Refused,
     /// No more can arrive. Those that came before are read and answered with failures.
@@ -28,7 +28,7 @@ pub(super) struct ActiveCall {
 /// The calls of one session.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    phase: Phase,
+    admission: Admission,
     calls: Vec<ActiveCall>,
     next_tag: u64,
     ended: bool,
@@ -36,23 +36,23 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(refused: bool) -> Self {
-        let phase = if refused { Phase::Refused } else { Phase::HandlerGuard };
-        Self { phase, calls: Vec::new(), next_tag: 0, ended: false }
+        let admission = if refused { Admission::Refused } else { Admission::Serving };
+        Self { admission, calls: Vec::new(), next_tag: 0, ended: false }
     }
 
     /// True while the session's calls are handled.
     pub(super) fn is_serving(&self) -> bool {
-        self.phase == Phase::HandlerGuard
+        self.admission == Admission::Serving
     }
 
     /// True while the session waits for the call to refuse.
     pub(super) fn is_refused(&self) -> bool {
-        self.phase == Phase::Refused
+        self.admission == Admission::Refused
     }
 
     /// True once no more calls can arrive.
     pub(super) fn is_closing(&self) -> bool {
-        self.phase == Phase::Closing
+        self.admission == Admission::Closing
     }
 
     /// True while no call is being handled.
@@ -83,13 +83,13 @@ impl InFlight {
     }
 
     /// Removes all calls, to be answered for their handlers.
-    pub(super) fn cut(&mut self) -> Vec<ActiveCall> {
+    pub(super) fn take_all(&mut self) -> Vec<ActiveCall> {
         std::mem::take(&mut self.calls)
     }
 
     /// Begins to close the session; true the first time.
     pub(super) fn close(&mut self) -> bool {
-        std::mem::replace(&mut self.phase, Phase::Closing) != Phase::Closing
+        std::mem::replace(&mut self.admission, Admission::Closing) != Admission::Closing
     }
 
     /// Records that nothing more can be read.
@@ -134,7 +134,7 @@ mod tests {
         Unsent(bool),
         Close,
         End,
-        Cut,
+        TakeAll,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -144,7 +144,7 @@ mod tests {
             4 => any::<bool>().prop_map(Step::Unsent),
             1 => Just(Step::Close),
             1 => Just(Step::End),
-            1 => Just(Step::Cut),
+            1 => Just(Step::TakeAll),
         ]
     }
 
@@ -187,10 +187,10 @@ mod tests {
                         in_flight.end();
                         ended = true;
                     }
-                    Step::Cut => {
-                        let cut: Vec<u64> = in_flight.cut().iter().map(|call| call.tag).collect();
+                    Step::TakeAll => {
+                        let taken: Vec<u64> = in_flight.take_all().iter().map(|call| call.tag).collect();
                         let expected: Vec<u64> = open.drain(..).map(|(tag, _)| tag).collect();
-                        prop_assert_eq!(cut, expected);
+                        prop_assert_eq!(taken, expected);
                     }
                 }
                 prop_assert_eq!(in_flight.is_idle(), open.is_empty());

@@ -72,7 +72,7 @@ pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut R
                     Framing::Datagram => {
                         size = record.len;
                         match check_datagram(record, bytes, message.limit()) {
-                            Some(check_datagram) => return Ok(Incoming::NotACall(check_datagram)),
+                            Some(rejected) => return Ok(Incoming::NotACall(rejected)),
                             None => (bytes, None),
                         }
                     }
@@ -83,13 +83,13 @@ pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut R
                         match message.accept(bytes, in_place) {
                             Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take)),
                             Ok(None) => return Ok(Incoming::Part),
-                            Err(cause) => return Ok(Incoming::NotACall(refused(bytes, !was_partial, cause))),
+                            Err(cause) => return Ok(Incoming::NotACall(reject_chunk(bytes, !was_partial, cause))),
                         }
                     }
                 }
             }
         };
-        let call = whole(bytes, body, peer_framing.framing());
+        let call = decode_message(bytes, body, peer_framing.framing());
         if was_partial {
             // Frees the memory of a large call.
             message.reset();
@@ -119,7 +119,7 @@ fn check_datagram(record: Record, bytes: &[u8], limit: usize) -> Option<NotACall
 
 /// The reason why a chunk is not taken.
 #[cold]
-fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
+fn reject_chunk(record: &[u8], first: bool, cause: Cause) -> NotACall {
     match cause {
         Cause::TooBig { .. } => {
             let beginning = Header::split(record).map(|(_, data)| data).unwrap_or_default();
@@ -132,7 +132,7 @@ fn refused(record: &[u8], first: bool, cause: Cause) -> NotACall {
 
 /// Decodes a whole message, whose body may be in a block of its own.
 #[inline(always)]
-fn whole(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
+fn decode_message(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
     let Ok(call) = CallRef::decode(bytes) else {
         return Incoming::NotACall(match fallback::undecodable(bytes) {
             Cause::Probe(asked) if asked == framing => NotACall::Probe,

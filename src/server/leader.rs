@@ -59,7 +59,7 @@ pub(super) struct LeaderGuard<'a> {
     leader_slot: Option<&'a LeaderSlot>,
     epoch: Epoch,
     /// True while the events had to wait, as no thread was free.
-    pub(super) late: bool,
+    pub(super) saturated: bool,
 }
 
 impl LeaderSlot {
@@ -85,7 +85,7 @@ impl LeaderSlot {
             if (held_up || now.is(LeaderState::Vacant))
                 && let Some(epoch) = self.transition(now, LeaderState::Working)
             {
-                return Ok(Some(LeaderGuard { leader_slot: Some(self), epoch, late: false }));
+                return Ok(Some(LeaderGuard { leader_slot: Some(self), epoch, saturated: false }));
             }
         }
         Ok(None)
@@ -124,7 +124,7 @@ impl LeaderSlot {
 impl LeaderGuard<'_> {
     /// The guard of a thread that serves outside the pool.
     pub(super) fn none() -> Self {
-        Self { leader_slot: None, epoch: Epoch(0), late: false }
+        Self { leader_slot: None, epoch: Epoch(0), saturated: false }
     }
 
     /// Enters a state; false if another thread leads.
@@ -165,21 +165,21 @@ impl Drop for LeaderGuard<'_> {
 mod tests {
     use super::*;
 
-    fn take(leader_slot: &LeaderSlot) -> LeaderGuard<'_> {
+    fn lead(leader_slot: &LeaderSlot) -> LeaderGuard<'_> {
         let epoch = leader_slot.transition(leader_slot.load(), LeaderState::Working).unwrap();
-        LeaderGuard { leader_slot: Some(leader_slot), epoch, late: false }
+        LeaderGuard { leader_slot: Some(leader_slot), epoch, saturated: false }
     }
 
     #[test]
     fn a_former_leader_enters_no_state() {
         let leader_slot = LeaderSlot::new();
-        let mut first = take(&leader_slot);
+        let mut first = lead(&leader_slot);
         assert!(first.enter(LeaderState::Working));
         first.release();
         assert!(leader_slot.load().is(LeaderState::Vacant));
         assert!(first.enter(LeaderState::Waiting), "no other thread has taken over");
         first.release();
-        let mut second = take(&leader_slot);
+        let mut second = lead(&leader_slot);
         assert!(!first.enter(LeaderState::Working));
         drop(first);
         assert!(second.enter(LeaderState::Waiting), "the first guard has released nothing, as it did not lead");
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn entering_a_state_changes_the_epoch() {
         let leader_slot = LeaderSlot::new();
-        let mut leader = take(&leader_slot);
+        let mut leader = lead(&leader_slot);
         let before = leader_slot.load();
         assert!(leader.enter(LeaderState::Working) && before.is(LeaderState::Working));
         assert_ne!(leader_slot.load(), before);

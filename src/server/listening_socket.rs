@@ -43,20 +43,20 @@ pub(super) struct ListeningSocket {
     socket: sys::Listener,
     path: SharedPath,
     file: Option<File>,
-    end: AtomicU8,
+    drop_action: AtomicU8,
 }
 
 /// Action taken when a listening socket is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum End {
+pub(super) enum DropAction {
     /// Removes the file and releases the lock.
     Remove,
     /// Does the same, and shuts the socket down for every process that has it, such as a child of a fork. No client
     /// that has found the file can connect then.
     ShutDown,
     /// Closes the descriptor only. The rest is another process's.
-    Leave,
+    CloseOnly,
 }
 
 /// The socket file that this server has made.
@@ -81,7 +81,12 @@ impl ListeningSocket {
         let held = sys::listen_as(&socket, way.path(), mode, owner)?;
         let file = File { place: place.clone(), held, lock };
         let socket = sys::Listener::new(socket, false);
-        Ok(Self { socket, path: place.given().clone(), file: Some(file), end: AtomicU8::new(End::Remove as u8) })
+        Ok(Self {
+            socket,
+            path: place.given().clone(),
+            file: Some(file),
+            drop_action: AtomicU8::new(DropAction::Remove as u8),
+        })
     }
 
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
@@ -102,7 +107,7 @@ impl ListeningSocket {
         let socket = sys::Listener::new(sys::adopt_listener(fd)?, true);
         sys::set_nonblocking(fd, true)?;
         let path = sys::local_path(fd, SharedPath::new).unwrap_or_else(|| SharedPath::new(Path::new("(inherited)")))?;
-        Ok(Self { socket, path, file: None, end: AtomicU8::new(End::Leave as u8) })
+        Ok(Self { socket, path, file: None, drop_action: AtomicU8::new(DropAction::CloseOnly as u8) })
     }
 
     pub(super) fn path(&self) -> &SharedPath {
@@ -110,9 +115,9 @@ impl ListeningSocket {
     }
 
     /// Sets the action for the drop. A socket that was handed over is only closed, as the service manager has it, too.
-    pub(super) fn end(&self, end: End) {
+    pub(super) fn set_drop_action(&self, action: DropAction) {
         if self.file.is_some() {
-            self.end.store(end as u8, Ordering::Relaxed);
+            self.drop_action.store(action as u8, Ordering::Relaxed);
         }
     }
 
@@ -127,11 +132,11 @@ impl ListeningSocket {
 impl Drop for ListeningSocket {
     /// Removes the socket file, if it is still the one that this server has made.
     fn drop(&mut self) {
-        let end = *self.end.get_mut();
-        let Some(file) = self.file.as_ref().filter(|_| end != End::Leave as u8) else { return };
+        let action = *self.drop_action.get_mut();
+        let Some(file) = self.file.as_ref().filter(|_| action != DropAction::CloseOnly as u8) else { return };
         // When it cannot be removed it stays, as a dead socket.
         let _ = file.place.with_c_path(|path| file.held.remove(path, self.socket.socket()));
-        if end == End::ShutDown as u8 {
+        if action == DropAction::ShutDown as u8 {
             sys::shut_down(self.as_fd().as_raw_fd());
             // Clients that have connected, and not been accepted, would wait as long as another process has the socket. Where
             // there is no descriptor to accept with, those that are left end with the last process.

@@ -17,7 +17,7 @@ use crate::transport::Outbox;
 /// Records read at a time, before other sessions are served. A full record takes some 20 µs.
 const RECORDS: usize = 8;
 
-/// Rounds of reading in a session that is cut off, to answer calls that have come.
+/// Rounds of reading in an aborted session, to answer calls that have come.
 const LAST_ROUNDS: usize = 32;
 
 /// The time in which a refused client must send the call that is refused.
@@ -68,7 +68,7 @@ impl LockedSession<'_> {
                 NextRecord::Plain => {}
                 NextRecord::Nothing => break,
                 NextRecord::Descriptors => {
-                    self.turn_away();
+                    self.reject_descriptors();
                     break;
                 }
             }
@@ -76,13 +76,13 @@ impl LockedSession<'_> {
             let (incoming, bytes) = incoming::receive(fd, peer_framing, message);
             self.reactor.counters.bytes_in.add(bytes);
             if !self.state.message.is_partial() {
-                self.state.began = None;
+                self.state.partial_since = None;
             }
             // Released before more is asked for.
-            self.give_back();
+            self.release_unused();
             match incoming {
                 Incoming::Nothing => break,
-                Incoming::Part => self.count_part(),
+                Incoming::Part => self.account_for_part(),
                 Incoming::Call(call) => {
                     let ready = self.call(call);
                     if ready.is_some() {
@@ -97,7 +97,7 @@ impl LockedSession<'_> {
 
     /// Ends a session that was sent a record with descriptors. Reading the record would close them here.
     #[cold]
-    fn turn_away(&mut self) {
+    fn reject_descriptors(&mut self) {
         self.log(LogEvent::Fault(Fault::OutOfStep, Some(Cause::Invalid("there are descriptors with it"))));
         self.abandon();
     }
@@ -122,7 +122,7 @@ impl LockedSession<'_> {
             NotACall::Probe if !self.state.in_flight.is_idle() => self.reject(NotACall::Unparsable(Cause::Malformed)),
             NotACall::Probe => {
                 // The client reconnects once it has the answer, so the session stops counting for its user before that.
-                self.detach();
+                self.deregister();
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
                 self.abandon();
             }
@@ -156,18 +156,18 @@ impl LockedSession<'_> {
 
     /// Accounts for a new part of a call.
     #[cold]
-    fn count_part(&mut self) {
-        self.state.began.get_or_insert_with(Instant::now);
+    fn account_for_part(&mut self) {
+        self.state.partial_since.get_or_insert_with(Instant::now);
         // Asked for before the rest arrives, so that later calls of other users do not stop this one.
-        let State { message, partial, asked, .. } = &mut *self.state;
-        let more = message.reservation().saturating_sub(*asked);
+        let State { message, partial, partial_asked, .. } = &mut *self.state;
+        let more = message.reservation().saturating_sub(*partial_asked);
         if more == 0 {
             return;
         }
-        match self.reactor.partial.take(&self.session.user.partial, *partial, more) {
+        match self.reactor.partial.acquire(&self.session.user.partial, *partial, more) {
             Some(counted) => {
                 *partial += counted;
-                *asked += more;
+                *partial_asked += more;
             }
             None => {
                 self.log(LogEvent::Limit(Limit::PartialMemory));
@@ -179,22 +179,22 @@ impl LockedSession<'_> {
 
     /// Releases shared memory that the session no longer uses.
     #[inline(always)]
-    pub(super) fn give_back(&mut self) {
-        if self.state.asked | self.state.unsent != 0 {
-            self.give_back_shares();
+    pub(super) fn release_unused(&mut self) {
+        if self.state.partial_asked | self.state.unsent != 0 {
+            self.release_unused_shares();
         }
     }
 
     #[cold]
-    fn give_back_shares(&mut self) {
+    fn release_unused_shares(&mut self) {
         let (reactor, user) = (self.reactor, &self.session.user);
-        let State { partial, asked, unsent, message, outbox, .. } = &mut *self.state;
-        if *asked > 0 && !message.is_partial() {
-            reactor.partial.give_back(&user.partial, std::mem::take(partial));
-            *asked = 0;
+        let State { partial, partial_asked, unsent, message, outbox, .. } = &mut *self.state;
+        if *partial_asked > 0 && !message.is_partial() {
+            reactor.partial.release(&user.partial, std::mem::take(partial));
+            *partial_asked = 0;
         }
         if outbox.bytes() < *unsent {
-            reactor.unsent.give_back(&user.unsent, *unsent - outbox.bytes());
+            reactor.unsent.release(&user.unsent, *unsent - outbox.bytes());
             *unsent = outbox.bytes();
         }
     }
@@ -259,10 +259,10 @@ impl LockedSession<'_> {
     }
 
     #[cold]
-    pub(super) fn cut(&mut self) {
-        let calls = self.state.in_flight.cut();
+    pub(super) fn abort(&mut self) {
+        let calls = self.state.in_flight.take_all();
         if !calls.is_empty() || !self.state.outbox.is_empty() {
-            self.reactor.set_calls_cut();
+            self.reactor.set_calls_aborted();
         }
         for ActiveCall { sequence, slot, .. } in calls {
             self.answer_call(slot, sequence, Status::Failure);
@@ -283,32 +283,35 @@ impl LockedSession<'_> {
 
     /// True while the session may have a deadline; a cheap check, as it follows every call.
     fn has_deadline(&self) -> bool {
-        let State { in_flight, outbox, began, .. } = &*self.state;
-        !in_flight.is_serving() || !outbox.is_empty() || began.is_some() || self.reactor.limits.idle_time.is_some()
+        let State { in_flight, outbox, partial_since, .. } = &*self.state;
+        !in_flight.is_serving()
+            || !outbox.is_empty()
+            || partial_since.is_some()
+            || self.reactor.limits.idle_time.is_some()
     }
 
     /// The session's next deadline and its reason.
     #[cold]
     fn deadline(&self) -> Option<(Instant, TimeoutKind)> {
-        let State { in_flight, message, outbox, began, active, .. } = &*self.state;
+        let State { in_flight, message, outbox, partial_since, last_active, .. } = &*self.state;
         let limits = &self.reactor.limits;
         let after = |since: Instant, time: Duration, what| since.checked_add(time).map(|at| (at, what));
         let partial = message.is_partial();
         let quiet = in_flight.is_serving() && in_flight.is_idle() && outbox.is_empty() && !partial;
         let reply = outbox.since().and_then(|since| after(since, limits.reply_time, TimeoutKind::Reply));
-        let rest = began
+        let rest = partial_since
             .filter(|_| partial && !in_flight.is_closing())
-            .and_then(|began| after(began, limits.message_time, TimeoutKind::Message));
-        let refused = Some(*active).filter(|_| in_flight.is_refused());
-        let refused = refused.and_then(|active| after(active, REFUSED_TIME, TimeoutKind::Refused));
-        let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*active, time, TimeoutKind::Idle));
+            .and_then(|partial_since| after(partial_since, limits.message_time, TimeoutKind::Message));
+        let refused = Some(*last_active).filter(|_| in_flight.is_refused());
+        let refused = refused.and_then(|last_active| after(last_active, REFUSED_TIME, TimeoutKind::Refused));
+        let idle = limits.idle_time.filter(|_| quiet).and_then(|time| after(*last_active, time, TimeoutKind::Idle));
         [reply, rest, refused, idle].into_iter().flatten().min()
     }
 
     /// Restarts the idle time. (Reading the clock takes time, and is left out without a limit.)
-    pub(super) fn touch(&mut self) {
+    pub(super) fn restart_idle_time(&mut self) {
         if self.reactor.limits.idle_time.is_some() {
-            self.state.active = Instant::now();
+            self.state.last_active = Instant::now();
         }
     }
 
@@ -324,8 +327,8 @@ impl LockedSession<'_> {
                 self.abandon();
             }
             // More data has come, and no thread has had time to read it.
-            TimeoutKind::Message if self.has_unread() => self.state.began = Some(now),
-            TimeoutKind::Refused | TimeoutKind::Idle if self.has_unread() => self.state.active = now,
+            TimeoutKind::Message if self.has_unread() => self.state.partial_since = Some(now),
+            TimeoutKind::Refused | TimeoutKind::Idle if self.has_unread() => self.state.last_active = now,
             TimeoutKind::Message => {
                 self.log(LogEvent::Limit(Limit::MessageTime));
                 self.close();
@@ -347,9 +350,9 @@ impl LockedSession<'_> {
         if self.state.removed {
             return;
         }
-        self.give_back();
+        self.release_unused();
         // A refused client reads its answer at once or not at all.
-        if !self.session.claimed && !self.state.outbox.is_empty() {
+        if !self.session.counted && !self.state.outbox.is_empty() {
             self.abandon();
         }
         if self.state.in_flight.is_over() && self.state.outbox.is_empty() {
@@ -402,25 +405,25 @@ impl LockedSession<'_> {
     /// Removes the session and ends its connection.
     #[cold]
     pub(super) fn remove(&mut self) {
-        self.detach();
+        self.deregister();
         sys::shut_down(self.fd());
     }
 
     /// Removes the session from the server; the connection stays.
-    fn detach(&mut self) {
+    fn deregister(&mut self) {
         let (reactor, session) = (self.reactor, self.session);
         self.state.removed = true;
         self.state.message.reset();
         self.state.outbox = Outbox::default();
-        self.give_back();
+        self.release_unused();
         if let Some(alarm) = self.state.alarm.take() {
             reactor.timers.remove(alarm, session.token());
         }
         // This fails only if the session could not be added.
         let _ = reactor.epoll.remove(session.handle().as_fd());
         // Freed before the connection ends, so that a client that sees the end can connect again.
-        reactor.users.remove_client(&session.user, session.claimed);
-        reactor.sessions.remove(session.token(), !session.claimed);
+        reactor.users.remove_client(&session.user, session.counted);
+        reactor.sessions.remove(session.token(), !session.counted);
         reactor.resume_accepting();
         reactor.end_if_empty();
     }

@@ -4,7 +4,6 @@
 mod accept;
 mod acceptor;
 mod builder;
-mod claim;
 mod dispatch;
 mod drain;
 mod fair;
@@ -17,6 +16,7 @@ mod limits;
 mod listening_socket;
 mod locked_session;
 mod log_event;
+mod ownership;
 mod process_owner;
 mod reactor;
 mod reply;

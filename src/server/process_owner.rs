@@ -21,7 +21,7 @@ pub(super) struct ProcessOwner {
     /// The owner, or [`NONE`].
     pub(super) current: AtomicU64,
     /// The process whose waker, timer and epoll set are its own. A child shares its parent's until it makes new ones.
-    pub(super) unshared: AtomicU64,
+    pub(super) unshared_by: AtomicU64,
     pub(super) unsharing: Mutex<()>,
     /// True once the program has the epoll set, and may be waiting for it.
     pub(super) exposed: AtomicBool,
@@ -36,7 +36,7 @@ impl ProcessOwner {
             creator: process,
             forks: sys::forks(),
             current: AtomicU64::new(NONE),
-            unshared: AtomicU64::new(process),
+            unshared_by: AtomicU64::new(process),
             unsharing: Mutex::new(()),
             exposed: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -45,29 +45,29 @@ impl ProcessOwner {
 
     /// True while another process is the owner.
     #[inline]
-    pub(super) fn is_elsewhere(&self) -> bool {
+    pub(super) fn is_other_process(&self) -> bool {
         let current = self.current.load(SeqCst);
         current != NONE && current != sys::process()
     }
 
     /// True while this process is the owner.
-    pub(super) fn is_here(&self) -> bool {
+    pub(super) fn is_this_process(&self) -> bool {
         self.current.load(SeqCst) == sys::process()
     }
 
     /// True while this process is the owner and has made the socket, so that no other process serves it.
     pub(super) fn is_creator(&self) -> bool {
-        self.is_here() && self.creator == sys::process()
+        self.is_this_process() && self.creator == sys::process()
     }
 
     /// Gives up the ownership.
-    pub(super) fn give_back(&self) {
+    pub(super) fn release(&self) {
         let _ = self.current.compare_exchange(sys::process(), NONE, SeqCst, SeqCst);
     }
 
     /// True while there is no owner known here and another process may have become it: the creator has forked since the
     /// bind.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn is_unknown(&self) -> bool {
         let stayed = || self.creator == sys::process() && self.forks == sys::forks();
         self.current.load(SeqCst) == NONE && !stayed()
     }

@@ -51,14 +51,14 @@ impl LockedSession<'_> {
         let sent = self.send(self.state.peer_framing.framing(), response);
         match sent {
             Ok(()) => self.reactor.counters.answered(slot, response.status),
-            Err(cause) => self.not_sent(slot, response, cause),
+            Err(cause) => self.replace_unsendable(slot, response, cause),
         }
         sent
     }
 
     /// Sends a failure in place of a response that cannot be sent.
     #[cold]
-    fn not_sent(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
+    fn replace_unsendable(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
         let (status, event, fatal) = match cause {
             cause if cause.is_too_big() => {
                 (Status::FailedMarshal, LogEvent::Fault(Fault::Unsendable, Some(cause)), false)
@@ -88,7 +88,7 @@ impl LockedSession<'_> {
             Ok(false) => self.keep(framing, &message, !response.body.is_empty())?,
             Err(cause) if cause.is_too_big() => return Err(cause),
             Err(cause) => {
-                self.broken(cause);
+                self.drop_responses(cause);
                 return Err(cause);
             }
         }
@@ -106,7 +106,7 @@ impl LockedSession<'_> {
         }
         // Responses that have been sent meanwhile do not count.
         self.flush();
-        self.give_back();
+        self.release_unused();
         // A response without a body is too small to count.
         if has_body {
             self.state.unsent += reactor.unsent.keep(&self.session.user.unsent, len).ok_or(OVER_LIMIT)?;
@@ -126,14 +126,14 @@ impl LockedSession<'_> {
     fn flush_kept(&mut self) -> bool {
         let (fd, mut left) = (self.fd(), RECORDS);
         if let Err(cause) = self.state.outbox.flush(fd, &mut left, |_| {}) {
-            self.broken(cause);
+            self.drop_responses(cause);
         }
         left == 0
     }
 
     /// Drops all responses once the socket takes no more.
     #[cold]
-    fn broken(&mut self, cause: Cause) {
+    fn drop_responses(&mut self, cause: Cause) {
         self.state.write_closed = true;
         self.state.outbox = Outbox::default();
         // A client that has gone without waiting for responses has its calls handled all the same.

@@ -27,7 +27,7 @@ pub(super) struct ServerSession {
     pub(super) reactor: TryArc<Reactor>,
     pub(super) state: Mutex<State>,
     /// True for a session that counts for its user's limit; false for a refused one.
-    pub(super) claimed: bool,
+    pub(super) counted: bool,
     last_turn: LastTurn,
 }
 
@@ -46,15 +46,15 @@ pub(super) struct State {
     /// True once the session has been removed from the server.
     pub(super) removed: bool,
     /// The arrival of the first part of an incomplete call.
-    pub(super) began: Option<Instant>,
+    pub(super) partial_since: Option<Instant>,
     /// The time of the last activity, where an idle time or a refusal depends on it.
-    pub(super) active: Instant,
+    pub(super) last_active: Instant,
     /// The time for which an alarm is set.
     pub(super) alarm: Option<Instant>,
     /// Bytes of the shared memory for incomplete calls that count for this session.
     pub(super) partial: usize,
     /// Bytes asked for the incomplete call. `partial` is less where not all were counted.
-    pub(super) asked: usize,
+    pub(super) partial_asked: usize,
     pub(super) unsent: usize,
 }
 
@@ -83,15 +83,15 @@ impl ServerSession {
             armed: Interest::READ,
             write_closed: false,
             removed: false,
-            began: None,
-            active: Instant::now(),
+            partial_since: None,
+            last_active: Instant::now(),
             alarm: None,
             partial: 0,
-            asked: 0,
+            partial_asked: 0,
             unsent: 0,
         };
         let (reactor, state) = (reactor.clone(), Mutex::new(state));
-        Self { token, handle, user, reactor, state, claimed: !refused, last_turn: LastTurn::default() }
+        Self { token, handle, user, reactor, state, counted: !refused, last_turn: LastTurn::default() }
     }
 
     pub(super) fn handle(&self) -> &Session {
@@ -111,11 +111,11 @@ impl AsFd for ServerSession {
 
 /// A session with an event, in the queue of those to be served.
 impl Waiting for TryArc<ServerSession> {
-    fn of_user(&self) -> &LastTurn {
+    fn user_turn(&self) -> &LastTurn {
         &self.user.last_turn
     }
 
-    fn own(&self) -> &LastTurn {
+    fn own_turn(&self) -> &LastTurn {
         &self.last_turn
     }
 }

@@ -38,7 +38,7 @@ impl ServerSession {
                 locked.ignore();
             }
             if locked.state.in_flight.is_serving() {
-                locked.touch();
+                locked.restart_idle_time();
             }
             locked.serve()
         })
@@ -55,8 +55,8 @@ impl ServerSession {
     }
 
     /// Ends the session now. Calls that have come and are not answered are answered with a failure.
-    pub(super) fn cut(&self, reactor: &Reactor) {
-        self.change(reactor, |locked| locked.cut());
+    pub(super) fn abort(&self, reactor: &Reactor) {
+        self.change(reactor, |locked| locked.abort());
     }
 
     /// Handles an alarm of the session.
@@ -94,12 +94,12 @@ impl Answers for ServerSession {
     }
 
     fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        if self.reactor.owner.is_elsewhere() {
+        if self.reactor.owner.is_other_process() {
             return Err(Cause::Forked);
         }
         self.change(&self.reactor, |locked| {
             let call = locked.state.in_flight.finish(tag).ok_or(Cause::SessionEnded)?;
-            locked.touch();
+            locked.restart_idle_time();
             locked.reply(call.slot, response).map_err(|cause| match cause {
                 // The session has ended, and the server has not noticed yet.
                 Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,

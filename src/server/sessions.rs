@@ -23,12 +23,12 @@ struct Entries<S> {
     closed: bool,
 }
 
-/// A place for a session. The lower half of a token is the index of the slot. The upper half is its `uses` at the time,
-/// so that no two sessions share a token.
+/// A place for a session. The lower half of a token is the index of the slot. The upper half is its generation at the
+/// time, so that no two sessions share a token.
 #[derive(Debug)]
 struct Slot<S> {
     session: Option<TryArc<S>>,
-    uses: u32,
+    generation: u32,
 }
 
 impl<S> Entries<S> {
@@ -37,7 +37,7 @@ impl<S> Entries<S> {
     }
 
     fn slot(&self, token: u64) -> Option<&Slot<S>> {
-        self.slots.get(place(token)).filter(|slot| u64::from(slot.uses) == token >> u32::BITS)
+        self.slots.get(index(token)).filter(|slot| u64::from(slot.generation) == token >> u32::BITS)
     }
 
     fn get(&self, token: u64) -> Option<&TryArc<S>> {
@@ -45,7 +45,7 @@ impl<S> Entries<S> {
     }
 }
 
-fn place(token: u64) -> usize {
+fn index(token: u64) -> usize {
     token as u32 as usize
 }
 
@@ -65,7 +65,7 @@ impl<S> Sessions<S> {
             slots.try_reserve(1).map_err(no_memory)?;
             free.try_reserve(slots.len() + 1).map_err(no_memory)?;
             free.extend(u32::try_from(slots.len()));
-            slots.extend([Slot { session: None, uses: 0 }]);
+            slots.extend([Slot { session: None, generation: 0 }]);
         }
         Ok(())
     }
@@ -83,8 +83,8 @@ impl<S> Sessions<S> {
         }
         let number = entries.free.pop()?;
         let slot = entries.slots.get_mut(number as usize)?;
-        slot.uses = slot.uses.wrapping_add(1);
-        let token = u64::from(slot.uses) << u32::BITS | u64::from(number);
+        slot.generation = slot.generation.wrapping_add(1);
+        let token = u64::from(slot.generation) << u32::BITS | u64::from(number);
         let session = make(token);
         slot.session = Some(session.clone());
         if !refused {
@@ -99,7 +99,7 @@ impl<S> Sessions<S> {
     /// Removes a session.
     pub(super) fn remove(&self, token: u64, refused: bool) {
         // Dropped after the lock.
-        let _link = {
+        let _session = {
             let mut entries = lock(&self.0);
             if entries.get(token).is_none() {
                 return;
@@ -108,7 +108,7 @@ impl<S> Sessions<S> {
             if refused {
                 entries.refused.retain(|refused| *refused != token);
             }
-            entries.slots.get_mut(place(token)).and_then(|slot| slot.session.take())
+            entries.slots.get_mut(index(token)).and_then(|slot| slot.session.take())
         };
     }
 
@@ -148,7 +148,7 @@ impl<S> Sessions<S> {
 
 impl<S: AsFd> Sessions<S> {
     /// Visits the sessions' descriptors, for a process that has inherited them. Skips them if the lock is held.
-    pub(super) fn with_descriptors(&self, mut work: impl FnMut(RawFd)) {
+    pub(super) fn for_each_descriptor(&self, mut work: impl FnMut(RawFd)) {
         let Some(entries) = try_lock(&self.0) else { return };
         entries
             .slots
@@ -192,40 +192,40 @@ mod tests {
     fn only_the_latest_refused_sessions_are_kept() {
         let (_dir, server) = server();
         let sessions = Sessions::new().unwrap();
-        let enter = || {
+        let insert = || {
             sessions.reserve().unwrap();
             let (session, oldest) = sessions.insert(|token| session(&server, token), true).unwrap();
             (session.token(), oldest.map(|oldest| oldest.token()))
         };
         let tokens: Vec<u64> = (0..REFUSED)
             .map(|_| {
-                let (token, oldest) = enter();
+                let (token, oldest) = insert();
                 assert_eq!(oldest, None);
                 token
             })
             .collect();
-        assert_eq!(enter().1, Some(tokens[0]));
+        assert_eq!(insert().1, Some(tokens[0]));
         // Two slots are free: the one of the oldest session, and the one of another that was removed.
         sessions.remove(tokens[0], true);
         sessions.remove(tokens[5], true);
-        assert_eq!(enter().1, None);
-        assert_eq!(enter().1, Some(tokens[1]));
+        assert_eq!(insert().1, None);
+        assert_eq!(insert().1, Some(tokens[1]));
     }
 
     #[test]
     fn a_token_names_one_session() {
         let (_dir, server) = server();
         let sessions = Sessions::new().unwrap();
-        let enter = || {
+        let insert = || {
             sessions.reserve().unwrap();
             sessions.insert(|token| session(&server, token), false).unwrap().0.token()
         };
-        let (first, second) = (enter(), enter());
+        let (first, second) = (insert(), insert());
         sessions.remove(first, false);
         sessions.remove(first, false);
         assert_eq!((sessions.len(), sessions.get(first).is_none()), (1, true));
-        let third = enter();
-        assert_eq!(place(third), place(first));
+        let third = insert();
+        assert_eq!(index(third), index(first));
         let mut found = Vec::new();
         sessions.find([first, second, third, u64::MAX].into_iter(), |session| found.push(session.token()));
         assert_eq!(found, [second, third]);

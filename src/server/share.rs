@@ -53,7 +53,7 @@ impl MemoryLimit {
     /// Asks for `size` bytes more for an incomplete message, which holds `own`. Returns how many of them count, or
     /// `None` for a refusal. While nothing else is held, a message of any size is granted. The excess over its user's
     /// share does not count then.
-    pub(super) fn take(&self, share: &Share, own: usize, size: usize) -> Option<usize> {
+    pub(super) fn acquire(&self, share: &Share, own: usize, size: usize) -> Option<usize> {
         let _changing = lock(&self.changing);
         let all = self.all.load(Relaxed);
         if all == own {
@@ -95,7 +95,7 @@ impl MemoryLimit {
     }
 
     /// Releases bytes.
-    pub(super) fn give_back(&self, share: &Share, less: usize) {
+    pub(super) fn release(&self, share: &Share, less: usize) {
         let _changing = lock(&self.changing);
         self.add(share, less.wrapping_neg());
     }
@@ -145,26 +145,26 @@ mod tests {
     fn a_user_may_hold_half_and_others_a_part_of_the_rest() {
         let (memory, root, users) = memory();
         let [first, second, third, ..] = &users;
-        let take = |share, mib: usize| memory.take(share, usize::MAX, mib * MIB).is_some();
-        assert!(take(first, 128), "a message of the largest size");
-        assert!(!take(first, 1));
-        assert!(!take(second, 80) && take(second, 70));
-        assert!(take(third, 20));
-        assert!(take(&root, 32) && !take(&root, 10));
-        memory.give_back(first, 128 * MIB);
-        assert!(take(&root, 128));
+        let acquire = |share, mib: usize| memory.acquire(share, usize::MAX, mib * MIB).is_some();
+        assert!(acquire(first, 128), "a message of the largest size");
+        assert!(!acquire(first, 1));
+        assert!(!acquire(second, 80) && acquire(second, 70));
+        assert!(acquire(third, 20));
+        assert!(acquire(&root, 32) && !acquire(&root, 10));
+        memory.release(first, 128 * MIB);
+        assert!(acquire(&root, 128));
     }
 
     /// A message larger than the limit, or than its user's share, leaves other users the same room.
     #[test]
     fn a_sole_message_is_granted_whatever_its_size() {
         let (memory, user, other) = (MemoryLimit::new(16 * MIB, None), Share::new(false), Share::new(false));
-        assert_eq!(memory.take(&user, 0, 4 * MIB), Some(4 * MIB));
-        assert_eq!(memory.take(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
-        assert_eq!((memory.take(&user, 0, 1), memory.take(&other, 0, MIB)), (None, Some(MIB)));
-        memory.give_back(&user, 8 * MIB);
-        memory.give_back(&other, MIB);
-        assert_eq!(memory.take(&other, 0, 10 * MIB), Some(8 * MIB));
+        assert_eq!(memory.acquire(&user, 0, 4 * MIB), Some(4 * MIB));
+        assert_eq!(memory.acquire(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
+        assert_eq!((memory.acquire(&user, 0, 1), memory.acquire(&other, 0, MIB)), (None, Some(MIB)));
+        memory.release(&user, 8 * MIB);
+        memory.release(&other, MIB);
+        assert_eq!(memory.acquire(&other, 0, 10 * MIB), Some(8 * MIB));
     }
 
     #[test]
@@ -188,14 +188,14 @@ mod tests {
         }
         assert!(memory.admits(&fresh) && memory.keep(&fresh, 6 * MIB).is_some());
         assert!(!memory.admits(&users[4]) && !memory.admits(&fresh) && memory.admits(&root));
-        memory.give_back(&users[1], 127 * MIB);
+        memory.release(&users[1], 127 * MIB);
         assert!(memory.admits(&users[4]) && !memory.admits(&fresh), "it has its part");
     }
 
     #[test]
     fn a_limit_of_usize_max_is_none() {
         let (memory, user) = (MemoryLimit::new(usize::MAX, Some(usize::MAX)), Share::new(false));
-        assert!((0..2).all(|_| memory.take(&user, 0, 1 << 40).is_some()));
+        assert!((0..2).all(|_| memory.acquire(&user, 0, 1 << 40).is_some()));
         assert!(memory.keep(&user, 1 << 40).is_some() && memory.admits(&user));
     }
 
@@ -211,10 +211,10 @@ mod tests {
             let share = |who: usize| users.get(who).unwrap_or(&root);
             for (who, takes, amount) in steps {
                 match takes {
-                    true => held[who] += memory.take(share(who), usize::MAX, amount).unwrap_or_default(),
+                    true => held[who] += memory.acquire(share(who), usize::MAX, amount).unwrap_or_default(),
                     false => {
                         let less = amount.min(held[who]);
-                        memory.give_back(share(who), less);
+                        memory.release(share(who), less);
                         held[who] -= less;
                     }
                 }
@@ -224,8 +224,8 @@ mod tests {
                 prop_assert!(held[..6].iter().all(|held| *held <= 128 * MIB));
                 prop_assert!(all - root_holds <= 224 * MIB);
                 if root_holds < 32 * MIB {
-                    prop_assert!(memory.take(&root, usize::MAX, 32 * MIB - root_holds).is_some());
-                    memory.give_back(&root, 32 * MIB - root_holds);
+                    prop_assert!(memory.acquire(&root, usize::MAX, 32 * MIB - root_holds).is_some());
+                    memory.release(&root, 32 * MIB - root_holds);
                 }
                 if root_holds == 0 {
                     prop_assert!(memory.left() > 0);

@@ -52,14 +52,14 @@ impl Reactor {
     }
 
     /// Ends the server in this process only, as another process may serve. The descriptors are shared, and left alone.
-    pub(super) fn leave(&self) {
+    pub(super) fn end_here(&self) {
         self.drain.draining.store(true, Ordering::Release);
         self.drain.ended.store(true, Ordering::SeqCst);
-        self.acceptor.leave();
+        self.acceptor.close_here();
     }
 
     /// Answers the waker: begins the shutdown.
-    pub(super) fn wake_up(&self) {
+    pub(super) fn handle_wake(&self) {
         if !self.is_draining() {
             self.begin_shutdown(self.drain.grace);
         }
@@ -77,26 +77,27 @@ impl Reactor {
         }
     }
 
-    /// Cuts the sessions off once the deadline has passed. The alarm may have been set for a later one.
-    pub(super) fn cut_if_due(&self, now: Instant) {
+    /// Aborts the sessions once the deadline has passed. The alarm may have been set for a later one.
+    pub(super) fn abort_if_due(&self, now: Instant) {
         if self.drain.deadline().is_some_and(|deadline| deadline <= now) {
-            self.cut();
+            self.abort_sessions();
         }
     }
 
-    /// True once the deadline has passed, so that sessions are cut off.
+    /// True once the deadline has passed, so that sessions are aborted.
     pub(super) fn is_overdue(&self) -> bool {
         self.drain.overdue.load(Ordering::Acquire)
     }
 
-    fn cut(&self) {
+    fn abort_sessions(&self) {
         self.drain.overdue.store(true, Ordering::Release);
-        self.sessions.for_each(|session| session.cut(self));
+        self.sessions.for_each(|session| session.abort(self));
     }
 
-    /// Records that a call is cut off. This comes before the session is removed, which may end the server.
-    pub(super) fn set_calls_cut(&self) {
-        self.drain.calls_cut.store(true, Ordering::Release);
+    /// Records that a call or a response is aborted. This comes before the session is removed, which may end the
+    /// server.
+    pub(super) fn set_calls_aborted(&self) {
+        self.drain.calls_aborted.store(true, Ordering::Release);
     }
 
     /// Serves until the server has ended, as its threads may all be in handlers. Then waits for the threads until the
@@ -105,10 +106,10 @@ impl Reactor {
         let mut events = Events::default();
         while !this.has_ended() {
             this.wait(None, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
-            Self::handle(this, &events, &mut LeaderGuard::none());
+            Self::handle_events(this, &events, &mut LeaderGuard::none());
         }
         let idle = this.workers.wait(this.drain.deadline().filter(|_| !patient));
-        if idle && !this.drain.calls_cut.load(Ordering::Acquire) {
+        if idle && !this.drain.calls_aborted.load(Ordering::Acquire) {
             return Ok(());
         }
         Err(this.error(Phase::Shutdown, Cause::TimedOut))

@@ -60,7 +60,7 @@ pub struct ModuleStats {
 impl ModuleStats {
     /// Calls answered with a status.
     pub fn with(&self, status: Status) -> u64 {
-        self.by_status.get(place(status.into())).copied().unwrap_or_default()
+        self.by_status.get(index(status.into())).copied().unwrap_or_default()
     }
 
     /// Calls answered with a status that [`Status`] does not know.
@@ -74,7 +74,7 @@ impl ModuleStats {
     }
 }
 
-fn place(status: i32) -> usize {
+fn index(status: i32) -> usize {
     Status::try_from(status).map_or(STATUSES - 1, |status| status as usize)
 }
 
@@ -172,7 +172,7 @@ impl Counters {
     }
 
     pub(super) fn answered(&self, slot: usize, status: i32) {
-        if let Some(counter) = self.calls.get(slot).and_then(|calls| calls.get(place(status))) {
+        if let Some(counter) = self.calls.get(slot).and_then(|calls| calls.get(index(status))) {
             counter.fetch_add(1, Relaxed);
         }
     }

@@ -68,9 +68,9 @@ impl Users {
     }
 
     /// Removes a client, and its session if that was counted.
-    pub(super) fn remove_client(&self, user: &User, claim: bool) {
+    pub(super) fn remove_client(&self, user: &User, counted: bool) {
         let mut users = lock(&self.0);
-        user.sessions.fetch_sub(usize::from(claim), Relaxed);
+        user.sessions.fetch_sub(usize::from(counted), Relaxed);
         if user.clients.fetch_sub(1, Relaxed) == 1
             && let Ok(at) = users.binary_search_by_key(&user.uid, |user| user.uid)
         {

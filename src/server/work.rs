@@ -25,7 +25,7 @@ impl Reactor {
             let _blocked = (!workers.signals).then(BlockedSignals::new);
             (0..workers.size).try_for_each(|_| {
                 let reactor = this.clone();
-                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if(&reactor))
+                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if_started(&reactor))
                     .map(|thread| handles.extend([thread]))
             })
         };
@@ -50,7 +50,7 @@ impl Reactor {
     }
 
     /// A thread's entry: allocates its record buffer, and waits until it is known whether all threads have started.
-    fn work_if(this: &TryArc<Self>) {
+    fn work_if_started(this: &TryArc<Self>) {
         let had = sys::ensure_record_buffer();
         let mut threads = lock(&this.workers.threads);
         if had.is_err() {
@@ -75,7 +75,7 @@ impl Reactor {
         impl Drop for Alive<'_> {
             fn drop(&mut self) {
                 // In a child of a fork this is a copy, which no thread there waits for.
-                if !self.0.owner.is_elsewhere() {
+                if !self.0.owner.is_other_process() {
                     lock(&self.0.workers.threads).alive -= 1;
                     self.0.workers.changed.notify_all();
                 }
@@ -96,19 +96,19 @@ impl Reactor {
         let mut events = Events::default();
         while !this.has_ended() && leader.enter(LeaderState::Waiting) {
             // A handler has forked, and returned in the child.
-            if this.owner.is_elsewhere() {
+            if this.owner.is_other_process() {
                 return Err(Cause::Forked);
             }
             // Events that are there already had to wait, if no thread was free until now.
-            leader.late = this.workers.was_full.load(Ordering::Acquire);
-            if leader.late {
+            leader.saturated = this.workers.saturated.load(Ordering::Acquire);
+            if leader.saturated {
                 this.epoll.wait_for(0, &mut events)?;
             } else {
                 this.wait(None, &mut events)?;
             }
             match events.is_empty() {
-                true => this.workers.was_full.store(false, Ordering::Release),
-                false => Self::handle(this, &events, &mut leader),
+                true => this.workers.saturated.store(false, Ordering::Release),
+                false => Self::handle_events(this, &events, &mut leader),
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(super) struct WorkerPool {
     /// count after the end. All are sequentially consistent, so either the thread begins no handler, or it is seen.
     pub(super) busy: AtomicUsize,
     /// True once all workers were in handlers, until a leader finds no event waiting.
-    pub(super) was_full: AtomicBool,
+    pub(super) saturated: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl WorkerPool {
             threads: Mutex::default(),
             changed: Condvar::new(),
             busy: AtomicUsize::new(0),
-            was_full: AtomicBool::new(false),
+            saturated: AtomicBool::new(false),
         }
     }
 
@@ -81,7 +81,7 @@ impl WorkerPool {
         let before = CURRENT_SERVER.with(|serving| serving.replace(self.server));
         let in_pool = before == self.server;
         if in_pool && self.busy.fetch_add(1, Ordering::SeqCst) + 1 >= self.size {
-            self.was_full.store(true, Ordering::Release);
+            self.saturated.store(true, Ordering::Release);
         }
         HandlerGuard { workers: self, before, in_pool }
     }
