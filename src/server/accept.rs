@@ -143,8 +143,7 @@ impl Reactor {
 
     /// Stops listening. The socket file is removed once no thread is accepting any more.
     pub(super) fn close_listener(&self) {
-        let listening = self.acceptor.take_listening();
-        let Some(listening) = listening else { return };
+        let Some(listening) = self.acceptor.take_listening() else { return };
         if self.owner.is_unknown() {
             // Another process may serve this socket, and watch it in the same set.
             return listening.set_drop_action(DropAction::CloseOnly);

@@ -64,7 +64,7 @@ impl Acceptor {
 
     /// Closes the listening socket here, and leaves its file to the process that may serve.
     pub(super) fn close_here(&self) {
-        if let Some(listening) = lock(&self.state).listening.take() {
+        if let Some(listening) = self.take_listening() {
             listening.set_drop_action(DropAction::CloseOnly);
         }
     }

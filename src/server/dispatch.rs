@@ -51,7 +51,11 @@ impl Reactor {
     /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
     /// event is reported again until it is handled, so it can be left to other threads.
     pub(super) fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
-        for Event { token, .. } in events.iter().filter(|event| token::is_own(event.token)) {
+        // The listener's event may be among those that had no room.
+        let is_listener = |event: Event| event.token == token::LISTENER;
+        let may_have_clients = events.is_full() && !events.iter().any(is_listener) && this.acceptor.is_watched();
+        let own = events.iter().map(|event| event.token).filter(|token| token::is_own(*token));
+        for token in own.chain(may_have_clients.then_some(token::LISTENER)) {
             // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
             // up.
             leader.enter(LeaderState::Working);
@@ -60,14 +64,6 @@ impl Reactor {
                 token::TIMER => this.fire_timers(),
                 _ => this.handle_wake(),
             }
-            if this.owner.is_other_process() {
-                return leader.detach();
-            }
-        }
-        if events.is_full() && events.iter().all(|event| event.token != token::LISTENER) && this.acceptor.is_watched() {
-            // The listener's event may be among those that had no room.
-            leader.enter(LeaderState::Working);
-            Self::accept(this);
             if this.owner.is_other_process() {
                 return leader.detach();
             }

@@ -89,12 +89,13 @@ impl Server {
     /// later.
     pub fn start(&self) -> Result<(), Error> {
         let reactor = self.reactor();
-        let acquired = reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        let error = |cause| reactor.error(Phase::Serve, cause);
+        let acquired = reactor.acquire_ownership().map_err(error)?;
         let started = if reactor.is_draining() { Err(Cause::Stopped) } else { Reactor::start(reactor) };
         if started.is_err() && acquired {
             reactor.owner.release();
         }
-        started.map_err(|cause| reactor.error(Phase::Serve, cause))
+        started.map_err(error)
     }
 
     /// Serves with threads until the server has been shut down.
@@ -107,9 +108,10 @@ impl Server {
     /// cannot wait for its own server.
     pub fn wait(&self) -> Result<(), Error> {
         let reactor = self.reactor();
-        reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        let error = |cause| reactor.error(Phase::Serve, cause);
+        reactor.acquire_ownership().map_err(error)?;
         if reactor.workers.is_own_thread() {
-            return Err(reactor.error(Phase::Serve, Cause::Busy));
+            return Err(error(Cause::Busy));
         }
         if !reactor.has_ended() {
             reactor.wait_for_wake()?;
@@ -125,15 +127,16 @@ impl Server {
     /// The server's descriptor is readable whenever there is something to dispatch.
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let reactor = self.reactor();
+        let error = |cause| reactor.error(Phase::Serve, cause);
         let (mut timeout, mut events) = (timeout, Events::default());
-        sys::ensure_record_buffer().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+        sys::ensure_record_buffer().map_err(error)?;
         for _ in 0..BATCHES {
             // Checked for each batch: a handler may have forked, and returned in the child.
-            reactor.acquire_ownership().map_err(|cause| reactor.error(Phase::Serve, cause))?;
+            reactor.acquire_ownership().map_err(error)?;
             if reactor.has_ended() {
                 return Ok(false);
             }
-            reactor.wait(timeout, &mut events).map_err(|cause| reactor.error(Phase::Serve, cause))?;
+            reactor.wait(timeout, &mut events).map_err(error)?;
             if events.is_empty() {
                 break;
             }

@@ -127,10 +127,7 @@ impl LockedSession<'_> {
                 self.abandon();
             }
             NotACall::Refused { sequence, cause } => {
-                self.log(match cause {
-                    Cause::NoMemory => LogEvent::Fault(Fault::NoMemory, None),
-                    _ => LogEvent::Limit(Limit::Message),
-                });
+                self.log(LogEvent::no_memory_or(Limit::Message, cause));
                 self.fail(sequence);
                 self.close();
             }
@@ -227,10 +224,7 @@ impl LockedSession<'_> {
         match self.state.in_flight.admit(sequence, slot, rules.concurrent, self.reactor.limits.calls_per_session) {
             Ok(tag) => Some(ReadyCall { tag, slot, call }),
             Err(cause) => {
-                self.log(match cause {
-                    Cause::NoMemory => LogEvent::Fault(Fault::NoMemory, None),
-                    _ => LogEvent::Limit(Limit::CallsPerSession),
-                });
+                self.log(LogEvent::no_memory_or(Limit::CallsPerSession, cause));
                 self.answer_call(slot, sequence, Status::Failure);
                 self.close();
                 None

@@ -79,6 +79,14 @@ pub(super) enum LogEvent {
 }
 
 impl LogEvent {
+    /// The event of a refused call: a lack of memory if that is the cause, and otherwise a limit that was met.
+    pub(super) fn no_memory_or(limit: Limit, cause: Cause) -> Self {
+        match cause {
+            Cause::NoMemory => Self::Fault(Fault::NoMemory, None),
+            _ => Self::Limit(limit),
+        }
+    }
+
     /// Writes a line. No lock may be held, as the program's sink runs here.
     pub(super) fn log(self, log: &Log, about: fmt::Arguments<'_>) {
         match self {
