@@ -154,8 +154,8 @@ impl ServerBuilder {
     /// two.
     ///
     /// Handlers that have been quick so far, a few microseconds, run one after the other in the thread that reads the
-    /// calls, as waking another thread costs more. If such a handler is slow for once, another thread takes over after
-    /// some milliseconds.
+    /// calls. Waking another thread would cost more. If such a handler is slow for once, another thread takes over
+    /// after some milliseconds.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -212,9 +212,9 @@ impl ServerBuilder {
         self
     }
 
-    /// The mode of the socket file, whatever the umask; 0600 unless set. Where the umask changes the mode, binding may
-    /// fail with [`Cause::NotOurs`]. That happens if other users can change the path, and the kernel does not tell that
-    /// the file is the server's.
+    /// The mode of the socket file, whatever the umask; 0600 unless set. Where the umask changes the mode, binding
+    /// fails with [`Cause::NotOurs`] if two things come together: other users can change the path, and the kernel does
+    /// not tell that the file is the server's.
     pub fn mode(mut self, mode: u32) -> Self {
         self.file.mode = Some(mode);
         self

@@ -202,8 +202,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-        /// Whatever users ask for and release: the sums are right, no user exceeds the share, root has its reserve, and
-        /// there is memory left for the next user.
+        /// Whatever users ask for and release, the sums are right, and no user exceeds the share. Root has its reserve,
+        /// and there is memory left for the next user.
         #[test]
         fn every_user_keeps_a_share(steps in prop::collection::vec((0..7_usize, any::<bool>(), 1..100 * MIB), 0..60)) {
             let (memory, root, users) = memory();

@@ -30,7 +30,7 @@ impl Reactor {
         self.drain.ended.load(Ordering::SeqCst)
     }
 
-    /// Shuts down, with this much time for running calls. Of several deadlines the earliest holds.
+    /// Shuts down, with this much time for running calls. The earliest of several deadlines holds.
     pub(super) fn begin_shutdown(&self, time: Duration) {
         let at = after(time);
         let first = {
