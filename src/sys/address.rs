@@ -1,4 +1,4 @@
-//! Socket addresses: from a path, and back to a name for messages.
+//! Socket addresses: from a path, and back to one.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt;
@@ -14,7 +14,8 @@ use crate::cause::{Cause, PathFault};
 /// The longest socket path in bytes.
 pub const PATH_MAX: usize = 107;
 
-/// The address for a path. The originals cut a longer one and take "" for an abstract name; both are errors here.
+/// The address for a path. Two paths are errors here that the originals accept: a longer one, which they cut, and "",
+/// which they take for an abstract name.
 pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
     let fault = match path.len() {
         0 => Some(PathFault::Empty),
@@ -34,19 +35,19 @@ pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
 
 /// The path in an address that [`from_path`] has made.
 pub(super) fn path_in(address: &libc::sockaddr_un) -> &CStr {
-    // SAFETY: there is a zero byte at the end, as the longest path is shorter.
+    // SAFETY: a zero byte follows the path, as the longest path is shorter than the field.
     unsafe { CStr::from_ptr(address.sun_path.as_ptr()) }
 }
 
-/// A socket path, in a place of fixed size.
+/// A socket path in a buffer of fixed size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketPath([u8; PATH_MAX + 1]);
 
 impl SocketPath {
-    /// No path.
+    /// The empty path.
     pub const EMPTY: Self = Self([0; PATH_MAX + 1]);
 
-    /// The path, if it is not too long for one.
+    /// The path, if it is not too long.
     pub fn new(path: &[u8]) -> Option<Self> {
         let mut copy = Self::EMPTY;
         let (room, _zero) = copy.0.split_at_mut(PATH_MAX);
@@ -65,7 +66,7 @@ impl SocketPath {
         Some(absolute.unwrap_or(given))
     }
 
-    /// A name in a directory, if that is not too long for one.
+    /// The path of a name in a directory, if it is not too long.
     pub fn joined(directory: &[u8], name: &[u8]) -> Option<Self> {
         let mut room = [0; PATH_MAX];
         let separator: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
@@ -77,33 +78,33 @@ impl SocketPath {
         Self::new(room.get(..end)?)
     }
 
-    /// The path that the other end of a connection is bound to, if any.
+    /// The path that the peer of a connection is bound to, if any.
     pub fn of_peer(fd: RawFd) -> Option<Self> {
         peer_path(fd, |path| Self::new(path.as_os_str().as_bytes())).flatten()
     }
 
-    /// The path.
+    /// The path as a C string.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 
-    /// It means the same whatever the working directory.
+    /// True for an absolute path, which means the same whatever the working directory.
     pub fn is_absolute(&self) -> bool {
         self.0.first() == Some(&b'/')
     }
 }
 
-/// What the functions that take an address want as its length: always that of the whole structure.
+/// The length that system calls take for an address: always that of the whole structure.
 pub(super) const ADDRESS_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_un>() as libc::socklen_t;
 
 fn unnamed() -> libc::sockaddr_un {
     libc::sockaddr_un { sun_family: libc::AF_UNIX as _, sun_path: [0; 108] }
 }
 
-/// Who is at the other end of a connection, as the kernel saw it when the connection was made.
+/// The identity of a peer, as the kernel saw it when the connection was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Its process; 0 if that is in no process namespace of ours.
+    /// Its process; 0 for a process outside of this process namespace.
     pub pid: i32,
     /// Its user.
     pub uid: u32,
@@ -117,7 +118,7 @@ impl fmt::Display for Credentials {
     }
 }
 
-/// Who is at the other end of a connection.
+/// The credentials of the peer of a connection; `None` for a socket without a peer.
 pub fn peer(fd: RawFd) -> Option<Credentials> {
     let _keep = KeepErrno::new();
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
@@ -126,11 +127,11 @@ pub fn peer(fd: RawFd) -> Option<Credentials> {
     // SAFETY: `into` and `len` describe `credentials`, which any bytes make valid.
     let rc = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, into, &mut len) };
     let libc::ucred { pid, uid, gid } = credentials;
-    // Where nobody is connected the kernel gives no user.
+    // For a socket without a peer the kernel gives no user.
     (rc == 0 && uid != u32::MAX).then_some(Credentials { pid, uid, gid })
 }
 
-/// A user who could stop this process anyway.
+/// True for a user who could stop this process anyway: root, and its own user.
 pub fn is_trusted(uid: u32) -> bool {
     // SAFETY: the function takes nothing.
     is_trusted_by(unsafe { libc::geteuid() }, uid)
@@ -145,7 +146,7 @@ const OVERFLOW: u32 = 65_534;
 
 type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
-/// Calls `use_path` with the path that the other end of a connection is bound to, if any.
+/// Calls `use_path` with the path that the peer of a connection is bound to, if any.
 pub fn peer_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> {
     with_name(libc::getpeername, fd, use_path)
 }
@@ -155,7 +156,7 @@ pub fn local_path<T>(fd: RawFd, use_path: impl FnOnce(&Path) -> T) -> Option<T> 
     with_name(libc::getsockname, fd, use_path)
 }
 
-/// The name at one end of a connection, with zero bytes behind it.
+/// The name at one end of a connection, padded with zero bytes.
 fn name(call: NameCall, fd: RawFd) -> Option<[u8; 108]> {
     let _keep = KeepErrno::new();
     let mut address = unnamed();
@@ -171,7 +172,7 @@ fn with_name<T>(call: NameCall, fd: RawFd, use_path: impl FnOnce(&Path) -> T) ->
     Some(use_path(Path::new(OsStr::from_bytes(path))))
 }
 
-/// Gives a socket a name that no other one has (unix(7): "autobind").
+/// Binds a socket to a name that no other one has (unix(7): "autobind").
 pub(super) fn autobind(socket: &OwnedFd) -> Result<(), Cause> {
     let address = unnamed();
     let len = mem::size_of::<libc::sa_family_t>() as libc::socklen_t;
@@ -179,13 +180,13 @@ pub(super) fn autobind(socket: &OwnedFd) -> Result<(), Cause> {
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) }).map(drop)
 }
 
-/// Whether the other end of a connection is bound to the name that a socket has.
+/// True if the peer of a connection is bound to the name of a socket.
 pub(super) fn same_name(socket: &OwnedFd, connection: &OwnedFd) -> bool {
     let own = name(libc::getsockname, socket.as_raw_fd());
     own.is_some() && own == name(libc::getpeername, connection.as_raw_fd())
 }
 
-/// Calls for which an address is given.
+/// Calls `bind` or `connect` with an address.
 pub(super) fn with_address(
     call: unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int,
     fd: RawFd,

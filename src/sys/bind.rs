@@ -1,4 +1,4 @@
-//! Giving a socket its name, and its file a mode and an owner.
+//! Binding a socket to a path, and giving its file a mode and an owner.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -9,8 +9,8 @@ use super::file_owner::{self, Owner};
 use super::socket::{BACKLOG, begin_listening};
 use crate::cause::Cause;
 
-/// Gives the socket a name and listens. When it fails, no file is left behind. The mode, where one is given, is that of the
-/// socket file whatever the umask.
+/// Binds the socket and listens. A failure leaves no file behind. The mode, where one is given, is that of the socket
+/// file whatever the umask.
 pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Result<(), Cause> {
     let address = address::from_path(path)?;
     if let Some(mode) = mode {
@@ -26,8 +26,10 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
     })
 }
 
-/// The same with an owner. The file is as it is to be from its first moment, but for what the umask takes away, and for an
-/// owner who may not make it: that is made good before anybody can connect. The mode has to be that of the socket.
+/// Binds the socket, whose mode has to be `mode`, for an owner, and listens.
+///
+/// The file has its mode and its owner from the first moment, with two exceptions. The umask takes away from the mode,
+/// and the owner may not be allowed to make the file. Both are corrected before a client can connect.
 pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner) -> Result<SocketFile, Cause> {
     let address = address::from_path(path)?;
     let entry = bind_file(socket, &address, mode, owner)?;
@@ -36,7 +38,7 @@ pub fn listen_as(socket: &OwnedFd, path: &[u8], mode: libc::mode_t, owner: Owner
     Ok(entry.into_socket_file(file))
 }
 
-/// Gives the socket a name whose file is as it is to be.
+/// Binds the socket, and sets the mode and the owner of its file where they differ.
 fn bind_file<'a>(
     socket: &OwnedFd,
     address: &'a libc::sockaddr_un,

@@ -15,18 +15,18 @@ use once_cell::race::OnceNonZeroUsize;
 use super::errno::KeepErrno;
 use crate::cause::Cause;
 
-/// The largest record that can be received. More than any release sends with the kernel's default limits.
+/// The largest record that can be received, in bytes. Any release sends less with the kernel's default limits.
 pub const RECORD_ROOM: usize = 256 << 10;
 
 /// Room for the text of the last error, its final zero byte included.
 pub const TEXT_ROOM: usize = 512;
 
-/// There is no memory for a buffer, so that nothing has been sent or received. (`Cause::NoMemory` is for a message
-/// that has been, and could not be stored.)
+/// The cause where a buffer finds no memory, so that nothing has been sent or received. (`Cause::NoMemory` is for a
+/// message that has been received, and could not be stored.)
 const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 
-/// The block. `taken` guards its content against a caller that comes back (from a signal handler, say) while it is in
-/// use; only its own thread ever sees a block.
+/// A thread's block, which no other thread ever sees. `taken` guards its content against a second use by the same
+/// thread, from a signal handler, say.
 #[repr(C)]
 struct Block {
     taken: AtomicBool,
@@ -34,18 +34,18 @@ struct Block {
     record: UnsafeCell<RecordBuffer>,
 }
 
-/// What a thread receives records with. Any bytes are a valid value.
+/// The buffer that a thread receives records in. Any bytes are a valid value.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RecordBuffer {
-    /// How the last large message was laid out, as the next one may be like it.
+    /// The layout of the last large message, as the next one may be like it.
     pub last: RecordLayout,
-    /// Room for a record. Its content is whatever the last one left there.
+    /// Room for a record. The content is left over from the last one.
     pub bytes: [u8; RECORD_ROOM],
 }
 
-/// The layout of the first record of a large message: `head` bytes, then `body` bytes of the message's body, to the end.
-/// No body: it was none such.
+/// The layout of the first record of a large message: `head` bytes, then `body` bytes of the message's body, to the
+/// end. `body` is 0 where there was no such message.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordLayout {
@@ -58,15 +58,15 @@ pub struct RecordLayout {
 }
 
 impl Block {
-    /// Takes the content; false if it is taken. What disturbs a thread in between, a signal handler, has given it back
-    /// when the thread goes on, so that the two steps need not be one.
+    /// Takes the content; false while it is taken. The two steps need not be one: a signal handler that comes in
+    /// between has given the content back when the thread goes on.
     #[inline]
     fn take(&self) -> bool {
         if self.taken.load(Ordering::Relaxed) {
             return false;
         }
         self.taken.store(true, Ordering::Relaxed);
-        // The compiler must not move what is done with the content before that.
+        // The compiler must not move uses of the content before this.
         compiler_fence(Ordering::SeqCst);
         true
     }
@@ -78,7 +78,7 @@ impl Block {
     }
 }
 
-/// The key under which a thread finds its block, plus one.
+/// The key of the threads' blocks, plus one.
 static KEY: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 fn key() -> Option<libc::pthread_key_t> {
@@ -93,13 +93,13 @@ fn key() -> Option<libc::pthread_key_t> {
     }
     if KEY.set(NonZeroUsize::MIN.saturating_add(key as usize)).is_err() {
         // Another thread was faster.
-        // SAFETY: the key was created above, and nobody else knows it.
+        // SAFETY: the key was created above, and no other code knows it.
         unsafe { libc::pthread_key_delete(key) };
     }
     KEY.get().map(to_key)
 }
 
-/// Maps a new block; fresh pages are zero, which every field takes for a valid value.
+/// Maps a new block. Fresh pages are zero, which is a valid value of every field.
 fn map() -> Option<NonNull<Block>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -109,7 +109,7 @@ fn map() -> Option<NonNull<Block>> {
 }
 
 unsafe extern "C" fn unmap(block: *mut c_void) {
-    // SAFETY: called with what `map` returned, once, when nobody uses it any more.
+    // SAFETY: the pointer comes from `map`, is passed here once, and is not used any more.
     unsafe { libc::munmap(block, size_of::<Block>()) };
 }
 
@@ -122,7 +122,7 @@ fn block() -> Option<NonNull<Block>> {
         return Some(block);
     }
     let block = map()?;
-    // SAFETY: as above; the destructor of the key knows how to release a block.
+    // SAFETY: as above; `unmap`, the destructor of the key, fits the block.
     if unsafe { libc::pthread_setspecific(key, block.as_ptr().cast()) } != 0 {
         // SAFETY: mapped above and not handed out.
         unsafe { unmap(block.as_ptr().cast()) };
@@ -131,7 +131,7 @@ fn block() -> Option<NonNull<Block>> {
     Some(block)
 }
 
-/// Sees to it that the thread has a record buffer.
+/// Makes sure that the thread has a record buffer.
 #[inline]
 pub fn ensure_record_buffer() -> Result<(), Cause> {
     block().map(drop).ok_or(NO_BUFFER)
@@ -139,19 +139,20 @@ pub fn ensure_record_buffer() -> Result<(), Cause> {
 
 /// Lends the thread's record buffer.
 ///
-/// It must not be held while control is with the caller's code: that code may come back here, and would be served
-/// from a mapping of its own, or may go on in another thread.
+/// `work` must not give control to the caller's code. That code may come back here, and would be served from a mapping
+/// of its own, or may go on in another thread.
 #[inline(always)]
 pub fn with_record_buffer<T>(work: impl FnOnce(&mut RecordBuffer) -> Result<T, Cause>) -> Result<T, Cause> {
     let block = block().ok_or(NO_BUFFER)?;
-    // SAFETY: `block` is alive as long as its thread, which is here, and is shared by nobody.
+    // SAFETY: `block` lives as long as its thread, which is this one, and no other thread sees it.
     let lent = if unsafe { block.as_ref() }.take() { Lent { block, mapped: false } } else { Lent::map()? };
     // SAFETY: `taken` was false, so that no other reference into the record exists until it is given back; or the block
     // is mapped for this alone.
     work(unsafe { &mut *lent.block.as_ref().record.get() })
 }
 
-/// A block that is lent: the thread's, or one that is mapped for the purpose. It is given back also when its user panics.
+/// A block on loan: the thread's, or one that is mapped for the purpose. The block is given back also when its user
+/// panics.
 struct Lent {
     block: NonNull<Block>,
     mapped: bool,
@@ -183,12 +184,12 @@ impl Drop for Lent {
     }
 }
 
-/// Lends the text of the thread's last error; `None` when there is no memory for one, or the block is in use.
+/// Lends the text of the thread's last error; `None` where there is no memory for a block, or the block is taken.
 pub fn with_error_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
     let _keep = KeepErrno::new();
     let block = block()?;
-    // SAFETY: alive as long as its thread, and shared by nobody, as above.
+    // SAFETY: the block lives as long as its thread, and no other thread sees it, as above.
     let lent = unsafe { block.as_ref() }.take().then(|| Lent { block, mapped: false })?;
-    // SAFETY: `taken` was false, so nobody else holds a reference into the text until the block is given back.
+    // SAFETY: `taken` was false, so that no other reference into the text exists until the block is given back.
     Some(work(unsafe { &mut *lent.block.as_ref().text.get() }))
 }

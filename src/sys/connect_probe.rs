@@ -1,4 +1,4 @@
-//! Proof by connecting: a connection to a file arrives at the socket that is bound to it.
+//! Proof by connecting: a connection to a socket file arrives at the socket that is bound to it.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,14 +9,14 @@ use super::passed_fds::reject_connection;
 use super::socket::{BACKLOG, accept_at_once, begin_listening, connect, open_at_once, set_nonblocking};
 use crate::cause::Cause;
 
-/// Whether a connection to the file at a path arrives at a socket. The socket listens after that, and clients that wait are turned away:
-/// it is to be closed.
+/// True if a connection to the file at a path arrives at the socket. The socket listens afterwards, and its waiting
+/// clients have been rejected, so that the caller has to close it.
 pub(super) fn connects_to(file: &CStr, socket: &OwnedFd) -> Result<bool, Cause> {
     let _keep = KeepErrno::new();
     set_nonblocking(socket.as_raw_fd(), true)?;
     begin_listening(socket, BACKLOG)?;
     let client = open_at_once(true, None)?;
-    // The name tells this connection from others of the process.
+    // The client's name tells this connection from others of the process.
     autobind(&client)?;
     while let Ok(waiting) = accept_at_once(socket.as_raw_fd(), true) {
         reject_connection(waiting);
@@ -63,7 +63,7 @@ mod tests {
         let file = open(&path);
         fs::rename(&path, &moved).unwrap();
         fs::rename(&other, &path).unwrap();
-        // Also while others wait to be accepted.
+        // The same while other clients wait to be accepted.
         for waiting in 0..3 {
             for _ in 0..waiting {
                 let client = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();

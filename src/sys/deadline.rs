@@ -1,7 +1,7 @@
-//! How long the records may take that one function sends or receives.
+//! A limit on the time for all records of one send or receive.
 //!
-//! The kernel begins a socket's timeout anew for each record, so that a peer that is just in time for each could hold a
-//! caller for as long as it has records.
+//! The kernel restarts a socket's timeout with each record. So a peer that is just in time for each record could hold a
+//! caller for as many timeouts as there are records.
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;
@@ -11,36 +11,36 @@ use std::time::Instant;
 use super::poll;
 use crate::cause::Cause;
 
-/// Some socket has been given a timeout. Until then no clock is read, and no socket asked.
+/// True once a socket has been given a timeout. Before that no clock is read, and no socket asked.
 static TIMEOUTS: AtomicBool = AtomicBool::new(false);
 
-/// Some socket has a timeout from now on.
+/// Notes that a socket has a timeout.
 pub(super) fn timeouts_exist() {
     TIMEOUTS.store(true, Ordering::Relaxed);
 }
 
-/// The end of the time for all records after the first: the socket's timeout after that one.
+/// The end of the time for all records after the first: one timeout of the socket after the first record.
 #[derive(Debug)]
 pub struct Deadline {
     timeout: c_int,
-    /// Once there has been a record.
+    /// Set after the first record; `Some(None)` where the socket has no timeout.
     end: Option<Option<Instant>>,
 }
 
 impl Deadline {
-    /// For what is received.
+    /// A deadline for receiving.
     #[inline]
     pub const fn receiving() -> Self {
         Self { timeout: libc::SO_RCVTIMEO, end: None }
     }
 
-    /// For what is sent.
+    /// A deadline for sending.
     #[inline]
     pub const fn sending() -> Self {
         Self { timeout: libc::SO_SNDTIMEO, end: None }
     }
 
-    /// After a record that another one has to follow: `TimedOut` if it must not be waited for any more.
+    /// Checks the deadline after a record that another one has to follow; `TimedOut` once it has passed.
     #[inline]
     pub fn check(&mut self, fd: RawFd) -> Result<(), Cause> {
         if TIMEOUTS.load(Ordering::Relaxed) { self.check_time(fd) } else { Ok(()) }

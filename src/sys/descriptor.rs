@@ -1,19 +1,18 @@
-//! New descriptors.
+//! New descriptors, above the three standard ones.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::errno::check;
 use crate::cause::Cause;
 
-/// The first descriptor that is not one of the three standard ones.
+/// The first descriptor after the three standard ones.
 const FIRST_ABOVE_STDIO: RawFd = libc::STDERR_FILENO + 1;
 
-/// Takes over what a system call that makes a descriptor has returned. It is none of the three standard ones: where the
-/// program has closed these, the next line written to standard error, one of this library's log among them, would be a
-/// message to a peer.
+/// The owned form of a new descriptor, as a system call has returned it. A standard number is exchanged for a higher
+/// one: where the program has closed standard error, the next line written there, the log included, would reach a peer.
 ///
 /// # Safety
-/// A descriptor is new, so that it has no other owner.
+/// A descriptor in `rc` is new, so that it has no other owner.
 pub(super) unsafe fn owned(rc: RawFd) -> Result<OwnedFd, Cause> {
     let fd = check(rc)?;
     // SAFETY: the caller's promise.

@@ -1,7 +1,7 @@
-//! Where a file lies: a name in a directory that is held, wherever the path leads later.
+//! An entry of a directory: a name, with the directory held open, wherever the path leads later.
 //!
-//! Another user may be able to change the path of a socket, and to put another file in its place. So no path is used to
-//! change a mode or an owner, or to remove a file.
+//! Another user may be able to redirect the path of a socket, or to put another file in its place. So no path is used
+//! to change a mode or an owner, or to remove a file.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_int, c_long};
@@ -20,7 +20,7 @@ use super::sock_diag::{SockDiag, is_shortage};
 use super::trusted_path;
 use crate::cause::Cause;
 
-/// A name in a directory.
+/// A name in a directory that is held open.
 #[derive(Debug)]
 pub struct DirEntry<'a> {
     directory: OwnedFd,
@@ -33,11 +33,12 @@ pub struct DirEntry<'a> {
     owner: Owner,
 }
 
-/// The file of a socket in a directory that is held: to remove it takes no descriptor, and no memory, where it is known.
+/// The file of a socket, in a directory that is held open. The removal takes no descriptor, and no memory, where the
+/// file is known.
 #[derive(Debug)]
 pub struct SocketFile {
     directory: OwnedFd,
-    /// None where it cannot be told which file is the socket's.
+    /// The identity of the file; `None` where it is unknown which file is the socket's.
     id: Option<FileId>,
 }
 
@@ -59,7 +60,7 @@ impl AsFd for SocketFile {
     }
 }
 
-/// What stands before the last name of a path, and that name.
+/// The part of a path before its last name, and that name.
 fn split_last(path: &CStr) -> (&[u8], &CStr) {
     let slash = path.to_bytes().iter().rposition(|byte| *byte == b'/');
     let (parent, name) = path.to_bytes_with_nul().split_at(slash.map_or(0, |slash| slash + 1));
@@ -88,7 +89,7 @@ fn remove_from(directory: &OwnedFd, name: &CStr, file: FileId) -> Result<(), Cau
     Ok(())
 }
 
-/// Removes what leads to a socket, if that can be told.
+/// Removes the file at a name if a connection to it arrives at the socket.
 fn remove_if_connected(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
     let found = EntryFile::open(directory, name)?;
@@ -96,32 +97,32 @@ fn remove_if_connected(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Re
     if connect_probe::connects_to(path.as_c_str(), socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
 }
 
-/// Opens a file, or makes it; a symbolic link is not followed.
+/// Opens a file in a directory, or creates it. A symbolic link is not followed.
 fn open_in(directory: &OwnedFd, name: &CStr, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
     let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
     unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
 }
 
-/// Sets the mode of a file; a link is followed.
+/// Sets the mode of a file in a directory. A symbolic link is followed.
 fn set_mode_in(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
     // SAFETY: the name is a C string.
     check(unsafe { libc::fchmodat(directory.as_raw_fd(), name.as_ptr(), mode, 0) }).map(drop)
 }
 
-/// A file that has been found at a spot.
+/// A file of a directory, held open (O_PATH) whatever its name leads to later.
 #[derive(Debug)]
 pub struct EntryFile {
     file: OwnedFd,
     stat: libc::stat,
 }
 
-/// The name of a descriptor in the file system.
+/// The path of an open descriptor in /proc.
 #[derive(Debug)]
 pub struct DescriptorPath([u8; 32]);
 
 impl<'a> DirEntry<'a> {
-    /// Where a path leads to now.
+    /// The entry that a path leads to now.
     pub fn of(path: &'a CStr) -> Result<Self, Cause> {
         let (parent, name) = split_last(path);
         let mut room = [0; libc::PATH_MAX as usize];
@@ -137,17 +138,17 @@ impl<'a> DirEntry<'a> {
         Ok(Self { sock_diag: RefCell::new(Some(SockDiag::open()?)), owner, ..Self::of(path)? })
     }
 
-    /// What is there; a symbolic link is not followed.
+    /// The identity of the file at the entry, if there is one. A symbolic link is not followed.
     pub fn file(&self) -> Result<Option<FileId>, Cause> {
         Ok(status_at(&self.directory, self.name)?.as_ref().map(FileId::of))
     }
 
-    /// Opens what is there, or makes it; a symbolic link is not followed.
+    /// Opens the file at the entry, or creates it. A symbolic link is not followed.
     pub(super) fn open(&self, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
         open_in(&self.directory, self.name, flags, mode)
     }
 
-    /// Holds what is there.
+    /// Opens the file at the entry as it is (O_PATH).
     pub fn open_path(&self) -> Result<EntryFile, Cause> {
         EntryFile::open(&self.directory, self.name)
     }
@@ -173,13 +174,13 @@ impl<'a> DirEntry<'a> {
         remove_from(&self.directory, self.name, file)
     }
 
-    /// Holds the [file of a socket](Self::file_of) for when it is to be removed.
+    /// The [file of a socket](Self::file_of), to be removed later.
     pub(super) fn into_socket_file(self, id: Option<FileId>) -> SocketFile {
         SocketFile { directory: self.directory, id }
     }
 
-    /// Gives the file of a socket that has been bound here its mode and its owner, as far as it has not got them: the umask
-    /// takes away from the mode, and an owner may not be able to make the file.
+    /// Gives the file of a socket that has been bound here its mode and its owner, where they differ. The umask takes
+    /// away from the mode, and an owner may not be able to make the file.
     pub(super) fn set_mode_and_owner(&self, socket: &OwnedFd, mode: libc::mode_t, owner: Owner) -> Result<(), Cause> {
         let found = self.open_path()?;
         if !found.id().is_socket {
@@ -203,21 +204,23 @@ impl<'a> DirEntry<'a> {
     /// Removes the file of a socket that has been bound here, and is to be closed.
     pub(super) fn remove_file_of(&self, socket: &OwnedFd) {
         let _keep = KeepErrno::new();
-        // When it cannot be removed it stays, as a dead socket.
+        // A file that cannot be removed stays, as that of a dead socket.
         let _ = match self.file_of(socket) {
             Ok(Some(file)) => self.remove(file),
             _ => remove_if_connected(&self.directory, self.name, socket),
         };
     }
 
-    /// What is here, if it is proved to be the file of a socket that has been bound here.
+    /// The identity of the file at the entry, if proved to be that of a socket bound here.
     pub(super) fn file_of(&self, socket: &OwnedFd) -> Result<Option<FileId>, Cause> {
         let Some(stat) = status_at(&self.directory, self.name)? else { return Ok(None) };
         Ok(self.is_file_of(socket, &stat)?.then(|| FileId::of(&stat)))
     }
 
-    /// Whether the file here is proved to be that of a socket that has been bound here. The path has led to a directory for the
-    /// socket, and for this spot to another, if others can change it. So where the kernel does not tell the file, they must not.
+    /// True if the file at the entry is proved to be that of a socket bound here.
+    ///
+    /// Where others can redirect the path, it may have led the socket to one directory, and this entry to another. So
+    /// where the kernel does not tell the file, the path has to be trusted.
     fn is_file_of(&self, socket: &OwnedFd, file: &libc::stat) -> Result<bool, Cause> {
         if let Some(bound) = self.bound_file(socket)? {
             return Ok(bound == FileId::of(file));
@@ -254,7 +257,7 @@ impl<'a> DirEntry<'a> {
     fn set_mode(&self, found: &EntryFile, mode: libc::mode_t) -> Result<(), Cause> {
         let _keep = KeepErrno::new();
         match found.set_mode(mode) {
-            // A name will do where it cannot come to mean another file.
+            // A name is enough where it cannot come to mean another file.
             Err(Cause::Os(libc::EOPNOTSUPP)) if self.is_path_trusted(&found.stat)? => {
                 set_mode_in(&self.directory, self.name, mode)
             }
@@ -270,7 +273,7 @@ impl EntryFile {
         Ok(Self { file, stat })
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     pub fn id(&self) -> FileId {
         FileId::of(&self.stat)
     }
@@ -280,13 +283,13 @@ impl EntryFile {
         proc::descriptors().ok().flatten().map(|_| DescriptorPath::of(&self.file))
     }
 
-    /// It is `EOPNOTSUPP` where neither /proc nor the system call is there.
+    /// Sets the mode. `EOPNOTSUPP` where both /proc and the system call are missing.
     fn set_mode(&self, mode: libc::mode_t) -> Result<(), Cause> {
         const FCHMODAT2: c_long = 452;
         let Err(cause) = self.set_mode_by_proc(mode) else { return Ok(()) };
-        // The system call comes second: a sandbox may end a process for one that it does not know.
+        // The system call comes second: a sandbox may end a process for a call that it does not know.
         let (flags, none) = (c_long::from(libc::AT_EMPTY_PATH), c"".as_ptr());
-        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
+        // SAFETY: the path is an empty C string, which means the descriptor itself.
         match unsafe { libc::syscall(FCHMODAT2, c_long::from(self.file.as_raw_fd()), none, c_long::from(mode), flags) }
         {
             0 => Ok(()),
@@ -294,7 +297,7 @@ impl EntryFile {
         }
     }
 
-    /// The file system at /proc may be another.
+    /// Sets the mode by way of /proc, if that is the kernel's: another file system may be mounted there.
     fn set_mode_by_proc(&self, mode: libc::mode_t) -> Result<(), Cause> {
         const MISSING: Cause = Cause::Os(libc::EOPNOTSUPP);
         let descriptors = proc::descriptors()?.ok_or(MISSING)?;
@@ -304,7 +307,7 @@ impl EntryFile {
 
     fn set_owner(&self, owner: Owner) -> Result<(), Cause> {
         let (uid, gid) = (owner.uid.unwrap_or(u32::MAX), owner.gid.unwrap_or(u32::MAX));
-        // SAFETY: the path is a C string, which says that the descriptor itself is meant.
+        // SAFETY: the path is an empty C string, which means the descriptor itself.
         check(unsafe { libc::fchownat(self.file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) }).map(drop)
     }
 }
@@ -321,7 +324,7 @@ impl DescriptorPath {
         split_last(self.as_c_str()).1
     }
 
-    /// The path.
+    /// The path as a C string.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
@@ -441,7 +444,7 @@ mod tests {
         entry.set_mode_and_owner(&socket, 0o666, Owner::default()).unwrap();
         let id = entry.file().unwrap().unwrap();
         assert_eq!([mode(&moved.join("drpc.sock")), mode(&home.join("drpc.sock"))], [0o666, 0o600]);
-        // A spot that is made now is in the other directory, and removes nothing there.
+        // An entry that is made now is in the other directory, and removes nothing there.
         DirEntry::of(&name).unwrap().remove(id).unwrap();
         DirEntry::of(&name).unwrap().remove_file_of(&socket);
         assert!(home.join("drpc.sock").exists());
@@ -449,7 +452,7 @@ mod tests {
         assert!(!moved.join("drpc.sock").exists());
     }
 
-    /// A file that was there before is not the socket's, whoever can change the directory.
+    /// A file that was there before is not the socket's, no matter which users can change the directory.
     #[test]
     fn a_socket_that_was_bound_elsewhere_is_not_taken_for_this_one() {
         let dir = tempfile::tempdir().unwrap();
@@ -477,9 +480,9 @@ mod tests {
         assert_eq!(entry.file_of(&pair.into()), Ok(None));
     }
 
-    /// The kernel tells no file of a pair. Its answer would do where it tells one, and none is needed where it does not.
+    /// The kernel tells no file of a socket pair, which stands in for any socket where the kernel does not tell.
     #[test]
-    fn where_the_kernel_does_not_tell_the_path_has_to_be_guarded() {
+    fn where_the_kernel_does_not_tell_the_path_has_to_be_trusted() {
         let (dir, ..) = open_to_all();
         let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
@@ -541,7 +544,7 @@ mod tests {
         assert_eq!([mode(&path), mode(&victim)], [0o640, 0o600]);
     }
 
-    /// It is right already, so that there is nothing to be proved, and is another's.
+    /// The file has the right mode already, so that nothing has to be proved. It is another socket's.
     #[test]
     fn the_socket_of_another_is_not_removed_at_the_end() {
         let dir = tempfile::tempdir().unwrap();

@@ -10,17 +10,17 @@ use super::spin::spin_before;
 use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
-/// What to wait for on a descriptor. That the peer has gone is always told.
+/// The events to wait for on a descriptor. The end of the connection is always reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// Something can be read.
+    /// True to wait until something can be read.
     pub readable: bool,
-    /// There is room to write.
+    /// True to wait until there is room to write.
     pub writable: bool,
 }
 
 impl Interest {
-    /// Nothing but the end of the connection.
+    /// Only the end of the connection.
     pub const NONE: Self = Self { readable: false, writable: false };
     /// Something to read.
     pub const READ: Self = Self { readable: true, writable: false };
@@ -33,27 +33,28 @@ impl Interest {
     }
 }
 
-/// What happened on a descriptor.
+/// An event on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The number under which it was added.
+    /// The number under which the descriptor was added.
     pub token: u64,
-    /// Something can be read, or the end of the connection.
+    /// True if there is something to read, or the connection has ended.
     pub readable: bool,
-    /// There is room to write.
+    /// True if there is room to write, or the connection has ended.
     pub writable: bool,
 }
 
-/// A set of descriptors, which is a descriptor itself: readable when something has happened in it.
+/// A set of descriptors to wait for. The set is a descriptor itself, readable while an event is pending.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
-/// How long a descriptor stays watched.
+/// The duration of a watch on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
     /// Until it is removed.
     Always(Interest),
-    /// Until the next event: after it the descriptor belongs to the thread that was told, until it is set again.
+    /// Until the next event. After the event, the descriptor belongs to the thread that received it, until the watch is
+    /// set again.
     Once(Interest),
 }
 
@@ -73,7 +74,7 @@ impl Epoll {
         unsafe { descriptor::owned(libc::epoll_create1(libc::EPOLL_CLOEXEC)) }.map(Self)
     }
 
-    /// Puts another one in its place, under the same number.
+    /// Replaces the set by another one, under the same descriptor number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
         replace_fd(self.0.as_raw_fd(), other.0)
     }
@@ -83,7 +84,7 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, token, watch.events())
     }
 
-    /// Changes what to wait for.
+    /// Changes the watch on a descriptor.
     pub fn set(&self, fd: BorrowedFd<'_>, token: u64, watch: Watch) -> Result<(), Cause> {
         self.control(libc::EPOLL_CTL_MOD, fd, token, watch.events())
     }
@@ -99,15 +100,15 @@ impl Epoll {
         check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd.as_raw_fd(), &mut event) }).map(drop)
     }
 
-    /// Waits for the next event, at most so many milliseconds; -1 is for ever. `None` when the time is over or a
-    /// signal came.
+    /// Waits for the next event, for `timeout_ms` milliseconds at most; -1 is for ever. `None` after the timeout or a
+    /// signal.
     pub fn wait(&self, timeout_ms: c_int) -> Result<Option<Event>, Cause> {
         let mut events = Events::<1>::default();
         self.wait_for(timeout_ms, &mut events)?;
         Ok(events.iter().next())
     }
 
-    /// Waits in the same way, and takes what has happened by then, but no more than so many events.
+    /// Waits in the same way, and takes all pending events for which the list has room.
     pub fn wait_for<const CAPACITY: usize>(
         &self,
         timeout_ms: c_int,
@@ -127,13 +128,12 @@ impl Epoll {
     }
 }
 
-/// What happened on several descriptors.
+/// A list of events.
 pub struct Events<const CAPACITY: usize> {
     list: [libc::epoll_event; CAPACITY],
     len: usize,
 }
 
-/// None.
 impl<const CAPACITY: usize> Default for Events<CAPACITY> {
     fn default() -> Self {
         Self { list: [libc::epoll_event { events: 0, u64: 0 }; CAPACITY], len: 0 }
@@ -154,12 +154,12 @@ impl<const CAPACITY: usize> Events<CAPACITY> {
         })
     }
 
-    /// More may have happened than there is room for.
+    /// True while the list is full, so that more events may be pending.
     pub fn is_full(&self) -> bool {
         self.len == CAPACITY
     }
 
-    /// Nothing has happened.
+    /// True while the list is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -11,7 +11,7 @@ pub(super) fn last() -> Cause {
     Cause::Os(unsafe { *libc::__errno_location() })
 }
 
-/// The result of a system call, negative if it failed.
+/// The result of a system call; the cause in `errno` if the result is negative.
 pub(super) fn check(rc: c_int) -> Result<c_int, Cause> {
     if rc < 0 { Err(last()) } else { Ok(rc) }
 }
@@ -22,14 +22,14 @@ pub fn set_errno(errno: c_int) {
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Puts `errno` back when dropped: around everything that a caller did not ask for. What fails says why in its [`Cause`],
-/// from which the functions of the C libraries set `errno` last of all.
+/// A guard that restores `errno` when dropped, for system calls that the caller has not asked for. A failure is
+/// reported in its [`Cause`], from which the functions of the C libraries set `errno` last of all.
 #[derive(Debug)]
 pub struct KeepErrno(c_int);
 
 impl KeepErrno {
     /// Remembers `errno`.
-    #[expect(clippy::new_without_default, reason = "what it makes depends on when it is made")]
+    #[expect(clippy::new_without_default, reason = "the value depends on the moment")]
     pub fn new() -> Self {
         // SAFETY: as above.
         Self(unsafe { *libc::__errno_location() })
@@ -42,7 +42,7 @@ impl Drop for KeepErrno {
     }
 }
 
-/// Writes the system's text for an `errno`, beginning with a small letter, as the rest of a message does.
+/// Writes the system's text for an `errno`, with a small first letter, as it continues a message.
 pub fn write_errno(f: &mut fmt::Formatter<'_>, errno: c_int) -> fmt::Result {
     let mut buffer = [0; 128];
     let _keep = KeepErrno::new();

@@ -1,4 +1,4 @@
-//! Which file something is.
+//! The identity and the status of files, and directories.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,12 +7,12 @@ use super::descriptor;
 use super::errno::{KeepErrno, check};
 use crate::cause::Cause;
 
-/// Which file something is.
+/// The identity of a file: its device and its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     pub(super) device: u64,
     pub(super) inode: u64,
-    /// It is a socket.
+    /// True if the file is a socket.
     pub is_socket: bool,
 }
 
@@ -22,7 +22,7 @@ impl FileId {
     }
 }
 
-/// The file at a path, or the one that a symbolic link there leads to; `None` when that cannot be told.
+/// The identity of the file at a path. A symbolic link is followed. `None` if the system does not tell.
 pub fn file_behind(path: &CStr) -> Option<FileId> {
     status_behind(path).as_ref().map(FileId::of)
 }
@@ -36,7 +36,8 @@ fn status_behind(path: &CStr) -> Option<libc::stat> {
     Some(stat)
 }
 
-/// Which file something is, and since when: the number of a file that has been removed is given to another.
+/// The identity of a file, with the time of its last change. The inode number of a removed file is given to another
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     device: u64,
@@ -44,13 +45,13 @@ pub struct FileStamp {
     changed: (i64, i64),
 }
 
-/// The file at a path, or the one that a symbolic link there leads to; `None` when that cannot be told.
+/// The stamp of the file at a path. A symbolic link is followed. `None` if the system does not tell.
 pub fn file_stamp(path: &CStr) -> Option<FileStamp> {
     let stat = status_behind(path)?;
     Some(FileStamp { device: stat.st_dev, inode: stat.st_ino, changed: (stat.st_ctime, stat.st_ctime_nsec) })
 }
 
-/// Room for the path of a directory.
+/// A buffer for the path of a directory.
 #[derive(Debug)]
 pub struct DirectoryRoom([u8; libc::PATH_MAX as usize]);
 
@@ -61,7 +62,7 @@ impl Default for DirectoryRoom {
 }
 
 impl DirectoryRoom {
-    /// The directory that the process works in, if it has a path.
+    /// The path of the working directory, if it has one.
     pub fn working_directory(&mut self) -> Option<&[u8]> {
         let _keep = KeepErrno::new();
         // SAFETY: the pointer and the length describe the room.
@@ -69,19 +70,19 @@ impl DirectoryRoom {
             return None;
         }
         let path = CStr::from_bytes_until_nul(&self.0).ok()?.to_bytes();
-        // What is outside of the root directory is told in another way.
+        // A directory outside of the root directory has a name that does not begin with a slash.
         path.starts_with(b"/").then_some(path)
     }
 }
 
-/// A directory to go through, not to read.
+/// Opens a directory to go through (O_PATH), not to read.
 pub fn open_directory(path: &CStr) -> Result<OwnedFd, Cause> {
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: `path` is a C string; the function makes a descriptor.
     unsafe { descriptor::owned(libc::open(path.as_ptr(), flags)) }
 }
 
-/// What an open file is.
+/// The status of an open file.
 pub(super) fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
     let _keep = KeepErrno::new();
     // SAFETY: stat is plain data, which the function fills in.

@@ -10,16 +10,16 @@ use super::file::{FileId, status_of};
 use super::file_owner::{self, Owner};
 use crate::cause::Cause;
 
-/// A lock on a file, held until it is dropped. `Cause::Locked` when another process, or another server of this one, has
-/// it. The number of the process that has it stands in the file.
+/// A lock on a file, held until dropped. `Cause::Locked` while another process, or another server of this one, holds
+/// the lock. The file contains the number of the process that holds it.
 #[derive(Debug)]
 pub struct FileLock(OwnedFd);
 
 impl FileLock {
-    /// How often to begin anew when the file is replaced meanwhile.
+    /// How often to start again when the file is replaced meanwhile.
     const ATTEMPTS: usize = 100;
 
-    /// What is longer has not been written here.
+    /// Length of the line with the process number. A longer file was not written by this library.
     const PID_LINE_LEN: usize = 16;
 
     /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
@@ -58,7 +58,7 @@ impl FileLock {
     fn create(entry: &DirEntry<'_>, owner: Owner) -> Result<OwnedFd, Cause> {
         let mode: libc::mode_t = 0o600;
         let file = file_owner::create_as(owner, || entry.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode))?;
-        // Whatever the umask.
+        // The mode is the same whatever the umask.
         // SAFETY: the function takes numbers only.
         check(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
         Ok(file)
@@ -76,14 +76,15 @@ impl FileLock {
         }
     }
 
-    /// Gives the lock back. Closing the descriptor would not where another process, forked since, has it, too.
+    /// Gives the lock back. Closing the descriptor would not unlock the file while a child of a fork has the
+    /// descriptor, too.
     pub fn release(&self) {
         let _keep = KeepErrno::new();
         // SAFETY: the function takes numbers only.
         unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
     }
 
-    /// Writes the number of this process, if the file is a lock file and nothing else. Without it the lock is as good.
+    /// Writes the number of this process, if the file is a lock file and nothing else. The lock holds without it.
     fn write_pid(&self) {
         let fits = |stat: libc::stat| {
             let plain = stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 1;
@@ -99,7 +100,7 @@ impl FileLock {
         unsafe { libc::pwrite(self.0.as_raw_fd(), line.as_ptr().cast(), line.len(), 0) };
     }
 
-    /// The number in the file; 0 if there is none.
+    /// The process number in the file; 0 if there is none.
     fn read_pid(&self) -> i32 {
         let _keep = KeepErrno::new();
         let mut line = [0; Self::PID_LINE_LEN];

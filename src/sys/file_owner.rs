@@ -1,4 +1,4 @@
-//! Who a file belongs to from its first moment.
+//! The owner of a file from its first moment.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::errno::KeepErrno;
 use crate::cause::Cause;
 
-/// The owner and the group of a file that is to be made, where they are chosen.
+/// The owner and the group of a new file, where they are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The user.
@@ -15,7 +15,7 @@ pub struct Owner {
     pub gid: Option<u32>,
 }
 
-/// Has a file made by its owner or, where that one may not make files, by the process.
+/// Creates a file as its owner or, where the owner may not create files, as the process.
 pub(super) fn create_as<T>(owner: Owner, create: impl Fn() -> Result<T, Cause>) -> Result<T, Cause> {
     if owner != Owner::default() {
         let guard = FsIdsGuard::new(owner);
@@ -28,14 +28,15 @@ pub(super) fn create_as<T>(owner: Owner, create: impl Fn() -> Result<T, Cause>) 
     create()
 }
 
-/// The calling thread, and no other, makes files for an owner while this exists, as far as the process may do that.
+/// A guard under which the calling thread, and no other, creates files for an owner, as far as the process may do that.
 struct FsIdsGuard {
     uid: Option<u32>,
     gid: Option<u32>,
-    /// What the kernel takes away from a process whose thread does that, as if it were to become another user's.
+    /// Attributes of the process that the kernel resets on such a change, as if the process were to become another
+    /// user's.
     dumpable: c_int,
     death_signal: c_int,
-    /// It cannot be given to another thread.
+    /// The ids belong to the thread, so that the guard is not sent to another.
     not_send: PhantomData<*const ()>,
 }
 
@@ -60,7 +61,7 @@ impl FsIdsGuard {
 impl Drop for FsIdsGuard {
     fn drop(&mut self) {
         let _keep = KeepErrno::new();
-        // SAFETY: the functions take numbers only, which are what was there before.
+        // SAFETY: the functions take numbers only: those that were set before.
         unsafe {
             if let Some(uid) = self.uid {
                 libc::setfsuid(uid);
@@ -90,7 +91,7 @@ mod tests {
         unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }
     }
 
-    /// Root can make files for others; others can try.
+    /// Root can create files for others. Another user can only try.
     #[test]
     fn a_file_is_made_for_its_owner_and_nothing_is_left_of_that() {
         let dir = tempfile::tempdir().unwrap();
@@ -98,7 +99,7 @@ mod tests {
         let (root, before) = (fs::metadata("/proc/self").unwrap().uid() == 0, dumpable());
         let owner = Owner { uid: Some(12_345), gid: Some(12_346) };
         let write = || fs::File::create_new(&path).map_err(|error| Cause::Os(error.raw_os_error().unwrap()));
-        // In a directory that is not its own.
+        // The owner may not create files in this directory.
         drop(create_as(owner, write).unwrap());
         fs::remove_file(&path).unwrap();
         if root {

@@ -1,4 +1,4 @@
-//! Which process this is, where one may have been forked from another.
+//! The identity of this process among those that were forked from one another.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
@@ -7,41 +7,43 @@ use once_cell::race::OnceBool;
 
 use super::errno::KeepErrno;
 
-/// A number that no process has, or has had, from which this one descends. It is taken from a counter rather than from the
-/// process number, which can come back, and which containers may share. Async-signal-safe.
+/// The identity of this process: a number that no process from which it descends has, or has had. Async-signal-safe.
 ///
-/// A process is told from its child whichever way that was made, `fork`, `_Fork` or `clone`, as the kernel wipes the page
-/// with the number in a child that has memory of its own. Where the kernel cannot, this is the process number.
+/// The number comes from a counter: a process number can come back, and containers may share it.
+///
+/// The kernel wipes the page with the number in a child that has memory of its own. So a process differs from its child
+/// whichever way that was made: `fork`, `_Fork` or `clone`. Where the kernel cannot wipe pages, the process number is
+/// the identity.
 #[inline]
 pub fn process() -> u64 {
     IDENTITY.get()
 }
 
-/// The process has been forked from one that used the library, whose other threads are not here: what they had locked
-/// stays locked.
+/// True in a process that was forked from one that used the library. The other threads of that process are not here,
+/// and their locks stay locked.
 pub fn is_forked() -> bool {
     IDENTITY.is_forked()
 }
 
 static IDENTITY: Identity = Identity::new();
 
-/// The number of a process.
+/// The state from which [`process`] takes the number.
 struct Identity {
-    /// A page that forks wipe. Null before it has been asked for, [`UNWIPED`] where there is none.
+    /// The page with the number, which forks wipe. Null before the first use; [`UNWIPED`] where there is no such page.
     page: AtomicPtr<AtomicU64>,
-    /// The last number given, here or in a process before.
+    /// The last number assigned, in this process or in one from which it descends.
     last: AtomicU64,
     /// The process number of the first process, where there is no page.
     first: AtomicI32,
 }
 
-/// Stands for a page that forks do not wipe.
+/// A stand-in for the page where forks do not wipe it.
 static UNWIPED: AtomicU64 = AtomicU64::new(0);
 
-/// The number of the first process, which is in the page before anything can be given it.
+/// The number of the first process. The page contains it before another thread can see the page.
 const FIRST: u64 = 1;
 
-/// What is mapped: the kernel makes it a page.
+/// Length of the mapping, which the kernel extends to a page.
 const SIZE: usize = size_of::<AtomicU64>();
 
 impl Identity {
@@ -51,7 +53,7 @@ impl Identity {
 
     #[inline]
     fn get(&self) -> u64 {
-        // SAFETY: what is stored there is null or lives as long as the process.
+        // SAFETY: the pointer is null, or valid for as long as the process lives.
         match unsafe { self.page.load(Ordering::Acquire).as_ref() }.map(|word| word.load(Ordering::Acquire)) {
             Some(number) if number != 0 => number,
             _ => self.assign(),
@@ -81,14 +83,15 @@ impl Identity {
         // SAFETY: `prepare` has stored a page, which is never given back.
         let Some(word) = (unsafe { self.page.load(Ordering::Acquire).as_ref() }) else { return FIRST };
         if word.load(Ordering::Acquire) == 0 {
-            // Counted first: a process forked meanwhile takes a later one. Of several threads one gives its number.
+            // Counting comes first, so that a process forked meanwhile takes a later number. Of several threads, the
+            // first to store its number decides.
             let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
             let _ = word.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
         }
         word.load(Ordering::Acquire)
     }
 
-    /// Puts a page to use, or the process number in its place, unless another thread has.
+    /// Stores a page, or the process number in its place, unless another thread has.
     fn prepare(&self, page: Option<NonNull<AtomicU64>>) {
         let stored = match page {
             Some(page) => {
@@ -110,7 +113,7 @@ impl Identity {
     }
 }
 
-/// The process number as one that no page has given.
+/// The identity for a process number, which differs from every number in a page.
 fn number_of_pid(pid: i32) -> u64 {
     1 << 32 | u64::from(pid.unsigned_abs())
 }
@@ -120,13 +123,13 @@ fn current_pid() -> i32 {
     unsafe { libc::getpid() }
 }
 
-/// A page that is zero again in the child of a fork.
+/// A page that is zero again in the child of a fork; `None` where the kernel wipes no pages.
 fn wiped_page() -> Option<NonNull<AtomicU64>> {
-    /// No advice. Emulators that take it take any without following it.
+    /// An advice that does not exist. An emulator that accepts it accepts any, and follows none.
     const NO_ADVICE: libc::c_int = -1;
     let _keep = KeepErrno::new();
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: the mapping is new; what is advised changes nothing but what a child finds there.
+    // SAFETY: the mapping is new; the advice changes only the content that a child finds there.
     unsafe {
         let page = libc::mmap(ptr::null_mut(), SIZE, protection, flags, -1, 0);
         if page == libc::MAP_FAILED {
@@ -140,7 +143,7 @@ fn wiped_page() -> Option<NonNull<AtomicU64>> {
     }
 }
 
-/// How often the process has called `fork`.
+/// The number of calls of `fork` by the process.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 static COUNTED: OnceBool = OnceBool::new();
@@ -149,13 +152,13 @@ unsafe extern "C" fn count_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often this process has called `fork` since this was first asked. `_Fork` and `clone` tell nothing to the process that
-/// calls them.
+/// The number of calls of `fork` by this process since the first call of this function. `_Fork` and `clone` do not
+/// count.
 #[inline]
 pub fn forks() -> u64 {
     COUNTED.get_or_init(|| {
         let _keep = KeepErrno::new();
-        // Twice, should two threads be here at once, does no harm. Without memory forks go unnoticed.
+        // Two threads may both register the handler, which does no harm. Without memory, forks go unnoticed.
         // SAFETY: the handler does nothing but count, and the library is never unloaded.
         unsafe { libc::pthread_atfork(None, Some(count_fork), None) == 0 }
     });
@@ -167,7 +170,7 @@ pub fn forks() -> u64 {
 mod tests {
     use super::*;
 
-    /// What a child of a fork finds, made by the system call so that no handler runs.
+    /// The result of `look` in a child, which is made by the system call so that no handler runs.
     fn in_child(look: impl FnOnce() -> bool) -> bool {
         // SAFETY: the child has memory of its own, looks at some of it and ends.
         unsafe {
@@ -201,7 +204,7 @@ mod tests {
         WIPED.prepare(wiped_page());
         assert!(!WIPED.uses_pid(), "the kernel wipes no pages");
         tells_generations_apart(&WIPED);
-        // Threads that came second have left it alone.
+        // A thread that comes second leaves the page alone.
         let page = WIPED.page.load(Ordering::Relaxed);
         WIPED.prepare(wiped_page());
         assert_eq!(WIPED.page.load(Ordering::Relaxed), page);

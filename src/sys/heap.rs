@@ -1,19 +1,19 @@
-//! Where memory comes from.
+//! Advice to the kernel about memory.
 
 use super::errno::KeepErrno;
 
-/// Size of a huge page.
+/// Size of a huge page in bytes.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Asks for huge pages in the room that a block has left. Memory that is new each time costs more than what is copied
-/// into it, unless it comes in large pieces.
+/// Asks for huge pages in the spare capacity of a block. Small pages that are new cost more than the copy into them.
 pub fn advise_huge_pages(block: &mut Vec<u8>) {
     let _keep = KeepErrno::new();
     let room = block.spare_capacity_mut();
     let skipped = room.as_ptr().align_offset(HUGE_PAGE).min(room.len());
     let len = (room.len() - skipped) / HUGE_PAGE * HUGE_PAGE;
     if len > 0 {
-        // SAFETY: the range lies in the room of a block that is borrowed exclusively, and the advice changes no content.
+        // SAFETY: the range lies in the spare capacity of a block that is borrowed exclusively, and the advice changes
+        // no content.
         unsafe { libc::madvise(room.as_mut_ptr().add(skipped).cast(), len, libc::MADV_HUGEPAGE) };
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets that were handed to the process when it was started.
+//! Listening sockets that the process was started with.
 
 use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::socket;
 use crate::cause::Cause;
 
-/// The descriptors below 64 that have been adopted, each as a bit.
+/// The descriptors below 64 that have been adopted, one bit each.
 static ADOPTED: AtomicU64 = AtomicU64::new(0);
 
-/// The first descriptor that a service manager hands to a process.
+/// The first descriptor that a service manager passes to a process.
 const FIRST: RawFd = 3;
 
-/// The descriptors that a service manager has handed over, if there are so many, as far as they can be adopted.
+/// The `count` descriptors that a service manager has passed, as far as they can be adopted.
 pub fn inherited_fds(count: u64) -> Range<RawFd> {
     let most = u64::from(u64::BITS) - FIRST as u64;
     FIRST..FIRST + count.min(most) as RawFd
 }
 
-/// A listening AF_UNIX socket of type SEQPACKET that has not been adopted.
+/// True while the descriptor is a listening AF_UNIX socket of type SEQPACKET, and has not been adopted.
 pub fn is_free_listener(fd: RawFd) -> bool {
     let free = bit(fd).is_some_and(|bit| ADOPTED.load(Ordering::Relaxed) & bit == 0);
     free && is_listener(fd) == Ok(true)
@@ -35,10 +35,10 @@ fn is_listener(fd: RawFd) -> Result<bool, Cause> {
         && socket::option(fd, libc::SO_ACCEPTCONN)? == 1)
 }
 
-/// Takes over a descriptor that was handed to the process, once, if it is a listening AF_UNIX socket of type SEQPACKET,
-/// and closes it at exec.
+/// Takes ownership of an inherited descriptor, once, if it is a listening AF_UNIX socket of type SEQPACKET. The
+/// descriptor is closed at exec from then on.
 ///
-/// The caller's promise is that nothing but this function takes it over.
+/// The caller promises that nothing but this function takes ownership of it.
 pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     const NOT_ONE: Cause = Cause::Invalid("the inherited descriptor is no listening AF_UNIX socket of type SEQPACKET");
     match is_listener(fd) {
@@ -52,8 +52,8 @@ pub fn adopt_listener(fd: RawFd) -> Result<OwnedFd, Cause> {
     if ADOPTED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
         return Err(Cause::Busy);
     }
-    // SAFETY: it is open, as the calls above succeeded; it has no other owner, as it was not adopted before, and by the
-    // caller's promise.
+    // SAFETY: the descriptor is open, as the calls above succeeded. It has no other owner: it was not adopted before,
+    // and by the caller's promise nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -1,19 +1,19 @@
-//! Rust's memory as C's.
+//! The allocator: C's `malloc` for Rust's memory, too.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// Where the memory of Rust's own types comes from: `malloc`, so that the body of a message which the core has received
-/// can be given to C as it is. (The standard library's allocator is that, too, but does not promise it.)
+/// An allocator that calls `malloc`, so that the body of a received message can be given to C as it is. (The standard
+/// library's allocator calls `malloc`, too, but does not promise it.)
 #[derive(Debug)]
 pub struct Malloc;
 
-/// `malloc` serves it.
+/// True if `malloc` guarantees the alignment.
 fn is_plain(layout: Layout) -> bool {
     layout.align() <= align_of::<libc::max_align_t>()
 }
 
-// SAFETY: malloc and its kin do what is asked for, with blocks that are aligned for every plain layout; which function a
-// block came from follows from its layout, which all calls for it have in common.
+// SAFETY: malloc and its kin do what is asked for, with blocks that are aligned for every plain layout. The layout,
+// which all calls for a block have in common, decides where the block comes from.
 unsafe impl GlobalAlloc for Malloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -29,7 +29,7 @@ unsafe impl GlobalAlloc for Malloc {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block came from the same place, and is not used any more, the caller's promise.
+        // SAFETY: by the caller's promise the block came from the same place, and is not used any more.
         unsafe { if is_plain(layout) { libc::free(block.cast()) } else { System.dealloc(block, layout) } }
     }
 

@@ -1,7 +1,7 @@
-//! The only system calls of the library, through libc.
+//! The library's only system calls, through libc.
 //!
-//! They have the shape that the originals give them (flags 0, `accept` without an address, …), because test suites
-//! replace these functions when they link. `unsafe` in the core stands only here.
+//! Test suites replace these functions when they link. So the arguments are those of the originals: flags 0, `accept`
+//! without an address, … In the core, `unsafe` stands only here.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 mod address;

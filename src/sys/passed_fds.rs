@@ -1,9 +1,11 @@
-//! Descriptors that a peer passes along with a record (SCM_RIGHTS).
+//! Descriptors that a peer passes along with a record (SCM_RIGHTS). The library wants none.
 //!
-//! Nobody here wants any. Whoever receives such a record, or closes a socket that holds one, closes the files, and that waits
-//! for as long as the peer has chosen: a TCP socket lingers. From Linux 6.16 on a socket can refuse them, so that the peer
-//! cannot send them. Before, a session of a server looks at each record of a peer that is not trusted before it takes it, and a
-//! socket with records in it is closed by a thread that ends by that: files of one that ends do not linger.
+//! Receiving such a record, or closing a socket that holds one, closes the passed files. That takes as long as the peer
+//! has chosen: a TCP socket lingers.
+//!
+//! From Linux 6.16 on a socket can refuse descriptors, so that the peer cannot send them. Before that, a server's
+//! session peeks at each record of a peer that is not trusted before it receives the record. A socket with records in
+//! it is closed by a thread that ends with the close: the files of a thread that ends do not linger.
 
 use std::ffi::{c_int, c_long};
 use std::mem::{self, ManuallyDrop};
@@ -18,16 +20,16 @@ use super::thread::{BlockedSignals, start_thread};
 use super::try_arc::TryArc;
 use crate::cause::Cause;
 
-/// What else can come with a record.
+/// The option by which a process descriptor comes with a record.
 const SO_PASSPIDFD: c_int = 76;
 
-/// The stack of a thread that only closes.
+/// The stack in bytes of a thread that only closes.
 const STACK: usize = 256 << 10;
 
-/// What lies ahead in a connection.
+/// The next record of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRecord {
-    /// Nothing yet.
+    /// None yet.
     Nothing,
     /// A record without descriptors, or the end.
     Plain,
@@ -35,20 +37,21 @@ pub enum NextRecord {
     Descriptors,
 }
 
-/// A connection that has been accepted, in whose records there may be descriptors.
+/// An accepted connection, in whose records there may be descriptors.
 #[derive(Debug)]
 pub struct Accepted {
     socket: ManuallyDrop<OwnedFd>,
+    /// True if each record is checked for descriptors before it is received.
     checks_records: bool,
 }
 
 impl Accepted {
-    /// A connection with a peer that is trusted, or not, not to pass descriptors.
+    /// A connection with a peer that is trusted, or not, to pass no descriptors.
     pub fn new(socket: OwnedFd, trusted: bool) -> Self {
         let fd = socket.as_raw_fd();
         let checks_records = !trusted && option(fd, SO_PASSRIGHTS) != Ok(0);
         if checks_records {
-            // Nothing but descriptors comes with a record then.
+            // Without these options nothing but descriptors comes with a record.
             for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, SO_PASSPIDFD] {
                 set_option(fd, option, 0);
             }
@@ -56,14 +59,14 @@ impl Accepted {
         Self { socket: ManuallyDrop::new(socket), checks_records }
     }
 
-    /// What may be taken, which a look does not take. The next record may be taken only after [`NextRecord::Plain`]: one that comes
-    /// after the look may be another.
+    /// Peeks at the next record, which may be received only after [`NextRecord::Plain`]. A record that arrives after
+    /// [`NextRecord::Nothing`] may contain descriptors.
     #[inline(always)]
     pub fn next_record(&self) -> NextRecord {
         if self.checks_records { peek_next(self.socket.as_raw_fd()) } else { NextRecord::Plain }
     }
 
-    /// There is a record, if only an empty one.
+    /// True if the socket holds a record, even an empty one.
     fn holds_records(&self) -> bool {
         let fd = self.socket.as_raw_fd();
         set_option(fd, libc::SO_PASSCRED, 1);
@@ -84,7 +87,7 @@ impl Drop for Accepted {
     fn drop(&mut self) {
         let _keep = KeepErrno::new();
         let in_thread = self.checks_records && self.holds_records();
-        // SAFETY: it is not used any more.
+        // SAFETY: the socket is not used any more.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
         if in_thread {
             close_in_thread(socket);
@@ -125,22 +128,22 @@ impl Drop for Listener {
 
 /// Ends a connection that has been accepted, and that nothing is done with.
 pub fn reject_connection(socket: OwnedFd) {
-    // No more comes, and what has come may be of any kind.
+    // No more records come. Those that are here may contain descriptors.
     shut_down(socket.as_raw_fd());
     drop(Accepted::new(socket, false));
 }
 
-/// Whether there is a record, and whether something comes with it for which a buffer would be needed.
+/// Peeks at the next record without a buffer for descriptors. The kernel reports descriptors as truncated then.
 #[cold]
 fn peek_next(fd: RawFd) -> NextRecord {
     let _keep = KeepErrno::new();
     // SAFETY: msghdr is plain data for which zero means "none".
     let mut message = unsafe { mem::zeroed::<libc::msghdr>() };
     let (fd, flags) = (c_long::from(fd), c_long::from(libc::MSG_PEEK | libc::MSG_DONTWAIT));
-    // No function of libc's, as tests of programs replace it.
-    // SAFETY: there are no places to be written to but `message`.
+    // The system call itself, as tests of programs replace libc's function.
+    // SAFETY: `message` names no buffers, so that the call writes to nothing else.
     let mut peek = || check(unsafe { libc::syscall(libc::SYS_recvmsg, fd, &raw mut message, flags) } as c_int);
-    // What went wrong with the connection is told once, before the records that are there still.
+    // An error of the connection is reported once, before the records that are there still.
     match peek().or_else(|_| peek()) {
         Err(Cause::Os(libc::EAGAIN)) => NextRecord::Nothing,
         Ok(_) if message.msg_flags & libc::MSG_CTRUNC != 0 => NextRecord::Descriptors,
@@ -148,19 +151,19 @@ fn peek_next(fd: RawFd) -> NextRecord {
     }
 }
 
-/// How far two threads are that close a socket.
+/// The progress of the two threads that close a socket: the one that wants to, and its helper.
 type Step = AtomicU32;
 
 const BEGUN: u32 = 0;
 /// The helper has a table of descriptors of its own.
 const UNSHARED: u32 = 1;
-/// The helper closes it, and may wait.
+/// The helper closes the socket, and may wait.
 const HANDED_OVER: u32 = 2;
-/// It is closed but for the helper's table.
+/// The socket is closed everywhere but in the helper's table.
 const CLOSED: u32 = 3;
 
-/// Closes a socket without waiting for the files in it. The end of a thread with a table of its own is the last to close it.
-/// Where there is no such table, a thread waits; and where there is no thread, this one does.
+/// Closes a socket without waiting for the files in it. A helper thread with a descriptor table of its own closes the
+/// socket last, by ending. Without such a table the helper waits, and without a helper this thread does.
 #[cold]
 fn close_in_thread(socket: OwnedFd) {
     let Ok(step) = TryArc::new(Step::new(BEGUN)) else { return };
@@ -173,7 +176,7 @@ fn close_in_thread(socket: OwnedFd) {
         sleep_while(&step, BEGUN);
     }
     if step.load(Ordering::Acquire) == HANDED_OVER {
-        // The helper takes it over.
+        // The helper owns the socket now.
         let _ = socket.into_raw_fd();
         return;
     }
@@ -182,7 +185,7 @@ fn close_in_thread(socket: OwnedFd) {
     wake_sleepers(&step);
 }
 
-/// What the helper does.
+/// The work of the helper.
 fn run_closer(step: &Step, fd: RawFd) {
     // SAFETY: the function takes a number only. Nothing else that the thread does from now on has to do with
     // descriptors.
@@ -190,7 +193,7 @@ fn run_closer(step: &Step, fd: RawFd) {
     step.store(if unshared { UNSHARED } else { HANDED_OVER }, Ordering::Release);
     wake_sleepers(step);
     if !unshared {
-        // SAFETY: it is open, and the other thread gives it up.
+        // SAFETY: the socket is open, and the other thread gives it up.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
         return;
     }
@@ -235,7 +238,7 @@ mod tests {
         if rc < 0 { Err(std::io::Error::last_os_error().raw_os_error().unwrap()) } else { Ok(()) }
     }
 
-    /// A connection that keeps who closes it last for ten minutes, with its other end.
+    /// A connection whose last close waits for ten minutes, with its other end.
     fn lingering() -> (Socket, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -260,7 +263,7 @@ mod tests {
         listener.listen(1).unwrap();
         let client = Socket::from(open_at_once(false, None).unwrap());
         client.connect(&address).unwrap();
-        // Before it is accepted, and after, and in the other direction.
+        // Refused before the connection is accepted, and after, and in the other direction.
         assert_eq!(pass(&client, b"x", &client), Err(libc::EPERM));
         let session = Socket::from(accept_at_once(listener.as_raw_fd(), true).unwrap());
         assert_eq!(pass(&client, b"x", &client), Err(libc::EPERM));
@@ -286,13 +289,13 @@ mod tests {
             assert_eq!(ours.recv(&mut [MaybeUninit::uninit(); 9]).unwrap(), record.len());
             assert_eq!(session.next_record(), NextRecord::Plain);
         }
-        // A trusted peer is not asked.
+        // The records of a trusted peer are not checked.
         let (theirs, ours) = pair();
         pass(&theirs, b"x", &theirs).unwrap();
         assert_eq!(Accepted::new(ours, true).next_record(), NextRecord::Plain);
     }
 
-    /// A peer that closes its end with something unread leaves an error, which is told before its records.
+    /// A peer that closes its end with something unread leaves an error, which is reported before its records.
     #[test]
     fn a_record_with_descriptors_is_seen_behind_an_error() {
         for dropped in [false, true] {
@@ -305,7 +308,7 @@ mod tests {
         }
     }
 
-    /// Also in what is passed, and behind empty records.
+    /// The same for files in a passed socket, and behind empty records.
     #[test]
     fn closing_does_not_wait_for_what_was_passed() {
         let (theirs, ours) = pair();
@@ -320,7 +323,7 @@ mod tests {
         pass(&theirs, b"x", &inner).unwrap();
         drop((inner, nested));
         drop(Accepted::new(ours, false));
-        // It is closed for the peer when that thread has ended.
+        // The peer sees the end once the helper has ended.
         while peek(theirs.as_raw_fd()) == Peeked::Nothing {
             std::thread::yield_now();
         }

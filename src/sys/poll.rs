@@ -1,4 +1,4 @@
-//! Waiting.
+//! Waiting with `poll`, and the timeouts of sockets.
 
 use std::ffi::c_int;
 use std::mem;
@@ -11,16 +11,16 @@ use super::spin::spin_before;
 use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
-/// A descriptor to wait for.
+/// A descriptor with the events to wait for.
 pub type PollFd = libc::pollfd;
 
-/// `poll`, as it is: 0 when the time is over, an error when a signal came. It spins before, where the program wants
-/// that and there is time.
+/// Calls `poll`, after spinning where the program wants that and the timeout is not 0. The result is 0 after the
+/// timeout, and an error after a signal.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     poll_with_guard(fds, timeout_ms, None)
 }
 
-/// The same, where the caller may have seen to it already that the thread is not cancelled.
+/// The same, with the guard of a caller that has disabled cancellation already, if it has.
 pub fn poll_with_guard(
     fds: &mut [PollFd],
     timeout_ms: c_int,
@@ -34,12 +34,12 @@ pub fn poll_with_guard(
     usize::try_from(rc).map_err(|_| errno::last())
 }
 
-/// Waits until a socket that said EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the
-/// thread is not put to sleep for long, and what is given is run again and again.
+/// Waits until a socket that returned EAGAIN takes more, for as long as its send timeout allows. With `meanwhile` the
+/// thread sleeps for a millisecond at most, and runs that after each sleep.
 pub fn wait_writable(fd: RawFd, mut meanwhile: Option<&mut dyn FnMut()>) -> Result<(), Cause> {
     let limit = timeout(fd, libc::SO_SNDTIMEO);
     if !is_nonblocking(fd) {
-        // A socket that waits by itself says so only when its timeout has run out.
+        // A blocking socket returns EAGAIN only once its timeout has passed.
         return Err(if limit.is_some() { Cause::TimedOut } else { Cause::Os(libc::EAGAIN) });
     }
     let began = Instant::now();
@@ -62,7 +62,7 @@ pub fn wait_writable(fd: RawFd, mut meanwhile: Option<&mut dyn FnMut()>) -> Resu
     }
 }
 
-/// What EAGAIN meant: that the socket's timeout ran out, if it has one and waits.
+/// The meaning of EAGAIN: `TimedOut` for a blocking socket with a timeout.
 pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
     match timeout(fd, option) {
         Some(_) if !is_nonblocking(fd) => Cause::TimedOut,
@@ -70,7 +70,7 @@ pub(super) fn would_block(fd: RawFd, option: c_int) -> Cause {
     }
 }
 
-/// Calls on the descriptor do not wait.
+/// True while the descriptor is non-blocking.
 pub fn is_nonblocking(fd: RawFd) -> bool {
     let _keep = KeepErrno::new();
     // SAFETY: F_GETFL takes no argument and changes nothing.
@@ -78,7 +78,7 @@ pub fn is_nonblocking(fd: RawFd) -> bool {
     flags >= 0 && flags & libc::O_NONBLOCK != 0
 }
 
-/// The timeout of `poll` until a point in time, or for ever.
+/// The timeout for `poll` until a point in time; -1 without one.
 pub fn ms_until(end: Option<Instant>) -> c_int {
     end.map_or(-1, |end| whole_ms(end.saturating_duration_since(Instant::now())))
 }
@@ -93,7 +93,7 @@ pub fn receive_timeout(fd: RawFd) -> Option<Duration> {
     timeout(fd, libc::SO_RCVTIMEO)
 }
 
-/// One of the timeouts of a socket; `None` when it has none.
+/// One of a socket's timeouts; `None` where it has none.
 pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
     let time = timeval(fd, option).ok()?;
     let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
@@ -101,7 +101,7 @@ pub(super) fn timeout(fd: RawFd, option: c_int) -> Option<Duration> {
     (!timeout.is_zero()).then_some(timeout)
 }
 
-/// The same as the kernel has it.
+/// The timeout as the kernel stores it: zero where there is none.
 pub(super) fn timeval(fd: RawFd, option: c_int) -> Result<libc::timeval, Cause> {
     let _keep = KeepErrno::new();
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };

@@ -13,29 +13,29 @@ use super::spin::{spin_for, spin_limit};
 use super::thread::{CancelDisabled, SocketRef};
 use crate::cause::Cause;
 
-/// A record that has been received.
+/// A received record.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    /// Its length, as far as there was room.
+    /// The length of the record, as far as there was room.
     pub len: usize,
-    /// There was not enough room.
+    /// True if there was not enough room.
     pub truncated: bool,
 }
 
-/// What lies ahead in a socket.
+/// The next record of a socket, seen without receiving it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peeked {
     /// The end, or an empty record.
     End,
     /// A record.
     Data,
-    /// Nothing yet.
+    /// None yet.
     Nothing,
-    /// Nothing that can be told.
+    /// Unknown, as the socket does not tell.
     Unknown,
 }
 
-/// What belongs to one direction of a socket.
+/// The timeout and the poll event of one direction of a socket.
 #[derive(Clone, Copy)]
 struct Direction {
     timeout: c_int,
@@ -45,7 +45,7 @@ struct Direction {
 const SENDING: Direction = Direction { timeout: libc::SO_SNDTIMEO, events: libc::POLLOUT };
 const RECEIVING: Direction = Direction { timeout: libc::SO_RCVTIMEO, events: libc::POLLIN };
 
-/// Sends the slices as one record and says how many bytes the kernel took.
+/// Sends the slices as one record, and returns the number of bytes that the kernel took.
 #[inline(always)]
 pub fn send(fd: SocketRef<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     let mut message = header();
@@ -55,8 +55,8 @@ pub fn send(fd: SocketRef<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
     retried(fd, SENDING, || unsafe { libc::sendmsg(fd.raw(), &message, 0) })
 }
 
-/// Sends a record that is in one piece and needs no message header, which takes the kernel time. (The C functions of DAOS
-/// have one: see `docs/architecture.md`.)
+/// Sends a record that is in one piece. No message header is needed, which takes the kernel time. (The C functions of
+/// DAOS have one: see `docs/architecture.md`.)
 #[inline(always)]
 pub fn send_piece(fd: SocketRef<'_>, record: &[u8]) -> Result<usize, Cause> {
     // SAFETY: the pointer and the length describe `record`, which is only read.
@@ -65,19 +65,19 @@ pub fn send_piece(fd: SocketRef<'_>, record: &[u8]) -> Result<usize, Cause> {
     })
 }
 
-/// `sendto` or `recvfrom` without an address. libc's functions are points where a thread can be cancelled: to prevent that,
-/// and what they do in case it happens, takes longer than all that is done here.
+/// Calls `sendto` or `recvfrom` without an address, and without libc. libc's functions are cancellation points: to
+/// disable cancellation, and their own handling of it, takes longer than all that is done here.
 ///
 /// # Safety
 /// The pointer and the length describe memory that is valid for what the system call does with it.
 #[inline(always)]
 unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c_int) -> isize {
     let none = ptr::null_mut::<u8>();
-    // SAFETY: the caller's promise; null is no address, and has no length.
+    // SAFETY: the caller's promise; null means no address, and no length of one.
     unsafe { libc::syscall(number, c_long::from(fd), at, len, c_long::from(flags), none, none) as isize }
 }
 
-/// As [`retried`], for a call that is no point where the thread can be cancelled.
+/// The same as [`retried`], for a call that is no cancellation point.
 #[inline(always)]
 fn in_one_piece(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     match usize::try_from(call()) {
@@ -89,16 +89,15 @@ fn in_one_piece(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() 
     }
 }
 
-/// Receives one record into `buffer`, of which the first part is `first` bytes long and the rest is for records
-/// that no peer of this release should send. If there is no rest, the kernel has no message header to read, as in
-/// [`send_piece`].
+/// Receives one record into `buffer`. Its first part is `first` bytes long, and the rest is for records that no peer of
+/// this release should send. Without a rest there is no message header, as in [`send_piece`].
 #[inline(always)]
 pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Record, Cause> {
     let room = buffer.len();
     if first >= room {
         let at = buffer.as_mut_ptr();
-        // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. The flag has the length of
-        // the record returned, however much of it there was room for.
+        // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. With MSG_TRUNC the
+        // result is the length of the whole record, of which no more than `room` bytes are written.
         let len = in_one_piece(fd, RECEIVING, || unsafe {
             one_piece(libc::SYS_recvfrom, fd.raw(), at, room, libc::MSG_TRUNC)
         })?;
@@ -109,8 +108,8 @@ pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Rec
     unsafe { receive_parts(fd, &mut [first, rest].map(|part| part_at(part.as_mut_ptr(), part.len()))) }
 }
 
-/// Receives one record, of which `due` bytes from `before` on go behind the content of `block`, as far as it has room.
-/// Everything else goes to where it would be in `buffer` if the whole record went there.
+/// Receives one record in pieces: `due` bytes from offset `before` on go behind the content of `block`, as far as it
+/// has capacity. All other bytes go to their own offset in `buffer`.
 #[inline(always)]
 pub fn receive_scattered(
     fd: SocketRef<'_>,
@@ -129,10 +128,10 @@ pub fn receive_scattered(
         part_at(room.as_mut_ptr().cast(), due),
         part_at(behind.as_mut_ptr(), behind.len()),
     ];
-    // SAFETY: the parts describe pieces of `buffer` and the room of `block`, which are borrowed exclusively.
+    // SAFETY: the parts describe pieces of `buffer` and the spare capacity of `block`, which are borrowed exclusively.
     let record = unsafe { receive_parts(fd, &mut parts) }?;
     let filled = block.len() + record.len.saturating_sub(before).min(due);
-    // SAFETY: so many bytes are in the block now, and no more than it has room for.
+    // SAFETY: so many bytes of the block have been written, and no more than its capacity.
     unsafe { block.set_len(filled) };
     Ok(record)
 }
@@ -142,7 +141,7 @@ fn part_at(at: *mut u8, len: usize) -> libc::iovec {
     libc::iovec { iov_base: at.cast(), iov_len: len }
 }
 
-/// Receives one record.
+/// Receives one record into several parts.
 ///
 /// # Safety
 /// The parts describe memory that is valid for writing.
@@ -161,7 +160,7 @@ unsafe fn receive_parts(fd: SocketRef<'_>, parts: &mut [libc::iovec]) -> Result<
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
 
-/// Tries to receive for a while before it waits; where it would not wait, once.
+/// Tries to receive until the limit has passed, and then waits. A non-blocking socket is tried once.
 #[cold]
 fn spin_and_receive(fd: SocketRef<'_>, limit: Duration, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
     let _uncancelled = fd.uncancelled();
@@ -175,7 +174,7 @@ fn spin_and_receive(fd: SocketRef<'_>, limit: Duration, call: &mut dyn FnMut(c_i
     tried.unwrap_or_else(|| retried(fd, RECEIVING, || call(0)))
 }
 
-/// Looks at what lies ahead without taking it and without waiting.
+/// Peeks at the next record, without waiting.
 pub fn peek(fd: RawFd) -> Peeked {
     let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
@@ -188,7 +187,7 @@ pub fn peek(fd: RawFd) -> Peeked {
             (0, _) => return Peeked::End,
             (1.., _) => return Peeked::Data,
             (_, Cause::Os(libc::EINTR)) => {}
-            // A reset is told once, before the records that came earlier.
+            // A reset is reported once, before the records that came earlier.
             (_, Cause::Os(libc::ECONNRESET)) if !reset => reset = true,
             (_, Cause::Os(libc::EAGAIN)) => return Peeked::Nothing,
             _ => return Peeked::Unknown,
@@ -196,13 +195,13 @@ pub fn peek(fd: RawFd) -> Peeked {
     }
 }
 
-/// The peer has closed the connection, and has sent nothing before, if not an empty record.
+/// True once the peer has closed the connection with nothing left to receive, except for an empty record.
 pub fn has_gone(fd: RawFd) -> bool {
     let mut fds = [PollFd { fd, events: 0, revents: 0 }];
     peek(fd) == Peeked::End && poll::poll(&mut fds, 0).is_ok() && fds.iter().all(|fd| fd.revents & libc::POLLHUP != 0)
 }
 
-/// Ends the connection without giving up the descriptor, which is the caller's.
+/// Ends the connection in both directions. The descriptor stays open, as it is the caller's.
 #[cold]
 pub fn shut_down(fd: RawFd) {
     let _keep = KeepErrno::new();
@@ -210,8 +209,8 @@ pub fn shut_down(fd: RawFd) {
     unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
 }
 
-/// Takes no more records: the peer cannot send any from now on, and those that it has sent can still be received. The
-/// end follows them.
+/// Ends the receiving direction: the peer cannot send any more records. Those that it has sent can still be received,
+/// and the end follows them.
 pub fn shutdown_read(fd: RawFd) {
     let _keep = KeepErrno::new();
     // SAFETY: the function takes numbers only.
@@ -224,8 +223,8 @@ fn header() -> libc::msghdr {
     unsafe { mem::zeroed() }
 }
 
-/// Repeats a call that a signal interrupted, but not without end: the kernel begins the socket's timeout anew each
-/// time, and a timer of the program may be faster. So the timeout counts from the first signal, at the latest.
+/// Repeats a call that a signal interrupted, until the socket's timeout has passed since the first signal. The kernel
+/// restarts the timeout each time, so that a timer of the program could repeat the call without end.
 #[inline(always)]
 fn retried(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
     let _uncancelled = fd.uncancelled();
@@ -235,7 +234,7 @@ fn retried(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> is
     }
 }
 
-/// Goes on after a first error.
+/// Continues after a first error.
 #[cold]
 fn retry(fd: RawFd, direction: Direction, call: &mut dyn FnMut() -> isize) -> Result<usize, Cause> {
     let mut interrupted = None;
@@ -244,7 +243,7 @@ fn retry(fd: RawFd, direction: Direction, call: &mut dyn FnMut() -> isize) -> Re
         match errno::last() {
             Cause::Os(libc::EINTR) => wait_again(fd, direction, *interrupted.get_or_insert_with(Instant::now))?,
             Cause::Os(libc::EAGAIN) => return Err(poll::would_block(fd, direction.timeout)),
-            // Told once, before the records that came earlier: a reply may be among them.
+            // A reset is reported once, before the records that came earlier: a reply may be among them.
             Cause::Os(libc::ECONNRESET) if !reset && direction.events == libc::POLLIN && peek(fd) == Peeked::Data => {
                 reset = true;
             }
@@ -256,7 +255,7 @@ fn retry(fd: RawFd, direction: Direction, call: &mut dyn FnMut() -> isize) -> Re
     }
 }
 
-/// After a signal: waits for as long as the socket's timeout, if it has one, leaves since `began`.
+/// Waits after a signal, until the socket's timeout has passed since `began`. Without a timeout there is no wait.
 #[cold]
 fn wait_again(fd: RawFd, direction: Direction, began: Instant) -> Result<(), Cause> {
     let Some(timeout) = poll::timeout(fd, direction.timeout) else { return Ok(()) };
@@ -281,7 +280,7 @@ mod tests {
 
     use super::*;
 
-    /// With a message header and without.
+    /// The record is received with a message header, and without.
     #[test]
     fn what_there_is_no_room_for_is_told() {
         let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();

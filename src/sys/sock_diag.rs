@@ -1,4 +1,4 @@
-//! What the kernel tells of a socket (sock_diag(7)): the file that it is bound to.
+//! Queries to the kernel about the file that a socket is bound to (sock_diag(7)).
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::{mem, ptr};
@@ -8,16 +8,16 @@ use super::errno::{self, KeepErrno, check};
 use super::file::{FileId, status_of};
 use crate::cause::Cause;
 
-/// The type of a request, and of an answer, about sockets of one family.
+/// The type of requests and answers about sockets of one family.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-/// Asks for the file.
+/// The flag that asks for the file.
 const UDIAG_SHOW_VFS: u32 = 0x2;
-/// The attribute that has the file.
+/// The attribute that contains the file.
 const UNIX_DIAG_VFS: u16 = 1;
-/// What stands before the attributes: the header of a message, and what every answer about a socket says.
+/// The offset of the attributes: after the message header, and the part of an answer that every socket has.
 const ATTRIBUTES_AT: usize = 16 + 16;
 
-/// Asks about one socket. (The kernel's `nlmsghdr` and `unix_diag_req`.)
+/// A query about one socket. (The kernel's `nlmsghdr` and `unix_diag_req`.)
 #[repr(C)]
 struct Request {
     len: u32,
@@ -41,12 +41,12 @@ struct BoundFile {
     device: u32,
 }
 
-/// Where the kernel is asked, if it can be.
+/// A netlink socket for queries; none where the kernel cannot be asked.
 #[derive(Debug)]
 pub(super) struct SockDiag(Option<OwnedFd>);
 
 impl SockDiag {
-    /// It is an error where there is no descriptor or no memory to ask with.
+    /// Opens the netlink socket. Only a lack of descriptors or of memory is an error.
     pub(super) fn open() -> Result<Self, Cause> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: the function takes numbers only, and makes a descriptor.
@@ -57,8 +57,8 @@ impl SockDiag {
         }
     }
 
-    /// Whether the socket is bound to the file. `None` where the kernel does not tell, and where that does not decide it:
-    /// some file systems show programs another device.
+    /// Says whether the socket is bound to the file. `None` where the kernel does not tell, or where its answer is not
+    /// enough: some file systems show programs another device.
     pub(super) fn is_bound_to(&self, socket: &OwnedFd, file: FileId) -> Result<Option<bool>, Cause> {
         let _keep = KeepErrno::new();
         let bound = match self.0.as_ref().map(|kernel| query(kernel, socket)) {
@@ -70,7 +70,7 @@ impl SockDiag {
     }
 }
 
-/// There is too little of something, which says nothing of what was asked.
+/// True for a lack of descriptors or of memory, which says nothing about the question.
 pub(super) fn is_shortage(cause: Cause) -> bool {
     matches!(cause, Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
 }
@@ -91,11 +91,11 @@ fn query(kernel: &OwnedFd, socket: &OwnedFd) -> Result<Option<BoundFile>, Cause>
     // SAFETY: the pointers and lengths describe `room` and `from`, which any bytes make valid.
     let read = unsafe { libc::recvfrom(kernel.as_raw_fd(), into, room.len(), libc::MSG_DONTWAIT, address, &mut len) };
     let read = usize::try_from(read).map_err(|_| errno::last())?;
-    // Zero is the kernel: another process has another number.
+    // Zero is the number of the kernel. Another process has another one.
     Ok(room.get(..read).filter(|_| from.nl_pid == 0).and_then(BoundFile::parse))
 }
 
-/// A number that no other socket has, or has had.
+/// The cookie of a socket: a number that no other socket has, or has had.
 fn cookie(socket: &OwnedFd) -> Result<u64, Cause> {
     let mut cookie = 0u64;
     let mut len = size_of::<u64>() as libc::socklen_t;
@@ -144,7 +144,7 @@ impl BoundFile {
             if u16_at(answer, at + 2)? == UNIX_DIAG_VFS {
                 return Some(Self { inode: u32_at(answer, at + 4)?, device: u32_at(answer, at + 8)? });
             }
-            // None is shorter than what says how long it is.
+            // No attribute is shorter than its header.
             at += usize::from(u16_at(answer, at)?).max(4).next_multiple_of(4);
         }
     }

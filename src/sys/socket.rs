@@ -1,4 +1,4 @@
-//! Making sockets.
+//! Sockets: making and connecting them, accepting connections, and their options.
 
 use std::ffi::c_int;
 use std::mem;
@@ -15,7 +15,8 @@ use super::poll;
 use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
-/// A new SEQPACKET socket that is closed at exec; its file mode, where one is given, is set before it gets a name.
+/// A new SEQPACKET socket, which is closed at exec. The mode of its file, where one is given, is set before the socket
+/// gets a name.
 pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
     // SAFETY: the function takes numbers only, and makes a descriptor.
     let socket = unsafe { descriptor::owned(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0)) }?;
@@ -30,8 +31,8 @@ pub fn open(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Ca
     Ok(socket)
 }
 
-/// The same for what is called by no C function of the originals, whose system calls are pinned: it is closed at exec from the
-/// first moment on, so that a program started just then by another thread does not inherit it.
+/// The same, closed at exec from the first moment, so that a program started just then by another thread does not
+/// inherit the socket. The C functions of the originals use [`open`], as their system calls are pinned.
 pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<OwnedFd, Cause> {
     let kind = libc::SOCK_SEQPACKET | type_flags(nonblocking);
     // SAFETY: the function takes numbers only, and makes a descriptor.
@@ -44,20 +45,20 @@ pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<Own
     Ok(socket)
 }
 
-/// Descriptors can be sent to the socket.
+/// The option by which descriptors can be sent to a socket.
 pub(super) const SO_PASSRIGHTS: c_int = 83;
 
-/// Has a socket take no descriptors, nor those that are accepted from it, if the kernel can do that.
+/// Has a socket, and those accepted from it, refuse descriptors, where the kernel can do that.
 pub(super) fn refuse_descriptors(fd: RawFd) {
     set_option(fd, SO_PASSRIGHTS, 0);
 }
 
-/// What a socket is from its first moment on.
+/// The flags of a socket from its first moment on.
 fn type_flags(nonblocking: bool) -> c_int {
     libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 }
 }
 
-/// Connects the socket. On a signal it goes on: the peer has not seen anything yet.
+/// Connects the socket. After a signal the call is repeated: the peer has not seen anything yet.
 pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
     let _uncancelled = CancelDisabled::new();
     let address = address::from_path(path)?;
@@ -70,7 +71,7 @@ pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
     }
 }
 
-/// The same, for no longer than so where a server has too many others to accept.
+/// The same, with a limit on the wait for a server that has too many other clients to accept.
 pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<(), Cause> {
     let _uncancelled = CancelDisabled::new();
     let (fd, address) = (socket.as_raw_fd(), address::from_path(path)?);
@@ -87,12 +88,12 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
             done => break done?,
         }
     }
-    // It was for connecting only.
+    // The timeout was for connecting only.
     set_timeval(fd, libc::SO_SNDTIMEO, &timeval(Duration::ZERO))
 }
 
-/// Clients that may wait to be accepted by a managed server. Each waits for those before, and for some ms where these are as
-/// many; others wait in `connect`.
+/// The number of clients that may wait to be accepted by a managed server; others wait in `connect`. A client waits for
+/// those before it, some milliseconds when they are as many as this.
 pub(super) const BACKLOG: c_int = 512;
 
 pub(super) fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Cause> {
@@ -100,7 +101,7 @@ pub(super) fn begin_listening(socket: &OwnedFd, backlog: c_int) -> Result<(), Ca
     check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
-/// Takes the next connection, which is closed at exec.
+/// Accepts the next connection, which is closed at exec.
 pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
     let _uncancelled = CancelDisabled::new();
     let socket = loop {
@@ -114,7 +115,7 @@ pub fn accept(listener: RawFd) -> Result<OwnedFd, Cause> {
     Ok(socket)
 }
 
-/// The same as [`open_at_once`] is to [`open`].
+/// The same, closed at exec from the first moment, as with [`open_at_once`].
 pub fn accept_at_once(listener: RawFd, nonblocking: bool) -> Result<OwnedFd, Cause> {
     let _uncancelled = CancelDisabled::new();
     loop {
@@ -129,13 +130,13 @@ pub fn accept_at_once(listener: RawFd, nonblocking: bool) -> Result<OwnedFd, Cau
     }
 }
 
-/// Closes the descriptor in programs that the process starts.
+/// Has the descriptor closed at exec.
 pub(super) fn set_close_on_exec(fd: RawFd) -> Result<(), Cause> {
     // SAFETY: F_SETFD takes a number.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }
 
-/// Says whether calls on the descriptor wait.
+/// Makes the descriptor non-blocking, or blocking.
 pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
     let flags = if nonblocking { libc::O_NONBLOCK } else { 0 };
@@ -143,7 +144,7 @@ pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Cause> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
-/// Calls on a socket do not wait while this exists.
+/// A guard under which a socket is non-blocking.
 #[derive(Debug)]
 pub struct NonblockingGuard {
     fd: RawFd,
@@ -151,7 +152,7 @@ pub struct NonblockingGuard {
 }
 
 impl NonblockingGuard {
-    /// Has calls on the socket not wait.
+    /// Makes the socket non-blocking.
     pub fn new(fd: RawFd) -> Result<Self, Cause> {
         // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
         unsafe {
@@ -170,7 +171,7 @@ impl Drop for NonblockingGuard {
     }
 }
 
-/// Limits how long a send or receive may wait, see [`Deadline`](super::Deadline); zero takes the limit away.
+/// Sets the longest wait of a send or receive, see [`Deadline`](super::Deadline); zero removes the limit.
 pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
     deadline::timeouts_exist();
     let time = timeval(timeout);
@@ -181,7 +182,7 @@ pub fn set_timeout(fd: RawFd, timeout: Duration) -> Result<(), Cause> {
 fn timeval(limit: Duration) -> libc::timeval {
     libc::timeval {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        // No time at all would mean no limit.
+        // Rounded up, as zero would mean no limit.
         tv_usec: limit.subsec_nanos().div_ceil(1000).min(999_999).into(),
     }
 }
@@ -192,7 +193,7 @@ fn set_timeval(fd: RawFd, option: c_int, time: &libc::timeval) -> Result<(), Cau
     check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const *time).cast(), len) }).map(drop)
 }
 
-/// Has a socket wait, or not, as another one does, and for as long.
+/// Gives a socket the timeouts of another one, and makes it non-blocking, or blocking, as that one is.
 pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
     // SAFETY: F_GETFL takes no argument, and F_SETFL a number.
     unsafe {
@@ -205,10 +206,10 @@ pub fn copy_timeouts(from: RawFd, to: &OwnedFd) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Puts a socket in the place of another one, which is closed.
+/// Puts a socket in the place of the one under a number, which is closed.
 pub fn replace_fd(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
     let _keep = KeepErrno::new();
-    // Closed before errno is put back.
+    // The socket is closed before errno is restored.
     let socket = socket;
     // SAFETY: F_GETFD takes no argument, and dup3 takes numbers.
     unsafe {
@@ -223,25 +224,26 @@ pub fn replace_fd(fd: RawFd, socket: OwnedFd) -> Result<(), Cause> {
     }
 }
 
-/// The largest record that the socket takes when nothing else is on its way: its send buffer less what the kernel keeps
-/// for itself (unix(7)).
+/// The largest record that the socket takes when no other is on its way: its send buffer less the part that the kernel
+/// keeps for itself (unix(7)).
 pub fn largest_datagram(fd: RawFd) -> usize {
     const OVERHEAD: usize = 32;
     let size = option(fd, libc::SO_SNDBUF);
-    // What cannot be told is left to be found out.
+    // Where the size is unknown, a send finds out the limit.
     size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(0).saturating_sub(OVERHEAD))
 }
 
-/// It is a socket: nobody stands in for the system calls.
+/// True for a socket of the kernel; false where the program's own functions stand in for the system calls.
 pub fn is_socket(fd: RawFd) -> bool {
     option(fd, libc::SO_TYPE).is_ok()
 }
 
-/// Has the socket take some full records before anybody reads them, so that the two ends need not take turns with each.
-/// Where that is not allowed, they do.
+/// Grows the send buffer to hold some full records, so that the two ends need not take turns with each record. Where
+/// the system does not allow that, they take turns.
 pub fn grow_send_buffer(fd: RawFd) {
     const WANTED: c_int = 512 << 10;
-    // What the kernel reports then: twice as much, or what the system allows. A socket that has so much is left alone.
+    // The size that the kernel reports afterwards: twice as much, or the most that the system allows. A socket of that
+    // size is left alone.
     static REACHED: AtomicI32 = AtomicI32::new(2 * WANTED);
     let _keep = KeepErrno::new();
     if option(fd, libc::SO_SNDBUF).is_ok_and(|now| now < REACHED.load(Ordering::Relaxed)) {
@@ -252,7 +254,7 @@ pub fn grow_send_buffer(fd: RawFd) {
     }
 }
 
-/// An option of a socket that is a number.
+/// The value of a socket option that is a number.
 pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
     let _keep = KeepErrno::new();
     let mut value: c_int = 0;
@@ -262,7 +264,7 @@ pub(super) fn option(fd: RawFd, option: c_int) -> Result<c_int, Cause> {
     check(rc).map(|_| value)
 }
 
-/// Sets such an option, if that is possible.
+/// Sets a socket option that is a number, if that is possible.
 pub(super) fn set_option(fd: RawFd, option: c_int, value: c_int) {
     let _keep = KeepErrno::new();
     let len = mem::size_of::<c_int>() as libc::socklen_t;
@@ -270,9 +272,10 @@ pub(super) fn set_option(fd: RawFd, option: c_int, value: c_int) {
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, (&raw const value).cast(), len) };
 }
 
-/// Closes a descriptor that no `OwnedFd` owns. Never repeated: on Linux it is closed whatever the result.
+/// Closes a descriptor that no `OwnedFd` owns. A failed close is never repeated: on Linux the descriptor is closed
+/// whatever the result.
 pub fn close(fd: RawFd) -> Result<(), Cause> {
     let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
-    // SAFETY: the function takes a number only. That nobody else uses the descriptor is the caller's business.
+    // SAFETY: the function takes a number only. The caller answers for other users of the descriptor.
     check(unsafe { libc::close(fd) }).map(drop)
 }

@@ -1,5 +1,6 @@
-//! Spinning: looking again and again for a while before going to sleep, for programs that ask for it. It takes a CPU,
-//! and saves the time that it takes to wake up, which is most of the time of a small call between two CPUs.
+//! Spinning: trying a call again and again before a thread goes to sleep, for programs that ask for it.
+//!
+//! Spinning occupies a CPU and saves the time of a wake-up, which is most of the time of a small call between two CPUs.
 
 use std::ffi::{CStr, c_int};
 use std::hint;
@@ -9,16 +10,17 @@ use std::time::{Duration, Instant};
 use super::clock::whole_ms;
 use super::environment::secure_variable;
 
-/// For so many microseconds; what the program has not set is read from the environment when it is first needed.
+/// The limit in microseconds. One that the program has not set is read from the environment at first use.
 static LIMIT_US: AtomicU32 = AtomicU32::new(NOT_SET);
 const NOT_SET: u32 = u32::MAX;
 
-/// Nobody wants to take a CPU for longer by oversight.
+/// The longest limit in microseconds, so that no CPU is occupied for longer by oversight.
 const MAX_US: u32 = 1_000_000;
 
-/// Has every thread of the process look for `limit` before it goes to sleep when it waits for a message; zero is not at
-/// all, and nothing is what the environment variable `DRPC_SPIN_US` says, in microseconds. At most a second; on a
-/// machine with one CPU, where nobody could answer meanwhile, not at all.
+/// Sets how long every thread of the process spins before it sleeps, when it waits for a message. Zero means not at
+/// all. `None` means the value of the environment variable `DRPC_SPIN_US`, in microseconds.
+///
+/// The limit is at most a second. On a machine with one CPU no thread spins, as no peer could answer meanwhile.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,11 +51,11 @@ fn limit_us() -> u32 {
 fn from_environment() -> u32 {
     let number = |value: &CStr| value.to_str().ok().and_then(|value| value.parse::<u32>().ok());
     let us = secure_variable(c"DRPC_SPIN_US", number).flatten().map_or(0, effective_us);
-    // Unless the program sets something at this moment.
+    // A limit that the program sets at this moment wins.
     LIMIT_US.compare_exchange(NOT_SET, us, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(us)
 }
 
-/// For how long the program wants to look before a thread goes to sleep, if it does.
+/// The time to spin before a thread goes to sleep; `None` while spinning is off.
 #[inline]
 pub(super) fn spin_limit() -> Option<Duration> {
     match limit_us() {
@@ -62,8 +64,8 @@ pub(super) fn spin_limit() -> Option<Duration> {
     }
 }
 
-/// Repeats a system call that returns 0 when its timeout is over, a negative one being none, for so long before it may
-/// sleep.
+/// Repeats a system call with timeout 0 until the [limit](spin_limit) has passed, and then lets it sleep. The call
+/// returns 0 once its timeout has passed. A negative timeout never passes.
 #[inline]
 pub(super) fn spin_before(timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
     match spin_limit() {
@@ -81,7 +83,7 @@ fn spin_and_call(spin: Duration, timeout_ms: c_int, mut call: impl FnMut(c_int) 
     found.unwrap_or_else(|| call(limit.map_or(timeout_ms, left)))
 }
 
-/// Repeats `attempt` until it has a result; `None` when it is time to sleep.
+/// Repeats `attempt` until it has a result; `None` once the limit has passed.
 #[cold]
 pub(super) fn spin_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! Threads, and what they do not want to be disturbed by: cancellation, and signals.
+//! Threads, and guards against two things that disturb them: cancellation and signals.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
@@ -9,15 +9,15 @@ use std::{mem, ptr};
 use super::try_arc::try_box;
 use crate::cause::Cause;
 
-/// `pthread_cancel` has no effect on the thread while this exists. Cancelling unwinds the stack in a way that ends
-/// the process when it meets Rust code, so that everything that waits is done under this.
+/// A guard under which `pthread_cancel` has no effect on the thread. Cancellation unwinds the stack in a way that ends
+/// the process when it meets Rust code, so that every call that waits has this guard.
 ///
-/// The state belongs to the thread: it must not be held while the program's yield function may go on with other work
-/// there.
+/// The state belongs to the thread: the guard must not be held while the program's yield function may go on with other
+/// work there.
 #[derive(Debug)]
 pub struct CancelDisabled {
     before: c_int,
-    /// It cannot be given to another thread.
+    /// The state belongs to the thread, so that the guard is not sent to another.
     not_send: PhantomData<*const ()>,
 }
 
@@ -48,8 +48,8 @@ impl Drop for CancelDisabled {
     }
 }
 
-/// A socket to send to or to receive from. A number becomes one as it is: every system call sees to it by itself that the
-/// thread is not cancelled.
+/// A socket to send to or to receive from, with the caller's guard against cancellation, if any. A number alone becomes
+/// a socket without a guard, for which each system call makes its own.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketRef<'a> {
     raw: RawFd,
@@ -58,31 +58,31 @@ pub struct SocketRef<'a> {
 }
 
 impl<'a> SocketRef<'a> {
-    /// The caller has seen to it already, for several system calls at once, if it has.
+    /// A socket with the guard of a caller that has disabled cancellation for several system calls at once, if it has.
     #[inline]
     pub fn with_guard(raw: RawFd, uncancelled: Option<&'a CancelDisabled>) -> Self {
         Self { raw, uncancelled, spins: false }
     }
 
-    /// The same, to be looked at for as long as the program wants that before a thread goes to sleep.
+    /// The same socket, on which a receive spins before it sleeps, where the program wants that.
     #[inline]
     pub fn spinning(self) -> Self {
         Self { spins: true, ..self }
     }
 
-    /// The number.
+    /// The number of the descriptor.
     #[inline]
     pub fn raw(self) -> RawFd {
         self.raw
     }
 
-    /// It is [spinning](Self::spinning).
+    /// True if a receive [spins](Self::spinning).
     #[inline]
     pub(super) fn spins(self) -> bool {
         self.spins
     }
 
-    /// What a system call needs.
+    /// A guard for one system call, unless the caller has one.
     #[inline]
     pub(super) fn uncancelled(self) -> Option<CancelDisabled> {
         self.uncancelled.is_none().then(CancelDisabled::new)
@@ -96,17 +96,17 @@ impl From<RawFd> for SocketRef<'_> {
     }
 }
 
-/// No signal is handled by the thread while this exists, nor ever by the threads that it starts in the meantime:
-/// those of a library leave the program's signals to the program's threads. Those that say what the thread itself has
-/// done wrong stay as they are.
+/// A guard under which the thread handles no signal. Threads that are started in the meantime never handle one: a
+/// library's threads leave the program's signals to the program's threads. Signals that report a thread's own fault
+/// stay as they are.
 pub struct BlockedSignals(libc::sigset_t);
 
-/// What a thread causes by itself.
+/// Signals that report a thread's own fault.
 const OWN_FAULTS: [c_int; 7] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
 
 impl BlockedSignals {
-    /// Blocks them.
+    /// Blocks the signals.
     #[expect(clippy::new_without_default, reason = "it is an action, not a value")]
     pub fn new() -> Self {
         // SAFETY: sigset_t is plain data, which the functions fill in; the pointers are to live values.
@@ -129,11 +129,11 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// A thread that has been started. It is not waited for unless it is [joined](Started::join).
+/// A started thread, which is detached when dropped. A [join](Started::join) waits for its end.
 #[derive(Debug)]
 pub struct Started(libc::pthread_t);
 
-/// Starts a thread, with a stack of so many bytes where that is chosen. (The standard library's way ends the process where
+/// Starts a thread, with a stack of so many bytes where that is chosen. (The standard library ends the process where
 /// memory has run out.)
 pub fn start_thread<F: FnOnce() + Send + 'static>(
     name: &'static CStr,
@@ -141,8 +141,8 @@ pub fn start_thread<F: FnOnce() + Send + 'static>(
     work: F,
 ) -> Result<Started, Cause> {
     let work = Box::into_raw(try_box((name, work))?);
-    // SAFETY: the attributes are plain data, which the functions fill in, and valid for writing; `run` takes the box over
-    // where the thread is started.
+    // SAFETY: the attributes are plain data, which the functions fill in, and valid for writing. `run` owns the box
+    // once the thread is started; otherwise this function does.
     unsafe {
         let mut attributes = mem::zeroed::<libc::pthread_attr_t>();
         let mut thread = mem::zeroed::<libc::pthread_t>();
@@ -166,19 +166,19 @@ pub fn start_thread<F: FnOnce() + Send + 'static>(
     }
 }
 
-/// What a thread does that [`start_thread`] has started.
+/// The start function of a thread, called by [`start_thread`].
 extern "C" fn run<F: FnOnce()>(work: *mut c_void) -> *mut c_void {
     // SAFETY: `start_thread` has made the box for this, and given it away.
     let (name, work) = *unsafe { Box::from_raw(work.cast::<(&CStr, F)>()) };
-    // SAFETY: the name is a C string, of which as much is used as there is room for.
+    // SAFETY: the name is a C string, of which the kernel takes as much as it has room for.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-    // A panic has been told by then. It ends the thread and nothing else.
+    // The panic hook has reported a panic by then. The panic ends this thread and nothing else.
     drop(catch_unwind(AssertUnwindSafe(work)));
     ptr::null_mut()
 }
 
 impl Started {
-    /// Waits for its end.
+    /// Waits for the end of the thread.
     pub fn join(self) {
         let thread = self.0;
         mem::forget(self);
@@ -194,8 +194,8 @@ impl Drop for Started {
     }
 }
 
-/// CPUs that the process may use. (The standard library's way reads files and knows of control groups, at ten times the
-/// code.)
+/// The number of CPUs that the process may use. (The standard library also reads the files of control groups, at ten
+/// times the code.)
 pub fn cpus() -> usize {
     // SAFETY: cpu_set_t is plain data, for which zero means "none".
     let mut set = unsafe { std::mem::zeroed::<libc::cpu_set_t>() };

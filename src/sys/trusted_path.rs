@@ -1,4 +1,4 @@
-//! Paths that no other user can lead elsewhere.
+//! Paths that no other user can redirect.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,10 +12,11 @@ use super::file::{FileId, open_directory, status_of};
 use super::proc::system_of;
 use crate::cause::Cause;
 
-/// As many links in a path as the kernel follows would take too much of the stack.
+/// The most links to follow in a path. As many as the kernel follows would take too much of the stack.
 const LINKS: u32 = 8;
 
-/// The directory that a path leads to. It is [`Cause::NotOurs`] where others than root and this user can change that.
+/// The directory that a path leads to. [`Cause::NotOurs`] where a user other than root and this one can redirect the
+/// path.
 pub(super) fn resolve(path: &[u8]) -> Result<OwnedFd, Cause> {
     let _keep = KeepErrno::new();
     let start = if path.starts_with(b"/") { c"/" } else { c"." };
@@ -29,7 +30,7 @@ pub fn trusted_file(path: &Path) -> Result<FileId, Cause> {
 
 /// Only root and this user can remove an entry of a directory, or put another one in its place.
 pub(super) fn protects(directory: &libc::stat, entry: &libc::stat) -> bool {
-    // Whoever has made a link may have moved it here since.
+    // The user who made a link may have moved it here since.
     let stays = directory.st_mode & libc::S_ISVTX != 0 && is_ours(entry) && !is_link(entry);
     is_closed(directory) || (is_ours(directory) && stays)
 }
@@ -62,14 +63,14 @@ fn not_made_up(directory: &OwnedFd) -> Result<(), Cause> {
 fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
     let links = links.checked_sub(1).ok_or(Cause::Os(libc::ELOOP))?;
     let mut room = [0u8; libc::PATH_MAX as usize];
-    // SAFETY: the path is a C string, which says that the link itself is meant; the pointer and the length describe the room.
+    // SAFETY: the path is an empty C string, which means the link itself; the pointer and the length describe the room.
     let len = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), room.as_mut_ptr().cast(), room.len()) };
     let target = usize::try_from(len).ok().and_then(|len| room.get(..len)).ok_or(Cause::NotOurs)?;
     let start = if target.starts_with(b"/") { open_directory(c"/")? } else { from };
     resolve_from(start, target, links)
 }
 
-/// Opens an entry of a directory to go through; a link is not followed.
+/// Opens an entry of a directory to go through (O_PATH). A link is not followed.
 fn open_in(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
     let mut room = [0; libc::NAME_MAX as usize + 1];
     room.get_mut(..name.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(name);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_owns_is_kept_only_where_nobody_else_can_write() {
+    fn what_another_owns_is_protected_only_where_no_other_user_can_write() {
         let stat = |mode, uid| {
             // SAFETY: stat is plain data.
             let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };

@@ -1,5 +1,5 @@
-//! Objects on the heap whose making can fail, in place of those of the standard library, which abort the process when
-//! memory has run out.
+//! Objects on the heap whose allocation can fail. Those of the standard library abort the process when memory has run
+//! out.
 
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::fmt;
@@ -25,13 +25,13 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, Cause> {
     Ok(unsafe { Box::from_raw(put(block.cast(), value)) })
 }
 
-/// Ends the process, as the standard library does, where memory has run out and a function cannot say so.
+/// Ends the process for lack of memory, as the standard library does, on behalf of a function that returns no error.
 #[cold]
 pub fn out_of_memory<T>(_: Cause) -> T {
     handle_alloc_error(Layout::new::<T>())
 }
 
-/// A copy of bytes, in a block that has room for `more` behind them.
+/// A copy of bytes, in a block with capacity for `more` behind them.
 pub fn try_copy_with_room(bytes: &[u8], more: usize) -> Result<Vec<u8>, Cause> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len() + more).map_err(|_| Cause::NoMemory)?;
@@ -52,14 +52,15 @@ unsafe fn put<T>(block: NonNull<T>, value: T) -> *mut T {
     block.as_ptr()
 }
 
-/// A value with several owners, as [`Arc`](std::sync::Arc). It may be a part of a larger one, which it keeps.
+/// A value with several owners, as [`Arc`](std::sync::Arc). The value may be a part of a larger one, which lives as
+/// long.
 pub struct TryArc<T: ?Sized> {
     owners: NonNull<Owners>,
     value: NonNull<T>,
     owned: PhantomData<T>,
 }
 
-/// What stands before the whole value.
+/// The header of a block, in front of the whole value.
 #[derive(Debug)]
 struct Owners {
     count: AtomicUsize,
@@ -74,37 +75,37 @@ struct Whole<T> {
     value: T,
 }
 
-// SAFETY: owners in several threads read the value, which the last of them drops, as with Arc. The whole of which it is a
-// part can be shared and sent, too: see `map`.
+// SAFETY: owners in several threads read the value, which the last of them drops, as with Arc. A whole of which the
+// value is a part can be shared and sent, too: see `map`.
 unsafe impl<T: ?Sized + Send + Sync> Send for TryArc<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Send + Sync> Sync for TryArc<T> {}
 
 /// # Safety
-/// The owners are those of a `Whole<T>` that was a box, and nobody uses it any more.
+/// `owners` is the header of a `Whole<T>` that was a box, and that is not used any more.
 unsafe fn drop_whole<T>(owners: NonNull<Owners>) {
     // SAFETY: the caller's promise; the owners are the first field.
     drop(unsafe { Box::from_raw(owners.cast::<Whole<T>>().as_ptr()) });
 }
 
 impl<T> TryArc<T> {
-    /// Moves a value to the heap, where it has one owner.
+    /// Moves a value to the heap, with one owner.
     pub fn new(value: T) -> Result<Self, Cause> {
         Ok(UninitArc::new()?.fill(value))
     }
 }
 
-/// Room on the heap for a value to come, which cannot fail then.
+/// Memory on the heap for a value to come. Moving the value there cannot fail.
 #[derive(Debug)]
 pub struct UninitArc<T>(Box<MaybeUninit<Whole<T>>>);
 
 impl<T> UninitArc<T> {
-    /// Makes room.
+    /// Allocates the memory.
     pub fn new() -> Result<Self, Cause> {
         Ok(Self(try_box(MaybeUninit::uninit())?))
     }
 
-    /// Moves the value there, where it has one owner.
+    /// Moves the value there, with one owner.
     pub fn fill(self, value: T) -> TryArc<T> {
         let owners = Owners { count: AtomicUsize::new(1), drop: drop_whole::<T> };
         let whole = NonNull::from(Box::leak(self.0).write(Whole { owners, value }));
@@ -119,20 +120,20 @@ impl<T: ?Sized + Send + Sync + 'static> TryArc<T> {
     pub fn map<U: ?Sized>(this: Self, part: for<'a> fn(&'a T) -> &'a U) -> TryArc<U> {
         let value = NonNull::from(part(&this));
         let owners = this.owners;
-        // Its owner is the result from now on.
+        // The result is the owner from now on.
         mem::forget(this);
         TryArc { owners, value, owned: PhantomData }
     }
 }
 
 impl<T: ?Sized> TryArc<T> {
-    /// They are the same.
+    /// True if both own the same value.
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         ptr::addr_eq(this.value.as_ptr(), other.value.as_ptr())
     }
 
     fn count(&self) -> &AtomicUsize {
-        // SAFETY: the block is there as long as it has an owner, of which this is one.
+        // SAFETY: the block lives as long as it has an owner, of which this is one.
         unsafe { &(*self.owners.as_ptr()).count }
     }
 }
@@ -150,7 +151,7 @@ impl<T: ?Sized> Deref for TryArc<T> {
 impl<T: ?Sized> Clone for TryArc<T> {
     #[inline]
     fn clone(&self) -> Self {
-        // Memory has no room for so many owners that the number could overflow, unless they are forgotten on purpose.
+        // Memory has no room for so many owners that the count could overflow, unless owners are forgotten on purpose.
         if self.count().fetch_add(1, Ordering::Relaxed) > isize::MAX as usize {
             std::process::abort();
         }
@@ -161,7 +162,7 @@ impl<T: ?Sized> Clone for TryArc<T> {
 impl<T: ?Sized> Drop for TryArc<T> {
     #[inline]
     fn drop(&mut self) {
-        // What the other owners have done with the value comes before it is dropped.
+        // The fence puts the use of the value by the other owners before its drop.
         if self.count().fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
             // SAFETY: that was the last owner, and the function fits the block.

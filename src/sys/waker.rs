@@ -9,18 +9,19 @@ use super::errno::{KeepErrno, check};
 use super::socket::replace_fd;
 use crate::cause::Cause;
 
-/// A descriptor that becomes readable when somebody says so, from any thread or signal handler.
+/// An eventfd that wakes a waiting thread. The descriptor becomes readable when raised, by any thread or signal
+/// handler.
 #[derive(Debug)]
 pub struct Waker(OwnedFd);
 
 impl Waker {
-    /// Nothing said yet.
+    /// A waker that has not been raised.
     pub fn new() -> Result<Self, Cause> {
         // SAFETY: the function takes numbers only, and makes a descriptor.
         unsafe { descriptor::owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }.map(Self)
     }
 
-    /// Puts another one in its place, under the same number.
+    /// Replaces the waker by another one, under the same descriptor number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
         replace_fd(self.0.as_raw_fd(), other.0)
     }
@@ -29,7 +30,7 @@ impl Waker {
     pub fn raise(&self) {
         let _keep = KeepErrno::new();
         let one = 1u64;
-        // SAFETY: the pointer and the length describe `one`. That it is raised already is no failure.
+        // SAFETY: the pointer and the length describe `one`. The write fails only while the waker is raised already.
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
     }
 
@@ -45,7 +46,7 @@ impl AsFd for Waker {
     }
 }
 
-/// Takes the count of an eventfd or a timerfd, which does not wait.
+/// Reads the count of an eventfd or a timerfd, which is non-blocking.
 fn drain(fd: &OwnedFd) {
     let _keep = KeepErrno::new();
     let mut count = 0u64;
@@ -53,7 +54,7 @@ fn drain(fd: &OwnedFd) {
     unsafe { libc::read(fd.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
 }
 
-/// A descriptor that becomes readable at a point in time.
+/// A timerfd: a descriptor that becomes readable at a point in time.
 #[derive(Debug)]
 pub struct Timer(OwnedFd);
 
@@ -65,24 +66,24 @@ impl Timer {
         unsafe { descriptor::owned(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags)) }.map(Self)
     }
 
-    /// Puts another one in its place, under the same number.
+    /// Replaces the timer by another one, under the same descriptor number.
     pub fn replace(&self, other: Self) -> Result<(), Cause> {
         replace_fd(self.0.as_raw_fd(), other.0)
     }
 
-    /// Sets the time from now, or stops the timer.
+    /// Sets the timer to fire after a duration, or stops it.
     pub fn set(&self, after: Option<Duration>) -> Result<(), Cause> {
         let time = after.map_or(libc::timespec { tv_sec: 0, tv_nsec: 0 }, |after| libc::timespec {
             tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
-            // Zero would stop it.
+            // Zero would stop the timer.
             tv_nsec: libc::c_long::from(after.subsec_nanos().max(1) as i32),
         });
         let spec = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: time };
-        // SAFETY: the pointer is to `spec`; what was set before is not asked for.
+        // SAFETY: the pointer is to `spec`; null means that the setting before is not asked for.
         check(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &spec, ptr::null_mut()) }).map(drop)
     }
 
-    /// Makes the descriptor unreadable until the next time set.
+    /// Makes the descriptor unreadable until the timer fires again.
     pub fn clear(&self) {
         drain(&self.0);
     }
@@ -99,7 +100,7 @@ mod tests {
     use super::super::{Epoll, Interest, Watch};
     use super::*;
 
-    /// What the set has to tell, without waiting.
+    /// The token of a pending event, without waiting.
     fn now(epoll: &Epoll) -> Option<u64> {
         epoll.wait(0).unwrap().map(|event| event.token)
     }
