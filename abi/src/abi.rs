@@ -1,4 +1,5 @@
-//! What a DAOS line consists of: the layout that every `struct drpc` begins with, and what makes lines differ.
+//! A DAOS line: the layout at the beginning of each `struct drpc`, and the constants and functions in which lines
+//! differ.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,34 +9,34 @@ use ::drpc::{Cause, Framing};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
-/// The socket of a context. A block of its own: callers may free it apart from the context.
+/// The socket of a context, in a block of its own. Callers may free the block apart from the context.
 #[repr(C)]
 pub struct unixcomm {
     /// Descriptor of the socket.
     pub fd: c_int,
-    /// Flags set on the socket. The highest 11 bits belong to the library: 0 in a struct made by hand.
+    /// Flags set on the socket. The highest 11 bits belong to the library; they are 0 in a struct made by hand.
     pub flags: c_int,
 }
 
-/// Serves a call. It sets `resp->status` and, if there is a result, `resp->body`, whose data comes from `malloc` and
-/// is the library's then. `call` is not the handler's to keep or free.
+/// A function that serves a call: sets `resp->status` and, if there is a result, `resp->body`. The body's data comes
+/// from `malloc` and then belongs to the library. The handler neither keeps nor frees `call`.
 pub type drpc_handler_t = Option<unsafe extern "C" fn(call: *mut Drpc__Call, resp: *mut Drpc__Response)>;
 
-/// What every line's `struct drpc` begins with: all of it, in the first.
+/// The beginning of every line's `struct drpc`; the whole struct in the first line.
 #[repr(C)]
 pub struct Head {
     /// The socket.
     pub comm: *mut unixcomm,
-    /// Number of the next call.
+    /// The number of the next call.
     pub sequence: c_int,
-    /// References to the struct.
+    /// The number of references to the struct.
     pub ref_count: u32,
-    /// Of a listener and its sessions: what serves calls.
+    /// The function that serves calls, for a listener and its sessions.
     pub handler: drpc_handler_t,
 }
 
 impl Head {
-    /// Takes another reference to a context, whose socket does not matter for that.
+    /// Takes another reference to a context, which need not have a socket.
     ///
     /// # Safety
     /// `context` is null or points to a context.
@@ -50,10 +51,10 @@ impl Head {
     }
 }
 
-/// Lets other threads of execution run while a message is being sent or received.
+/// A program's function that lets other threads of execution run while a message is sent or received.
 pub type Yielder = Option<unsafe extern "C" fn() -> c_int>;
 
-/// What makes one DAOS line differ from another.
+/// The differences of a DAOS line from the others.
 ///
 /// # Safety
 /// `Context` begins with the fields of [`Head`], in that layout.
@@ -61,27 +62,27 @@ pub unsafe trait Abi: 'static {
     /// The line's `struct drpc`.
     type Context;
 
-    /// Which release's error numbers it gives.
+    /// The release whose error numbers the line returns.
     const RELEASE: Release;
-    /// How it sends messages to a peer of which nothing is known.
+    /// The framing of messages to a peer of unknown framing.
     const FRAMING: Framing;
-    /// How its clients send them, unless told otherwise; none: as the server expects them, which is found out.
+    /// The framing of the line's clients unless chosen otherwise; `None`: the server's framing is detected.
     const CLIENT_FRAMING: Option<Framing>;
-    /// The largest datagram that its peers can receive.
+    /// The size of the largest datagram that the line's peers can receive.
     const DATAGRAM: usize;
-    /// Its UNIXCOMM_MAXMSGSIZE.
+    /// The line's UNIXCOMM_MAXMSGSIZE.
     const RECORD: usize;
-    /// The file mode it gives its sockets; none: what the umask leaves.
+    /// The file mode of the line's sockets; `None`: as the umask leaves it.
     const SOCKET_MODE: Option<u32>;
-    /// What drpc_progress returns when the listener breaks (positive).
+    /// The error number of drpc_progress for a broken listener (positive).
     const LISTENER_BROKEN: i32;
-    /// What drpc_progress returns when accepting fails, if it does not say why (positive).
+    /// The error number of drpc_progress for a failed accept (positive); `None`: the number of the error itself.
     const ACCEPT_FAILED: Option<i32>;
 
-    /// A context of a new connection or listener.
+    /// Makes the context of a new connection or listener.
     fn context(comm: *mut unixcomm, handler: drpc_handler_t, yielder: Yielder) -> Self::Context;
 
-    /// The context's yield function.
+    /// Returns the context's yield function.
     ///
     /// # Safety
     /// `context` points to a live context.

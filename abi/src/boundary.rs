@@ -1,8 +1,8 @@
-//! The boundary to C: every exported function that can fail runs in here. The one place where an error becomes a
-//! number, where a panic ends, and where a thread is kept from being cancelled.
+//! The boundary to C: every exported function that can fail runs in here. Here alone an error becomes a number, a panic
+//! ends, and a thread is kept from being cancelled.
 //!
-//! Closing a descriptor, waking a thread and waiting for one are points where that could happen, and it would end the
-//! process. The functions in [`bare`] leave it to the body.
+//! Closing a descriptor, waking a thread and waiting for one are cancellation points. A cancellation there would end
+//! the process. In [`bare`] the body itself prevents that.
 
 use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_int};
@@ -19,14 +19,14 @@ use ::drpc::{Cause, Phase, sys};
 use crate::abi::Abi;
 use crate::log::{self, Level};
 
-/// What an error message is about.
+/// The subject of an error message.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'a> {
-    /// Nothing in particular.
+    /// No subject.
     Nothing,
     /// A socket path.
     Path(&'a CStr),
-    /// A socket: the path it is connected to, or its own and who is at the other end.
+    /// A socket: the path it is connected to, or its own path and its peer.
     Socket(RawFd),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Nothing => Ok(()),
-            // The message says that it is empty.
+            // The error message says that the path is empty.
             Self::Path(path) if path.is_empty() => Ok(()),
             Self::Path(path) => {
                 write!(f, " {}", Path::new(OsStr::from_bytes(path.to_bytes())).display())
@@ -55,7 +55,8 @@ impl fmt::Display for Subject<'_> {
     }
 }
 
-/// What is being done and to what, for the message should it fail. A body refines it as it goes.
+/// The current phase and subject of an exported function, for the message of an error. The body refines both as it
+/// goes.
 pub(crate) struct Site<'a> {
     phase: Cell<Phase>,
     subject: Cell<Subject<'a>>,
@@ -70,7 +71,7 @@ impl<'a> Site<'a> {
         self.subject.set(subject);
     }
 
-    /// Tells of a failure, and gives its number.
+    /// Reports an error and returns its number.
     #[cold]
     fn failed(&self, release: Release, cause: Cause) -> c_int {
         report(self.phase.get(), self.subject.get(), cause);
@@ -79,23 +80,23 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Runs the body of an exported function. An error is logged, kept for drpc_last_error, put into errno, and turned
-/// into the release's (negative) number. The thread is not cancelled meanwhile.
+/// Runs the body of an exported function, uncancelled. An error is logged, kept for drpc_last_error, stored in errno,
+/// and turned into the release's negative number.
 pub(crate) fn run<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<T, Cause>) -> Result<T, c_int> {
     run_for(A::RELEASE, phase, body)
 }
 
-/// The same for a function that does not depend on the line: neither do the numbers of the errors it has.
+/// Runs the body of a function that does not depend on the line. Its errors have the same numbers in every line.
 pub(crate) fn common(phase: Phase, body: impl FnOnce() -> Result<(), Cause>) -> c_int {
     run_for(Release::V2_8, phase, |_| body()).err().unwrap_or(0)
 }
 
-/// The same for a function that returns a pointer, or NULL.
+/// Runs the body of a function that returns a pointer; NULL after an error.
 pub(crate) fn common_pointer<T>(phase: Phase, body: impl FnOnce() -> Result<*mut T, Cause>) -> *mut T {
     run_for(Release::V2_8, phase, |_| body()).unwrap_or(std::ptr::null_mut())
 }
 
-/// The same with the numbers of a release.
+/// Runs the body of an exported function with the error numbers of a release.
 pub(crate) fn run_for<'a, T>(
     release: Release,
     phase: Phase,
@@ -113,29 +114,29 @@ fn panicked(phase: Phase) -> c_int {
     -der::DER_MISC
 }
 
-/// The same for a function that returns nothing but the number.
+/// Runs the body of a function that returns 0 or an error number.
 pub(crate) fn code<'a, A: Abi>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<(), Cause>) -> c_int {
     run::<A, ()>(phase, body).err().unwrap_or(0)
 }
 
-/// The same for a function that returns a pointer, or NULL.
+/// Runs the body of a function that returns a pointer; NULL after an error.
 pub(crate) fn pointer<'a, A: Abi, T>(phase: Phase, body: impl FnOnce(&Site<'a>) -> Result<*mut T, Cause>) -> *mut T {
     run::<A, *mut T>(phase, body).unwrap_or(std::ptr::null_mut())
 }
 
-/// Reports that the caller gave no place for a result.
+/// Reports that the output pointer of a function is NULL.
 pub(crate) fn null_output<A: Abi>(phase: Phase) -> c_int {
     code::<A>(phase, |_| Err(Cause::Invalid("the place for the result is NULL")))
 }
 
-/// Runs what cannot fail but for a bug. The thread is not cancelled meanwhile.
+/// Runs a body that fails only through a bug, uncancelled; the fallback is returned after a panic.
 pub(crate) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     let _uncancelled = sys::CancelDisabled::new();
     bare::infallible(fallback, body)
 }
 
-/// The same for bodies that see to cancellation themselves, as a program's yield function may do other work in the thread
-/// meanwhile, or that have no point where a thread could be cancelled, as they use nothing but memory.
+/// The functions above without protection from cancellation. For bodies that run a yield function, which may do other
+/// work in the thread, or that use memory only and have no cancellation point.
 pub(crate) mod bare {
     use super::*;
 
@@ -173,7 +174,7 @@ pub(crate) mod bare {
 #[cold]
 pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
     let level = match cause {
-        // Nothing has happened; not worth a line, nor finding out who has not sent anything.
+        // Nothing has happened, so that neither a log line nor a look at the peer is worth its time.
         Cause::Os(libc::EAGAIN | libc::EINTR) | Cause::TimedOut
             if cause.is_would_block() || phase == Phase::Progress =>
         {
@@ -195,7 +196,7 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
         Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::write_limited(level, &text),
         _ => log::write(level, &text),
     }
-    // Last, as the program's log function may have called something that failed.
+    // The text is kept last, because the program's log function may itself cause an error.
     keep(&text);
 }
 

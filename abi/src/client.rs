@@ -46,8 +46,8 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
     })
 }
 
-/// Keeps the path for as long as it may be needed to connect again. What is kept for another context, which has been
-/// freed by hand at this address, goes.
+/// Keeps the path for a reconnect during detection of the framing. Discards a handshake of an earlier context, freed by
+/// hand, at the same address.
 fn keep_path(address: usize, path: &CStr) {
     if let Some(path) = SocketPath::absolute_if_fits(path.to_bytes()) {
         RECONNECT_PATHS.put(address, path);
@@ -55,7 +55,7 @@ fn keep_path(address: usize, path: &CStr) {
     framing_detection::discard_at(address);
 }
 
-/// Connects for a caller that wants the context in `*context`, which is null after an error.
+/// Connects and stores the context in `*context`; null after an error.
 ///
 /// # Safety
 /// `path` is null or a C string, `context` is null or valid for writing.
@@ -70,7 +70,7 @@ pub unsafe fn connect_into<A: Abi>(path: *const c_char, context: *mut *mut A::Co
     connected.err().unwrap_or(0)
 }
 
-/// Makes a call for a context.
+/// Makes a call to be sent on a context.
 ///
 /// # Safety
 /// `context` is null or points to a context.
@@ -80,7 +80,7 @@ pub unsafe fn call_create<A: Abi>(
     method: i32,
 ) -> Result<*mut Drpc__Call, c_int> {
     boundary::bare::run::<A, _>(Phase::Call, |_| {
-        // The original does not look at the socket either.
+        // DAOS does not look at the socket either.
         if context.is_null() {
             return Err(Cause::Invalid("the context is NULL"));
         }
@@ -92,7 +92,7 @@ pub unsafe fn call_create<A: Abi>(
     })
 }
 
-/// Makes a call for a caller that wants it in `*call`, which is null after an error.
+/// Makes a call and stores it in `*call`; null after an error.
 ///
 /// # Safety
 /// `context` is null or points to a context, `call` is null or valid for writing.
@@ -136,7 +136,7 @@ pub unsafe fn call<A: Abi>(
         site.subject(Subject::Socket(context.fd()));
         let _under_way = UnderWay::begin(context)?;
         let uncancelled = yielding::uncancelled(context);
-        // Made before anything is sent, so that memory does not run out with the reply on its way.
+        // Allocated before anything is sent, so that memory cannot run out while the reply is on its way.
         sys::ensure_record_buffer()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
@@ -151,8 +151,8 @@ pub unsafe fn call<A: Abi>(
     })
 }
 
-/// Sends a call under the next number, which is stored in the call and in the response first. If it `waits`, the reply
-/// takes the place of the response.
+/// Sends a call under the context's next number, which is stored in the call and the response first. With `waits` the
+/// reply overwrites the response.
 ///
 /// # Safety
 /// `call` points to an initialised call.
@@ -164,11 +164,11 @@ unsafe fn make<A: Abi>(
     guard: CancelGuard<'_>,
     site: &Site<'_>,
 ) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the call is used before control returns to the caller. The
-    // response is ours.
+    // SAFETY: the caller's promise; borrows of the call end before control returns to the caller. The response is owned
+    // by `call`.
     unsafe {
         let unknown = message::encoded_unknown(call)?;
-        // A body without its data takes no number.
+        // A call with an invalid body uses up no number.
         let body = Drpc__Call::body_bytes(call)?;
         let number = context.take_sequence();
         (*call).sequence = number.number().into();

@@ -19,17 +19,17 @@ use crate::flags::{self, Flags};
 use crate::side_table::SideTable;
 use crate::{memory, settings};
 
-/// Messages received in part.
+/// The received parts of unfinished messages.
 static PARTIAL: SideTable<Reassembly> = SideTable::new();
 
-/// Listeners that do not accept for a while.
+/// The pauses of listeners that do not accept for a while.
 static BACKOFFS: SideTable<Rest> = SideTable::new();
 
-/// How often the process had forked when the last call of a session came, if it had.
+/// The number of forks of the process when the last call of a session came, if there had been any.
 static FORKS: SideTable<u64> = SideTable::new();
 
-/// A live context. Whoever makes one promises that the struct stays alive while it is used, so that everything that
-/// can be asked of it is safe.
+/// A live context. Its maker promises that the struct stays alive while the context is used; its methods rely on that
+/// and are safe.
 pub(crate) struct Context<A: Abi>(NonNull<A::Context>, PhantomData<A>);
 
 impl<A: Abi> Clone for Context<A> {
@@ -52,7 +52,7 @@ impl<A: Abi> Context<A> {
         Ok(this)
     }
 
-    /// The same, for a context that must have a handler.
+    /// A context with a handler: a listener or a session.
     ///
     /// # Safety
     /// As for `new`.
@@ -65,7 +65,8 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// A new context for a socket not yet opened, in blocks that are given back unless it is [opened](Unopened::opened).
+    /// Allocates a context for a socket that is not open yet. The blocks are freed unless the context is
+    /// [opened](Unopened::opened).
     pub(crate) fn unopened(handler: drpc_handler_t, yielder: Yielder) -> Result<Unopened<A>, Cause> {
         let comm = memory::Owned::new(unixcomm { fd: -1, flags: 0 })?;
         let context = memory::Owned::new(A::context(comm.as_ptr(), handler, yielder))?;
@@ -80,7 +81,7 @@ impl<A: Abi> Context<A> {
         self.0.as_ptr().cast()
     }
 
-    /// Where the context's socket is kept, by which facts about it are found.
+    /// The address of the context's socket, by which the side tables find facts about it.
     pub(crate) fn comm_address(self) -> usize {
         self.comm() as usize
     }
@@ -91,7 +92,7 @@ impl<A: Abi> Context<A> {
     }
 
     fn descriptor(&self) -> &AtomicI32 {
-        // SAFETY: context and comm are alive, and `new` made sure that there is one.
+        // SAFETY: context and comm are alive; `new` checks that comm is not null.
         unsafe { AtomicI32::from_ptr(&raw mut (*self.comm()).fd) }
     }
 
@@ -110,8 +111,8 @@ impl<A: Abi> Context<A> {
     }
 
     pub(crate) fn flags(&self) -> Flags<'_> {
-        // SAFETY: context and comm are alive; `int` and AtomicU32 have the same layout, and everybody who changes
-        // the flags while others may does it here.
+        // SAFETY: context and comm are alive; `int` and AtomicU32 have the same layout. Every concurrent change of the
+        // flags goes through here.
         Flags(unsafe { AtomicU32::from_ptr((&raw mut (*self.comm()).flags).cast()) })
     }
 
@@ -125,7 +126,7 @@ impl<A: Abi> Context<A> {
         unsafe { AtomicI32::from_ptr(&raw mut (*self.head()).sequence) }
     }
 
-    /// Takes the next call's number.
+    /// Takes the number of the next call.
     pub(crate) fn take_sequence(self) -> Sequence {
         let next = |counter| Some(Sequence::at(counter).next_counter());
         match self.counter().fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
@@ -137,8 +138,8 @@ impl<A: Abi> Context<A> {
         settings::limits(A::DATAGRAM)
     }
 
-    /// What the client of a session speaks, as far as it is known. What cannot be told apart is taken for what the user has
-    /// chosen, or for the line's framing.
+    /// The framing of a session's client, as far as it is known. An ambiguous record is read in the user's choice of
+    /// framing, or else in the line's.
     #[inline]
     pub(crate) fn peer_framing(self) -> PeerFraming {
         self.flags().framing().map_or_else(Self::undetected_framing, PeerFraming::known)
@@ -149,18 +150,18 @@ impl<A: Abi> Context<A> {
         PeerFraming::unknown(settings::default_framing::<A>().unwrap_or(A::FRAMING))
     }
 
-    /// Keeps what is known about a server's framing from now on.
+    /// Sets the detected framing of the context's server.
     pub(crate) fn set_server_framing(self, framing: Framing) {
         self.flags().set_framing(Some(framing));
         RECONNECT_PATHS.forget(self.comm_address());
     }
 
-    /// Where the program has connected the context to, until it is known how the server expects messages.
+    /// The path to reconnect to; kept until the server's framing is known.
     pub(crate) fn reconnect_path(self) -> Option<SocketPath> {
         RECONNECT_PATHS.get(self.comm_address())
     }
 
-    /// Keeps what has been learnt about the client of a session, if nothing was known.
+    /// Sets the framing of a session's client, if it has just been detected.
     #[inline]
     pub(crate) fn keep_peer_framing(self, known: PeerFraming, peer_framing: PeerFraming) {
         if known.get().is_none() && peer_framing.get().is_some() {
@@ -168,12 +169,12 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// The client of this session may take its end for a success.
+    /// True while the client of a session may read datagrams. Such a client takes the end of the session for success.
     pub(crate) fn may_have_datagram_client(self) -> bool {
         self.handler().is_some() && self.flags().framing() != Some(Framing::Chunked)
     }
 
-    /// A call has come on this session, or what was to be one.
+    /// Counts a call, or an unreadable message in place of one, that has come on a session.
     pub(crate) fn count_call(self) {
         if self.may_have_datagram_client() {
             match sys::forks() {
@@ -184,7 +185,7 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// Calls that came before a fork may be the child's to answer. The next one is this process's.
+    /// Forgets the calls that came before a fork, because the child may answer them, and notes the number of forks.
     #[cold]
     fn keep_forks(self, forks: u64) {
         let known = match self.flags().has(flags::AFTER_FORK) {
@@ -199,7 +200,8 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// The process has not forked since the last call of this session came. The side table knows no more of it then.
+    /// True if the process has not forked since the last call of the session came. Removes the session's number of
+    /// forks from the side table.
     pub(crate) fn has_not_forked(self) -> bool {
         let forks = match self.handler().is_some() && self.flags().has(flags::AFTER_FORK) {
             true => FORKS.take(self.comm_address()).unwrap_or(0),
@@ -208,14 +210,14 @@ impl<A: Abi> Context<A> {
         forks == sys::forks()
     }
 
-    /// A call of this session has been answered.
+    /// Counts a call of a session as answered.
     pub(crate) fn count_answer(self) {
         if self.flags().owes_replies() && self.may_have_datagram_client() {
             self.flags().answered();
         }
     }
 
-    /// The message being received, of which a part may have come already; the number of its body's field.
+    /// The message being received, with the parts that have come already; `body` is the number of the body's field.
     #[inline(always)]
     pub(crate) fn take_partial(self, body: u8) -> Reassembly {
         let kept = if self.flags().has(flags::PARTIAL) { self.take_kept_partial() } else { None };
@@ -228,8 +230,8 @@ impl<A: Abi> Context<A> {
         PARTIAL.take(self.comm_address())
     }
 
-    /// Keeps what has come of a message for the next call. Where that is not possible the connection is of no use
-    /// any more, and is shut down.
+    /// Keeps the received part of a message for the next call. If that fails the connection is useless, and is shut
+    /// down.
     #[inline(always)]
     pub(crate) fn keep_partial(self, partial: Reassembly) {
         if partial.is_partial() {
@@ -245,7 +247,8 @@ impl<A: Abi> Context<A> {
         }
     }
 
-    /// When accepting is to be tried again, if it rests. A rest that could not be remembered begins now.
+    /// Takes the pause of a listener, if one is set. Where the side table had no memory for the pause, a new one
+    /// begins.
     pub(crate) fn take_backoff(self) -> Option<Rest> {
         if !self.flags().has(flags::BACKING_OFF) {
             return None;
@@ -254,14 +257,14 @@ impl<A: Abi> Context<A> {
         Some(BACKOFFS.take(self.comm_address()).unwrap_or_else(|| Rest::after(None)))
     }
 
-    /// Lets accepting rest.
+    /// Pauses accepting.
     pub(crate) fn set_backoff(self, pause: Rest) {
-        // Without memory to remember until when, the flag alone says that it does.
+        // Without memory for the end of the pause the flag alone remains.
         let _ = BACKOFFS.put(self.comm_address(), pause);
         self.flags().set(flags::BACKING_OFF);
     }
 
-    /// Forgets the socket, which is not closed then.
+    /// Forgets the socket, which then stays open.
     pub(crate) fn forget_socket(self) {
         self.descriptor().store(-1, Ordering::Relaxed);
     }
@@ -284,7 +287,7 @@ impl<A: Abi> Context<A> {
     /// # Safety
     /// The last reference has been given back, and the context is not used any more.
     pub(crate) unsafe fn free(self) {
-        // SAFETY: the caller's promise; both blocks come from malloc, ours or the caller's.
+        // SAFETY: the caller's promise; both blocks come from malloc, of the library or of the caller.
         unsafe {
             memory::free(self.comm());
             memory::free(self.as_ptr());
@@ -299,15 +302,15 @@ pub(crate) struct Unopened<A: Abi> {
 }
 
 impl<A: Abi> Unopened<A> {
-    /// Where the socket is going to be kept, by which facts about it are found.
+    /// The address of the future socket, by which the side tables find facts about it.
     pub(crate) fn comm_address(&self) -> usize {
         self.comm.as_ptr() as usize
     }
 
-    /// The context, which is the caller's now, like the socket in it.
+    /// Puts the open socket into the context, and gives both to the caller.
     pub(crate) fn opened(self, socket: OwnedFd, flags: c_int) -> *mut A::Context {
         let comm = unixcomm { fd: socket.into_raw_fd(), flags };
-        // SAFETY: the block is ours until it is given away in the next line.
+        // SAFETY: the block is owned until `into_raw` releases it in the same expression.
         unsafe { self.comm.into_raw().write(comm) };
         self.context.into_raw()
     }

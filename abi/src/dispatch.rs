@@ -1,4 +1,4 @@
-//! A received call served by its session's handler, in the program's spawner if there is one.
+//! The dispatch of a received call to its session's handler, through the program's spawner if there is one.
 
 use std::ffi::{c_int, c_void};
 use std::mem;
@@ -21,8 +21,8 @@ use crate::send_lock::SendGuard;
 use crate::yielding::{self, CancelGuard};
 use crate::{references, reply};
 
-/// Runs `fn(arg)` later or in another thread of execution, and says whether it will: 0, or anything else, in which
-/// case it must not.
+/// A program's function that starts `fn(arg)`, later or in another thread of execution, and returns 0. Any other result
+/// means that `fn` never runs.
 pub type Spawner =
     Option<unsafe extern "C" fn(r#fn: Option<unsafe extern "C" fn(*mut c_void)>, arg: *mut c_void) -> c_int>;
 
@@ -33,19 +33,18 @@ fn spawner() -> Spawner {
     unsafe { mem::transmute::<*mut (), Spawner>(SPAWNER.load(Ordering::Acquire)) }
 }
 
-/// Says how handlers are to be run.
+/// Sets the spawner of the process.
 pub fn set_spawner(spawner: Spawner) {
     SPAWNER.store(spawner.map_or(ptr::null_mut(), |spawner| spawner as *mut ()), Ordering::Release);
 }
 
-/// The shortest timeout that there is: that of a session whose client has once let a response wait for too long.
+/// The shortest possible timeout, for a session whose client has once let a response wait too long.
 const AT_ONCE: Duration = Duration::from_micros(1);
 
-/// Serves a call with the session's handler: in the program's spawner if it has one, else here. The call is freed in
-/// any case.
+/// Serves a call with the session's handler, through the spawner if there is one. The call is always freed.
 ///
 /// # Safety
-/// `call` points to a call from malloc that nobody else uses.
+/// `call` points to a call from malloc that has no other owner.
 pub(crate) unsafe fn dispatch<A: Abi>(
     session: Context<A>,
     call: *mut Drpc__Call,
@@ -65,7 +64,7 @@ pub(crate) unsafe fn dispatch<A: Abi>(
         let refused = spawn(Some(run_spawned::<A>), context.as_ptr().cast()) != 0;
         drop(uncancelled);
         if refused {
-            // The session's own reference is still there, so that this one is not the last.
+            // The session's own reference is left, so that this one is not the last.
             references::release(session)?;
             return Err(Cause::Busy);
         }
@@ -79,12 +78,12 @@ struct OwnedMessage<M: Message>(*mut M);
 
 impl<M: Message> Drop for OwnedMessage<M> {
     fn drop(&mut self) {
-        // SAFETY: the message came from malloc, like what a handler puts into it, and nobody else has it.
+        // SAFETY: the message came from malloc, like everything that a handler puts into it, and has no other owner.
         unsafe { message::free(self.0, Heap::SYSTEM) };
     }
 }
 
-/// What a spawner is given to run: consumes its argument, a `struct drpc_call_ctx`.
+/// The function that a spawner runs. Consumes its argument, a `struct drpc_call_ctx`.
 unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
     boundary::bare::infallible((), || {
         let context = arg.cast::<drpc_call_ctx>();
@@ -96,15 +95,15 @@ unsafe extern "C" fn run_spawned<A: Abi>(arg: *mut c_void) {
             if let Ok(session) = Context::<A>::new(session.cast()) {
                 serve::<A>(session, &call, &resp, None);
                 drop((call, resp));
-                // Whether it was the last reference is nothing to tell anybody.
+                // An error of releasing the session has no recipient.
                 let _ = references::release(session);
             }
         }
     });
 }
 
-/// Runs the handler and sends its response. One that cannot be sent as it is, is replaced by one that says so: the
-/// caller waits for something.
+/// Runs the handler and sends its response. A response that cannot be sent is replaced by a failure, because the caller
+/// waits.
 fn serve<A: Abi>(
     session: Context<A>,
     call: &OwnedMessage<Drpc__Call>,
@@ -122,7 +121,7 @@ fn serve<A: Abi>(
         let Err(cause) = reply::respond(session, fd, resp.0) else { return };
         boundary::report(Phase::Respond, subject, cause);
         let lost = match cause {
-            // The caller waits for something.
+            // The caller waits for a response.
             Cause::Invalid(_) | Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::ENOBUFS) => {
                 let _sending = SendGuard::wait(session);
                 let sent = reply::send_failure(session, (*call.0).sequence);
@@ -131,7 +130,7 @@ fn serve<A: Abi>(
             _ => cause == Cause::TimedOut,
         };
         if lost && session.peer_framing().framing() == Framing::Datagram {
-            // Up to 2.6 a caller would take the end for success. Its further responses go out at once, or are lost.
+            // Callers up to 2.6 would take the end for success. Further responses go out at once, or are lost.
             let _ = sys::set_timeout(session.fd(), AT_ONCE);
         } else if lost {
             sys::shut_down(session.fd());

@@ -1,4 +1,4 @@
-//! `daos/drpc_handler.h`: which function serves which module.
+//! The registry of handlers by module, `daos/drpc_handler.h`.
 
 use std::ffi::c_int;
 use std::mem;
@@ -11,10 +11,10 @@ use crate::abi::drpc_handler_t;
 use crate::boundary;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
-/// Number of modules that can be registered: NUM_DRPC_MODULES, the same in every release.
+/// The number of modules that can be registered: NUM_DRPC_MODULES, the same in every release.
 const MODULES: usize = 5;
 
-/// A handler, or null.
+/// The handlers by module; null where there is none.
 static HANDLERS: [AtomicPtr<()>; MODULES] = [const { AtomicPtr::new(ptr::null_mut()) }; MODULES];
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
@@ -24,7 +24,7 @@ static INITIALISED: AtomicBool = AtomicBool::new(false);
 pub struct dss_drpc_handler {
     /// Number of the module.
     pub module_id: c_int,
-    /// What serves its calls.
+    /// The function that serves the module's calls.
     pub handler: drpc_handler_t,
 }
 
@@ -48,7 +48,7 @@ fn clear() {
     }
 }
 
-/// Does some work on the registry, if there is one.
+/// Runs work on the registry, which must have been initialised.
 fn with_registry(work: impl FnOnce() -> Result<(), Cause>) -> c_int {
     boundary::common(Phase::Register, || match INITIALISED.load(Ordering::Acquire) {
         true => work(),
@@ -83,7 +83,7 @@ unsafe fn each(handlers: *const dss_drpc_handler, mut work: impl FnMut(&dss_drpc
     }
 }
 
-/// Prepares the registry, or empties it. Call it before anything else here.
+/// Initialises the registry, or empties it. Call it before any other function of this header.
 ///
 /// Returns 0. Like all functions of this header it may be called by any thread.
 ///
@@ -97,7 +97,7 @@ pub extern "C" fn drpc_hdlr_init() -> c_int {
     })
 }
 
-/// Empties the registry. Nothing can be registered until drpc_hdlr_init is called again.
+/// Empties the registry. Registering fails until drpc_hdlr_init is called again.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
@@ -135,13 +135,13 @@ pub unsafe extern "C" fn drpc_hdlr_register_all(handlers: *mut dss_drpc_handler)
     })
 }
 
-/// The handler of a module; NULL if it has none.
+/// Returns the handler of a module; NULL if it has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_hdlr_get_handler(module_id: c_int) -> drpc_handler_t {
     boundary::bare::infallible(None, || slot(module_id).ok().and_then(|slot| to_handler(slot.load(Ordering::Acquire))))
 }
 
-/// Takes a module's handler out of the registry, if it has one.
+/// Removes a module's handler from the registry, if it has one.
 ///
 /// Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_...
 #[unsafe(no_mangle)]
@@ -149,7 +149,7 @@ pub extern "C" fn drpc_hdlr_unregister(module_id: c_int) -> c_int {
     with_registry(|| unregister(module_id))
 }
 
-/// Takes the modules of an array out of the registry; the array is as for drpc_hdlr_register_all.
+/// Removes the modules of an array from the registry; the array is as for drpc_hdlr_register_all.
 ///
 /// Returns 0, also if an entry is wrong; -DER_UNINIT before drpc_hdlr_init.
 ///
@@ -159,7 +159,7 @@ pub extern "C" fn drpc_hdlr_unregister(module_id: c_int) -> c_int {
 pub unsafe extern "C" fn drpc_hdlr_unregister_all(handlers: *mut dss_drpc_handler) -> c_int {
     with_registry(|| {
         let unregister_entry = |entry: &dss_drpc_handler| {
-            // The original passes over entries that are wrong.
+            // DAOS skips wrong entries.
             let _ = unregister(entry.module_id);
         };
         // SAFETY: the caller's promise.
@@ -168,8 +168,8 @@ pub unsafe extern "C" fn drpc_hdlr_unregister_all(handlers: *mut dss_drpc_handle
     })
 }
 
-/// Serves a call with the handler of its module. Without one, or for a number that no module can have, the status of
-/// `resp` becomes DRPC__STATUS__UNKNOWN_MODULE. This is the handler to give to drpc_listen.
+/// Serves a call with the handler of its module; may itself be given to drpc_listen as the handler. A call for a module
+/// without a handler gets DRPC__STATUS__UNKNOWN_MODULE.
 ///
 /// # Safety
 /// `request` and `resp` are null, which does nothing, or point to a call and a response.

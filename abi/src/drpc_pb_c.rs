@@ -1,5 +1,5 @@
-//! `daos/drpc.pb-c.h`, the types and their descriptors: what protoc-c generates for `proto/drpc.proto`, which every
-//! release has alike.
+//! The types and descriptors of `daos/drpc.pb-c.h`, as protoc-c generates them for `proto/drpc.proto`, in every release
+//! alike.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::mem::offset_of;
@@ -11,19 +11,19 @@ use crate::protobuf_c::{
     ProtobufCMessageDescriptor, field_type,
 };
 
-/// How a call ended; any number may come from a peer.
+/// The result of a call. Peers may send any number.
 pub type Drpc__Status = c_int;
 
 /// A call.
 #[repr(C)]
 pub struct Drpc__Call {
-    /// What every message begins with.
+    /// The base of every message.
     pub base: ProtobufCMessage,
     /// Number of the module.
     pub module: i32,
     /// Number of the method.
     pub method: i32,
-    /// Set by the caller, copied into the response.
+    /// The number that the caller sets and the response repeats.
     pub sequence: i64,
     /// Argument of the method.
     pub body: ProtobufCBinaryData,
@@ -32,11 +32,11 @@ pub struct Drpc__Call {
 /// A response.
 #[repr(C)]
 pub struct Drpc__Response {
-    /// What every message begins with.
+    /// The base of every message.
     pub base: ProtobufCMessage,
     /// Sequence of the call.
     pub sequence: i64,
-    /// How the call ended.
+    /// The result of the call.
     pub status: Drpc__Status,
     /// Result of the method.
     pub body: ProtobufCBinaryData,
@@ -73,7 +73,7 @@ const fn by_name(name: *const c_char, index: c_uint) -> ProtobufCEnumValueIndex 
     ProtobufCEnumValueIndex { name, index }
 }
 
-/// One range of `len` numbers from `start`, and the entry that ends the list.
+/// A range of `len` numbers from `start`, and the entry that ends the list.
 const fn one_range(start: i32, len: c_uint) -> [ProtobufCIntRange; 2] {
     [ProtobufCIntRange { start_value: start, orig_index: 0 }, ProtobufCIntRange { start_value: 0, orig_index: len }]
 }
@@ -123,7 +123,7 @@ static CALL_FIELDS: [ProtobufCFieldDescriptor; 4] = [
     field(c"sequence".as_ptr(), 3, field_type::INT64, offset_of!(Drpc__Call, sequence), ptr::null()),
     field(c"body".as_ptr(), 4, field_type::BYTES, offset_of!(Drpc__Call, body), ptr::null()),
 ];
-/// body, method, module, sequence
+/// The indices of body, method, module, sequence.
 static CALL_BY_NAME: [c_uint; 4] = [3, 1, 0, 2];
 static CALL_RANGES: [ProtobufCIntRange; 2] = one_range(1, 4);
 
@@ -156,7 +156,7 @@ static RESPONSE_FIELDS: [ProtobufCFieldDescriptor; 3] = [
     ),
     field(c"body".as_ptr(), 3, field_type::BYTES, offset_of!(Drpc__Response, body), ptr::null()),
 ];
-/// body, sequence, status
+/// The indices of body, sequence, status.
 static RESPONSE_BY_NAME: [c_uint; 3] = [2, 0, 1];
 static RESPONSE_RANGES: [ProtobufCIntRange; 2] = one_range(1, 3);
 

@@ -1,4 +1,4 @@
-//! `daos/drpc_progress.h`, the types.
+//! The types of `daos/drpc_progress.h`.
 
 use std::mem::offset_of;
 
@@ -6,12 +6,12 @@ use crate::abi::Head as drpc;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::list::{self, d_list_t};
 
-/// A listener and the sessions it has accepted. Made by drpc_progress_context_create.
+/// A listener and the sessions it has accepted, made by drpc_progress_context_create.
 #[repr(C)]
 pub struct drpc_progress_context {
     /// The listener.
     pub listener_ctx: *mut drpc,
-    /// Its sessions: the links of `struct drpc_list`.
+    /// The sessions, by their links in `struct drpc_list`.
     pub session_ctx_list: d_list_t,
 }
 
@@ -20,18 +20,18 @@ pub struct drpc_progress_context {
 pub struct drpc_list {
     /// The session.
     pub ctx: *mut drpc,
-    /// Its place in the list.
+    /// The link in the list.
     pub link: d_list_t,
 }
 
-/// A call being served: what a spawned function is given.
+/// A call being served: the argument of a spawned function.
 #[repr(C)]
 pub struct drpc_call_ctx {
-    /// The session that the call came on, with a reference of its own.
+    /// The session of the call; the struct holds a reference to it.
     pub session: *mut drpc,
     /// The call.
     pub call: *mut Drpc__Call,
-    /// The response to it.
+    /// The response to the call.
     pub resp: *mut Drpc__Response,
 }
 

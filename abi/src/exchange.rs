@@ -1,4 +1,4 @@
-//! A call sent and its reply received on a context.
+//! The exchange of a call and its reply on a context.
 
 use ::drpc::framing::chunked::Reassembly;
 use ::drpc::framing::detect::PeerFraming;
@@ -17,7 +17,7 @@ use crate::message;
 use crate::protobuf_c::Heap;
 use crate::yielding::{self, YieldingHooks};
 
-/// Sends a call for someone whose turn it is.
+/// Sends a call. The caller holds the right to send.
 #[inline(always)]
 pub(crate) fn send<A: Abi>(
     context: Context<A>,
@@ -29,8 +29,8 @@ pub(crate) fn send<A: Abi>(
     transport::send(fd, framing, call, context.limits().send(framing), pace)
 }
 
-/// Waits for the reply to a call, or where there is no place for it drops the next one. Replies to earlier calls that
-/// nobody waits for are dropped on the way, one for each at most, and within the time that the reply may take.
+/// Waits for the reply to a call; `None` for `reply` drops the next reply. Replies to earlier calls are dropped on the
+/// way: one for each such call at most, within the time limit of the reply.
 pub(crate) fn receive<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
@@ -74,12 +74,12 @@ pub(crate) fn receive<A: Abi>(
     }
 }
 
-/// Counts a reply to an earlier call that has been dropped, as the `dropped`th on the way to this one's.
+/// Counts a dropped reply to an earlier call, the `dropped`th while one reply is awaited.
 #[cold]
 fn note_dropped<A: Abi>(context: Context<A>, number: Sequence, dropped: i32) {
     context.flags().reply_came();
     if dropped == number.number() {
-        // However many were owed, there was no more than one for each earlier number.
+        // No more than one reply was owed for each earlier number.
         context.flags().owe_nothing();
     }
     log::print_limited(

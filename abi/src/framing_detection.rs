@@ -1,7 +1,7 @@
-//! How a context's server expects messages: found out with its first call, where the program has not said it.
+//! The detection of the framing that a context's server reads, by the first call, where the program has not chosen one.
 //!
-//! No call is executed twice by that, none as another call: no server that reads datagrams takes what is sent first for a
-//! call, and what has been sent is sent again only after the server has refused it (`docs/wire.md`).
+//! No call is executed twice or as another one. No server that reads datagrams takes the first message for a call. A
+//! call is sent again only after the server has refused it (`docs/wire.md`).
 
 use std::time::{Duration, Instant};
 
@@ -26,30 +26,30 @@ use crate::side_table::SideTable;
 use crate::yielding::{self, YieldingHooks};
 use crate::{exchange, settings};
 
-/// What clients have asked their servers and not been answered yet; nothing while a thread is at work on it.
+/// The unfinished handshakes of clients. `None` stands for a handshake while a thread works on it.
 static HANDSHAKES: SideTable<Option<Handshake>> = SideTable::new();
 
-/// How long a call without R_SYNC waits for the answer to the probe, if the context has no timeout.
+/// The time that a call without R_SYNC waits for the answer to the probe, if the context has no timeout.
 const PROBE_TIME: Duration = Duration::from_secs(1);
 
-/// How long closing waits until calls without R_SYNC are out, if the context has no timeout.
+/// The time that closing waits for calls without R_SYNC to go out, if the context has no timeout.
 const CLOSE_TIME: Duration = Duration::from_millis(100);
 
-/// How long to wait before trying again to connect to a busy server, and between two runs of a yield function.
+/// The pause before the next attempt to connect to a busy server, and between two runs of a yield function.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What is left to do for a call.
+/// The next step of a call after detection.
 pub(crate) enum Next {
-    /// To send it in this framing.
+    /// The call is to be sent in this framing.
     Send(Framing),
-    /// Nothing: its reply is in the place for it, or it is kept until it can be sent.
+    /// The call needs nothing more: its reply has been stored, or the call is queued.
     Done,
 }
 
-/// Finds out the framing for a context's call, which is kept in the context.
+/// Detects the framing for a context's call, and stores it in the context.
 ///
-/// While a server has not answered what it was asked, nothing else is sent to it. A call with R_SYNC waits for that answer,
-/// one without is kept.
+/// Nothing else is sent while the server's answer is awaited. A call with R_SYNC waits for the answer; a call without
+/// R_SYNC is queued.
 #[cold]
 pub(crate) fn detect<A: Abi>(
     context: Context<A>,
@@ -64,13 +64,13 @@ pub(crate) fn detect<A: Abi>(
         context.set_server_framing(framing);
         return Ok(Next::Send(framing));
     }
-    // Other calls wait until it is known.
+    // Other calls wait until the framing is known.
     let _sending = match reply {
         Some(_) => SendGuard::wait(context),
         None => SendGuard::now(context).ok_or(Cause::Os(libc::EAGAIN))?,
     };
     if let Some(framing) = context.flags().framing() {
-        // Another call was faster.
+        // Another call has detected the framing meanwhile.
         return Ok(Next::Send(framing));
     }
     let message = call.encode(unknown);
@@ -109,7 +109,7 @@ pub(crate) fn detect<A: Abi>(
             store(context, handshake);
             kept.map(|()| Next::Done)
         }
-        // The next call goes on from here.
+        // The next call continues the handshake.
         Err(cause) if matches!(cause, Cause::TimedOut | Cause::Os(libc::EAGAIN)) || handshake.is_reconnecting() => {
             store(context, handshake);
             Err(cause)
@@ -122,16 +122,16 @@ pub(crate) fn detect<A: Abi>(
     }
 }
 
-/// The result of asking.
+/// The result of beginning a handshake.
 #[expect(clippy::large_enum_variant, reason = "it is made once a connection, and a box could fail to be")]
 enum Begun {
-    /// There is nothing left to find out for this call.
+    /// The framing is known, or the call is done.
     Resolved(Next),
-    /// The answer is to come, or the connection has to be replaced.
+    /// The answer is awaited, or the connection has to be replaced.
     Handshake(Handshake),
 }
 
-/// Asks a server whose framing is not known, with the call itself if that can be a trial.
+/// Begins a handshake with a server of unknown framing, by the padded call itself or else by a probe.
 fn begin<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
@@ -143,8 +143,8 @@ fn begin<A: Abi>(
 ) -> Result<Begun, Cause> {
     let path = context.reconnect_path();
     let (kind, first) = fallback::first_message(call, unknown);
-    // Which server it is need not be known where the call itself may go out, unless knowing it may spare a refusal, or
-    // keeping a copy.
+    // The server need not be known where the call itself may go out. Knowing it may still spare a refusal, or the copy
+    // of a call.
     let looks = kind == FirstMessage::Probe
         || reply.is_none()
         || path.is_none()
@@ -181,7 +181,7 @@ fn begin<A: Abi>(
     Ok(Begun::Handshake(handshake))
 }
 
-/// Sends a call as a padded, and waits for its reply.
+/// Sends a padded call, and waits for its reply.
 fn send_padded_call<A: Abi>(
     context: Context<A>,
     fd: SocketRef<'_>,
@@ -205,8 +205,8 @@ fn send_padded_call<A: Abi>(
             answered.map(|()| Begun::Resolved(Next::Done))
         }
         (None, answered) => {
-            // The reply that is owed is that of the padded, which tells the framing. Where that cannot be kept in mind, it is
-            // dropped by its number.
+            // The owed reply is that of the padded call, which tells the framing. Without memory for the handshake the
+            // reply is dropped by its number.
             if context.flags().owes_replies() && store(context, Handshake::begun(FirstMessage::PaddedCall, server)) {
                 context.flags().reply_came();
             }
@@ -215,22 +215,22 @@ fn send_padded_call<A: Abi>(
     }
 }
 
-/// The framing of a server that cannot be connected to again, so that asking it would be of no use: that of the line.
+/// The line's framing, for a server that cannot be reconnected to and therefore cannot be asked.
 fn assume_line_framing<A: Abi>(context: Context<A>) -> Framing {
-    // Without a peer a program stands in for the system calls, or the call will fail.
+    // Without a peer either the program replaces the system calls, or the call will fail.
     if sys::peer(context.fd()).is_some() {
         context.set_server_framing(A::FRAMING);
     }
     A::FRAMING
 }
 
-/// What is sent to find out may be some bytes longer than the call, which has been found not to be too large.
+/// Sends the first message. It may be some bytes longer than the call, whose size has been checked.
 fn send_first<A: Abi>(context: Context<A>, fd: SocketRef<'_>, first: &Encoded<'_>) -> Result<(), Cause> {
     transport::send(fd, Framing::Chunked, first, usize::MAX, &mut YieldingHooks { context, waits: false })
 }
 
-/// Keeps an handshake for the next call; false if there is no memory for it, so that the next call asks again. One that has
-/// calls has a place.
+/// Stores a handshake for the next call. False if there is no memory, so that the next call begins a new one. A
+/// handshake with queued calls has a place already.
 fn store<A: Abi>(context: Context<A>, handshake: Handshake) -> bool {
     let address = context.comm_address();
     let kept = match context.flags().has(HANDSHAKE) {
@@ -249,7 +249,7 @@ fn discard<A: Abi>(context: Context<A>) {
     }
 }
 
-/// Forgets what another context has left at this address.
+/// Discards the handshake of an earlier context at this address.
 pub(crate) fn discard_at(address: usize) {
     drop(HANDSHAKES.take(address));
 }
@@ -261,7 +261,7 @@ fn report_lost<A: Abi>(context: Context<A>, handshake: &Handshake, cause: Cause)
     }
 }
 
-/// Goes on until the framing is known. `TimedOut`, or EAGAIN where nothing is waited for, when the time is over.
+/// Advances a handshake until the framing is known. `TimedOut` after the time limit; EAGAIN where no wait is allowed.
 fn run<A: Abi>(handshake: &mut Handshake, context: Context<A>, limit_of_wait: WaitLimit) -> Result<Framing, Cause> {
     let mut until = None;
     loop {
@@ -276,7 +276,7 @@ fn run<A: Abi>(handshake: &mut Handshake, context: Context<A>, limit_of_wait: Wa
     }
 }
 
-/// Waits for what is lacking, but not beyond a point in time, if there is one.
+/// Waits for the handshake's next event until a point in time, if one is given.
 fn wait<A: Abi>(context: Context<A>, wait_for: WaitFor, until: Option<Instant>) -> Result<(), Cause> {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     if left.is_some_and(|left| left.is_zero()) {
@@ -297,8 +297,8 @@ fn wait<A: Abi>(context: Context<A>, wait_for: WaitFor, until: Option<Instant>) 
     Ok(())
 }
 
-/// Sees to the calls without R_SYNC of a context that is being closed. What another context has left at this address, which
-/// has been freed by hand, is forgotten.
+/// Sends the queued calls of a context that is being closed. Discards the handshake of an earlier context, freed by
+/// hand, at the same address.
 pub(crate) fn finish<A: Abi>(context: Context<A>) {
     let Some(mut handshake) = HANDSHAKES.take(context.comm_address()).flatten() else { return };
     if context.handler().is_some() {
@@ -313,19 +313,19 @@ pub(crate) fn finish<A: Abi>(context: Context<A>) {
     }
 }
 
-/// How long a caller waits for the server.
+/// The time that a caller waits for the server.
 #[derive(Clone, Copy)]
 enum WaitLimit {
-    /// Not at all.
+    /// No wait.
     None,
-    /// As the socket does by itself.
+    /// The socket's own behaviour: its timeout, or no wait if non-blocking.
     Socket,
-    /// As long as the socket's timeout, and if it has none so long.
+    /// The socket's timeout, or else this time.
     AtMost(Duration),
 }
 
 impl WaitLimit {
-    /// When the time of one that begins to wait is over, if it ever is; None if it does not wait.
+    /// The end of a wait that begins now, if there is an end; the outer `None` stands for no wait.
     fn begin<A: Abi>(self, context: Context<A>) -> Option<Option<Instant>> {
         let timeout = sys::receive_timeout(context.fd());
         let time = match self {
@@ -338,7 +338,7 @@ impl WaitLimit {
     }
 }
 
-/// The framing that the program or its user has chosen, or that the line's clients speak.
+/// The framing that the program or its user has chosen, or that the line's clients use.
 fn chosen_framing<A: Abi>(context: Context<A>) -> Option<Framing> {
     if context.flags().detects_framing() { None } else { settings::default_framing::<A>() }
 }

@@ -1,5 +1,5 @@
-//! What a client has asked its server to find out which framing it reads, and the calls without R_SYNC that wait for the
-//! answer. Nothing here waits.
+//! A client's handshake with its server, which detects the framing that the server reads, and the calls without R_SYNC
+//! queued meanwhile. No function here waits.
 
 use std::collections::VecDeque;
 
@@ -18,57 +18,57 @@ use crate::context::Context;
 use crate::log::{self, Level};
 use crate::yielding;
 
-/// Calls that may wait for the answer, and their size in bytes.
+/// The limits of the queue: calls, and their size in bytes together.
 const MAX_CALLS: usize = 16;
 const MAX_BYTES: usize = 1 << 20;
 
-/// What has been asked, and what waits for the answer.
+/// The state of a handshake, and the calls queued behind it.
 pub(crate) struct Handshake {
     stage: Stage,
-    /// The server, if it is known.
+    /// The server, if known.
     server: Option<PeerServer>,
     backlog: Backlog,
-    /// The process that has asked. A child of a fork neither reads the answer nor sends what is kept.
+    /// The process that began the handshake. A forked child neither reads the answer nor sends the queued calls.
     process: u64,
 }
 
-/// How far a client has come.
+/// The stage of a handshake.
 #[derive(Clone, Copy)]
 enum Stage {
-    /// The answer is to come.
+    /// The first message has been sent; its answer is awaited.
     AwaitingReply(FirstMessage),
-    /// The server has refused what it was asked, and reads this framing. It may have closed its side.
+    /// The server has refused the first message, reads this framing, and may have closed its side.
     Reconnecting(Framing),
-    /// The framing is known. What waits goes out.
+    /// The framing is known; the queued calls go out.
     Flushing(Framing),
 }
 
-/// What an handshake has come to.
+/// The progress of a handshake.
 pub(crate) enum Progress {
-    /// The framing is known, and nothing waits any more.
+    /// The framing is known, and no call is queued.
     Detected(Framing),
-    /// It cannot go on without this.
+    /// The handshake needs this event to continue.
     Blocked(WaitFor),
 }
 
-/// What an handshake waits for.
+/// An event that a handshake waits for.
 #[derive(Clone, Copy)]
 pub(crate) enum WaitFor {
     /// The server's answer.
     Reply,
-    /// That the server accepts another connection.
+    /// Room in the server's queue of connections.
     Listener,
-    /// That the socket takes more.
+    /// Room in the socket.
     Writable,
 }
 
 impl Handshake {
-    /// This has been asked.
+    /// A handshake whose first message has been sent.
     pub(crate) fn begun(sent: FirstMessage, server: Option<PeerServer>) -> Self {
         Self::at(Stage::AwaitingReply(sent), server)
     }
 
-    /// The server has refused what it was asked, and reads this framing.
+    /// A handshake whose padded call the server has refused; the server reads this framing.
     pub(crate) fn rejected(framing: Framing, server: Option<PeerServer>) -> Self {
         Self::at(Stage::Reconnecting(framing), server)
     }
@@ -77,14 +77,14 @@ impl Handshake {
         Self { stage, server, backlog: Backlog::default(), process: sys::process() }
     }
 
-    /// Keeps a copy of the call that is going to be sent as a trial, in case it is refused.
+    /// Queues a copy of the call that is going to be sent padded, in case the server refuses it.
     pub(crate) fn queue_padded_call(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
         self.backlog.push(call)?;
         self.backlog.has_padded_call = true;
         Ok(())
     }
 
-    /// Keeps a call until the framing is known. `EAGAIN` if too much is kept already.
+    /// Queues a call until the framing is known. `EAGAIN` if the queue is full.
     pub(crate) fn queue(&mut self, call: &Encoded<'_>) -> Result<(), Cause> {
         let waiting = self.backlog.calls.iter().skip(self.backlog.has_padded_call.into());
         let (calls, bytes) = (waiting.clone().count(), waiting.map(Vec::len).sum::<usize>());
@@ -94,22 +94,22 @@ impl Handshake {
         self.backlog.push(call)
     }
 
-    /// Number of calls that are kept.
+    /// The number of queued calls.
     pub(crate) fn queued(&self) -> usize {
         self.backlog.calls.len()
     }
 
-    /// The handshake is this process's.
+    /// True if this process began the handshake.
     pub(crate) fn is_of_this_process(&self) -> bool {
         self.process == sys::process()
     }
 
-    /// The server has answered, and the next thing to do is to connect again.
+    /// True if the server has answered, and the client has to reconnect.
     pub(crate) fn is_reconnecting(&self) -> bool {
         matches!(self.stage, Stage::Reconnecting(_))
     }
 
-    /// What is being done, for messages.
+    /// The current phase, for messages.
     pub(crate) fn phase(&self) -> Phase {
         match self.stage {
             Stage::AwaitingReply(_) => Phase::Reply,
@@ -118,7 +118,7 @@ impl Handshake {
         }
     }
 
-    /// Goes as far as it can without waiting.
+    /// Advances the handshake as far as possible without waiting.
     pub(crate) fn advance<A: Abi>(&mut self, context: Context<A>) -> Result<Progress, Cause> {
         let _keep = KeepErrno::new();
         loop {
@@ -152,9 +152,9 @@ impl Handshake {
         self.server.or_else(|| PeerServer::of(context.fd(), context.reconnect_path()))
     }
 
-    /// Connects again, as the server may have closed its side; false while it is too busy. If it cannot be done at all, a
-    /// call in chunks goes out over the old connection: where the server has closed it, the call fails with EPIPE and is
-    /// unsent.
+    /// Reconnects, because the server may have closed its side; false while the server is busy. If a reconnect is
+    /// impossible, a chunked call goes out over the old connection. If the server has closed that, the call fails
+    /// unsent with EPIPE.
     fn reconnect<A: Abi>(&self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
         let server = self.server(context).ok_or(Cause::Replaced);
         server.and_then(|server| server.reconnect(A::SOCKET_MODE)).or_else(|cause| match framing {
@@ -168,7 +168,7 @@ impl Handshake {
     }
 }
 
-/// Reads the server's answer, if it is there.
+/// Reads the server's answer, if it has come.
 fn read_reply<A: Abi>(context: Context<A>, sent: FirstMessage) -> Result<Option<Stage>, Cause> {
     let fd = context.fd();
     if sys::peek(fd) == Peeked::Nothing {
@@ -185,7 +185,7 @@ fn read_reply<A: Abi>(context: Context<A>, sent: FirstMessage) -> Result<Option<
         }
         (Some(framing), FirstMessage::PaddedCall) => {
             if received == Ok(None) {
-                // The rest of the reply is to come.
+                // More of the reply is to come.
                 context.flags().owe_reply();
             }
             match lost {
@@ -200,13 +200,13 @@ fn read_reply<A: Abi>(context: Context<A>, sent: FirstMessage) -> Result<Option<
     }
 }
 
-/// Ends a connection on which nothing can be told apart any more.
+/// Shuts down a connection on which messages can no longer be told apart.
 fn shut_down<A: Abi>(context: Context<A>, cause: Cause) -> Cause {
     sys::shut_down(context.fd());
     cause
 }
 
-/// Why there is no answer to what was asked, where waiting for it failed with `cause`.
+/// The error of a handshake without an answer, where waiting for it failed with `cause`.
 pub(crate) fn no_reply(cause: Cause) -> Cause {
     match cause {
         Cause::Closed | Cause::NoReply | Cause::Os(libc::ECONNRESET) => Cause::Unanswered,
@@ -214,13 +214,13 @@ pub(crate) fn no_reply(cause: Cause) -> Cause {
     }
 }
 
-/// Calls without R_SYNC, encoded as they are sent once the framing is known.
+/// The queued calls without R_SYNC, encoded.
 #[derive(Default)]
 struct Backlog {
     calls: VecDeque<Vec<u8>>,
-    /// The first one has been sent as a trial.
+    /// True if the first call has been sent padded.
     has_padded_call: bool,
-    /// The record of the first one to go on with.
+    /// The record of the first call to send next.
     next: u32,
 }
 
@@ -235,14 +235,14 @@ impl Backlog {
         Ok(())
     }
 
-    /// The trial has been executed.
+    /// Removes the padded call, which has been executed.
     fn drop_padded_call(&mut self) {
         if std::mem::take(&mut self.has_padded_call) {
             self.calls.pop_front();
         }
     }
 
-    /// Sends what the socket takes; true when nothing is left.
+    /// Sends as much as the socket takes; true once the queue is empty.
     fn flush<A: Abi>(&mut self, context: Context<A>, framing: Framing) -> Result<bool, Cause> {
         if self.calls.is_empty() {
             return Ok(true);
@@ -262,7 +262,7 @@ impl Backlog {
                     self.next = next;
                     return Ok(false);
                 }
-                // The others may be small enough.
+                // The other calls may be small enough.
                 Err(cause) if cause.is_too_big() => {
                     log::print(Level::Warn, format_args!("call{}: lost: {cause}", Subject::Socket(context.fd())));
                 }

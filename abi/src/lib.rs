@@ -1,12 +1,13 @@
-//! What the C libraries of every DAOS line have in common: visible structs, malloc'ed objects, the functions that
-//! protoc-c would generate, the handler registry, and the bodies of the functions whose signature or behaviour a
-//! line decides. The lines themselves are in `abi/0.8` and `abi/2.8`.
+//! The common part of the C libraries of all DAOS lines: visible structs, malloc'ed objects, the functions that
+//! protoc-c would generate, the handler registry, and the bodies of functions that differ between lines. The lines
+//! themselves are in `abi/0.8` and `abi/2.8`.
 //!
 //! Rules of this layer:
-//! * What a C caller may free comes from `malloc`; what is freed here may have come from the caller's `malloc`.
-//! * A caller-visible struct is only ever reached through raw pointers: the caller's callbacks may come back here
-//!   and change it.
-//! * Nothing allocates in a way that cannot fail.
+//! * A block that a C caller may free comes from `malloc`. A block that is freed here may come from the caller's
+//!   `malloc`.
+//! * A caller-visible struct is reached through raw pointers only, because the caller's callbacks may change the
+//!   struct.
+//! * Every allocation can fail.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 #![expect(non_camel_case_types, reason = "the names of C")]
 

@@ -1,4 +1,4 @@
-//! `drpc/library.h`: what these libraries offer beyond the originals'.
+//! The functions of `drpc/library.h`, which DAOS's libraries do not have.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
@@ -15,18 +15,18 @@ use crate::flags::HANDSHAKE;
 use crate::log::{self, drpc_log_fn};
 use crate::settings;
 
-/// How messages are sent and read: DAOS changed that with 2.8.
+/// The framing of messages, which DAOS changed with 2.8.
 #[repr(C)]
 pub enum drpc_framing {
-    /// As the peer does it, which is found out.
+    /// The peer's framing, which is detected.
     DRPC_FRAMING_AUTO = 0,
-    /// One datagram for each message: DAOS 0.8 to 2.6.
+    /// One datagram for each message, as in DAOS 0.8 to 2.6.
     DRPC_FRAMING_DATAGRAM = 1,
-    /// One or more records with a header: DAOS 2.8.
+    /// One or more records with a header, as in DAOS 2.8.
     DRPC_FRAMING_CHUNKED = 2,
 }
 
-/// What a number of enum drpc_framing asks for, of which `Some(None)` is to find out; `None` for other numbers.
+/// The framing for a number of enum drpc_framing; `Some(None)` stands for detection, `None` for unknown numbers.
 pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
     const AUTO: u64 = drpc_framing::DRPC_FRAMING_AUTO as u64;
     const DATAGRAM: u64 = drpc_framing::DRPC_FRAMING_DATAGRAM as u64;
@@ -39,18 +39,17 @@ pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
     }
 }
 
-/// What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
-/// in "connect /run/x.sock: connection refused: the socket exists but nobody listens". "" if nothing has.
+/// Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
+/// remedy, as in "connect /run/x.sock: connection refused: the socket exists but no process listens".
 ///
-/// The text is the library's. It stays as it is until the thread's next call of a function that fails. errno stays
-/// as it is.
+/// The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_last_error() -> *const c_char {
     let text = boundary::infallible(None, || sys::with_error_text(|text| text.as_ptr().cast::<c_char>()));
     text.unwrap_or(c"out of memory".as_ptr())
 }
 
-/// The name of a DER_... number and what it means, as in "DER_NOREPLY: no reply from the peer". The number may be
+/// Returns the name and the meaning of a DER_... number, as in "DER_NOREPLY: no reply from the peer". The number may be
 /// negative, as functions return it.
 ///
 /// The text is constant.
@@ -59,7 +58,7 @@ pub extern "C" fn drpc_strerror(rc: c_int) -> *const c_char {
     der::text(rc).as_ptr()
 }
 
-/// The name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+/// Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status".
 ///
 /// The text is constant.
 #[unsafe(no_mangle)]
@@ -68,9 +67,9 @@ pub extern "C" fn drpc_status_name(status: c_int) -> *const c_char {
     known.map_or(c"unknown status".as_ptr(), |known| known.name)
 }
 
-/// The number of the status with this name.
+/// Finds the number of a status by its name.
 ///
-/// Returns it; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
+/// Returns the number; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
 ///
 /// # Safety
 /// `name` is null or a string.
@@ -84,10 +83,10 @@ pub unsafe extern "C" fn drpc_status_value(name: *const c_char) -> c_int {
     name.to_str().ok().and_then(Status::from_str_name).map_or(-der::DER_NONEXIST, i32::from)
 }
 
-/// Describes calls, responses and statuses in terms of Protocol Buffers, for tools that work by reflection: an encoded
+/// Returns a description of calls, responses and statuses for tools that work by reflection: an encoded
 /// google.protobuf.FileDescriptorSet. Its size in bytes goes to `*len`.
 ///
-/// The bytes are constant. NULL if `len` is NULL.
+/// The bytes are constant. NULL is returned if `len` is NULL.
 ///
 /// # Safety
 /// `len` is null or points to a size.
@@ -99,20 +98,20 @@ pub unsafe extern "C" fn drpc_file_descriptor_set(len: *mut usize) -> *const u8 
     FILE_DESCRIPTOR_SET.as_ptr()
 }
 
-/// Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers
-/// are limited to some a second.
+/// Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. Lines about peers
+/// are limited per second.
 ///
-/// Without this function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
-/// or "debug", and nowhere otherwise. A call to the function before may still be running in another thread when this
-/// returns.
+/// Without such a function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
+/// or "debug", and nowhere otherwise. When this returns, another thread may still be running the previous function.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
     boundary::infallible((), || log::set_sink(log, arg));
 }
 
 /// Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
-/// (mode_t)-1 goes back to what the release does. drpc_listen fails with the errno EPERM if the umask changes the mode, other
-/// users can change the directory, and the kernel does not tell that the file there is the new one.
+/// (mode_t)-1 restores the mode of the release. Where the umask would change the mode, drpc_listen must be sure that
+/// the file is the new one. Either the kernel tells, or other users cannot change the directory. Otherwise drpc_listen
+/// fails with the errno EPERM.
 ///
 /// Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
 #[unsafe(no_mangle)]
@@ -126,9 +125,9 @@ pub extern "C" fn drpc_set_socket_mode(mode: libc::mode_t) -> c_int {
     })
 }
 
-/// Limits how long drpc_connect may wait for a server that is busy, with more clients to accept than it has room for, from
-/// now on, in the whole process, in milliseconds; 0 takes the limit away: the default. What takes longer gives
-/// -DER_TIMEDOUT, in libdrpc-0.8 NULL and the errno ETIMEDOUT. Calls wait as long as drpc_set_timeout says.
+/// Limits the time in milliseconds that drpc_connect waits for a busy server, whose queue of new clients is full. The
+/// limit holds from now on, in the whole process; 0, the default, is no limit. After that time drpc_connect fails with
+/// -DER_TIMEDOUT, in libdrpc-0.8 with NULL and the errno ETIMEDOUT. The time of calls is limited by drpc_set_timeout.
 ///
 /// Returns 0, or -DER_INVAL if `ms` is negative.
 #[unsafe(no_mangle)]
@@ -140,10 +139,11 @@ pub extern "C" fn drpc_set_connect_timeout(ms: c_int) -> c_int {
     })
 }
 
-/// Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
-/// back to the default, 128 MiB. A larger call to be sent gives -DER_OVERFLOW before anything is sent (in place of a
-/// larger response its client is sent DRPC__STATUS__FAILED_MARSHAL), a larger one that arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
-/// received whatever the limit: -DER_TRUNC. See drpc_set_max_datagram, too.
+/// Limits the size in bytes of messages sent or accepted from now on, in the whole process; 0 restores the default, 128
+/// MiB. A larger call is not sent: -DER_OVERFLOW. In place of a larger response the client gets
+/// DRPC__STATUS__FAILED_MARSHAL. A larger message that arrives is not stored: -DER_OVERFLOW. One datagram, the wire
+/// format of DAOS 0.8 to 2.6, cannot be received beyond 256 KiB whatever the limit: -DER_TRUNC. See
+/// drpc_set_max_datagram, too.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
@@ -152,11 +152,10 @@ pub extern "C" fn drpc_set_max_message(bytes: usize) -> c_int {
     0
 }
 
-/// Sets the size in bytes of the largest message that is sent as one datagram from now on, in the whole process: what the
-/// peers can receive, for longer ones they cut without a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB.
-/// 0 goes back to the default, what the releases of this library's line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
-/// A larger call to be sent gives -DER_OVERFLOW before anything is sent; in place of a larger response its client is sent
-/// DRPC__STATUS__FAILED_MARSHAL.
+/// Limits the size in bytes of messages sent as one datagram from now on, in the whole process. A peer silently cuts a
+/// longer one than it can receive: DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. 0 restores the default,
+/// as this library's line receives: 16 KiB in libdrpc-0.8, 128 KiB in libdrpc-2.8. A larger call is not sent:
+/// -DER_OVERFLOW. In place of a larger response the client gets DRPC__STATUS__FAILED_MARSHAL.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
@@ -165,12 +164,13 @@ pub extern "C" fn drpc_set_max_datagram(bytes: usize) -> c_int {
     0
 }
 
-/// Has every thread of the process look again and again, for so many microseconds, before it goes to sleep when it waits
-/// for a message or for a client. It takes a CPU for that time, and saves the time that waking up takes, which is most of
-/// that of a small call: for processes that have CPUs of their own. 0 is not to, UINT_MAX what the environment variable
-/// DRPC_SPIN_US says: the default. At most a second; on a machine with one CPU it has no effect. A
-/// timeout of a blocking socket (drpc_set_timeout) begins after it, and a signal that comes meanwhile does not end
-/// drpc_progress.
+/// Sets the time in microseconds that each thread of the process polls before it sleeps, when it waits for a message or
+/// a client. Polling occupies a CPU and saves the time of waking up, which is most of the time of a small call. Use it
+/// in processes with CPUs of their own. 0 is no polling. UINT_MAX, the default, is the value of the environment
+/// variable DRPC_SPIN_US. The limit is a second.
+///
+/// On a machine with one CPU the setting has no effect. A timeout of a blocking socket (drpc_set_timeout) begins after
+/// the polling. A signal during the polling does not end drpc_progress.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
@@ -181,7 +181,7 @@ pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
     0
 }
 
-/// Limits how long sending or receiving on a context may wait.
+/// Limits the time that sending or receiving on a context may wait.
 ///
 /// # Safety
 /// `context` is null or points to a context.
@@ -196,7 +196,7 @@ pub unsafe fn set_timeout<A: Abi>(context: *mut A::Context, ms: c_int) -> c_int 
     })
 }
 
-/// Chooses how messages are sent and read on a context, or by the sessions of a listener.
+/// Chooses the framing of a context, or of the sessions of a listener.
 ///
 /// # Safety
 /// `context` is null or points to a context.
@@ -207,7 +207,7 @@ pub unsafe fn set_framing<A: Abi>(context: *mut A::Context, framing: c_int) -> c
         let chosen = u64::try_from(framing).ok().and_then(self::framing);
         let chosen = chosen.ok_or(Cause::Invalid("the framing is none of DRPC_FRAMING_..."))?;
         if context.handler().is_none() && context.flags().has(HANDSHAKE) {
-            // What the server has been asked is answered in its framing.
+            // The server answers a handshake in its own framing.
             return Err(Cause::Busy);
         }
         context.flags().set_framing(chosen);

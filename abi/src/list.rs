@@ -7,11 +7,11 @@ use std::ptr;
 pub struct d_list_t {
     /// The next link.
     pub next: *mut d_list_t,
-    /// The one before.
+    /// The previous link.
     pub prev: *mut d_list_t,
 }
 
-/// A link that is in no list.
+/// A link outside any list.
 pub(crate) const UNLINKED: d_list_t = d_list_t { next: ptr::null_mut(), prev: ptr::null_mut() };
 
 /// Makes `head` an empty list.
@@ -23,7 +23,7 @@ pub(crate) unsafe fn init(head: *mut d_list_t) {
     unsafe { head.write(d_list_t { next: head, prev: head }) };
 }
 
-/// Puts `link` first.
+/// Inserts `link` at the front of the list.
 ///
 /// # Safety
 /// `head` is the head of a list, `link` is in none.
@@ -37,7 +37,7 @@ pub(crate) unsafe fn add(link: *mut d_list_t, head: *mut d_list_t) {
     }
 }
 
-/// Takes `link` out of its list.
+/// Removes `link` from its list.
 ///
 /// # Safety
 /// `link` is in a list.
@@ -50,7 +50,7 @@ pub(crate) unsafe fn remove(link: *mut d_list_t) {
     }
 }
 
-/// The links of a list in order, without its head. The one returned last may be removed and freed.
+/// The links of a list in order, without its head. The link returned last may be removed and freed.
 #[derive(Clone)]
 pub(crate) struct Links {
     head: *mut d_list_t,
@@ -58,8 +58,8 @@ pub(crate) struct Links {
 }
 
 /// # Safety
-/// `head` is the head of a list, which only changes while the result is used by removing the link returned last or by
-/// adding in front.
+/// `head` is the head of a list. While the result is used, the list changes only by removal of the link returned last
+/// or by insertion in front.
 pub(crate) unsafe fn links(head: *mut d_list_t) -> Links {
     // SAFETY: the caller's promise.
     Links { head, next: unsafe { (*head).next } }

@@ -1,4 +1,4 @@
-//! Log lines: none, unless the program or the environment asks for them.
+//! The log lines of the library: none unless the program or the environment asks for them.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
@@ -13,24 +13,24 @@ use ::drpc::log::Rate;
 use ::drpc::sys;
 use once_cell::race::OnceNonZeroUsize;
 
-/// How much a log line matters.
+/// The importance of a log line.
 #[repr(C)]
 pub enum drpc_log_level {
-    /// Something failed.
+    /// An operation failed.
     DRPC_LOG_ERROR = 1,
-    /// Something is not as it should be.
+    /// A state that needs attention.
     DRPC_LOG_WARN = 2,
-    /// Sessions of the progress loop that come and go.
+    /// Sessions of the progress loop, as they come and go.
     DRPC_LOG_INFO = 3,
     /// Everything else.
     DRPC_LOG_DEBUG = 4,
 }
 
-/// Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
-/// that uses the library, from inside its functions.
+/// The program's function for log lines. `line` has no line break at its end and is valid during the call only. Any
+/// thread that uses the library may call the function, from inside the library's functions.
 pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
 
-/// How much a line matters.
+/// The importance of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub(crate) enum Level {
@@ -40,13 +40,13 @@ pub(crate) enum Level {
     Debug = drpc_log_level::DRPC_LOG_DEBUG as i32,
 }
 
-/// The levels by name, from the first.
+/// The names of the levels, from the first.
 const NAMES: [&str; 4] = ["error", "warn", "info", "debug"];
 
-/// The program's function and its argument. Who logs locks nothing, as another thread may fork just then, in whose child
-/// it would stay locked.
+/// The program's log function and its argument. Logging takes no lock, because a lock held in another thread would stay
+/// locked in a forked child.
 struct Sink {
-    /// How often the function has been changed, twice: odd while it is being changed.
+    /// Twice the number of changes of the function; odd during a change.
     changes: AtomicU64,
     /// A `drpc_log_fn`.
     log: AtomicPtr<()>,
@@ -56,13 +56,13 @@ struct Sink {
 static SINK: Sink =
     Sink { changes: AtomicU64::new(0), log: AtomicPtr::new(ptr::null_mut()), arg: AtomicPtr::new(ptr::null_mut()) };
 
-/// Looks so often before it takes who changes the function for lost in a fork.
+/// The number of looks after which an unfinished change counts as lost in a fork.
 const ATTEMPTS: usize = 1000;
 
 impl Sink {
     fn set(&self, log: drpc_log_fn, arg: *mut c_void) {
         let begin = |changes: u64| changes.is_multiple_of(2).then_some(changes + 1);
-        // Whoever is lost in a fork leaves its change to this one.
+        // The next change also ends one that was lost in a fork.
         let _ = (0..ATTEMPTS).find(|_| {
             let begun = self.changes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin).is_ok();
             if !begun {
@@ -76,7 +76,7 @@ impl Sink {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// None is set, too, where who changes it is lost in a fork.
+    /// Returns the function; `None` also after a change that was lost in a fork.
     fn get(&self) -> (drpc_log_fn, *mut c_void) {
         for _ in 0..ATTEMPTS {
             let before = self.changes.load(Ordering::SeqCst);
@@ -95,8 +95,8 @@ pub(crate) fn set_sink(log: drpc_log_fn, arg: *mut c_void) {
     SINK.set(log, arg);
 }
 
-/// The level up to which lines go to standard error: `DRPC_LOG`, read once. One more than the level, as the cell
-/// cannot hold zero.
+/// The level of `DRPC_LOG`, up to which lines go to standard error, read once. Stored plus one, because the cell cannot
+/// hold zero.
 static STDERR_LEVEL: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 fn stderr_level() -> usize {
@@ -108,7 +108,7 @@ fn stderr_level() -> usize {
     STDERR_LEVEL.get_or_init(read).get() - 1
 }
 
-/// Hands a line to the program's function, or writes it to standard error if the environment asks for it.
+/// Passes a line to the program's function, or writes it to standard error if the environment asks for that.
 pub(crate) fn write(level: Level, text: &BoundedText) {
     let (log, arg) = SINK.get();
     if let Some(log) = log {
@@ -122,7 +122,8 @@ pub(crate) fn write(level: Level, text: &BoundedText) {
     }
 }
 
-/// A line of the managed server or the shared client, which has been counted there if a peer can provoke it.
+/// Passes on a line of the managed server or the shared client. The core has already limited lines that peers can
+/// provoke.
 pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
     let level = match level {
         ::drpc::Level::Error => Level::Error,
@@ -132,7 +133,7 @@ pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
     print(level, text);
 }
 
-/// A line that a peer can provoke; beyond some a second they are counted and left out.
+/// Writes a line that a peer can provoke. Beyond a number per second such lines are counted and left out.
 pub(crate) fn write_limited(level: Level, text: &BoundedText) {
     static RATE: Rate = Rate::new();
     let (written, left_out) = RATE.count();
@@ -144,19 +145,19 @@ pub(crate) fn write_limited(level: Level, text: &BoundedText) {
     }
 }
 
-/// Where lines go nobody asks for, the text need not be made.
+/// True if lines of the level go anywhere. Otherwise their text need not be made.
 pub(crate) fn is_enabled(level: Level) -> bool {
     SINK.get().0.is_some() || stderr_level() >= level as usize
 }
 
-/// A line about what the program has asked for and may not get, which is never left out.
+/// Writes a line about something that the program has asked for and may not get. Such lines are never left out.
 pub(crate) fn print(level: Level, text: fmt::Arguments<'_>) {
     if is_enabled(level) {
         write(level, &BoundedText::new(text));
     }
 }
 
-/// A line about the course of things.
+/// Writes a line about ordinary events, which peers can provoke.
 pub(crate) fn print_limited(level: Level, text: fmt::Arguments<'_>) {
     if is_enabled(level) {
         write_limited(level, &BoundedText::new(text));

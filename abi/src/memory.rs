@@ -1,4 +1,4 @@
-//! Memory that C owns.
+//! Memory that passes between C and Rust: blocks from `malloc`, bytes and paths of a C caller.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::ManuallyDrop;
@@ -6,16 +6,16 @@ use std::ptr::{self, NonNull};
 
 use ::drpc::{Cause, sys};
 
-/// That of the libraries.
+/// The allocator of the libraries: `malloc`.
 #[global_allocator]
 static MALLOC: sys::Malloc = sys::Malloc;
 
-/// The bytes as a `malloc` block, which they are in already, and which is the caller's now; null when there are none.
+/// Turns bytes into a `malloc` block without copying; null if there are none. The block is the caller's.
 pub(crate) fn into_malloc(bytes: Vec<u8>) -> *mut u8 {
     if bytes.is_empty() { ptr::null_mut() } else { ManuallyDrop::new(bytes).as_mut_ptr() }
 }
 
-/// Gives a block back.
+/// Frees a block.
 ///
 /// # Safety
 /// `block` is null or a `malloc` block that is not used any more.
@@ -24,11 +24,11 @@ pub(crate) unsafe fn free<T>(block: *mut T) {
     unsafe { libc::free(block.cast::<c_void>()) };
 }
 
-/// Gives the block back when dropped, unless it is [kept](Owned::into_raw).
+/// A `malloc` block that is freed when dropped, unless [`into_raw`](Owned::into_raw) has released it.
 pub(crate) struct Owned<T>(NonNull<T>);
 
 impl<T> Owned<T> {
-    /// A value in a `malloc` block of its own.
+    /// Moves a value into a new `malloc` block.
     pub(crate) fn new(value: T) -> Result<Self, Cause> {
         // SAFETY: malloc has no preconditions. Its alignment serves every C type.
         let block = NonNull::new(unsafe { libc::malloc(size_of::<T>()) }.cast::<T>()).ok_or(Cause::NoMemory)?;
@@ -37,12 +37,12 @@ impl<T> Owned<T> {
         Ok(Self(block))
     }
 
-    /// The block, which stays owned.
+    /// The address of the block, which stays owned.
     pub(crate) fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()
     }
 
-    /// The block, which is the caller's now.
+    /// Releases the block to the caller.
     pub(crate) fn into_raw(self) -> *mut T {
         let block = self.0.as_ptr();
         std::mem::forget(self);
@@ -52,12 +52,12 @@ impl<T> Owned<T> {
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        // SAFETY: the block came from `new` and nobody else has it.
+        // SAFETY: the block came from `new`, and `self` is its only owner.
         unsafe { free(self.0.as_ptr()) };
     }
 }
 
-/// The `len` bytes at `data`, where none may be at a null pointer.
+/// The `len` bytes at `data`; a null pointer stands for no bytes.
 ///
 /// # Safety
 /// If `data` is not null, `len` bytes are readable there for as long as the result is used.
@@ -71,7 +71,7 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
     }
 }
 
-/// The path of a socket.
+/// The path of a socket, as a C caller gives it.
 ///
 /// # Safety
 /// `path` is null or a C string, which stays as it is while the result is used.

@@ -30,7 +30,7 @@ pub(crate) unsafe trait Message: Sized {
     /// number of unknown fields.
     fn decode(bytes: &[u8], most: usize) -> Result<(Self, &[u8], usize), Cause>;
 
-    /// Where the message's body is.
+    /// The address of the message's body.
     ///
     /// # Safety
     /// `message` points to an initialised message.
@@ -110,7 +110,7 @@ unsafe impl Message for Drpc__Response {
     }
 }
 
-/// Whether this is an initialised message of type `M`, which the original asserts.
+/// True for an initialised message of type `M`, which DAOS asserts.
 ///
 /// # Safety
 /// `message` is null or points to a message of some type.
@@ -119,11 +119,11 @@ pub(crate) unsafe fn is_a<M: Message>(message: *const M) -> bool {
     !message.is_null() && unsafe { (*message.cast::<ProtobufCMessage>()).descriptor } == M::descriptor()
 }
 
-/// What an unknown field costs beside its bytes: its entry, and a block of its own.
+/// The memory for an unknown field beside its bytes: its entry and the overhead of a block.
 const UNKNOWN_COST: usize = size_of::<ProtobufCMessageUnknownField>() + 32;
 
-/// Reads an encoded message of at most `most` fields into a new one that takes no more than `limit` bytes. A `body` that
-/// does not stand in the message becomes its own.
+/// Decodes a message of at most `most` fields into a new one that takes no more than `limit` bytes. A `body` received
+/// apart from the message becomes the body of the new one.
 #[inline(always)]
 pub(crate) fn unpack<M: Message>(
     heap: Heap,
@@ -148,23 +148,23 @@ pub(crate) fn unpack<M: Message>(
     }
 }
 
-/// Reads an encoded call into a new one, as [`unpack`] does. What is no call may be a probe.
+/// Decodes a call into a new one, as [`unpack`] does. An undecodable message may be a probe.
 #[inline(always)]
 pub(crate) fn unpack_call(bytes: &[u8], body: Option<Vec<u8>>, limit: usize) -> Result<*mut Drpc__Call, Cause> {
     unpack(Heap::SYSTEM, bytes, body, limit, MAX_FIELDS).map_err(|cause| not_a_call(bytes, cause))
 }
 
-/// Why a message cannot be unpacked as a call.
+/// The reason why a message cannot be unpacked as a call.
 #[cold]
 fn not_a_call(bytes: &[u8], cause: Cause) -> Cause {
     if cause == Cause::Malformed { fallback::undecodable(bytes) } else { cause }
 }
 
-/// Writes an encoded message of at most `most` fields over `message`; on an error it is left as it was.
+/// Decodes a message of at most `most` fields over `message`, which an error leaves as it was.
 ///
 /// # Safety
-/// `message` is valid for writing, and owns nothing that would have to be freed. A block of its own for the body is for
-/// messages from malloc.
+/// `message` is valid for writing, and owns nothing that would have to be freed. `own_body` is given for messages from
+/// malloc only.
 #[inline(always)]
 pub(crate) unsafe fn fill<M: Message>(
     message: *mut M,
@@ -182,7 +182,7 @@ pub(crate) unsafe fn fill<M: Message>(
     let body = match own_body {
         Some(body) => ProtobufCBinaryData { len: body.len(), data: memory::into_malloc(body) },
         None => copy(heap, body).inspect_err(|_| {
-            // SAFETY: made above from the same heap, and not handed out.
+            // SAFETY: made above from the same heap, and not yet given away.
             unsafe { free_unknown(base, heap) };
         })?,
     };
@@ -209,7 +209,7 @@ fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     Ok(ProtobufCBinaryData { len: bytes.len(), data })
 }
 
-/// The beginning of a message with the unknown fields among those in `bytes`.
+/// The base of a message, with copies of the unknown fields in `bytes`.
 #[cold]
 fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize) -> Result<ProtobufCMessage, Cause> {
     let cost = count.saturating_mul(UNKNOWN_COST).saturating_add(bytes.len());
@@ -225,7 +225,7 @@ fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize
     let mut base = ProtobufCMessage { unknown_fields: fields, ..ProtobufCMessage::empty(M::descriptor()) };
     for field in Fields::new(bytes).flatten().filter(|field| !(1..=M::LAST_FIELD).contains(&field.number)) {
         let Ok(ProtobufCBinaryData { len, data }) = copy(heap, field.value) else {
-            // SAFETY: `base` holds what has been made so far, from the same heap.
+            // SAFETY: `base` holds the fields copied so far, from the same heap.
             unsafe { free_unknown(base, heap) };
             return Err(Cause::NoMemory);
         };
@@ -256,7 +256,7 @@ unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
     }
 }
 
-/// Frees a message with all it owns. One that is no message of type `M` is left alone.
+/// Frees a message with all that it owns, unless it has another type than `M`.
 ///
 /// # Safety
 /// `message` is null or a message that came, like all it owns, from `heap` and is not used any more.
@@ -269,7 +269,7 @@ pub(crate) unsafe fn free<M: Message>(message: *mut M, heap: Heap) {
     }
 }
 
-/// Frees what a message owns, but not the message; false for what is no message of type `M`, which is left alone.
+/// Frees all that a message owns, but not the message; false if the message has another type than `M`.
 ///
 /// # Safety
 /// `message` is null or a message whose parts came from `heap` and are not used any more.
@@ -292,7 +292,7 @@ pub(crate) unsafe fn clear<M: Message>(message: *mut M, heap: Heap) -> bool {
 /// # Safety
 /// A message's unknown fields are as many as it says, and stay as they are while the result is used.
 unsafe fn unknown_fields<'a>(base: *const ProtobufCMessage) -> &'a [ProtobufCMessageUnknownField] {
-    // SAFETY: the caller's promise; the array is only looked at where there is one.
+    // SAFETY: the caller's promise; the array is read only if it exists.
     unsafe {
         match (*base).n_unknown_fields {
             0 => &[],
@@ -302,7 +302,7 @@ unsafe fn unknown_fields<'a>(base: *const ProtobufCMessage) -> &'a [ProtobufCMes
     }
 }
 
-/// Hands each piece of the encoded unknown fields to `put`.
+/// Passes each piece of the encoded unknown fields to `put`.
 ///
 /// # Safety
 /// `message` points to an initialised message.
@@ -371,7 +371,7 @@ pub unsafe fn response_create<A: Abi>(call: *const Drpc__Call) -> *mut Drpc__Res
     made.unwrap_or(ptr::null_mut())
 }
 
-/// The response to a call, or to what was none.
+/// Makes the response to a call; the sequence is -1 without a call.
 ///
 /// # Safety
 /// `call` is null or points to a call.

@@ -1,4 +1,4 @@
-//! `daos/drpc.pb-c.h`, the functions that encode and decode.
+//! The functions of `daos/drpc.pb-c.h`, which encode and decode.
 
 use std::ptr;
 
@@ -11,8 +11,8 @@ use crate::memory;
 use crate::message::{self, Message};
 use crate::protobuf_c::{Heap, ProtobufCAllocator, ProtobufCBuffer};
 
-/// Hands the pieces of the encoded message to `put`, in order, and returns their size; 0 for what is no message of
-/// the type.
+/// Passes the pieces of the encoded message to `put`, in order, and returns their size; 0 for a message of another
+/// type.
 unsafe fn pack_pieces<M: Message>(message: *const M, mut put: impl FnMut(usize, &[u8])) -> usize {
     let mut size = 0;
     let mut put_next = |piece: &[u8]| {
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn drpc__call__unpack(
     unsafe { unpack(allocator, len, data) }
 }
 
-/// Frees a message with all it owns; NULL is fine.
+/// Frees a message with all that it owns. NULL is ignored.
 ///
 /// # Safety
 /// `message` is null or a call that came, like all it owns, from `allocator`.
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn drpc__response__unpack(
     unsafe { unpack(allocator, len, data) }
 }
 
-/// Frees a message with all it owns; NULL is fine.
+/// Frees a message with all that it owns. NULL is ignored.
 ///
 /// # Safety
 /// `message` is null or a response that came, like all it owns, from `allocator`.

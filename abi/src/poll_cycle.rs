@@ -1,4 +1,4 @@
-//! One cycle of the progress loop: wait, serve every session that has something, accept.
+//! One cycle of the progress loop: polls, serves each ready session, accepts.
 
 use std::ffi::{c_int, c_short};
 use std::sync::atomic::Ordering;
@@ -21,15 +21,15 @@ use crate::memory::{self, Owned};
 use crate::yielding::CancelGuard;
 use crate::{dispatch, message, references, reply, session, settings, yielding};
 
-/// Up to this many descriptors are waited for without allocating.
+/// The number of descriptors that are polled without allocating.
 const FEW: usize = 64;
 
 const IDLE: PollFd = PollFd { fd: -1, events: libc::POLLIN | libc::POLLPRI, revents: 0 };
 
-/// How long to wait at a time where descriptors cannot be waited for all at once.
+/// The time of one wait while not all descriptors can be polled at once.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Runs one cycle: the first error met, whose errno is left behind, or 0. The thread is `guard` uncancelled until a
+/// Runs one cycle and returns the first error, with its errno, or 0. `guard` keeps the thread uncancelled until a
 /// session has a yield function.
 ///
 /// # Safety
@@ -48,7 +48,7 @@ pub(crate) unsafe fn run<A: Abi>(
     let all = || unsafe { drpc_progress::nodes(head) };
     let count = 1 + all().count();
     if let Some(fds) = [IDLE; FEW].get_mut(..count) {
-        // SAFETY: these are all sessions, and the caller's promise.
+        // SAFETY: `all` gives every session, and the caller's promise.
         return unsafe { serve(head, all(), fds, listener, timeout_ms, guard) };
     }
     let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
@@ -71,8 +71,8 @@ pub(crate) unsafe fn run<A: Abi>(
     }
 }
 
-/// Runs a cycle without memory for all descriptors: some sessions after the others, so that all have a turn. Only the
-/// first ones are waited for.
+/// Runs a cycle without memory for all descriptors: serves the sessions batch by batch, so that none is left out. Waits
+/// for the first batch only.
 ///
 /// # Safety
 /// `head` is the head of the list of the listener's progress context.
@@ -94,7 +94,7 @@ unsafe fn serve_in_batches<A: Abi>(
         }
         let mut fds = [IDLE; FEW];
         let Some(fds) = fds.get_mut(..=count) else { return Ok(first.code()) };
-        // SAFETY: these sessions stand before the next ones of `nodes`, and the caller's promise.
+        // SAFETY: these sessions precede the next ones of `nodes`, and the caller's promise.
         match unsafe { serve(head, some, fds, listener, std::mem::take(&mut timeout_ms), guard) } {
             Err(Cause::TimedOut) => {}
             done => {
@@ -105,10 +105,10 @@ unsafe fn serve_in_batches<A: Abi>(
     }
 }
 
-/// Waits for some sessions and the listener, one descriptor each, and serves those that have something.
+/// Waits for a batch of sessions and the listener, one descriptor each, and serves the ready ones.
 ///
 /// # Safety
-/// `nodes` begins in the list with this head, which is that of the listener's progress context.
+/// `nodes` iterates over the list at `head`, which is that of the listener's progress context.
 unsafe fn serve<A: Abi>(
     head: *mut d_list_t,
     nodes: impl Iterator<Item = *mut drpc_list> + Clone,
@@ -133,11 +133,11 @@ unsafe fn serve<A: Abi>(
         // SAFETY: the node is in the list, and this is the one that `nodes` returned last.
         first.keep(unsafe { serve_session::<A>(node, slot.revents, guard) });
         if listener.flags().has(CLOSE_ASKED) {
-            // By the handler: its program is about to end, and wants no more calls.
+            // The handler has closed the context: the program is about to end, and wants no more calls.
             return Ok(first.code());
         }
     }
-    // SAFETY: the list is as it was but for sessions that are gone.
+    // SAFETY: sessions have only been removed from the list.
     first.keep(unsafe { serve_listener(head, listener, listener_slot.revents, last_pause) });
     Ok(first.code())
 }
@@ -152,7 +152,7 @@ impl FirstError {
         }
     }
 
-    /// Puts the errno back.
+    /// Returns the error and restores its errno.
     fn code(self) -> c_int {
         self.0.map_or(0, |(code, _)| code)
     }
@@ -160,11 +160,11 @@ impl FirstError {
 
 enum Waited {
     TimedOut,
-    /// With the pause of the listener that has just ended, if there was one.
+    /// Some descriptors are ready. Holds the pause of the listener that has just ended, if there was one.
     Ready(Option<Rest>),
 }
 
-/// Polls. While the listener rests it is left out, but not for longer than it rests.
+/// Polls the descriptors. A pausing listener is left out until its pause ends.
 fn wait<A: Abi>(
     fds: &mut [PollFd],
     listener: Context<A>,
@@ -197,7 +197,7 @@ fn wait<A: Abi>(
     })
 }
 
-/// Serves a session that has something, and closes it when it comes to its end.
+/// Serves a ready session, and closes it at its end.
 ///
 /// # Safety
 /// `node` is in the list of a progress context.
@@ -210,7 +210,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
     let stays = if revents & libc::POLLNVAL != 0 {
         note(session, Level::Error, "its descriptor is not open");
-        // The number may be another's by the time the session is closed.
+        // The descriptor may belong to another file by the time the session is closed.
         session.forget_socket();
         None
     } else if hung_up && sys::peek(session.fd()) != Peeked::Data {
@@ -218,7 +218,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &
         None
     } else if hung_up || revents & libc::POLLIN != 0 {
         if session.yielder().is_some() {
-            // Its program does other work in this thread meanwhile.
+            // The yield function does other work in this thread.
             *guard = None;
         }
         receive(session, guard.as_ref())
@@ -232,14 +232,14 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &
     unsafe {
         list::remove(&raw mut (*node).link);
         memory::free(node);
-        // A handler may still hold a reference; there is nothing to tell.
+        // A handler may still hold a reference, which is no error.
         let _ = references::release(session);
     }
     0
 }
 
-/// Receives one record of a session, and serves the call that it completes. `None` when the session is to be closed,
-/// else what drpc_progress is to return.
+/// Receives one record of a session, and serves the call that it completes. Returns drpc_progress's result, or `None`
+/// if the session is to be closed.
 fn receive<A: Abi>(session: Context<A>, guard: CancelGuard<'_>) -> Option<c_int> {
     let mut partial = session.take_partial(CallRef::BODY);
     let mut sequence = NO_SEQUENCE;
@@ -274,7 +274,7 @@ fn receive<A: Abi>(session: Context<A>, guard: CancelGuard<'_>) -> Option<c_int>
     };
     // SAFETY: the call has just been made.
     let sequence = unsafe { (*call).sequence };
-    // SAFETY: as above, and nobody else has it.
+    // SAFETY: as above, and the call has no other owner.
     if let Err(cause) = unsafe { dispatch::dispatch(session, call, guard) } {
         boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
         answer_refused(session, sequence);
@@ -283,15 +283,15 @@ fn receive<A: Abi>(session: Context<A>, guard: CancelGuard<'_>) -> Option<c_int>
     Some(0)
 }
 
-/// Answers what could not be read as a call. A datagram client is never left without an answer: up to 2.6 it takes
-/// the end of the connection for success.
+/// Answers an unreadable message. A datagram client always gets an answer: up to 2.6 it takes the end of the connection
+/// for success.
 fn answer_unreadable<A: Abi>(session: Context<A>, sequence: i64, cause: Cause) {
     match cause {
         Cause::NoMemory | Cause::TooBig { .. } => answer_refused(session, sequence),
         Cause::Closed | Cause::Os(_) => {}
         Cause::Probe(_) => reply::answer_probe(session),
         _ if cause.code(A::RELEASE) == -der::DER_PROTO => answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall),
-        // Who has said nothing that can be understood may be one.
+        // A client that has sent nothing readable may be a datagram client.
         _ if session.flags().framing() != Some(Framing::Chunked) => {
             session.flags().set_framing(Some(Framing::Datagram));
             answer(session, NO_SEQUENCE, Status::FailedUnmarshalCall);
@@ -307,7 +307,8 @@ fn answer_refused<A: Abi>(session: Context<A>, sequence: i64) {
     }
 }
 
-/// Answers a session that is going to be closed, if that can be done at once: it must not delay the others.
+/// Sends a response on a session that is going to be closed, if no wait is needed, so that other sessions are not
+/// delayed.
 fn answer<A: Abi>(session: Context<A>, sequence: i64, status: Status) {
     if let Err(cause) = reply::respond_at_once(session, sequence, status) {
         boundary::report(Phase::Respond, Subject::Socket(session.fd()), cause);
@@ -333,7 +334,7 @@ unsafe fn serve_listener<A: Abi>(
     let Err(cause) = (unsafe { accept(sessions, listener) }) else { return 0 };
     boundary::report(Phase::Accept, Subject::Socket(listener.fd()), cause);
     if let Cause::NoMemory | Cause::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) = cause {
-        // The connection stays in the queue, and poll would return at once for ever.
+        // The connection stays in the queue, and without a pause poll would return at once for ever.
         listener.set_backoff(Rest::after(last_pause));
     }
     sys::set_errno(cause.errno());
@@ -346,10 +347,10 @@ unsafe fn serve_listener<A: Abi>(
 /// # Safety
 /// As for `serve_listener`.
 unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Result<(), Cause> {
-    // (Were all of it null, it would come from calloc, which passes by the blocks that were freed last.)
+    // (A node of zeros would come from calloc, which does not reuse the blocks that were freed last.)
     let node = Owned::new(drpc_list { ctx: std::ptr::null_mut(), link: d_list_t { next: sessions, prev: sessions } })?;
     let session = session::accept_session(listener)?;
-    // SAFETY: the session is new, and so is the node, which is given to the list.
+    // SAFETY: the session and the node are new, and the node is given to the list.
     unsafe {
         if let Err(cause) = Context::<A>::new(session).and_then(|new| prepare(new, listener)) {
             references::close::<A>(session);
@@ -364,7 +365,7 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
     Ok(())
 }
 
-/// A session of the loop does not wait for its peer, and for room to answer no longer than the listener's timeout.
+/// Makes a session of the loop non-blocking. A response waits for room no longer than the listener's timeout.
 fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Cause> {
     let given = settings::TIMEOUTS.load(Ordering::Relaxed);
     if let Some(timeout) = given.then(|| sys::send_timeout(listener.fd())).flatten() {

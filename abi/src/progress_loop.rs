@@ -1,4 +1,4 @@
-//! A listener and its sessions, served from a loop of the program's: the progress context's functions.
+//! The functions of the progress context: a listener and its sessions, served from a loop of the program's.
 
 use std::ffi::c_int;
 
@@ -12,7 +12,7 @@ use crate::flags::{CLOSE_ASKED, IN_PROGRESS};
 use crate::memory::{self, Owned};
 use crate::{list, poll_cycle, references, yielding};
 
-/// Makes a progress context for a listener, which belongs to it then.
+/// Makes a progress context for a listener, and takes the listener over.
 ///
 /// # Safety
 /// `listener` is null or points to a context.
@@ -31,13 +31,12 @@ pub unsafe fn create<A: Abi>(listener: *mut A::Context) -> *mut drpc_progress_co
     })
 }
 
-/// Closes a progress context with its sessions and its listener. While drpc_progress is at work on it, this is left
-/// to it.
+/// Closes a progress context with its sessions and its listener, or asks drpc_progress to do so if it runs.
 ///
 /// # Safety
 /// `context` is null or a progress context that is not used any more.
 pub unsafe fn close<A: Abi>(context: *mut drpc_progress_context) {
-    // What can fail here fails in the session's or listener's own close, which has reported it.
+    // An error of a session's or listener's close has been reported there.
     let _ = boundary::bare::run::<A, ()>(Phase::Close, |_| {
         if context.is_null() {
             return Err(Cause::Invalid("the progress context is NULL"));
@@ -68,7 +67,7 @@ unsafe fn close_now<A: Abi>(context: *mut drpc_progress_context) {
     }
 }
 
-/// One cycle of the loop.
+/// Runs one cycle of the loop.
 ///
 /// # Safety
 /// `context` is null or points to a progress context.
@@ -90,14 +89,14 @@ pub unsafe fn progress<A: Abi>(context: *mut drpc_progress_context, timeout_ms: 
     done.unwrap_or_else(|code| code)
 }
 
-/// drpc_progress is at work on a context; when that is over, it is closed if that has been asked for meanwhile.
+/// Proof that drpc_progress runs on a context. Dropping it closes the context if that has been asked for meanwhile.
 struct AtWork<A: Abi>(*mut drpc_progress_context, Context<A>);
 
 impl<A: Abi> Drop for AtWork<A> {
     fn drop(&mut self) {
         if self.1.flags().clear(IN_PROGRESS | CLOSE_ASKED) & CLOSE_ASKED != 0 {
             let _keep = sys::KeepErrno::new();
-            // SAFETY: the context is alive, and who asked for the end does not use it any more.
+            // SAFETY: the context is alive, and the caller of its close does not use it any more.
             unsafe { close_now::<A>(self.0) };
         }
     }

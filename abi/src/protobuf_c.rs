@@ -1,12 +1,12 @@
-//! The types of libprotobuf-c that generated code consists of, with its layouts. libprotobuf-c itself is not linked.
+//! The types of libprotobuf-c that generated code uses, with the same layouts. libprotobuf-c itself is not linked.
 
 use std::ffi::{c_char, c_uint, c_void};
 use std::ptr;
 
-/// What identifies a message descriptor.
+/// The mark of a message descriptor.
 pub const MESSAGE_DESCRIPTOR_MAGIC: u32 = 0x28aa_eef9;
 
-/// What identifies an enum descriptor.
+/// The mark of an enum descriptor.
 pub const ENUM_DESCRIPTOR_MAGIC: u32 = 0x1143_15af;
 
 /// Numbers of field types.
@@ -26,21 +26,21 @@ pub mod field_type {
 /// The label of a field of proto3.
 pub const LABEL_NONE: c_uint = 3;
 
-/// Where memory for a message comes from.
+/// A source of memory for messages.
 #[repr(C)]
 pub struct ProtobufCAllocator {
-    /// Makes a block.
+    /// Allocates a block.
     pub alloc: Option<unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void>,
-    /// Takes one back.
+    /// Frees a block.
     pub free: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
-    /// FirstError argument of both.
+    /// First argument of both.
     pub allocator_data: *mut c_void,
 }
 
-/// Where an encoded message goes.
+/// A destination of encoded messages.
 #[repr(C)]
 pub struct ProtobufCBuffer {
-    /// Takes the next bytes.
+    /// Appends the next bytes.
     pub append: Option<unsafe extern "C" fn(*mut ProtobufCBuffer, usize, *const u8)>,
 }
 
@@ -59,12 +59,12 @@ impl ProtobufCBinaryData {
     pub const EMPTY: Self = Self { len: 0, data: ptr::null_mut() };
 }
 
-/// A field that the descriptor does not know.
+/// A field that the message's descriptor does not have.
 #[repr(C)]
 pub struct ProtobufCMessageUnknownField {
     /// Its number.
     pub tag: u32,
-    /// How its value is encoded.
+    /// The encoding of the value.
     pub wire_type: c_uint,
     /// Number of bytes of the value.
     pub len: usize,
@@ -72,7 +72,7 @@ pub struct ProtobufCMessageUnknownField {
     pub data: *mut u8,
 }
 
-/// What every message begins with.
+/// The base of every message.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ProtobufCMessage {
@@ -85,7 +85,7 @@ pub struct ProtobufCMessage {
 }
 
 impl ProtobufCMessage {
-    /// The beginning of a message without unknown fields.
+    /// The base of a message without unknown fields.
     pub(crate) fn empty(descriptor: *const ProtobufCMessageDescriptor) -> Self {
         Self { descriptor, n_unknown_fields: 0, unknown_fields: ptr::null_mut() }
     }
@@ -104,7 +104,7 @@ pub struct ProtobufCFieldDescriptor {
     pub r#type: c_uint,
     /// Unused here.
     pub quantifier_offset: c_uint,
-    /// Where it is in the message.
+    /// The field's place in the message.
     pub offset: c_uint,
     /// Descriptor of its enum or message type.
     pub descriptor: *const c_void,
@@ -123,7 +123,7 @@ pub struct ProtobufCFieldDescriptor {
 /// Maps ranges of numbers to indices.
 #[repr(C)]
 pub struct ProtobufCIntRange {
-    /// FirstError number of the range.
+    /// First number of the range.
     pub start_value: i32,
     /// Index of the first number.
     pub orig_index: c_uint,
@@ -220,7 +220,7 @@ unsafe impl Sync for ProtobufCEnumValue {}
 // SAFETY: as above.
 unsafe impl Sync for ProtobufCEnumValueIndex {}
 
-/// Where the memory of one message comes from: the allocator given, or malloc.
+/// The source of memory for one message: the given allocator, or malloc.
 #[derive(Clone, Copy)]
 pub(crate) struct Heap(*mut ProtobufCAllocator);
 
@@ -234,7 +234,7 @@ impl Heap {
         Self(allocator)
     }
 
-    /// A new block, or null.
+    /// Allocates a block; null without memory.
     pub(crate) fn alloc(self, size: usize) -> *mut c_void {
         // SAFETY: `new` was promised that the pointer is null or good.
         match unsafe { self.0.as_ref() } {

@@ -1,4 +1,4 @@
-//! References to a context: taken, given back, and the end of the context with its last one.
+//! The references to a context, and the end of a context with its last reference.
 
 use std::ffi::c_int;
 
@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::log::{self, Level};
 use crate::{boundary, framing_detection, reply};
 
-/// Gives a reference back.
+/// Gives a reference back. The last one closes the socket and frees the context.
 ///
 /// # Safety
 /// `context` is null or points to a context; the reference is the caller's, who does not use it any more.
@@ -52,7 +52,7 @@ pub(crate) unsafe fn release<A: Abi>(context: Context<A>) -> Result<(), Cause> {
         reply::fail_unanswered_calls(context);
     }
     let fd = context.fd();
-    // One that has been forgotten is not closed; one that cannot be is gone all the same.
+    // A forgotten socket is not closed. After a failed close the descriptor is gone all the same.
     if let Some(cause) = (fd >= 0).then(|| sys::close(fd)).and_then(Result::err) {
         log::print_limited(Level::Warn, format_args!("close of descriptor {fd}: {cause}"));
     }

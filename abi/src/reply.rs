@@ -1,4 +1,4 @@
-//! Responses that a session sends: those of handlers, and those in place of them.
+//! The responses that a session sends: those of handlers, and failures in their place.
 
 use ::drpc::sys::{NonblockingGuard, SocketRef};
 use ::drpc::transport;
@@ -14,7 +14,8 @@ use crate::message::{self, Message};
 use crate::send_lock::SendGuard;
 use crate::yielding::YieldingHooks;
 
-/// Sends a response, or if it is too large one that says so, and waits for its turn and for room.
+/// Sends a response, after waiting for the right to send and for room. A response that is too large is replaced by
+/// DRPC__STATUS__FAILED_MARSHAL.
 ///
 /// # Safety
 /// `response` points to an initialised response.
@@ -44,7 +45,7 @@ unsafe fn encode_and_send<A: Abi>(
     fd: SocketRef<'_>,
     resp: *const Drpc__Response,
 ) -> Result<(), Cause> {
-    // SAFETY: the caller's promise; what is borrowed from the response is used before control returns to the caller.
+    // SAFETY: the caller's promise; borrows of the response end before control returns to the caller.
     unsafe {
         let unknown = message::encoded_unknown(resp)?;
         let mut encoded = Encoded::new(Drpc__Response::body_bytes(resp)?, &unknown);
@@ -53,21 +54,22 @@ unsafe fn encode_and_send<A: Abi>(
     }
 }
 
-/// Answers in place of a response that cannot be sent, as the client waits for something. The turn is the caller's.
+/// Sends DRPC__STATUS__FAILED_MARSHAL in place of a response that cannot be sent, because the client waits. The caller
+/// holds the right to send.
 #[cold]
 pub(crate) fn send_failure<A: Abi>(session: Context<A>, sequence: i64) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: Status::FailedMarshal as i32, body: &[] };
     send_cold(session, &response.encode(&[]), true).inspect(|()| session.count_answer())
 }
 
-/// Sends a response without a body, if that can be done at once.
+/// Sends a response without a body, if no wait is needed.
 pub(crate) fn respond_at_once<A: Abi>(session: Context<A>, sequence: i64, status: Status) -> Result<(), Cause> {
     let response = ResponseRef { sequence, status: status as i32, body: &[] };
     let _sending = SendGuard::now(session).ok_or(Cause::Busy)?;
     send_cold(session, &response.encode(&[]), false)
 }
 
-/// Answers a client that asks which framing is read, if that can be done at once: it is about to connect anew.
+/// Answers a client's probe for the framing, if no wait is needed. The client then connects anew.
 pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
     let (fd, now) = (session.fd(), NonblockingGuard::new(session.fd()));
     if let Some(cause) = now.and_then(|_now| respond_at_once(session, NO_SEQUENCE, Status::FailedUnmarshalCall)).err() {
@@ -78,10 +80,10 @@ pub(crate) fn answer_probe<A: Abi>(session: Context<A>) {
     }
 }
 
-/// Tells the client of a session that ends, as far as that can be done at once, that calls have not been answered: up to
-/// 2.6 it takes the end for a success.
+/// Sends DRPC__STATUS__FAILURE for each unanswered call of a session that ends, as far as no wait is needed. Clients up
+/// to DAOS 2.6 take the end of a session for success.
 pub(crate) fn fail_unanswered_calls<A: Abi>(session: Context<A>) {
-    // It may have said nothing that could be understood.
+    // The client may have sent nothing readable.
     session.flags().set_framing(Some(Framing::Datagram));
     if sys::set_nonblocking(session.fd(), true).is_err() {
         return;
@@ -99,7 +101,7 @@ fn send<A: Abi>(session: Context<A>, fd: SocketRef<'_>, message: &Encoded<'_>, w
     transport::send(fd, framing, message, session.limits().send(framing), pace)
 }
 
-/// The same, where it does not matter how fast.
+/// The same for rare messages: one copy of the code, which is not inlined.
 #[inline(never)]
 fn send_cold<A: Abi>(session: Context<A>, message: &Encoded<'_>, waits: bool) -> Result<(), Cause> {
     send(session, session.fd().into(), message, waits)

@@ -1,4 +1,4 @@
-//! One sender at a time: the records of two messages on one connection must not mix.
+//! The right to send on a connection, held by one thread at a time: the records of two messages must not mix.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,15 +8,15 @@ use crate::abi::Abi;
 use crate::context::Context;
 use crate::flags::{SEND_AWAITED, SENDING};
 
-/// Where those sleep who wait, of all connections: it happens too rarely for a place of their own. It counts how often they
-/// have been woken. There is no lock, which a fork could leave locked.
+/// The futex on which waiting senders of all connections sleep; its value counts wake-ups. Waiting is too rare for a
+/// futex per connection. A lock would stay locked after a fork.
 static WOKEN: AtomicU32 = AtomicU32::new(0);
 
 /// The right to send on a connection.
 pub(crate) struct SendGuard<A: Abi>(Context<A>);
 
 impl<A: Abi> SendGuard<A> {
-    /// Waits for the right to send: in the program's yield function if it has one, else asleep.
+    /// Waits for the right to send, running the program's yield function if there is one, else asleep.
     #[inline]
     pub(crate) fn wait(context: Context<A>) -> Self {
         if context.flags().set(SENDING) {
@@ -25,9 +25,9 @@ impl<A: Abi> SendGuard<A> {
         Self(context)
     }
 
-    /// The right to send, unless it is taken.
+    /// Returns the right to send, or `None` while another thread has it.
     pub(crate) fn now(context: Context<A>) -> Option<Self> {
-        // Not made unless it is had: dropping it would give back another thread's.
+        // The guard is made only with the right: dropping it would give back another thread's right.
         (!context.flags().set(SENDING)).then(|| Self(context))
     }
 }
@@ -64,7 +64,8 @@ fn wait_longer<A: Abi>(context: Context<A>) {
 fn sleep<A: Abi>(context: Context<A>) {
     let seen = WOKEN.load(Ordering::SeqCst);
     context.flags().set(SEND_AWAITED);
-    // The sender may have finished in between. If not, it will see the flag, and count before it wakes.
+    // The sender may have finished before the flag was set. A sender that finishes later sees the flag, and counts
+    // before it wakes.
     if context.flags().has(SENDING) {
         sys::sleep_while(&WOKEN, seen);
     }

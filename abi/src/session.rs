@@ -1,4 +1,4 @@
-//! The serving side: listen, accept, receive calls and answer them.
+//! The serving side: listens, accepts, receives calls and sends responses.
 
 use std::ffi::{c_char, c_int};
 
@@ -35,7 +35,7 @@ pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *m
     })
 }
 
-/// Whether a context has what it takes to accept connections or receive calls.
+/// True if a context can accept connections or receive calls.
 ///
 /// # Safety
 /// `context` is null or points to a context.
@@ -44,7 +44,7 @@ pub unsafe fn is_valid_listener<A: Abi>(context: *mut A::Context) -> bool {
     unsafe { Context::<A>::listener(context) }.is_ok()
 }
 
-/// Takes the next connection of a listener.
+/// Accepts the next connection of a listener.
 ///
 /// # Safety
 /// `listener` is null or points to a context.
@@ -57,19 +57,19 @@ pub unsafe fn accept<A: Abi>(listener: *mut A::Context) -> Result<*mut A::Contex
     })
 }
 
-/// Takes the next connection of a listener. Its session has the listener's handler and yield function.
+/// Accepts the next connection of a listener as a session with the listener's handler and yield function.
 pub(crate) fn accept_session<A: Abi>(listener: Context<A>) -> Result<*mut A::Context, Cause> {
     let session = Context::<A>::unopened(listener.handler(), listener.yielder())?;
     let socket = sys::accept(listener.fd())?;
     let session = session.opened(socket, 0);
     if let Some(framing) = listener.flags().framing() {
-        // SAFETY: the session is new, and nobody else has it.
+        // SAFETY: the session is new and not shared.
         unsafe { Context::<A>::new(session) }?.flags().set_framing(Some(framing));
     }
     Ok(session)
 }
 
-/// Accepts for a caller that wants the session in `*session`.
+/// Accepts and stores the session in `*session`.
 ///
 /// # Safety
 /// `listener` is null or points to a context, `session` is null or valid for writing.
@@ -79,9 +79,9 @@ pub unsafe fn accept_into<A: Abi>(listener: *mut A::Context, session: *mut *mut 
         Ok(accepted) => accepted,
         Err(code) => return code,
     };
-    // Looked at only now: callers that expect a failure pass NULL.
+    // Checked after accepting, because callers that expect a failure pass NULL.
     if session.is_null() {
-        // SAFETY: the session is new and nobody else has it.
+        // SAFETY: the session is new and not shared.
         unsafe { references::close::<A>(accepted) };
         return boundary::null_output::<A>(Phase::Accept);
     }
@@ -137,7 +137,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
     })
 }
 
-/// Answers a call.
+/// Sends the response to a call.
 ///
 /// # Safety
 /// `session` is null or points to a context, `response` is null or points to a response.

@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::drpc::{Cause, lock_briefly};
 
-/// Facts in the order of the addresses.
+/// A table of facts, sorted by address.
 pub(crate) struct SideTable<T> {
     facts: Mutex<Vec<(usize, T)>>,
-    /// There may be facts. Most of the time there are none, and the lock is not taken to see that.
+    /// True while there may be facts. The table is mostly empty, and the lock is not taken to see that.
     in_use: AtomicBool,
 }
 
 impl<T> SideTable<T> {
-    /// No facts.
+    /// An empty table.
     pub(crate) const fn new() -> Self {
         Self { facts: Mutex::new(Vec::new()), in_use: AtomicBool::new(false) }
     }
 
-    /// Keeps a fact in the place of the one before.
+    /// Stores a fact, in the place of an earlier one for the address.
     pub(crate) fn put(&self, address: usize, fact: T) -> Result<(), Cause> {
         let mut table = lock_briefly(&self.facts).ok_or(Cause::Busy)?;
         match table.binary_search_by_key(&address, |(address, _)| *address) {
@@ -40,16 +40,16 @@ impl<T> SideTable<T> {
         Ok(())
     }
 
-    /// Puts a fact in the place of another, which takes no memory. None if there is no other: nothing is kept then.
+    /// Replaces a fact without allocating. `None` if there is no earlier one: the new fact is dropped.
     pub(crate) fn exchange(&self, address: usize, fact: T) -> Option<T> {
         let mut table = lock_briefly(&self.facts)?;
         let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
         table.get_mut(at).map(|(_, kept)| std::mem::replace(kept, fact))
     }
 
-    /// Takes a fact out.
+    /// Takes a fact out of the table.
     pub(crate) fn take(&self, address: usize) -> Option<T> {
-        // A thread that is handed a context also sees what was put here for it before.
+        // A thread that receives a context also sees the facts that were stored for it before.
         if !self.in_use.load(Ordering::Relaxed) {
             return None;
         }
@@ -57,7 +57,7 @@ impl<T> SideTable<T> {
         let at = table.binary_search_by_key(&address, |(address, _)| *address).ok()?;
         let (_, fact) = table.remove(at);
         if table.is_empty() {
-            // Nothing stays allocated for what is over.
+            // An empty table keeps no memory.
             *table = Vec::new();
             self.in_use.store(false, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! What happens between the system calls of one message: the program's yield function, and waiting.
+//! The program's yield function, run between the system calls of one message, and the waits of a sender.
 
 use std::os::fd::RawFd;
 
@@ -8,30 +8,31 @@ use crate::abi::Abi;
 use crate::context::Context;
 use crate::flags::UNDER_WAY;
 
-/// Lets the program's other threads of execution run, if it has said how.
+/// Runs the program's yield function, if there is one.
 pub(crate) fn run_yield<A: Abi>(context: Context<A>) {
     if let Some(yielder) = context.yielder() {
-        // SAFETY: the program gave the function for this purpose. Like the original we do not look at its result.
+        // SAFETY: the program gave the function for this purpose. As in DAOS its result is ignored.
         unsafe { yielder() };
     }
 }
 
-/// What says that the thread cannot be cancelled meanwhile; nothing: each system call has to see to it.
+/// Proof that the thread cannot be cancelled; with `None` each system call protects itself.
 pub(crate) type CancelGuard<'a> = Option<&'a sys::CancelDisabled>;
 
-/// Keeps the thread from being cancelled for a whole function, instead of for each system call, unless the program's
-/// yield function does other work in it meanwhile: whether that may be cancelled is not for us to say.
+/// Keeps the thread from being cancelled for a whole function instead of for each system call. Returns `None` for a
+/// context with a yield function, because its other work in the thread may be cancellable.
 pub(crate) fn uncancelled<A: Abi>(context: Context<A>) -> Option<sys::CancelDisabled> {
     context.yielder().is_none().then(sys::CancelDisabled::new)
 }
 
-/// A call is being made or received on a context; its yield function must not begin another one there.
+/// A call in progress on a context, whose yield function must not begin another one there.
 pub(crate) struct UnderWay<A: Abi>(Context<A>);
 
 impl<A: Abi> UnderWay<A> {
-    /// Begins one, which the program's yield function finds under way. Without such a function nothing has to be noted.
+    /// Marks the context, if it has a yield function.
     ///
-    /// Another thread of execution that comes meanwhile is told the same: a context is for one call at a time.
+    /// `Cause::Busy` if the context is marked already, by the yield function or by another thread: a context is for one
+    /// call at a time.
     #[inline]
     pub(crate) fn begin(context: Context<A>) -> Result<Option<Self>, Cause> {
         match context.yielder() {
@@ -48,11 +49,11 @@ impl<A: Abi> Drop for UnderWay<A> {
     }
 }
 
-/// The pace at which a context's messages are sent.
+/// The waits and yields of a sender on a context.
 pub(crate) struct YieldingHooks<A: Abi> {
     pub(crate) context: Context<A>,
-    /// Whether to wait for room where the socket itself does not. A response has to go out; who calls on a socket
-    /// made non-blocking wants to know.
+    /// True: a full socket is waited for even if non-blocking, as for a response. False: a call on a non-blocking
+    /// socket fails with EAGAIN.
     pub(crate) waits: bool,
 }
 
