@@ -14,26 +14,27 @@ use crate::memory::{self, Owned};
 use crate::message;
 use crate::protobuf_c::Heap;
 
-/// The session that a call came on.
+/// The session of a call.
 pub struct drpc_session {
-    /// Stays as long as this. Null if this is the first field of a `CallBlock`, whose request knows its session.
+    /// The session, which outlives this struct. Null if this is the first field of a `CallBlock`, whose request knows
+    /// its session.
     pub(crate) session: *const Session,
 }
 
-/// What a pointer to a drpc_request leads to: a call being handled.
+/// A call being handled: the block that a pointer to a drpc_request leads to.
 #[repr(C)]
 pub(crate) struct CallBlock {
-    /// FirstError, so that the pointer to it that a handler gets leads to the rest.
+    /// The first field: a handler's pointer to its session is also a pointer to the block.
     pub(crate) session: drpc_session,
     pub(crate) call: Drpc__Call,
     request: Request,
     pub(crate) release: Release,
     pub(crate) deferred: AtomicBool,
-    /// Where the thread that runs the handler sees that the request is not its own any more. Valid until then.
+    /// A flag of the thread that runs the handler: true once the handler has taken the request. Valid until then.
     pub(crate) taken: *const Cell<bool>,
 }
 
-/// Room for a block, kept from one call for the next.
+/// A spare block, kept from one call for the next.
 pub(crate) struct SpareBlock(AtomicPtr<CallBlock>);
 
 impl SpareBlock {
@@ -48,11 +49,11 @@ impl SpareBlock {
         }
     }
 
-    /// Keeps the room of a block that has [ended](CallBlock::end).
+    /// Keeps a block that has [ended](CallBlock::end) for reuse.
     pub(crate) fn put(&self, room: *mut CallBlock) {
         let other = self.0.swap(room, Ordering::AcqRel);
         if !other.is_null() {
-            // SAFETY: another thread's block was here, and has ended, too.
+            // SAFETY: another thread has put its block here, which has ended, too.
             unsafe { memory::free(other) };
         }
     }
@@ -65,7 +66,7 @@ impl Drop for SpareBlock {
 }
 
 impl CallBlock {
-    /// Puts a request into a block that C can have a pointer to.
+    /// Puts a request into a block, to which C can have a pointer.
     pub(crate) fn begin(
         spare: &SpareBlock,
         mut request: Request,
@@ -78,21 +79,21 @@ impl CallBlock {
         let (module, method, sequence) = (call.module, call.method, call.sequence);
         let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
         let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
-        // SAFETY: the block has room for a block, and none is in it.
+        // SAFETY: the memory is that of a block, and holds no value.
         unsafe { block.write(Self { session, call, release, deferred, taken, request }) };
         Ok(block)
     }
 
-    /// The session that the call came on.
+    /// The session of the call.
     ///
     /// # Safety
-    /// `block` is as for [`call`](Self::call), and stays as long as the result is used.
+    /// `block` is as for [`call`](Self::call), and lives as long as the result is used.
     pub(crate) unsafe fn session<'a>(block: *const Self) -> &'a Session {
         // SAFETY: the caller's promise.
         unsafe { (*block).request.session() }
     }
 
-    /// The call, as the handler gets it.
+    /// The handler's view of the call.
     ///
     /// # Safety
     /// `block` came from [`begin`](Self::begin), and has not ended.
@@ -101,10 +102,10 @@ impl CallBlock {
         unsafe { &raw mut (*block).call }
     }
 
-    /// Answers with what a handler has written into a response.
+    /// Answers with the status and the body of a handler's response.
     ///
     /// # Safety
-    /// `block` is as for [`call`](Self::call) and nobody else's, `response` points to a response.
+    /// `block` is as for [`call`](Self::call) and owned by the caller, `response` points to a response.
     pub(crate) unsafe fn answer(block: *mut Self, response: *const Drpc__Response) -> Result<(), Cause> {
         // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
         unsafe {
@@ -113,19 +114,19 @@ impl CallBlock {
         }
     }
 
-    /// Gives back what the block has, but not its room. A request that has not been answered is now.
+    /// Drops the contents of a block, but keeps its memory. A request without an answer is answered.
     ///
     /// # Safety
-    /// `block` is as for [`call`](Self::call) and nobody else's.
+    /// `block` is as for [`call`](Self::call) and owned by the caller.
     pub(crate) unsafe fn end(block: *mut Self) {
-        // SAFETY: the caller's promise, by which nothing of it is used any more.
+        // SAFETY: the caller's promise, by which nothing of the block is used any more.
         unsafe {
             ptr::drop_in_place(&raw mut (*block).request);
             message::clear(&raw mut (*block).call, Heap::SYSTEM);
         }
     }
 
-    /// The same for one that has been taken, of which nothing stays.
+    /// Drops the contents of a block that its handler has taken, and frees it.
     ///
     /// # Safety
     /// As for `end`.

@@ -1,4 +1,4 @@
-//! `drpc/client.h`: the shared client.
+//! The shared client of `drpc/client.h`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
@@ -19,21 +19,21 @@ use crate::drpc_pb_c::Drpc__Response;
 use crate::memory;
 use crate::{log, settings};
 
-/// A client, for any number of threads.
+/// A shared client, for any number of threads.
 pub struct drpc_client {
     path: CString,
     stable_path: StablePath,
     release: Release,
     builder: Mutex<ClientBuilder>,
-    /// The client, from its first use on.
+    /// The client, once it has been used.
     client: OnceLock<Client>,
 }
 
-/// Takes the result of a call: `rc` is 0 and `resp` the response, which is the function's to free, or `rc` says what
-/// went wrong and `resp` is NULL. It may submit calls and must not wait for any.
+/// The program's function for the result of a call. Either `rc` is 0 and `resp` is the response, which the function
+/// owns; or `rc` is the error and `resp` is NULL. The function may submit calls, and must not wait for any.
 pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void)>;
 
-/// Makes a client for the server at `path`, for the functions of the lines.
+/// Makes a client for the server at `path`, for `drpc_client_create` of each line.
 ///
 /// # Safety
 /// `path` is null or a C string, `client` is null or valid for writing.
@@ -79,9 +79,9 @@ unsafe fn with_client(
 }
 
 impl drpc_client {
-    /// The client, which cannot be configured any more.
+    /// Returns the client, which from now on cannot be configured.
     fn client(&self) -> Result<&Client, Cause> {
-        // Without the lock, which another thread may have held when the process forked.
+        // The lock is not taken here, because another thread may have held it when the process forked.
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -113,11 +113,11 @@ pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int
     }
 }
 
-/// Connects, unless the client is connected. Calls do that too when the connection has been lost, but not before the
-/// first drpc_client_connect nor after drpc_client_close.
+/// Connects, unless the client is connected. Later calls reconnect by themselves when the connection has been lost.
+/// They do not connect before the first drpc_client_connect, nor after drpc_client_close.
 ///
 /// Returns 0; -DER_INVAL if the client is NULL; -DER_BADPATH if the path cannot be one; -DER_NO_HDL in the child of a
-/// fork; -DER_NOMEM; else what the error of the socket translates to.
+/// fork; -DER_NOMEM; else the number of the socket's error.
 ///
 /// # Safety
 /// `client` is null or a client.
@@ -127,8 +127,8 @@ pub unsafe extern "C" fn drpc_client_connect(client: *mut drpc_client) -> c_int 
     unsafe { with_client(client, Phase::Connect, Client::open) }
 }
 
-/// Connects to a server that may still be starting: tries again and again, at most for so many milliseconds; -1 is
-/// for ever. It also waits while the file does not let this user connect, as its mode and owner may be set last.
+/// Connects to a server that may still be starting: tries again until it works, for at most `timeout_ms` milliseconds;
+/// -1 is for ever. Missing permission on the socket file counts as starting, because mode and owner may be set last.
 ///
 /// Returns 0; -DER_TIMEDOUT; else as drpc_client_connect.
 ///
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn drpc_client_wait_ready(client: *mut drpc_client, timeou
     unsafe { with_client(client, Phase::Connect, |client| client.wait_ready(timeout(timeout_ms))) }
 }
 
-/// Whether the client is connected, as far as it knows. False for NULL.
+/// Returns true if the client is connected, as far as it knows; false for NULL.
 ///
 /// # Safety
 /// `client` is null or a client.
@@ -151,9 +151,9 @@ pub unsafe extern "C" fn drpc_client_is_connected(client: *const drpc_client) ->
     boundary::infallible(false, || client.is_some_and(Client::is_connected))
 }
 
-/// Closes the connection. Calls that are not done end with -DER_UNREACH. The client can be connected again.
+/// Closes the connection. Unfinished calls end with -DER_UNREACH. The client can be connected again.
 ///
-/// Returns 0, also if it is not connected; -DER_INVAL if the client is NULL.
+/// Returns 0, also if the client is not connected; -DER_INVAL if the client is NULL.
 ///
 /// # Safety
 /// `client` is null or a client.
@@ -163,9 +163,9 @@ pub unsafe extern "C" fn drpc_client_close(client: *mut drpc_client) -> c_int {
     unsafe { with_client(client, Phase::Close, Client::close) }
 }
 
-/// Frees a client, and closes its connection. Submitted calls that are not done end with -DER_UNREACH before this
-/// returns. The functions that take these results may use the client, which does not connect any more: -DER_UNREACH. NULL
-/// is ignored. In the child of a fork it frees the client there, and the parent's connection goes on.
+/// Frees a client, and closes its connection. Unfinished submitted calls end with -DER_UNREACH before this returns.
+/// Their result functions may still use the client, whose new calls get -DER_UNREACH. In the child of a fork only the
+/// child's copy is freed, and the parent's connection goes on. NULL is ignored.
 ///
 /// # Safety
 /// `client` is null or a client that no thread uses any more.
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
     boundary::infallible((), || {
         // SAFETY: the caller's promise.
         if let Some(client) = unsafe { client.as_ref() }.and_then(|client| client.client.get()) {
-            // While it is there: a function that takes a result may submit.
+            // The block still exists, because a result function may submit.
             client.end();
         }
         // SAFETY: the caller's promise.
@@ -182,8 +182,8 @@ pub unsafe extern "C" fn drpc_client_destroy(client: *mut drpc_client) {
     });
 }
 
-/// Keeps calls of other threads waiting, until drpc_client_unlock is called by the same thread: for several calls that
-/// belong together. A thread that ends without unlocking leaves the client locked for good.
+/// Locks the client for several calls that belong together: calls of other threads wait until the same thread calls
+/// drpc_client_unlock. A thread that ends without unlocking leaves the client locked for good.
 ///
 /// Returns 0; -DER_TIMEDOUT after the client's timeout; -DER_BUSY if this thread has locked the client; -DER_INVAL if
 /// the client is NULL.
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn drpc_client_lock(client: *mut drpc_client) -> c_int {
     unsafe { with_client(client, Phase::Call, Caller::lock) }
 }
 
-/// Lets other threads call again.
+/// Unlocks the client, so that other threads can call again.
 ///
 /// Returns 0, also if this thread has not locked the client; -DER_INVAL if the client is NULL.
 ///
@@ -208,14 +208,17 @@ pub unsafe extern "C" fn drpc_client_unlock(client: *mut drpc_client) -> c_int {
     unsafe { with_client(client, Phase::Call, Caller::unlock) }
 }
 
-/// Calls a method and waits for the response, which is put into `*resp` and is the caller's, to be freed with
+/// Calls a method and waits for the response, stored in `*resp`. The response is the caller's, to be freed with
 /// drpc_response_free. `body` stays the caller's. `options` may be NULL. Any number of threads may call at once.
 ///
-/// Returns 0 when there is a response: see its status. Otherwise `*resp` is NULL and the result -DER_INVAL for a wrong
-/// argument; -DER_TIMEDOUT; -DER_CANCELED; -DER_UNREACH if the client has not been connected; -DER_NOREPLY if the
-/// server has gone after the call was sent, which may have been executed; -DER_OVERFLOW if a message is too large;
-/// -DER_PROTO if the server could not decode one of several calls that were out; -DER_NOMEM; else what the error of
-/// the socket translates to.
+/// Returns 0 when there is a response, whose status tells the result of the method. After an error `*resp` is NULL:
+/// * -DER_INVAL: an argument is wrong.
+/// * -DER_TIMEDOUT, -DER_CANCELED.
+/// * -DER_UNREACH: the client has not been connected.
+/// * -DER_NOREPLY: the server has gone after the call was sent. The call may have been executed.
+/// * -DER_OVERFLOW: a message is too large.
+/// * -DER_PROTO: the server could not decode one of several calls that were out.
+/// * -DER_NOMEM, or the number of the socket's error.
 ///
 /// # Safety
 /// `client` is null or a client, `body` points to `len` bytes, `options` is null or points to options, `resp` is null
@@ -247,12 +250,12 @@ pub unsafe extern "C" fn drpc_client_call(
     }
 }
 
-/// Sends a call, or puts it in line where others have to come first, and returns at once; `body` can be reused then.
-/// `done` is called once with the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
+/// Sends a call, or queues it behind others, and returns at once. `body` can be reused then. `done` is called once with
+/// the result, by drpc_client_dispatch or by the client's own thread (DRPC_CLIENT_THREAD).
 ///
-/// Returns 0; -DER_INVAL for a wrong argument; -DER_OVERFLOW if the message is too large; -DER_CANCELED if the token has
-/// been triggered before; -DER_UNREACH if the client has not been connected; -DER_NOMEM. Then `done` is not called.
-/// Whatever goes wrong later it is told.
+/// Returns 0; a later error goes to `done`. Otherwise `done` is not called: -DER_INVAL for a wrong argument;
+/// -DER_OVERFLOW if the message is too large; -DER_CANCELED if the token has been triggered before; -DER_UNREACH if the
+/// client has not been connected; -DER_NOMEM.
 ///
 /// # Safety
 /// As for drpc_client_call; `arg` is what `done` expects.
@@ -280,10 +283,10 @@ pub unsafe extern "C" fn drpc_client_submit(
     }
 }
 
-/// Does what is to be done for submitted calls: sends, receives, lets deadlines pass, calls back. If there is nothing
-/// to do it waits, at most so many milliseconds; -1 is for ever.
+/// Advances submitted calls: sends, receives, checks deadlines, calls the result functions. With nothing to do the
+/// function waits for at most `timeout_ms` milliseconds; -1 is for ever.
 ///
-/// Returns 0; -DER_INVAL if the client is NULL; -DER_NOMEM if there is something to receive, and no memory for that yet.
+/// Returns 0; -DER_INVAL if the client is NULL; -DER_NOMEM if there is something to receive, but no memory for it yet.
 ///
 /// # Safety
 /// `client` is null or a client.
@@ -297,10 +300,10 @@ pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_
     }
 }
 
-/// The descriptor to wait for in an event loop: when it is readable, call drpc_client_dispatch(client, 0). It stays
-/// the library's, and is the same as long as the client is there, whatever becomes of the connection.
+/// Returns the descriptor to wait for in an event loop. Once it is readable, call drpc_client_dispatch(client, 0). The
+/// descriptor is the library's, and stays the same as long as the client exists, also without a connection.
 ///
-/// Returns the descriptor; -DER_INVAL if the client is NULL; else what the error of the system translates to.
+/// Errors: -DER_INVAL if the client is NULL; else the number of the system's error.
 ///
 /// # Safety
 /// `client` is null or a client.
@@ -317,14 +320,14 @@ fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
     with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)
 }
 
-/// Where the result of a submitted call goes.
+/// The destination of a submitted call's result.
 struct Done {
     function: unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void),
     arg: *mut c_void,
     release: Release,
 }
 
-// SAFETY: `arg` is only ever passed back to the program, which has promised that the thread that dispatches may run the
+// SAFETY: `arg` is only passed back to the program, which has promised that the dispatching thread may run the
 // function.
 unsafe impl Send for Done {}
 

@@ -1,4 +1,4 @@
-//! `drpc/client.h`: options of the shared client and of its calls.
+//! The options of the shared client and of its calls, for `drpc/client.h`.
 
 use std::ffi::c_int;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use ::drpc::{CallOptions, Cause, ClientBuilder};
 use super::cancel::drpc_cancel;
 use crate::library;
 
-/// What can be set with drpc_client_set.
+/// The options of drpc_client_set.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub enum drpc_client_option {
-    /// Time for a call, from connecting to the reply, in milliseconds; 0 is for ever. Unless set 0.
+    /// The time for a call in milliseconds, from connecting to the reply; 0 is for ever. Default: 0.
     DRPC_CLIENT_TIMEOUT = 1,
-    /// 1 sends calls without waiting for the replies to others. Not for engines of DAOS 2.8, which may mix the
-    /// records of two large replies. When a server cannot read one of several calls and does not say which, all that are out
-    /// fail with -DER_PROTO (-1014), and any of them may have been executed. Unless set 0: one call is out at a time.
+    /// 1 sends calls without waiting for the replies to others. Default: 0, one call at a time. Not for engines of DAOS
+    /// 2.8, which may mix the records of two large replies. A server may fail to read one of several calls without
+    /// telling which. Then all unanswered calls fail with -DER_PROTO (-1014), and any of them may have been executed.
     DRPC_CLIENT_PIPELINING = 2,
-    /// How often a call may connect anew when the server has gone. Unless set 3.
+    /// The number of times that a call may reconnect when the server has gone. Default: 3.
     DRPC_CLIENT_RETRIES = 3,
-    /// Size of a message in bytes, sent or received. Unless set 128 MiB.
+    /// The size limit of a message in bytes, sent or received. Default: 128 MiB.
     DRPC_CLIENT_MAX_MESSAGE = 4,
-    /// 1 starts a thread that does what drpc_client_dispatch does. Unless set 0: the library has no thread.
+    /// 1 starts a thread that does the work of drpc_client_dispatch. Default: 0, no thread.
     DRPC_CLIENT_THREAD = 5,
-    /// Size in bytes of a call that is sent as one datagram: what the server can receive, for longer ones it cuts without
-    /// a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
-    /// line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+    /// The size limit in bytes of a call that is sent as one datagram. A server silently cuts a longer one than it can
+    /// receive: DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Default: as this library's line receives,
+    /// 16 KiB in libdrpc-0.8, 128 KiB in libdrpc-2.8.
     DRPC_CLIENT_MAX_DATAGRAM = 6,
-    /// How the server expects messages, one of enum drpc_framing. Unless set what the environment variable DRPC_FRAMING
-    /// says ("datagram", "chunked" or "auto"), or else DRPC_FRAMING_AUTO in libdrpc-2.8, DRPC_FRAMING_DATAGRAM in
+    /// The framing that the server reads, one of enum drpc_framing. Default: the environment variable DRPC_FRAMING
+    /// ("datagram", "chunked" or "auto"), or else DRPC_FRAMING_AUTO in libdrpc-2.8, DRPC_FRAMING_DATAGRAM in
     /// libdrpc-0.8.
     DRPC_CLIENT_FRAMING = 7,
 }
 
-/// Options of one call. Set `size` to sizeof(struct drpc_call_options) and what is not used to 0.
+/// The options of one call. Set `size` to sizeof(struct drpc_call_options) and unused fields to 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct drpc_call_options {
-    /// Size of the struct.
+    /// The size of the struct.
     pub size: usize,
-    /// Time for the call in milliseconds; 0 stands for that of the client, -1 is for ever.
+    /// The time for the call in milliseconds; 0 stands for that of the client, -1 is for ever.
     pub timeout_ms: c_int,
-    /// Not 0: the call may be executed twice, so that it is sent again when the server goes after it was sent.
+    /// Not 0: the call may be executed twice. It is sent again if the server goes after it was sent.
     pub idempotent: c_int,
-    /// Gives the call up, or NULL.
+    /// The token that cancels the call, or NULL.
     pub cancel: *const drpc_cancel,
 }
 
@@ -94,7 +94,7 @@ pub(crate) unsafe fn call_options(options: *const drpc_call_options) -> Result<C
     if unsafe { (*options).size } < size_of::<drpc_call_options>() {
         return Err(Cause::Invalid("the size of the options is not set"));
     }
-    // SAFETY: as large as that, as it says.
+    // SAFETY: the struct is as large as its first field says.
     let options = unsafe { *options };
     if options.timeout_ms != 0 {
         wanted = wanted.timeout(timeout(options.timeout_ms));

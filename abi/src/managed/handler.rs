@@ -1,4 +1,4 @@
-//! Handlers written in C, as modules of the Rust server.
+//! The program's handlers, as modules of the Rust server.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -12,7 +12,7 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::message;
 use crate::protobuf_c::Heap;
 
-/// The function that serves a module.
+/// The program's function that serves a module.
 pub(crate) type Function = unsafe extern "C" fn(
     session: *mut drpc_session,
     call: *mut Drpc__Call,
@@ -30,12 +30,12 @@ pub(crate) struct Handler {
     pub(crate) release: Release,
 }
 
-// SAFETY: `arg` is only ever passed back to the program, which has promised that any thread may run the function.
+// SAFETY: `arg` is only passed back to the program, which has promised that any thread may run the function.
 unsafe impl Send for Handler {}
 // SAFETY: as above.
 unsafe impl Sync for Handler {}
 
-/// A handler at work.
+/// A handler as a module of the server, with a spare block.
 pub(crate) struct Served {
     pub(crate) handler: Handler,
     pub(crate) spare: SpareBlock,
@@ -58,7 +58,7 @@ impl Module for Served {
 }
 
 impl Served {
-    /// Runs the function; what it leaves in the response is the answer, unless it has taken the request.
+    /// Runs the function. Its response is the answer, unless the function has taken the request.
     fn run(&self, request: Request) -> Result<(), Cause> {
         let Handler { function, arg, release, .. } = self.handler;
         let taken = Cell::new(false);
@@ -72,7 +72,7 @@ impl Served {
         let answered = match taken.get() {
             true => Ok(()),
             false => {
-                // SAFETY: nobody has taken the request, and the response is still ours.
+                // SAFETY: the request has not been taken, so that block and response are still owned here.
                 let answered = unsafe {
                     let answered = CallBlock::answer(block, response);
                     CallBlock::end(block);
@@ -82,10 +82,10 @@ impl Served {
                 answered
             }
         };
-        // SAFETY: what the function has put there is from malloc, and it does not keep it.
+        // SAFETY: everything in the response comes from malloc, and the function does not keep it.
         unsafe { message::clear(response, Heap::SYSTEM) };
         match answered {
-            // The function's fault. That a session has ended is told by the server, where it happens.
+            // The function's own error. The server itself reports the end of a session.
             Err(cause @ Cause::Invalid(_)) => Err(cause),
             _ => Ok(()),
         }

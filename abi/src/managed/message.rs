@@ -1,4 +1,4 @@
-//! Messages with a body that the core has received.
+//! Messages whose body the core has received.
 
 use ::drpc::Cause;
 
@@ -6,7 +6,7 @@ use crate::memory::{self, Owned};
 use crate::message::Message;
 use crate::protobuf_c::ProtobufCBinaryData;
 
-/// A new message with these values and this body.
+/// Makes a message from values and a body.
 pub(crate) fn with_body<M: Message>(message: M, body: Vec<u8>) -> Result<*mut M, Cause> {
     let message = Owned::new(message)?.into_raw();
     // SAFETY: made above, initialised, and its body empty.
@@ -14,7 +14,7 @@ pub(crate) fn with_body<M: Message>(message: M, body: Vec<u8>) -> Result<*mut M,
     Ok(message)
 }
 
-/// The bytes as C's.
+/// Gives the bytes to C.
 pub(crate) fn binary(bytes: Vec<u8>) -> ProtobufCBinaryData {
     ProtobufCBinaryData { len: bytes.len(), data: memory::into_malloc(bytes) }
 }

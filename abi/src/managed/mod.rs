@@ -1,6 +1,6 @@
-//! `drpc/server.h` and `drpc/client.h`: the managed server and the shared client of the Rust API, for C.
+//! The managed server and the shared client of the Rust API, for C: `drpc/server.h` and `drpc/client.h`.
 //!
-//! The objects behind these functions are opaque, and allocate as Rust does where the size does not depend on a peer.
+//! The objects behind these functions are opaque. Rust allocates them where their size does not depend on a peer.
 
 pub mod call_block;
 pub mod cancel;

@@ -1,4 +1,4 @@
-//! Opaque objects: blocks that C holds a pointer to and gives back.
+//! Opaque objects: blocks of which C holds the pointer until it frees them.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
@@ -12,17 +12,17 @@ use crate::memory::{self, Owned, socket_path};
 
 /// A server or a client.
 pub(crate) trait Endpoint {
-    /// What to say when there is none.
+    /// The error for a null pointer.
     const MISSING: Cause;
 
     /// The path of its socket.
     fn path(&self) -> &CStr;
 
-    /// The line that it was made for, whose error numbers it gives.
+    /// The line of the endpoint, whose error numbers it returns.
     fn release(&self) -> Release;
 }
 
-/// Makes an endpoint for the socket at `path`, for a caller that wants it in `*output`, where null is otherwise.
+/// Makes an endpoint for the socket at `path` and stores it in `*output`; null after an error.
 ///
 /// # Safety
 /// `path` is null or a C string, `output` is null or valid for writing.
@@ -66,7 +66,7 @@ pub(crate) unsafe fn run<T: Endpoint>(
     run_for(endpoint.map(|endpoint| (endpoint.path(), endpoint.release())), phase, run)
 }
 
-/// Once for all functions: here size matters more than speed.
+/// One copy of the code for all functions, because size matters more than speed here.
 #[inline(never)]
 fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
     let (path, release) = at.unwrap_or((c"", Release::V2_8));
@@ -77,12 +77,12 @@ fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() ->
     done.unwrap_or_else(|code| code)
 }
 
-/// Moves a value to a block of its own.
+/// Moves a value to a new block.
 pub(crate) fn into_raw<T>(value: T) -> Result<*mut T, Cause> {
     Owned::new(value).map(Owned::into_raw)
 }
 
-/// Takes the value back; `None` for a null pointer.
+/// Moves the value out and frees its block; `None` for a null pointer.
 ///
 /// # Safety
 /// `object` is null or came from [`into_raw`], and is not used any more.
@@ -90,7 +90,7 @@ pub(crate) unsafe fn from_raw<T>(object: *mut T) -> Option<T> {
     if object.is_null() {
         return None;
     }
-    // SAFETY: not null, and the caller's promise; the block is given back without dropping what was moved out.
+    // SAFETY: not null, and the caller's promise; the block is freed without dropping the value that was moved out.
     unsafe {
         let value = ptr::read(object);
         memory::free(object);
@@ -98,7 +98,7 @@ pub(crate) unsafe fn from_raw<T>(object: *mut T) -> Option<T> {
     }
 }
 
-/// The cause of an error, whose socket the function knows itself.
+/// The cause of an error. The socket is known to the caller.
 pub(crate) fn cause(error: ::drpc::Error) -> Cause {
     error.cause()
 }

@@ -1,4 +1,4 @@
-//! `drpc/server.h`: calls that are answered later.
+//! Requests of `drpc/server.h`: calls that are answered later.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -11,17 +11,18 @@ use super::call_block::{CallBlock, drpc_session};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::{boundary, message};
 
-/// A call that its handler has taken, to answer it later.
+/// A call that its handler has taken, to be answered later.
 pub struct drpc_request {
     _opaque: [u8; 0],
 }
 
-/// Takes the call that a handler is being run for: what the handler leaves in its response is not sent, and the call
-/// and its body stay until drpc_request_respond or drpc_request_drop is called, by any thread.
+/// Takes the call of the running handler, whose response is then not sent. Call and body stay valid until
+/// drpc_request_respond or drpc_request_drop is called, by any thread.
 ///
-/// A session whose client has gone stays, with its descriptor, until the call is answered or dropped.
+/// The session stays, with its descriptor, until the call is answered or dropped, even if its client has gone.
 ///
-/// Returns NULL if the call has been taken, or if there is none because the session is being authorised.
+/// Returns the request. NULL if the call has been taken already, or if there is no call because the session is being
+/// authorised.
 ///
 /// # Safety
 /// `session` is null or the one that the handler was given, which has not returned.
@@ -33,17 +34,18 @@ pub unsafe extern "C" fn drpc_session_defer(session: *mut drpc_session) -> *mut 
         _ => return ptr::null_mut(),
     }
     let request = session.cast::<CallBlock>();
-    // SAFETY: without a session of its own this is the first field of a block.
+    // SAFETY: a session without a pointer is the first field of a block.
     let (deferred, taken) = unsafe { (&(*request).deferred, (*request).taken) };
     if deferred.swap(true, Ordering::AcqRel) {
         return ptr::null_mut();
     }
-    // SAFETY: nobody has taken the request yet, so that its handler runs and waits for this one to return.
+    // SAFETY: the request is taken here for the first time, so that the thread of its handler waits for the handler to
+    // return.
     unsafe { (*taken).set(true) };
     request.cast()
 }
 
-/// The session that the call came on; valid as long as the request. NULL for NULL.
+/// Returns the session of the call, valid as long as the request; NULL for NULL.
 ///
 /// # Safety
 /// `request` is null or one that has been taken and not been answered or dropped.
@@ -52,7 +54,7 @@ pub unsafe extern "C" fn drpc_request_session(request: *mut drpc_request) -> *mu
     request.cast()
 }
 
-/// The call, which is the request's. NULL for NULL.
+/// Returns the call, which belongs to the request; NULL for NULL.
 ///
 /// # Safety
 /// As for drpc_request_session.
@@ -62,13 +64,13 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
     if request.is_null() { ptr::null() } else { unsafe { &raw const (*request.cast::<CallBlock>()).call } }
 }
 
-/// Answers a call with the status and, if that is DRPC__STATUS__SUCCESS, the body of a response, which stays the
-/// caller's. Nobody is waited for: what the client does not take at once is copied. The request is gone, whatever is
-/// returned.
+/// Answers a call with the status of a response and, if that is DRPC__STATUS__SUCCESS, with its body. The response
+/// stays the caller's. The function does not wait: bytes that the client does not take at once are copied. The request
+/// is freed, also after an error.
 ///
-/// Returns 0; -DER_UNREACH if the session has ended, which no request prevents; -DER_NO_HDL in the child of a fork, where
-/// the call is not answered; -DER_INVAL if an argument is NULL, and
-/// if it is the response the call is answered with DRPC__STATUS__FAILURE.
+/// Returns 0; -DER_UNREACH if the session has ended, which a request does not prevent; -DER_NO_HDL in the child of a
+/// fork, where the call is not answered; -DER_INVAL if an argument is NULL. If the response is NULL the call is
+/// answered with DRPC__STATUS__FAILURE.
 ///
 /// # Safety
 /// `request` is as for drpc_request_session, `response` is null or points to a response.
@@ -81,7 +83,7 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
         if block.is_null() {
             return Err(Cause::Invalid("the request is NULL"));
         }
-        // SAFETY: the caller's promise, by which the block is nobody else's.
+        // SAFETY: the caller's promise, by which the block has no other owner.
         unsafe {
             let answered = match message::is_a(response) {
                 true => CallBlock::answer(block, response),
@@ -95,14 +97,14 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
     .unwrap_or(0)
 }
 
-/// Answers a call with DRPC__STATUS__FAILURE, if its session is still there. NULL is ignored.
+/// Answers a call with DRPC__STATUS__FAILURE, if its session still exists, and frees the request. NULL is ignored.
 ///
 /// # Safety
 /// As for drpc_request_session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_drop(request: *mut drpc_request) {
     if !request.is_null() {
-        // SAFETY: not null, and the caller's promise, by which the block is nobody else's.
+        // SAFETY: not null, and the caller's promise, by which the block has no other owner.
         boundary::infallible((), || unsafe { CallBlock::end_taken(request.cast::<CallBlock>()) });
     }
 }

@@ -1,4 +1,4 @@
-//! `drpc/server.h`: the managed server.
+//! The managed server of `drpc/server.h`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
@@ -20,32 +20,35 @@ use crate::abi::Abi;
 use crate::boundary;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
-/// A server: its socket, its modules, its sessions.
+/// A managed server with its socket, its modules and its sessions.
 pub struct drpc_server {
     path: CString,
     stable_path: StablePath,
     release: Release,
-    /// The largest datagram that the peers of the line can receive.
+    /// The size of the largest datagram that the line's peers can receive.
     datagram: usize,
     settings: Mutex<Settings>,
     /// The process that made the struct.
     process: u64,
     /// Held by the thread that makes the socket.
     binding: Mutex<()>,
-    /// The server, from when it listens on. Read without a lock, as a signal handler may be the one who does.
+    /// The server, once it listens. Reading takes no lock, because a signal handler may read.
     server: OnceLock<Server>,
-    /// It is to stop, or never to begin.
+    /// True once the server is to stop, or never to begin.
     stopped: AtomicBool,
 }
 
-/// Serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body; the function sets the status and, if
-/// there is a result, the body, whose data comes from `malloc` and is the library's then (that of `call->body` does,
-/// if `call->body` is emptied). The body is sent only with DRPC__STATUS__SUCCESS. `session` and `call` are valid until
-/// the function returns; once it takes the call with drpc_session_defer, until that is answered or dropped, which another
-/// thread may do before the function returns. Any thread of the server runs it, several at once for different sessions.
+/// The program's function that serves a call. The response comes with DRPC__STATUS__SUCCESS and without a body. The
+/// function sets the status and, if there is a result, the body, which is sent only with DRPC__STATUS__SUCCESS. The
+/// body's data comes from `malloc` and then belongs to the library; the data of `call->body` may be moved there if
+/// `call->body` is emptied.
 ///
-/// The threads block all signals, which a program that the function starts inherits: it would not end on SIGTERM. Set
-/// DRPC_SERVER_SIGNALS, or start it with a mask of its own, `none` being an empty set:
+/// `session` and `call` are valid until the function returns. After drpc_session_defer they are valid until the call is
+/// answered or dropped, which another thread may do before the function returns. Any thread of the server runs the
+/// function, several at once for different sessions.
+///
+/// The threads block all signals. A program that the function starts inherits the mask and would not end on SIGTERM.
+/// Set DRPC_SERVER_SIGNALS, or start it with another mask, `none` being an empty set:
 /// `posix_spawnattr_setsigmask(&attr, &none);`
 /// `posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);`
 pub type drpc_server_handler_t = Option<
@@ -57,19 +60,19 @@ pub type drpc_server_handler_t = Option<
     ),
 >;
 
-/// Says whether a client may call at all. Run for each session, before its first call. It must not wait for anything, as a
-/// name service on the network: meanwhile no other client is taken in.
+/// The program's function that decides whether a client may call at all. The function runs for each session before the
+/// first call. It must not wait, for example for a name service: no other client is accepted meanwhile.
 pub type drpc_server_authorise_t = Option<unsafe extern "C" fn(session: *mut drpc_session, arg: *mut c_void) -> bool>;
 
-/// For drpc_server_register.
+/// The flags of drpc_server_register.
 #[repr(C)]
 pub enum drpc_server_flags {
-    /// Calls of one session may be served at the same time, and answered in any order. Otherwise the next one waits
-    /// until the answer to the one before has been sent.
+    /// Calls of one session are served at the same time, and answered in any order. Without the flag the next call
+    /// waits until the answer to the previous one has been sent.
     DRPC_SERVER_CONCURRENT = 1,
 }
 
-/// Makes a server that is to listen at `path`, for the functions of the lines.
+/// Makes a server that is to listen at `path`, for `drpc_server_create` of each line.
 ///
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.
@@ -104,12 +107,12 @@ impl Endpoint for drpc_server {
 }
 
 impl drpc_server {
-    /// The settings. A thread that was lost in a fork may have them locked.
+    /// Locks the settings. A thread that was lost in a fork may have left them locked.
     fn settings(&self) -> Result<MutexGuard<'_, Settings>, Cause> {
         lock_briefly(&self.settings).ok_or(Cause::Busy)
     }
 
-    /// The server, from when it listens on, unless it is another process's.
+    /// Returns the server once it listens; an error if it belongs to another process.
     fn own(&self) -> Result<Option<&Server>, Cause> {
         match self.server.get() {
             Some(server) if server.is_elsewhere() => Err(Cause::Forked),
@@ -117,7 +120,7 @@ impl drpc_server {
         }
     }
 
-    /// Changes what can be set before the server listens.
+    /// Changes settings, which must happen before the server listens.
     fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<(), Cause>) -> Result<(), Cause> {
         let mut settings = self.settings()?;
         match self.own()? {
@@ -126,7 +129,7 @@ impl drpc_server {
         }
     }
 
-    /// The server, which listens from now on.
+    /// Returns the server, and makes it listen if it does not.
     fn listening(&self) -> Result<&Server, Cause> {
         let own = self.own()?;
         if self.stopped.load(Ordering::SeqCst) {
@@ -140,23 +143,24 @@ impl drpc_server {
             return Ok(server);
         }
         let plan = self.settings()?.plan(self.datagram)?;
-        // Not under their lock, as a log line may be written.
+        // The settings are not locked here, because a log line may be written.
         let server = plan.listen(&self.stable_path).map_err(cause)?;
         let server = self.server.get_or_init(|| server);
-        // Somebody may have asked for it while there was no server to tell.
+        // drpc_server_stop may have come while there was no server to stop.
         if self.stopped.load(Ordering::SeqCst) {
             server.stop();
         }
         Ok(server)
     }
 
-    /// The same where what a shutdown has left to do is done: one that listens is there until it is destroyed.
+    /// Returns the server as `listening` does, but also after a shutdown: a server that listened exists until it is
+    /// destroyed.
     fn serving(&self) -> Result<&Server, Cause> {
         self.own()?.map_or_else(|| self.listening(), Ok)
     }
 }
 
-/// Runs the body of a function that returns nothing but whether it worked.
+/// Runs the body of a function that returns 0 or an error.
 ///
 /// # Safety
 /// As for [`object::run`].
@@ -181,8 +185,8 @@ pub unsafe extern "C" fn drpc_server_set(server: *mut drpc_server, option: c_int
     unsafe { with_server(server, Phase::Configure, |server| server.configure(|settings| settings.set(option, value))) }
 }
 
-/// Registers what serves the calls of a module, before the server listens. `arg` is passed to each call; `flags` is 0
-/// or DRPC_SERVER_CONCURRENT.
+/// Registers the handler of a module, before the server listens. `arg` is passed to each call; `flags` is 0 or
+/// DRPC_SERVER_CONCURRENT.
 ///
 /// Returns 0; -DER_INVAL if the server or the handler is NULL or a flag unknown; -DER_EXIST if the module has a
 /// handler, which it keeps; -DER_BUSY once the server listens.
@@ -213,7 +217,7 @@ pub unsafe extern "C" fn drpc_server_register(
     }
 }
 
-/// The handler registered for a module; NULL if it has none, or the server is NULL.
+/// Returns the handler of a module; NULL if it has none, or the server is NULL.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -226,9 +230,9 @@ pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, modul
 
 const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
 
-/// Lets only some users call a module, which may be registered later, before the server listens. Others get
-/// DRPC__STATUS__FAILURE. Nobody is allowed if `count` is 0; root is allowed only if it is listed. The last list given
-/// for a module counts.
+/// Limits a module to some users, before the server listens. The module may be registered later. Other users get
+/// DRPC__STATUS__FAILURE, as does root unless it is listed. With `count` 0 no user is allowed. The last list for a
+/// module counts.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL, or `uids` is while `count` is not 0; -DER_BUSY once the server listens.
 ///
@@ -254,9 +258,9 @@ pub unsafe extern "C" fn drpc_server_allow(
     }
 }
 
-/// Has a function decide for each session whether it may call at all, before the server listens. A session that may
-/// not gets DRPC__STATUS__FAILURE for its first call, and is closed. The function must not wait for anything: meanwhile no
-/// other client is taken in, and in a program that calls drpc_server_dispatch in one thread nobody is served.
+/// Sets a function that decides for each session whether it may call at all, before the server listens. A refused
+/// session gets DRPC__STATUS__FAILURE for its first call, and is closed. The function must not wait: no other client is
+/// accepted meanwhile. In a program that calls drpc_server_dispatch in one thread no client is served meanwhile.
 ///
 /// Returns 0; -DER_INVAL if the server or the function is NULL; -DER_BUSY once the server listens.
 ///
@@ -281,17 +285,21 @@ pub unsafe extern "C" fn drpc_server_authorise(
     }
 }
 
-/// Makes the socket and listens. Clients can connect from now on; they are served once drpc_server_start,
-/// drpc_server_run or drpc_server_dispatch is called, which listen themselves if need be, in this process or in one that is
-/// forked from it.
+/// Makes the socket and listens. Clients can connect from now on. They are served once drpc_server_start,
+/// drpc_server_run or drpc_server_dispatch is called, in this process or a forked one. These functions listen by
+/// themselves if needed.
 ///
-/// Returns 0, also if the server listens already; -DER_INVAL if it is NULL; -DER_BADPATH if the path cannot be one;
-/// with DRPC_SERVER_INHERIT -DER_NONEXIST if other sockets were handed over; with DRPC_SERVER_REPLACE_STALE -DER_EXIST if
-/// what is at the path is no socket, -DER_BUSY if another server has the lock file, which drpc_last_error names, and its
-/// process; -DER_NO_HDL if the server belongs to another process; -DER_SHUTDOWN after drpc_server_stop or
-/// drpc_server_shutdown; -DER_NO_PERM or -DER_EXIST if another file has been put in the place of the new one, or may have
-/// been, so that it is not given the mode or the owner; else what the error of the socket translates to: that of EADDRINUSE
-/// if there is a file at the path, or a live server. After an error it may be tried again.
+/// Returns 0, also if the server listens already. After an error listening may be tried again:
+/// * -DER_INVAL: the server is NULL. -DER_BADPATH: the path cannot be one.
+/// * -DER_NONEXIST, with DRPC_SERVER_INHERIT: only other sockets were passed.
+/// * -DER_EXIST, with DRPC_SERVER_REPLACE_STALE: the file at the path is no socket.
+/// * -DER_BUSY, with DRPC_SERVER_REPLACE_STALE: another server holds the lock file. drpc_last_error names the file and
+///   the process.
+/// * -DER_NO_HDL: the server belongs to another process.
+/// * -DER_SHUTDOWN: after drpc_server_stop or drpc_server_shutdown.
+/// * -DER_NO_PERM or -DER_EXIST: another file has replaced the new one, or may have. It is not given the mode or the
+///   owner.
+/// * Otherwise the number of the socket's error: that of EADDRINUSE if there is a file at the path, or a live server.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -301,15 +309,16 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
     unsafe { with_server(server, Phase::Listen, |server| server.listening().map(drop)) }
 }
 
-/// Serves in threads of the library's from now on, and returns at once. They have stacks of 8 MiB, or as
-/// DRPC_SERVER_STACK says, and take no signals unless DRPC_SERVER_SIGNALS says so.
-/// The server belongs to this process from now on, as it does to the one that first calls drpc_server_run or
-/// drpc_server_dispatch. What is forked from it later can do nothing with the server but destroy its copy. Where a process
-/// has forked after drpc_server_listen, one of the two may run the server: that it runs in both is not noticed.
+/// Starts threads of the library that serve, and returns at once. Their stacks have 8 MiB, or as DRPC_SERVER_STACK
+/// says. They take no signals unless DRPC_SERVER_SIGNALS says so.
+///
+/// The server belongs to this process from now on, as it does to the process that first calls drpc_server_run or
+/// drpc_server_dispatch. A process forked later can only destroy its copy of the server. If a process forks between
+/// drpc_server_listen and this, one of the two may run the server; running it in both is not noticed.
 ///
 /// Returns 0; -DER_INVAL if the server is NULL; -DER_BUSY if it has been started; -DER_NO_HDL if it belongs to another
-/// process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error no
-/// thread serves, and it may be tried again.
+/// process; -DER_AGAIN or -DER_NOMEM if the system starts no more threads; else as drpc_server_listen. After an error
+/// no thread serves, and starting may be tried again.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -319,8 +328,8 @@ pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
     unsafe { with_server(server, Phase::Serve, |server| server.listening()?.start().map_err(cause)) }
 }
 
-/// Serves in threads of the library's until the server has been shut down, at once if it has been. The calling thread
-/// only waits.
+/// Serves in threads of the library until the server has been shut down; returns at once if that has been done before.
+/// The calling thread only waits.
 ///
 /// Returns 0; -DER_TIMEDOUT if a call had to be cut off; else as drpc_server_start.
 ///
@@ -332,7 +341,7 @@ pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
     unsafe {
         with_server(server, Phase::Serve, |server| {
             match server.serving().and_then(|server| server.run().map_err(cause)) {
-                // Somebody was faster.
+                // The server has been shut down already.
                 Err(Cause::Stopped) => Ok(()),
                 done => done,
             }
@@ -340,12 +349,11 @@ pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
     }
 }
 
-/// Serves what has come, in the calling thread: for a program with an event loop of its own, or with a thread library
-/// such as Argobots. If nothing has come it waits, at most so many milliseconds; -1 is for ever. Handlers are run
-/// from here; they may call it again. Any number of threads may do this, also beside those of the library.
+/// Serves ready clients and runs handlers in the calling thread. For a program with an event loop of its own, or with a
+/// thread library such as Argobots. With nothing ready the function waits for at most `timeout_ms` milliseconds; -1 is
+/// for ever. Handlers may call it again. Any number of threads may call it, also beside those of the library.
 ///
-/// Returns 0, whether something came or not; -DER_SHUTDOWN once the server has been shut down; else as
-/// drpc_server_listen.
+/// Returns 0, also if nothing was ready; -DER_SHUTDOWN once the server has been shut down; else as drpc_server_listen.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -363,10 +371,10 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
     }
 }
 
-/// The descriptor to wait for in an event loop: when it is readable, call drpc_server_dispatch(server, 0). It stays the
-/// library's, and is the same as long as the server is there.
+/// Returns the descriptor to wait for in an event loop. Once it is readable, call drpc_server_dispatch(server, 0). The
+/// descriptor is the library's, and stays the same as long as the server exists.
 ///
-/// Returns the descriptor, or a negative number as drpc_server_listen does.
+/// Errors: a negative number as of drpc_server_listen.
 ///
 /// # Safety
 /// `server` is null or a server.
@@ -376,18 +384,20 @@ pub unsafe extern "C" fn drpc_server_get_fd(server: *mut drpc_server) -> c_int {
     unsafe { object::run(server, Phase::Listen, |server| Ok(server.serving()?.as_fd().as_raw_fd())) }
 }
 
-/// Begins a shutdown and returns at once: as drpc_server_shutdown with the time of DRPC_SERVER_GRACE_TIME. When it is
-/// done drpc_server_run returns, and drpc_server_dispatch, which is to be called until then, says so. May be called by a
-/// signal handler. A server that does not listen yet never will. NULL is ignored, and so is a server that belongs to another
-/// process: a helper that a daemon has forked may have its signal handler.
+/// Begins a shutdown with the time of DRPC_SERVER_GRACE_TIME, and returns at once. At the end drpc_server_run returns,
+/// and drpc_server_dispatch, to be called until then, returns -DER_SHUTDOWN. A signal handler may call this. A server
+/// that does not listen yet never will.
+///
+/// NULL is ignored, as is a server that belongs to another process: a helper forked from a daemon may have inherited
+/// its signal handler.
 ///
 /// # Safety
 /// `server` is null or a server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
     boundary::infallible((), || {
-        // SAFETY: the caller's promise. What is done here and around it is async-signal-safe: without a panic nothing but
-        // atomics, a write, and pthread_setcancelstate, which in the C libraries of Linux changes a word of the thread.
+        // SAFETY: the caller's promise. Without a panic the body uses only atomics, a write and pthread_setcancelstate.
+        // All are async-signal-safe: in the C libraries of Linux the last one changes a word of the thread.
         let Some(server) = (unsafe { server.as_ref() }) else { return };
         let Ok(listening) = server.own() else { return };
         server.stopped.store(true, Ordering::SeqCst);
@@ -397,13 +407,15 @@ pub unsafe extern "C" fn drpc_server_stop(server: *mut drpc_server) {
     });
 }
 
-/// Shuts the server down: no more connections, no more calls; handlers that run may finish and their replies go out
-/// until so many milliseconds have passed (-1 is for ever), then everything is closed. Calls that are not answered by
-/// then are answered with DRPC__STATUS__FAILURE. The socket file is removed if it is still the one that the server made; a
-/// process that has never run the server leaves it alone if it was forked after drpc_server_listen, or has forked since.
+/// Shuts the server down: accepts no more connections and no more calls. Running handlers may finish, and their replies
+/// go out, for `timeout_ms` milliseconds; -1 is for ever. Then calls without an answer get DRPC__STATUS__FAILURE, and
+/// everything is closed.
 ///
-/// May be called by any thread, also several times; from a handler it does not wait. Where the program has an event
-/// loop of its own, this serves meanwhile.
+/// The socket file is removed if it is still the server's. A process that never ran the server leaves the file alone if
+/// it was forked after drpc_server_listen, or has forked since.
+///
+/// Any thread may call this, also several times; from a handler it does not wait. In a program with an event loop of
+/// its own, the function serves meanwhile.
 ///
 /// Returns 0; -DER_TIMEDOUT if a call had to be cut off; -DER_INVAL if the server is NULL; -DER_NO_HDL if it belongs to
 /// another process.
@@ -423,11 +435,12 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
     }
 }
 
-/// Frees a server, which is shut down at once if that has not been done. Returns when no thread of the library runs a
-/// handler any more, so that what the handlers use can be freed; until then they may use the server. Not to be called
-/// from a handler, nor while another function of the server runs elsewhere. Requests that have been taken stay valid, and
-/// have to be answered or dropped. NULL is ignored. If the server belongs to another process, this one's copy is freed,
-/// and the server goes on.
+/// Frees a server, after shutting it down at once if that has not been done. Waits until no thread of the library runs
+/// a handler any more; until then handlers may use the server. After that everything that the handlers use can be
+/// freed. Not to be called from a handler, nor while another function of the server runs elsewhere.
+///
+/// Requests that have been taken stay valid, and have to be answered or dropped. NULL is ignored. If the server belongs
+/// to another process, only this process's copy is freed, and the server goes on.
 ///
 /// # Safety
 /// `server` is null or a server that nothing but its handlers uses any more.
@@ -437,18 +450,18 @@ pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
         // SAFETY: the caller's promise.
         if let Some(server) = unsafe { server.as_ref() } {
             server.stopped.store(true, Ordering::SeqCst);
-            // While it is there: handlers that run may use it.
+            // The block still exists, because running handlers may use it.
             server.server.get().inspect(|server| server.end());
         }
-        // SAFETY: the caller's promise, which the last handler has come to, too.
+        // SAFETY: the caller's promise; the last handler has ended, too.
         drop(unsafe { object::from_raw(server) });
     });
 }
 
-/// Counts what the server has done so far. Set `stats->size` before. Each number is right; they are not all of the same
-/// instant.
+/// Copies the server's counters to `*stats`, whose `size` must be set before. Each number is right, but they are not
+/// all of the same instant.
 ///
-/// Returns 0; -DER_INVAL if an argument is NULL or the size is none of this library's; -DER_NO_HDL if the server belongs to
+/// Returns 0; -DER_INVAL if an argument is NULL or the size is not this library's; -DER_NO_HDL if the server belongs to
 /// another process.
 ///
 /// # Safety
@@ -468,8 +481,8 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
     }
 }
 
-/// Counts the calls of one module that have been answered, by the number of the status; the last of the nine places is
-/// for numbers that have no name.
+/// Counts the answered calls of one module, by the number of the status. The last of the nine places counts unnamed
+/// numbers.
 ///
 /// Returns 0; -DER_INVAL if an argument is NULL; -DER_NONEXIST if the module has no handler; -DER_NO_HDL if the server
 /// belongs to another process.

@@ -1,4 +1,4 @@
-//! What is set on a server before it listens.
+//! The settings of a server before it listens.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -10,77 +10,79 @@ use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
 use crate::{library, log};
 
-/// What can be set with drpc_server_set. Times are in milliseconds, sizes in bytes. Of the limits 0 means no limit.
+/// The options of drpc_server_set. Times are in milliseconds, sizes in bytes. A limit of 0 means no limit.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum drpc_server_option {
-    /// Threads. Unless set as many as there are CPUs, but two at least.
+    /// The number of threads. Default: the number of CPUs, but at least two.
     DRPC_SERVER_THREADS = 1,
-    /// What to do when there is a file at the path: 0 fails, 1 removes a socket that no server listens on any more.
-    /// That is found out under a lock on the file `<path>.lock`, which is held as long as the server is there, and
-    /// stays. It is made for the owner of the socket, with mode 0600. One that this user may not open is replaced if no
-    /// server listens. A file that is no socket is never removed. Unless set 0.
+    /// The treatment of an existing file at the path: 0 fails; 1 removes a socket without a listening server, but never
+    /// another file. Default: 0. The check holds a lock on the file `<path>.lock` as long as the server exists; the
+    /// file stays. It is made for the owner of the socket, with mode 0600. A lock file that this user may not open is
+    /// replaced if no server listens.
     DRPC_SERVER_REPLACE_STALE = 2,
-    /// 1 takes over the listening socket at the path that the service manager hands to the process (LISTEN_FDS). The path
-    /// may lead there through links. One is made if none was handed over; if others were, which no server of the process has
-    /// taken over, it is an error that names them: -DER_NONEXIST. Unless set 0.
+    /// 1 takes over the listening socket at the path that the service manager passes to the process (LISTEN_FDS). The
+    /// path may lead there through links. Without any passed socket a new one is made. If there are only other passed
+    /// sockets, taken over by no server of the process, listening fails with -DER_NONEXIST and names them. Default: 0.
     DRPC_SERVER_INHERIT = 3,
-    /// Mode of the socket file, whatever the umask. Unless set 0600. It is an error, -DER_NO_PERM, if the umask changes it, other
-    /// users can change the path, and the kernel does not tell that the file is the server's.
+    /// The mode of the socket file, whatever the umask. Default: 0600. Where the umask would change the mode, the
+    /// server must be sure that the file is its own. Either the kernel tells, or other users cannot change the path.
+    /// Otherwise listening fails with -DER_NO_PERM.
     DRPC_SERVER_MODE = 4,
-    /// Owner of the socket file. Where that user may not make files in the directory, it is an error as with the mode.
+    /// The owner of the socket file. If that user may not make files in the directory, the same condition holds as for
+    /// the mode.
     DRPC_SERVER_OWNER = 5,
-    /// Group of the socket file.
+    /// The group of the socket file.
     DRPC_SERVER_GROUP = 6,
-    /// Sessions at once; more are accepted when others have ended. Unless set 4096. In any case at least 128 less than the
-    /// process may have descriptors (RLIMIT_NOFILE) when the server begins to listen, if that leaves one.
+    /// The number of sessions at once; more are accepted when others have ended. Default: 4096. At most 128 less than
+    /// the process's descriptor limit (RLIMIT_NOFILE) when the server begins to listen, but at least one.
     DRPC_SERVER_MAX_SESSIONS = 7,
-    /// Sessions at once of one user other than root, who leaves an eighth of all to others; the call of another one is
-    /// refused. Unless set 256.
+    /// The number of sessions at once of one user other than root, at most seven eighths of all. The first call of a
+    /// further session is refused. Default: 256.
     DRPC_SERVER_MAX_SESSIONS_PER_UID = 8,
-    /// Size of a message, sent or received. Unless set 128 MiB.
+    /// The size limit of a message, sent or received. Default: 128 MiB.
     DRPC_SERVER_MAX_MESSAGE = 9,
-    /// Memory for messages of which only a part has come, all sessions together. One message comes in, however large, while
-    /// there is no other. Unless set 256 MiB.
+    /// The memory for partly received messages of all sessions together. A message is received whatever its size while
+    /// there is no other. Default: 256 MiB.
     DRPC_SERVER_MAX_PARTIAL = 10,
-    /// Time for a message to arrive whole once it has begun. Unless set 30 s.
+    /// The time for the whole of a message to arrive once it has begun. Default: 30 s.
     DRPC_SERVER_MESSAGE_TIME = 11,
-    /// Time for a client to take a reply. Unless set 30 s.
+    /// The time for a client to take a reply. Default: 30 s.
     DRPC_SERVER_REPLY_TIME = 12,
-    /// Calls of one session being served at once. Unless set 64.
+    /// The number of calls of one session handled at once. Default: 64.
     DRPC_SERVER_MAX_CALLS = 13,
-    /// Memory for replies that clients have not taken yet, all sessions together. Unless set 256 MiB.
+    /// The memory for untaken replies of all sessions together. Default: 256 MiB.
     DRPC_SERVER_MAX_UNSENT = 14,
-    /// Time without a call after which a session is closed. Unless set there is none.
+    /// The time without a call after which a session is closed. Default: no limit.
     DRPC_SERVER_IDLE_TIME = 15,
-    /// Time for what is going on when drpc_server_stop is called, of which 0 is none. Unless set 30 s.
+    /// The time for running calls to finish after drpc_server_stop; here 0 means no time. Default: 30 s.
     DRPC_SERVER_GRACE_TIME = 16,
-    /// Size of a reply that is sent as one datagram: what the clients can receive, for longer ones they cut without a
-    /// word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Unless set what the releases of this library's
-    /// line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
+    /// The size limit of a reply that is sent as one datagram. A client silently cuts a longer one than it can receive:
+    /// DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. Default: as this library's line receives, 16 KiB in
+    /// libdrpc-0.8, 128 KiB in libdrpc-2.8.
     DRPC_SERVER_MAX_DATAGRAM = 17,
-    /// How the clients send messages, one of enum drpc_framing. Unless set DRPC_FRAMING_AUTO: found out from the first
-    /// call of each.
+    /// The framing of the clients' messages, one of enum drpc_framing. Default: DRPC_FRAMING_AUTO, detected from each
+    /// client's first call.
     DRPC_SERVER_FRAMING = 18,
-    /// 1 leaves the threads the signal mask of the thread that starts them, which programs that handlers start inherit.
-    /// Handlers of the program's own for signals may run in them then. Unless set 0: they block all signals.
+    /// 1 leaves the threads the signal mask of the thread that starts them. Programs that handlers start inherit it,
+    /// and the program's signal handlers may run in the threads. Default: 0, the threads block all signals.
     DRPC_SERVER_SIGNALS = 19,
-    /// Size of the stack of each thread of the library's, from 64 KiB to 1 GiB; only what is used of it takes memory.
-    /// Unless set 8 MiB.
+    /// The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. Default: 8
+    /// MiB.
     DRPC_SERVER_STACK = 20,
-    /// What one user other than root may have of the memory for messages of which only a part has come. A user can also
-    /// have no more than four times what is left, and an eighth is root's alone. Unless set half.
+    /// The share of DRPC_SERVER_MAX_PARTIAL that one user other than root may hold. A user may also hold at most four
+    /// times the memory that is left. An eighth is reserved for root. Default: half.
     DRPC_SERVER_MAX_PARTIAL_PER_UID = 21,
-    /// What one user other than root may have of the memory for replies that clients have not taken yet. Beyond it the
-    /// user's calls fail before they are handled; so do those of a user who holds more than a little while not much is left,
-    /// and of all but root while twice the limit is held. A reply to a call that has been handled is replaced by a
-    /// failure only if its own user has too much. Unless set half.
+    /// The share of DRPC_SERVER_MAX_UNSENT that one user other than root may hold. Beyond it the user's calls fail
+    /// before they are handled. While not much memory is left, calls also fail of users that hold more than a little.
+    /// While twice the limit is held, all calls but root's fail. The reply to a handled call is replaced by a failure
+    /// only if its own user has too much. Default: half.
     DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
 }
 
 use drpc_server_option::*;
 
-/// What has been set. Kept as it is, so that a server whose socket cannot be made can be tried again.
+/// The settings of a server. They are kept when the socket cannot be made, so that listening can be tried again.
 #[derive(Default)]
 pub(crate) struct Settings {
     handlers: Vec<Handler>,
@@ -96,7 +98,7 @@ pub(crate) struct Authorise {
     pub(crate) arg: *mut c_void,
 }
 
-// SAFETY: `arg` is only ever passed back to the program, which has promised that any thread may run the function.
+// SAFETY: `arg` is only passed back to the program, which has promised that any thread may run the function.
 unsafe impl Send for Authorise {}
 // SAFETY: as above.
 unsafe impl Sync for Authorise {}
@@ -109,7 +111,7 @@ impl Authorise {
     }
 }
 
-/// Puts a value in place of the one with the same key, or behind the others.
+/// Stores a value in place of the one with the same key, or at the end.
 fn put<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: K, value: V) -> Result<(), Cause> {
     list.retain(|(other, _)| *other != key);
     list.try_reserve(1).map_err(|_| Cause::NoMemory)?;
@@ -147,7 +149,7 @@ impl Settings {
         put(&mut self.options, option, value)
     }
 
-    /// What it takes to make the server, where `datagram` is what the peers of the line can receive.
+    /// The plan for making the server; `datagram` is the size that the line's peers can receive.
     pub(crate) fn plan(&self, datagram: usize) -> Result<Plan, Cause> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         let inheriting = inherits.then(|| self.builder(datagram)).transpose()?;
@@ -173,9 +175,9 @@ impl Settings {
     }
 }
 
-/// How a server is to be made.
+/// A plan for making a server.
 pub(crate) struct Plan {
-    /// By taking over a socket, if there is one.
+    /// The builder for a passed socket, if there may be one.
     inheriting: Option<ServerBuilder>,
     binding: ServerBuilder,
 }
@@ -191,7 +193,7 @@ impl Plan {
     }
 }
 
-/// Every option.
+/// All options.
 const OPTIONS: [drpc_server_option; 22] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
@@ -217,10 +219,10 @@ const OPTIONS: [drpc_server_option; 22] = [
     DRPC_SERVER_MAX_UNSENT_PER_UID,
 ];
 
-/// More threads than this are a mistake.
+/// The limit of threads; more are a mistake.
 const THREADS: u64 = 4096;
 
-/// With less the library's own code has no room, and more is a mistake.
+/// The range of stack sizes. With less the library's own code has no room; more is a mistake.
 const STACKS: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 
 impl drpc_server_option {
@@ -236,7 +238,7 @@ impl drpc_server_option {
         }
     }
 
-    /// Puts a possible value into effect.
+    /// Applies a value that has been checked.
     fn apply(self, value: u64, builder: ServerBuilder, limits: &mut ServerLimits) -> ServerBuilder {
         let number = u32::try_from(value).unwrap_or(u32::MAX);
         let size = usize::try_from(value).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! `drpc/server.h`: who calls.
+//! Sessions of `drpc/server.h`.
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
@@ -8,18 +8,18 @@ use ::drpc::Session;
 use super::call_block::{CallBlock, drpc_session};
 use crate::boundary;
 
-/// Who is at the other end of a session, as of when the connection was made.
+/// The peer of a session, as it was when the connection was made.
 #[repr(C)]
 pub struct drpc_peer {
-    /// Its process; 0 if that cannot be seen from here.
+    /// The peer's process; 0 if it is not visible from this one.
     pub pid: libc::pid_t,
-    /// Its user.
+    /// The peer's user.
     pub uid: libc::uid_t,
-    /// Its group.
+    /// The peer's group.
     pub gid: libc::gid_t,
 }
 
-/// Looks at a session.
+/// Calls a function with a session; returns `missing` for null.
 ///
 /// # Safety
 /// `session` is null or one that the library has given out and that is still valid.
@@ -27,15 +27,15 @@ unsafe fn with<T>(session: *const drpc_session, missing: T, look: impl FnOnce(&S
     // SAFETY: the caller's promise.
     let session = match unsafe { session.as_ref() } {
         None => return missing,
-        // SAFETY: it is the first field of a block, which is as valid as the session.
+        // SAFETY: the session is the first field of a block, which is as valid as the session.
         Some(known) if known.session.is_null() => unsafe { CallBlock::session(session.cast()) },
-        // SAFETY: whoever made it has seen to it that its session stays.
+        // SAFETY: the maker of the struct keeps the session alive as long as the struct.
         Some(known) => unsafe { &*known.session },
     };
     boundary::infallible(missing, || look(session))
 }
 
-/// A number that no other session of this process has, or has had. 0 for NULL.
+/// Returns a number that no other session of this process has or has had; 0 for NULL.
 ///
 /// # Safety
 /// `session` is null or one that the library has given out and that is still valid.
@@ -45,24 +45,24 @@ pub unsafe extern "C" fn drpc_session_id(session: *const drpc_session) -> u64 {
     unsafe { with(session, 0, Session::id) }
 }
 
-/// Who is at the other end. For NULL the user and the group are those that nobody has, -1.
+/// Returns the peer of a session. For NULL user and group are -1, which no user or group has.
 ///
 /// # Safety
 /// As for drpc_session_id.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_session_peer(session: *const drpc_session) -> drpc_peer {
-    let nobody = drpc_peer { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let unknown = drpc_peer { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
     // SAFETY: the caller's promise.
     unsafe {
-        with(session, nobody, |session| {
+        with(session, unknown, |session| {
             let peer = session.peer();
             drpc_peer { pid: peer.pid, uid: peer.uid, gid: peer.gid }
         })
     }
 }
 
-/// The descriptor of the connection, to look at: it stays the library's, which alone reads, writes and closes it. -1
-/// for NULL.
+/// Returns the descriptor of the connection, for inspection only: the library alone reads, writes and closes it. -1 for
+/// NULL.
 ///
 /// # Safety
 /// As for drpc_session_id.
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn drpc_session_get_fd(session: *const drpc_session) -> c_
     unsafe { with(session, -1, |session| session.as_fd().as_raw_fd()) }
 }
 
-/// Ends the session: what has not been sent is lost, and the client sees the end of the connection. NULL is ignored, and so
-/// is the session of a server that belongs to another process.
+/// Ends the session. Unsent bytes are lost, and the client sees the end of the connection. NULL is ignored, as is the
+/// session of a server that belongs to another process.
 ///
 /// # Safety
 /// As for drpc_session_id.

@@ -1,70 +1,70 @@
-//! `drpc/server.h`: what a server has done so far.
+//! The counters of a server, for `drpc/server.h`.
 
 use ::drpc::{ModuleStats, Stats, Status};
 
-/// Numbers of statuses, and one more for those that have no name.
+/// The number of statuses, plus one place for unnamed ones.
 pub(crate) const STATUSES: usize = 9;
 
-/// Counters of a server since it was made.
+/// The counters of a server since it was made.
 #[repr(C)]
 pub struct drpc_server_stats {
-    /// Size of the struct: to be set to sizeof(struct drpc_server_stats) before drpc_server_get_stats is called.
+    /// The size of the struct. Set it to sizeof(struct drpc_server_stats) before drpc_server_get_stats is called.
     pub size: usize,
-    /// Sessions that there are.
+    /// Sessions that exist now.
     pub sessions: u64,
-    /// Sessions that there have been.
+    /// Sessions accepted.
     pub accepted: u64,
     /// Sessions refused by the function given to drpc_server_authorise.
     pub refused: u64,
-    /// Calls answered, by the number of the status; the last place is for numbers that have no name.
+    /// Calls answered, by the number of the status. The last place counts unnamed numbers.
     pub answered: [u64; 9],
     /// Bytes of calls received.
     pub bytes_in: u64,
-    /// Bytes of responses sent, or to be sent.
+    /// Bytes of responses sent or queued.
     pub bytes_out: u64,
-    /// How often no client could be accepted, so that it was tried again later.
+    /// Failures to accept a client, each followed by a later attempt.
     pub accept_errors: u64,
-    /// Messages that were no calls.
+    /// Messages that could not be decoded as calls.
     pub unparsable: u64,
-    /// Sessions whose records made no sense.
+    /// Sessions whose records did not fit together.
     pub out_of_step: u64,
     /// Sessions that ended in the middle of a call.
     pub cut: u64,
     /// Responses that could not be sent.
     pub unsendable: u64,
-    /// Calls of users that may not call the module.
+    /// Calls of users without permission for the module.
     pub forbidden: u64,
-    /// Calls for which there was no memory.
+    /// Calls refused for lack of memory.
     pub no_memory: u64,
-    /// Requests that had to wait because all threads were busy.
+    /// Calls that waited because all threads were busy.
     pub saturated: u64,
-    /// How often DRPC_SERVER_MAX_SESSIONS was met.
+    /// Times that DRPC_SERVER_MAX_SESSIONS was reached.
     pub limit_sessions: u64,
-    /// How often DRPC_SERVER_MAX_SESSIONS_PER_UID was met.
+    /// Times that DRPC_SERVER_MAX_SESSIONS_PER_UID was reached.
     pub limit_sessions_per_uid: u64,
-    /// How often DRPC_SERVER_MAX_MESSAGE was met.
+    /// Times that DRPC_SERVER_MAX_MESSAGE was reached.
     pub limit_message: u64,
-    /// How often DRPC_SERVER_MAX_PARTIAL was met.
+    /// Times that DRPC_SERVER_MAX_PARTIAL was reached.
     pub limit_partial: u64,
-    /// How often DRPC_SERVER_MESSAGE_TIME was met.
+    /// Times that DRPC_SERVER_MESSAGE_TIME was reached.
     pub limit_message_time: u64,
-    /// How often DRPC_SERVER_REPLY_TIME was met.
+    /// Times that DRPC_SERVER_REPLY_TIME was reached.
     pub limit_reply_time: u64,
-    /// How often DRPC_SERVER_MAX_CALLS was met.
+    /// Times that DRPC_SERVER_MAX_CALLS was reached.
     pub limit_calls: u64,
-    /// How often DRPC_SERVER_MAX_UNSENT was met.
+    /// Times that DRPC_SERVER_MAX_UNSENT was reached.
     pub limit_unsent: u64,
-    /// How often DRPC_SERVER_IDLE_TIME was met.
+    /// Times that DRPC_SERVER_IDLE_TIME was reached.
     pub limit_idle_time: u64,
-    /// Handlers that have returned, which may be after their clients have the response.
+    /// Handler runs that have ended, possibly after their clients got the response.
     pub handled: u64,
     /// Time spent in handlers, in nanoseconds.
     pub handling_ns: u64,
-    /// The longest time spent in one, in nanoseconds.
+    /// The longest run of a handler, in nanoseconds.
     pub longest_ns: u64,
 }
 
-/// The calls of a module by status.
+/// The calls of a module, counted by status.
 pub(crate) fn by_status(module: &ModuleStats) -> [u64; STATUSES] {
     let mut counts = [0; STATUSES];
     for (status, count) in (0..).zip(&mut counts) {
@@ -73,7 +73,7 @@ pub(crate) fn by_status(module: &ModuleStats) -> [u64; STATUSES] {
     counts
 }
 
-/// The counters as C has them.
+/// The counters in the layout of C.
 pub(crate) fn fill(stats: &Stats) -> drpc_server_stats {
     let Stats { errors, limits, .. } = stats;
     let mut answered = [0; STATUSES];
