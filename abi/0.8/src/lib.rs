@@ -1,5 +1,5 @@
-//! The C library for daemons written to DAOS 0.8 to 1.0: the exported functions with the signatures of
-//! that line, and what makes it differ from others. The functions common to all lines come from `drpc_abi`.
+//! The C library for daemons written to DAOS 0.8 to 1.0: the exported functions with the signatures of that line, and the
+//! line's differences from others. The functions common to all lines come from `drpc_abi`.
 #![expect(non_camel_case_types, reason = "the names of C")]
 
 pub mod connection;

@@ -1,5 +1,5 @@
-//! The C library for daemons written to DAOS 2.6 and 2.8: the exported functions with the signatures of
-//! that line, and what makes it differ from others. The functions common to all lines come from `drpc_abi`.
+//! The C library for daemons written to DAOS 2.6 and 2.8: the exported functions with the signatures of that line, and the
+//! line's differences from others. The functions common to all lines come from `drpc_abi`.
 #![expect(non_camel_case_types, reason = "the names of C")]
 
 pub mod connection;

@@ -1,4 +1,4 @@
-//! `drpc/library.h`, the functions that depend on the line.
+//! The functions of `drpc/library.h` that depend on the line.
 
 use std::ffi::{c_char, c_int};
 
@@ -7,26 +7,25 @@ use drpc_abi::library;
 use crate::V2_8;
 use crate::connection::drpc;
 
-/// Version of the library, as pkg-config has it: "0.1.0". The text is constant.
+/// Returns the version of the library as pkg-config has it: "0.1.0". The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Limits how long sending or receiving on a context may wait, in milliseconds; 0 takes the limit away. What takes longer
-/// gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call, and the next drpc_recv_call goes on with a call
-/// that has come in part.
+/// Limits the time in milliseconds that sending or receiving on a context may wait; 0 is no limit. After that time
+/// functions return -DER_TIMEDOUT. A late reply is dropped by the next call. The next drpc_recv_call continues a call
+/// received in part.
 ///
-/// It holds for the first record. When that is there or out, it counts anew, once, for everything else: the other
-/// records of a large message, and the reply that is behind others that are dropped. No wait begins after that, so that a
-/// peer cannot stretch them to more than three times this. While signals arrive a wait may take twice as long. Choose it for
-/// the largest message: a response that is out in part costs the connection.
+/// The limit holds for the first record of a message. After that record it counts once more for all the rest: the other
+/// records of a large message, and the reply behind others that are dropped. No wait begins after that, so that a peer
+/// cannot stretch the waits beyond three times the limit. While signals arrive a wait may take twice as long. Choose
+/// the limit for the largest message: a response sent in part costs the connection.
 ///
-/// On a listener it is how long drpc_progress, or the function that it gave to the spawner, may wait for a client to take its
-/// response, for the sessions accepted from then on.
+/// On a listener the limit holds for responses of sessions accepted from then on. drpc_progress, or the function that
+/// it passed to the spawner, waits no longer for a client to take its response.
 ///
-/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
-/// translates to.
+/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else the number of the socket's error.
 ///
 /// # Safety
 /// `ctx` is null or points to a context.
@@ -36,20 +35,22 @@ pub unsafe extern "C" fn drpc_set_timeout(ctx: *mut drpc, ms: c_int) -> c_int {
     unsafe { library::set_timeout::<V2_8>(ctx, ms) }
 }
 
-/// Chooses how messages are sent and read on a context: one of enum drpc_framing. A client is told before its first call;
-/// unless it is, it does what the environment variable DRPC_FRAMING says ("datagram", "chunked" or "auto"), or else
-/// DRPC_FRAMING_AUTO. A listener hands it on to the sessions that are accepted from then on; unless told otherwise each
-/// finds out from its client's first call, and answers alike.
+/// Chooses the framing of a context: one of enum drpc_framing. Set a client's framing before its first call. The
+/// default of a client is the environment variable DRPC_FRAMING ("datagram", "chunked" or "auto"), or else
+/// DRPC_FRAMING_AUTO. A listener passes its framing to the sessions accepted from then on. By default each session
+/// detects the framing from its client's first call, and answers alike.
 ///
-/// A client finds out with its first call. One of up to 131 KB is sent as DAOS 2.8 expects it, and in a way that no older
-/// server takes for a call; before a larger one goes a message that is no call to any server. A server of DAOS 0.8 to 2.6
-/// rejects both, so that nothing is executed. After a rejection the client connects anew: the socket has the same
-/// descriptor, file descriptor flags, status flags and timeouts, but leaves an epoll set. What has been learnt holds for the
-/// next connections of the process to that server, until one of them fails. A server that cannot be connected to again, as
-/// at the other end of a socketpair, is not asked: it is sent what the releases of this library's line expect.
+/// A client detects the framing with its first call. A call of up to 131 KB is sent as DAOS 2.8 expects it, in a way
+/// that no older server takes for a call. Before a larger call goes a probe, which is no call to any server. A server
+/// of DAOS 0.8 to 2.6 rejects both, so that nothing is executed.
 ///
-/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum; -DER_BUSY while the server has not answered
-/// the first call.
+/// After a rejection the client reconnects. The socket keeps its descriptor, file descriptor flags, status flags and
+/// timeouts, but leaves an epoll set. The detected framing holds for the process's next connections to that server,
+/// until one of them fails. A server that cannot be reconnected to, as at the other end of a socketpair, is not asked:
+/// it gets the framing of this library's line.
+///
+/// Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is not in the enum; -DER_BUSY while the server has
+/// not answered the first call.
 ///
 /// # Safety
 /// `ctx` is null or points to a context.

@@ -1,4 +1,4 @@
-//! `drpc/server.h`, the function that depends on the line.
+//! The function of `drpc/server.h` that depends on the line.
 
 use std::ffi::{c_char, c_int};
 
@@ -6,13 +6,12 @@ use drpc_abi::managed::server::{self, drpc_server};
 
 use crate::V0_8;
 
-/// Makes a server that is to listen at `path`, which is copied; a relative one is
-/// meant in the directory in which the process works now. Nothing happens yet: register modules, then call
-/// drpc_server_run, drpc_server_start or drpc_server_dispatch. The functions of this header may be called by any
-/// thread.
+/// Makes a server that is to listen at `path`, which is copied. A relative path is resolved in the current directory of
+/// this call. Nothing happens yet: register modules, then call drpc_server_run, drpc_server_start or
+/// drpc_server_dispatch. Any thread may call the functions of this header.
 ///
-/// Returns 0 and the server in `*server`, to be freed with drpc_server_destroy. Otherwise `*server` is NULL and the
-/// result -DER_INVAL if an argument is NULL, or -DER_NOMEM.
+/// Returns 0 and the server in `*server`, to be freed with drpc_server_destroy. After an error `*server` is NULL:
+/// -DER_INVAL if an argument is NULL, or -DER_NOMEM.
 ///
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.

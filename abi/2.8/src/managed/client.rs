@@ -1,4 +1,4 @@
-//! `drpc/client.h`, the function that depends on the line.
+//! The function of `drpc/client.h` that depends on the line.
 
 use std::ffi::{c_char, c_int};
 
@@ -6,14 +6,14 @@ use drpc_abi::managed::client::{self, drpc_client};
 
 use crate::V2_8;
 
-/// Makes a client for the server at `path`, which is copied; a relative one is meant in the directory
-/// in which the process works now. Nothing happens yet: see drpc_client_connect.
+/// Makes a client for the server at `path`, which is copied. A relative path is resolved in the current directory of
+/// this call. Nothing happens yet: see drpc_client_connect.
 ///
-/// The functions of this header may be called by any thread, but for drpc_client_destroy. In the child of a fork those
-/// that use the connection give -DER_NO_HDL: make a client of its own there.
+/// Any thread may call the functions of this header, except drpc_client_destroy. In the child of a fork those that use
+/// the connection return -DER_NO_HDL: make another client there.
 ///
-/// Returns 0 and the client in `*client`, to be freed with drpc_client_destroy. Otherwise `*client` is NULL and the
-/// result -DER_INVAL if an argument is NULL, or -DER_NOMEM.
+/// Returns 0 and the client in `*client`, to be freed with drpc_client_destroy. After an error `*client` is NULL:
+/// -DER_INVAL if an argument is NULL, or -DER_NOMEM.
 ///
 /// # Safety
 /// `path` is null or a C string, `client` is null or valid for writing.
