@@ -1,12 +1,12 @@
-//! Which header is made of what.
+//! The headers to be generated, and the sources of each.
 
 /// A header to be generated.
 pub(crate) struct Header {
-    /// Where it goes, from the top of the repository.
+    /// The path of the header, from the top of the repository.
     pub(crate) path: String,
-    /// What it is, for its first comment.
+    /// The first comment of the header.
     pub(crate) about: String,
-    /// The include guard of DAOS's header of this name, if there is one: the two are never both read.
+    /// The include guard of DAOS's header of this name, if there is one, so that only one of the two is read.
     pub(crate) guard: Option<&'static str>,
     /// The Rust sources, in the order of the header.
     pub(crate) sources: Vec<String>,
@@ -16,11 +16,11 @@ pub(crate) struct Header {
     pub(crate) left_out: &'static [&'static str],
     /// A struct that another header of DAOS's declares, and the include guard of that header.
     pub(crate) elsewhere: Option<(&'static str, &'static str)>,
-    /// What stands before the declarations: includes.
+    /// Includes, before the declarations.
     pub(crate) before: String,
-    /// What stands between them: before the comment of the line that has the first text.
+    /// A text between declarations: the second text, inserted before the comment of the line that has the first.
     pub(crate) between: Option<(&'static str, &'static str)>,
-    /// What stands behind them: macros.
+    /// Macros, behind the declarations.
     pub(crate) after: &'static str,
 }
 
@@ -91,7 +91,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             items: &["dss_drpc_handler"],
             elsewhere: Some(("dss_drpc_handler", "__DSS_API_H__")),
             before: "#include <daos/drpc.h>\n".into(),
-            ..header("daos/drpc_handler.h", "Which function serves which module.", &["abi/src/drpc_handler.rs"])
+            ..header("daos/drpc_handler.h", "The registry of handlers by module.", &["abi/src/drpc_handler.rs"])
         },
         Header {
             items: &["drpc_progress_context", "drpc_list", "drpc_call_ctx"],
@@ -116,15 +116,16 @@ fn line_headers(line: &str) -> Vec<Header> {
         Header {
             items: &["drpc_framing", "drpc_log_level", "drpc_log_fn"],
             before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\nstruct drpc;\n".into(),
-            about: "Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.".into(),
+            about: "Errors and statuses in words, log lines, and limits, which DAOS's libraries do not have.".into(),
             ..header("drpc/library.h", "", &["abi/src/log.rs", "abi/src/library.rs", "abi/{line}/src/library.rs"])
         },
         Header {
             items: &["drpc_server_flags", "drpc_server_option", "drpc_server_stats"],
             before: MANAGED_INCLUDES.into(),
-            about: "The managed server: it accepts, reads, dispatches and answers, in threads or in a loop of the\n * \
+            about:
+                "The managed server, which accepts, reads, dispatches and answers, in threads or in a loop of the\n * \
                     program's."
-                .into(),
+                    .into(),
             ..header(
                 "drpc/server.h",
                 "",
@@ -161,7 +162,7 @@ fn line_headers(line: &str) -> Vec<Header> {
             items: &["drpc_header", "UNIXCOMM_MAXMSGSIZE"],
             before: "#include <stddef.h>\n#include <stdint.h>\n".into(),
             after: CHUNK_MACROS,
-            ..header("daos/drpc_types.h", "What messages are cut into on the way.", &["abi/2.8/src/drpc_types.rs"])
+            ..header("daos/drpc_types.h", "The records that messages are cut into.", &["abi/2.8/src/drpc_types.rs"])
         });
     }
     headers

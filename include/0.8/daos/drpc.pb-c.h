@@ -38,7 +38,7 @@ typedef enum _Drpc__Status {
    */
   DRPC__STATUS__FAILURE = 2,
   /*
-   * Nobody serves this module.
+   * No handler serves this module.
    */
   DRPC__STATUS__UNKNOWN_MODULE = 3,
   /*

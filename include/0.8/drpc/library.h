@@ -1,5 +1,5 @@
 /*
- * Errors and statuses in words, log lines, and limits: what this library has beyond DAOS's.
+ * Errors and statuses in words, log lines, and limits, which DAOS's libraries do not have.
  *
  * Generated from the Rust sources: see headers/.
  */
@@ -12,31 +12,31 @@
 
 struct drpc;
 
-/** How messages are sent and read: DAOS changed that with 2.8. */
+/** The framing of messages, which DAOS changed with 2.8. */
 enum drpc_framing {
-        /** As the peer does it, which is found out. */
+        /** The peer's framing, which is detected. */
         DRPC_FRAMING_AUTO = 0,
-        /** One datagram for each message: DAOS 0.8 to 2.6. */
+        /** One datagram for each message, as in DAOS 0.8 to 2.6. */
         DRPC_FRAMING_DATAGRAM = 1,
-        /** One or more records with a header: DAOS 2.8. */
+        /** One or more records with a header, as in DAOS 2.8. */
         DRPC_FRAMING_CHUNKED = 2,
 };
 
-/** How much a log line matters. */
+/** The importance of a log line. */
 enum drpc_log_level {
-        /** Something failed. */
+        /** An operation failed. */
         DRPC_LOG_ERROR = 1,
-        /** Something is not as it should be. */
+        /** A state that needs attention. */
         DRPC_LOG_WARN = 2,
-        /** Sessions of the progress loop that come and go. */
+        /** Sessions of the progress loop, as they come and go. */
         DRPC_LOG_INFO = 3,
         /** Everything else. */
         DRPC_LOG_DEBUG = 4,
 };
 
 /**
- * Takes a log line, which has no line break at its end and is valid during the call only. It is called in any thread
- * that uses the library, from inside its functions.
+ * The program's function for log lines. `line` has no line break at its end and is valid during the call only. Any
+ * thread that uses the library may call the function, from inside the library's functions.
  */
 typedef void (*drpc_log_fn)(int level, const char *line, void *arg);
 
@@ -45,16 +45,15 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * What went wrong in this thread last: what was being done, on which socket, why, and what can be done about it, as
- * in "connect /run/x.sock: connection refused: the socket exists but nobody listens". "" if nothing has.
+ * Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
+ * remedy, as in "connect /run/x.sock: connection refused: the socket exists but no process listens".
  *
- * The text is the library's. It stays as it is until the thread's next call of a function that fails. errno stays
- * as it is.
+ * The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
  */
 const char *drpc_last_error(void);
 
 /**
- * The name of a DER_... number and what it means, as in "DER_NOREPLY: no reply from the peer". The number may be
+ * Returns the name and the meaning of a DER_... number, as in "DER_NOREPLY: no reply from the peer". The number may be
  * negative, as functions return it.
  *
  * The text is constant.
@@ -62,126 +61,128 @@ const char *drpc_last_error(void);
 const char *drpc_strerror(int rc);
 
 /**
- * The name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+ * Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status".
  *
  * The text is constant.
  */
 const char *drpc_status_name(int status);
 
 /**
- * The number of the status with this name.
+ * Finds the number of a status by its name.
  *
- * Returns it; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
+ * Returns the number; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.
  */
 int drpc_status_value(const char *name);
 
 /**
- * Describes calls, responses and statuses in terms of Protocol Buffers, for tools that work by reflection: an encoded
+ * Returns a description of calls, responses and statuses for tools that work by reflection: an encoded
  * google.protobuf.FileDescriptorSet. Its size in bytes goes to `*len`.
  *
- * The bytes are constant. NULL if `len` is NULL.
+ * The bytes are constant. NULL is returned if `len` is NULL.
  */
 const uint8_t *drpc_file_descriptor_set(size_t *len);
 
 /**
- * Sends log lines to a function of the program, with `arg` as its last argument. NULL ends that. Lines about peers
- * are limited to some a second.
+ * Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. Lines about peers
+ * are limited per second.
  *
- * Without this function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
- * or "debug", and nowhere otherwise. A call to the function before may still be running in another thread when this
- * returns.
+ * Without such a function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
+ * or "debug", and nowhere otherwise. When this returns, another thread may still be running the previous function.
  */
 void drpc_set_log(drpc_log_fn log,
                   void *arg);
 
 /**
  * Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.
- * (mode_t)-1 goes back to what the release does. drpc_listen fails with the errno EPERM if the umask changes the mode, other
- * users can change the directory, and the kernel does not tell that the file there is the new one.
+ * (mode_t)-1 restores the mode of the release. Where the umask would change the mode, drpc_listen must be sure that
+ * the file is the new one. Either the kernel tells, or other users cannot change the directory. Otherwise drpc_listen
+ * fails with the errno EPERM.
  *
  * Returns 0, or -DER_INVAL if the mode has bits beyond 0777.
  */
 int drpc_set_socket_mode(mode_t mode);
 
 /**
- * Limits how long drpc_connect may wait for a server that is busy, with more clients to accept than it has room for, from
- * now on, in the whole process, in milliseconds; 0 takes the limit away: the default. What takes longer gives
- * -DER_TIMEDOUT, in libdrpc-0.8 NULL and the errno ETIMEDOUT. Calls wait as long as drpc_set_timeout says.
+ * Limits the time in milliseconds that drpc_connect waits for a busy server, whose queue of new clients is full. The
+ * limit holds from now on, in the whole process; 0, the default, is no limit. After that time drpc_connect fails with
+ * -DER_TIMEDOUT, in libdrpc-0.8 with NULL and the errno ETIMEDOUT. The time of calls is limited by drpc_set_timeout.
  *
  * Returns 0, or -DER_INVAL if `ms` is negative.
  */
 int drpc_set_connect_timeout(int ms);
 
 /**
- * Sets the size in bytes of the largest message that is sent or accepted from now on, in the whole process. 0 goes
- * back to the default, 128 MiB. A larger call to be sent gives -DER_OVERFLOW before anything is sent (in place of a
- * larger response its client is sent DRPC__STATUS__FAILED_MARSHAL), a larger one that arrives gives it before it is stored. As one datagram, the wire format of DAOS 0.8 to 2.6, more than 256 KiB cannot be
- * received whatever the limit: -DER_TRUNC. See drpc_set_max_datagram, too.
+ * Limits the size in bytes of messages sent or accepted from now on, in the whole process; 0 restores the default, 128
+ * MiB. A larger call is not sent: -DER_OVERFLOW. In place of a larger response the client gets
+ * DRPC__STATUS__FAILED_MARSHAL. A larger message that arrives is not stored: -DER_OVERFLOW. One datagram, the wire
+ * format of DAOS 0.8 to 2.6, cannot be received beyond 256 KiB whatever the limit: -DER_TRUNC. See
+ * drpc_set_max_datagram, too.
  *
  * Returns 0.
  */
 int drpc_set_max_message(size_t bytes);
 
 /**
- * Sets the size in bytes of the largest message that is sent as one datagram from now on, in the whole process: what the
- * peers can receive, for longer ones they cut without a word. DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB.
- * 0 goes back to the default, what the releases of this library's line receive: libdrpc-0.8 16 KiB, libdrpc-2.8 128 KiB.
- * A larger call to be sent gives -DER_OVERFLOW before anything is sent; in place of a larger response its client is sent
- * DRPC__STATUS__FAILED_MARSHAL.
+ * Limits the size in bytes of messages sent as one datagram from now on, in the whole process. A peer silently cuts a
+ * longer one than it can receive: DAOS 0.8 to 1.0 receive 16 KiB, 1.2 to 2.6 receive 128 KiB. 0 restores the default,
+ * as this library's line receives: 16 KiB in libdrpc-0.8, 128 KiB in libdrpc-2.8. A larger call is not sent:
+ * -DER_OVERFLOW. In place of a larger response the client gets DRPC__STATUS__FAILED_MARSHAL.
  *
  * Returns 0.
  */
 int drpc_set_max_datagram(size_t bytes);
 
 /**
- * Has every thread of the process look again and again, for so many microseconds, before it goes to sleep when it waits
- * for a message or for a client. It takes a CPU for that time, and saves the time that waking up takes, which is most of
- * that of a small call: for processes that have CPUs of their own. 0 is not to, UINT_MAX what the environment variable
- * DRPC_SPIN_US says: the default. At most a second; on a machine with one CPU it has no effect. A
- * timeout of a blocking socket (drpc_set_timeout) begins after it, and a signal that comes meanwhile does not end
- * drpc_progress.
+ * Sets the time in microseconds that each thread of the process polls before it sleeps, when it waits for a message or
+ * a client. Polling occupies a CPU and saves the time of waking up, which is most of the time of a small call. Use it
+ * in processes with CPUs of their own. 0 is no polling. UINT_MAX, the default, is the value of the environment
+ * variable DRPC_SPIN_US. The limit is a second.
+ *
+ * On a machine with one CPU the setting has no effect. A timeout of a blocking socket (drpc_set_timeout) begins after
+ * the polling. A signal during the polling does not end drpc_progress.
  *
  * Returns 0.
  */
 int drpc_set_spin(unsigned int microseconds);
 
-/** Version of the library, as pkg-config has it: "0.1.0". The text is constant. */
+/** Returns the version of the library as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);
 
 /**
- * Limits how long sending or receiving on a context may wait, in milliseconds; 0 takes the limit away. What takes longer
- * gives -DER_TIMEDOUT. A reply that comes later is dropped by the next call, and the next drpc_recv_call goes on with a call
- * that has come in part.
+ * Limits the time in milliseconds that sending or receiving on a context may wait; 0 is no limit. After that time
+ * functions return -DER_TIMEDOUT. A late reply is dropped by the next call. The next drpc_recv_call continues a call
+ * received in part.
  *
- * It holds for the first record. When that is there or out, it counts anew, once, for everything else: the other
- * records of a large message, and the reply that is behind others that are dropped. No wait begins after that, so that a
- * peer cannot stretch them to more than three times this. While signals arrive a wait may take twice as long. Choose it for
- * the largest message: a response that is out in part costs the connection.
+ * The limit holds for the first record of a message. After that record it counts once more for all the rest: the other
+ * records of a large message, and the reply behind others that are dropped. No wait begins after that, so that a peer
+ * cannot stretch the waits beyond three times the limit. While signals arrive a wait may take twice as long. Choose
+ * the limit for the largest message: a response sent in part costs the connection.
  *
- * On a listener it is how long drpc_progress, or the function that it gave to the spawner, may wait for a client to take its
- * response, for the sessions accepted from then on.
+ * On a listener the limit holds for responses of sessions accepted from then on. drpc_progress, or the function that
+ * it passed to the spawner, waits no longer for a client to take its response.
  *
- * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else what the error of the socket
- * translates to.
+ * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `ms` is negative; else the number of the socket's error.
  */
 int drpc_set_timeout(struct drpc *ctx,
                      int ms);
 
 /**
- * Chooses how messages are sent and read on a context: one of enum drpc_framing. A client is told before its first call;
- * unless it is, it does what the environment variable DRPC_FRAMING says ("datagram", "chunked" or "auto"), or else
- * DRPC_FRAMING_DATAGRAM. A listener hands it on to the sessions that are accepted from then on; unless told otherwise each
- * finds out from its client's first call, and answers alike.
+ * Chooses the framing of a context: one of enum drpc_framing. Set a client's framing before its first call. The
+ * default of a client is the environment variable DRPC_FRAMING ("datagram", "chunked" or "auto"), or else
+ * DRPC_FRAMING_DATAGRAM. A listener passes its framing to the sessions accepted from then on. By default each session
+ * detects the framing from its client's first call, and answers alike.
  *
- * A client finds out with its first call. One of up to 131 KB is sent as DAOS 2.8 expects it, and in a way that no older
- * server takes for a call; before a larger one goes a message that is no call to any server. A server of DAOS 0.8 to 2.6
- * rejects both, so that nothing is executed. After a rejection the client connects anew: the socket has the same
- * descriptor, file descriptor flags, status flags and timeouts, but leaves an epoll set. What has been learnt holds for the
- * next connections of the process to that server, until one of them fails. A server that cannot be connected to again, as
- * at the other end of a socketpair, is not asked: it is sent what the releases of this library's line expect.
+ * A client detects the framing with its first call. A call of up to 131 KB is sent as DAOS 2.8 expects it, in a way
+ * that no older server takes for a call. Before a larger call goes a probe, which is no call to any server. A server
+ * of DAOS 0.8 to 2.6 rejects both, so that nothing is executed.
  *
- * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is none of the enum; -DER_BUSY while the server has not answered
- * the first call.
+ * After a rejection the client reconnects. The socket keeps its descriptor, file descriptor flags, status flags and
+ * timeouts, but leaves an epoll set. The detected framing holds for the process's next connections to that server,
+ * until one of them fails. A server that cannot be reconnected to, as at the other end of a socketpair, is not asked:
+ * it gets the framing of this library's line.
+ *
+ * Returns 0; -DER_INVAL if `ctx` or its socket is NULL or `framing` is not in the enum; -DER_BUSY while the server has
+ * not answered the first call.
  */
 int drpc_set_framing(struct drpc *ctx,
                      int framing);

@@ -1,5 +1,5 @@
 /*
- * Which function serves which module. As in DAOS 2.6 and 2.8.
+ * The registry of handlers by module. As in DAOS 2.6 and 2.8.
  *
  * Generated from the Rust sources: see headers/.
  */
@@ -13,7 +13,7 @@
 struct dss_drpc_handler {
         /** Number of the module. */
         int module_id;
-        /** What serves its calls. */
+        /** The function that serves the module's calls. */
         drpc_handler_t handler;
 };
 #endif /* __DSS_API_H__ */
@@ -23,7 +23,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Prepares the registry, or empties it. Call it before anything else here.
+ * Initialises the registry, or empties it. Call it before any other function of this header.
  *
  * Returns 0. Like all functions of this header it may be called by any thread.
  *
@@ -32,7 +32,7 @@ extern "C" {
 int drpc_hdlr_init(void);
 
 /**
- * Empties the registry. Nothing can be registered until drpc_hdlr_init is called again.
+ * Empties the registry. Registering fails until drpc_hdlr_init is called again.
  *
  * Returns 0.
  */
@@ -55,26 +55,26 @@ int drpc_hdlr_register(int module_id,
  */
 int drpc_hdlr_register_all(struct dss_drpc_handler *handlers);
 
-/** The handler of a module; NULL if it has none. */
+/** Returns the handler of a module; NULL if it has none. */
 drpc_handler_t drpc_hdlr_get_handler(int module_id);
 
 /**
- * Takes a module's handler out of the registry, if it has one.
+ * Removes a module's handler from the registry, if it has one.
  *
  * Returns 0; -DER_UNINIT before drpc_hdlr_init; -DER_INVAL if the module is none of DRPC_MODULE_...
  */
 int drpc_hdlr_unregister(int module_id);
 
 /**
- * Takes the modules of an array out of the registry; the array is as for drpc_hdlr_register_all.
+ * Removes the modules of an array from the registry; the array is as for drpc_hdlr_register_all.
  *
  * Returns 0, also if an entry is wrong; -DER_UNINIT before drpc_hdlr_init.
  */
 int drpc_hdlr_unregister_all(struct dss_drpc_handler *handlers);
 
 /**
- * Serves a call with the handler of its module. Without one, or for a number that no module can have, the status of
- * `resp` becomes DRPC__STATUS__UNKNOWN_MODULE. This is the handler to give to drpc_listen.
+ * Serves a call with the handler of its module; may itself be given to drpc_listen as the handler. A call for a module
+ * without a handler gets DRPC__STATUS__UNKNOWN_MODULE.
  */
 void drpc_hdlr_process_msg(Drpc__Call *request,
                            Drpc__Response *resp);

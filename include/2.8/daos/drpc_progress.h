@@ -22,11 +22,11 @@ typedef struct d_list_head {
 } d_list_t;
 #endif
 
-/** A listener and the sessions it has accepted. Made by drpc_progress_context_create. */
+/** A listener and the sessions it has accepted, made by drpc_progress_context_create. */
 struct drpc_progress_context {
         /** The listener. */
         struct drpc *listener_ctx;
-        /** Its sessions: the links of `struct drpc_list`. */
+        /** The sessions, by their links in `struct drpc_list`. */
         d_list_t session_ctx_list;
 };
 
@@ -34,17 +34,17 @@ struct drpc_progress_context {
 struct drpc_list {
         /** The session. */
         struct drpc *ctx;
-        /** Its place in the list. */
+        /** The link in the list. */
         d_list_t link;
 };
 
-/** A call being served: what a spawned function is given. */
+/** A call being served: the argument of a spawned function. */
 struct drpc_call_ctx {
-        /** The session that the call came on, with a reference of its own. */
+        /** The session of the call; the struct holds a reference to it. */
         struct drpc *session;
         /** The call. */
         Drpc__Call *call;
-        /** The response to it. */
+        /** The response to the call. */
         Drpc__Response *resp;
 };
 
@@ -53,38 +53,40 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a progress context for a listener, which belongs to it from then on.
+ * Makes a progress context for a listener, and takes the listener over.
  *
- * Returns the context, to be given back with drpc_progress_context_close; NULL if `listener` is no listener or
- * memory is out: the listener stays the caller's then.
+ * Returns the context, to be closed with drpc_progress_context_close. NULL if `listener` is no listener or memory is
+ * out; the listener then stays the caller's.
  *
  * (DAOS: src/engine/drpc_progress.c.)
  */
 struct drpc_progress_context *drpc_progress_context_create(struct drpc *listener);
 
 /**
- * Closes the sessions and the listener of a progress context and frees it; NULL has no effect. A handler that still runs keeps its
- * session until it has answered. From within a handler that drpc_progress runs, this is carried out before that
- * returns, which serves no further session; the context must not be used after that. Another thread must not close a
- * context while drpc_progress may be at work on it: end the loop first.
+ * Closes the sessions and the listener of a progress context, and frees it. A handler that still runs keeps its
+ * session until it has answered. NULL is ignored.
+ *
+ * A call from a handler that drpc_progress runs takes effect before drpc_progress returns, which serves no further
+ * session. The context must not be used after that. Another thread must not close a context while drpc_progress may
+ * run on it: end the loop first.
  *
  * (DAOS: src/engine/drpc_progress.c.)
  */
 void drpc_progress_context_close(struct drpc_progress_context *ctx);
 
 /**
- * Waits up to `timeout` milliseconds (negative: for ever) until there is something to do, then does it once for
- * every session and for the listener: receives, runs handlers, sends their responses, accepts, closes. One thread at
- * a time for each context. A session whose peer sends only part of a message does not delay the others.
+ * Runs one cycle of the loop. Waits up to `timeout` milliseconds (negative: for ever) for events, then handles each
+ * ready session and the listener once: receives, runs handlers, sends their responses, accepts, closes. Only one
+ * thread at a time may run a context. A session whose peer sends only part of a message does not delay the others.
  *
- * Returns 0 when something was done. A session in trouble is closed, and nothing else happens.
- * * -DER_TIMEDOUT: there was nothing to do.
- * * -DER_INVAL: `ctx` or something in it is NULL. -DER_BUSY: called from a handler that it runs.
- * * -DER_AGAIN: a session was ready and had nothing after all.
- * * -DER_MISC: the listener is broken; or a signal came. If accepting a connection fails, what that error translates
- *   to.
- * * -DER_NOMEM: there is no memory for another session, whose client waits until there is; the others are served. Else
- *   what the error of poll translates to.
+ * Returns 0 when something was done. A session with an error is closed, and the result is not affected by it.
+ * * -DER_TIMEDOUT: nothing happened in that time.
+ * * -DER_INVAL: `ctx` or something in it is NULL. -DER_BUSY: the caller is a handler that drpc_progress runs on this
+ *   context.
+ * * -DER_AGAIN: a session was reported ready, but had no message.
+ * * -DER_MISC: the listener is broken, or a signal came. If accepting a connection fails, the number of that error.
+ * * -DER_NOMEM: there is no memory for another session, whose client waits until there is. The other sessions are
+ *   served. Otherwise the number of poll's error.
  *
  * (DAOS: src/engine/drpc_progress.c.)
  */
@@ -92,10 +94,10 @@ int drpc_progress(struct drpc_progress_context *ctx,
                   int timeout);
 
 /**
- * Sets how handlers are run, in the whole process. `spawn` starts `fn(arg)` in another thread of execution, once, and
- * returns 0; or it returns something else and never runs it, which closes the session. `arg` is a struct
- * drpc_call_ctx, which `fn` consumes: it runs the handler, sends the response, and frees everything. NULL, as at the
- * beginning: drpc_progress runs handlers itself.
+ * Sets the way in which handlers are run, in the whole process. `spawn` either starts `fn(arg)` in another thread of
+ * execution, once, and returns 0. Or it returns another number and never runs `fn`, which closes the session. `arg` is
+ * a struct drpc_call_ctx, which `fn` consumes: it runs the handler, sends the response, and frees everything. With
+ * NULL, the default, drpc_progress runs handlers itself.
  *
  * (DAOS: src/engine/drpc_progress.c creates Argobots threads.)
  */

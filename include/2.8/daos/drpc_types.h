@@ -1,5 +1,5 @@
 /*
- * What messages are cut into on the way. As in DAOS 2.6 and 2.8.
+ * The records that messages are cut into. As in DAOS 2.6 and 2.8.
  *
  * Generated from the Rust sources: see headers/.
  */
@@ -12,15 +12,15 @@
 /** The largest record that is sent or received, in bytes. */
 #define UNIXCOMM_MAXMSGSIZE (1 << 17)
 
-/** What every record begins with. */
+/** The header of every record. */
 struct drpc_header {
-        /** Size of the whole message. */
+        /** The size of the whole message. */
         size_t total_data_size;
-        /** Size of the data in this record. */
+        /** The size of the data in this record. */
         size_t chunk_data_size;
-        /** Which record of the message this is, from 0. */
+        /** The number of this record in the message, from 0. */
         uint32_t chunk_idx;
-        /** Number of records of the message. */
+        /** The number of records of the message. */
         uint32_t total_chunks;
 };
 
