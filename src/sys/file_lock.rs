@@ -22,7 +22,7 @@ impl FileLock {
     /// Length of the line with the process number. A longer file was not written by this library.
     const PID_LINE_LEN: usize = 16;
 
-    /// Makes the file if there is none, for an owner and for nobody else, and locks it. The file is removed only if it is
+    /// Makes the file if there is none, readable by its owner alone, and locks it. The file is removed only if it is
     /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
     /// needs it, for which it gets the directory that the file is in. After that two processes could each have a lock on a file of that name, so that it has to be there still
     /// once it is locked.
