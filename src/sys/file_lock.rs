@@ -22,10 +22,11 @@ impl FileLock {
     /// Length of the line with the process number. A longer file was not written by this library.
     const PID_LINE_LEN: usize = 16;
 
-    /// Makes the file if there is none, readable by its owner alone, and locks it. The file is removed only if it is
-    /// another user's that the process may not open, as one that root has left behind, and `is_dead` says that no server
-    /// needs it, for which it gets the directory that the file is in. After that two processes could each have a lock on a file of that name, so that it has to be there still
-    /// once it is locked.
+    /// Locks the file, and creates it if there is none: readable by its owner alone.
+    ///
+    /// A file of another user that the process may not open, as root may have left one, is removed if `is_dead` says that no
+    /// server needs it. `is_dead` gets the directory of the file. After a removal two processes could each have locked a file
+    /// of that name, so the locked file must still be the one with the name.
     pub fn take(path: &CStr, owner: Owner, is_dead: impl Fn(&DirEntry<'_>) -> bool) -> Result<Self, Cause> {
         let entry = DirEntry::of(path)?;
         for _ in 0..Self::ATTEMPTS {
