@@ -84,9 +84,9 @@ impl Server {
         self.reactor().acceptor.path()
     }
 
-    /// Starts the threads that serve the clients. They handle no signals unless [`ServerBuilder::signals`] says so. If
-    /// one thread cannot be started, none is ([`Cause::NoThread`]); the server goes on listening, and may be started
-    /// later.
+    /// Starts the threads that serve the clients. They handle no signals unless
+    /// [`ServerBuilder::signals`](crate::ServerBuilder::signals) says so. If one thread cannot be started, none is
+    /// ([`Cause::NoThread`]); the server goes on listening, and may be started later.
     pub fn start(&self) -> Result<(), Error> {
         let reactor = self.reactor();
         let error = |cause| reactor.error(Phase::Serve, cause);
@@ -147,7 +147,7 @@ impl Server {
     }
 
     /// Begins to shut the server down and returns at once; async-signal-safe. The deadline is the time set by
-    /// [`ServerBuilder::grace`], and the rest is as in [`shutdown`](Server::shutdown).
+    /// [`ServerBuilder::grace`](crate::ServerBuilder::grace), and the rest is as in [`shutdown`](Server::shutdown).
     pub fn stop(&self) {
         self.reactor().stop();
     }
