@@ -1,4 +1,4 @@
-//! Pauses between failed attempts: 10 ms after the first failure, twice as long after each further one, a second at
+//! Pauses between failed attempts to connect (shared client) and to accept (managed server, `drpc_progress`): 10 ms after the first failure, twice as long after each further one, a second at
 //! most.
 
 use std::time::{Duration, Instant};

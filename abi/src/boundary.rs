@@ -1,5 +1,5 @@
-//! The boundary to C: every exported function that can fail runs in here. Here alone an error becomes a number, a panic
-//! ends, and a thread is kept from being cancelled.
+//! The boundary to C: every exported function that can fail runs in here. In `abi/`, here alone an error becomes a
+//! number, a panic ends, and a thread is kept from being cancelled.
 //!
 //! Closing a descriptor, waking a thread and waiting for one are cancellation points. A cancellation there would end
 //! the process. In [`bare`] the body itself prevents that.

@@ -1,4 +1,4 @@
-//! The functions of `daos/drpc.pb-c.h`, which encode and decode.
+//! The functions of `daos/drpc.pb-c.h`, which encode and decode. (Its types: `drpc_pb_c.rs`.)
 
 use std::ptr;
 

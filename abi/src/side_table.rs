@@ -1,4 +1,4 @@
-//! Facts about connections in an unusual state, by the address of `struct unixcomm`, which has no room for them.
+//! Facts that `struct unixcomm` has no room for (half a message, a handshake, a pause), by its address and while needed.
 //!
 //! A flag in the context says whether there is a fact. A context that was freed without the library may leave one behind,
 //! which is never taken for that of another context at the same address.

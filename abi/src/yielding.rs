@@ -1,4 +1,5 @@
-//! The program's yield function, run between the system calls of one message, and the waits of a sender.
+//! The program's yield function, run between the system calls of one message, and the waits of a sender. The mark of a call
+//! under way stands here, too: it makes a call from the yield function `-DER_BUSY`.
 
 use std::os::fd::RawFd;
 

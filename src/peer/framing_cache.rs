@@ -1,4 +1,5 @@
-//! A cache of the framings of servers, shared by the clients of the process, so that each server is probed once.
+//! A cache of the framings of servers, shared by the clients of the process, so that a known server is
+//! not probed again.
 //!
 //! A server is identified by more than its path, because another one may take its place and be of another release. The
 //! inode number is not enough either: the file system may give it to the next file.

@@ -1,4 +1,4 @@
-//! The state of accepting clients.
+//! The listening socket of a server, and whether it is watched: full, pausing, or being accepted from.
 
 use std::os::fd::RawFd;
 use std::time::Duration;

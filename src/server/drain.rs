@@ -1,4 +1,4 @@
-//! The state of a shutdown.
+//! The flags and the deadline of a shutdown, on which `shutdown.rs` acts.
 
 use std::time::{Duration, Instant};
 

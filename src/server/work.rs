@@ -1,4 +1,4 @@
-//! Starting a server's threads, and their work.
+//! The work of a server's threads: start together, lead in turn, handle events.
 
 use std::sync::PoisonError;
 

@@ -1,4 +1,4 @@
-//! The threads of a server.
+//! The worker pool: its threads, the ones in handlers, and the wait for their end.
 
 use std::cell::Cell;
 use std::sync::PoisonError;

@@ -1,4 +1,4 @@
-//! The file that a socket is bound to, opened by the kernel.
+//! The identity of the file that a socket is bound to, as the kernel tells it (SIOCUNIXFILE).
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

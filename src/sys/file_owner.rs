@@ -1,4 +1,4 @@
-//! The owner of a file from its first moment.
+//! Creating a file that has its owner from its first moment.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;

@@ -1,4 +1,5 @@
-//! Descriptors that a peer passes along with a record (SCM_RIGHTS). The library wants none.
+//! Descriptors that a peer passes along with a record (SCM_RIGHTS), and how a socket with some is closed without waiting.
+//! The library wants none.
 //!
 //! Receiving such a record, or closing a socket that holds one, closes the passed files. That takes as long as the peer
 //! has chosen: a TCP socket lingers.

@@ -1,4 +1,4 @@
-//! The descriptors of this thread, as procfs names them (proc(5)).
+//! The directory of this thread's descriptors in /proc, if that is a procfs (proc(5)).
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

@@ -1,4 +1,4 @@
-//! Paths that no other user can redirect.
+//! Paths that only root and this user can redirect.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
