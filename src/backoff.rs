@@ -1,5 +1,5 @@
-//! Pauses between failed attempts to connect (shared client) and to accept (managed server, `drpc_progress`): 10 ms after the first failure, twice as long after each further one, a second at
-//! most.
+//! Pauses between failed attempts: of a shared client to connect, and of a managed server or `drpc_progress` to accept.
+//! 10 ms after the first failure, twice as long after each further one, a second at most.
 
 use std::time::{Duration, Instant};
 
