@@ -67,6 +67,7 @@ unsafe fn unpack<M: Message>(allocator: *mut ProtobufCAllocator, len: usize, dat
     boundary::infallible(ptr::null_mut(), || {
         // SAFETY: the caller of the C function has `len` bytes there, and an allocator or null.
         let (bytes, heap) = unsafe { (memory::bytes(data, len), Heap::new(allocator)) };
+        // The program's own bytes: neither size nor fields are limited, as in protobuf-c.
         bytes.and_then(|bytes| message::unpack(heap, bytes, None, usize::MAX, usize::MAX)).unwrap_or(ptr::null_mut())
     })
 }

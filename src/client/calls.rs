@@ -18,7 +18,7 @@ use crate::sys::TryArc;
 /// The room for calls at first.
 const FIRST_ROOM: usize = 8;
 
-/// The calls that have not ended, and those whose outcome has not been taken yet.
+/// The operations (calls, locks, connects) that have not ended, and those whose outcome has not been taken yet.
 ///
 /// A call waits, is granted its turn, is sent, and ends. A call waits again if its connection was lost, or if its
 /// server had to reveal its framing first. Its ticket stays the same and keeps its place in the queue.

@@ -1,4 +1,4 @@
-//! The type that a program calls.
+//! `Client`: the operations that a program asks for, handed to what the clones share.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};

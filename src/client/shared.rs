@@ -1,4 +1,4 @@
-//! The state of a client behind its lock.
+//! What the clones of a client share: the settings, the lock around the state, and the work when it is given back.
 
 use std::sync::OnceLock;
 

@@ -255,8 +255,8 @@ impl State {
     }
 
     /// Reconnects after the server has revealed its framing by rejecting the first message, since it may have closed
-    /// the connection. If no other connection can be made, a server of chunks gets the call over the old one, on which
-    /// a call that fails has not been sent.
+    /// the connection. If no other connection can be made, a server of chunks gets the call over the old one. If that
+    /// fails, the call has not been sent.
     fn fall_back(&mut self, framing: Framing) {
         self.calls.rejected();
         let Some(connection) = self.connection.take() else { return };

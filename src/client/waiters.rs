@@ -8,7 +8,7 @@ use super::parker::{WakeList, Wakeup};
 use super::poll_handle::PollHandle;
 use crate::sys::TryArc;
 
-/// The callers that wait. One leads, and the others sleep.
+/// The leader of the callers that wait, and the list of those to be woken. The sleepers are in `Calls`.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     leader: Option<Leader>,

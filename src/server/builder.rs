@@ -247,9 +247,9 @@ impl ServerBuilder {
         self.serve_on(listening)
     }
 
-    /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`): the one that is
-    /// bound to `path`, which may be called otherwise as `/run` is called `/var/run` if no other user can change either path,
-    /// or without a path the first. Its file is never removed.
+    /// Takes over the listening socket that the service manager handed to this process (`LISTEN_FDS`). With a path, that is
+    /// the socket bound to it. The path may be spelled otherwise, as `/run` and `/var/run`, if no other user can change either.
+    /// Without a path, it is the first one. Its file is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
         let place = path.map(StablePath::new).transpose();
         let place = place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;

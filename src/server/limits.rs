@@ -34,7 +34,8 @@ pub struct ServerLimits {
     pub partial_memory: usize,
     /// Bytes of incomplete calls of one user other than root. Half of `partial_memory` unless set.
     pub partial_memory_per_uid: Option<usize>,
-    /// The time from the first part of a call to its last. 30 s.
+    /// The time from the first part of a call to its last. It starts anew if more has come by its end, and no thread has
+    /// read it. 30 s.
     pub message_time: Duration,
     /// The time from the end of a call's handling until its response has been taken. It starts anew if the server itself
     /// is late to send a response that the client takes. 30 s.

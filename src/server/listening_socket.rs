@@ -178,8 +178,8 @@ fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause
     Ok(lock)
 }
 
-/// True if no server listens on a socket. What is asked is the file itself, wherever the path leads meanwhile; without /proc
-/// the path is asked, if no other user can change it.
+/// True if no server listens on a socket. The file itself is asked, wherever the path leads meanwhile. Without /proc the path
+/// is asked, if no other user can change it.
 fn is_dead(entry: &DirEntry<'_>, there: &EntryFile, way: &[u8]) -> bool {
     let path = there.path();
     let asked = match &path {

@@ -325,6 +325,7 @@ impl LockedSession<'_> {
             TimeoutKind::Refused | TimeoutKind::Idle if self.has_unread() => self.state.last_active = now,
             TimeoutKind::Message => {
                 self.log(LogEvent::Limit(Limit::MessageTime));
+                // The end, which is read next, fails the incomplete call.
                 self.close();
             }
             TimeoutKind::Refused => self.close(),

@@ -11,7 +11,7 @@ use crate::sys;
 /// No process.
 pub(super) const NONE: u64 = 0;
 
-/// The owner of a server, and the state needed to pass it to a child.
+/// The process that owns a server, and the state needed to pass it to a child.
 #[derive(Debug)]
 pub(super) struct ProcessOwner {
     /// The process that made the socket.

@@ -1,4 +1,4 @@
-//! Work on a session, each piece under the session's lock.
+//! Taking a session's lock, having `LockedSession` do the work, rearming, and logging once the lock is given back.
 
 use std::os::fd::AsFd;
 use std::time::Instant;

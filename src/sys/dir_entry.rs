@@ -20,7 +20,7 @@ use super::sock_diag::{SockDiag, is_shortage};
 use super::trusted_path;
 use crate::cause::Cause;
 
-/// A name in a directory that is held open.
+/// The place of a socket's file: a name in a directory that is held open, and the means to prove which file is the socket's.
 #[derive(Debug)]
 pub struct DirEntry<'a> {
     directory: OwnedFd,

@@ -31,7 +31,7 @@ enum State {
     Known(Framing),
     /// The peer sends first, and has not yet. Until then this framing is assumed.
     Unknown(Framing),
-    /// The server has got this first message, in chunks, and has not answered yet.
+    /// The answer to this first message, which is sent in chunks, or about to be, will tell.
     Probing(FirstMessage),
 }
 
@@ -67,7 +67,7 @@ impl PeerFraming {
         }
     }
 
-    /// The first message that the server has got and not answered yet.
+    /// The first message whose answer is to tell the framing.
     pub fn unanswered(self) -> Option<FirstMessage> {
         match self.0 {
             State::Probing(sent) => Some(sent),
