@@ -1,5 +1,5 @@
 /*
- * hello_server: greets whoever calls method 0 of module 0.
+ * hello_server: greets each caller of method 0 of module 0.
  *
  *   cc hello_server.c hello.pb-c.c $(pkg-config --cflags --libs drpc-2.8 libprotobuf-c) -o hello_server
  *   ./hello_server /tmp/hello.sock

@@ -16,7 +16,7 @@
 
 #include "hello.pb-c.h"
 
-/* Microseconds on a clock that nobody sets. */
+/* Microseconds on a clock that is never set. */
 static double
 now(void)
 {
