@@ -11,9 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::address::is_trusted;
 use super::bound_file::bound_file;
 use super::connect_probe;
-use super::descriptor;
 use super::errno::{KeepErrno, check};
-use super::file::{FileId, open_directory, status_of};
+use super::file::{FileId, open_directory, open_in, status_of};
 use super::file_owner::Owner;
 use super::proc;
 use super::sock_diag::{SockDiag, is_shortage};
@@ -97,13 +96,6 @@ fn remove_if_connected(directory: &OwnedFd, name: &CStr, socket: &OwnedFd) -> Re
     if connect_probe::connects_to(path.as_c_str(), socket)? { remove_from(directory, name, found.id()) } else { Ok(()) }
 }
 
-/// Opens a file in a directory, or creates it. A symbolic link is not followed.
-fn open_in(directory: &OwnedFd, name: &CStr, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
-    let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
-    unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
-}
-
 /// Sets the mode of a file in a directory. A symbolic link is followed.
 fn set_mode_in(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> Result<(), Cause> {
     // SAFETY: the name is a C string.
@@ -153,7 +145,7 @@ impl<'a> DirEntry<'a> {
         EntryFile::open(&self.directory, self.name)
     }
 
-    /// Holds what is in the same directory under another name.
+    /// Opens the file with another name in the same directory as it is (O_PATH).
     pub fn find_beside(&self, name: &CStr) -> Result<EntryFile, Cause> {
         EntryFile::open(&self.directory, name)
     }

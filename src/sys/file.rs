@@ -1,6 +1,6 @@
 //! The identity and the status of files, and directories.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::descriptor;
@@ -89,4 +89,20 @@ pub(super) fn status_of(file: &OwnedFd) -> Result<libc::stat, Cause> {
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
     // SAFETY: `stat` is valid for writing.
     check(unsafe { libc::fstat(file.as_raw_fd(), &mut stat) }).map(|_| stat)
+}
+
+/// The kind of the file system that a file is in.
+pub(super) fn system_of(file: &OwnedFd) -> Result<libc::c_long, Cause> {
+    let _keep = KeepErrno::new();
+    // SAFETY: statfs is plain data, which the function fills in.
+    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
+    // SAFETY: `system` is valid for writing.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), &mut system) }).map(|_| system.f_type)
+}
+
+/// Opens a file in a directory, or creates it. A symbolic link is not followed.
+pub(super) fn open_in(directory: &OwnedFd, name: &CStr, flags: c_int, mode: libc::mode_t) -> Result<OwnedFd, Cause> {
+    let flags = flags | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: the name is a C string, and a mode is given in any case; the function makes a descriptor.
+    unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode)) }
 }

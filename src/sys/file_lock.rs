@@ -161,6 +161,7 @@ mod tests {
     /// Root's own file cannot be opened, and its directory is swapped then.
     #[test]
     fn a_server_is_looked_for_beside_the_file_that_is_removed() {
+        let _alone = crate::sys::alone_in_process();
         let dir = tempfile::tempdir().unwrap();
         let [home, moved] = ["home", "moved"].map(|name| dir.path().join(name));
         let take_as_another = || {

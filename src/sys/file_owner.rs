@@ -94,6 +94,7 @@ mod tests {
     /// Root can create files for others. Another user can only try.
     #[test]
     fn a_file_is_made_for_its_owner_and_nothing_is_left_of_that() {
+        let _alone = crate::sys::alone_in_process();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let (root, before) = (fs::metadata("/proc/self").unwrap().uid() == 0, dumpable());

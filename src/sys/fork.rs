@@ -220,6 +220,7 @@ mod tests {
 
     #[test]
     fn forks_are_counted_where_they_are_made() {
+        let _alone = crate::sys::alone_in_process();
         let before = forks();
         // SAFETY: the child looks at a number and ends.
         let child = match unsafe { libc::fork() } {

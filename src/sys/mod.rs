@@ -70,3 +70,11 @@ pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start
 pub use trusted_path::trusted_file;
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};
 pub use waker::{Timer, Waker};
+
+/// Keeps tests apart that change what a process has only once, or depend on it: its dumpable flag, and copies of its
+/// descriptors in children and in threads with tables of their own.
+#[cfg(test)]
+fn alone_in_process() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

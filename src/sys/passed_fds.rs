@@ -100,14 +100,15 @@ impl Drop for Accepted {
 #[derive(Debug)]
 pub struct Listener {
     socket: ManuallyDrop<OwnedFd>,
-    wary: bool,
+    /// True where descriptors may wait in the queue of clients.
+    closes_in_thread: bool,
 }
 
 impl Listener {
     /// A listener that has refused descriptors from its birth, where the kernel can, or one that this process has inherited.
     pub fn new(socket: OwnedFd, inherited: bool) -> Self {
-        let wary = inherited || option(socket.as_raw_fd(), SO_PASSRIGHTS) != Ok(0);
-        Self { socket: ManuallyDrop::new(socket), wary }
+        let closes_in_thread = inherited || option(socket.as_raw_fd(), SO_PASSRIGHTS) != Ok(0);
+        Self { socket: ManuallyDrop::new(socket), closes_in_thread }
     }
 
     /// The socket itself.
@@ -121,7 +122,7 @@ impl Drop for Listener {
         let _keep = KeepErrno::new();
         // SAFETY: it is not used any more.
         let socket = unsafe { ManuallyDrop::take(&mut self.socket) };
-        if self.wary {
+        if self.closes_in_thread {
             close_in_thread(socket);
         }
     }
@@ -253,6 +254,7 @@ mod tests {
 
     #[test]
     fn descriptors_are_refused_where_the_kernel_can() {
+        let _alone = crate::sys::alone_in_process();
         let dir = tempfile::tempdir().unwrap();
         let address = SockAddr::unix(dir.path().join("drpc.sock")).unwrap();
         let listener = Socket::from(open_at_once(true, None).unwrap());
@@ -275,6 +277,7 @@ mod tests {
 
     #[test]
     fn a_record_with_descriptors_is_seen_before_it_is_taken() {
+        let _alone = crate::sys::alone_in_process();
         for record in [&b"x"[..], b""] {
             let (theirs, ours) = pair();
             Socket::from(ours.try_clone().unwrap()).set_passcred(true).unwrap();
@@ -299,6 +302,7 @@ mod tests {
     /// A peer that closes its end with something unread leaves an error, which is reported before its records.
     #[test]
     fn a_record_with_descriptors_is_seen_behind_an_error() {
+        let _alone = crate::sys::alone_in_process();
         for dropped in [false, true] {
             let (theirs, ours) = pair();
             let session = Accepted::new(ours, false);
@@ -312,6 +316,7 @@ mod tests {
     /// The same for files in a passed socket, and behind empty records.
     #[test]
     fn closing_does_not_wait_for_what_was_passed() {
+        let _alone = crate::sys::alone_in_process();
         let (theirs, ours) = pair();
         let (nested, inner) = pair();
         let mut others = Vec::new();
@@ -334,6 +339,7 @@ mod tests {
     /// A client that waits to be accepted has passed a descriptor.
     #[test]
     fn closing_a_listener_does_not_wait_for_what_was_passed() {
+        let _alone = crate::sys::alone_in_process();
         let dir = tempfile::tempdir().unwrap();
         let address = SockAddr::unix(dir.path().join("drpc.sock")).unwrap();
         let listener = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
@@ -354,6 +360,7 @@ mod tests {
     /// A child of a fork closes what its parent goes on with.
     #[test]
     fn a_look_at_the_end_leaves_no_trace() {
+        let _alone = crate::sys::alone_in_process();
         let (theirs, ours) = pair();
         let parents = Socket::from(ours.try_clone().unwrap());
         let session = Accepted::new(parents.try_clone().unwrap().into(), false);
@@ -366,6 +373,7 @@ mod tests {
 
     #[test]
     fn a_socket_without_records_is_closed_at_once() {
+        let _alone = crate::sys::alone_in_process();
         let (theirs, ours) = pair();
         assert!(!Accepted::new(ours, false).holds_records());
         assert_eq!(peek(theirs.as_raw_fd()), Peeked::End);

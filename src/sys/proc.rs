@@ -3,8 +3,8 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::descriptor;
-use super::errno::{KeepErrno, check};
-use super::file::status_of;
+use super::errno::KeepErrno;
+use super::file::{status_of, system_of};
 use crate::cause::Cause;
 
 /// The inode of the root directory of every procfs.
@@ -28,13 +28,4 @@ pub(super) fn descriptors() -> Result<Option<OwnedFd>, Cause> {
         Err(Cause::Os(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
         opened => opened.map(Some),
     }
-}
-
-/// The kind of the file system that a file is in.
-pub(super) fn system_of(file: &OwnedFd) -> Result<libc::c_long, Cause> {
-    let _keep = KeepErrno::new();
-    // SAFETY: statfs is plain data, which the function fills in.
-    let mut system = unsafe { std::mem::zeroed::<libc::statfs>() };
-    // SAFETY: `system` is valid for writing.
-    check(unsafe { libc::fstatfs(file.as_raw_fd(), &mut system) }).map(|_| system.f_type)
 }

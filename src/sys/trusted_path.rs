@@ -6,10 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::address::is_trusted;
-use super::descriptor;
 use super::errno::KeepErrno;
-use super::file::{FileId, open_directory, status_of};
-use super::proc::system_of;
+use super::file::{FileId, open_directory, open_in, status_of, system_of};
 use crate::cause::Cause;
 
 /// The most links to follow in a path. As many as the kernel follows would take too much of the stack.
@@ -42,20 +40,20 @@ pub(super) fn is_closed(directory: &libc::stat) -> bool {
 
 fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, Cause> {
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-        not_made_up(&here)?;
-        let next = open_in(&here, name)?;
+        refuse_fuse(&here)?;
+        let next = open_next(&here, name)?;
         let entry = status_of(&next)?;
         if !protects(&status_of(&here)?, &entry) {
             return Err(Cause::NotOurs);
         }
         here = if is_link(&entry) { resolve_link(here, &next, links)? } else { next };
     }
-    not_made_up(&here)?;
+    refuse_fuse(&here)?;
     Ok(here)
 }
 
-/// What a file system in a user's process (FUSE) tells is whatever that user likes.
-fn not_made_up(directory: &OwnedFd) -> Result<(), Cause> {
+/// Refuses a directory of FUSE: such a file system is a user's process, and its answers are that user's choice.
+fn refuse_fuse(directory: &OwnedFd) -> Result<(), Cause> {
     const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
     if system_of(directory)? == FUSE_SUPER_MAGIC { Err(Cause::NotOurs) } else { Ok(()) }
 }
@@ -71,13 +69,11 @@ fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Ca
 }
 
 /// Opens an entry of a directory to go through (O_PATH). A link is not followed.
-fn open_in(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
+fn open_next(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Cause> {
     let mut room = [0; libc::NAME_MAX as usize + 1];
     room.get_mut(..name.len()).ok_or(Cause::Os(libc::ENAMETOOLONG))?.copy_from_slice(name);
     let name = CStr::from_bytes_until_nul(&room).map_err(|_| Cause::Os(libc::ENAMETOOLONG))?;
-    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    // SAFETY: the name is a C string; the function makes a descriptor.
-    unsafe { descriptor::owned(libc::openat(directory.as_raw_fd(), name.as_ptr(), flags)) }
+    open_in(directory, name, libc::O_PATH, 0)
 }
 
 fn is_ours(file: &libc::stat) -> bool {
