@@ -1,6 +1,7 @@
 //! A call with the duty to answer it.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::cause::Cause;
@@ -17,7 +18,27 @@ pub(crate) trait Answers: Send + Sync {
     fn handle(&self) -> &Session;
 
     /// Takes the answer to the call with this tag, which is given once.
-    fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause>;
+    fn answer(&self, tag: u64, answer: Answer<'_>) -> Result<(), Cause>;
+}
+
+/// An answer on its way to the client. A body that is given away is not copied, however slowly the client takes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) sequence: i64,
+    pub(crate) status: i32,
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+impl Answer<'_> {
+    /// An answer without a body.
+    pub(crate) fn of_status(sequence: i64, status: Status) -> Self {
+        Self { sequence, status: status.into(), body: Cow::Borrowed(&[]) }
+    }
+
+    /// The response that the client gets.
+    pub(crate) fn response(&self) -> ResponseRef<'_> {
+        ResponseRef { sequence: self.sequence, status: self.status, body: &self.body }
+    }
 }
 
 /// A call, with the duty to answer it: at once or later, from any thread. A request that is dropped is answered with
@@ -69,34 +90,39 @@ impl Request {
         std::mem::take(&mut self.call.body)
     }
 
-    /// Answers the call with the result of a method.
+    /// Answers the call with the result of a method. A body that the client does not take at once is kept, not copied.
     pub fn reply(self, result: Result<Vec<u8>, Failure>) -> Result<(), Error> {
         match result {
-            Ok(body) => self.respond(Status::Success.into(), &body),
-            Err(failure) => self.respond(failure.status().into(), &[]),
+            Ok(body) => self.finish(Status::Success.into(), Cow::Owned(body)),
+            Err(failure) => self.finish(failure.status().into(), Cow::Borrowed(&[])),
         }
     }
 
     /// Answers the call with a status and a body. The status may be one that [`Status`] does not know; the body is sent
     /// only with [`Status::Success`]. The caller does not wait: bytes that the client does not take at once are copied.
-    pub fn respond(mut self, status: i32, body: &[u8]) -> Result<(), Error> {
+    /// ([`reply`](Self::reply) keeps them without a copy.)
+    pub fn respond(self, status: i32, body: &[u8]) -> Result<(), Error> {
+        self.finish(status, Cow::Borrowed(body))
+    }
+
+    fn finish(mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Error> {
         self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().shared_path(), cause))
     }
 
     #[cold]
     fn answer_with_failure(&mut self) {
         // A request that was dropped has no caller to tell, and a session that has ended no client.
-        let _ = self.answer(Status::Failure.into(), &[]);
+        let _ = self.answer(Status::Failure.into(), Cow::Borrowed(&[]));
     }
 
     /// Answers the call, which stays with the caller. Only the first answer counts.
     #[doc(hidden)]
-    pub fn answer(&mut self, status: i32, body: &[u8]) -> Result<(), Cause> {
+    pub fn answer(&mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Cause> {
         if std::mem::replace(&mut self.answered, true) {
             return Ok(());
         }
-        let body = if status == Status::Success as i32 { body } else { &[] };
-        self.answers.answer(self.tag, &ResponseRef { sequence: self.call.sequence, status, body })
+        let body = if status == Status::Success as i32 { body } else { Cow::Borrowed(&[][..]) };
+        self.answers.answer(self.tag, Answer { sequence: self.call.sequence, status, body })
     }
 }
 

@@ -9,16 +9,16 @@ use prost::Message;
 use crate::cause::Cause;
 use crate::failure::Failure;
 use crate::protocol::message::{Call, Response, Status};
-use crate::protocol::wire::{CallRef, ResponseRef};
-use crate::request::{Answers, Request};
+use crate::protocol::wire::CallRef;
+use crate::request::{Answer, Answers, Request};
 use crate::session::Session;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::sys::{TryArc, try_box};
 
 /// The methods of one module.
 ///
-/// Most modules implement [`handle`](Module::handle). A module that answers later implements [`serve`](Module::serve)
-/// instead.
+/// Most modules implement [`handle`](Module::handle). One that keeps large bodies, or hands them back, implements
+/// [`handle_owned`](Module::handle_owned) instead, and one that answers later [`serve`](Module::serve).
 pub trait Module: Send + Sync {
     /// The number of the module.
     fn id(&self) -> i32;
@@ -29,11 +29,17 @@ pub trait Module: Send + Sync {
         Err(Failure::unknown_method())
     }
 
-    /// Takes a call over, to answer it now or later. Unless implemented otherwise, the result of [`handle`](Module::handle)
-    /// is the answer.
-    fn serve(&self, request: Request) {
-        let Call { method, body, .. } = request.call();
-        let result = self.handle(request.session(), *method, body);
+    /// Runs a method that owns the body of its call, so that no large body has to be copied: it was received where it is,
+    /// and the result is sent from where it is. Unless implemented otherwise, [`handle`](Module::handle) runs.
+    fn handle_owned(&self, session: &Session, method: i32, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.handle(session, method, &body)
+    }
+
+    /// Takes a call over, to answer it now or later. Unless implemented otherwise, the result of
+    /// [`handle_owned`](Module::handle_owned) is the answer.
+    fn serve(&self, mut request: Request) {
+        let (method, body) = (request.call().method, request.take_body());
+        let result = self.handle_owned(request.session(), method, body);
         // An answer fails only after the session has ended, which the server has logged already.
         let _ = request.reply(result);
     }
@@ -191,9 +197,9 @@ impl Answers for ReplySlot {
         &self.session
     }
 
-    fn answer(&self, _tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let ResponseRef { sequence, status, body } = *response;
-        *lock(&self.response) = Some(Response { sequence, status, body: body.to_vec() });
+    fn answer(&self, _tag: u64, answer: Answer<'_>) -> Result<(), Cause> {
+        let Answer { sequence, status, body } = answer;
+        *lock(&self.response) = Some(Response { sequence, status, body: body.into_owned() });
         self.answered.notify_all();
         Ok(())
     }

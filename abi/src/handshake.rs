@@ -251,17 +251,15 @@ impl Backlog {
         let limit = context.limits().send(framing);
         while let Some(call) = self.calls.front() {
             let sent = match call.len() <= limit {
-                true => transport::send_some(context.fd(), framing, &Encoded::new(call, &[]), self.next, &mut {
-                    usize::MAX
-                }),
+                true => {
+                    let call = Encoded::new(call, &[]);
+                    transport::send_some(context.fd(), framing, &call, 0, &mut self.next, &mut { usize::MAX })
+                }
                 false => Err(Cause::TooBig { size: call.len() as u64, limit }),
             };
             match sent {
-                Ok(None) => context.flags().owe_reply(),
-                Ok(Some(next)) => {
-                    self.next = next;
-                    return Ok(false);
-                }
+                Ok(true) => context.flags().owe_reply(),
+                Ok(false) => return Ok(false),
                 // The other calls may be small enough.
                 Err(cause) if cause.is_too_big() => {
                     log::print(Level::Warn, format_args!("call{}: lost: {cause}", Subject::Socket(context.fd())));

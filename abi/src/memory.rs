@@ -15,6 +15,15 @@ pub(crate) fn into_malloc(bytes: Vec<u8>) -> *mut u8 {
     if bytes.is_empty() { ptr::null_mut() } else { ManuallyDrop::new(bytes).as_mut_ptr() }
 }
 
+/// Takes over a `malloc` block as bytes, without copying. Dropping them frees the block.
+///
+/// # Safety
+/// `block` is a `malloc` block of at least `len` bytes, which nothing else uses any more. `len` is not 0.
+pub(crate) unsafe fn from_malloc(block: *mut u8, len: usize) -> Vec<u8> {
+    // SAFETY: the caller's promise. The allocator is malloc, which does not need to be told the size of a block.
+    unsafe { Vec::from_raw_parts(block, len, len) }
+}
+
 /// Frees a block.
 ///
 /// # Safety

@@ -170,7 +170,7 @@ impl Connection {
     fn answer_at_once(&self, framing: Framing, status: Status) -> bool {
         let response = ResponseRef { sequence: NO_SEQUENCE, status: status.into(), body: &[] };
         let Ok(_nonblocking) = NonblockingGuard::new(self.fd()) else { return false };
-        matches!(transport::send_some(self.fd(), framing, &response.encode(&[]), 0, &mut 1), Ok(None))
+        matches!(transport::send_one(self.fd(), framing, &response.encode(&[]), 0, 0), Ok(None))
     }
 
     fn error(&self, phase: Phase, cause: Cause) -> Error {

@@ -149,11 +149,12 @@ mod tests {
         let (mut state, server, _dir) = connected();
         let mut record = vec![0; 1 << 18];
         state.budget = budget(2);
-        call(&mut state, &[1; 5 * MAX_DATA]);
+        let body = [1; 5 * MAX_DATA];
+        let ticket = call(&mut state, &body);
         let mut sent = || (0..).take_while(|_| matches!((&server).read(&mut record), Ok(1..))).count();
         assert_eq!(sent(), 2);
         state.budget = budget(1);
-        state.flush();
+        state.flush(Some((ticket, &body)));
         assert_eq!(sent(), 1);
     }
 }

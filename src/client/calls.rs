@@ -211,6 +211,29 @@ impl Calls {
         }
     }
 
+    /// The body of a submitted call. (A caller that waits keeps its own.)
+    pub(super) fn submitted_body(&self, ticket: Ticket) -> Option<&[u8]> {
+        match &self.pending.get(ticket)?.target {
+            CompletionTarget::Submitted(submission) => Some(&submission.body),
+            CompletionTarget::Blocked => None,
+        }
+    }
+
+    /// Has the caller of a call that is being sent go on sending it.
+    pub(super) fn summon(&mut self, ticket: Ticket) {
+        if let Some(pending) = self.pending.get_mut(ticket) {
+            pending.summoned = true;
+            if pending.notify() {
+                self.notified.extend([ticket]);
+            }
+        }
+    }
+
+    /// True if a caller has been [summoned](Self::summon) since it was last asked.
+    pub(super) fn take_summons(&mut self, ticket: Ticket) -> bool {
+        self.pending.get_mut(ticket).is_some_and(|pending| std::mem::take(&mut pending.summoned))
+    }
+
     /// Takes back the turn of a call that cannot be sent now.
     pub(super) fn revoke(&mut self, ticket: Ticket) {
         if self.pending.get(ticket).is_some() {
@@ -365,7 +388,7 @@ impl Calls {
     /// Puts a call back in the queue.
     fn enqueue(&mut self, ticket: Ticket) {
         if let Some(pending) = self.pending.get_mut(ticket) {
-            pending.stage = Stage::Waiting;
+            (pending.stage, pending.summoned) = (Stage::Waiting, false);
             self.queue.insert(ticket);
         }
     }
@@ -411,9 +434,11 @@ impl Calls {
                 self.connecting.remove(ticket);
             }
             Stage::Granted => self.granted -= 1,
-            Stage::Probing(sequence) | Stage::Sending(sequence) | Stage::Sent(sequence) => {
-                self.in_flight.remove(sequence)
+            Stage::Sending(sequence) => {
+                pending.may_owe = true;
+                self.in_flight.remove(sequence);
             }
+            Stage::Probing(sequence) | Stage::Sent(sequence) => self.in_flight.remove(sequence),
         }
         pending.stage = Stage::Ended(outcome);
         if pending.notify() {
@@ -425,6 +450,12 @@ impl Calls {
             }
             self.completions.extend([ticket]);
         }
+    }
+
+    /// The same as [`take_outcome`](Self::take_outcome), for a caller that sleeps. `None` for a call that has ended while it
+    /// was being sent: its caller may have to leave the rest of it to the connection.
+    pub(super) fn take_outcome_of_sleeper(&mut self, ticket: Ticket) -> Option<Outcome> {
+        if self.pending.get(ticket)?.may_owe { None } else { self.take_outcome(ticket) }
     }
 
     /// Removes the operation of a waiting caller, if it has ended, and returns its outcome.
@@ -458,9 +489,11 @@ impl Calls {
         Some(ticket)
     }
 
-    /// True once the caller has something to do: send its call, or take the outcome.
+    /// True once the caller has something to do: send its call, go on sending it, or take the outcome.
     pub(super) fn is_ready(&self, ticket: Ticket) -> bool {
-        self.pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Granted | Stage::Ended(_)))
+        self.pending
+            .get(ticket)
+            .is_some_and(|pending| pending.summoned || matches!(pending.stage, Stage::Granted | Stage::Ended(_)))
     }
 
     /// Registers the parker on which a caller is going to sleep.
@@ -493,13 +526,13 @@ impl Calls {
     }
 
     /// Removes the next completion to be run.
-    pub(super) fn take_completion(&mut self) -> Option<(Submission, Outcome)> {
+    pub(super) fn take_completion(&mut self) -> Option<(Ticket, Submission, Outcome)> {
         let ticket = self.completions.pop_front()?;
         let pending = self.pending.remove(ticket)?;
         self.shrink();
         match pending {
             Pending { target: CompletionTarget::Submitted(submission), stage: Stage::Ended(outcome), .. } => {
-                Some((submission, outcome))
+                Some((ticket, submission, outcome))
             }
             _ => None,
         }

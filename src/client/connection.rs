@@ -15,8 +15,7 @@ use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
 use crate::sys::{self, TryArc, Waker, try_copy};
-use crate::transport::Outbox;
-use crate::transport::{self, Received, SyncState};
+use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
 
 /// The reason why a call has not been sent.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +64,8 @@ pub(super) struct Connection {
     pub(super) has_answered: bool,
     /// The reason why nothing can be sent any more. Replies that came before can still be received.
     pub(super) send_failure: Option<Cause>,
+    /// The call whose sender has to flush before anything else can be sent.
+    stalled: Option<Ticket>,
     /// The process that made the connection.
     process: u64,
 }
@@ -105,6 +106,7 @@ impl Connection {
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
             send_failure: None,
+            stalled: None,
             process: sys::process(),
         })
     }
@@ -134,6 +136,11 @@ impl Connection {
 
     /// True while messages wait for the socket to take more.
     pub(super) fn wants_to_send(&self) -> bool {
+        self.has_unsent() && self.stalled.is_none()
+    }
+
+    /// True while messages wait for the socket or for a sender.
+    pub(super) fn has_unsent(&self) -> bool {
         !self.outbox.is_empty() && self.send_failure.is_none()
     }
 
@@ -150,17 +157,11 @@ impl Connection {
         self.peer_framing.unanswered().filter(|_| is_allowed()).map(|_| fallback::first_message(call, &[]))
     }
 
-    /// Sends a call as far as the socket takes it, and keeps the rest. Runs `out` for each call that has gone out as a
-    /// whole.
-    pub(super) fn send(
-        &mut self,
-        call: &CallRef<'_>,
-        ticket: Ticket,
-        budget: &mut Budget,
-        out: impl FnMut(Ticket),
-    ) -> Result<(), SendError> {
+    /// Sends a call as far as the socket takes it, and queues the rest, whose body stays with its sender. True if the call
+    /// is out as a whole.
+    pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket, budget: &mut Budget) -> Result<bool, SendError> {
         let limit = self.limits.send(self.peer_framing.framing());
-        self.send_message(&call.encode(&[]), limit, ticket, budget, out)
+        self.send_message(&call.encode(&[]), limit, ticket, budget)
     }
 
     /// Sends the message that makes the server reveal its framing.
@@ -171,11 +172,10 @@ impl Connection {
         message: &Encoded<'_>,
         ticket: Ticket,
         budget: &mut Budget,
-        out: impl FnMut(Ticket),
-    ) -> Result<(), SendError> {
+    ) -> Result<bool, SendError> {
         self.peer_framing = PeerFraming::probing(kind);
         // The call itself is within the limit, and the padding does not count.
-        self.send_message(message, usize::MAX, ticket, budget, out)
+        self.send_message(message, usize::MAX, ticket, budget)
     }
 
     #[inline(always)]
@@ -185,27 +185,37 @@ impl Connection {
         limit: usize,
         ticket: Ticket,
         budget: &mut Budget,
-        mut out: impl FnMut(Ticket),
-    ) -> Result<(), SendError> {
+    ) -> Result<bool, SendError> {
         let (fd, framing) = (self.fd(), self.peer_framing.framing());
-        let sent = self.outbox.send_now(fd, framing, message, limit).map_err(|cause| match cause {
+        let failed = |cause, begun| match cause {
             Cause::Os(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) | Cause::SentShort { .. } => {
                 SendError::Connection(cause)
             }
+            _ if begun => SendError::Connection(cause),
             // The socket takes a record as a whole or not at all.
             _ => SendError::Call(cause),
-        })?;
-        if sent {
-            out(ticket);
-            return Ok(());
+        };
+        if self.outbox.send_now(fd, framing, message, limit).map_err(|cause| failed(cause, false))? {
+            return Ok(true);
         }
-        self.outbox.push(framing, message, ticket).map_err(SendError::Call)?;
-        self.flush(budget, out).map_err(SendError::Connection)
+        let (head, body) = message.split();
+        // The probe is not a call with a body that its sender has.
+        let body = if self.asks_by_probe() { Body::Borrowed(body) } else { Body::Lent(body) };
+        let pushed = self.outbox.push(fd, framing, (head, body), ticket, &mut budget.records);
+        pushed.map_err(|PushError { cause, begun }| failed(cause, begun))
+    }
+
+    fn asks_by_probe(&self) -> bool {
+        self.peer_framing.unanswered() == Some(FirstMessage::Probe)
     }
 
     /// Removes a call from the outbox; true if nothing of it had been sent.
     pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {
-        self.outbox.remove_unsent(ticket)
+        let removed = self.outbox.remove_unsent(ticket);
+        if removed {
+            self.resume(ticket);
+        }
+        removed
     }
 
     /// The call of which a part has been sent. No other call in the outbox has begun to be sent.
@@ -213,16 +223,37 @@ impl Connection {
         self.outbox.partly_sent()
     }
 
-    /// Continues sending, and runs `out` for each call that has gone out as a whole. After an error the connection
-    /// takes no more calls.
-    pub(super) fn flush(&mut self, budget: &mut Budget, out: impl FnMut(Ticket)) -> Result<(), Cause> {
-        match self.outbox.flush(self.fd(), &mut budget.records, out) {
-            Err(NO_BUFFER) => {
-                budget.end_without_memory();
-                Ok(())
-            }
-            done => done,
+    /// Continues sending. Returns the call whose sender has to go on, if that is what stops here. After an error the
+    /// connection takes no more calls.
+    pub(super) fn flush(&mut self, budget: &mut Budget, senders: &mut impl Senders) -> Result<Option<Ticket>, Cause> {
+        self.stalled = None;
+        match self.outbox.flush(self.fd(), &mut budget.records, senders) {
+            Ok(stalled) => self.stalled = stalled,
+            Err(NO_BUFFER) => budget.end_without_memory(),
+            Err(cause) => return Err(cause),
         }
+        Ok(self.stalled)
+    }
+
+    /// The part of a body that its sender still owes the outbox.
+    pub(super) fn owed<'a>(&self, ticket: Ticket, body: &'a [u8]) -> Option<&'a [u8]> {
+        self.outbox.owed(ticket, body).filter(|_| self.send_failure.is_none())
+    }
+
+    /// Takes over the part of a body that is [owed](Self::owed).
+    pub(super) fn give_rest(&mut self, ticket: Ticket, rest: Vec<u8>) {
+        self.outbox.give_rest(ticket, rest);
+        self.resume(ticket);
+    }
+
+    /// Ends the wait for a sender that has gone.
+    fn resume(&mut self, ticket: Ticket) {
+        self.stalled.take_if(|stalled| *stalled == ticket);
+    }
+
+    /// Takes over the body of a submitted call, if it is still to be sent.
+    pub(super) fn give(&mut self, ticket: Ticket, body: Vec<u8>) {
+        self.outbox.give(ticket, body);
     }
 
     /// Receives one record. After an error the connection is useless.

@@ -43,7 +43,7 @@ impl Shared {
         let (ended, out_of_memory) = self.with(|state| {
             if let Some(event) = event {
                 let ready = events.acknowledge(event, &mut state.registered);
-                state.progress(ready);
+                state.progress(ready, None);
             }
             state.advance();
             (state.calls.completions(), state.budget.out_of_memory)
@@ -61,8 +61,8 @@ impl Shared {
         if !self.is_ours() {
             return false;
         }
-        // Removing a completion changes nothing else, so the plain lock will do.
-        let next = lock(&self.state).calls.take_completion();
+        // Removing a completion changes nothing that others wait for, so the plain lock will do.
+        let next = lock(&self.state).take_completion();
         let Some((submission, outcome)) = next else { return false };
         (submission.completion)(outcome.map_err(|failure| self.error(failure)));
         true

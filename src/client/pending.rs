@@ -61,6 +61,10 @@ pub(super) struct Pending {
     pub(super) parker: Option<TryArc<Parker>>,
     /// True while its caller is on the list of those to be woken.
     pub(super) notified: bool,
+    /// True while the connection waits for its caller to go on sending it.
+    pub(super) summoned: bool,
+    /// True once it has ended while it was being sent.
+    pub(super) may_owe: bool,
 }
 
 impl Pending {
@@ -75,6 +79,8 @@ impl Pending {
             thread,
             target,
             notified: false,
+            summoned: false,
+            may_owe: false,
             parker: None,
         }
     }

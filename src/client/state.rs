@@ -8,7 +8,7 @@ use super::cancel::Hook;
 use super::connection::{Connection, Inbound, Reply, SendError};
 use super::events::{Events, Registered};
 use super::log_event::{LogEvent, LogEvents};
-use super::operation::{Operation, Stage, Ticket};
+use super::operation::{Operation, Outcome, Stage, Ticket};
 use super::pending::{CompletionTarget, Pending, Submission};
 use super::poll_handle::Ready;
 use super::settings::Settings;
@@ -22,6 +22,7 @@ use crate::protocol::framing::fallback::FirstMessage;
 use crate::protocol::message::{NO_SEQUENCE, Status};
 use crate::protocol::wire::CallRef;
 use crate::sys::{Interest, TryArc};
+use crate::transport::Senders;
 
 /// The state of a client, behind the lock. No function here waits.
 pub(super) struct State {
@@ -136,16 +137,17 @@ impl State {
         let sequence = self.calls.start_sending(ticket).into();
         let call = CallRef { sequence, ..call };
         let sent = match connection.first_message(&call) {
-            None => connection.send(&call, ticket, budget, |ticket| self.calls.sent(ticket)),
+            None => connection.send(&call, ticket, budget),
             Some((kind, message)) => {
                 if kind == FirstMessage::Probe {
                     self.calls.start_probing(ticket);
                 }
-                connection.send_first_message(kind, &message, ticket, budget, |ticket| self.calls.sent(ticket))
+                connection.send_first_message(kind, &message, ticket, budget)
             }
         };
         match sent {
-            Ok(()) => {}
+            Ok(true) => self.calls.sent(ticket),
+            Ok(false) => {}
             Err(SendError::Call(cause)) => self.calls.end(ticket, Err((Phase::Call, cause))),
             Err(SendError::Connection(cause)) => {
                 // The server may already have answered a call that is out in part, and said why it reads no further.
@@ -172,22 +174,44 @@ impl State {
         }
     }
 
-    /// Sends and receives, as far as the socket is ready.
-    pub(super) fn progress(&mut self, ready: Ready) {
+    /// Sends and receives, as far as the socket is ready. `own` is the call of this thread, with its body.
+    pub(super) fn progress(&mut self, ready: Ready, own: Option<(Ticket, &[u8])>) {
         if ready.writable {
-            self.flush();
+            self.flush(own);
         }
         if ready.readable {
             self.receive();
         }
     }
 
-    /// Continues with the messages that the socket has not taken yet.
-    pub(super) fn flush(&mut self) {
-        let Some(connection) = self.connection.as_mut().filter(|connection| connection.wants_to_send()) else { return };
-        if let Err(cause) = connection.flush(&mut self.budget, |ticket| self.calls.sent(ticket)) {
-            self.stop_sending(cause);
+    /// Continues with the messages that the socket has not taken yet. If the next one is the call of another thread, that
+    /// thread is woken to go on.
+    pub(super) fn flush(&mut self, own: Option<(Ticket, &[u8])>) {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.has_unsent()) else { return };
+        match connection.flush(&mut self.budget, &mut CallSenders { calls: &mut self.calls, own }) {
+            Ok(None) => {}
+            Ok(Some(ticket)) => self.calls.summon(ticket),
+            Err(cause) => self.stop_sending(cause),
         }
+    }
+
+    /// Takes over the rest of a call that has ended while it was being sent. Without the rest the connection is useless.
+    pub(super) fn give_rest(&mut self, ticket: Ticket, rest: Result<Vec<u8>, Cause>) {
+        match (&mut self.connection, rest) {
+            (Some(connection), Ok(rest)) => connection.give_rest(ticket, rest),
+            (Some(connection), Err(cause)) if connection.owed(ticket, &[]).is_some() => self.fail(cause),
+            _ => {}
+        }
+        self.flush(None);
+    }
+
+    /// Removes the next completion to be run. What is still to be sent of its call is left to the connection.
+    pub(super) fn take_completion(&mut self) -> Option<(Submission, Outcome)> {
+        let (ticket, mut submission, outcome) = self.calls.take_completion()?;
+        if let Some(connection) = &mut self.connection {
+            connection.give(ticket, std::mem::take(&mut submission.body));
+        }
+        Some((submission, outcome))
     }
 
     /// Receives the replies that are there, within the budget, and delivers them to their calls.
@@ -268,6 +292,11 @@ impl State {
             Ok(another) => another,
             // The server exists, but is busy.
             Err(cause) if cause.is_would_block() => return self.backoff.begin(),
+            // The process cannot connect now. The server may be about to end the old connection, so the call would be lost.
+            Err(cause @ (Cause::NoMemory | Cause::Os(libc::ENOMEM | libc::EMFILE | libc::ENFILE))) => {
+                self.backoff.begin();
+                return self.calls.connect_failed(cause);
+            }
             Err(_) => connection,
         };
         self.detected = None;
@@ -371,5 +400,24 @@ impl State {
         if self.calls.completions() > 0 {
             events.raise_once(&mut self.registered);
         }
+    }
+}
+
+/// The senders of the calls: those that wait have the bodies of their own, and those of submitted calls are at hand.
+struct CallSenders<'a> {
+    calls: &'a mut Calls,
+    own: Option<(Ticket, &'a [u8])>,
+}
+
+impl Senders for CallSenders<'_> {
+    fn body(&self, ticket: Ticket) -> Option<&[u8]> {
+        match self.own {
+            Some((own, body)) if own == ticket => Some(body),
+            _ => self.calls.submitted_body(ticket),
+        }
+    }
+
+    fn sent(&mut self, ticket: Ticket) {
+        self.calls.sent(ticket);
     }
 }

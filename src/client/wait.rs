@@ -19,7 +19,7 @@ use crate::error::{Error, Phase};
 use crate::protocol::message::Response;
 use crate::protocol::wire::CallRef;
 use crate::sync::MutexGuard;
-use crate::sys::TryArc;
+use crate::sys::{TryArc, try_copy};
 
 /// The state of a caller that has waited.
 enum Resumed<'a> {
@@ -76,20 +76,41 @@ impl Shared {
                 state.abandon(ticket, Cause::Cancelled);
             } else if let Some(Pending { stage: Stage::Granted, .. }) = state.calls.pending(ticket) {
                 state.send(ticket, call);
+            } else if state.calls.take_summons(ticket) {
+                state.flush(Some((ticket, call.body)));
             } else {
-                match self.block(state, ticket, deadline) {
+                match self.block(state, (ticket, call.body), deadline) {
                     Resumed::Locked(locked) => state = locked,
                     Resumed::Ended(outcome) => return outcome,
                 }
             }
         };
+        let mut state = self.leave_rest(state, ticket, call.body);
         state.waiters.leave(ticket);
         self.release(state);
         outcome
     }
 
+    /// Leaves the rest of a call that has ended while it was being sent to the connection. The rest is copied without the
+    /// lock: it stays the same, because no other thread can send it.
+    fn leave_rest<'a>(&'a self, state: MutexGuard<'a, State>, ticket: Ticket, body: &[u8]) -> MutexGuard<'a, State> {
+        let owed = state.connection.as_ref().and_then(|connection| connection.owed(ticket, body));
+        let Some(owed) = owed else { return state };
+        self.release(state);
+        let rest = try_copy(owed);
+        let mut state = self.lock();
+        state.give_rest(ticket, rest);
+        state
+    }
+
     /// Waits until the call may have made progress: as the leader, if there is no other one, or asleep.
-    fn block<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, deadline: Option<Instant>) -> Resumed<'a> {
+    fn block<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        own: (Ticket, &[u8]),
+        deadline: Option<Instant>,
+    ) -> Resumed<'a> {
+        let (ticket, _) = own;
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
@@ -101,7 +122,7 @@ impl Shared {
                     // If another thread has read the reply or closed the connection meanwhile, this does nothing:
                     // nothing here waits.
                     Ok(ready) => {
-                        state.progress(ready);
+                        state.progress(ready, Some(own));
                         if state.budget.out_of_memory {
                             state.abandon(ticket, Cause::NoMemory);
                         }

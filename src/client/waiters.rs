@@ -116,7 +116,7 @@ impl Waiters {
 
     fn wake_sleeper(&mut self, ticket: Ticket, may_end: bool, calls: &mut Calls) {
         if let Some(parker) = calls.unpark(ticket) {
-            let outcome = if may_end { calls.take_outcome(ticket) } else { None };
+            let outcome = if may_end { calls.take_outcome_of_sleeper(ticket) } else { None };
             self.wake_list.push(parker, outcome.map_or(Wakeup::Look, Wakeup::Ended));
         }
     }

@@ -215,9 +215,19 @@ impl<'a> Encoded<'a> {
         Self { head: Head::new(), body, unknown }
     }
 
-    /// A message that has been encoded already.
+    /// A message that has been encoded already, or the rest of one.
     pub(crate) fn whole(bytes: &'a [u8]) -> Self {
         Self::new(bytes, &[])
+    }
+
+    /// A message of a head and the body that follows it.
+    pub(crate) fn of(head: Head, body: &'a [u8]) -> Self {
+        Self { head, body, unknown: &[] }
+    }
+
+    /// The head and the body, of a message without unknown fields.
+    pub(crate) fn split(&self) -> (Head, &'a [u8]) {
+        (self.head, self.body)
     }
 
     /// The length of the message in bytes.
@@ -269,20 +279,26 @@ impl<'a> Encoded<'a> {
 
 /// The head of a message: the fields before the body, as they are being encoded.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+pub(crate) struct Head {
     bytes: [u8; HEAD_CAPACITY],
     len: usize,
 }
 
 impl Head {
+    /// A head of no bytes.
     #[inline]
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bytes: [0; HEAD_CAPACITY], len: 0 }
     }
 
     #[inline]
     fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// Writes a field. Every key has one byte, and nearly every value one or two.

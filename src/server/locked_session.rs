@@ -434,12 +434,13 @@ mod tests {
 
     use super::*;
     use crate::Server;
-    use crate::protocol::wire::Encoded;
+    use crate::protocol::wire::Head;
     use crate::server::users::User;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
     use crate::sync::lock;
     use crate::sys::{TryArc, UninitArc};
+    use crate::transport::Body;
 
     /// Replies kept for more than their time, as no thread has sent them: none is thrown away as long as the client takes
     /// them, however many turns that needs.
@@ -459,7 +460,8 @@ mod tests {
         let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
         let mut locked = LockedSession { session: &session, reactor, state: &mut state, log_events: &mut log_events };
         let keep = |locked: &mut LockedSession<'_>, size: usize| {
-            locked.state.outbox.push(Framing::Datagram, &Encoded::whole(&vec![1; size]), 0).unwrap();
+            let message = (Head::new(), Body::Owned(vec![1; size]));
+            locked.state.outbox.push(locked.fd(), Framing::Datagram, message, 0, &mut 0).unwrap();
         };
         (0..REPLIES).for_each(|_| keep(&mut locked, 10));
         let (mut turns, mut now) = (0, Instant::now());

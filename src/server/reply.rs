@@ -1,16 +1,30 @@
 //! Sending the answers of a session, to calls and to messages that are none.
 
+use std::borrow::Cow;
+
 use super::locked_session::LockedSession;
 use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{NO_SEQUENCE, Status};
-use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
+use crate::protocol::wire::{CallRef, Head};
+use crate::request::Answer;
 use crate::sys;
-use crate::transport::Outbox;
+use crate::transport::{Body, Outbox, PushError, Senders};
 
 /// The error for a response beyond its user's share of the memory for untaken responses.
 const OVER_LIMIT: Cause = Cause::Os(libc::ENOBUFS);
+
+/// The senders of responses, who keep no bodies back.
+struct NoSenders;
+
+impl Senders for NoSenders {
+    fn body(&self, _tag: u64) -> Option<&[u8]> {
+        None
+    }
+
+    fn sent(&mut self, _tag: u64) {}
+}
 
 /// Records of large responses sent at a time, before other sessions are served: 2 MiB.
 const RECORDS: usize = 16;
@@ -36,56 +50,61 @@ impl LockedSession<'_> {
     #[cold]
     pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // A failure ends the session, as with any response.
-        let _ = self.send(framing, &ResponseRef { sequence, status: status.into(), body: &[] });
+        let _ = self.send(framing, Answer::of_status(sequence, status));
     }
 
     /// Answers a call that is not handled.
     #[cold]
     pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status) {
         // As in `answer_as`.
-        let _ = self.reply(slot, &ResponseRef { sequence, status: status.into(), body: &[] });
+        let _ = self.reply(slot, Answer::of_status(sequence, status));
     }
 
-    /// Sends the response to a call, or one that says why it cannot be sent.
-    pub(super) fn reply(&mut self, slot: usize, response: &ResponseRef<'_>) -> Result<(), Cause> {
-        let sent = self.send(self.state.peer_framing.framing(), response);
+    /// Sends the answer to a call, or one that says why it cannot be sent.
+    pub(super) fn reply(&mut self, slot: usize, answer: Answer<'_>) -> Result<(), Cause> {
+        let Answer { sequence, status, .. } = answer;
+        let sent = self.send(self.state.peer_framing.framing(), answer);
         match sent {
-            Ok(()) => self.reactor.counters.answered(slot, response.status),
-            Err(cause) => self.replace_unsendable(slot, response, cause),
+            Ok(()) => self.reactor.counters.answered(slot, status),
+            Err(cause) => self.replace_unsendable(slot, sequence, status, cause),
         }
         sent
     }
 
-    /// Sends a failure in place of a response that cannot be sent.
+    /// Sends a failure in place of an answer that cannot be sent.
     #[cold]
-    fn replace_unsendable(&mut self, slot: usize, response: &ResponseRef<'_>, cause: Cause) {
-        let (status, event, fatal) = match cause {
+    fn replace_unsendable(&mut self, slot: usize, sequence: i64, status: i32, cause: Cause) {
+        let (replaced, event, fatal) = match cause {
             cause if cause.is_too_big() => {
                 (Status::FailedMarshal, LogEvent::Fault(Fault::Unsendable, Some(cause)), false)
             }
             Cause::NoMemory => (Status::Failure, LogEvent::Fault(Fault::NoMemory, None), true),
             OVER_LIMIT => (Status::Failure, LogEvent::Limit(Limit::Unsent), true),
-            _ => return self.reactor.counters.answered(slot, response.status),
+            _ => return self.reactor.counters.answered(slot, status),
         };
-        self.reactor.counters.answered(slot, status.into());
+        self.reactor.counters.answered(slot, replaced.into());
         self.log(event);
-        self.answer(response.sequence, status);
+        self.answer(sequence, replaced);
         if fatal {
             self.close();
         }
     }
 
     #[inline(always)]
-    fn send(&mut self, framing: Framing, response: &ResponseRef<'_>) -> Result<(), Cause> {
+    fn send(&mut self, framing: Framing, answer: Answer<'_>) -> Result<(), Cause> {
         if self.state.write_closed {
             return Err(Cause::SessionEnded);
         }
         let (reactor, fd) = (self.reactor, self.fd());
+        let response = answer.response();
         let message = response.encode(&[]);
         let len = message.len();
         match self.state.outbox.send_now(fd, framing, &message, reactor.limits.sizes().send(framing)) {
             Ok(true) => {}
-            Ok(false) => self.keep(framing, &message, !response.body.is_empty())?,
+            Ok(false) => {
+                let (head, _) = message.split();
+                self.push(framing, head, answer.body, len)?;
+            }
             Err(cause) if cause.is_too_big() => return Err(cause),
             Err(cause) => {
                 self.drop_responses(cause);
@@ -96,10 +115,10 @@ impl LockedSession<'_> {
         Ok(())
     }
 
-    /// Keeps a response that the socket has no room for yet.
+    /// Sends as much of a response as the socket takes at once, and keeps the rest.
     #[cold]
-    fn keep(&mut self, framing: Framing, message: &Encoded<'_>, has_body: bool) -> Result<(), Cause> {
-        let (reactor, fd, len) = (self.reactor, self.fd(), message.len());
+    fn push(&mut self, framing: Framing, head: Head, body: Cow<'_, [u8]>, len: usize) -> Result<(), Cause> {
+        let (reactor, fd) = (self.reactor, self.fd());
         // A datagram that is too large would break the connection when it is sent later.
         if framing == Framing::Datagram && len > sys::largest_datagram(fd) {
             return Err(Cause::Os(libc::EMSGSIZE));
@@ -107,14 +126,24 @@ impl LockedSession<'_> {
         // Responses that have been sent meanwhile do not count.
         self.flush();
         self.release_unused();
-        // A response without a body is too small to count.
-        if has_body {
+        // A response without a body is too small to count. The memory is asked for before any of the response is out;
+        // `rearm` releases what is not used.
+        if !body.is_empty() {
             self.state.unsent += reactor.unsent.keep(&self.session.user.unsent, len).ok_or(OVER_LIMIT)?;
         }
-        // If keeping fails, `rearm` releases the memory.
-        self.state.outbox.push(framing, message, 0)?;
-        self.flush();
-        Ok(())
+        let body = match body {
+            Cow::Owned(body) => Body::Owned(body),
+            Cow::Borrowed(body) => Body::Borrowed(body),
+        };
+        let pushed = self.state.outbox.push(fd, framing, (head, body), 0, &mut { RECORDS });
+        pushed.map(drop).map_err(|PushError { cause, begun }| {
+            match cause {
+                Cause::NoMemory if begun => self.stop_sending(),
+                Cause::NoMemory => {}
+                cause => self.drop_responses(cause),
+            }
+            cause
+        })
     }
 
     /// Sends what has been kept; true if it stops for its number of records, not for the client.
@@ -125,7 +154,7 @@ impl LockedSession<'_> {
     #[cold]
     fn flush_kept(&mut self) -> bool {
         let (fd, mut left) = (self.fd(), RECORDS);
-        if let Err(cause) = self.state.outbox.flush(fd, &mut left, |_| {}) {
+        if let Err(cause) = self.state.outbox.flush(fd, &mut left, &mut NoSenders) {
             self.drop_responses(cause);
         }
         left == 0
@@ -134,12 +163,18 @@ impl LockedSession<'_> {
     /// Drops all responses once the socket takes no more.
     #[cold]
     fn drop_responses(&mut self, cause: Cause) {
-        self.state.write_closed = true;
-        self.state.outbox = Outbox::default();
+        self.stop_sending();
         // A client that has gone without waiting for responses has its calls handled all the same.
         if !matches!(cause, Cause::Os(libc::EPIPE | libc::ECONNRESET)) {
             self.log(LogEvent::Fault(Fault::Unsendable, Some(cause)));
             self.close();
         }
+    }
+
+    /// Drops all responses, of which one may be out in part.
+    #[cold]
+    fn stop_sending(&mut self) {
+        self.state.write_closed = true;
+        self.state.outbox = Outbox::default();
     }
 }

@@ -8,8 +8,7 @@ use super::log_event::{Fault, LogEvent, LogEvents};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
 use crate::cause::Cause;
-use crate::protocol::wire::ResponseRef;
-use crate::request::Answers;
+use crate::request::{Answer, Answers};
 use crate::session::Session;
 use crate::sync::{MutexGuard, lock, thread, try_lock};
 use crate::sys::{Interest, Watch};
@@ -93,14 +92,14 @@ impl Answers for ServerSession {
         self.handle()
     }
 
-    fn answer(&self, tag: u64, response: &ResponseRef<'_>) -> Result<(), Cause> {
+    fn answer(&self, tag: u64, answer: Answer<'_>) -> Result<(), Cause> {
         if self.reactor.owner.is_other_process() {
             return Err(Cause::Forked);
         }
         self.change(&self.reactor, |locked| {
             let call = locked.state.in_flight.finish(tag).ok_or(Cause::SessionEnded)?;
             locked.restart_idle_time();
-            locked.reply(call.slot, response).map_err(|cause| match cause {
+            locked.reply(call.slot, answer).map_err(|cause| match cause {
                 // The session has ended, and the server has not noticed yet.
                 Cause::Os(libc::EPIPE | libc::ECONNRESET) => Cause::SessionEnded,
                 cause => cause,

@@ -7,7 +7,7 @@ mod outbox;
 mod receive;
 mod send;
 
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Body, Outbox, PushError, Senders};
 pub use receive::{Received, SyncState, framing_of, receive, receive_record, receive_until};
 pub(crate) use receive::{ReceivedRecord, layout, read_record};
-pub use send::{SendHooks, send, send_some};
+pub use send::{SendHooks, send, send_one, send_some};

@@ -1,4 +1,4 @@
-//! Sending whole messages, or the part of one that the socket takes.
+//! Sending whole messages, or one record of a message.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use std::io::IoSlice;
@@ -196,40 +196,60 @@ impl SendHooks for NeverWait {
     }
 }
 
-/// Sends records of a message, from index `first` on, until the nonblocking socket takes no more or `left` records have
-/// been tried. Returns the index of the record to go on with; `None` if the message is out.
+/// Sends one record of a message, if the nonblocking socket takes it. Returns the index of the record to go on with, which
+/// is the same one if the socket is full; `None` if the message is out. The message may lack its first `before` bytes, which
+/// are out.
+pub fn send_one<'f>(
+    fd: impl Into<SocketRef<'f>>,
+    framing: Framing,
+    message: &Encoded<'_>,
+    before: usize,
+    index: u32,
+) -> Result<Option<u32>, Cause> {
+    let (fd, total) = (fd.into(), before + message.len());
+    if total <= SMALL {
+        let mut room = [0; SMALL_ROOM];
+        let record = whole_record(&mut room, framing, message)?;
+        return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(index));
+    }
+    let send = |header: &[u8], range: Range<usize>| {
+        is_out(framing, header.len() + range.len(), send_record(fd, header, message, range, false, &mut NeverWait))
+    };
+    match framing {
+        Framing::Datagram => Ok((!send(&[], 0..total)?).then_some(index)),
+        Framing::Chunked => {
+            let mut chunks = Chunks::new(total)?.from(index);
+            let Some((header, range)) = chunks.next() else { return Ok(None) };
+            let here = range.start.saturating_sub(before)..range.end.saturating_sub(before);
+            match send(&header.to_bytes(), here)? {
+                false => Ok(Some(index)),
+                true => Ok(chunks.next().map(|(next, _)| next.index)),
+            }
+        }
+    }
+}
+
+/// Sends records of a message from index `next` on, as [`send_one`] does, until the socket is full or no more are `left`.
+/// True if the message is out.
 pub fn send_some<'f>(
     fd: impl Into<SocketRef<'f>>,
     framing: Framing,
     message: &Encoded<'_>,
-    first: u32,
+    before: usize,
+    next: &mut u32,
     left: &mut usize,
-) -> Result<Option<u32>, Cause> {
+) -> Result<bool, Cause> {
     let fd = fd.into();
-    let Some(next) = left.checked_sub(1) else { return Ok(Some(first)) };
-    if message.len() <= SMALL {
-        let mut room = [0; SMALL_ROOM];
-        let record = whole_record(&mut room, framing, message)?;
-        *left = next;
-        return Ok((!is_out(framing, record.len(), sys::send_piece(fd, record))?).then_some(0));
-    }
-    let mut send = |header: &[u8], range: Range<usize>| {
-        let size = header.len() + range.len();
-        let is_its_turn = *left > 0;
-        *left = left.saturating_sub(1);
-        Ok(is_its_turn && is_out(framing, size, send_record(fd, header, message, range, false, &mut NeverWait))?)
-    };
-    match framing {
-        Framing::Datagram => Ok((!send(&[], 0..message.len())?).then_some(0)),
-        Framing::Chunked => {
-            for (header, range) in Chunks::new(message.len())?.from(first) {
-                if !send(&header.to_bytes(), range)? {
-                    return Ok(Some(header.index));
-                }
-            }
-            Ok(None)
+    while *left > 0 {
+        let stopped = send_one(fd, framing, message, before, *next)?;
+        *left -= usize::from(stopped != Some(*next));
+        match stopped {
+            None => return Ok(true),
+            Some(same) if same == *next => return Ok(false),
+            Some(following) => *next = following,
         }
     }
+    Ok(false)
 }
 
 /// Sends one record: a header and a part of the message.

@@ -93,7 +93,7 @@ fn a_caller_that_reads_for_others_can_leave() {
     });
 }
 
-/// The caller that reads for others also sends for them.
+/// The caller that reads for others wakes the one whose call is being sent.
 #[test]
 fn a_large_call_goes_out_while_another_caller_reads() {
     let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
@@ -109,6 +109,66 @@ fn a_large_call_goes_out_while_another_caller_reads() {
         server.answer(&one, b"one");
         assert_eq!(first.join().unwrap().unwrap().body, b"one");
         assert_eq!(second.join().unwrap().unwrap().body, b"two");
+    });
+}
+
+/// Each caller keeps its body until it is out, so that the next one has to be told when it may go on.
+#[test]
+fn large_calls_go_out_one_after_the_other() {
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
+    let bodies = [1, 2, 3].map(|i| pattern((4 << 20) + i));
+    thread::scope(|scope| {
+        let callers = bodies.each_ref().map(|body| call_in(scope, &client, body));
+        callers.iter().for_each(Runner::await_blocked);
+        let calls = bodies.each_ref().map(|_| server.long_call());
+        calls.iter().rev().for_each(|call| server.answer(call, &call.body[..10]));
+        for (caller, body) in callers.into_iter().zip(&bodies) {
+            assert_eq!(caller.join().unwrap().unwrap().body, body[..10]);
+            assert_eq!(calls.iter().filter(|call| call.body == *body).count(), 1, "another call");
+        }
+    });
+}
+
+/// Its caller sleeps while another one reads, and leaves the rest of its call behind.
+#[test]
+fn a_call_that_is_answered_while_it_is_sent_is_sent_to_its_end() {
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
+    let body = pattern(4 << 20);
+    thread::scope(|scope| {
+        let first = call_in(scope, &client, b"first");
+        let one = server.call();
+        first.await_blocked();
+        let second = call_in(scope, &client, &body);
+        let begun = server.receive();
+        second.await_blocked();
+        server.send_message(Framing::Chunked, &success(one.sequence + 1, b"enough"));
+        assert_eq!(second.join().unwrap().unwrap().body, b"enough");
+        assert!(server.call_from(begun).body == body, "another call");
+        let third = call_in(scope, &client, b"third");
+        server.serve(b"third");
+        assert_eq!(third.join().unwrap().unwrap().body, b"third!");
+        server.answer(&one, b"one");
+        assert_eq!(first.join().unwrap().unwrap().body, b"one");
+    });
+}
+
+/// A submitted call that ends leaves its body to the connection.
+#[test]
+fn a_submitted_call_that_is_cancelled_while_it_is_sent_is_sent_to_its_end() {
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().pipelining(true));
+    let (body, cancel) = (pattern(4 << 20), drpc::Cancel::new());
+    let result = submit(&client, &CallOptions::new().cancel(&cancel), &body);
+    let begun = server.receive();
+    cancel.cancel();
+    assert_eq!(client.dispatch(Some(PATIENCE)), Ok(1));
+    assert_eq!(describe(result.recv_timeout(PATIENCE).unwrap()), (Phase::Call, Cause::Cancelled));
+    thread::scope(|scope| {
+        let next = call_in(scope, &client, b"next");
+        let call = server.call_from(begun);
+        assert!(call.body == body, "another call");
+        server.answer(&call, b"late");
+        server.serve(b"next");
+        assert_eq!(next.join().unwrap().unwrap().body, b"next!");
     });
 }
 

@@ -1,7 +1,8 @@
 //! A call being handled, in a block that C has pointers to.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -102,7 +103,7 @@ impl CallBlock {
         unsafe { &raw mut (*block).call }
     }
 
-    /// Answers with the status and the body of a handler's response.
+    /// Answers with the status and the body of a response, which stays its owner's.
     ///
     /// # Safety
     /// `block` is as for [`call`](Self::call) and owned by the caller, `response` points to a response.
@@ -110,6 +111,22 @@ impl CallBlock {
         // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
         unsafe {
             let body = memory::bytes((*response).body.data, (*response).body.len)?;
+            (*block).request.answer((*response).status, body.into())
+        }
+    }
+
+    /// Answers with the status and the body of a handler's response, which gives the body away.
+    ///
+    /// # Safety
+    /// As for [`answer`](Self::answer). The body is a block from malloc.
+    pub(crate) unsafe fn answer_giving(block: *mut Self, response: *mut Drpc__Response) -> Result<(), Cause> {
+        // SAFETY: the caller's promise; the response forgets the body that is taken over.
+        unsafe {
+            let body = &mut (*response).body;
+            let body = match memory::bytes(body.data, body.len)? {
+                [] => Cow::Borrowed(&[][..]),
+                bytes => Cow::Owned(memory::from_malloc(mem::replace(body, binary(Vec::new())).data, bytes.len())),
+            };
             (*block).request.answer((*response).status, body)
         }
     }

@@ -74,7 +74,7 @@ impl Served {
             false => {
                 // SAFETY: the request has not been taken, so that block and response are still owned here.
                 let answered = unsafe {
-                    let answered = CallBlock::answer(block, response);
+                    let answered = CallBlock::answer_giving(block, response);
                     CallBlock::end(block);
                     answered
                 };

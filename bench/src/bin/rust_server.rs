@@ -12,8 +12,8 @@ impl Module for Echo {
         0
     }
 
-    fn handle(&self, _session: &Session, _method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        Ok(body.to_vec())
+    fn handle_owned(&self, _session: &Session, _method: i32, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        Ok(body)
     }
 }
 
