@@ -57,6 +57,13 @@ pub struct RecordLayout {
     pub whole_body: usize,
 }
 
+/// The place of a record's bytes in their page, which is far from the beginning. So the kernel copies records there and from
+/// there quickly: see `placement.rs`.
+const _: () = {
+    let place = std::mem::offset_of!(Block, record) + std::mem::offset_of!(RecordBuffer, bytes);
+    assert!(place % 4096 >= 64 && place % 4096 <= 4096 - 64);
+};
+
 impl Block {
     /// Takes the content; false while it is taken. The two steps need not be one: a signal handler that comes in
     /// between has given the content back when the thread goes on.

@@ -25,6 +25,7 @@ mod heap;
 mod inherited;
 mod malloc;
 mod passed_fds;
+mod placement;
 mod poll;
 mod proc;
 mod record;
@@ -57,6 +58,7 @@ pub use heap::advise_huge_pages;
 pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
+pub use placement::is_slow_record;
 pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_with_guard, receive_timeout, send_timeout, wait_writable};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,

@@ -8,6 +8,7 @@ use std::{mem, ptr};
 
 use super::clock::whole_ms;
 use super::errno::{self, KeepErrno};
+use super::placement;
 use super::poll::{self, PollFd};
 use super::spin::{spin_for, spin_limit};
 use super::thread::{CancelDisabled, SocketRef};
@@ -109,7 +110,7 @@ pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Rec
 }
 
 /// Receives one record in pieces: `due` bytes from offset `before` on go behind the content of `block`, as far as it
-/// has capacity. All other bytes go to their own offset in `buffer`.
+/// has capacity. All other bytes go to their own offset in `buffer`; all bytes do if that is quicker.
 #[inline(always)]
 pub fn receive_scattered(
     fd: SocketRef<'_>,
@@ -120,6 +121,9 @@ pub fn receive_scattered(
 ) -> Result<Record, Cause> {
     let room = block.spare_capacity_mut();
     let due = due.min(room.len());
+    if placement::is_slow(room.as_ptr().addr(), before, due) {
+        return receive_and_copy(fd, buffer, before, block, due);
+    }
     let (head, rest) = buffer.split_at_mut(before.min(buffer.len()));
     let behind = rest.get_mut(due..).unwrap_or_default();
     let before = head.len();
@@ -133,6 +137,23 @@ pub fn receive_scattered(
     let filled = block.len() + record.len.saturating_sub(before).min(due);
     // SAFETY: so many bytes of the block have been written, and no more than its capacity.
     unsafe { block.set_len(filled) };
+    Ok(record)
+}
+
+/// Receives one record into `buffer`, and copies `due` bytes from offset `before` on behind the content of `block`, which has
+/// the capacity.
+#[inline(never)]
+fn receive_and_copy(
+    fd: SocketRef<'_>,
+    buffer: &mut [u8],
+    before: usize,
+    block: &mut Vec<u8>,
+    due: usize,
+) -> Result<Record, Cause> {
+    // SAFETY: the part describes `buffer`, which is borrowed exclusively.
+    let record = unsafe { receive_parts(fd, &mut [part_at(buffer.as_mut_ptr(), buffer.len())]) }?;
+    let end = record.len.min(before + due);
+    block.extend_from_slice(buffer.get(before..end).unwrap_or_default());
     Ok(record)
 }
 
@@ -295,5 +316,32 @@ mod tests {
         }
         drop(theirs);
         assert_eq!(receive(ours.as_raw_fd().into(), &mut [0; 4], 4).unwrap().len, 0);
+    }
+
+    /// Wherever the block lies, and however far the record's bytes go.
+    #[test]
+    fn a_record_is_received_in_pieces_at_any_place() {
+        const BEFORE: usize = 30;
+        const DUE: usize = 6000;
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        for (ahead, more) in [0, 1, 15, 16].into_iter().flat_map(|ahead| [(ahead, 0), (ahead, 500)]) {
+            let mut block: Vec<u8> = Vec::with_capacity(4 * 4096);
+            let shift = (BEFORE + ahead).wrapping_sub(block.as_ptr().addr()) % 4096;
+            block.resize(shift, 9);
+            for len in [10, BEFORE, 3000, BEFORE + DUE, BEFORE + DUE + more] {
+                let record: Vec<u8> = (0..len).map(|at| at as u8).collect();
+                send_piece(theirs.as_raw_fd().into(), &record).unwrap();
+                let mut buffer = [0; 8192];
+                let received =
+                    receive_scattered(ours.as_raw_fd().into(), &mut buffer, BEFORE, &mut block, DUE).unwrap();
+                assert_eq!((received.len, received.truncated), (len, false));
+                let body = record.get(BEFORE..len.min(BEFORE + DUE)).unwrap_or_default();
+                assert_eq!(block[shift..], *body, "{len} bytes, {ahead} ahead");
+                assert_eq!(buffer[..len.min(BEFORE)], record[..len.min(BEFORE)]);
+                let behind = (BEFORE + DUE).min(len)..len;
+                assert_eq!(buffer[behind.clone()], record[behind]);
+                block.truncate(shift);
+            }
+        }
     }
 }

@@ -97,7 +97,7 @@ fn send_larger(
         return send_records(fd, framing, message, hooks);
     };
     let pieces = [IoSlice::new(front), IoSlice::new(body)];
-    while !is_out(framing, front.len() + body.len(), sys::send(fd, &pieces))? {
+    while !is_out(framing, front.len() + body.len(), send_slices(fd, &pieces))? {
         hooks.when_full(fd.raw(), false)?;
     }
     hooks.after_record();
@@ -265,17 +265,23 @@ fn send_record(
     loop {
         let [head, body, unknown] = message.slices(range.clone());
         let slices = [IoSlice::new(header), head, body, unknown];
-        // Without memory for a buffer the record goes out from where it lies.
-        let sent = if header.len() + range.len() <= COPY_MAX && sys::ensure_record_buffer().is_ok() {
-            sys::with_record_buffer(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, &slices))]))
-        } else {
-            sys::send(fd, &slices)
-        };
-        match sent {
+        match send_slices(fd, &slices) {
             Err(cause) if cause.is_would_block() => hooks.when_full(fd.raw(), begun)?,
             done => return done,
         }
     }
+}
+
+/// Sends a record from where it lies, or from the record buffer if that is quicker.
+#[inline]
+fn send_slices(fd: SocketRef<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
+    let size: usize = slices.iter().map(|slice| slice.len()).sum();
+    let is_copied = size <= COPY_MAX || size <= sys::RECORD_ROOM && sys::is_slow_record(slices);
+    // Without memory for a buffer the record goes out from where it lies.
+    if is_copied && sys::ensure_record_buffer().is_ok() {
+        return sys::with_record_buffer(|buffer| sys::send(fd, &[IoSlice::new(gather(&mut buffer.bytes, slices))]));
+    }
+    sys::send(fd, slices)
 }
 
 /// Copies the slices into the buffer, one after the other.
