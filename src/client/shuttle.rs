@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::Error;
 use crate::protocol::framing::Framing;
-use crate::protocol::framing::chunked::Header;
+use crate::protocol::framing::chunked::{Chunks, Header, MAX_RECORD, Progress, Reassembly};
 use crate::protocol::message::{Call, Response, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock, thread};
@@ -149,6 +149,62 @@ fn callers_that_leave_leave_the_others_alone() {
             join([server]);
         });
     }
+}
+
+/// Serves calls in chunks, which must be whole, until the end of the connection. Of each body the first byte is sent back. In
+/// the midst of the second one `cancel` is triggered.
+fn serve_large(socket: &Socket, cancel: &Cancel) {
+    let (mut reassembly, mut record, mut received) = (Reassembly::new(1 << 24), vec![0; MAX_RECORD], 0);
+    loop {
+        match { socket }.read(&mut record) {
+            Ok(0) => return,
+            Ok(len) => {
+                received += len;
+                if received > 6 * MAX_RECORD {
+                    cancel.cancel();
+                }
+                let Progress::Complete(message) = reassembly.push(&record[..len]).unwrap() else { continue };
+                let Call { sequence, body, .. } = Call::decode(message).unwrap();
+                assert!(body.iter().all(|byte| *byte == body[0]), "two calls in one");
+                let response = Response { sequence, status: Status::Success.into(), body: body[..1].to_vec() };
+                let response = response.encode_to_vec();
+                let (header, _) = Chunks::new(response.len()).unwrap().next().unwrap();
+                // The caller may have given up and closed the connection.
+                let _ = { socket }.write(&[&header.to_bytes(), &response[..]].concat());
+            }
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
+/// Each caller has the body of its call until the socket has taken it. One that leaves does not cut its call off.
+#[test]
+fn large_calls_are_sent_to_their_ends() {
+    let schedule = || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("drpc.sock");
+        let listener = listen(&path);
+        let client = Client::builder().framing(Framing::Chunked).pipelining(true).connect(&path).unwrap();
+        let server = accept(&listener).0;
+        let cancel = Cancel::new();
+        let server = {
+            let cancel = cancel.clone();
+            thread::spawn(move || serve_large(&server, &cancel))
+        };
+        let options = [CallOptions::new(), CallOptions::new().cancel(&cancel), CallOptions::new()];
+        let callers = (1..).zip(options).map(|(number, options)| {
+            let client = client.clone();
+            thread::spawn(move || match client.call_with(&options, 0, 1, &vec![number; 5 * MAX_RECORD]) {
+                Ok(response) => assert_eq!(response.body, [number]),
+                Err(error) => assert!(number == 2 && error.cause() == Cause::Cancelled, "{error}"),
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        join(callers);
+        drop(client);
+        join([server]);
+    };
+    shuttle::check_random(schedule, SCHEDULES / 10);
 }
 
 /// The thread with the lock calls alone, and the others go on when it is released.
