@@ -4,7 +4,7 @@
 # starting and ending do not count.
 #
 # A program is called by its name in counts/ and lies in a directory of $work, which for
-# those that are linked with one of the libraries is named after its ABI.
+# those that are linked with one of the libraries is named after its ABI, and for those in Rust rust.
 
 need strace valgrind timeout
 build $CC -O2 $strict -fPIC -shared -o "$work/tally.so" "$here/counts/tally.c"
@@ -18,6 +18,18 @@ build_counted() {
 		build $CC -std=gnu11 -O2 $strict $(cflags "$1") -o "$work/$1/$source" \
 			"$here/counts/$source.c" $(libs "$1")
 	done
+}
+
+# build_counted_rust FLAG…: the programs in Rust, which talk to those of 2.8; cargo gets the flags.
+build_counted_rust() {
+	build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --example counted_client \
+		--example counted_server "$@"
+	built=${CARGO_TARGET_DIR:-$root/target}/debug/examples
+	[ "${1-}" != --release ] || built=${built%/debug/*}/release/examples
+	mkdir -p "$work/rust"
+	ln -s "$work/2.8/plain_client" "$work/2.8/plain_server" "$work/rust"
+	ln -s "$built/counted_client" "$work/rust/rust_client"
+	ln -s "$built/counted_server" "$work/rust/rust_server"
 }
 
 # Who a program talks to.
@@ -96,7 +108,7 @@ system_calls() {
 	}' "$work/strace-1" "$work/strace-2" | sort | paste -sd ' ' -
 }
 
-# memory DIRECTORY PROGRAM CALLS LENGTH: `BLOCKS BYTES RELEASED FAULTS` of a call.
+# memory DIRECTORY PROGRAM CALLS LENGTH: `BLOCKS BYTES RELEASED FAULTS COPIED` of a call.
 memory() {
 	for times in 1 2; do
 		rm -f "$work/tally-$times"
