@@ -217,18 +217,19 @@ interop: setup-check all ## tables of which release can talk to which, and of me
 # --- Benchmark: see bench/README.md
 
 BENCH_RUN := $(RELEASE)/bench-run --programs $(BUILD)/bench
-RESULTS := bench/results/benchmarks.json
+# A file, or a folder with one for each machine.
+RESULTS := bench/results
 
 bench-programs: setup-bench all
 	@$(MAKE) --no-print-directory -C bench BUILD=$(BUILD)
 	$(CARGO) build --release --manifest-path bench/Cargo.toml
 	@sh bench/peers/build.sh
 
-bench: bench-programs ## measures for ten minutes, and writes bench/results and docs/benchmarks*
+bench: bench-programs ## measures for a quarter of an hour, and writes bench/results and docs/benchmarks*
 	sh bench/counts.sh
 	$(BENCH_RUN) --results $(RESULTS) --report docs
 
-bench-quick: bench-programs ## measures for one minute, and writes build/bench/report
+bench-quick: bench-programs ## measures for some minutes, and writes build/bench/report
 	sh bench/counts.sh quick
 	$(BENCH_RUN) --quick --results $(BUILD)/bench/report/benchmarks.json --report $(BUILD)/bench/report
 

@@ -17,12 +17,16 @@ raw="$bench/c/program.c $bench/c/seqpacket.c $bench/c/message.c"
 for abi in $abis; do
 	build_counted "$abi"
 done
+# `make bench-programs` builds them.
+take_counted_rust "${CARGO_TARGET_DIR:-$root/target}/release"
 mkdir -p "$work/floor"
 for program in floor_client floor_server; do
 	# shellcheck disable=SC2086
 	build $CC -std=gnu11 -O2 $strict -o "$work/floor/$program" "$bench/counts/$program.c" $raw
 done
-build $CC -std=gnu11 -O2 $strict $(cflags 2.8) -o "$work/sessions" "$bench/counts/sessions.c" $(libs 2.8)
+for program in sessions left; do
+	build $CC -std=gnu11 -O2 $strict $(cflags 2.8) -o "$work/$program" "$bench/counts/$program.c" $(libs 2.8)
+done
 
 # entry WHAT VALUE [SIZE], of $contender and $side
 separator='['
@@ -55,9 +59,10 @@ contender() {
 		calls=$(enough "$size")
 		counted memory "$directory" "$program" "$calls" "$size"
 		echo "$figures" >"$work/figures"
-		read -r blocks bytes _ faults <"$work/figures"
+		read -r blocks bytes _ faults copied <"$work/figures"
 		entry allocations "$blocks" "$size"
 		entry 'bytes allocated' "$bytes" "$size"
+		entry 'bytes copied' "$copied" "$size"
 		entry 'page faults' "$(printf %.0f "$faults")" "$size"
 		[ "$size" -le 1048576 ] || continue
 		counted system_calls "$directory" "$program" "$calls" "$size"
@@ -68,20 +73,34 @@ contender() {
 	done
 }
 
-# The server in which 1,000 sessions are idle. It is alone, so that what they do with it is all that it has done.
-idle_sessions() {
-	contender='managed server'
+# seen NAME SERVER PROGRAM ARGUMENT…: what the program finds out of a server's process. It is alone with it, so that what
+# it does is all that the server has done.
+seen() {
+	contender=$1
 	side=server
+	seen_server=$work/$2
+	seen_by=$work/$3
+	shift 3
 	rm -f "$work/sock" "$work/ready"
-	( ulimit -n "$(ulimit -H -n)"; exec "$work/2.8/managed_server" "$work/sock" "$work/ready" ) &
+	( ulimit -n "$(ulimit -H -n)"; exec "$seen_server" "$work/sock" "$work/ready" ) &
 	server=$!
 	started "$server"
 	await "$work/ready" || exit 1
-	counted timeout 120 "$work/sessions" "$work/sock" "$server" 1000
+	counted timeout 120 "$seen_by" "$work/sock" "$server" "$@"
 	wait "$server"
 	over "$server"
+}
+
+idle_sessions() {
+	seen 'managed server' 2.8/managed_server sessions 1000
 	entry 'idle session, connected' "${figures% *}"
 	entry 'idle session, after a call' "${figures#* }"
+}
+
+# left NAME SERVER
+left() {
+	seen "$1" "$2" left 30 8388608
+	entry 'left of 30 sessions, 8 MiB' "$figures"
 }
 
 contender floor floor floor_client
@@ -93,7 +112,11 @@ done
 contender 'progress loop' 2.8 loop_server
 contender 'shared client' 2.8 shared_client
 contender 'managed server' 2.8 managed_server
+contender Rust rust rust_client
+contender Rust rust rust_server
 idle_sessions
+left 'managed server' 2.8/managed_server
+left Rust rust/rust_server
 
 mkdir -p "$(dirname "$file")"
 {
@@ -107,12 +130,14 @@ mkdir -p "$(dirname "$file")"
 	    "System calls are those of strace, which slows a program and so changes how often it looks for more.",
 	    "Without strace the managed server waits up to twice a call.",
 	    "Allocations, and the bytes asked for, are counted between program and C library.",
+	    "Bytes copied are those that memcpy and its like copy within the process, in pieces of more than 4 KiB.",
 	    "The handler hands back the body that it was given.",
 	    "Page faults are those of getrusage, rounded to a whole number a call.",
 	    "In 0.8 bodies above 14 KiB go in chunks.",
 	    "The plain server waits in drpc_recv_call, the progress loop in drpc_progress.",
-	    "Progress loop, shared client and managed server are those of 2.8, with one thread.",
-	    "Idle sessions: growth of the managed server's private memory with 1,000 of them, divided by 1,000."
+	    "Progress loop, shared client and managed server are those of 2.8, with one thread, as are those in Rust.",
+	    "Idle sessions: growth of the managed server's private memory with 1,000 of them, divided by 1,000.",
+	    "Left of sessions: what a server has more than before when 30 that called at once with 8 MiB have gone for 3 s."
 	  ],
 	END
 	printf '  "counts": '

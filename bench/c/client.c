@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PAGE ((size_t)4096)
+
 static const char *path;
 /* The connection that the commands share, and what it was made for. */
 static void *connection;
@@ -99,25 +101,48 @@ pipeline(const struct load *load, uint64_t *sample, uint64_t count)
 	*sample = now() - begin;
 }
 
-static void
-clients(const struct load *load, uint64_t *sample, uint64_t count, uint64_t number)
+/* Connections that have been used, each once at least. They are kept for the commands that follow. */
+struct used {
+	void	*connections;
+	uint64_t number;
+	size_t	 size;
+};
+
+static void *
+use_many(struct used *used, const struct load *load, uint64_t number)
 {
 	struct load first = *load;
-	void	   *connections = contender.connect_many(path, load, number);
 
-	first.compare = true;
-	contender.call_many(connections, &first, number);
+	if (used->number == number && used->size == load->size)
+		return used->connections;
+	if (used->number > 0)
+		contender.close_many(used->connections);
+	*used = (struct used){.number = number, .size = load->size};
+	if (number > 0) {
+		used->connections = contender.connect_many(path, load, number);
+		first.compare = true;
+		contender.call_many(used->connections, &first, number);
+	}
+	return used->connections;
+}
+
+static void
+clients(const struct load *load, uint64_t *sample, uint64_t count, uint64_t number, uint64_t idle)
+{
+	static struct used active, others;
+	void		  *connections = use_many(&active, load, number);
+
+	use_many(&others, load, idle);
 
 	uint64_t begin = now();
 
 	contender.call_many(connections, load, count);
 	*sample = now() - begin;
-	contender.close_many(connections);
 }
 
 /* Returns false if this contender cannot do what it is told. */
 static bool
-obey(const char *command, const struct load *load, uint64_t count, uint64_t extra)
+obey(const char *command, const struct load *load, uint64_t count, uint64_t extra, uint64_t idle)
 {
 	uint64_t *samples;
 	uint64_t  taken = count;
@@ -125,7 +150,7 @@ obey(const char *command, const struct load *load, uint64_t count, uint64_t extr
 	if (contender.prepare != NULL && !contender.prepare(load))
 		return false;
 	samples = allocate(count * sizeof(*samples));
-	if (strcmp(command, "calls") == 0 && contender.call != NULL) {
+	if ((strcmp(command, "calls") == 0 || strcmp(command, "placed") == 0) && contender.call != NULL) {
 		calls(load, samples, count);
 	} else if (strcmp(command, "connects") == 0 && contender.call != NULL) {
 		connects(load, samples, count);
@@ -135,7 +160,7 @@ obey(const char *command, const struct load *load, uint64_t count, uint64_t extr
 		pipeline(load, samples, count);
 		taken = 1;
 	} else if (strcmp(command, "clients") == 0 && contender.connect_many != NULL && extra > 0) {
-		clients(load, samples, count, extra);
+		clients(load, samples, count, extra, idle);
 		taken = 1;
 	} else {
 		free(samples);
@@ -163,6 +188,24 @@ bytes(size_t size)
 	return body;
 }
 
+/* The same bytes so many after the start of a page. */
+static const uint8_t *
+placed(size_t size, size_t offset)
+{
+	static uint8_t *pages;
+	static size_t	room;
+	size_t		needed = (offset % PAGE + size + PAGE) / PAGE * PAGE;
+
+	if (needed > room) {
+		free(pages);
+		pages = aligned_alloc(PAGE, needed);
+		if (pages == NULL)
+			die("aligned_alloc");
+		room = needed;
+	}
+	return memcpy(pages + offset % PAGE, bytes(size), size);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -173,16 +216,17 @@ main(int argc, char **argv)
 	path = argv[1];
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		struct load load = {0};
-		uint64_t    count, extra = 0;
+		uint64_t    count, extra = 0, idle = 0;
 		char	    command[16];
 
-		if (sscanf(line, "%15s %zu %" SCNu64 " %" SCNu64, command, &load.size, &count, &extra) < 3 || count == 0) {
+		if (sscanf(line, "%15s %zu %" SCNu64 " %" SCNu64 " %" SCNu64, command, &load.size, &count, &extra, &idle) < 3 ||
+		    count == 0) {
 			errno = 0;
 			die("no such command");
 		}
-		load.body = bytes(load.size);
+		load.body = strcmp(command, "placed") == 0 ? placed(load.size, extra) : bytes(load.size);
 		load.depth = strcmp(command, "pipeline") == 0 ? extra : 1;
-		if (!obey(command, &load, count, extra))
+		if (!obey(command, &load, count, extra, idle))
 			puts("unsupported");
 		fflush(stdout);
 	}

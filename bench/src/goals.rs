@@ -1,18 +1,13 @@
-//! What was to be reached, and what was.
-
-use serde::{Deserialize, Serialize};
+//! What is to be reached, and what is: how the goals of `targets.rs` are looked up.
 
 use crate::counts::Counts;
 use crate::cpus::Layout;
-use crate::pair::{self, Experiment};
-use crate::plan::{SMALL, bytes};
+use crate::pair::Experiment;
+use crate::plan::bytes;
 use crate::rounds::Measurement;
 use crate::statistics::Spread;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Goal {
     pub(crate) what: String,
     pub(crate) goal: String,
@@ -23,26 +18,29 @@ pub(crate) struct Goal {
     pub(crate) originals: String,
 }
 
-/// Which of the measurements.
+/// Which of the measurements. Both ends of the sizes are among them.
 #[derive(Clone, Copy)]
-struct Which {
-    experiment: Experiment,
-    cores: Layout,
-    pair: &'static str,
-    sizes: (u64, u64),
-    parameter: u64,
+pub(crate) struct Which {
+    pub(crate) experiment: Experiment,
+    pub(crate) cores: Layout,
+    pub(crate) pair: &'static str,
+    pub(crate) sizes: (u64, u64),
+    /// Any, where there is none.
+    pub(crate) parameter: Option<u64>,
 }
 
-struct Goals<'a> {
-    measured: &'a [Measurement],
-    counts: &'a Counts,
-    list: Vec<Goal>,
+/// The goals so far, and what they are looked up in.
+pub(crate) struct Goals<'a> {
+    pub(crate) measured: &'a [Measurement],
+    pub(crate) counts: &'a Counts,
+    pub(crate) list: Vec<Goal>,
 }
 
 impl Goals<'_> {
     fn find(&self, which: Which) -> impl Iterator<Item = &Measurement> {
         self.measured.iter().filter(move |Measurement { case, pair, .. }| {
-            (case.experiment, case.cores, case.parameter) == (which.experiment, which.cores, which.parameter)
+            (case.experiment, case.cores) == (which.experiment, which.cores)
+                && which.parameter.is_none_or(|parameter| case.parameter == parameter)
                 && pair == which.pair
                 && (which.sizes.0..=which.sizes.1).contains(&case.size)
         })
@@ -54,20 +52,33 @@ impl Goals<'_> {
     }
 
     /// The largest ratio to the baseline.
-    fn at_most(&mut self, what: impl Into<String>, limit: f64, originals: &'static str, which: Which) {
+    pub(crate) fn at_most(&mut self, what: impl Into<String>, limit: f64, originals: &'static str, which: Which) {
         let by_ratio = |a: &&Measurement, b: &&Measurement| a.ratio.median.total_cmp(&b.ratio.median);
         let worst = self.find(which).max_by(by_ratio);
         let measured = worst.map(|measurement| {
             let Measurement { ratio, case, .. } = measurement;
-            let place =
-                if which.sizes.0 == which.sizes.1 { String::new() } else { format!(" at {}", bytes(case.size)) };
+            let place = match case.experiment {
+                Experiment::Placement => format!(" at offset {}", case.parameter),
+                _ if which.sizes.0 == which.sizes.1 => String::new(),
+                _ => format!(" at {}", bytes(case.size)),
+            };
             (format!("{}{place}", spread(ratio)), rounded(ratio.median) <= limit)
         });
         self.push(what.into(), format!("≤ {limit}"), originals, measured);
     }
 
+    /// Time of a call over that of another pair in the same case.
+    pub(crate) fn against(&mut self, what: String, limit: f64, ours: Which, other: Which) {
+        let of = |which| self.find(which).next().map(|measurement| measurement.ns_per_call.median);
+        let measured = of(ours).zip(of(other)).map(|(ours, other)| {
+            let ratio = ours / other;
+            (format!("{ratio:.2}"), rounded(ratio) <= limit)
+        });
+        self.push(what, format!("≤ {limit}"), "none", measured);
+    }
+
     /// Calls a second as a part of the baseline's, and perhaps a number of them that is enough by itself.
-    fn part(&mut self, what: &str, limit: f64, enough: Option<f64>, originals: &'static str, which: Which) {
+    pub(crate) fn part(&mut self, what: &str, limit: f64, enough: Option<f64>, originals: &'static str, which: Which) {
         let measured = self.find(which).next().map(|measurement| {
             let (part, rate) = (inverse(&measurement.ratio), measurement.per_second());
             let met = rounded(part.median) >= limit || enough.is_some_and(|enough| rate >= enough);
@@ -77,7 +88,7 @@ impl Goals<'_> {
         self.push(format!("{what}, {}", which.cores.name()), format!("≥ {limit}{enough}"), originals, measured);
     }
 
-    fn count(&mut self, what: String, limit: f64, originals: &'static str, value: Option<f64>) {
+    pub(crate) fn count(&mut self, what: String, limit: f64, originals: &'static str, value: Option<f64>) {
         let measured = value.map(|value| (thousands(value), value <= limit));
         self.push(what, format!("≤ {}", thousands(limit)), originals, measured);
     }
@@ -117,80 +128,4 @@ pub(crate) fn thousands(value: f64) -> String {
         text.push(digit);
     }
     text
-}
-
-pub(crate) fn of(measured: &[Measurement], counts: &Counts) -> Vec<Goal> {
-    let mut goals = Goals { measured, counts, list: Vec::new() };
-    let latency = |pair, low, high| Which {
-        experiment: Experiment::Latency,
-        cores: Layout::One,
-        pair,
-        sizes: (low, high),
-        parameter: 1,
-    };
-    for (pair, originals) in [(pair::PLAIN_08, "1.2–1.3"), (pair::PLAIN_28, "1.35–1.45")] {
-        goals.at_most(format!("p50, 0–14 KiB, {pair}"), 1.05, originals, latency(pair, 0, 14 * KIB));
-    }
-    let large = [
-        (64 * KIB, 1.04, "4.2"),
-        (120 * KIB, 1.08, "14"),
-        (MIB, 1.05, "10"),
-        (16 * MIB, 1.0, "6.2"),
-        (64 * MIB, 1.15, "8.2"),
-    ];
-    for (size, limit, originals) in large {
-        let what = format!("p50, {}, {}", bytes(size), pair::PLAIN_28);
-        goals.at_most(what, limit, originals, latency(pair::PLAIN_28, size, size));
-    }
-    for (pair, limit, originals) in [(pair::PLAIN_08, 1.08, "1.10"), (pair::PLAIN_28, 1.17, "1.26")] {
-        let which = Which { experiment: Experiment::Connect, ..latency(pair, SMALL, SMALL) };
-        goals.at_most(format!("connect, call, close, 64 B, {pair}"), limit, originals, which);
-    }
-    for cores in [Layout::One, Layout::Two] {
-        let small = Which { cores, ..latency(pair::MANAGED, SMALL, SMALL) };
-        let clients = Which { experiment: Experiment::Clients, parameter: 64, ..small };
-        goals.part("managed server, 64 clients, of a raw epoll server", 0.9, None, "Go: 0.2", clients);
-    }
-    for cores in [Layout::One, Layout::Two] {
-        let small = Which { cores, ..latency(pair::SHARED_RAW, SMALL, SMALL) };
-        let pipeline = Which { experiment: Experiment::Pipeline, parameter: 64, ..small };
-        goals.part("shared client, 64 deep, of a raw pipe", 0.85, Some(250_000.0), "none", pipeline);
-    }
-    spin(&mut goals, latency);
-    counted(&mut goals);
-    goals.list
-}
-
-/// Against a raw pair that does not sleep either, which is no baseline.
-fn spin(goals: &mut Goals<'_>, latency: impl Fn(&'static str, u64, u64) -> Which) {
-    const LIMIT: f64 = 1.3;
-    let of = |pair| goals.find(Which { cores: Layout::Two, ..latency(pair, SMALL, SMALL) }).next();
-    let (ours, raw) = (of(pair::PLAIN_SPIN), of(pair::FLOOR_SPIN));
-    let measured = ours.zip(raw).map(|(ours, raw)| {
-        let ratio = ours.ns_per_call.median / raw.ns_per_call.median;
-        (format!("{ratio:.2}"), rounded(ratio) <= LIMIT)
-    });
-    let what = "p50, 64 B, spinning on two cores, of a raw spinning pair".to_owned();
-    goals.push(what, format!("≤ {LIMIT}"), "none", measured);
-}
-
-fn counted(goals: &mut Goals<'_>) {
-    let counts = goals.counts;
-    let worst = |pair: &str, what, size| counts.worst(pair, what, |count| count.size == Some(size));
-    for pair in [pair::PLAIN_08, pair::PLAIN_28] {
-        let value = worst(pair, "instructions", 0);
-        goals.count(format!("instructions a side, empty call, {pair}"), 900.0, "135,000", value);
-    }
-    let value = worst(pair::PLAIN_28, "instructions without copies", MIB);
-    goals.count("instructions a side, 1 MiB, copies aside, plain 2.8".to_owned(), 20_000.0, "542,000", value);
-    let value = counts.worst(pair::PLAIN_28, "page faults", |count| count.size.is_some_and(|size| size <= 16 * MIB));
-    goals.count("page faults a side and call, to 16 MiB, plain 2.8".to_owned(), 0.0, "58 at 120 KiB", value);
-    for (pair, limit) in [(pair::PLAIN_08, 2.0), (pair::PLAIN_28, 2.0), (pair::LOOP, 3.0)] {
-        let originals = if limit > 2.0 { "3" } else { "2" };
-        goals.count(format!("system calls a side, 64 B, {pair}"), limit, originals, worst(pair, "system calls", SMALL));
-    }
-    for what in ["idle session, connected", "idle session, after a call"] {
-        let value = counts.worst(pair::MANAGED, what, |_| true);
-        goals.count(format!("managed server, bytes of an {what}"), 1024.0, "128 KiB at each receive", value);
-    }
 }

@@ -35,7 +35,9 @@ impl Machine {
         });
         Self {
             date: output("date", &["-u", "+%Y-%m-%d"]),
-            cpu: field("model name"),
+            cpu: Some(field("model name"))
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| uname().machine().to_string_lossy().into_owned()),
             cpus,
             virtual_machine: field("flags").split(' ').any(|flag| flag == "hypervisor"),
             memory: memory.unwrap_or_default(),
@@ -47,6 +49,20 @@ impl Machine {
             largest_send_buffer: text("/proc/sys/net/core/wmem_max"),
         }
     }
+
+    /// The name of a file with the machine's results, which stays as long as CPU, CPUs and kernel do.
+    pub(crate) fn file(&self) -> String {
+        let cpu = self.cpu.split('@').next().unwrap_or_default().replace("(R)", "").replace("(TM)", "");
+        let cpu = cpu.replace("Processor", "").replace("CPU", "");
+        format!("{}-{}-cpus-{}.json", slug(&cpu), self.cpus, slug(&self.kernel))
+    }
+}
+
+/// A name in small letters, digits and points, with a dash between words.
+fn slug(name: &str) -> String {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
+    let words = name.split(|letter| !is_part(letter)).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 fn text(path: &str) -> String {

@@ -1,5 +1,6 @@
 //! Runs pairs of a server and a client against each other, and reports what their calls cost. See README.md.
 
+mod best_peer;
 mod chart;
 mod counts;
 mod cpus;
@@ -15,6 +16,8 @@ mod report;
 mod results;
 mod rounds;
 mod statistics;
+mod table;
+mod targets;
 
 use std::error::Error;
 use std::fs;
@@ -26,7 +29,7 @@ use counts::Counts;
 use cpus::Cpus;
 use machine::{Machine, Spent};
 use options::{Options, USAGE};
-use pair::{Experiment, Pair, Peer, baseline};
+use pair::{Pair, Peer, baseline};
 use plan::Plan;
 use report::{Contender, Report};
 use rounds::Measurement;
@@ -67,10 +70,11 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
     let cpus = Cpus::new()?;
     let plan = Plan::new(options, cpus.layouts());
     let peers = peers(options)?;
-    let is_baseline = |pair: &Pair| Experiment::ALL.iter().any(|&experiment| baseline(experiment) == pair.name);
+    let is_baseline = |pair: &Pair| pair.experiments.iter().any(|&experiment| baseline(experiment) == pair.name);
     let present = peers.iter().filter(|peer| peer.missing.is_none()).map(Peer::pair);
     let mut pairs = pair::ours(options).into_iter().chain(present).collect::<Vec<_>>();
     pairs.retain(|pair| is_baseline(pair) || options.wants(&pair.name));
+    process::allow_descriptors()?;
     let counts = Counts::read(&options.counts)?;
     let folder = tempfile::tempdir()?;
     let (mut measurements, mut failures) = (Vec::new(), Vec::new());
@@ -83,7 +87,7 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
         failures.extend(failed);
     }
     let stolen = spent.stolen_since();
-    let goals = goals::of(&measurements, &counts);
+    let goals = targets::of(&measurements, &counts);
     let machine = Machine::new(cpus.count());
     let contenders = contenders(&pairs, &peers);
     Ok(Report { machine, stolen, plan, contenders, goals, measurements, failures, counts })
@@ -100,11 +104,14 @@ fn write_pages(report: &Report, folder: &Path) -> io::Result<()> {
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let report = match &options.from {
-        Some(file) => results::read(file)?,
+        Some(path) => {
+            let report = results::read(path)?;
+            Report { goals: targets::of(&report.measurements, &report.counts), ..report }
+        }
         None => measure(options)?,
     };
-    if let Some(file) = &options.results {
-        results::write(&report, file)?;
+    if let Some(path) = &options.results {
+        results::write(&report, path)?;
     }
     if let Some(folder) = &options.report {
         write_pages(&report, folder)?;

@@ -2,53 +2,19 @@
 
 use std::fmt::Write;
 
+use crate::best_peer;
 use crate::cpus::Layout;
 use crate::goals::{inverse, spread, thousands};
 use crate::pair::{self, Experiment, FLOOR_AGAIN};
-use crate::plan::{RATE, SMALL, bytes};
+use crate::plan::{ACTIVE, RATE, SMALL, bytes};
 use crate::plots;
 use crate::report::Report;
 use crate::rounds::Measurement;
 use crate::statistics::Spread;
-
-/// Rows of cells, the first row being the heading.
-#[derive(Default)]
-pub(crate) struct Table(Vec<Vec<String>>);
-
-impl Table {
-    fn new<const N: usize>(heading: [&str; N]) -> Self {
-        Self(vec![heading.map(str::to_owned).to_vec()])
-    }
-
-    fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.0.push(cells.to_vec());
-    }
-
-    /// Names in the first column, and beside each its values; nothing for a row without any.
-    fn pivot(corner: &str, columns: &[String], rows: impl Iterator<Item = (String, Vec<Option<String>>)>) -> Self {
-        let heading = std::iter::once(corner.to_owned()).chain(columns.iter().cloned()).collect();
-        let with_values = rows.filter(|(_, cells)| cells.iter().any(Option::is_some));
-        let rows = with_values.map(|(name, cells)| {
-            let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".to_owned()));
-            std::iter::once(name).chain(cells).collect()
-        });
-        Self(std::iter::once(heading).chain(rows).collect())
-    }
-
-    fn write(&self, text: &mut String) {
-        let mut rows = self.0.iter();
-        let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
-        if let Some(heading) = rows.next() {
-            text.push_str(&line(heading));
-            text.push_str(&format!("|---|{}\n", "---:|".repeat(heading.len().saturating_sub(1))));
-        }
-        rows.for_each(|row| text.push_str(&line(row)));
-        text.push('\n');
-    }
-}
+use crate::table::Table;
 
 /// Microseconds, three digits.
-fn microseconds(ns: f64) -> String {
+pub(crate) fn microseconds(ns: f64) -> String {
     let us = ns / 1e3;
     match us {
         ..100.0 => format!("{us:.1}"),
@@ -80,13 +46,27 @@ impl Section<'_> {
                     let is_there = |found: &&&Measurement| found.pair == pair && (self.column)(found) == column;
                     measured.iter().find(is_there).and_then(|found| cell(found))
                 };
-                (pair.to_owned(), columns.iter().copied().map(at).collect())
+                (pair.to_owned(), columns.iter().copied().map(at).collect::<Vec<_>>())
             });
             let headings = columns.iter().copied().map(self.heading).collect::<Vec<_>>();
-            let _ = writeln!(text, "{title}, {}:\n", cores.name());
-            Table::pivot(self.columns, &headings, rows).write(text);
+            // Older results have nothing to say of some figures.
+            let rows = rows.collect::<Vec<_>>();
+            if rows.iter().any(|(_, cells)| cells.iter().any(Option::is_some)) {
+                let _ = writeln!(text, "{title}, {}:\n", cores.name());
+                Table::pivot(self.columns, &headings, rows.into_iter()).write(text);
+            }
         }
     }
+
+    /// What each side spends on a CPU, and how the best peer compares.
+    fn costs(&self, text: &mut String) {
+        self.tables(text, "Microseconds of CPU time a call, client + server", cpu);
+        best_peer::table(self.report, self.experiment, text);
+    }
+}
+
+fn cpu(found: &Measurement) -> Option<String> {
+    found.cpu.map(|cpu| format!("{} + {}", microseconds(cpu.client), microseconds(cpu.server)))
 }
 
 /// Not what the others are compared with, whose ratio is always 1.
@@ -178,6 +158,37 @@ fn latency(report: &Report, text: &mut String) {
     section.tables(text, "Times the floor", |found| is_compared(found).then(|| spread(&found.ratio)));
     text.push_str("Percentiles of all calls with 64 B, in microseconds (those of all sizes are in bench/results):\n\n");
     percentiles(report, Experiment::Latency, text);
+    section.costs(text);
+}
+
+/// A small part of the latency of large bodies is where they lie.
+fn placement(report: &Report, text: &mut String) {
+    let measured = report.of(Experiment::Placement, Layout::One);
+    let offsets = report.columns(Experiment::Placement, Layout::One, |found| found.case.parameter);
+    if offsets.is_empty() {
+        return;
+    }
+    text.push_str(
+        "## Places of a body\n\nTimes the floor at its usual place, on one core, where the client's body begins so many \
+         bytes after the start of a page:\n\n",
+    );
+    let sizes = report.columns(Experiment::Placement, Layout::One, |found| found.case.size);
+    let pairs = report.pairs(Experiment::Placement).filter(|&pair| pair != pair::FLOOR);
+    let rows = pairs.flat_map(|pair| sizes.iter().map(move |&size| (pair, size))).map(|(pair, size)| {
+        let at = |offset: &u64| {
+            let is_it = |found: &&&Measurement| {
+                found.pair == pair && (found.case.size, found.case.parameter) == (size, *offset)
+            };
+            measured.iter().find(is_it).map(|found| found.ratio.median)
+        };
+        let ratios = offsets.iter().map(at).collect::<Vec<_>>();
+        let there = ratios.iter().copied().flatten();
+        let summary = [there.clone().reduce(f64::max), Some(Spread::of(there).median)];
+        let cells = ratios.into_iter().chain(summary).map(|ratio| ratio.map(|ratio| format!("{ratio:.2}")));
+        (format!("{pair}, {}", bytes(size)), cells.collect())
+    });
+    let headings = offsets.iter().map(u64::to_string).chain(["worst", "median"].map(str::to_owned));
+    Table::pivot("offset", &headings.collect::<Vec<_>>(), rows).write(text);
 }
 
 fn percentiles(report: &Report, experiment: Experiment, text: &mut String) {
@@ -212,6 +223,59 @@ fn connect(report: &Report, text: &mut String) {
     section.tables(text, "With 64 B, microseconds (p50) and times the floor", |found| {
         Some(format!("{} µs, {}", microseconds(found.ns_per_call.median), spread(&found.ratio)))
     });
+    section.costs(text);
+}
+
+fn paced(report: &Report, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "## At a fixed rate\n\n{} calls a second with 64 B, in microseconds from when a call was due:\n",
+        thousands(RATE as f64)
+    );
+    percentiles(report, Experiment::Paced, text);
+    text.push_str("The client looks at the clock until a call is due, so that it spends all of its CPU's time.\n\n");
+    let section = Section {
+        report,
+        experiment: Experiment::Paced,
+        columns: "calls a second",
+        column: |found| found.case.parameter,
+        heading: |rate| rate.to_string(),
+    };
+    section.costs(text);
+}
+
+/// Sessions that do nothing, beside those that call.
+fn idle(report: &Report, text: &mut String) {
+    let pairs = [
+        (pair::RAW_EPOLL, pair::EPOLL_CROWDED),
+        (pair::MANAGED, pair::MANAGED_CROWDED),
+        (pair::RUST, pair::RUST_CROWDED),
+    ];
+    let mut table = Table::new(["", "", "alone", "beside the others", "part"]);
+    let mut is_empty = true;
+    for cores in [Layout::One, Layout::Two] {
+        let measured = report.of(Experiment::Idle, cores);
+        let of = |pair| measured.iter().find(|found| found.pair == pair).map(|found| found.per_second());
+        for (alone, crowded) in pairs {
+            let Some((rate, beside)) = of(alone).zip(of(crowded)) else { continue };
+            table.row([
+                alone.to_owned(),
+                cores.name().to_owned(),
+                thousands(rate),
+                thousands(beside),
+                format!("{:.2}", beside / rate),
+            ]);
+            is_empty = false;
+        }
+    }
+    if !is_empty {
+        let _ = writeln!(
+            text,
+            "## Idle sessions\n\nCalls a second with 64 B of {ACTIVE} sessions, alone, and beside others that have called \
+             and do nothing, with which they are 4,096:\n"
+        );
+        table.write(text);
+    }
 }
 
 fn throughput(report: &Report, text: &mut String) {
@@ -229,6 +293,8 @@ fn throughput(report: &Report, text: &mut String) {
     text.push_str(&plots::link(report, "clients"));
     clients.tables(text, "Calls a second with 64 B", rate);
     clients.tables(text, &format!("Part of the {}'s", pair::baseline(Experiment::Clients)), part);
+    text.push_str("Peers in Rust connect anew at each turn, which is part of their CPU time.\n\n");
+    clients.costs(text);
     text.push_str("## Many calls on one connection\n\n");
     let depth = Section {
         report,
@@ -240,6 +306,7 @@ fn throughput(report: &Report, text: &mut String) {
     text.push_str(&plots::link(report, "pipeline"));
     depth.tables(text, "Calls a second with 64 B", rate);
     depth.tables(text, &format!("Part of the {}'s", pair::baseline(Experiment::Pipeline)), part);
+    depth.costs(text);
 }
 
 fn counts(report: &Report, text: &mut String) {
@@ -299,22 +366,21 @@ fn contenders(report: &Report, text: &mut String) {
 }
 
 pub(crate) fn of(report: &Report) -> String {
-    let mut text = "# Benchmarks\n\nWritten by `make bench`; what is measured and how is in \
-                    [bench/README.md](../bench/README.md), all figures in \
-                    [bench/results](../bench/results/benchmarks.json). The floor is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are the quartiles \
-                    of the rounds.\n\n"
-        .to_owned();
+    let mut text = format!(
+        "# Benchmarks\n\nWritten by `make bench`; what is measured and how is in \
+         [bench/README.md](../bench/README.md), all figures in [bench/results](../bench/results/{}), beside those of \
+         other machines. The floor is a raw `SOCK_SEQPACKET` ping-pong in C of the same bytes. In brackets are the \
+         quartiles of the rounds.\n\n",
+        report.machine.file()
+    );
     machine(report, &mut text);
     goals(report, &mut text);
     latency(report, &mut text);
+    placement(report, &mut text);
     connect(report, &mut text);
-    let _ = writeln!(
-        text,
-        "## At a fixed rate\n\n{} calls a second with 64 B, in microseconds from when a call was due:\n",
-        thousands(RATE as f64)
-    );
-    percentiles(report, Experiment::Paced, &mut text);
+    paced(report, &mut text);
     throughput(report, &mut text);
+    idle(report, &mut text);
     counts(report, &mut text);
     contenders(report, &mut text);
     text.truncate(text.trim_end().len());

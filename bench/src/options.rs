@@ -12,7 +12,7 @@ use crate::pair::Experiment;
 pub(crate) const USAGE: &str = "\
 bench-run [OPTION]...
   --quick              fewer and shorter rounds
-  --only NAME,...      of latency, connect, paced, pipeline, clients
+  --only NAME,...      of latency, connect, paced, pipeline, clients, idle, placement
   --sizes SIZE,...     of bodies, for latency: 64, 14K, 1M
   --cores 1|2          client and server on one core, or on two, instead of both ways
   --rounds N           rounds for which the programs are started once
@@ -22,9 +22,10 @@ bench-run [OPTION]...
   --programs DIR       the C programs; unless set build/bench
   --peers FILE         the manifest of peers; unless set peers.json beside the C programs
   --counts FILE        the counts; unless set counts.json beside the C programs
-  --results FILE       writes all figures there
+  --results PATH       writes all figures there; in a folder, to a file with the machine's name
   --report DIR         writes benchmarks.md and benchmarks/*.svg there
-  --from FILE          measures nothing: reports the figures that --results has written there
+  --from PATH          measures nothing: reports the figures that --results has written there; of a folder,
+                       the newest
 ";
 
 pub(crate) struct Options {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::options::Options;
+use crate::plan::ACTIVE;
 
 /// A kind of measurement. What is asked of clients in each is in README.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,10 +16,13 @@ pub(crate) enum Experiment {
     Paced,
     Pipeline,
     Clients,
+    Idle,
+    Placement,
 }
 
 impl Experiment {
-    pub(crate) const ALL: [Self; 5] = [Self::Latency, Self::Connect, Self::Paced, Self::Pipeline, Self::Clients];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Latency, Self::Connect, Self::Paced, Self::Pipeline, Self::Clients, Self::Idle, Self::Placement];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -27,12 +31,14 @@ impl Experiment {
             Self::Paced => "paced",
             Self::Pipeline => "pipeline",
             Self::Clients => "clients",
+            Self::Idle => "idle",
+            Self::Placement => "placement",
         }
     }
 
     /// Whether a round gives the time of all its calls alone, not that of each.
     pub(crate) fn is_throughput(self) -> bool {
-        matches!(self, Self::Pipeline | Self::Clients)
+        matches!(self, Self::Pipeline | Self::Clients | Self::Idle)
     }
 }
 
@@ -41,6 +47,15 @@ const CALLS: &[Experiment] = &[Experiment::Latency, Experiment::Connect, Experim
 const LATENCY: &[Experiment] = &[Experiment::Latency];
 const PIPELINE: &[Experiment] = &[Experiment::Pipeline];
 const CLIENTS: &[Experiment] = &[Experiment::Clients];
+const IDLE: &[Experiment] = &[Experiment::Idle];
+const PLACEMENT: &[Experiment] = &[Experiment::Placement];
+/// Those of other RPC systems.
+const PEERS: &[Experiment] =
+    &[Experiment::Latency, Experiment::Connect, Experiment::Paced, Experiment::Pipeline, Experiment::Clients];
+
+/// Sessions that do nothing beside the active ones: together they are as many as a server takes unless it is told
+/// otherwise.
+const CROWD: u64 = 4096 - ACTIVE;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
@@ -52,6 +67,8 @@ pub(crate) struct Pair {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) experiments: &'static [Experiment],
     pub(crate) spins: bool,
+    /// Connections that are open and do nothing meanwhile.
+    pub(crate) idle: u64,
 }
 
 impl Pair {
@@ -64,6 +81,7 @@ impl Pair {
             environment: Vec::new(),
             experiments,
             spins: false,
+            idle: 0,
         }
     }
 
@@ -76,6 +94,11 @@ impl Pair {
     fn spinning(mut self) -> Self {
         self.spins = true;
         self
+    }
+
+    /// The same beside sessions that do nothing.
+    fn crowded(self, name: &str) -> Self {
+        Self { name: name.to_owned(), idle: CROWD, ..self }
     }
 
     /// The same with another build of the library.
@@ -100,11 +123,26 @@ pub(crate) const MANAGED: &str = "managed server";
 pub(crate) const SHARED: &str = "shared client";
 pub(crate) const SHARED_RAW: &str = "shared client, raw server";
 
+pub(crate) const RUST: &str = "Rust";
+pub(crate) const LISTENER: &str = "Rust, Listener";
+pub(crate) const SD_BUS: &str = "sd-bus";
+
+/// Beside sessions that do nothing.
+pub(crate) const EPOLL_CROWDED: &str = "raw epoll server, crowded";
+pub(crate) const MANAGED_CROWDED: &str = "managed server, crowded";
+pub(crate) const RUST_CROWDED: &str = "Rust, crowded";
+
+/// True for pairs that are named after an end without a library.
+pub(crate) fn is_raw(pair: &str) -> bool {
+    pair.starts_with("floor") || pair.starts_with("raw")
+}
+
 pub(crate) fn baseline(experiment: Experiment) -> &'static str {
     match experiment {
-        Experiment::Latency | Experiment::Connect | Experiment::Paced => FLOOR,
+        Experiment::Latency | Experiment::Connect | Experiment::Paced | Experiment::Placement => FLOOR,
         Experiment::Pipeline => RAW_PIPE,
         Experiment::Clients => RAW_EPOLL,
+        Experiment::Idle => MANAGED,
     }
 }
 
@@ -113,6 +151,15 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
     let c = |program: &str| options.programs.join(program);
     let rust = |program: &str| options.rust_programs.join(program);
     let new = Pair::new;
+    let epoll = |experiments| {
+        new(RAW_EPOLL, experiments, c("epoll_server"), c("load_client"), "an epoll loop in C, one thread")
+    };
+    let managed = |experiments| {
+        new(MANAGED, experiments, c("2.8/managed_server"), c("load_client"), "drpc/server.h, threads as it chooses")
+    };
+    let rust_server = |experiments| {
+        new(RUST, experiments, rust("rust_server"), c("load_client"), "drpc::Server, threads as it chooses")
+    };
     let pairs = vec![
         new(FLOOR, CALLS, c("floor_server"), c("floor_client"), "sendmsg and recvmsg in C; the server polls"),
         new(
@@ -132,7 +179,10 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
         )
         .spinning(),
         new(RAW_PIPE, PIPELINE, c("epoll_server"), c("load_client"), "records made beforehand, an epoll loop in C"),
-        new(RAW_EPOLL, CLIENTS, c("epoll_server"), c("load_client"), "an epoll loop in C, one thread"),
+        epoll(CLIENTS),
+        epoll(IDLE),
+        epoll(IDLE).crowded(EPOLL_CROWDED),
+        new(FLOOR, PLACEMENT, c("floor_server"), c("floor_client"), "its body where it always is"),
     ];
     let of_the_library = [
         new(
@@ -182,20 +232,32 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
             c("load_client"),
             "the raw client, drpc/server.h",
         ),
-        new(MANAGED, CLIENTS, c("2.8/managed_server"), c("load_client"), "drpc/server.h, threads as it chooses"),
+        managed(CLIENTS),
+        managed(IDLE),
+        managed(IDLE).crowded(MANAGED_CROWDED),
         new(LOOP, CLIENTS, c("2.8/plain_server"), c("load_client"), "drpc_progress of libdrpc-2.8"),
+        new(
+            PLAIN_28,
+            PLACEMENT,
+            c("2.8/plain_server"),
+            c("2.8/plain_client"),
+            "the client's body at an offset in its page",
+        ),
+        new(SHARED, PLACEMENT, c("2.8/managed_server"), c("2.8/shared_client"), "the same, with drpc/server.h"),
     ];
     let in_rust = [
-        new("Rust", CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
-        new("Rust, Listener", CALLS, rust("rust_listener"), rust("rust_client"), "drpc::Client and drpc::Listener"),
+        new(RUST, CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
+        new(LISTENER, CALLS, rust("rust_listener"), rust("rust_client"), "drpc::Client and drpc::Listener"),
         new(
-            "Rust",
+            RUST,
             PIPELINE,
             rust("rust_server"),
             rust("rust_client"),
             "drpc::Client, submit and dispatch, and drpc::Server",
         ),
-        new("Rust", CLIENTS, rust("rust_server"), c("load_client"), "drpc::Server, threads as it chooses"),
+        rust_server(CLIENTS),
+        rust_server(IDLE),
+        rust_server(IDLE).crowded(RUST_CROWDED),
     ];
     let builds = options.libraries.iter().flat_map(|(name, library)| {
         let built = |pair: &Pair| pair.built(name, library);
@@ -226,8 +288,9 @@ impl Peer {
             server: self.server.clone(),
             client: self.client.clone(),
             environment: Vec::new(),
-            experiments: &Experiment::ALL,
+            experiments: PEERS,
             spins: false,
+            idle: 0,
         }
     }
 }

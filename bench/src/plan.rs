@@ -19,6 +19,12 @@ pub(crate) const SMALL: u64 = 64;
 const CLIENTS: [u64; 4] = [1, 8, 64, 512];
 const DEPTHS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 const QUICK_DEPTHS: [u64; 3] = [1, 8, 64];
+/// Clients that call beside those that do not.
+pub(crate) const ACTIVE: u64 = 64;
+const PLACED_SIZES: [u64; 2] = [120 * KIB, MIB];
+/// Of a body in its page: where malloc puts one, the neighbours of that, and multiples of all kinds.
+const OFFSETS: [u64; 9] = [0, 8, 16, 32, 64, 80, 128, 512, 2048];
+const QUICK_OFFSETS: [u64; 4] = [0, 16, 64, 2048];
 /// Calls a second that each of the pairs can do.
 pub(crate) const RATE: u64 = 5000;
 
@@ -29,12 +35,13 @@ pub(crate) struct Case {
     pub(crate) cores: Layout,
     /// Of the body.
     pub(crate) size: u64,
-    /// Clients, depth or rate; 1 where there is none.
+    /// Clients, depth, rate or offset; 1 where there is none.
     pub(crate) parameter: u64,
 }
 
 impl Case {
-    pub(crate) fn command(&self, count: u64) -> String {
+    /// The command for a pair that has so many connections beside.
+    pub(crate) fn command(&self, count: u64, idle: u64) -> String {
         let Self { experiment, size, parameter, .. } = self;
         match experiment {
             Experiment::Latency => format!("calls {size} {count}"),
@@ -42,21 +49,29 @@ impl Case {
             Experiment::Paced => format!("paced {size} {count} {parameter}"),
             Experiment::Pipeline => format!("pipeline {size} {count} {parameter}"),
             Experiment::Clients => format!("clients {size} {count} {parameter}"),
+            Experiment::Idle => format!("clients {size} {count} {parameter} {idle}"),
+            Experiment::Placement => format!("placed {size} {count} {parameter}"),
         }
     }
 
     /// Calls that a command has at least: each connection takes part, and what is late has time to catch up.
     pub(crate) fn least(&self) -> u64 {
         match self.experiment {
-            Experiment::Latency | Experiment::Connect => 1,
+            Experiment::Latency | Experiment::Connect | Experiment::Placement => 1,
             Experiment::Paced => 100,
-            Experiment::Pipeline | Experiment::Clients => 4 * self.parameter,
+            Experiment::Pipeline | Experiment::Clients | Experiment::Idle => 4 * self.parameter,
         }
     }
 
     /// Whether a pair can take part.
     pub(crate) fn is_for(&self, pair: &Pair) -> bool {
         pair.experiments.contains(&self.experiment) && (!pair.spins || self.cores == Layout::Two)
+    }
+
+    /// The title without the experiment.
+    pub(crate) fn short_title(&self) -> String {
+        let title = self.title();
+        title.split_once(", ").map(|(_, rest)| rest.to_owned()).unwrap_or(title)
     }
 
     pub(crate) fn title(&self) -> String {
@@ -66,7 +81,8 @@ impl Case {
             Experiment::Latency | Experiment::Connect => format!("{name}, {cores}, {size}"),
             Experiment::Paced => format!("{name}, {cores}, {size}, {parameter} a second"),
             Experiment::Pipeline => format!("{name}, {cores}, {size}, {parameter} deep"),
-            Experiment::Clients => format!("{name}, {cores}, {size}, {parameter} clients"),
+            Experiment::Clients | Experiment::Idle => format!("{name}, {cores}, {size}, {parameter} clients"),
+            Experiment::Placement => format!("{name}, {cores}, {size} at {parameter}"),
         }
     }
 }
@@ -128,5 +144,12 @@ fn of_experiment(experiment: Experiment, cores: Layout, options: &Options) -> Ve
         Experiment::Paced => small(&[RATE]),
         Experiment::Pipeline => small(depths),
         Experiment::Clients => small(&CLIENTS),
+        Experiment::Idle => small(&[ACTIVE]),
+        // On two cores the noise is larger than what a place costs.
+        Experiment::Placement if cores == Layout::Two => Vec::new(),
+        Experiment::Placement => {
+            let offsets: &[u64] = if options.quick { &QUICK_OFFSETS } else { &OFFSETS };
+            PLACED_SIZES.iter().flat_map(|&size| offsets.iter().map(move |&offset| case(size, offset))).collect()
+        }
     }
 }

@@ -97,18 +97,13 @@ pub(crate) fn link(report: &Report, file: &str) -> String {
     pictures.collect()
 }
 
-/// Without a library.
-fn is_raw(pair: &str) -> bool {
-    pair.starts_with("floor") || pair.starts_with("raw")
-}
-
 impl Plot {
     fn chart(&self, report: &Report, cores: Layout) -> Chart {
         let measured = report.of(self.experiment, cores);
         let columns = report.columns(self.experiment, cores, self.column);
         // The same in all plots.
         let coloured = Experiment::ALL.iter().flat_map(|&experiment| report.pairs(experiment));
-        let coloured = coloured.filter(|pair| !is_raw(pair) && !report.is_peer(pair)).collect::<Vec<_>>();
+        let coloured = coloured.filter(|pair| report.is_ours(pair)).collect::<Vec<_>>();
         let lines = report.pairs(self.experiment).filter(|&pair| pair != FLOOR_AGAIN).map(|pair| {
             let value = |column: &u64| {
                 let found = measured.iter().find(|found| found.pair == pair && (self.column)(found) == *column)?;

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cpus::{Cpus, Layout};
 use crate::pair::Pair;
@@ -17,6 +20,19 @@ use crate::pair::Pair;
 const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 /// For a program to end once its input has.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Lets the programs have as many connections as the system allows.
+pub(crate) fn allow_descriptors() -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// Times of the CPUs, of the two sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Sides {
+    pub(crate) client: Duration,
+    pub(crate) server: Duration,
+}
 
 struct Program {
     name: String,
@@ -40,6 +56,12 @@ impl Program {
         let name = program.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned();
         let output = BufReader::new(output.ok_or_else(|| io::Error::other("no output"))?);
         Ok(Self { name, child, input, output })
+    }
+
+    /// The time that all its threads have spent on CPUs, those that have ended among them.
+    fn cpu(&self) -> io::Result<Duration> {
+        let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
+        Ok(clock_gettime(clock_getcpuclockid(Pid::from_raw(pid))?)?.into())
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -80,7 +102,7 @@ impl Drop for Program {
 /// A pair that runs; the client ends first.
 pub(crate) struct Running {
     client: Program,
-    _server: Program,
+    server: Program,
 }
 
 impl Running {
@@ -92,7 +114,11 @@ impl Running {
         if server.line()? != "ready" {
             return Err(server.failed("is not ready"));
         }
-        Ok(Self { client: start(&pair.client, cpus.client())?, _server: server })
+        Ok(Self { client: start(&pair.client, cpus.client())?, server })
+    }
+
+    pub(crate) fn cpu(&self) -> io::Result<Sides> {
+        Ok(Sides { client: self.client.cpu()?, server: self.server.cpu()? })
     }
 
     /// The samples that answer a command, in nanoseconds; nothing if it is not supported.

@@ -6,7 +6,7 @@ use crate::counts::Counts;
 use crate::cpus::Layout;
 use crate::goals::Goal;
 use crate::machine::Machine;
-use crate::pair::Experiment;
+use crate::pair::{self, Experiment};
 use crate::plan::Plan;
 use crate::rounds::{Failure, Measurement};
 
@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) stolen: f64,
     pub(crate) plan: Plan,
     pub(crate) contenders: Vec<Contender>,
+    /// They follow from the rest.
+    #[serde(skip)]
     pub(crate) goals: Vec<Goal>,
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) failures: Vec<Failure>,
@@ -58,6 +60,11 @@ impl Report {
         columns.sort_unstable();
         columns.dedup();
         columns
+    }
+
+    /// True for pairs that are named after one of the library's APIs.
+    pub(crate) fn is_ours(&self, pair: &str) -> bool {
+        !self.is_peer(pair) && !pair::is_raw(pair)
     }
 
     pub(crate) fn is_peer(&self, pair: &str) -> bool {

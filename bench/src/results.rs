@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Serializer;
@@ -67,11 +67,26 @@ impl Formatter for Lines {
     }
 }
 
-pub(crate) fn read(file: &Path) -> io::Result<Report> {
-    Ok(serde_json::from_slice(&fs::read(file)?)?)
+fn read_file(file: &Path) -> io::Result<Report> {
+    let report = serde_json::from_slice(&fs::read(file)?);
+    report.map_err(|error| io::Error::other(format!("{}: {error}", file.display())))
 }
 
-pub(crate) fn write(report: &Report, file: &Path) -> io::Result<()> {
+/// The figures in a file, or the newest of a folder.
+pub(crate) fn read(path: &Path) -> io::Result<Report> {
+    if !path.is_dir() {
+        return read_file(path);
+    }
+    let files = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    let results = files.iter().filter(|file| file.extension().is_some_and(|end| end == "json"));
+    let reports = results.map(|file| read_file(file)).collect::<io::Result<Vec<_>>>()?;
+    let newest = reports.into_iter().max_by(|a, b| a.machine.date.cmp(&b.machine.date));
+    newest.ok_or_else(|| io::Error::other(format!("{}: no results", path.display())))
+}
+
+/// Writes to a file, or in a folder to the one with the machine's name.
+pub(crate) fn write(report: &Report, path: &Path) -> io::Result<()> {
+    let file = &if path.is_dir() { path.join(report.machine.file()) } else { path.to_owned() };
     let mut text = Vec::new();
     report.serialize(&mut Serializer::with_formatter(&mut text, Lines::default()))?;
     text.push(b'\n');

@@ -12,6 +12,13 @@ use crate::plan::{Case, Plan};
 use crate::process::Running;
 use crate::statistics::{Calls, Percentiles, Spread, median};
 
+/// Nanoseconds of a call that each side spent on a CPU, medians of the rounds.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Cpu {
+    pub(crate) client: f64,
+    pub(crate) server: f64,
+}
+
 /// What one pair did in one case.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Measurement {
@@ -23,6 +30,9 @@ pub(crate) struct Measurement {
     pub(crate) ns_per_call: Spread,
     /// Of the rounds: time of a call over that of the baseline in the same round.
     pub(crate) ratio: Spread,
+    /// Older results have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu: Option<Cpu>,
     /// Of all calls, where each is timed.
     pub(crate) calls: Option<Percentiles>,
 }
@@ -53,13 +63,24 @@ struct Entrant<'a> {
     count: u64,
     /// Nanoseconds of a call, of each round so far. Nothing where the pair has failed.
     rounds: Vec<Option<f64>>,
+    /// The same of the CPUs' time of each side, in rounds that were measured.
+    cpu: Vec<Cpu>,
     calls: Calls,
     failure: Option<String>,
 }
 
 impl<'a> Entrant<'a> {
     fn new(pair: &'a Pair, case: Case) -> Self {
-        Self { pair, case, running: None, count: 0, rounds: Vec::new(), calls: Calls::new(), failure: None }
+        Self {
+            pair,
+            case,
+            running: None,
+            count: 0,
+            rounds: Vec::new(),
+            cpu: Vec::new(),
+            calls: Calls::new(),
+            failure: None,
+        }
     }
 
     /// Starts the programs, and calls until memory and caches are as they stay; finds out how many calls make a turn.
@@ -71,7 +92,7 @@ impl<'a> Entrant<'a> {
         // The first calls find nothing in its place; when they take long already there are no others.
         for calls in 1.. {
             let turn_begin = Instant::now();
-            if running.ask(&self.case.command(count))?.is_none() {
+            if running.ask(&self.case.command(count, self.pair.idle))?.is_none() {
                 return Ok(());
             }
             let per_call = turn_begin.elapsed().as_secs_f64() / count as f64;
@@ -87,7 +108,11 @@ impl<'a> Entrant<'a> {
 
     fn turn(&mut self) -> io::Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
-        let Some(samples) = running.ask(&self.case.command(self.count))? else { return Ok(()) };
+        let before = running.cpu()?;
+        let Some(samples) = running.ask(&self.case.command(self.count, self.pair.idle))? else { return Ok(()) };
+        let after = running.cpu()?;
+        let spent = |before: Duration, after: Duration| (after - before).as_nanos() as f64 / self.count as f64;
+        self.cpu.push(Cpu { client: spent(before.client, after.client), server: spent(before.server, after.server) });
         let per_call = if self.case.experiment.is_throughput() {
             samples.iter().sum::<u64>() as f64 / self.count as f64
         } else {
@@ -118,6 +143,10 @@ impl<'a> Entrant<'a> {
             rounds,
             ns_per_call: Spread::of(done),
             ratio: Spread::of(ratios),
+            cpu: Some(Cpu {
+                client: Spread::of(self.cpu.iter().map(|cpu| cpu.client)).median,
+                server: Spread::of(self.cpu.iter().map(|cpu| cpu.server)).median,
+            }),
             calls: (!self.case.experiment.is_throughput()).then(|| self.calls.percentiles()),
         })
     }

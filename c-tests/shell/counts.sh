@@ -20,16 +20,12 @@ build_counted() {
 	done
 }
 
-# build_counted_rust FLAG…: the programs in Rust, which talk to those of 2.8; cargo gets the flags.
-build_counted_rust() {
-	build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --example counted_client \
-		--example counted_server "$@"
-	built=${CARGO_TARGET_DIR:-$root/target}/debug/examples
-	[ "${1-}" != --release ] || built=${built%/debug/*}/release/examples
+# take_counted_rust DIRECTORY: the programs in Rust lie there; they talk to those of 2.8.
+take_counted_rust() {
 	mkdir -p "$work/rust"
 	ln -s "$work/2.8/plain_client" "$work/2.8/plain_server" "$work/rust"
-	ln -s "$built/counted_client" "$work/rust/rust_client"
-	ln -s "$built/counted_server" "$work/rust/rust_server"
+	ln -s "$1/counted_client" "$work/rust/rust_client"
+	ln -s "$1/counted_server" "$work/rust/rust_server"
 }
 
 # Who a program talks to.
