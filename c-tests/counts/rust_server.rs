@@ -25,12 +25,12 @@ impl Module for Echo {
         self.id
     }
 
-    fn handle(&self, _session: &Session, _method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn handle_owned(&self, _session: &Session, _method: i32, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         if let Some(end) = &self.end {
             // It fails when the server ends already.
             let _ = end.send(());
         }
-        Ok(body.to_vec())
+        Ok(body)
     }
 }
 
