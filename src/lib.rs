@@ -58,6 +58,8 @@ pub mod backoff;
 pub mod bounded_text;
 pub mod der;
 #[doc(hidden)]
+pub mod large_block;
+#[doc(hidden)]
 pub mod log;
 pub mod modules;
 #[doc(hidden)]

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::failure::Failure;
+use crate::large_block;
 use crate::protocol::message::{Call, Status};
 use crate::protocol::wire::ResponseRef;
 use crate::session::Session;
@@ -131,6 +132,7 @@ impl Drop for Request {
         if !self.answered {
             self.answer_with_failure();
         }
+        large_block::retire(self.take_body());
     }
 }
 

@@ -242,8 +242,8 @@ const REACTOR: [&str; 2] = ["server/reactor.rs", "server/server_session.rs"];
 /// named are for all from the fourth on.
 const LAYERS: [(&str, &[&str]); 8] = [
     ("sys", &["cause.rs"]),
-    ("protocol", &["cause.rs"]),
-    ("transport", &["protocol", "sys", "cause.rs"]),
+    ("protocol", &["cause.rs", "large_block.rs"]),
+    ("transport", &["protocol", "sys", "cause.rs", "large_block.rs"]),
     ("peer", &["protocol", "sys", "cause.rs", "sync.rs"]),
     ("modules", &[]),
     ("blocking", &["*", "transport", "protocol", "sys"]),

@@ -4,11 +4,21 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use ::drpc::{Cause, sys};
+use ::drpc::{Cause, large_block, sys};
 
 /// The allocator of the libraries: `malloc`.
 #[global_allocator]
 static MALLOC: sys::Malloc = sys::Malloc;
+
+/// Runs when the process exits, or unloads the library.
+#[used]
+// SAFETY: the section lists functions without arguments or result.
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = release_idle;
+
+extern "C" fn release_idle() {
+    large_block::release_idle();
+}
 
 /// Turns bytes into a `malloc` block without copying; null if there are none. The block is the caller's.
 pub(crate) fn into_malloc(bytes: Vec<u8>) -> *mut u8 {

@@ -280,7 +280,7 @@ pub(crate) unsafe fn clear<M: Message>(message: *mut M, heap: Heap) -> bool {
         if !is_a(message) {
             return false;
         }
-        heap.free((*M::body(message)).data.cast());
+        heap.free_body(*M::body(message));
         let base = message.cast::<ProtobufCMessage>();
         if !(*base).unknown_fields.is_null() {
             free_unknown(*base, heap);

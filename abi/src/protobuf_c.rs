@@ -3,6 +3,10 @@
 use std::ffi::{c_char, c_uint, c_void};
 use std::ptr;
 
+use ::drpc::large_block;
+
+use crate::memory;
+
 /// The mark of a message descriptor.
 pub const MESSAGE_DESCRIPTOR_MAGIC: u32 = 0x28aa_eef9;
 
@@ -244,6 +248,21 @@ impl Heap {
             }
             // SAFETY: malloc has no preconditions.
             _ => unsafe { libc::malloc(size) },
+        }
+    }
+
+    /// Frees a body, or keeps its block for the next one.
+    ///
+    /// # Safety
+    /// The bytes came from this heap, and are not used any more.
+    #[inline(always)]
+    pub(crate) unsafe fn free_body(self, ProtobufCBinaryData { len, data }: ProtobufCBinaryData) {
+        // SAFETY: the caller's promise; the heap without an allocator is malloc.
+        unsafe {
+            match self.0.is_null() && !data.is_null() && large_block::is_large(len) {
+                true => large_block::retire(memory::from_malloc(data, len)),
+                false => self.free(data.cast()),
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::large_block;
 use crate::log::{Level, Log};
 use crate::protocol::framing::chunked::{self, Reassembly};
 use crate::protocol::framing::detect::PeerFraming;
@@ -138,7 +139,9 @@ impl Connection {
         match self.receive() {
             Ok(Some(call)) => {
                 let response = service.process(&self.session, call);
-                match self.reply(&response) {
+                let sent = self.reply(&response);
+                large_block::retire(response.body);
+                match sent {
                     Err(error) if error.cause().is_too_big() => Ok(true),
                     done => done.map(|()| true),
                 }

@@ -17,3 +17,19 @@ pub fn advise_huge_pages(block: &mut Vec<u8>) {
         unsafe { libc::madvise(room.as_mut_ptr().add(skipped).cast(), len, libc::MADV_HUGEPAGE) };
     }
 }
+
+/// Gives the whole pages of a block's spare capacity back to the system. The block stays as it is, and the pages are fresh
+/// ones when they are used again.
+pub fn give_pages_back(block: &mut Vec<u8>) {
+    let _keep = KeepErrno::new();
+    // SAFETY: sysconf has no preconditions.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(HUGE_PAGE);
+    let room = block.spare_capacity_mut();
+    let skipped = room.as_ptr().align_offset(page).min(room.len());
+    let len = (room.len() - skipped) / page * page;
+    if len > 0 {
+        // SAFETY: the range lies in the spare capacity of a block that is borrowed exclusively, and has no content. Where
+        // the kernel refuses, as with locked memory, the pages stay.
+        unsafe { libc::madvise(room.as_mut_ptr().add(skipped).cast(), len, libc::MADV_DONTNEED) };
+    }
+}

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::time::Instant;
 
 use crate::cause::Cause;
+use crate::large_block;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::MAX_DATA;
 use crate::protocol::wire::{Encoded, Head};
@@ -69,6 +70,20 @@ impl Body<'_> {
             Self::Owned(bytes) => bytes,
             Self::Borrowed(bytes) | Self::Lent(bytes) => bytes,
         }
+    }
+
+    /// The body, if the queue owns it.
+    fn into_owned(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Owned(body) => Some(body),
+            Self::Borrowed(_) | Self::Lent(_) => None,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        large_block::retire(self.body.take().unwrap_or_default());
     }
 }
 
@@ -159,7 +174,10 @@ impl Outbox {
                 sys::grow_send_buffer(fd);
             }
             match transport::send_some(fd, framing, &message, 0, &mut waiting.next, left) {
-                Ok(true) => return Ok(true),
+                Ok(true) => {
+                    waiting.body = body.into_owned();
+                    return Ok(true);
+                }
                 Ok(false) => {}
                 // What is begun has to be finished, perhaps once there is memory.
                 Err(Cause::Os(libc::ENOMEM)) if waiting.next > 0 => *left = 0,

@@ -3,6 +3,7 @@
 
 use super::header::{HEADER_LEN, Header, MAX_DATA, chunk_count};
 use crate::cause::{Cause, HeaderFault};
+use crate::large_block::{self, MAPPED_MIN};
 use crate::protocol::wire::BodyPlace;
 
 /// The capacity first reserved for a message of several chunks. The capacity doubles while data keeps arriving.
@@ -11,9 +12,6 @@ const FIRST_CAPACITY: usize = 2 * MAX_DATA;
 /// The whole body is reserved once one part in so many has come. Until data arrives, the reservation is no more than
 /// addresses.
 const RESERVE_FACTOR: usize = 64;
-
-/// The size from which on `malloc` maps new memory for each body.
-const MMAP_MIN: usize = 32 << 20;
 
 /// A message being put together from its chunks.
 ///
@@ -156,7 +154,7 @@ impl Reassembly {
     pub fn reserve_body(&mut self, size: usize) -> Option<&mut Vec<u8>> {
         let body = self.body_mut();
         body.clear();
-        body.try_reserve_exact(size).ok()?;
+        large_block::reserve(body, size).ok()?;
         Some(body)
     }
 
@@ -310,7 +308,7 @@ impl Parts {
     /// Drops a message that memory cannot hold. The rest of its chunks will be dropped, too.
     fn discard(&mut self) {
         self.discarded = true;
-        self.data = Vec::new();
+        large_block::retire(std::mem::take(&mut self.data));
         self.head.clear();
     }
 
@@ -324,8 +322,15 @@ impl Parts {
         let arrived = self.data.len().max(more);
         let all = !self.head.is_empty() && whole / RESERVE_FACTOR <= arrived;
         let room = if all { whole } else { FIRST_CAPACITY.max(2 * self.data.capacity()).min(whole) };
-        self.data.try_reserve_exact(room.max(needed) - self.data.len()).map_err(|_| Cause::NoMemory)?;
-        Ok(all && whole >= MMAP_MIN)
+        let more = room.max(needed) - self.data.len();
+        large_block::reserve(&mut self.data, more)?;
+        Ok(all && whole >= MAPPED_MIN)
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        large_block::retire(std::mem::take(&mut self.data));
     }
 }
 

@@ -1,0 +1,226 @@
+//! The memory of large bodies. The blocks of a steady exchange stay for the bodies that come next, and those of a burst go
+//! back to the system.
+//!
+//! An allocator keeps the pages of freed blocks that lie between others, so that the memory of a burst would stay with the
+//! process. Here a bounded number of free blocks is kept, and of every other the pages are given back before it is freed.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::mem;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::cause::Cause;
+use crate::sys;
+
+/// The size from which on a block is large.
+const LARGE: usize = 1 << 20;
+
+/// The size from which on `malloc` maps new memory for each block, and unmaps it when the block is freed.
+pub const MAPPED_MIN: usize = 32 << 20;
+
+/// The bytes of free blocks that are kept: two bodies of 16 MiB, and what comes with them.
+const IDLE_MAX: usize = 33 << 20;
+
+/// The number of free blocks that are kept.
+const IDLE_BLOCKS: usize = IDLE_MAX / LARGE;
+
+static LARGE_BLOCKS: LargeBlocks = LargeBlocks::new();
+
+/// The free blocks, and those that are to come back.
+struct LargeBlocks {
+    /// Tried, never waited for: a thread may have held the lock when the process forked.
+    idle: Mutex<Idle>,
+    /// Bytes of the blocks that have been reserved and not [retired](retire). A block that is retired beyond them is the
+    /// program's own, and left to its allocator, which has to have it when the program asks for the next one.
+    out: AtomicUsize,
+}
+
+/// Free blocks, the oldest first.
+struct Idle {
+    blocks: [Vec<u8>; IDLE_BLOCKS],
+    count: usize,
+}
+
+/// True for a block whose pages an allocator may keep.
+#[inline(always)]
+pub fn is_large(size: usize) -> bool {
+    (LARGE..MAPPED_MIN).contains(&size)
+}
+
+/// Reserves capacity for exactly `more` bytes, in a block that is going to be [retired](retire).
+#[inline]
+pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> Result<(), Cause> {
+    let size = block.len().saturating_add(more);
+    match size > block.capacity() && is_large(size) {
+        true => LARGE_BLOCKS.reserve(block, size),
+        false => block.try_reserve_exact(more).map_err(|_| Cause::NoMemory),
+    }
+}
+
+/// Frees a block, or keeps it for the next body.
+#[inline]
+pub fn retire(block: Vec<u8>) {
+    if is_large(block.capacity()) {
+        LARGE_BLOCKS.retire(block);
+    }
+}
+
+/// Frees the blocks that are kept.
+pub fn release_idle() {
+    if let Ok(mut idle) = LARGE_BLOCKS.idle.try_lock() {
+        *idle = Idle::new();
+    }
+}
+
+impl LargeBlocks {
+    const fn new() -> Self {
+        Self { idle: Mutex::new(Idle::new()), out: AtomicUsize::new(0) }
+    }
+
+    #[cold]
+    fn reserve(&self, block: &mut Vec<u8>, size: usize) -> Result<(), Cause> {
+        let before = block.capacity();
+        match self.idle.try_lock().ok().and_then(|mut idle| idle.take(size)) {
+            Some(mut idle) => {
+                idle.extend_from_slice(block);
+                self.out.fetch_add(idle.capacity(), Relaxed);
+                let old = mem::replace(block, idle);
+                if is_large(before) {
+                    self.retire(old);
+                }
+            }
+            None => {
+                block.try_reserve_exact(size - block.len()).map_err(|_| Cause::NoMemory)?;
+                self.take_back(before);
+                self.out.fetch_add(block.capacity(), Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn retire(&self, mut block: Vec<u8>) {
+        if !self.take_back(block.capacity()) {
+            return;
+        }
+        block.clear();
+        match self.idle.try_lock() {
+            Ok(mut idle) => idle.add(block),
+            Err(_) => free_cold(block),
+        }
+    }
+
+    /// Counts a block as no longer out; false if it is not one of those that are.
+    fn take_back(&self, size: usize) -> bool {
+        is_large(size) && self.out.fetch_update(Relaxed, Relaxed, |out| out.checked_sub(size)).is_ok()
+    }
+}
+
+impl Idle {
+    const fn new() -> Self {
+        Self { blocks: [const { Vec::new() }; IDLE_BLOCKS], count: 0 }
+    }
+
+    /// Removes a block with capacity for `size` bytes, and not for many more.
+    fn take(&mut self, size: usize) -> Option<Vec<u8>> {
+        let fits = |block: &Vec<u8>| (size..=size + size / 2).contains(&block.capacity());
+        self.blocks.iter().position(fits).map(|at| self.remove(at))
+    }
+
+    /// Adds a block. Older ones go where it has no room beside them.
+    fn add(&mut self, block: Vec<u8>) {
+        let held = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::capacity).sum::<usize>();
+        while self.count == IDLE_BLOCKS || self.count > 0 && held(&self.blocks) + block.capacity() > IDLE_MAX {
+            free_cold(self.remove(0));
+        }
+        if let Some(free) = self.blocks.get_mut(self.count) {
+            *free = block;
+            self.count += 1;
+        }
+    }
+
+    fn remove(&mut self, at: usize) -> Vec<u8> {
+        let Some(rest) = self.blocks.get_mut(at..) else { return Vec::new() };
+        rest.rotate_left(1);
+        self.count -= 1;
+        rest.last_mut().map(mem::take).unwrap_or_default()
+    }
+}
+
+/// Frees a block whose pages are given back before.
+fn free_cold(mut block: Vec<u8>) {
+    sys::give_pages_back(&mut block);
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn reserved(blocks: &LargeBlocks, size: usize) -> Vec<u8> {
+        let mut block = Vec::new();
+        blocks.reserve(&mut block, size).unwrap();
+        block
+    }
+
+    fn idle(blocks: &LargeBlocks) -> usize {
+        blocks.idle.lock().unwrap().blocks.iter().map(Vec::capacity).sum()
+    }
+
+    #[test]
+    fn a_steady_exchange_has_its_blocks_again() {
+        let blocks = LargeBlocks::new();
+        let pair = [16 * MIB, 16 * MIB].map(|size| reserved(&blocks, size));
+        let addresses = pair.each_ref().map(|block| block.as_ptr());
+        pair.into_iter().for_each(|block| blocks.retire(block));
+        let again = [16 * MIB, 16 * MIB].map(|size| reserved(&blocks, size));
+        assert_eq!(again.each_ref().map(|block| block.as_ptr()), addresses);
+        assert_eq!(idle(&blocks), 0);
+    }
+
+    #[test]
+    fn a_burst_leaves_no_more_than_a_few() {
+        let blocks = LargeBlocks::new();
+        let burst: Vec<_> = (0..30).map(|_| reserved(&blocks, 8 * MIB)).collect();
+        burst.into_iter().for_each(|block| blocks.retire(block));
+        assert_eq!((idle(&blocks), blocks.out.load(Relaxed)), (32 * MIB, 0));
+        (0..40).map(|_| reserved(&blocks, MIB)).collect::<Vec<_>>().into_iter().for_each(|block| blocks.retire(block));
+        assert_eq!(idle(&blocks), 33 * MIB);
+    }
+
+    /// Its allocator would have to take fresh pages for the program's next one.
+    #[test]
+    fn a_block_of_the_program_is_left_to_its_allocator() {
+        let blocks = LargeBlocks::new();
+        blocks.retire(Vec::with_capacity(2 * MIB));
+        assert_eq!(idle(&blocks), 0);
+        let own = reserved(&blocks, 2 * MIB);
+        blocks.retire(Vec::with_capacity(2 * MIB));
+        blocks.retire(own);
+        assert_eq!(idle(&blocks), 2 * MIB);
+    }
+
+    #[test]
+    fn a_block_that_grows_keeps_its_content() {
+        let blocks = LargeBlocks::new();
+        let big = reserved(&blocks, 4 * MIB);
+        blocks.retire(big);
+        let mut block = reserved(&blocks, MIB);
+        block.extend_from_slice(b"content");
+        blocks.reserve(&mut block, 3 * MIB).unwrap();
+        assert_eq!((&block[..], block.capacity()), (&b"content"[..], 4 * MIB));
+        blocks.reserve(&mut block, 5 * MIB).unwrap();
+        assert_eq!((&block[..], blocks.out.load(Relaxed)), (&b"content"[..], 5 * MIB));
+    }
+
+    #[test]
+    fn a_block_is_not_taken_for_a_much_smaller_body() {
+        let blocks = LargeBlocks::new();
+        let big = reserved(&blocks, 8 * MIB);
+        blocks.retire(big);
+        assert_eq!(reserved(&blocks, 2 * MIB).capacity(), 2 * MIB);
+        assert_eq!(idle(&blocks), 8 * MIB);
+    }
+}
