@@ -229,7 +229,7 @@ bench: bench-programs ## measures for a quarter of an hour, and writes bench/res
 	sh bench/counts.sh
 	$(BENCH_RUN) --results $(RESULTS) --report docs
 
-bench-quick: bench-programs ## measures for some minutes, and writes build/bench/report
+bench-quick: bench-programs ## measures for two minutes, and writes build/bench/report
 	sh bench/counts.sh quick
 	$(BENCH_RUN) --quick --results $(BUILD)/bench/report/benchmarks.json --report $(BUILD)/bench/report
 

@@ -67,9 +67,16 @@ impl Goals<'_> {
         self.push(what.into(), format!("≤ {limit}"), originals, measured);
     }
 
-    /// Time of a call over that of another pair in the same case.
-    pub(crate) fn against(&mut self, what: String, limit: f64, ours: Which, other: Which) {
-        let of = |which| self.find(which).next().map(|measurement| measurement.ns_per_call.median);
+    /// A figure over that of another pair in the same case.
+    pub(crate) fn against(
+        &mut self,
+        what: String,
+        limit: f64,
+        figure: fn(&Measurement) -> f64,
+        ours: Which,
+        other: Which,
+    ) {
+        let of = |which| self.find(which).next().map(figure);
         let measured = of(ours).zip(of(other)).map(|(ours, other)| {
             let ratio = ours / other;
             (format!("{ratio:.2}"), rounded(ratio) <= limit)

@@ -255,15 +255,15 @@ fn idle(report: &Report, text: &mut String) {
     let mut is_empty = true;
     for cores in [Layout::One, Layout::Two] {
         let measured = report.of(Experiment::Idle, cores);
-        let of = |pair| measured.iter().find(|found| found.pair == pair).map(|found| found.per_second());
+        let of = |pair| measured.iter().find(|found| found.pair == pair);
         for (alone, crowded) in pairs {
-            let Some((rate, beside)) = of(alone).zip(of(crowded)) else { continue };
+            let Some((alone, crowded)) = of(alone).zip(of(crowded)) else { continue };
             table.row([
-                alone.to_owned(),
+                alone.pair.clone(),
                 cores.name().to_owned(),
-                thousands(rate),
-                thousands(beside),
-                format!("{:.2}", beside / rate),
+                thousands(alone.per_second()),
+                thousands(crowded.per_second()),
+                format!("{:.2}", alone.ratio.median / crowded.ratio.median),
             ]);
             is_empty = false;
         }
