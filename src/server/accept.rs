@@ -54,7 +54,8 @@ struct Accepting<'a>(&'a Reactor);
 
 impl<'a> Accepting<'a> {
     fn begin(reactor: &'a Reactor) -> Option<Self> {
-        reactor.acceptor.begin().then_some(Self(reactor))
+        // Made only then, as its drop gives the right back.
+        reactor.acceptor.begin().then(|| Self(reactor))
     }
 }
 
@@ -198,5 +199,23 @@ impl Reactor {
         let Some(authorise) = &self.authorise else { return true };
         let _guard = self.workers.enter_handler();
         catch_unwind(AssertUnwindSafe(|| authorise(handle))).unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+    use crate::Server;
+
+    #[test]
+    fn one_thread_accepts_however_many_ask() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let accepting = Accepting::begin(server.reactor());
+        assert!(accepting.is_some());
+        assert!((0..3).all(|_| Accepting::begin(server.reactor()).is_none()));
+        drop(accepting);
+        assert!(Accepting::begin(server.reactor()).is_some());
     }
 }
