@@ -83,8 +83,8 @@ impl Reactor {
 
     /// Serves the sessions of a batch in fair order.
     fn serve_batch(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
-        let mut queue = FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns);
-        self.sessions.find(tokens, |session| queue.push(session));
+        let mut queue =
+            FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns, |push| self.sessions.find(tokens, push));
         while let Some(session) = queue.pop() {
             match self.serve(session, leader) {
                 Served::Nothing => {}

@@ -32,25 +32,38 @@ pub(super) trait Waiting {
 pub(super) struct FairQueue<'a, T, const CAPACITY: usize> {
     turns: &'a Turns,
     number: u64,
-    waiting: [Option<T>; CAPACITY],
+    /// The sessions with the numbers of their last turns; `None` for those that have been taken out.
+    waiting: [Option<(u64, T)>; CAPACITY],
+    /// The number of sessions that have been added.
     len: usize,
+    /// The place of the first session that may still be there.
+    first: usize,
     users: usize,
     /// Calls handled since the queue was made.
     calls: usize,
 }
 
 impl<'a, T: Waiting, const CAPACITY: usize> FairQueue<'a, T, CAPACITY> {
-    pub(super) fn new(turns: &'a Turns) -> Self {
-        Self { turns, number: turns.next(), waiting: [const { None }; CAPACITY], len: 0, users: 0, calls: 0 }
+    /// A queue of sessions, as many as there is room for.
+    pub(super) fn new(turns: &'a Turns, fill: impl FnOnce(&mut dyn FnMut(T))) -> Self {
+        let waiting = [const { None }; CAPACITY];
+        let mut queue = Self { turns, number: turns.next(), waiting, len: 0, first: 0, users: 0, calls: 0 };
+        fill(&mut |one| queue.push(one));
+        queue.waiting().sort_unstable_by_key(|one| one.as_ref().map(|(own_turn, _)| *own_turn));
+        queue
     }
 
-    /// Adds a session, if there is room.
-    pub(super) fn push(&mut self, one: T) {
+    fn push(&mut self, one: T) {
         if let Some(place) = self.waiting.get_mut(self.len) {
             self.users += usize::from(one.user_turn().queue.swap(self.number, Relaxed) != self.number);
-            *place = Some(one);
+            *place = Some((one.own_turn().number(), one));
             self.len += 1;
         }
+    }
+
+    /// The places of the sessions that are still there, and of some that are not.
+    fn waiting(&mut self) -> &mut [Option<(u64, T)>] {
+        self.waiting.get_mut(self.first..self.len).unwrap_or_default()
     }
 
     /// Counts a call that was handled.
@@ -61,15 +74,19 @@ impl<'a, T: Waiting, const CAPACITY: usize> FairQueue<'a, T, CAPACITY> {
     /// Takes the next session out and notes its turn. `None` once the queue is empty, or new events are to be looked
     /// for.
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.users > 1 && self.calls >= IN_A_ROW * self.users {
-            return None;
+        let (_, one) = match self.users {
+            ..=1 => self.waiting().first_mut()?.take()?,
+            users if self.calls >= IN_A_ROW * users => return None,
+            // The sessions are in order, so that the first of a user is its next one.
+            _ => {
+                let waiting = self.waiting().iter_mut().filter(|one| one.is_some());
+                let since = |one: &&mut Option<(u64, T)>| one.as_ref().map(|(_, one)| one.user_turn().number());
+                waiting.min_by_key(since)?.take()?
+            }
+        };
+        while let Some(None) = self.waiting().first() {
+            self.first += 1;
         }
-        let last = self.len.checked_sub(1)?;
-        let since = |one: &Option<T>| one.as_ref().map(|one| (one.user_turn().number(), one.own_turn().number()));
-        let next = (0..self.len).min_by_key(|at| self.waiting.get(*at).and_then(since))?;
-        self.waiting.swap(next, last);
-        self.len = last;
-        let one = self.waiting.get_mut(last)?.take()?;
         let turn = self.turns.next();
         one.user_turn().number.store(turn, Relaxed);
         one.own_turn().number.store(turn, Relaxed);
@@ -119,10 +136,11 @@ mod tests {
         let mut had = vec![0; owners.len()];
         let mut seen = (0..owners.len()).cycle();
         for _ in 0..rounds {
-            let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
-            for name in seen.by_ref().take(8.min(owners.len())) {
-                queue.push(One { user: &users[owners[name]], own: &own[name], name });
-            }
+            let mut queue = FairQueue::<One<'_>, 8>::new(&turns, |push| {
+                for name in seen.by_ref().take(8.min(owners.len())) {
+                    push(One { user: &users[owners[name]], own: &own[name], name });
+                }
+            });
             for _ in 0..turns_a_round {
                 if let Some(one) = queue.pop() {
                     queue.count_call();
