@@ -68,14 +68,15 @@ impl Drop for Accepting<'_> {
 }
 
 impl Reactor {
-    /// Accepts the waiting clients.
-    pub(super) fn accept(this: &TryArc<Self>) {
+    /// Accepts the waiting clients. Unless there are `several`, accepts one: to look for another one in vain would take
+    /// as long as to accept it.
+    pub(super) fn accept(this: &TryArc<Self>, several: bool) {
         let Some(listening) = this.acceptor.listening() else { return };
         let Some(_accepting) = Accepting::begin(this) else { return };
         let mut preallocated = Preallocated::default();
         let mut taken = 0;
         for count in 0..ACCEPT_BATCH + MAX_GONE {
-            if taken == ACCEPT_BATCH {
+            if taken == ACCEPT_BATCH || (taken == 1 && !several) {
                 break;
             }
             if this.sessions.is_full(this.limits.sessions) {

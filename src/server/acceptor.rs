@@ -7,7 +7,7 @@ use super::listening_socket::{DropAction, ListeningSocket};
 use crate::backoff;
 use crate::cause::Cause;
 use crate::shared_path::SharedPath;
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::TryArc;
 
@@ -18,6 +18,8 @@ pub(super) struct Acceptor {
     state: Mutex<State>,
     /// Flags [`BUSY`] and [`AGAIN`].
     accepting: AtomicU8,
+    /// True if a client waited when events were last taken.
+    had_client: AtomicBool,
 }
 
 /// A thread is accepting.
@@ -39,7 +41,14 @@ impl Acceptor {
     pub(super) fn new(listening: ListeningSocket) -> Result<Self, Cause> {
         let path = listening.path().clone();
         let state = State { listening: Some(TryArc::new(listening)?), full: false, pause: None };
-        Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0) })
+        Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0), had_client: AtomicBool::new(false) })
+    }
+
+    /// Notes whether a client waits now, and returns whether one waited the last time.
+    pub(super) fn note_client(&self, waits: bool) -> bool {
+        let before = self.had_client.load(Ordering::Relaxed);
+        self.had_client.store(waits, Ordering::Relaxed);
+        before
     }
 
     /// Has this thread accept, unless another thread is accepting, which will look again then.

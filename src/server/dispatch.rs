@@ -53,14 +53,16 @@ impl Reactor {
     pub(super) fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         // The listener's event may be among those that had no room.
         let is_listener = |event: Event| event.token == token::LISTENER;
-        let may_have_clients = events.is_full() && !events.iter().any(is_listener) && this.acceptor.is_watched();
+        let has_client = events.iter().any(is_listener);
+        let may_have_clients = events.is_full() && !has_client && this.acceptor.is_watched();
+        let has_several = this.acceptor.note_client(has_client) || events.is_full();
         let own = events.iter().map(|event| event.token).filter(|token| token::is_own(*token));
         for token in own.chain(may_have_clients.then_some(token::LISTENER)) {
             // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
             // up.
             leader.enter(LeaderState::Working);
             match token {
-                token::LISTENER => Self::accept(this),
+                token::LISTENER => Self::accept(this, has_several),
                 token::TIMER => this.fire_timers(),
                 _ => this.handle_wake(),
             }

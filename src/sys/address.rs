@@ -134,11 +134,11 @@ pub fn peer(fd: RawFd) -> Option<Credentials> {
 /// True for a user who could stop this process anyway: root, and its own user.
 pub fn is_trusted(uid: u32) -> bool {
     // SAFETY: the function takes nothing.
-    is_trusted_by(unsafe { libc::geteuid() }, uid)
+    is_trusted_by(|| unsafe { libc::geteuid() }, uid)
 }
 
-fn is_trusted_by(process: u32, uid: u32) -> bool {
-    uid == 0 || (uid == process && uid != OVERFLOW)
+fn is_trusted_by(process: impl FnOnce() -> u32, uid: u32) -> bool {
+    uid == 0 || (uid != OVERFLOW && uid == process())
 }
 
 /// In a user namespace all users without a number there have this one.
@@ -206,7 +206,7 @@ mod tests {
     /// That is any user.
     #[test]
     fn a_user_without_a_number_is_not_trusted() {
-        let trusted = |process| [0, 7, OVERFLOW].map(|uid| is_trusted_by(process, uid));
+        let trusted = |process| [0, 7, OVERFLOW].map(|uid| is_trusted_by(|| process, uid));
         assert_eq!(trusted(0), [true, false, false]);
         assert_eq!(trusted(7), [true, true, false]);
         assert_eq!(trusted(OVERFLOW), [true, false, false]);
