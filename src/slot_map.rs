@@ -4,7 +4,7 @@
 use crate::cause::Cause;
 
 /// The number of slots at first.
-const FIRST_SLOTS: usize = 16;
+const FIRST_SLOTS: usize = 4;
 
 /// The number of slots that stay although all are free.
 const KEPT_SLOTS: usize = 256;

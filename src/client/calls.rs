@@ -16,7 +16,7 @@ use crate::sync::ThreadId;
 use crate::sys::TryArc;
 
 /// The room for calls at first.
-const FIRST_ROOM: usize = 8;
+const FIRST_ROOM: usize = 2;
 
 /// The operations (calls, locks, connects) that have not ended, and those whose outcome has not been taken yet.
 ///

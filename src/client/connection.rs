@@ -8,12 +8,13 @@ use super::poll_handle::PollHandle;
 use super::settings::Settings;
 use crate::cause::Cause;
 use crate::peer::framing_cache::{self, ServerId};
+use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback::{self, FirstMessage};
-use crate::protocol::framing::{Framing, Limits};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
+use crate::stable_path::StablePath;
 use crate::sys::{self, TryArc, Waker, try_copy};
 use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
 
@@ -55,9 +56,9 @@ pub(super) struct Connection {
     poll_handle: TryArc<PollHandle>,
     /// The server's framing, as far as it is known.
     peer_framing: PeerFraming,
-    /// The identity of the server, if its framing is to be detected.
+    /// The identity of the server, if its framing is to be detected and the identity has been looked up.
     server: Option<ServerId>,
-    limits: Limits,
+    settings: TryArc<Settings>,
     outbox: Outbox,
     message: Reassembly,
     /// True once the server has answered a call.
@@ -82,17 +83,14 @@ impl Drop for Connection {
 impl Connection {
     /// Connects without waiting; fails with [`Cause::is_would_block`] if the server is too busy. The framing is known
     /// if this server has just revealed it (`detected`), or if any client of the process remembers it.
-    pub(super) fn open(settings: &Settings, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
-        let Settings { path, framing, limits, .. } = settings;
+    pub(super) fn open(settings: &TryArc<Settings>, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
+        let Settings { path, framing, limits, pipelining, .. } = &**settings;
         let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
         sys::connect(&socket, path.address_path()?.path())?;
-        let server = match framing {
-            Some(_) => None,
-            None => path
-                .absolute_if_fits()
-                .zip(sys::peer(socket.as_raw_fd()))
-                .and_then(|(path, peer)| ServerId::of(path, peer.pid)),
-        };
+        // A server that has chunks, as all had so far, need not be known: it answers the call itself. Other calls wait for
+        // that, though.
+        let is_needless = framing.is_some() || (framing_cache::are_all_chunked() && !pipelining && detected.is_none());
+        let server = if is_needless { None } else { identify(path, socket.as_raw_fd()) };
         let known = server.as_ref().and_then(|server| match detected {
             Some((same, framing)) if same == server => Some(*framing),
             _ => framing_cache::recall(server),
@@ -101,7 +99,7 @@ impl Connection {
             poll_handle: TryArc::new(PollHandle::new(socket, signal))?,
             peer_framing: framing.or(known).map_or(PeerFraming::probing(FirstMessage::PaddedCall), PeerFraming::known),
             server,
-            limits: *limits,
+            settings: settings.clone(),
             outbox: Outbox::default(),
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
             has_answered: false,
@@ -120,8 +118,15 @@ impl Connection {
         self.peer_framing.get()
     }
 
-    /// The identity of the server, if its framing had to be detected.
+    /// The identity of the server, if its framing had to be detected and the server was not one of many alike.
     pub(super) fn server(&self) -> Option<ServerId> {
+        self.server
+    }
+
+    /// Looks up the identity of the server, unless that has been done.
+    #[cold]
+    fn identify(&mut self) -> Option<ServerId> {
+        self.server = self.server.or_else(|| identify(&self.settings.path, self.fd()));
         self.server
     }
 
@@ -152,15 +157,27 @@ impl Connection {
 
     /// The message that makes the server reveal its framing: the call itself, or a probe before it. `None` if the
     /// framing is known, or the call is too large for any server.
-    pub(super) fn first_message<'a>(&self, call: &CallRef<'a>) -> Option<(FirstMessage, Encoded<'a>)> {
-        let is_allowed = || call.encode(&[]).len() <= self.limits.message;
-        self.peer_framing.unanswered().filter(|_| is_allowed()).map(|_| fallback::first_message(call, &[]))
+    pub(super) fn first_message<'a>(&mut self, call: &CallRef<'a>) -> Option<(FirstMessage, Encoded<'a>)> {
+        self.peer_framing.unanswered()?;
+        if call.encode(&[]).len() > self.settings.limits.message {
+            return None;
+        }
+        let first = fallback::first_message(call, &[]);
+        // A known server is not probed.
+        if first.0 == FirstMessage::Probe
+            && self.server.is_none()
+            && let Some(framing) = self.identify().as_ref().and_then(framing_cache::recall)
+        {
+            self.peer_framing = PeerFraming::known(framing);
+            return None;
+        }
+        Some(first)
     }
 
     /// Sends a call as far as the socket takes it, and queues the rest, whose body stays with its sender. True if the call
     /// is out as a whole.
     pub(super) fn send(&mut self, call: &CallRef<'_>, ticket: Ticket, budget: &mut Budget) -> Result<bool, SendError> {
-        let limit = self.limits.send(self.peer_framing.framing());
+        let limit = self.settings.limits.send(self.peer_framing.framing());
         self.send_message(&call.encode(&[]), limit, ticket, budget)
     }
 
@@ -264,7 +281,12 @@ impl Connection {
         if let Some(kind) = asked {
             match (self.framing(), &received) {
                 (Some(framing), _) => {
-                    if let Some(server) = self.server {
+                    // That a server of many alike is like them need not be remembered.
+                    let server = match framing {
+                        Framing::Chunked if framing_cache::are_all_chunked() => self.server,
+                        _ => self.identify(),
+                    };
+                    if let Some(server) = server {
                         framing_cache::learn(server, framing);
                     }
                     if framing == Framing::Datagram || kind == FirstMessage::Probe {
@@ -293,6 +315,11 @@ impl Connection {
             Err(cause) => Err(cause),
         }
     }
+}
+
+/// The identity of the server that a socket is connected to.
+fn identify(path: &StablePath, fd: RawFd) -> Option<ServerId> {
+    path.absolute_if_fits().zip(sys::peer(fd)).and_then(|(path, peer)| ServerId::of(path, peer.pid))
 }
 
 fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {

@@ -136,7 +136,9 @@ impl State {
         let budget = &mut self.budget;
         let sequence = self.calls.start_sending(ticket).into();
         let call = CallRef { sequence, ..call };
-        let sent = match connection.first_message(&call) {
+        let first = connection.first_message(&call);
+        self.calls.set_framing_unknown(connection.framing().is_none());
+        let sent = match first {
             None => connection.send(&call, ticket, budget),
             Some((kind, message)) => {
                 if kind == FirstMessage::Probe {
