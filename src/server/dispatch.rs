@@ -7,7 +7,7 @@ use super::fair::FairQueue;
 use super::leader::{LeaderGuard, LeaderState};
 use super::log_event::{Fault, LogEvent};
 use super::reactor::{BATCH, Events, Reactor, alarm, token};
-use super::server_session::{ReadyCall, ServerSession};
+use super::server_session::{ReadyCall, ReadySession, ServerSession};
 use crate::cause::Cause;
 use crate::request::{Answers, Request};
 use crate::service;
@@ -70,25 +70,26 @@ impl Reactor {
                 return leader.detach();
             }
         }
-        let mut tokens = events.iter().map(|event| event.token).filter(|token| !token::is_own(*token));
-        let Some(first) = tokens.next() else { return };
-        match tokens.next() {
+        let mut others = events.iter().filter(|event| !token::is_own(event.token));
+        let Some(first) = others.next() else { return };
+        match others.next() {
             None => {
                 // A session that has ended meanwhile is not found.
-                if let Some(session) = this.sessions.get(first) {
-                    this.serve(session, leader);
+                if let Some(session) = this.sessions.get(first.token) {
+                    this.serve(ReadySession { session, hung_up: first.hung_up }, leader);
                 }
             }
-            Some(second) => this.serve_batch([first, second].into_iter().chain(tokens), leader),
+            Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
         }
     }
 
     /// Serves the sessions of a batch in fair order.
-    fn serve_batch(&self, tokens: impl Iterator<Item = u64>, leader: &mut LeaderGuard<'_>) {
-        let mut queue =
-            FairQueue::<TryArc<ServerSession>, BATCH>::new(&self.turns, |push| self.sessions.find(tokens, push));
-        while let Some(session) = queue.pop() {
-            match self.serve(session, leader) {
+    fn serve_batch(&self, events: impl Iterator<Item = Event>, leader: &mut LeaderGuard<'_>) {
+        let mut queue = FairQueue::<ReadySession, BATCH>::new(&self.turns, |push| {
+            self.sessions.find(events, |session, event| push(ReadySession { session, hung_up: event.hung_up }));
+        });
+        while let Some(ready) = queue.pop() {
+            match self.serve(ready, leader) {
                 Served::Nothing => {}
                 Served::Call => queue.count_call(),
                 Served::Stop => return,
@@ -98,11 +99,11 @@ impl Reactor {
 
     /// Serves one session.
     #[inline]
-    fn serve(&self, session: TryArc<ServerSession>, leader: &mut LeaderGuard<'_>) -> Served {
+    fn serve(&self, ReadySession { session, hung_up }: ReadySession, leader: &mut LeaderGuard<'_>) -> Served {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
             return Served::Stop;
         }
-        let Some(ready) = session.serve(self) else { return Served::Nothing };
+        let Some(ready) = session.serve(self, hung_up) else { return Served::Nothing };
         let quick = self.run_handler(session, ready, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.
         if self.owner.is_other_process() {

@@ -401,7 +401,10 @@ impl LockedSession<'_> {
     #[cold]
     pub(super) fn remove(&mut self) {
         self.deregister();
-        sys::shut_down(self.fd());
+        // A child of a fork may hold the socket, and the program the session.
+        if !self.state.hung_up {
+            sys::shut_down(self.fd());
+        }
     }
 
     /// Removes the session from the server; the connection stays.

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) armed: Interest,
     /// True once nothing can be sent to the client any more.
     pub(super) write_closed: bool,
+    /// True once the client has closed the connection, so that it need not be told of its end.
+    pub(super) hung_up: bool,
     /// True once the session has been removed from the server.
     pub(super) removed: bool,
     /// The arrival of the first part of an incomplete call.
@@ -82,6 +84,7 @@ impl ServerSession {
             outbox: Outbox::default(),
             armed: Interest::READ,
             write_closed: false,
+            hung_up: false,
             removed: false,
             partial_since: None,
             last_active: Instant::now(),
@@ -109,14 +112,20 @@ impl AsFd for ServerSession {
     }
 }
 
-/// A session with an event, in the queue of those to be served.
-impl Waiting for TryArc<ServerSession> {
+/// A session with an event, to be served.
+pub(super) struct ReadySession {
+    pub(super) session: TryArc<ServerSession>,
+    /// True once the client has closed the connection.
+    pub(super) hung_up: bool,
+}
+
+impl Waiting for ReadySession {
     fn user_turn(&self) -> &LastTurn {
-        &self.user.last_turn
+        &self.session.user.last_turn
     }
 
     fn own_turn(&self) -> &LastTurn {
-        &self.last_turn
+        &self.session.last_turn
     }
 }
 

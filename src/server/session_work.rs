@@ -27,12 +27,13 @@ impl ServerSession {
 
     /// Handles an event of the socket: sends waiting responses, and reads. Returns a call to be handled. While another
     /// thread has the lock nothing is done, as epoll reports the event again.
-    pub(super) fn serve(&self, reactor: &Reactor) -> Option<ReadyCall> {
+    pub(super) fn serve(&self, reactor: &Reactor, hung_up: bool) -> Option<ReadyCall> {
         let Some(state) = try_lock(&self.state) else {
             thread::yield_now();
             return None;
         };
         self.change_locked(reactor, state, |locked| {
+            locked.state.hung_up |= hung_up;
             if locked.interest() == Interest::NONE {
                 locked.ignore();
             }

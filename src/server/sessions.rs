@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::cause::Cause;
 use crate::sync::{Mutex, lock, try_lock};
-use crate::sys::TryArc;
+use crate::sys::{Event, TryArc};
 
 /// The most sessions kept only to refuse their first call.
 const REFUSED: usize = 64;
@@ -116,10 +116,11 @@ impl<S> Sessions<S> {
         lock(&self.0).get(token).cloned()
     }
 
-    /// Finds the sessions of these tokens that have not ended.
-    pub(super) fn find(&self, tokens: impl Iterator<Item = u64>, mut found: impl FnMut(TryArc<S>)) {
+    /// Finds the sessions of these events that have not ended.
+    pub(super) fn find(&self, events: impl Iterator<Item = Event>, mut found: impl FnMut(TryArc<S>, Event)) {
         let entries = lock(&self.0);
-        tokens.filter_map(|token| entries.get(token)).for_each(|session| found(session.clone()));
+        let session = |event: Event| Some((entries.get(event.token)?.clone(), event));
+        events.filter_map(session).for_each(|(session, event)| found(session, event));
     }
 
     /// Visits every session that stays for the whole visit.
@@ -227,7 +228,8 @@ mod tests {
         let third = insert();
         assert_eq!(index(third), index(first));
         let mut found = Vec::new();
-        sessions.find([first, second, third, u64::MAX].into_iter(), |session| found.push(session.token()));
+        let events = [first, second, third, u64::MAX].map(|token| Event { token, ..Event::default() });
+        sessions.find(events.into_iter(), |session, _| found.push(session.token()));
         assert_eq!(found, [second, third]);
         found.clear();
         sessions.for_each(|session| {

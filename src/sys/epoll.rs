@@ -34,7 +34,7 @@ impl Interest {
 }
 
 /// An event on a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     /// The number under which the descriptor was added.
     pub token: u64,
@@ -42,6 +42,8 @@ pub struct Event {
     pub readable: bool,
     /// True if there is room to write, or the connection has ended.
     pub writable: bool,
+    /// True once nothing can be sent any more, and only what has come before can be read.
+    pub hung_up: bool,
 }
 
 /// A set of descriptors to wait for. The set is a descriptor itself, readable while an event is pending.
@@ -150,6 +152,7 @@ impl<const CAPACITY: usize> Events<CAPACITY> {
                 token,
                 readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
                 writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
+                hung_up: has(libc::EPOLLHUP),
             }
         })
     }
