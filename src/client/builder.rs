@@ -82,7 +82,7 @@ impl ClientBuilder {
     /// first. The framing is remembered for later connections.
     ///
     /// Unless set, the environment variable `DRPC_FRAMING` decides: `datagram`, `chunked`, or `auto`, which is the
-    /// default.
+    /// default. It is read once a process.
     #[must_use]
     pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
         self.framing = Some(framing.into());

@@ -85,19 +85,48 @@ pub fn forget(fd: RawFd) {
     }
 }
 
+/// The environment variable by which a user chooses a framing.
+const VARIABLE: &CStr = c"DRPC_FRAMING";
+
+/// The user's choice, read at first use.
+static CHOICE: AtomicU8 = AtomicU8::new(NOT_READ);
+const NOT_READ: u8 = 0;
+const NONE: u8 = 1;
+const AUTO: u8 = 2;
+const DATAGRAM: u8 = 3;
+const CHUNKED: u8 = 4;
+const INVALID: u8 = 5;
+
 /// The framing that the environment variable `DRPC_FRAMING` asks for, else `default`. `None` means that it is to be found
-/// out. An invalid value goes to `on_invalid`.
+/// out. An invalid value goes to `on_invalid`. The variable is read once a process.
 pub fn from_environment(default: Option<Framing>, on_invalid: impl FnOnce(&CStr)) -> Option<Framing> {
-    let named = |value: &CStr| match value.to_bytes() {
-        b"datagram" => Some(Framing::Datagram),
-        b"chunked" => Some(Framing::Chunked),
-        b"auto" => None,
-        _ => {
-            on_invalid(value);
+    let choice = match CHOICE.load(Ordering::Relaxed) {
+        NOT_READ => read_choice(),
+        choice => choice,
+    };
+    match choice {
+        AUTO => None,
+        DATAGRAM => Some(Framing::Datagram),
+        CHUNKED => Some(Framing::Chunked),
+        INVALID => {
+            sys::secure_variable(VARIABLE, on_invalid);
             default
         }
+        _ => default,
+    }
+}
+
+#[cold]
+fn read_choice() -> u8 {
+    let named = |value: &CStr| match value.to_bytes() {
+        b"datagram" => DATAGRAM,
+        b"chunked" => CHUNKED,
+        b"auto" => AUTO,
+        _ => INVALID,
     };
-    sys::secure_variable(c"DRPC_FRAMING", named).unwrap_or(default)
+    let choice = sys::secure_variable(VARIABLE, named).unwrap_or(NONE);
+    CHOICE.store(choice, Ordering::Relaxed);
+    choice
 }
 
 #[cfg(test)]
