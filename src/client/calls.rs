@@ -38,6 +38,8 @@ pub(super) struct Calls {
     granted: usize,
     /// Calls that have been sent at least in part, and wait for a reply.
     in_flight: InFlight,
+    /// The call that is out alone, and in no list until another thread comes.
+    lone: Option<LoneCall>,
     /// The thread that holds the lock.
     lock_holder: Option<ThreadId>,
     /// The deadlines of submitted calls.
@@ -50,6 +52,18 @@ pub(super) struct Calls {
     sleepers: SortedQueue<Ticket>,
     /// Scratch list of the calls that one function goes through.
     batch: Vec<Ticket>,
+}
+
+/// A call that has been sent as a whole, and is in no list: see `alone.rs`.
+#[derive(Debug)]
+struct LoneCall {
+    /// The ticket reserved for it.
+    ticket: Ticket,
+    /// The number under which it was sent.
+    number: i32,
+    idempotent: bool,
+    /// The thread that makes the call.
+    thread: ThreadId,
 }
 
 /// True if the server may have seen the call: all of it has been sent, or a part of it (`partly_sent`). A reply to any
@@ -70,6 +84,7 @@ impl Calls {
             connecting: SortedQueue::new(),
             granted: 0,
             in_flight: InFlight::new(),
+            lone: None,
             lock_holder: None,
             deadlines: SortedQueue::new(),
             completions: VecDeque::new(),
@@ -115,6 +130,46 @@ impl Calls {
             Operation::Call { .. } | Operation::Lock(_) => self.queue.insert(ticket),
         };
         self.pending.insert(ticket, Pending::new(operation, retries, target));
+        ticket
+    }
+
+    /// The number for a call, if that call would be alone: nothing is pending, no reply is owed, and no other thread has
+    /// the lock.
+    pub(super) fn number_alone(&self) -> Option<i32> {
+        let alone = self.pending.is_empty() && !self.in_flight.owes_reply() && self.lock_holder.is_none();
+        (alone && !self.in_flight.is_framing_unknown()).then(|| self.in_flight.next_number())
+    }
+
+    /// Keeps a call that has been sent as a whole under its [number](Self::number_alone), and for which there is room.
+    pub(super) fn sent_alone(&mut self, idempotent: bool) -> Ticket {
+        let number = self.in_flight.take_number();
+        self.last += 1;
+        self.lone = Some(LoneCall { ticket: self.last, number, idempotent, thread: ThreadId::current() });
+        self.last
+    }
+
+    /// True while a call is out alone.
+    pub(super) fn has_lone_call(&self) -> bool {
+        self.lone.is_some()
+    }
+
+    /// Ends the call that is still alone, if a reply with this sequence is for it.
+    pub(super) fn end_alone(&mut self, sequence: i64) -> bool {
+        self.lone.take_if(|lone| i64::from(lone.number) == sequence).is_some()
+    }
+
+    /// Puts the call that is alone into the lists, as one of several from now on.
+    #[inline]
+    pub(super) fn enlist(&mut self, retries: u32) -> Option<Ticket> {
+        self.lone.take().map(|lone| self.enlist_lone(lone, retries))
+    }
+
+    #[cold]
+    fn enlist_lone(&mut self, lone: LoneCall, retries: u32) -> Ticket {
+        let LoneCall { ticket, number, idempotent, thread } = lone;
+        let call = Pending::new(Operation::Call { idempotent }, retries, CompletionTarget::Blocked);
+        self.pending.insert(ticket, Pending { stage: Stage::Sent(number), thread, ..call });
+        self.in_flight.insert_numbered(number, ticket);
         ticket
     }
 

@@ -13,7 +13,7 @@ use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback::{self, FirstMessage};
 use crate::protocol::message::Response;
-use crate::protocol::wire::{CallRef, Encoded, ResponseRef};
+use crate::protocol::wire::{CallRef, Encoded, MAX_FIELDS, ResponseRef};
 use crate::stable_path::StablePath;
 use crate::sys::{self, TryArc, Waker, try_copy};
 use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
@@ -181,6 +181,16 @@ impl Connection {
         self.send_message(&call.encode(&[]), limit, ticket, budget)
     }
 
+    /// Sends a call as a whole, if the socket takes it at once and the framing is known. False if nothing has been sent.
+    pub(super) fn send_at_once(&mut self, call: &CallRef<'_>) -> bool {
+        let Some(framing) = self.framing().filter(|_| self.send_failure.is_none()) else { return false };
+        let limit = self.settings.limits.send(framing);
+        let mut message = Encoded::new(call.body, &[]);
+        call.encode_head(&mut message);
+        // The way that reports errors meets them again.
+        matches!(self.outbox.send_now(self.fd(), framing, &message, limit), Ok(true))
+    }
+
     /// Sends the message that makes the server reveal its framing.
     #[cold]
     pub(super) fn send_first_message(
@@ -323,7 +333,8 @@ fn identify(path: &StablePath, fd: RawFd) -> Option<ServerId> {
 }
 
 fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
-    let ResponseRef { sequence, status, body } = ResponseRef::decode(message.within_limit()?)?;
+    let (response, _) = ResponseRef::decode_counting(message.within_limit()?, MAX_FIELDS)?;
+    let ResponseRef { sequence, status, body } = response;
     if let Some(body) = message.take_body() {
         return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body })));
     }

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::Level;
-use crate::sync::{ThreadId, lock};
+use crate::sync::ThreadId;
 use crate::sys::{self, BlockedSignals, Started, TryArc};
 
 /// A mark that a thread dispatches, until it is dropped.
@@ -61,8 +61,8 @@ impl Shared {
         if !self.is_ours() {
             return false;
         }
-        // Removing a completion changes nothing that others wait for, so the plain lock will do.
-        let next = lock(&self.state).take_completion();
+        // Removing a completion changes nothing that others wait for, so that nothing has to follow.
+        let next = self.lock().take_completion();
         let Some((submission, outcome)) = next else { return false };
         (submission.completion)(outcome.map_err(|failure| self.error(failure)));
         true

@@ -58,6 +58,11 @@ impl InFlight {
         self.calls.is_empty()
     }
 
+    /// True while a reply is to come, even one that no caller waits for.
+    pub(super) fn owes_reply(&self) -> bool {
+        self.abandoned > 0 || !self.calls.is_empty()
+    }
+
     /// True while the server's framing is unknown. Until it is known, one message is out at a time.
     pub(super) fn is_framing_unknown(&self) -> bool {
         self.framing_unknown
@@ -70,17 +75,33 @@ impl InFlight {
 
     /// True while a reply is to come that reveals the framing, even if its caller has given up.
     pub(super) fn awaits_framing(&self) -> bool {
-        self.framing_unknown && (self.abandoned > 0 || !self.calls.is_empty())
+        self.framing_unknown && self.owes_reply()
     }
 
     /// Adds a call, for which there has to be room, under the next free number.
     pub(super) fn insert(&mut self, ticket: Ticket) -> i32 {
+        let number = self.take_number();
+        self.insert_numbered(number, ticket);
+        number
+    }
+
+    /// Adds a call, for which there has to be room, under a number that was taken for it.
+    pub(super) fn insert_numbered(&mut self, number: i32, ticket: Ticket) {
+        self.calls.insert(key(number), ticket);
+    }
+
+    /// The next number while no call is in flight, so that all are free.
+    pub(super) fn next_number(&self) -> i32 {
+        Sequence::at(self.counter).number()
+    }
+
+    /// Takes the next free number.
+    pub(super) fn take_number(&mut self) -> i32 {
         loop {
             let sequence = Sequence::at(self.counter);
             self.counter = sequence.next_counter();
             self.wrapped |= sequence.number() == i32::MAX;
             if self.calls.is_free(key(sequence.number())) {
-                self.calls.insert(key(sequence.number()), ticket);
                 return sequence.number();
             }
         }

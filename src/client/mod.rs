@@ -1,6 +1,7 @@
 //! The client: many callers, one connection.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
+mod alone;
 mod budget;
 mod builder;
 mod caller;

@@ -36,7 +36,7 @@ impl PollHandle {
         let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
         // shuttle runs all threads in one, which must not wait.
         let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
-        match sys::poll(&mut fds, timeout) {
+        match sys::poll_uncancelled(&mut fds, timeout) {
             Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),
         }

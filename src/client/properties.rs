@@ -16,6 +16,10 @@ use crate::protocol::message::Response;
 enum Event {
     /// A caller makes a call.
     Call { submitted: bool, idempotent: bool },
+    /// A caller makes a call that is sent alone, if there is no other.
+    CallAlone { idempotent: bool },
+    /// The call that is alone is answered.
+    AnswerAlone,
     /// The next call is sent, in part or as a whole, or its probe is; over a new connection if there is none.
     Send { whole: bool, large: bool, framing_unknown: bool },
     /// A part goes out of the first message that is being sent.
@@ -49,6 +53,8 @@ fn event() -> impl Strategy<Value = Event> {
     let connect_failed = prop_oneof![Just(Cause::Os(libc::ECONNREFUSED)), Just(Cause::Os(libc::EAGAIN))];
     prop_oneof![
         4 => (any::<bool>(), any::<bool>()).prop_map(|(submitted, idempotent)| Event::Call { submitted, idempotent }),
+        2 => any::<bool>().prop_map(|idempotent| Event::CallAlone { idempotent }),
+        2 => Just(Event::AnswerAlone),
         5 => any::<[bool; 3]>().prop_map(|[whole, large, framing_unknown]| Event::Send { whole, large, framing_unknown }),
         2 => Just(Event::Begin),
         2 => any::<usize>().prop_map(Event::Finish),
@@ -86,6 +92,8 @@ struct Model {
     framing_unknown: bool,
     /// True once the connection has been sent a message.
     asked: bool,
+    /// The call that is alone, and its number.
+    lone: Option<(Ticket, i32)>,
 }
 
 impl Model {
@@ -98,6 +106,7 @@ impl Model {
             partly_sent: None,
             framing_unknown,
             asked,
+            lone: None,
         }
     }
 
@@ -144,6 +153,14 @@ impl Model {
         self.disconnect();
     }
 
+    /// Puts a call that is alone into the lists.
+    fn enlist(&mut self) {
+        assert_eq!(self.calls.enlist(2), self.lone.map(|(ticket, _)| ticket));
+        if let Some((ticket, number)) = self.lone.take() {
+            assert!(self.at(|stage| matches!(stage, Stage::Sent(sent) if *sent == number)).contains(&ticket));
+        }
+    }
+
     fn sent(&mut self, ticket: Ticket) {
         self.calls.sent(ticket);
         self.partly_sent.take_if(|partly_sent| *partly_sent == ticket);
@@ -154,6 +171,9 @@ impl Model {
     }
 
     fn happen(&mut self, event: Event) {
+        if !matches!(event, Event::AnswerAlone) {
+            self.enlist();
+        }
         let pick = |tickets: Vec<Ticket>, which: usize| tickets.get(which % tickets.len().max(1)).copied();
         match event {
             Event::Call { submitted, idempotent } => {
@@ -170,6 +190,19 @@ impl Model {
                 self.calls.make_room().unwrap();
                 let ticket = self.calls.add(Operation::Call { idempotent }, 2, target);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
+            }
+            Event::CallAlone { idempotent } => {
+                self.calls.make_room().unwrap();
+                let Some(number) = self.calls.number_alone().filter(|_| self.connected) else { return };
+                assert!(self.at(|stage| !matches!(stage, Stage::Ended(_))).is_empty(), "another one is first");
+                let ticket = self.calls.sent_alone(idempotent);
+                self.known.insert(ticket, Known { idempotent, executed: true, ..Known::default() });
+                (self.lone, self.asked) = (Some((ticket, number)), true);
+            }
+            Event::AnswerAlone => {
+                let Some((ticket, number)) = self.lone.take() else { return };
+                assert!(!self.calls.end_alone(i64::from(number) + 1) && self.calls.end_alone(number.into()));
+                self.known.entry(ticket).or_default().ends += 1;
             }
             Event::Send { whole, large, framing_unknown } => {
                 if !self.connected {

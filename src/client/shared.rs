@@ -74,8 +74,15 @@ impl Shared {
         }
     }
 
-    /// Locks the state and renews the budget.
+    /// Locks the state and renews the budget. A call that was alone until now becomes one of several.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock_alone();
+        state.enlist();
+        state
+    }
+
+    /// Locks the state for the caller that may still be alone.
+    pub(super) fn lock_alone(&self) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         state.budget = Budget::new();
         state

@@ -31,7 +31,7 @@ pub(super) struct State {
     /// True from the first connection until the program closes the client.
     pub(super) is_open: bool,
     /// The pauses between attempts to connect.
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// The server that has just revealed its framing, until the client has connected again.
     detected: Option<(ServerId, Framing)>,
     pub(super) waiters: Waiters,
@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) log_events: LogEvents,
     /// The work that the thread with the lock may still do.
     pub(super) budget: Budget,
-    settings: TryArc<Settings>,
+    pub(super) settings: TryArc<Settings>,
 }
 
 impl State {
@@ -176,6 +176,22 @@ impl State {
         }
     }
 
+    /// Does what the leader has waited for. `body` is that of its call, unless all of it is out.
+    pub(super) fn end_lead(&mut self, ticket: Ticket, body: Option<&[u8]>, ready: Result<Ready, Cause>) {
+        self.waiters.set_awake(ticket);
+        match ready {
+            Err(cause) => self.abandon(ticket, cause),
+            // If another thread has read the reply or closed the connection meanwhile, this does nothing: nothing here
+            // waits.
+            Ok(ready) => {
+                self.progress(ready, body.map(|body| (ticket, body)));
+                if self.budget.out_of_memory {
+                    self.abandon(ticket, Cause::NoMemory);
+                }
+            }
+        }
+    }
+
     /// Sends and receives, as far as the socket is ready. `own` is the call of this thread, with its body.
     pub(super) fn progress(&mut self, ready: Ready, own: Option<(Ticket, &[u8])>) {
         if ready.writable {
@@ -219,19 +235,27 @@ impl State {
     /// Receives the replies that are there, within the budget, and delivers them to their calls.
     pub(super) fn receive(&mut self) {
         while self.budget.take() {
-            match self.receive_one() {
-                Ok(true) if self.calls.expects_reply() => {}
-                Ok(_) => return,
-                Err(NO_BUFFER) => return self.budget.end_without_memory(),
-                Err(cause) => return self.fail(cause),
+            let Some(connection) = &mut self.connection else { return };
+            let inbound = connection.receive();
+            if !self.take_in(inbound) {
+                return;
             }
         }
     }
 
-    /// Receives one record; false if there is none.
-    fn receive_one(&mut self) -> Result<bool, Cause> {
+    /// Takes in what has been received, or why nothing has been. True if more is to be received.
+    pub(super) fn take_in(&mut self, inbound: Result<Inbound, Cause>) -> bool {
+        match inbound.and_then(|inbound| self.deliver(inbound)) {
+            Ok(received) => return received && self.calls.expects_reply(),
+            Err(NO_BUFFER) => self.budget.end_without_memory(),
+            Err(cause) => self.fail(cause),
+        }
+        false
+    }
+
+    /// Delivers what one record completes to its call; false if there was no record.
+    fn deliver(&mut self, inbound: Inbound) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
-        let inbound = connection.receive()?;
         self.calls.set_framing_unknown(connection.framing().is_none());
         let partly_sent = connection.partly_sent();
         let reply = match inbound {

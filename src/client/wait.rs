@@ -22,7 +22,7 @@ use crate::sync::MutexGuard;
 use crate::sys::{TryArc, try_copy};
 
 /// The state of a caller that has waited.
-enum Resumed<'a> {
+pub(super) enum Resumed<'a> {
     /// The caller holds the lock and looks at its call.
     Locked(MutexGuard<'a, State>),
     /// Another thread has ended the call and removed it; here is its outcome.
@@ -61,10 +61,30 @@ impl Shared {
             return Err((phase, Cause::Busy));
         }
         state.calls.make_room().map_err(|cause| (phase, cause))?;
+        if let (Operation::Call { idempotent }, None) = (operation, hook)
+            && let Some((ticket, poll_handle)) = state.send_alone(call, idempotent, deadline)
+        {
+            return match self.wait_alone(state, ticket, &poll_handle, deadline) {
+                Resumed::Locked(state) => self.finish(state, ticket, call, deadline, hook),
+                Resumed::Ended(outcome) => outcome,
+            };
+        }
         let ticket = state.add(operation, CompletionTarget::Blocked);
         if hook.is_some_and(|hook| hook.bind(ticket)) {
             state.abandon(ticket, Cause::Cancelled);
         }
+        self.finish(state, ticket, call, deadline, hook)
+    }
+
+    /// Does what is left of an operation, and takes its outcome.
+    fn finish<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        call: CallRef<'_>,
+        deadline: Option<Instant>,
+        hook: Option<&Hook>,
+    ) -> Outcome {
         let outcome = loop {
             state.advance();
             if let Some(outcome) = state.calls.take_outcome(ticket) {
@@ -79,7 +99,7 @@ impl Shared {
             } else if state.calls.take_summons(ticket) {
                 state.flush(Some((ticket, call.body)));
             } else {
-                match self.block(state, (ticket, call.body), deadline) {
+                match self.block(state, ticket, call.body, deadline) {
                     Resumed::Locked(locked) => state = locked,
                     Resumed::Ended(outcome) => return outcome,
                 }
@@ -107,27 +127,16 @@ impl Shared {
     fn block<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        own: (Ticket, &[u8]),
+        ticket: Ticket,
+        body: &[u8],
         deadline: Option<Instant>,
     ) -> Resumed<'a> {
-        let (ticket, _) = own;
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
                 let ready = poll_handle.wait(writable, deadline);
                 state = self.lock();
-                state.waiters.set_awake(ticket);
-                match ready {
-                    Err(cause) => state.abandon(ticket, cause),
-                    // If another thread has read the reply or closed the connection meanwhile, this does nothing:
-                    // nothing here waits.
-                    Ok(ready) => {
-                        state.progress(ready, Some(own));
-                        if state.budget.out_of_memory {
-                            state.abandon(ticket, Cause::NoMemory);
-                        }
-                    }
-                }
+                state.end_lead(ticket, Some(body), ready);
                 Resumed::Locked(state)
             }
             WaitFor::Clock(at) => self.park(state, ticket, at.into_iter().chain(deadline).min()),

@@ -198,8 +198,10 @@ impl Reactor {
     /// The program's decision about a client. A panic refuses it.
     fn authorised(&self, handle: &Session) -> bool {
         let Some(authorise) = &self.authorise else { return true };
-        let _guard = self.workers.enter_handler();
-        catch_unwind(AssertUnwindSafe(|| authorise(handle))).unwrap_or(false)
+        let in_handler = self.workers.enter_handler(false);
+        let authorised = catch_unwind(AssertUnwindSafe(|| authorise(handle))).unwrap_or(false);
+        in_handler.note_delay();
+        authorised
     }
 }
 

@@ -1,9 +1,10 @@
 //! Waiting for events and handling them.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::fair::FairQueue;
+use super::handler_time;
 use super::leader::{LeaderGuard, LeaderState};
 use super::log_event::{Fault, LogEvent};
 use super::reactor::{BATCH, Events, Reactor, alarm, token};
@@ -25,14 +26,16 @@ enum Served {
 }
 
 impl Reactor {
-    /// Waits for the next events. There are none if the time is over or a signal came.
-    pub(super) fn wait(&self, timeout: Option<Duration>, events: &mut Events) -> Result<(), Cause> {
+    /// Waits for the next events, for `timeout_ms` milliseconds at most; -1 is for ever. There are none if the time is
+    /// over or a signal came.
+    #[inline]
+    pub(super) fn wait(&self, timeout_ms: i32, events: &mut Events) -> Result<(), Cause> {
         // shuttle runs all threads in one, which must not wait.
         if cfg!(all(test, shuttle)) {
             crate::sync::thread::yield_now();
             return self.epoll.wait_for(0, events);
         }
-        self.epoll.wait_for(timeout.map_or(-1, sys::whole_ms), events)
+        self.epoll.wait_for(timeout_ms, events)
     }
 
     /// Waits until there is an event, and takes none.
@@ -50,7 +53,20 @@ impl Reactor {
 
     /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
     /// event is reported again until it is handled, so it can be left to other threads.
+    #[inline]
     pub(super) fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
+        match events.only() {
+            Some(event) if !token::is_own(event.token) => {
+                this.acceptor.note_client(false);
+                this.serve_event(event, leader);
+            }
+            _ => Self::handle_several(this, events, leader),
+        }
+    }
+
+    /// Handles events of any kind and number.
+    #[inline(never)]
+    fn handle_several(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         // The listener's event may be among those that had no room.
         let is_listener = |event: Event| event.token == token::LISTENER;
         let has_client = events.iter().any(is_listener);
@@ -73,13 +89,15 @@ impl Reactor {
         let mut others = events.iter().filter(|event| !token::is_own(event.token));
         let Some(first) = others.next() else { return };
         match others.next() {
-            None => {
-                // A session that has ended meanwhile is not found.
-                if let Some(session) = this.sessions.get(first.token) {
-                    this.serve(ReadySession { session, hung_up: first.hung_up }, leader);
-                }
-            }
+            None => this.serve_event(first, leader),
             Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
+        }
+    }
+
+    /// Serves the session of an event. One that has ended meanwhile is not found.
+    fn serve_event(&self, event: Event, leader: &mut LeaderGuard<'_>) {
+        if let Some(session) = self.sessions.get(event.token) {
+            self.serve(ReadySession { session, hung_up: event.hung_up }, leader);
         }
     }
 
@@ -126,7 +144,7 @@ impl Reactor {
         let (Some(module), Some((_, rules))) = (self.service.module_at(slot), self.rules.get(slot)) else {
             return true;
         };
-        let _guard = self.workers.enter_handler();
+        let in_handler = self.workers.enter_handler(leader.is_in_pool());
         // The call has been answered by the shutdown, which therefore need not wait for this thread.
         if self.has_ended() {
             return true;
@@ -143,6 +161,9 @@ impl Reactor {
             self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
+        if slow || handler_time::is_slow(time) {
+            in_handler.note_delay();
+        }
         rules.handler_time.record(time);
         self.counters.handled(time);
         !slow

@@ -128,7 +128,7 @@ impl Server {
     pub fn dispatch(&self, timeout: Option<Duration>) -> Result<bool, Error> {
         let reactor = self.reactor();
         let error = |cause| reactor.error(Phase::Serve, cause);
-        let (mut timeout, mut events) = (timeout, Events::default());
+        let (mut timeout_ms, mut events) = (timeout.map_or(-1, sys::whole_ms), Events::default());
         sys::ensure_record_buffer().map_err(error)?;
         for _ in 0..BATCHES {
             // Checked for each batch: a handler may have forked, and returned in the child.
@@ -136,12 +136,12 @@ impl Server {
             if reactor.has_ended() {
                 return Ok(false);
             }
-            reactor.wait(timeout, &mut events).map_err(error)?;
+            reactor.wait(timeout_ms, &mut events).map_err(error)?;
             if events.is_empty() {
                 break;
             }
             Reactor::handle_events(reactor, &events, &mut LeaderGuard::none());
-            timeout = Some(Duration::ZERO);
+            timeout_ms = 0;
         }
         Ok(!reactor.has_ended())
     }

@@ -11,6 +11,11 @@ const MAX: u64 = 1_000_000;
 /// The number of calls that the mean covers, roughly; later calls count for more.
 const CALLS: u64 = 64;
 
+/// True for the time of a slow handler.
+pub(super) fn is_slow(ns: u64) -> bool {
+    ns >= SLOW
+}
+
 /// The mean time of a call, in nanoseconds. If two threads update it at once, one update may be lost, which does not
 /// matter.
 #[derive(Debug)]
@@ -23,7 +28,7 @@ impl HandlerTime {
     }
 
     pub(super) fn is_slow(&self) -> bool {
-        self.0.load(Relaxed) >= SLOW
+        is_slow(self.0.load(Relaxed))
     }
 
     /// Adds the time of a call to the mean.

@@ -9,8 +9,8 @@ use crate::protocol::framing::chunked::{HEADER_LEN, Header, Message, Reassembly}
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback;
 use crate::protocol::message::Call;
-use crate::protocol::wire::CallRef;
-use crate::sys::{self, Record};
+use crate::protocol::wire::{CallRef, MAX_FIELDS};
+use crate::sys::{self, Record, RecordBuffer};
 use crate::transport::{self, ReceivedRecord};
 
 /// The outcome of reading one record.
@@ -55,53 +55,70 @@ pub(super) enum NotACall {
 /// framing.
 #[inline]
 pub(super) fn receive(fd: RawFd, peer_framing: &mut PeerFraming, message: &mut Reassembly) -> (Incoming, usize) {
-    let (mut size, mut was_partial) = (0, false);
     let received = sys::with_record_buffer(|buffer| {
-        let (bytes, body) = match transport::read_record(fd, *peer_framing, message, sys::RECORD_ROOM, buffer)? {
-            ReceivedRecord::Message { record, fields } => {
-                size = record.len.saturating_sub(fields.start);
-                (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())))
-            }
-            ReceivedRecord::Raw { record, in_place } => {
-                let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
-                let framing = transport::framing_of(fd, peer_framing, bytes, record.truncated)?;
-                if !in_place {
-                    buffer.last = transport::layout(bytes, framing, message.body_field());
-                }
-                match framing {
-                    Framing::Datagram => {
-                        size = record.len;
-                        match check_datagram(record, bytes, message.limit()) {
-                            Some(rejected) => return Ok(Incoming::NotACall(rejected)),
-                            None => (bytes, None),
-                        }
-                    }
-                    Framing::Chunked if bytes.is_empty() => return Ok(Incoming::NotACall(NotACall::End)),
-                    Framing::Chunked => {
-                        size = record.len.saturating_sub(HEADER_LEN);
-                        was_partial = message.is_partial();
-                        match message.accept(bytes, in_place) {
-                            Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take)),
-                            Ok(None) => return Ok(Incoming::Part),
-                            Err(cause) => return Ok(Incoming::NotACall(reject_chunk(bytes, !was_partial, cause))),
-                        }
-                    }
-                }
-            }
-        };
-        let call = decode_message(bytes, body, peer_framing.framing());
-        if was_partial {
-            // Frees the memory of a large call.
-            message.reset();
+        if transport::expects_large(*peer_framing, message, buffer) {
+            let record = transport::read_record(fd, *peer_framing, message, sys::RECORD_ROOM, buffer)?;
+            return take_in(fd, peer_framing, message, buffer, record);
         }
-        Ok(call)
+        let record = sys::receive(fd.into(), &mut buffer.bytes, sys::RECORD_ROOM)?;
+        match transport::whole_small_message(*peer_framing, record, &buffer.bytes, message.limit()) {
+            Some(bytes) => Ok((decode_message(bytes, None, peer_framing.framing()), bytes.len())),
+            None => take_in(fd, peer_framing, message, buffer, ReceivedRecord::Raw { record, in_place: false }),
+        }
     });
-    let incoming = received.unwrap_or_else(|cause| match cause.is_would_block() {
-        true => Incoming::Nothing,
+    received.unwrap_or_else(|cause| match cause.is_would_block() {
+        true => (Incoming::Nothing, 0),
         // No other error goes away by waiting.
-        false => Incoming::NotACall(NotACall::End),
-    });
-    (incoming, size)
+        false => (Incoming::NotACall(NotACall::End), 0),
+    })
+}
+
+/// Takes in a record that may be any.
+#[inline(never)]
+fn take_in(
+    fd: RawFd,
+    peer_framing: &mut PeerFraming,
+    message: &mut Reassembly,
+    buffer: &mut RecordBuffer,
+    record: ReceivedRecord,
+) -> Result<(Incoming, usize), Cause> {
+    let was_partial = message.is_partial();
+    let (bytes, body, size) = match record {
+        ReceivedRecord::Message { record, fields } => {
+            let size = record.len.saturating_sub(fields.start);
+            (buffer.bytes.get(fields).unwrap_or_default(), Some(mem::take(message.body_mut())), size)
+        }
+        ReceivedRecord::Raw { record, in_place } => {
+            let bytes = buffer.bytes.get(..record.len).unwrap_or_default();
+            let framing = transport::framing_of(fd, peer_framing, bytes, record.truncated)?;
+            if !in_place {
+                buffer.last = transport::layout(bytes, framing, message.body_field());
+            }
+            match framing {
+                Framing::Datagram => match check_datagram(record, bytes, message.limit()) {
+                    Some(rejected) => return Ok((Incoming::NotACall(rejected), record.len)),
+                    None => (bytes, None, record.len),
+                },
+                Framing::Chunked if bytes.is_empty() => return Ok((Incoming::NotACall(NotACall::End), 0)),
+                Framing::Chunked => {
+                    let size = record.len.saturating_sub(HEADER_LEN);
+                    match message.accept(bytes, in_place) {
+                        Ok(Some(Message { bytes, body })) => (bytes, body.map(mem::take), size),
+                        Ok(None) => return Ok((Incoming::Part, size)),
+                        Err(cause) => {
+                            return Ok((Incoming::NotACall(reject_chunk(bytes, !was_partial, cause)), size));
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let call = decode_message(bytes, body, peer_framing.framing());
+    if was_partial {
+        // Frees the memory of a large call.
+        message.reset();
+    }
+    Ok((call, size))
 }
 
 /// The reason why a datagram is not taken, or `None`.
@@ -133,7 +150,7 @@ fn reject_chunk(record: &[u8], first: bool, cause: Cause) -> NotACall {
 /// Decodes a whole message, whose body may be in a block of its own.
 #[inline(always)]
 fn decode_message(bytes: &[u8], body: Option<Vec<u8>>, framing: Framing) -> Incoming {
-    let Ok(call) = CallRef::decode(bytes) else {
+    let Ok((call, _)) = CallRef::decode_counting(bytes, MAX_FIELDS) else {
         return Incoming::NotACall(match fallback::undecodable(bytes) {
             Cause::Probe(asked) if asked == framing => NotACall::Probe,
             _ => NotACall::Unparsable(Cause::Malformed),

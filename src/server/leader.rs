@@ -127,6 +127,11 @@ impl LeaderGuard<'_> {
         Self { leader_slot: None, epoch: Epoch(0), saturated: false }
     }
 
+    /// True for a thread of the pool.
+    pub(super) fn is_in_pool(&self) -> bool {
+        self.leader_slot.is_some()
+    }
+
     /// Enters a state; false if another thread leads.
     pub(super) fn enter(&mut self, state: LeaderState) -> bool {
         let Some(leader_slot) = self.leader_slot else { return true };

@@ -7,7 +7,7 @@ use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{NO_SEQUENCE, Status};
-use crate::protocol::wire::{CallRef, Head};
+use crate::protocol::wire::{CallRef, Encoded, Head};
 use crate::request::Answer;
 use crate::sys;
 use crate::transport::{Body, Outbox, PushError, Senders};
@@ -61,6 +61,7 @@ impl LockedSession<'_> {
     }
 
     /// Sends the answer to a call, or one that says why it cannot be sent.
+    #[inline(always)]
     pub(super) fn reply(&mut self, slot: usize, answer: Answer<'_>) -> Result<(), Cause> {
         let Answer { sequence, status, .. } = answer;
         let sent = self.send(self.state.peer_framing.framing(), answer);
@@ -97,7 +98,9 @@ impl LockedSession<'_> {
         }
         let (reactor, fd) = (self.reactor, self.fd());
         let response = answer.response();
-        let message = response.encode(&[]);
+        // Encoded where it stays, as moving it costs more.
+        let mut message = Encoded::new(response.body, &[]);
+        response.encode_head(&mut message);
         let len = message.len();
         match self.state.outbox.send_now(fd, framing, &message, reactor.limits.sizes().send(framing)) {
             Ok(true) => {}

@@ -105,7 +105,7 @@ impl Reactor {
     pub(super) fn finish(this: &TryArc<Self>, patient: bool) -> Result<(), Error> {
         let mut events = Events::default();
         while !this.has_ended() {
-            this.wait(None, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
+            this.wait(-1, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
             Self::handle_events(this, &events, &mut LeaderGuard::none());
         }
         let idle = this.workers.wait(this.drain.deadline().filter(|_| !patient));

@@ -38,7 +38,7 @@ pub struct Stats {
     pub errors: ErrorStats,
     /// How often a limit was met.
     pub limits: LimitStats,
-    /// Requests that had to wait because all threads were running handlers.
+    /// Requests that had to wait because all threads were running handlers, of which one took 50 µs or more.
     pub saturated: u64,
     /// Calls handled by modules.
     pub handled: u64,

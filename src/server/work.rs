@@ -101,11 +101,7 @@ impl Reactor {
             }
             // Events that are there already had to wait, if no thread was free until now.
             leader.saturated = this.workers.saturated.load(Ordering::Acquire);
-            if leader.saturated {
-                this.epoll.wait_for(0, &mut events)?;
-            } else {
-                this.wait(None, &mut events)?;
-            }
+            this.wait(if leader.saturated { 0 } else { -1 }, &mut events)?;
             match events.is_empty() {
                 true => this.workers.saturated.store(false, Ordering::Release),
                 false => Self::handle_events(this, &events, &mut leader),

@@ -33,7 +33,7 @@ pub(super) struct WorkerPool {
     /// Pool threads in handlers. A thread counts itself before it checks whether the server has ended; `wait` reads the
     /// count after the end. All are sequentially consistent, so either the thread begins no handler, or it is seen.
     pub(super) busy: AtomicUsize,
-    /// True once all workers were in handlers, until a leader finds no event waiting.
+    /// True once all workers were in handlers, of which one was slow, until a leader finds no event waiting.
     pub(super) saturated: AtomicBool,
 }
 
@@ -76,13 +76,14 @@ impl WorkerPool {
         CURRENT_SERVER.with(Cell::get) == self.server
     }
 
-    /// Marks this thread as in a handler, until the guard is dropped.
-    pub(super) fn enter_handler(&self) -> HandlerGuard<'_> {
-        let before = CURRENT_SERVER.with(|serving| serving.replace(self.server));
+    /// Marks this thread as in a handler, until the guard is dropped. A thread that leads is one of the pool, which have
+    /// the mark of their server for good.
+    #[inline]
+    pub(super) fn enter_handler(&self, leads: bool) -> HandlerGuard<'_> {
+        let mark = || CURRENT_SERVER.with(|serving| serving.replace(self.server));
+        let before = if leads { self.server } else { mark() };
         let in_pool = before == self.server;
-        if in_pool && self.busy.fetch_add(1, Ordering::SeqCst) + 1 >= self.size {
-            self.saturated.store(true, Ordering::Release);
-        }
+        self.busy.fetch_add(usize::from(in_pool), Ordering::SeqCst);
         HandlerGuard { workers: self, before, in_pool }
     }
 
@@ -116,9 +117,21 @@ pub(super) struct HandlerGuard<'a> {
     in_pool: bool,
 }
 
+impl HandlerGuard<'_> {
+    /// Notes at the end of a handler that was slow, or may have been, that requests may have had to wait for it, if all workers are in handlers.
+    #[cold]
+    pub(super) fn note_delay(&self) {
+        if self.in_pool && self.workers.busy.load(Ordering::SeqCst) >= self.workers.size {
+            self.workers.saturated.store(true, Ordering::Release);
+        }
+    }
+}
+
 impl Drop for HandlerGuard<'_> {
     fn drop(&mut self) {
-        CURRENT_SERVER.with(|serving| serving.set(self.before));
+        if !self.in_pool {
+            CURRENT_SERVER.with(|serving| serving.set(self.before));
+        }
         self.workers.busy.fetch_sub(usize::from(self.in_pool), Ordering::AcqRel);
     }
 }

@@ -88,11 +88,13 @@ impl Block {
 /// The key of the threads' blocks, plus one.
 static KEY: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
+#[inline(always)]
 fn key() -> Option<libc::pthread_key_t> {
-    let to_key = |stored: NonZeroUsize| (stored.get() - 1) as libc::pthread_key_t;
-    if let Some(stored) = KEY.get() {
-        return Some(to_key(stored));
-    }
+    KEY.get().or_else(make_key).map(|stored| (stored.get() - 1) as libc::pthread_key_t)
+}
+
+#[cold]
+fn make_key() -> Option<NonZeroUsize> {
     let mut key = 0;
     // SAFETY: `key` is valid for writing; `unmap` fits what is stored under the key, see `block`.
     if unsafe { libc::pthread_key_create(&mut key, Some(unmap)) } != 0 {
@@ -103,7 +105,7 @@ fn key() -> Option<libc::pthread_key_t> {
         // SAFETY: the key was created above, and no other code knows it.
         unsafe { libc::pthread_key_delete(key) };
     }
-    KEY.get().map(to_key)
+    KEY.get()
 }
 
 /// Maps a new block. Fresh pages are zero, which is a valid value of every field.
@@ -121,15 +123,18 @@ unsafe extern "C" fn unmap(block: *mut c_void) {
 }
 
 /// The calling thread's block.
-#[inline]
+#[inline(always)]
 fn block() -> Option<NonNull<Block>> {
     let key = key()?;
     // SAFETY: the key exists and is never deleted.
-    if let Some(block) = NonNull::new(unsafe { libc::pthread_getspecific(key) }.cast()) {
-        return Some(block);
-    }
+    NonNull::new(unsafe { libc::pthread_getspecific(key) }.cast()).or_else(|| map_for(key))
+}
+
+/// Maps the thread's block.
+#[cold]
+fn map_for(key: libc::pthread_key_t) -> Option<NonNull<Block>> {
     let block = map()?;
-    // SAFETY: as above; `unmap`, the destructor of the key, fits the block.
+    // SAFETY: the key exists and is never deleted; `unmap`, the destructor of the key, fits the block.
     if unsafe { libc::pthread_setspecific(key, block.as_ptr().cast()) } != 0 {
         // SAFETY: mapped above and not handed out.
         unsafe { unmap(block.as_ptr().cast()) };

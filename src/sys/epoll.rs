@@ -2,12 +2,12 @@
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
 
 use super::descriptor;
 use super::errno::check;
 use super::socket::replace_fd;
 use super::spin::spin_before;
-use super::thread::CancelDisabled;
 use crate::cause::Cause;
 
 /// The events to wait for on a descriptor. The end of the connection is always reported.
@@ -116,11 +116,14 @@ impl Epoll {
         timeout_ms: c_int,
         events: &mut Events<CAPACITY>,
     ) -> Result<(), Cause> {
-        let _uncancelled = CancelDisabled::new();
         events.len = 0;
-        let (fd, list) = (self.0.as_raw_fd(), events.list.as_mut_ptr());
-        // SAFETY: the pointer is to room for as many events as are asked for.
-        let wait = |timeout_ms| unsafe { libc::epoll_wait(fd, list, CAPACITY as c_int, timeout_ms) };
+        let (fd, list, none) = (self.0.as_raw_fd(), events.list.as_mut_ptr(), ptr::null::<libc::sigset_t>());
+        let (room, size) = (CAPACITY as c_int, 0usize);
+        // libc's function is a cancellation point: to disable cancellation, and its own handling of it, takes longer.
+        // SAFETY: the pointer is to room for as many events as are asked for; null means no signal mask.
+        let wait = |timeout_ms: c_int| unsafe {
+            libc::syscall(libc::SYS_epoll_pwait, fd, list, room, timeout_ms, none, size) as c_int
+        };
         match check(spin_before(timeout_ms, wait)) {
             Ok(len) => events.len = usize::try_from(len).unwrap_or_default(),
             Err(Cause::Os(libc::EINTR)) => {}
@@ -145,16 +148,12 @@ impl<const CAPACITY: usize> Default for Events<CAPACITY> {
 impl<const CAPACITY: usize> Events<CAPACITY> {
     /// The events in the order in which they happened.
     pub fn iter(&self) -> impl Iterator<Item = Event> {
-        self.list.iter().take(self.len).map(|event| {
-            let libc::epoll_event { events, u64: token } = *event;
-            let has = |wanted: c_int| events & wanted as u32 != 0;
-            Event {
-                token,
-                readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
-                writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
-                hung_up: has(libc::EPOLLHUP),
-            }
-        })
+        self.list.iter().take(self.len).copied().map(event)
+    }
+
+    /// The event in a list of one.
+    pub fn only(&self) -> Option<Event> {
+        if self.len == 1 { self.iter().next() } else { None }
     }
 
     /// True while the list is full, so that more events may be pending.
@@ -165,6 +164,16 @@ impl<const CAPACITY: usize> Events<CAPACITY> {
     /// True while the list is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+fn event(libc::epoll_event { events, u64: token }: libc::epoll_event) -> Event {
+    let has = |wanted: c_int| events & wanted as u32 != 0;
+    Event {
+        token,
+        readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+        writable: has(libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR),
+        hung_up: has(libc::EPOLLHUP),
     }
 }
 

@@ -59,7 +59,10 @@ pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use placement::is_slow_record;
-pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_with_guard, receive_timeout, send_timeout, wait_writable};
+pub use poll::{
+    PollFd, is_nonblocking, ms_until, poll, poll_uncancelled, poll_with_guard, receive_timeout, send_timeout,
+    wait_writable,
+};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,
 };

@@ -1,9 +1,9 @@
 //! Waiting with `poll`, and the timeouts of sockets.
 
-use std::ffi::c_int;
-use std::mem;
+use std::ffi::{c_int, c_long};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
+use std::{mem, ptr};
 
 use super::clock::whole_ms;
 use super::errno::{self, KeepErrno, check};
@@ -20,7 +20,21 @@ pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     poll_with_guard(fds, timeout_ms, None)
 }
 
-/// The same, with the guard of a caller that has disabled cancellation already, if it has.
+/// The same without libc, whose function is a cancellation point: to disable cancellation, and its own handling of it,
+/// takes longer than all else. (The plain C API goes through libc: see `docs/architecture.md`.)
+pub fn poll_uncancelled(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
+    let rc = spin_before(timeout_ms, |timeout_ms| {
+        let mut time = libc::timespec { tv_sec: libc::time_t::from(timeout_ms / 1000), tv_nsec: 0 };
+        time.tv_nsec = c_long::from(timeout_ms % 1000) * 1_000_000;
+        let limit = if timeout_ms < 0 { ptr::null_mut() } else { &raw mut time };
+        let (none, size) = (ptr::null::<libc::sigset_t>(), 0usize);
+        // SAFETY: pointer and length describe `fds`; null means without end, and no signal mask.
+        unsafe { libc::syscall(libc::SYS_ppoll, fds.as_mut_ptr(), fds.len(), limit, none, size) as c_int }
+    });
+    usize::try_from(rc).map_err(|_| errno::last())
+}
+
+/// Calls `poll`, with the guard of a caller that has disabled cancellation already, if it has.
 pub fn poll_with_guard(
     fds: &mut [PollFd],
     timeout_ms: c_int,

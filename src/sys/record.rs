@@ -61,7 +61,7 @@ pub fn send(fd: SocketRef<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Cause> {
 #[inline(always)]
 pub fn send_piece(fd: SocketRef<'_>, record: &[u8]) -> Result<usize, Cause> {
     // SAFETY: the pointer and the length describe `record`, which is only read.
-    in_one_piece(fd, SENDING, || unsafe {
+    in_one_piece(fd, SENDING, move || unsafe {
         one_piece(libc::SYS_sendto, fd.raw(), record.as_ptr().cast_mut(), record.len(), 0)
     })
 }
@@ -80,12 +80,13 @@ unsafe fn one_piece(number: c_long, fd: RawFd, at: *mut u8, len: usize, flags: c
 
 /// The same as [`retried`], for a call that is no cancellation point.
 #[inline(always)]
-fn in_one_piece(fd: SocketRef<'_>, direction: Direction, mut call: impl FnMut() -> isize) -> Result<usize, Cause> {
+fn in_one_piece(fd: SocketRef<'_>, direction: Direction, call: impl Fn() -> isize + Copy) -> Result<usize, Cause> {
     match usize::try_from(call()) {
         Ok(len) => Ok(len),
         Err(_) => {
             let _uncancelled = fd.uncancelled();
-            retry(fd.raw(), direction, &mut call)
+            // A copy, so that the first call is made from registers.
+            retry(fd.raw(), direction, &mut { call })
         }
     }
 }
@@ -99,7 +100,7 @@ pub fn receive(fd: SocketRef<'_>, buffer: &mut [u8], first: usize) -> Result<Rec
         let at = buffer.as_mut_ptr();
         // SAFETY: the pointer and the length describe `buffer`, which is borrowed exclusively. With MSG_TRUNC the
         // result is the length of the whole record, of which no more than `room` bytes are written.
-        let len = in_one_piece(fd, RECEIVING, || unsafe {
+        let len = in_one_piece(fd, RECEIVING, move || unsafe {
             one_piece(libc::SYS_recvfrom, fd.raw(), at, room, libc::MSG_TRUNC)
         })?;
         return Ok(Record { len: len.min(room), truncated: len > room });

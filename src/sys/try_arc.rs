@@ -40,8 +40,9 @@ pub fn try_copy_with_room(bytes: &[u8], more: usize) -> Result<Vec<u8>, Cause> {
 }
 
 /// A copy of bytes.
+#[inline]
 pub fn try_copy(bytes: &[u8]) -> Result<Vec<u8>, Cause> {
-    try_copy_with_room(bytes, 0)
+    if bytes.is_empty() { Ok(Vec::new()) } else { try_copy_with_room(bytes, 0) }
 }
 
 /// # Safety

@@ -9,5 +9,5 @@ mod send;
 
 pub(crate) use outbox::{Body, Outbox, PushError, Senders};
 pub use receive::{Received, SyncState, framing_of, receive, receive_record, receive_until};
-pub(crate) use receive::{ReceivedRecord, layout, read_record};
+pub(crate) use receive::{ReceivedRecord, expects_large, layout, read_record, whole_small_message};
 pub use send::{SendHooks, send, send_one, send_some};

@@ -107,15 +107,21 @@ pub fn receive_record<'f, T>(
 /// The message in a record that holds all of it, if the message is small and the peer's framing known. Nearly all messages
 /// are such, and nothing is to be learned from them.
 #[inline(always)]
-fn whole_small_message(peer_framing: PeerFraming, record: Record, buffer: &[u8], limit: usize) -> Option<&[u8]> {
+pub(crate) fn whole_small_message(
+    peer_framing: PeerFraming,
+    record: Record,
+    buffer: &[u8],
+    limit: usize,
+) -> Option<&[u8]> {
     if record.truncated || record.len == 0 || record.len > IN_PLACE_MIN {
         return None;
     }
     let bytes = buffer.get(..record.len)?;
-    match peer_framing.get()? {
-        Framing::Datagram => Some(bytes),
-        Framing::Chunked => Header::only_data(bytes).filter(|data| data.len() <= limit),
-    }
+    let message = match peer_framing.get()? {
+        Framing::Datagram => bytes,
+        Framing::Chunked => Header::only_data(bytes)?,
+    };
+    (message.len() <= limit).then_some(message)
 }
 
 /// Receives one record that may be large, or belong to a message begun.
@@ -198,7 +204,7 @@ pub(crate) fn read_record<'f>(
 
 /// True if the next record is a chunk of a message begun, or may be as large as the last record.
 #[inline]
-fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &RecordBuffer) -> bool {
+pub(crate) fn expects_large(peer_framing: PeerFraming, message: &Reassembly, buffer: &RecordBuffer) -> bool {
     let expected = match peer_framing.get() {
         // A datagram does not belong to a message in chunks that is left over.
         Some(Framing::Datagram) if message.is_partial() => false,

@@ -70,18 +70,19 @@ impl CallBlock {
     /// Puts a request into a block, to which C can have a pointer.
     pub(crate) fn begin(
         spare: &SpareBlock,
-        mut request: Request,
+        request: Request,
         release: Release,
         taken: &Cell<bool>,
     ) -> Result<*mut Self, Cause> {
         let block = spare.take()?;
-        let body = binary(request.take_body());
-        let call = request.call();
-        let (module, method, sequence) = (call.module, call.method, call.sequence);
-        let call = Drpc__Call { module, method, sequence, body, ..Drpc__Call::empty() };
+        let ::drpc::Call { module, method, sequence, .. } = *request.call();
+        let call = Drpc__Call { module, method, sequence, ..Drpc__Call::empty() };
         let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
-        // SAFETY: the memory is that of a block, and holds no value.
-        unsafe { block.write(Self { session, call, release, deferred, taken, request }) };
+        // SAFETY: the memory is that of a block, and holds no value before.
+        unsafe {
+            block.write(Self { session, call, release, deferred, taken, request });
+            (*block).call.body = binary((*block).request.take_body());
+        }
         Ok(block)
     }
 

@@ -82,9 +82,11 @@ impl drpc_client {
     /// Returns the client, which from now on cannot be configured.
     fn client(&self) -> Result<&Client, Cause> {
         // The lock is not taken here, because another thread may have held it when the process forked.
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
+        self.client.get().map_or_else(|| self.build(), Ok)
+    }
+
+    #[cold]
+    fn build(&self) -> Result<&Client, Cause> {
         let builder = lock_briefly(&self.builder).ok_or(Cause::Busy)?;
         let client = builder.build_at(self.stable_path.clone())?;
         Ok(self.client.get_or_init(|| client))

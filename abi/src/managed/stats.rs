@@ -36,7 +36,7 @@ pub struct drpc_server_stats {
     pub forbidden: u64,
     /// Calls refused for lack of memory.
     pub no_memory: u64,
-    /// Calls that waited because all threads were busy.
+    /// Calls that waited because all threads were busy, one of them for 50 microseconds or more.
     pub saturated: u64,
     /// Times that DRPC_SERVER_MAX_SESSIONS was reached.
     pub limit_sessions: u64,

@@ -183,7 +183,7 @@ struct drpc_server_stats {
         uint64_t forbidden;
         /** Calls refused for lack of memory. */
         uint64_t no_memory;
-        /** Calls that waited because all threads were busy. */
+        /** Calls that waited because all threads were busy, one of them for 50 microseconds or more. */
         uint64_t saturated;
         /** Times that DRPC_SERVER_MAX_SESSIONS was reached. */
         uint64_t limit_sessions;
