@@ -161,11 +161,12 @@ impl Reactor {
             self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
-        if slow || handler_time::is_slow(time) {
+        self.counters.handled(time);
+        let own = if handler_time::is_slow(time) { handler_time::without_sending(time) } else { time };
+        if slow || handler_time::is_slow(own) {
             in_handler.note_delay();
         }
-        rules.handler_time.record(time);
-        self.counters.handled(time);
+        rules.handler_time.record(own);
         !slow
     }
 

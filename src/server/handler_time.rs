@@ -1,6 +1,10 @@
 //! The time that a module's handlers take.
 
+use std::cell::Cell;
+
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::thread_local;
+use crate::sys;
 
 /// Nanoseconds from which a handler is slow, so that waking another thread for the next event pays.
 const SLOW: u64 = 50_000;
@@ -14,6 +18,27 @@ const CALLS: u64 = 64;
 /// True for the time of a slow handler.
 pub(super) fn is_slow(ns: u64) -> bool {
     ns >= SLOW
+}
+
+thread_local! {
+    /// Nanoseconds for which this thread has sent large responses.
+    static SENDING: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Sends a large response. A handler that answers with one is not slow for that: another thread would have to wait for the
+/// processor, too.
+#[cold]
+pub(super) fn while_sending<T>(send: impl FnOnce() -> T) -> T {
+    let began = sys::nanoseconds();
+    let sent = send();
+    SENDING.with(|sending| sending.set(sending.get() + sys::nanoseconds().saturating_sub(began)));
+    sent
+}
+
+/// The part of a slow handler's time in which it did not send.
+#[cold]
+pub(super) fn without_sending(ns: u64) -> u64 {
+    ns.saturating_sub(SENDING.with(Cell::take))
 }
 
 /// The mean time of a call, in nanoseconds. If two threads update it at once, one update may be lost, which does not
@@ -61,5 +86,13 @@ mod tests {
         assert!(after(&[(200, quick), (4, slow)]));
         assert!(!after(&[(1000, u64::MAX), (300, quick)]));
         assert!(after(&[(90, quick), (10, slow), (90, quick), (10, slow)]));
+    }
+
+    #[test]
+    fn sending_does_not_count() {
+        let began = sys::nanoseconds();
+        while_sending(|| while sys::nanoseconds() < began + SLOW {});
+        assert_eq!(without_sending(SLOW), 0);
+        assert_eq!(without_sending(SLOW), SLOW, "it is taken away once");
     }
 }

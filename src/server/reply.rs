@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::handler_time;
 use super::locked_session::LockedSession;
 use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
@@ -138,7 +139,8 @@ impl LockedSession<'_> {
             Cow::Owned(body) => Body::Owned(body),
             Cow::Borrowed(body) => Body::Borrowed(body),
         };
-        let pushed = self.state.outbox.push(fd, framing, (head, body), 0, &mut { RECORDS });
+        let outbox = &mut self.state.outbox;
+        let pushed = handler_time::while_sending(|| outbox.push(fd, framing, (head, body), 0, &mut { RECORDS }));
         pushed.map(drop).map_err(|PushError { cause, begun }| {
             match cause {
                 Cause::NoMemory if begun => self.stop_sending(),
