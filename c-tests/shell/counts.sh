@@ -9,7 +9,7 @@
 need strace valgrind timeout
 build $CC -O2 $strict -fPIC -shared -o "$work/tally.so" "$here/counts/tally.c"
 
-counted_programs='plain_client plain_server loop_server shared_client managed_server'
+counted_programs='plain_client plain_server loop_server shared_client managed_server connect_client connect_server'
 
 # build_counted ABI: the programs, linked with the library of that ABI.
 build_counted() {
@@ -33,6 +33,8 @@ partner() {
 	case $1 in
 	floor_client) echo floor_server ;;
 	floor_server) echo floor_client ;;
+	connect_client) echo connect_server ;;
+	connect_server) echo connect_client ;;
 	*_client) echo plain_server ;;
 	*_server) echo plain_client ;;
 	esac
