@@ -15,7 +15,7 @@ use crate::protocol::framing::fallback::{self, FirstMessage};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, MAX_FIELDS, ResponseRef};
 use crate::stable_path::StablePath;
-use crate::sys::{self, TryArc, Waker, try_copy};
+use crate::sys::{self, TryArc, try_copy};
 use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
 
 /// The reason why a call has not been sent.
@@ -85,18 +85,18 @@ impl Connection {
     /// if this server has just revealed it (`detected`), or if any client of the process remembers it.
     pub(super) fn open(settings: &TryArc<Settings>, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
         let Settings { path, framing, limits, pipelining, .. } = &**settings;
-        let (socket, signal) = (sys::open_at_once(true, None)?, Waker::new()?);
-        sys::connect(&socket, path.address_path()?.path())?;
+        let handle = PollHandle::new(sys::open_at_once(true, None)?)?;
+        sys::connect(handle.socket(), path.address_path()?.path())?;
         // A server that has chunks, as all had so far, need not be known: it answers the call itself. Other calls wait for
         // that, though.
         let is_needless = framing.is_some() || (framing_cache::are_all_chunked() && !pipelining && detected.is_none());
-        let server = if is_needless { None } else { identify(path, socket.as_raw_fd()) };
+        let server = if is_needless { None } else { identify(path, handle.as_fd().as_raw_fd()) };
         let known = server.as_ref().and_then(|server| match detected {
             Some((same, framing)) if same == server => Some(*framing),
             _ => framing_cache::recall(server),
         });
         Ok(Self {
-            poll_handle: TryArc::new(PollHandle::new(socket, signal))?,
+            poll_handle: TryArc::new(handle)?,
             peer_framing: framing.or(known).map_or(PeerFraming::probing(FirstMessage::PaddedCall), PeerFraming::known),
             server,
             settings: settings.clone(),

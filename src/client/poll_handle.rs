@@ -1,6 +1,7 @@
 //! The handle by which one thread polls the socket while others use it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::cause::Cause;
@@ -10,7 +11,8 @@ use crate::sys::{self, PollFd, Waker};
 #[derive(Debug)]
 pub(super) struct PollHandle {
     socket: OwnedFd,
-    signal: Waker,
+    /// Made once the process has other threads, which may have to wake the one that polls.
+    signal: OnceLock<Waker>,
 }
 
 /// The readiness of a socket.
@@ -23,16 +25,39 @@ pub(super) struct Ready {
 }
 
 impl PollHandle {
-    /// A handle for a connected socket.
-    pub(super) fn new(socket: OwnedFd, signal: Waker) -> Self {
-        Self { socket, signal }
+    /// A handle for a socket.
+    pub(super) fn new(socket: OwnedFd) -> Result<Self, Cause> {
+        let handle = Self { socket, signal: OnceLock::new() };
+        handle.make_signal()?;
+        Ok(handle)
+    }
+
+    /// Makes the signal, if it is needed now and was not before; true if so.
+    fn make_signal(&self) -> Result<bool, Cause> {
+        if self.signal.get().is_some() || sys::is_only_thread() {
+            return Ok(false);
+        }
+        // Two threads may both make one, and the first is kept.
+        let _ = self.signal.set(Waker::new()?);
+        Ok(true)
+    }
+
+    /// The socket, to be connected.
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
     }
 
     /// Waits for something to receive, for room to send if `writable` is set, or for a call of
     /// [`wake`](PollHandle::wake).
     pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
+        // The caller looks again, as it may not have been woken until now.
+        if self.make_signal()? {
+            return Ok(Ready::default());
+        }
         let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
-        let (socket, signal) = (self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd());
+        // A descriptor of -1 is not polled.
+        let signal = self.signal.get().map_or(-1, |signal| signal.as_fd().as_raw_fd());
+        let socket = self.socket.as_raw_fd();
         let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
         // shuttle runs all threads in one, which must not wait.
         let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
@@ -41,20 +66,23 @@ impl PollHandle {
             Err(cause) => return Err(cause),
         }
         let [socket, signal] = fds.map(|fd| fd.revents);
-        if signal != 0 {
-            self.signal.clear();
+        if let Some(waker) = self.signal.get().filter(|_| signal != 0) {
+            waker.clear();
         }
         Ok(Ready { readable: socket & !libc::POLLOUT != 0, writable: socket & libc::POLLOUT != 0 })
     }
 
     /// Wakes the thread that waits, or the next one that would.
     pub(super) fn wake(&self) {
-        self.signal.raise();
+        if let Some(signal) = self.signal.get() {
+            signal.raise();
+        }
     }
 
     /// The descriptors, to be closed in a process that inherited them.
-    pub(super) fn descriptors(&self) -> [RawFd; 2] {
-        [self.socket.as_raw_fd(), self.signal.as_fd().as_raw_fd()]
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let signal = self.signal.get().map(|signal| signal.as_fd().as_raw_fd());
+        [self.socket.as_raw_fd()].into_iter().chain(signal)
     }
 }
 

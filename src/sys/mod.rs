@@ -24,6 +24,7 @@ mod futex;
 mod heap;
 mod inherited;
 mod malloc;
+mod only_thread;
 mod passed_fds;
 mod placement;
 mod poll;
@@ -57,6 +58,7 @@ pub use futex::{sleep_while, wake_sleepers};
 pub use heap::{advise_huge_pages, give_pages_back};
 pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
+pub use only_thread::is_only_thread;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use placement::is_slow_record;
 pub use poll::{
