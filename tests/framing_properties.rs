@@ -275,6 +275,7 @@ proptest! {
     /// Any records at all: no panic, and never more memory than for what has arrived, twice over, and two chunks.
     #[test]
     fn any_records_are_harmless(records in proptest::collection::vec(any_record(), 0..12)) {
+        drpc::large_block::release_idle();
         let before = Heap::held();
         let mut reassembly = Reassembly::new(DEFAULT_MESSAGE_LIMIT);
         let mut received = 0;
@@ -290,6 +291,7 @@ proptest! {
     #[test]
     fn memory_follows_what_arrives(total in MAX_DATA as u64 + 1..=u64::from(u32::MAX) * MAX_DATA as u64, chunks in 1..6u32) {
         let count = u32::try_from(total.div_ceil(MAX_DATA as u64)).unwrap();
+        drpc::large_block::release_idle();
         let before = Heap::held();
         let mut reassembly = Reassembly::new(usize::MAX);
         for index in 0..chunks.min(count - 1) {

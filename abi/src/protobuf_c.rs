@@ -259,9 +259,11 @@ impl Heap {
     pub(crate) unsafe fn free_body(self, ProtobufCBinaryData { len, data }: ProtobufCBinaryData) {
         // SAFETY: the caller's promise; the heap without an allocator is malloc.
         unsafe {
-            match self.0.is_null() && !data.is_null() && large_block::is_large(len) {
-                true => large_block::retire(memory::from_malloc(data, len)),
-                false => self.free(data.cast()),
+            if large_block::is_large(len) && self.0.is_null() && !data.is_null() {
+                // A program may have exchanged the block, and not the length.
+                large_block::retire(memory::from_malloc(data, len.min(libc::malloc_usable_size(data.cast()))));
+            } else {
+                self.free(data.cast());
             }
         }
     }

@@ -38,7 +38,9 @@ static int              maps;
 static int              denied_maps;
 static atomic_bool      threads_watched;
 
-/* The library's blocks. It never holds many. */
+/* The library's blocks, but for large ones: of these it keeps a few that are free until the process ends, when memcheck
+ * looks for them. It never holds many. */
+enum { LARGE = 1 << 20 };
 static void *blocks[4096];
 static int   block_count;
 
@@ -131,10 +133,10 @@ is_denied(size_t size)
 }
 
 static void *
-keep(void *block)
+keep(void *block, size_t size)
 {
-	if (block == NULL)
-		return NULL;
+	if (block == NULL || size >= LARGE)
+		return block;
 	pthread_mutex_lock(&lock);
 	if (block_count == (int)(sizeof(blocks) / sizeof(*blocks))) {
 		fputs("more blocks than the test can remember\n", stderr);
@@ -165,7 +167,7 @@ __wrap_malloc(size_t size)
 {
 	if (!is_watched())
 		return __real_malloc(size);
-	return is_denied(size) ? NULL : keep(__real_malloc(size));
+	return is_denied(size) ? NULL : keep(__real_malloc(size), size);
 }
 
 void *
@@ -173,7 +175,7 @@ __wrap_calloc(size_t n, size_t size)
 {
 	if (!is_watched())
 		return __real_calloc(n, size);
-	return is_denied(n * size) ? NULL : keep(__real_calloc(n, size));
+	return is_denied(n * size) ? NULL : keep(__real_calloc(n, size), n * size);
 }
 
 void *
@@ -189,7 +191,7 @@ __wrap_realloc(void *old, size_t size)
 	block = __real_realloc(old, size);
 	if (block != NULL) {
 		forget((void *)was);
-		keep(block);
+		keep(block, size);
 	}
 	return block;
 }
@@ -205,7 +207,7 @@ __wrap_posix_memalign(void **out, size_t align, size_t size)
 		return ENOMEM;
 	rc = __real_posix_memalign(out, align, size);
 	if (rc == 0)
-		keep(*out);
+		keep(*out, size);
 	return rc;
 }
 
@@ -232,7 +234,7 @@ __wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offs
 		return MAP_FAILED;
 	}
 	block = __real_mmap(at, size, protection, flags, fd, offset);
-	return block == MAP_FAILED ? block : keep(block);
+	return block == MAP_FAILED ? block : keep(block, 0);
 }
 
 int

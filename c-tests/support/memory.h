@@ -28,7 +28,7 @@ int memory_denied_ever(void);
 int memory_denied_maps(void);
 /* How many since memory_begin or memory_relieve, whichever was later. */
 int memory_denied(void);
-/* Blocks that the library allocated and nobody has freed. */
+/* Blocks that the library allocated and that have not been freed, large ones aside. */
 int memory_left(void);
 
 /* Whether the calling thread is inside the library; see LIBRARY. */

@@ -2,10 +2,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, Waker};
+
+/// The time after which a thread looks again that cannot be woken.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The socket and a signal, polled by one thread while others use the connection.
 #[derive(Debug)]
@@ -50,10 +53,13 @@ impl PollHandle {
     /// Waits for something to receive, for room to send if `writable` is set, or for a call of
     /// [`wake`](PollHandle::wake).
     pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
-        // The caller looks again, as it may not have been woken until now.
-        if self.make_signal()? {
-            return Ok(Ready::default());
-        }
+        let until = match self.make_signal() {
+            // The caller looks again, as it may not have been woken until now.
+            Ok(true) => return Ok(Ready::default()),
+            Ok(false) => until,
+            // The call is out already. Without a signal the caller looks again every now and then.
+            Err(_) => until.into_iter().chain([Instant::now() + LOOK_AGAIN]).min(),
+        };
         let events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
         // A descriptor of -1 is not polled.
         let signal = self.signal.get().map_or(-1, |signal| signal.as_fd().as_raw_fd());

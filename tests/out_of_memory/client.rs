@@ -245,6 +245,7 @@ fn play_once(scene: Scene, builder: &ClientBuilder, framing: Framing, first: usi
     let path = &dir.path().join("drpc.sock");
     let holder = Holder::new();
     serve(path, framing);
+    drpc::large_block::release_idle();
     let held = Heap::held();
     let bodies = [b"first".to_vec(), LARGE.to_vec(), b"third".to_vec()];
     let (cancel, ended) = (Cancel::new(), Arc::default());

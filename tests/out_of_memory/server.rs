@@ -193,6 +193,7 @@ fn call(server: &Server, address: &SockAddr) {
 /// Plays once; true if memory was denied.
 fn play_once(first: usize, count: usize) -> bool {
     let dir = tempfile::tempdir().unwrap();
+    drpc::large_block::release_idle();
     let held = Heap::held();
     let denied = {
         let props = Props::new(dir.path());
