@@ -271,6 +271,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* The first, as the process has one thread when the client connects. */
+		unit(another_thread_cancels_a_call),
 		unit(a_call_has_a_deadline),
 		unit(a_client_has_a_deadline),
 		unit(the_deadline_covers_the_turn),
@@ -278,7 +280,6 @@ main(void)
 		unit(a_half_sent_call_is_finished_later),
 		unit(a_half_read_reply_is_dropped),
 #endif
-		unit(another_thread_cancels_a_call),
 		unit(calls_go_on_without_their_token),
 		unit(one_token_for_many_calls),
 		unit(close_gives_calls_up),
