@@ -118,6 +118,7 @@ impl Request {
 
     /// Answers the call, which stays with the caller. Only the first answer counts.
     #[doc(hidden)]
+    #[inline]
     pub fn answer(&mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Cause> {
         if std::mem::replace(&mut self.answered, true) {
             return Ok(());
@@ -132,7 +133,9 @@ impl Drop for Request {
         if !self.answered {
             self.answer_with_failure();
         }
-        large_block::retire(self.take_body());
+        if large_block::is_large(self.call.body.capacity()) {
+            large_block::retire(self.take_body());
+        }
     }
 }
 

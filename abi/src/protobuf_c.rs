@@ -257,9 +257,17 @@ impl Heap {
     /// The bytes came from this heap, and are not used any more.
     #[inline(always)]
     pub(crate) unsafe fn free_body(self, ProtobufCBinaryData { len, data }: ProtobufCBinaryData) {
+        // SAFETY: the caller's promise.
+        unsafe { if large_block::is_large(len) { self.free_large(data, len) } else { self.free(data.cast()) } }
+    }
+
+    /// # Safety
+    /// As for `free_body`.
+    #[cold]
+    unsafe fn free_large(self, data: *mut u8, len: usize) {
         // SAFETY: the caller's promise; the heap without an allocator is malloc.
         unsafe {
-            if large_block::is_large(len) && self.0.is_null() && !data.is_null() {
+            if self.0.is_null() && !data.is_null() {
                 // A program may have exchanged the block, and not the length.
                 large_block::retire(memory::from_malloc(data, len.min(libc::malloc_usable_size(data.cast()))));
             } else {
@@ -270,6 +278,7 @@ impl Heap {
 
     /// # Safety
     /// `block` is null or came from this heap, and is not used any more.
+    #[inline(always)]
     pub(crate) unsafe fn free(self, block: *mut c_void) {
         if block.is_null() {
             return;

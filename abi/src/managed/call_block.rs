@@ -15,6 +15,9 @@ use crate::memory::{self, Owned};
 use crate::message;
 use crate::protobuf_c::Heap;
 
+/// The size from which on a body is given away rather than lent: a smaller one is sent at once, or cheap to copy.
+const GIVEN_MIN: usize = 4 << 10;
+
 /// The session of a call.
 pub struct drpc_session {
     /// The session, which outlives this struct. Null if this is the first field of a `CallBlock`, whose request knows
@@ -125,7 +128,7 @@ impl CallBlock {
         unsafe {
             let body = &mut (*response).body;
             let body = match memory::bytes(body.data, body.len)? {
-                [] => Cow::Borrowed(&[][..]),
+                bytes if bytes.len() < GIVEN_MIN => Cow::Borrowed(bytes),
                 bytes => Cow::Owned(memory::from_malloc(mem::replace(body, binary(Vec::new())).data, bytes.len())),
             };
             (*block).request.answer((*response).status, body)

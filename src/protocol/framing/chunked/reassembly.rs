@@ -139,9 +139,11 @@ impl Reassembly {
     }
 
     /// Drops the message begun, and its memory.
-    #[inline]
+    #[inline(always)]
     pub fn reset(&mut self) {
-        self.parts = None;
+        if self.parts.is_some() {
+            self.parts = None;
+        }
     }
 
     /// The buffer for the data of the next chunk. `None` if the chunk is to be received elsewhere.
@@ -329,8 +331,11 @@ impl Parts {
 }
 
 impl Drop for Parts {
+    #[inline(always)]
     fn drop(&mut self) {
-        large_block::retire(std::mem::take(&mut self.data));
+        if large_block::is_large(self.data.capacity()) {
+            large_block::retire(std::mem::take(&mut self.data));
+        }
     }
 }
 
