@@ -33,7 +33,12 @@ struct LargeBlocks {
     /// Bytes of the blocks that have been reserved and not [retired](retire). A block that is retired beyond them is the
     /// program's own, and left to its allocator, which has to have it when the program asks for the next one.
     out: AtomicUsize,
+    /// The number of the program's own blocks whose pages are given back, too: those of the same burst.
+    burst: AtomicUsize,
 }
+
+/// The number of the program's own blocks that count for a burst after a block has found no place.
+const BURST: usize = 64;
 
 /// Free blocks, the oldest first.
 struct Idle {
@@ -74,7 +79,7 @@ pub fn release_idle() {
 
 impl LargeBlocks {
     const fn new() -> Self {
-        Self { idle: Mutex::new(Idle::new()), out: AtomicUsize::new(0) }
+        Self { idle: Mutex::new(Idle::new()), out: AtomicUsize::new(0), burst: AtomicUsize::new(0) }
     }
 
     #[cold]
@@ -99,14 +104,14 @@ impl LargeBlocks {
     }
 
     #[cold]
-    fn retire(&self, mut block: Vec<u8>) {
-        if !self.take_back(block.capacity()) {
-            return;
-        }
-        block.clear();
-        match self.idle.try_lock() {
-            Ok(mut idle) => idle.add(block),
-            Err(_) => free_cold(block),
+    fn retire(&self, block: Vec<u8>) {
+        if self.take_back(block.capacity()) {
+            let had_place = self.idle.try_lock().is_ok_and(|mut idle| idle.add(block));
+            if !had_place {
+                self.burst.store(BURST, Relaxed);
+            }
+        } else if self.burst.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            free_cold(block);
         }
     }
 
@@ -127,16 +132,20 @@ impl Idle {
         self.blocks.iter().position(fits).map(|at| self.remove(at))
     }
 
-    /// Adds a block. Older ones go where it has no room beside them.
-    fn add(&mut self, block: Vec<u8>) {
+    /// Adds a block. Older ones go where it has no place beside them; false if so.
+    fn add(&mut self, mut block: Vec<u8>) -> bool {
+        block.clear();
         let held = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::capacity).sum::<usize>();
+        let before = self.count;
         while self.count == IDLE_BLOCKS || self.count > 0 && held(&self.blocks) + block.capacity() > IDLE_MAX {
             free_cold(self.remove(0));
         }
+        let had_place = self.count == before;
         if let Some(free) = self.blocks.get_mut(self.count) {
             *free = block;
             self.count += 1;
         }
+        had_place
     }
 
     fn remove(&mut self, at: usize) -> Vec<u8> {
@@ -149,6 +158,7 @@ impl Idle {
 
 /// Frees a block whose pages are given back before.
 fn free_cold(mut block: Vec<u8>) {
+    block.clear();
     sys::give_pages_back(&mut block);
 }
 

@@ -264,18 +264,19 @@ parts_of_a_user(void **state)
 
 	(void)state;
 	make(&managed, DRPC_SERVER_MAX_UNSENT);
-	managed_set(&managed, DRPC_SERVER_MAX_UNSENT_PER_UID, MIB);
+	managed_set(&managed, DRPC_SERVER_MAX_UNSENT_PER_UID, 2 * MIB);
 	managed_set(&managed, DRPC_SERVER_MAX_PARTIAL, LIMIT);
 	managed_set(&managed, DRPC_SERVER_MAX_PARTIAL_PER_UID, MIB);
 	managed_start(&managed);
-	peers[0] = hoard(&managed, GREEDY, MIB - KIB);
-	peers[1] = hoard(&managed, GREEDY, MIB / 2);
+	/* The socket takes some of it. */
+	peers[0] = hoard(&managed, GREEDY, 2 * MIB - KIB);
+	peers[1] = hoard(&managed, GREEDY, 3 * MIB / 2);
 	exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
 	close(peers[1]);
 	close(peers[0]);
 	peers[0] = connect_as(GREEDY, managed.dir.sock);
 	send_most(peers[0], MIB - KIB);
-	UNTIL(managed_stats(&managed).bytes_in > 2 * MIB);
+	UNTIL(managed_stats(&managed).bytes_in > 4 * MIB);
 	peers[1] = connect_as(GREEDY, managed.dir.sock);
 	send_most(peers[1], MIB / 2);
 	exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
