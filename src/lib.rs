@@ -72,6 +72,7 @@ pub mod sys;
 #[doc(hidden)]
 pub mod transport;
 
+mod adaptive_spin;
 mod blocking;
 mod cancel;
 mod cause;
@@ -87,6 +88,9 @@ mod shared_path;
 mod slot_map;
 mod sync;
 
+#[doc(hidden)]
+pub use adaptive_spin::Side;
+pub use adaptive_spin::Spin;
 pub use blocking::{Connection, Listener, ListenerBuilder};
 pub use cancel::{Cancel, CancelHook};
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};

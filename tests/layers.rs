@@ -241,7 +241,7 @@ const REACTOR: [&str; 2] = ["server/reactor.rs", "server/server_session.rs"];
 /// The layers, from the bottom, each with those that it uses: folders of `src`, and files beside them. Files that are not
 /// named are for all from the fourth on.
 const LAYERS: [(&str, &[&str]); 8] = [
-    ("sys", &["cause.rs"]),
+    ("sys", &["adaptive_spin.rs", "cause.rs"]),
     ("protocol", &["cause.rs", "large_block.rs"]),
     ("transport", &["protocol", "sys", "cause.rs", "large_block.rs"]),
     ("peer", &["protocol", "sys", "cause.rs", "sync.rs"]),

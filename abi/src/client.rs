@@ -9,7 +9,7 @@ use ::drpc::peer::framing_cache;
 use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
 use ::drpc::sys::{SocketPath, SocketRef};
 use ::drpc::wire::{CallRef, Encoded};
-use ::drpc::{Cause, Phase, Status, sys};
+use ::drpc::{Cause, Phase, Side, Status, sys};
 
 use crate::abi::{Abi, Head};
 use crate::boundary::{self, Site, Subject};
@@ -197,6 +197,6 @@ unsafe fn make<A: Abi>(
             return Ok(());
         }
         site.phase(Phase::Reply);
-        receive(context, fd, &mut PeerFraming::known(framing), number, reply)
+        receive(context, fd.looking(Side::Client), &mut PeerFraming::known(framing), number, reply)
     }
 }

@@ -8,7 +8,7 @@ use ::drpc::backoff::Rest;
 use ::drpc::sys::{self, CancelDisabled, KeepErrno, Peeked, PollFd, SocketRef};
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
-use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Status, der};
+use ::drpc::{Cause, Framing, NO_SEQUENCE, Phase, Side, Status, der};
 
 use crate::abi::Abi;
 use crate::boundary::{self, Site, Subject};
@@ -191,7 +191,7 @@ fn wait<A: Abi>(
         }
         paused = listener.take_backoff();
     }
-    Ok(match sys::poll_with_guard(fds, left(), guard)? {
+    Ok(match sys::poll_looking(Side::Server, fds, left(), guard)? {
         0 => Waited::TimedOut,
         _ => Waited::Ready(paused),
     })

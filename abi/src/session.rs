@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int};
 use ::drpc::sys::SocketRef;
 use ::drpc::transport::{self, Received};
 use ::drpc::wire::CallRef;
-use ::drpc::{Cause, Phase, sys};
+use ::drpc::{Cause, Phase, Side, sys};
 
 use crate::abi::{Abi, drpc_handler_t};
 use crate::boundary::{self, Subject};
@@ -108,7 +108,7 @@ pub unsafe fn recv_call<A: Abi>(session: *mut A::Context, call: *mut *mut Drpc__
         let unpack =
             |mut message: Received<'_>| message::unpack_call(message.within_limit()?, message.take_body(), limit);
         let uncancelled = yielding::uncancelled(session);
-        let fd = SocketRef::with_guard(session.fd(), uncancelled.as_ref());
+        let fd = SocketRef::with_guard(session.fd(), uncancelled.as_ref()).looking(Side::Server);
         let yielding = || yielding::run_yield(session);
         let known = session.peer_framing();
         let mut peer_framing = known;

@@ -6,6 +6,7 @@
 #include "abi.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,6 +93,43 @@ call_tells_every_failure_to_send(void **state)
 		}
 	}
 	call_works(&pair, sequence);
+	spent_pair(&pair);
+}
+
+/* A client looks for its answer while calls follow one another quickly, and then sleeps as it would have. */
+static void
+call_looks_while_that_pays(void **state)
+{
+	struct pair      pair = fresh_pair(NULL);
+	bool		 told = access("/sys/fs/cgroup", F_OK) == 0;
+	Drpc__Response	*resp;
+	struct peer_call seen;
+	int		 i;
+
+	(void)state;
+	assert_int_equal(drpc_set_spin(DRPC_SPIN_AUTO), 0);
+	assert_int_equal(drpc_set_timeout(pair.ctx, 1), 0);
+	syscalls_pretend_cpus(2, 10000 * SECOND);
+	for (i = 1; i <= 100; i++) {
+		if (i <= 30)
+			calls.clock += SECOND;
+		memset(calls.count, 0, sizeof(calls.count));
+		assert_true(peer_send_response(pair.peer, i, 0, NULL, 0));
+		assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), 0);
+		drpc_response_free(resp);
+		assert_true(peer_recv_call(pair.peer, &seen));
+		free(seen.msg);
+		assert_int_equal(calls.count[CALL_RECVMSG], 1);
+		if (calls.received_flags == MSG_DONTWAIT)
+			break;
+	}
+	assert_in_range(i, told ? 36 : 101, told ? 50 : 101);
+	/* 25 microseconds are five steps of this clock. */
+	memset(calls.count, 0, sizeof(calls.count));
+	assert_int_equal(try_call(pair.ctx, R_SYNC, &resp), -DER_TIMEDOUT);
+	assert_int_equal(calls.count[CALL_RECVMSG], told ? 7 : 1);
+	assert_int_equal(calls.received_flags, 0);
+	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
 	spent_pair(&pair);
 }
 
@@ -376,6 +414,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    unit(another_connection_costs_its_calls_only),
 	    unit(call_tells_every_failure_to_send),
+	    unit(call_looks_while_that_pays),
 	    unit(call_tells_every_failure_to_receive),
 	    unit(call_goes_on_after_a_signal),
 	    unit(call_calls_as_the_original_does),

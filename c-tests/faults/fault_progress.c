@@ -108,6 +108,15 @@ can_spin(void)
 	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
+/* After looking in vain a thread does not look for at most 51 ms. */
+static void
+outwait_the_pause(void)
+{
+	static const struct timespec longest = {0, 60 * 1000 * 1000};
+
+	nanosleep(&longest, NULL);
+}
+
 static void
 progress_spins_only_before_it_sleeps(void **state)
 {
@@ -123,6 +132,7 @@ progress_spins_only_before_it_sleeps(void **state)
 	assert_int_equal(calls.count[CALL_POLL], 1);
 	/* How often it looks before the time is over is chance, but seldom once only. */
 	do {
+		outwait_the_pause();
 		syscalls_reset();
 		calls.poll = timed_out;
 		assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)), -DER_TIMEDOUT);
@@ -167,6 +177,7 @@ receiving_spins_as_long_as_wanted(void **state)
 		/* How often it looks before the time is over is chance, but seldom once only. */
 		tries = 0;
 		do {
+			outwait_the_pause();
 			syscalls_reset();
 			assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), -DER_TIMEDOUT);
 			assert_in_range(calls.count[CALL_RECVMSG], spins ? 2 : 1, spins ? INT32_MAX : 1);
@@ -174,6 +185,7 @@ receiving_spins_as_long_as_wanted(void **state)
 		} while (spins && calls.count[CALL_RECVMSG] == 2 && tries++ < PATIENCE_MS);
 		assert_int_equal(calls.count[CALL_RECVMSG] > 2, spins);
 		/* What is there is taken at once. */
+		outwait_the_pause();
 		syscalls_reset();
 		assert_true(peer_send_call(pair.peer, 1, 2, 3, NULL, 0));
 		assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), 0);
@@ -186,6 +198,7 @@ receiving_spins_as_long_as_wanted(void **state)
 	/* Under load the time since the signal can be longer than what sufficed for nothing to come. */
 	assert_int_equal(drpc_set_timeout(pair.ctx, PATIENCE_MS), 0);
 	/* What goes wrong is no reason to look again, but for a signal. */
+	outwait_the_pause();
 	syscalls_reset();
 	syscalls_fail(CALL_RECVMSG, 1, ENOMEM);
 	assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), -DER_NOMEM);
@@ -203,6 +216,108 @@ receiving_spins_as_long_as_wanted(void **state)
 	assert_int_equal(calls.count[CALL_RECVMSG], 1);
 	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
 	spent_pair(&pair);
+}
+
+/* Receives calls in quick succession; tells how many had come before the first look, or -1. */
+static int
+calls_before_a_look(struct pair *pair, int most)
+{
+	Drpc__Call *call;
+	int	    i;
+
+	for (i = 0; i < most; i++) {
+		memset(calls.count, 0, sizeof(calls.count));
+		assert_true(peer_send_call(pair->peer, 1, 2, 3, NULL, 0));
+		assert_int_equal(LIBRARY(drpc_recv_call(pair->ctx, &call)), 0);
+		drpc_call_free(call);
+		assert_int_equal(calls.count[CALL_RECVMSG], 1);
+		if (calls.received_flags == MSG_DONTWAIT)
+			return i;
+		assert_int_equal(calls.received_flags, 0);
+		assert_int_equal(calls.count[CALL_CLOCK_GETTIME], 1);
+	}
+	return -1;
+}
+
+static void
+receiving_looks_while_that_pays(void **state)
+{
+	struct pair pair = fresh_pair(context_no_handler);
+	bool	    told = access("/sys/fs/cgroup", F_OK) == 0;
+	Drpc__Call *call;
+	int64_t     pause;
+	int	    i;
+
+	(void)state;
+	assert_int_equal(drpc_set_spin(DRPC_SPIN_AUTO), 0);
+	assert_int_equal(drpc_set_timeout(pair.ctx, 1), 0);
+	syscalls_pretend_cpus(2, 1000 * SECOND);
+	/* The descriptor may have had other waits before. */
+	for (i = 0; i < 30; i++) {
+		calls.clock += SECOND;
+		assert_int_equal(calls_before_a_look(&pair, 1), -1);
+	}
+	assert_in_range(calls_before_a_look(&pair, 100), told ? 5 : -1, told ? 20 : -1);
+	if (told) {
+		/* A server's 20 microseconds are four steps of this clock. */
+		assert_int_equal(calls_before_a_look(&pair, 1), 0);
+		memset(calls.count, 0, sizeof(calls.count));
+		assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), -DER_TIMEDOUT);
+		assert_int_equal(calls.count[CALL_RECVMSG], 6);
+		assert_int_equal(calls.received_flags, 0);
+		/* Then it pauses, and goes on after that. */
+		pause = calls.clock + SECOND / 10000;
+		while (calls.clock < pause)
+			assert_int_equal(calls_before_a_look(&pair, 1), -1);
+		calls.clock += SECOND / 10;
+		assert_in_range(calls_before_a_look(&pair, 100), 1, 20);
+	}
+	/* Where there is one processor, or the quota cannot be read, it does not. What there is it reads once a second. */
+	syscalls_pretend_cpus(1, 2000 * SECOND);
+	assert_int_equal(calls_before_a_look(&pair, 100), -1);
+	syscalls_pretend_cpus(2, 2000 * SECOND + SECOND / 2);
+	assert_int_equal(calls_before_a_look(&pair, 100), -1);
+	syscalls_pretend_cpus(2, 3000 * SECOND);
+	calls.fail_at[CALL_OPENAT]    = 1;
+	calls.fail_errno[CALL_OPENAT] = EACCES;
+	assert_int_equal(calls_before_a_look(&pair, 100), -1);
+	syscalls_pretend_cpus(2, 4000 * SECOND);
+	syscalls_fail(CALL_SCHED_GETAFFINITY, 1, EINVAL);
+	assert_int_equal(calls_before_a_look(&pair, 100), -1);
+	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
+	spent_pair(&pair);
+}
+
+static void
+progress_looks_while_that_pays(void **state)
+{
+	bool	      told = access("/sys/fs/cgroup", F_OK) == 0;
+	struct server server;
+	int	      i;
+
+	(void)state;
+	server_begin(&server);
+	assert_int_equal(drpc_set_spin(DRPC_SPIN_AUTO), 0);
+	syscalls_pretend_cpus(2, 5000 * SECOND);
+	calls.poll = timed_out;
+	for (i = -30; i < 25; i++) {
+		if (i < 0)
+			calls.clock += SECOND;
+		memset(calls.count, 0, sizeof(calls.count));
+		assert_int_equal(LIBRARY(drpc_progress(server.loop, PATIENCE_MS)), -DER_TIMEDOUT);
+		if (calls.count[CALL_POLL] > 1)
+			break;
+		assert_int_equal(calls.polled_timeout, PATIENCE_MS);
+	}
+	assert_in_range(i, told ? 5 : 25, told ? 20 : 25);
+	assert_int_equal(calls.count[CALL_POLL], told ? 6 : 1);
+	/* A loop that does not wait does not look either. */
+	memset(calls.count, 0, sizeof(calls.count));
+	assert_int_equal(LIBRARY(drpc_progress(server.loop, 0)), -DER_TIMEDOUT);
+	assert_int_equal(calls.count[CALL_POLL], 1);
+	assert_int_equal(calls.count[CALL_CLOCK_GETTIME], 0);
+	assert_int_equal(drpc_set_spin(UINT_MAX), 0);
+	server_end(&server);
 }
 
 /* An answer of the loop's own is one sendmsg more, and nothing else. */
@@ -571,6 +686,8 @@ main(void)
 	    unit(sessions_take_over_a_timeout_that_was_set),
 	    unit(progress_spins_only_before_it_sleeps),
 	    unit(receiving_spins_as_long_as_wanted),
+	    unit(receiving_looks_while_that_pays),
+	    unit(progress_looks_while_that_pays),
 	    unit(progress_answers_what_is_no_call_at_once),
 	    unit(progress_tells_every_failure_of_poll),
 	    unit(progress_tells_every_failure_of_accept),

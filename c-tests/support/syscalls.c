@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct syscalls calls;
@@ -36,6 +38,8 @@ int     __real_unlinkat(int dir, const char *path, int flags);
 int     __real_openat(int dir, const char *path, int flags, mode_t mode);
 int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__real_getcwd(char *into, size_t size);
+int     __real_clock_gettime(clockid_t clock, struct timespec *into);
+int     __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -62,6 +66,8 @@ int     __wrap_unlinkat(int dir, const char *path, int flags);
 int     __wrap_openat(int dir, const char *path, int flags, ...);
 int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__wrap_getcwd(char *into, size_t size);
+int     __wrap_clock_gettime(clockid_t clock, struct timespec *into);
+int     __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
 
 void
 syscalls_reset(void)
@@ -75,6 +81,18 @@ syscalls_fail(enum call call, int nth, int error)
 	calls.fail_at[call]    = nth;
 	calls.fail_times[call] = 1;
 	calls.fail_errno[call] = error;
+}
+
+void
+syscalls_pretend_cpus(int cpus, int64_t clock)
+{
+	syscalls_reset();
+	calls.cpus	 = cpus;
+	calls.clock	 = clock;
+	calls.clock_step = 5000;
+	/* The first file is the list of control groups, and the others are their quotas. */
+	syscalls_fail(CALL_OPENAT, 2, ENOENT);
+	calls.fail_times[CALL_OPENAT] = 1000;
 }
 
 /* Counts a call; true when it has to fail, with errno set. */
@@ -381,4 +399,33 @@ char *
 __wrap_getcwd(char *into, size_t size)
 {
 	return calls.armed && fails(CALL_GETCWD) ? NULL : __real_getcwd(into, size);
+}
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *into)
+{
+	if (!calls.armed || calls.clock == 0)
+		return __real_clock_gettime(clock, into);
+	calls.count[CALL_CLOCK_GETTIME]++;
+	calls.clock += calls.clock_step;
+	into->tv_sec  = calls.clock / 1000000000;
+	into->tv_nsec = calls.clock % 1000000000;
+	return 0;
+}
+
+int
+__wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into)
+{
+	int i;
+
+	if (!calls.armed)
+		return __real_sched_getaffinity(pid, size, into);
+	if (fails(CALL_SCHED_GETAFFINITY))
+		return -1;
+	if (calls.cpus == 0)
+		return __real_sched_getaffinity(pid, size, into);
+	CPU_ZERO(into);
+	for (i = 0; i < calls.cpus; i++)
+		CPU_SET(i, into);
+	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -38,6 +39,8 @@ enum call {
 	CALL_OPENAT,
 	CALL_PTHREAD_CREATE,
 	CALL_GETCWD,
+	CALL_CLOCK_GETTIME,
+	CALL_SCHED_GETAFFINITY,
 	CALLS
 };
 
@@ -53,6 +56,10 @@ struct syscalls {
 	ssize_t (*sendmsg)(int, const struct msghdr *, int);
 	ssize_t (*recvmsg)(int, struct msghdr *, int);
 	int (*poll)(struct pollfd *, nfds_t, int);
+	/* The time in nanoseconds instead of the clock's, and how far each look at it takes the clock. 0 for the clock. */
+	int64_t clock, clock_step;
+	/* The number of processors that the process may use; 0 for what the kernel tells. */
+	int cpus;
 	/* Called as soon as a socket has been bound to a path, as another process may be there first. */
 	void (*bound)(const char *path);
 	/* The same, once it is known whether a connection can be made. */
@@ -93,6 +100,14 @@ extern struct syscalls calls;
 void syscalls_reset(void);
 /* The nth of these calls fails, and only that. */
 void syscalls_fail(enum call call, int nth, int error);
+
+#define SECOND INT64_C(1000000000)
+
+/*
+ * Forgets all of it. From then on the process has so many processors and no quota on them, and each look at the clock takes
+ * it on by 5 microseconds.
+ */
+void syscalls_pretend_cpus(int cpus, int64_t clock);
 
 /* Evaluates an expression with the calls that it makes watched. */
 #define LIBRARY(expression)                                                                        \

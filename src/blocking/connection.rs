@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::large_block;
@@ -15,7 +16,7 @@ use crate::protocol::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::service::Service;
 use crate::session::Session;
-use crate::sys::{self, NonblockingGuard};
+use crate::sys::{self, NonblockingGuard, SocketRef};
 use crate::transport::{self, Received, SendHooks};
 
 /// An accepted connection, for one thread. Each function waits for the client. ([`Server`](crate::Server) serves any
@@ -77,7 +78,8 @@ impl Connection {
     /// which framing is read here is answered, and connects anew.
     pub fn receive(&mut self) -> Result<Option<Call>, Error> {
         let (fd, peer_framing, message) = (self.fd(), &mut self.peer_framing, &mut self.message);
-        let received = transport::receive(fd, peer_framing, message, chunked::MAX_RECORD, owned_call, || {});
+        let socket = SocketRef::from(fd).looking(Side::Server);
+        let received = transport::receive(socket, peer_framing, message, chunked::MAX_RECORD, owned_call, || {});
         let received = received.map_err(|cause| self.peer_framing.check_probe(cause));
         if let Err(Cause::Probe(framing)) = received {
             self.answer_at_once(framing, Status::FailedUnmarshalCall);

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, Waker};
 
@@ -67,7 +68,7 @@ impl PollHandle {
         let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
         // shuttle runs all threads in one, which must not wait.
         let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
-        match sys::poll_uncancelled(&mut fds, timeout) {
+        match sys::poll_uncancelled(Side::Client, &mut fds, timeout) {
             Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),
         }

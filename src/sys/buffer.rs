@@ -1,4 +1,5 @@
-//! One block of memory per thread: the buffer that records are received into, and the text of the last error.
+//! One block of memory per thread: the buffer that records are received into, the text of the last error, and how the
+//! thread has waited.
 //!
 //! It is mapped when a thread first needs it, so that only the pages in use cost memory and no allocation shows up
 //! in a caller's heap, and unmapped when the thread ends. A `thread_local` with a destructor would not do:
@@ -7,12 +8,14 @@
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::num::NonZeroUsize;
+use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 use once_cell::race::OnceNonZeroUsize;
 
 use super::errno::KeepErrno;
+use super::wait_place::WaitPlace;
 use crate::cause::Cause;
 
 /// The largest record that can be received, in bytes. Any release sends less with the kernel's default limits.
@@ -20,6 +23,9 @@ pub const RECORD_ROOM: usize = 256 << 10;
 
 /// Room for the text of the last error, its final zero byte included.
 pub const TEXT_ROOM: usize = 512;
+
+/// The number of connections whose waits a thread keeps apart. Of two that share a place, the later one begins anew.
+const WAIT_PLACES: usize = 16;
 
 /// The cause where a buffer finds no memory, so that nothing has been sent or received. (`Cause::NoMemory` is for a
 /// message that has been received, and could not be stored.)
@@ -31,6 +37,7 @@ const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 struct Block {
     taken: AtomicBool,
     text: UnsafeCell<[u8; TEXT_ROOM]>,
+    waits: [WaitPlace; WAIT_PLACES],
     record: UnsafeCell<RecordBuffer>,
 }
 
@@ -204,4 +211,17 @@ pub fn with_error_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Optio
     let lent = unsafe { block.as_ref() }.take().then(|| Lent { block, mapped: false })?;
     // SAFETY: `taken` was false, so that no other reference into the text exists until the block is given back.
     Some(work(unsafe { &mut *lent.block.as_ref().text.get() }))
+}
+
+/// Lends the place for the thread's waits for a descriptor; `None` where there is no memory for a block.
+#[inline]
+pub(super) fn with_wait_place<T>(fd: RawFd, work: impl FnOnce(&WaitPlace) -> T) -> Option<T> {
+    let block = {
+        let _keep = KeepErrno::new();
+        block()?
+    };
+    // SAFETY: the block lives as long as its thread, which is this one. Its places are changed by atomic stores, so that
+    // a signal handler may do so meanwhile.
+    let places = unsafe { &(*block.as_ptr()).waits };
+    places.get(fd.unsigned_abs() as usize % WAIT_PLACES).map(work)
 }

@@ -7,7 +7,8 @@ use std::ptr;
 use super::descriptor;
 use super::errno::check;
 use super::socket::replace_fd;
-use super::spin::spin_before;
+use super::spin::{look_before, looks};
+use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 
 /// The events to wait for on a descriptor. The end of the connection is always reported.
@@ -124,7 +125,7 @@ impl Epoll {
         let wait = |timeout_ms: c_int| unsafe {
             libc::syscall(libc::SYS_epoll_pwait, fd, list, room, timeout_ms, none, size) as c_int
         };
-        match check(spin_before(timeout_ms, wait)) {
+        match check(look_before(looks(Side::Server), fd, timeout_ms, wait)) {
             Ok(len) => events.len = usize::try_from(len).unwrap_or_default(),
             Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),

@@ -29,6 +29,7 @@ mod passed_fds;
 mod placement;
 mod poll;
 mod proc;
+mod processors;
 mod record;
 mod sock_diag;
 mod socket;
@@ -36,6 +37,7 @@ mod spin;
 mod thread;
 mod trusted_path;
 mod try_arc;
+mod wait_place;
 mod waker;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, local_path, peer, peer_path};
@@ -62,7 +64,7 @@ pub use only_thread::is_only_thread;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use placement::is_slow_record;
 pub use poll::{
-    PollFd, is_nonblocking, ms_until, poll, poll_uncancelled, poll_with_guard, receive_timeout, send_timeout,
+    PollFd, is_nonblocking, ms_until, poll, poll_looking, poll_uncancelled, receive_timeout, send_timeout,
     wait_writable,
 };
 pub use record::{

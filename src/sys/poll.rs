@@ -7,23 +7,37 @@ use std::{mem, ptr};
 
 use super::clock::whole_ms;
 use super::errno::{self, KeepErrno, check};
-use super::spin::spin_before;
+use super::spin::{look_before, looks};
 use super::thread::CancelDisabled;
+use crate::adaptive_spin::{Look, Side};
 use crate::cause::Cause;
 
 /// A descriptor with the events to wait for.
 pub type PollFd = libc::pollfd;
 
-/// Calls `poll`, after spinning where the program wants that and the timeout is not 0. The result is 0 after the
-/// timeout, and an error after a signal.
+/// Calls `poll`. The result is 0 after the timeout, and an error after a signal.
 pub fn poll(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
-    poll_with_guard(fds, timeout_ms, None)
+    poll_after(None, -1, fds, timeout_ms, None)
+}
+
+/// Calls `poll` to wait for messages, after [looks](super::set_spin) where the program wants them and the timeout is not 0.
+/// The last descriptor stands for all. The guard is that of a caller that has disabled cancellation already, if it has.
+pub fn poll_looking(
+    side: Side,
+    fds: &mut [PollFd],
+    timeout_ms: c_int,
+    uncancelled: Option<&CancelDisabled>,
+) -> Result<usize, Cause> {
+    let last = fds.last().map_or(-1, |last| last.fd);
+    poll_after(looks(side), last, fds, timeout_ms, uncancelled)
 }
 
 /// The same without libc, whose function is a cancellation point: to disable cancellation, and its own handling of it,
-/// takes longer than all else. (The plain C API goes through libc: see `docs/architecture.md`.)
-pub fn poll_uncancelled(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
-    let rc = spin_before(timeout_ms, |timeout_ms| {
+/// takes longer than all else. (The plain C API goes through libc: see `docs/architecture.md`.) The first descriptor stands
+/// for all.
+pub fn poll_uncancelled(side: Side, fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
+    let first = fds.first().map_or(-1, |first| first.fd);
+    let rc = look_before(looks(side), first, timeout_ms, |timeout_ms| {
         let mut time = libc::timespec { tv_sec: libc::time_t::from(timeout_ms / 1000), tv_nsec: 0 };
         time.tv_nsec = c_long::from(timeout_ms % 1000) * 1_000_000;
         let limit = if timeout_ms < 0 { ptr::null_mut() } else { &raw mut time };
@@ -34,14 +48,15 @@ pub fn poll_uncancelled(fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, 
     usize::try_from(rc).map_err(|_| errno::last())
 }
 
-/// Calls `poll`, with the guard of a caller that has disabled cancellation already, if it has.
-pub fn poll_with_guard(
+fn poll_after(
+    look: Option<Look>,
+    last: RawFd,
     fds: &mut [PollFd],
     timeout_ms: c_int,
     uncancelled: Option<&CancelDisabled>,
 ) -> Result<usize, Cause> {
     let _own = uncancelled.is_none().then(CancelDisabled::new);
-    let rc = spin_before(timeout_ms, |timeout_ms| {
+    let rc = look_before(look, last, timeout_ms, |timeout_ms| {
         // SAFETY: pointer and length describe `fds`.
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) }
     });

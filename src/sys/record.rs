@@ -3,15 +3,16 @@
 use std::ffi::{c_int, c_long, c_short};
 use std::io::IoSlice;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{mem, ptr};
 
-use super::clock::whole_ms;
+use super::clock::{nanoseconds, whole_ms};
 use super::errno::{self, KeepErrno};
 use super::placement;
 use super::poll::{self, PollFd};
-use super::spin::{spin_for, spin_limit};
+use super::spin::{look_or_sleep, looks};
 use super::thread::{CancelDisabled, SocketRef};
+use crate::adaptive_spin::{Look, Wait};
 use crate::cause::Cause;
 
 /// A received record.
@@ -175,25 +176,48 @@ unsafe fn receive_parts(fd: SocketRef<'_>, parts: &mut [libc::iovec]) -> Result<
     message.msg_iovlen = parts.len() as _;
     // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
     let mut call = |flags| unsafe { libc::recvmsg(fd.raw(), &mut message, flags) };
-    let len = match spin_limit() {
-        Some(limit) if fd.spins() => spin_and_receive(fd, limit, &mut call)?,
-        _ => retried(fd, RECEIVING, || call(0))?,
+    let len = match fd.looks().and_then(looks) {
+        Some(look) => look_and_receive(fd, look, &mut call)?,
+        None => retried(fd, RECEIVING, || call(0))?,
     };
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }
 
-/// Tries to receive until the limit has passed, and then waits. A non-blocking socket is tried once.
-#[cold]
-fn spin_and_receive(fd: SocketRef<'_>, limit: Duration, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
-    let _uncancelled = fd.uncancelled();
-    let mut waits = None;
-    let tried = spin_for(limit, || match usize::try_from(call(libc::MSG_DONTWAIT)) {
-        Ok(len) => Some(Ok(len)),
-        Err(_) if errno::last() != Cause::Os(libc::EAGAIN) => Some(retry(fd.raw(), RECEIVING, &mut || call(0))),
-        Err(_) if *waits.get_or_insert_with(|| !poll::is_nonblocking(fd.raw())) => None,
-        Err(_) => Some(Err(Cause::Os(libc::EAGAIN))),
-    });
-    tried.unwrap_or_else(|| retried(fd, RECEIVING, || call(0)))
+/// Looks for a record before it waits. A non-blocking socket is tried once.
+#[inline(never)]
+fn look_and_receive(fd: SocketRef<'_>, look: Look, call: &mut dyn FnMut(c_int) -> isize) -> Result<usize, Cause> {
+    let (_keep, _uncancelled) = (KeepErrno::new(), fd.uncancelled());
+    look_or_sleep(look, fd.raw(), &mut Receive { fd, call, blocks: None })
+}
+
+/// A receive that may wait.
+struct Receive<'a, 'f> {
+    fd: SocketRef<'f>,
+    call: &'a mut dyn FnMut(c_int) -> isize,
+    /// False for a non-blocking socket; `None` while that is not known.
+    blocks: Option<bool>,
+}
+
+impl Wait for Receive<'_, '_> {
+    type Found = Result<usize, Cause>;
+
+    fn now(&self) -> u64 {
+        nanoseconds()
+    }
+
+    fn look(&mut self) -> Option<Self::Found> {
+        let Self { fd, call, blocks } = self;
+        match usize::try_from(call(libc::MSG_DONTWAIT)) {
+            Ok(len) => Some(Ok(len)),
+            Err(_) if errno::last() != Cause::Os(libc::EAGAIN) => Some(retry(fd.raw(), RECEIVING, &mut || call(0))),
+            Err(_) if *blocks.get_or_insert_with(|| !poll::is_nonblocking(fd.raw())) => None,
+            Err(_) => Some(Err(Cause::Os(libc::EAGAIN))),
+        }
+    }
+
+    fn sleep(&mut self, _looked: u64) -> Self::Found {
+        retried(self.fd, RECEIVING, || (self.call)(0))
+    }
 }
 
 /// Peeks at the next record, without waiting.

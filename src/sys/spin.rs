@@ -1,36 +1,49 @@
-//! Spinning: trying a call again and again before a thread goes to sleep, for programs that ask for it.
-//!
-//! Spinning occupies a CPU and saves the time of a wake-up, which is most of the time of a small call between two CPUs.
+//! Looking for a message before a thread goes to sleep, as `adaptive_spin.rs` says, for programs that ask for it.
 
 use std::ffi::{CStr, c_int};
-use std::hint;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::clock::whole_ms;
+use super::buffer::with_wait_place;
+use super::clock::{nanoseconds, whole_ms};
 use super::environment::secure_variable;
+use super::fork::process;
+use super::processors::processors;
+use crate::adaptive_spin::{Look, Side, Spin, SpinBudget, Wait};
 
-/// The limit in microseconds. One that the program has not set is read from the environment at first use.
-static LIMIT_US: AtomicU32 = AtomicU32::new(NOT_SET);
+/// The setting: a limit in microseconds, 0 for none, or one of the constants below.
+static SETTING: AtomicU32 = AtomicU32::new(NOT_SET);
+/// To be read from the environment.
 const NOT_SET: u32 = u32::MAX;
+const ADAPTIVE: u32 = u32::MAX - 1;
 
 /// The longest limit in microseconds, so that no CPU is occupied for longer by oversight.
 const MAX_US: u32 = 1_000_000;
 
-/// Sets how long every thread of the process spins before it sleeps, when it waits for a message. Zero means not at
-/// all. `None` means the value of the environment variable `DRPC_SPIN_US`, in microseconds.
-///
-/// The limit is at most a second. On a machine with one CPU no thread spins, as no peer could answer meanwhile.
+static BUDGET: SpinBudget = SpinBudget::new();
+
+/// Sets whether the threads of the process look for a message before they sleep, in [`Listener`](crate::Listener) and
+/// [`Connection`](crate::Connection), and in a [`Server`](crate::Server) and a [`Client`](crate::Client). `None`, the
+/// default, is the value of the environment variable `DRPC_SPIN_US`: a number of microseconds or `auto`; without a value it is
+/// [`Spin::Off`].
 ///
 /// ```
 /// use std::time::Duration;
+/// use drpc::Spin;
 ///
-/// drpc::set_spin(Some(Duration::from_micros(20)));
+/// drpc::set_spin(Some(Spin::Adaptive));
+/// drpc::set_spin(Some(Spin::AtMost(Duration::from_micros(20))));
 /// drpc::set_spin(None);
 /// ```
-pub fn set_spin(limit: Option<Duration>) {
-    let us = limit.map(|limit| effective_us(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)));
-    LIMIT_US.store(us.unwrap_or(NOT_SET), Ordering::Relaxed);
+pub fn set_spin(spin: Option<Spin>) {
+    let setting = match spin {
+        None => NOT_SET,
+        Some(Spin::Off) => 0,
+        Some(Spin::Adaptive) => ADAPTIVE,
+        Some(Spin::AtMost(limit)) => effective_us(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)),
+    };
+    SETTING.store(setting, Ordering::Relaxed);
 }
 
 fn effective_us(us: u32) -> u32 {
@@ -39,80 +52,84 @@ fn effective_us(us: u32) -> u32 {
     if cpus == 1 { 0 } else { us.min(MAX_US) }
 }
 
-#[inline]
-fn limit_us() -> u32 {
-    match LIMIT_US.load(Ordering::Relaxed) {
-        NOT_SET => from_environment(),
-        us => us,
-    }
-}
-
 #[cold]
 fn from_environment() -> u32 {
-    let number = |value: &CStr| value.to_str().ok().and_then(|value| value.parse::<u32>().ok());
-    let us = secure_variable(c"DRPC_SPIN_US", number).flatten().map_or(0, effective_us);
-    // A limit that the program sets at this moment wins.
-    LIMIT_US.compare_exchange(NOT_SET, us, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(us)
+    let setting = |value: &CStr| match value.to_bytes() {
+        b"auto" => Some(ADAPTIVE),
+        _ => value.to_str().ok().and_then(|value| value.parse().ok()).map(effective_us),
+    };
+    let setting = secure_variable(c"DRPC_SPIN_US", setting).flatten().unwrap_or(0);
+    // A setting that the program makes at this moment wins.
+    SETTING.compare_exchange(NOT_SET, setting, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(setting)
 }
 
-/// The time to spin before a thread goes to sleep; `None` while spinning is off.
+/// The looks of threads at one side of a connection; `None` if there are to be none.
 #[inline]
-pub(super) fn spin_limit() -> Option<Duration> {
-    match limit_us() {
+pub(super) fn looks(side: Side) -> Option<Look> {
+    let setting = match SETTING.load(Ordering::Relaxed) {
+        NOT_SET => from_environment(),
+        setting => setting,
+    };
+    match setting {
         0 => None,
-        us => Some(Duration::from_micros(us.into())),
+        ADAPTIVE => Some(Look::adaptive(side)),
+        us => Some(Look::Asked(u64::from(us) * 1000)),
     }
 }
 
-/// Repeats a system call with timeout 0 until the [limit](spin_limit) has passed, and then lets it sleep. The call
-/// returns 0 once its timeout has passed. A negative timeout never passes.
+/// Waits for a message of a descriptor, which stands for all that the thread waits for at once.
 #[inline]
-pub(super) fn spin_before(timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
-    match spin_limit() {
-        Some(limit) if timeout_ms != 0 => spin_and_call(limit, timeout_ms, call),
+pub(super) fn look_or_sleep<W: Wait>(look: Look, fd: RawFd, wait: &mut W) -> W::Found {
+    let waited = with_wait_place(fd, |place| {
+        let mut history = place.load(fd);
+        let found = history.wait(look, |now| BUDGET.turn(look, now, process, processors), wait);
+        place.store(fd, history);
+        found
+    });
+    waited.unwrap_or_else(|| wait.sleep(0))
+}
+
+/// Makes a system call that returns 0 once its timeout has passed; a negative timeout never passes. With looks the call is
+/// made with timeout 0 before.
+#[inline]
+pub(super) fn look_before(
+    look: Option<Look>,
+    fd: RawFd,
+    timeout_ms: c_int,
+    mut call: impl FnMut(c_int) -> c_int,
+) -> c_int {
+    match look {
+        Some(look) if timeout_ms != 0 => look_and_call(look, fd, timeout_ms, call),
         _ => call(timeout_ms),
     }
 }
 
-#[cold]
-fn spin_and_call(spin: Duration, timeout_ms: c_int, mut call: impl FnMut(c_int) -> c_int) -> c_int {
-    let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-    let began = Instant::now();
-    let found = spin_for(limit.map_or(spin, |limit| limit.min(spin)), || Some(call(0)).filter(|rc| *rc != 0));
-    let left = |limit: Duration| whole_ms(limit.saturating_sub(began.elapsed()));
-    found.unwrap_or_else(|| call(limit.map_or(timeout_ms, left)))
+#[inline(never)]
+fn look_and_call(look: Look, fd: RawFd, timeout_ms: c_int, call: impl FnMut(c_int) -> c_int) -> c_int {
+    let most = u64::try_from(timeout_ms).map_or(u64::MAX, |ms| ms * 1_000_000);
+    look_or_sleep(look.at_most(most), fd, &mut TimedCall { call, timeout_ms })
 }
 
-/// Repeats `attempt` until it has a result; `None` once the limit has passed.
-#[cold]
-pub(super) fn spin_for<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        if let Some(result) = attempt() {
-            return Some(result);
-        }
-        if began.elapsed() >= limit {
-            return None;
-        }
-        hint::spin_loop();
+/// A system call with a timeout, which waits for events.
+struct TimedCall<C> {
+    call: C,
+    timeout_ms: c_int,
+}
+
+impl<C: FnMut(c_int) -> c_int> Wait for TimedCall<C> {
+    type Found = c_int;
+
+    fn now(&self) -> u64 {
+        nanoseconds()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn look(&mut self) -> Option<c_int> {
+        Some((self.call)(0)).filter(|rc| *rc != 0)
+    }
 
-    #[test]
-    fn it_ends_with_a_result_or_with_the_time() {
-        let mut looks = 0;
-        let third = |looks: &mut u32| {
-            *looks += 1;
-            (*looks == 3).then_some("there")
-        };
-        assert_eq!(spin_for(Duration::MAX, || third(&mut looks)), Some("there"));
-        assert_eq!(looks, 3);
-        let began = Instant::now();
-        assert_eq!(spin_for(Duration::from_millis(2), || None::<()>), None);
-        assert!(began.elapsed() >= Duration::from_millis(2));
+    fn sleep(&mut self, looked: u64) -> c_int {
+        let left = |ms| whole_ms(Duration::from_millis(ms).saturating_sub(Duration::from_nanos(looked)));
+        let timeout_ms = u64::try_from(self.timeout_ms).map_or(self.timeout_ms, left);
+        (self.call)(timeout_ms)
     }
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, ptr};
 
 use super::try_arc::try_box;
+use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 
 /// A guard under which `pthread_cancel` has no effect on the thread. Cancellation unwinds the stack in a way that ends
@@ -54,20 +55,20 @@ impl Drop for CancelDisabled {
 pub struct SocketRef<'a> {
     raw: RawFd,
     uncancelled: Option<&'a CancelDisabled>,
-    spins: bool,
+    looks: Option<Side>,
 }
 
 impl<'a> SocketRef<'a> {
     /// A socket with the guard of a caller that has disabled cancellation for several system calls at once, if it has.
     #[inline]
     pub fn with_guard(raw: RawFd, uncancelled: Option<&'a CancelDisabled>) -> Self {
-        Self { raw, uncancelled, spins: false }
+        Self { raw, uncancelled, looks: None }
     }
 
-    /// The same socket, on which a receive spins before it sleeps, where the program wants that.
+    /// The same socket, on which a receive [looks](super::set_spin) before it sleeps, where the program wants that.
     #[inline]
-    pub fn spinning(self) -> Self {
-        Self { spins: true, ..self }
+    pub fn looking(self, side: Side) -> Self {
+        Self { looks: Some(side), ..self }
     }
 
     /// The number of the descriptor.
@@ -76,10 +77,10 @@ impl<'a> SocketRef<'a> {
         self.raw
     }
 
-    /// True if a receive [spins](Self::spinning).
+    /// The side at which a receive [looks](Self::looking), if it does.
     #[inline]
-    pub(super) fn spins(self) -> bool {
-        self.spins
+    pub(super) fn looks(self) -> Option<Side> {
+        self.looks
     }
 
     /// A guard for one system call, unless the caller has one.

@@ -320,7 +320,7 @@ pub fn receive_until<'f, T>(
     mut after_record: impl FnMut(),
     deadline: &mut Deadline,
 ) -> Result<T, Cause> {
-    let fd = fd.into().spinning();
+    let fd = fd.into();
     loop {
         let received = receive_record(fd, peer_framing, message, first_buffer, &mut decode)?;
         after_record();

@@ -12,6 +12,9 @@
 
 struct drpc;
 
+/** The value of drpc_set_spin with which threads poll only while that pays. */
+#define DRPC_SPIN_AUTO (UINT32_MAX - 1)
+
 /** The framing of messages, which DAOS changed with 2.8. */
 enum drpc_framing {
         /** The peer's framing, which is detected. */
@@ -133,13 +136,19 @@ int drpc_set_max_message(size_t bytes);
 int drpc_set_max_datagram(size_t bytes);
 
 /**
- * Sets the time in microseconds that each thread of the process polls before it sleeps, when it waits for a message or
- * a client. Polling occupies a CPU and saves the time of waking up, which is most of the time of a small call. Use it
- * in processes with CPUs of their own. 0 is no polling. UINT_MAX, the default, is the value of the environment
- * variable DRPC_SPIN_US. The limit is a second.
+ * Sets the longest time in microseconds that each thread of the process polls before it sleeps, when it waits for a
+ * message or a client. Polling occupies a CPU and saves the time of waking up, which is most of the time of a small call
+ * between two CPUs. After polling in vain a thread sleeps at once for a while: 0.2 ms, doubling to 51 ms.
  *
- * On a machine with one CPU the setting has no effect. A timeout of a blocking socket (drpc_set_timeout) begins after
- * the polling. A signal during the polling does not end drpc_progress.
+ * 0 is no polling. With DRPC_SPIN_AUTO a thread polls only while messages follow one another within 100 microseconds: a
+ * client for 25 microseconds, a server for 20. With a number a thread polls before each sleep: use that in processes with
+ * CPUs of their own. The limit is a second. UINT_MAX, the default, is the value of the environment variable DRPC_SPIN_US,
+ * a number or "auto", and 0 where there is none.
+ *
+ * At most as many threads poll at a time as the process has pairs of CPUs, which its affinity mask and the quotas of its
+ * control groups say. With less than one pair none does with DRPC_SPIN_AUTO, and one does with a number, but for a machine
+ * with one CPU. A timeout of a blocking socket (drpc_set_timeout) begins after the polling. A signal during the polling
+ * does not end drpc_progress.
  *
  * Returns 0.
  */

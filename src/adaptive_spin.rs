@@ -1,0 +1,618 @@
+//! Adaptive spinning: a thread looks for a message for some microseconds before it sleeps, while that pays.
+//!
+//! To be woken takes the time of several small calls. A look saves that time where the message comes within it, and is
+//! lost where none does. So a thread looks only while its waits follow one another quickly. After a look in vain it
+//! sleeps at once for a while, and each further look in vain makes that while longer.
+//!
+//! This file does no I/O: clock, look and sleep are the caller's, and times are nanoseconds of any clock. A clock that
+//! jumps costs some looks, or one in vain.
+
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
+
+use std::hint;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+const US: u64 = 1_000;
+
+/// The average time between waits from which on a thread does not look.
+const RARE: u64 = 100 * US;
+
+/// The longest time between two waits that counts, so that a pause weighs no more than a few quick waits.
+const LONGEST: u64 = 800 * US;
+
+/// The average of a thread that has not waited yet. Some 18 quick waits bring it below [`RARE`].
+const UNKNOWN: u64 = 1_000 * US;
+
+/// The longest time that a message takes to be "there at once" after a thread has gone to sleep. The peer was waiting for
+/// this processor then.
+const AT_ONCE: u64 = 10 * US;
+
+/// Half of the pause after a first look in vain. Each further one doubles the pause, up to [`MOST_MISSES`].
+const PAUSE: u64 = 100 * US;
+const MOST_MISSES: u32 = 9;
+const LONGEST_PAUSE: u64 = PAUSE << MOST_MISSES;
+
+/// The bits of a count of threads.
+const COUNT: u64 = u32::MAX as u64;
+
+/// The time after which the number of processors is read again.
+const SECOND: u64 = 1_000_000 * US;
+
+/// Whether threads look for a message before they sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spin {
+    /// Never.
+    Off,
+    /// While messages come in quick succession: a client for 25 µs at most, a server for 20.
+    Adaptive,
+    /// Before each sleep, for so long at most, and for a second at most.
+    AtMost(Duration),
+}
+
+/// The end of a connection at which a thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A client waits for the answer to its call.
+    Client,
+    /// A server waits for the next call.
+    Server,
+}
+
+/// The looks that a thread may take, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// While waits follow one another quickly, for so long at most.
+    Adaptive(u64),
+    /// Before each sleep, for so long at most.
+    Asked(u64),
+}
+
+impl Look {
+    /// Adaptive looks. A client's are the longer ones, so that it still looks when the first answer of a server that slept
+    /// comes.
+    pub(crate) fn adaptive(side: Side) -> Self {
+        Self::Adaptive(match side {
+            Side::Client => 25 * US,
+            Side::Server => 20 * US,
+        })
+    }
+
+    /// The same for `most` at most.
+    pub(crate) fn at_most(self, most: u64) -> Self {
+        match self {
+            Self::Adaptive(limit) => Self::Adaptive(limit.min(most)),
+            Self::Asked(limit) => Self::Asked(limit.min(most)),
+        }
+    }
+}
+
+/// One wait for a message.
+pub(crate) trait Wait {
+    /// A message, or the failure that ends the wait.
+    type Found;
+
+    /// The clock.
+    fn now(&self) -> u64;
+
+    /// Takes the message if it is there.
+    fn look(&mut self) -> Option<Self::Found>;
+
+    /// Sleeps until there is a message, and takes it. The thread has looked for `looked` nanoseconds.
+    fn sleep(&mut self, looked: u64) -> Self::Found;
+}
+
+/// The waits so far of one thread for one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitHistory {
+    /// The beginning of the last wait.
+    pub(crate) last: u64,
+    /// The average time between waits.
+    pub(crate) period: u64,
+    /// The looks in vain since the last that was not; one counts twice if the message came at once after it.
+    pub(crate) misses: u32,
+    /// The time until which the thread does not look.
+    pub(crate) until: u64,
+}
+
+impl Default for WaitHistory {
+    fn default() -> Self {
+        Self { last: 0, period: UNKNOWN, misses: 0, until: 0 }
+    }
+}
+
+impl WaitHistory {
+    /// Waits for a message: looks for it first, if that is likely to pay and there is a `turn` to. A wait without a look
+    /// reads the clock once.
+    #[inline]
+    pub(crate) fn wait<W: Wait, T>(
+        &mut self,
+        look: Look,
+        turn: impl FnOnce(u64) -> Option<T>,
+        wait: &mut W,
+    ) -> W::Found {
+        let began = wait.now();
+        self.count(began);
+        let Some(limit) = self.limit(look, began) else { return wait.sleep(0) };
+        let Some(turn) = turn(began) else { return wait.sleep(0) };
+        // A message that is there already says nothing about looking.
+        if let Some(found) = wait.look() {
+            return found;
+        }
+        let ended = loop {
+            hint::spin_loop();
+            if let Some(found) = wait.look() {
+                self.misses = 0;
+                return found;
+            }
+            let now = wait.now();
+            if now.wrapping_sub(began) >= limit {
+                break now;
+            }
+        };
+        drop(turn);
+        let found = wait.sleep(ended.wrapping_sub(began));
+        self.miss(ended, wait.now());
+        found
+    }
+
+    fn count(&mut self, now: u64) {
+        let passed = now.saturating_sub(self.last).min(LONGEST);
+        self.last = now;
+        // An average of the last eight or so, without a division.
+        self.period = self.period - self.period / 8 + passed / 8;
+    }
+
+    /// The length of a look that begins now; `None` if there is to be none.
+    fn limit(&mut self, look: Look, now: u64) -> Option<u64> {
+        if self.until.saturating_sub(now) > LONGEST_PAUSE {
+            // The clock has jumped back.
+            self.until = now;
+        }
+        match look {
+            _ if now < self.until => None,
+            Look::Asked(limit) => Some(limit),
+            Look::Adaptive(limit) => (self.period < RARE).then_some(limit),
+        }
+    }
+
+    /// Counts a look in vain, after which the thread slept from one time to another.
+    fn miss(&mut self, asleep: u64, awake: u64) {
+        let wanted_here = awake.wrapping_sub(asleep) < AT_ONCE;
+        self.misses = (self.misses + if wanted_here { 2 } else { 1 }).min(MOST_MISSES);
+        self.until = awake.saturating_add(PAUSE << self.misses);
+    }
+}
+
+/// The looks of a process: at most half as many at a time as it has processors.
+#[derive(Debug)]
+pub(crate) struct SpinBudget {
+    /// The number of the process, and below it the number of its threads that look. A child of a fork has another number,
+    /// and none of its parent's other threads.
+    looking: AtomicU64,
+    processors: AtomicU32,
+    /// The time at which the number of processors was read.
+    read: AtomicU64,
+}
+
+impl SpinBudget {
+    pub(crate) const fn new() -> Self {
+        Self { looking: AtomicU64::new(0), processors: AtomicU32::new(0), read: AtomicU64::new(0) }
+    }
+
+    /// A turn to look, which ends when it is dropped; `None` if no further thread may look. A thread that was asked to look
+    /// has a turn also with one processor. The number of processors is read once a second at most.
+    pub(crate) fn turn(
+        &self,
+        look: Look,
+        now: u64,
+        process: impl FnOnce() -> u64,
+        processors: impl FnOnce() -> u32,
+    ) -> Option<Turn<'_>> {
+        let half = self.processors(now, processors) / 2;
+        let most = if let Look::Asked(_) = look { half.max(1) } else { half };
+        if most == 0 {
+            return None;
+        }
+        let process = process();
+        let take = |looking| {
+            let own = own(looking, process);
+            (own < u64::from(most)).then(|| process << 32 | (own + 1))
+        };
+        self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(Turn { budget: self, process })
+    }
+
+    fn processors(&self, now: u64, read: impl FnOnce() -> u32) -> u32 {
+        let last = self.read.load(Ordering::Relaxed);
+        let is_due = now.wrapping_sub(last) >= SECOND;
+        // Of several threads one reads.
+        if is_due && self.read.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.processors.store(read(), Ordering::Relaxed);
+        }
+        self.processors.load(Ordering::Relaxed)
+    }
+}
+
+/// The looks of a process among all that `looking` counts.
+fn own(looking: u64, process: u64) -> u64 {
+    if looking >> 32 == process & COUNT { looking & COUNT } else { 0 }
+}
+
+/// A turn of a thread to look.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    budget: &'a SpinBudget,
+    process: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // In a child of a fork there may be none.
+        let give_back = |looking| (own(looking, self.process) > 0).then(|| looking - 1);
+        let _ = self.budget.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, give_back);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CLIENT: Look = Look::Adaptive(25 * US);
+    const SERVER: Look = Look::Adaptive(20 * US);
+
+    /// The time of a system call that looks, and of being woken.
+    const CALL: u64 = US / 2;
+    const WAKE_UP: u64 = 22 * US;
+
+    /// A clock and a message on its way, and what the waits cost.
+    #[derive(Debug, Default)]
+    struct Simulated {
+        now: Cell<u64>,
+        /// The time at which the message comes; `None` if it comes 3 µs after the thread has gone to sleep, as from a peer
+        /// that waits for the same processor.
+        message: Option<u64>,
+        looking: u64,
+        looks: u64,
+        clocks: Cell<u64>,
+    }
+
+    impl Wait for Simulated {
+        type Found = ();
+
+        fn now(&self) -> u64 {
+            self.clocks.set(self.clocks.get() + 1);
+            self.now.get()
+        }
+
+        fn look(&mut self) -> Option<()> {
+            self.looks += 1;
+            self.looking += CALL;
+            self.now.set(self.now.get() + CALL);
+            self.message.filter(|at| *at <= self.now.get()).map(drop)
+        }
+
+        fn sleep(&mut self, _looked: u64) {
+            let now = self.now.get();
+            self.now.set(match self.message {
+                None => now + 3 * US,
+                Some(at) if at <= now => now + CALL,
+                Some(at) => at + WAKE_UP,
+            });
+        }
+    }
+
+    /// A thread that waits again and again.
+    #[derive(Debug, Default)]
+    struct Thread {
+        history: WaitHistory,
+        simulated: Simulated,
+    }
+
+    impl Thread {
+        /// Begins to wait at a time. Returns the time at which the thread has the message.
+        fn wait(&mut self, look: Look, from: u64, message: Option<u64>) -> u64 {
+            self.simulated.now.set(from);
+            self.simulated.message = message;
+            self.history.wait(look, Some, &mut self.simulated);
+            self.simulated.now.get()
+        }
+
+        /// Serves calls, each of which comes so long after the last one.
+        fn serve(&mut self, pauses: impl IntoIterator<Item = u64>) -> u64 {
+            let (mut at, mut free) = (SECOND, SECOND);
+            for pause in pauses {
+                at += pause;
+                free = self.wait(SERVER, free, Some(at)).max(at) + US;
+            }
+            free - SECOND
+        }
+    }
+
+    /// A client and a server that each have a processor, and call without a pause.
+    #[derive(Debug, Default)]
+    struct Pair {
+        client: Thread,
+        server: Thread,
+        now: u64,
+    }
+
+    impl Pair {
+        /// Makes a call, and returns the time that it took.
+        fn call(&mut self, handler: u64) -> u64 {
+            let Self { client, server, now } = self;
+            let begin = *now;
+            let free = server.simulated.now.get();
+            let answered = server.wait(SERVER, free, Some(begin + US)) + handler + US;
+            server.simulated.now.set(answered);
+            *now = client.wait(CLIENT, begin + US, Some(answered));
+            *now - begin
+        }
+
+        fn calls(&mut self, count: u32, handler: u64) {
+            for _ in 0..count {
+                self.call(handler);
+            }
+        }
+    }
+
+    #[test]
+    fn back_to_back_it_begins_to_look_and_goes_on() {
+        let mut pair = Pair { now: SECOND, ..Pair::default() };
+        let slow = (0..100).position(|_| pair.call(0) < 8 * US).unwrap();
+        assert!((15..40).contains(&slow), "{slow} calls");
+        assert!((0..10_000).all(|_| pair.call(0) < 8 * US));
+        assert_eq!((pair.client.history.misses, pair.server.history.misses), (0, 0));
+    }
+
+    #[test]
+    fn a_slow_handler_ends_the_client_s_looks() {
+        let mut pair = Pair { now: SECOND, ..Pair::default() };
+        pair.calls(1000, 0);
+        let began = pair.now;
+        pair.client.simulated.looking = 0;
+        pair.calls(10_000, 40 * US);
+        assert_eq!(pair.client.history.misses, MOST_MISSES);
+        assert!(pair.client.simulated.looking * 500 < pair.now - began);
+        pair.calls(3000, 0);
+        assert!(pair.call(0) < 8 * US, "quick again");
+    }
+
+    /// As where the peer needs the processor that the look takes.
+    #[test]
+    fn on_one_processor_hardly_any_wait_looks() {
+        let mut thread = Thread::default();
+        let mut now = SECOND;
+        (0..200_000).for_each(|_| now = thread.wait(CLIENT, now, None) + US);
+        let taken = now - SECOND;
+        assert!(thread.simulated.looks > 0);
+        assert!(thread.simulated.looking * 500 < taken, "{} of {taken}", thread.simulated.looking);
+    }
+
+    #[test]
+    fn a_message_at_once_after_a_look_counts_twice() {
+        let mut history = WaitHistory::default();
+        let pauses = [0, 9].map(|us| {
+            history.miss(SECOND, SECOND + us * US);
+            (history.until - SECOND) / US - us
+        });
+        assert_eq!(pauses, [400, 1600]);
+        let mut history = WaitHistory::default();
+        let pauses = [(); 10].map(|()| {
+            history.miss(SECOND, SECOND + 10 * US);
+            (history.until - SECOND) / US - 10
+        });
+        assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 51_200]);
+    }
+
+    #[test]
+    fn rare_calls_and_idle_connections_spend_nothing() {
+        for per_second in [1, 100, 1000, 5000] {
+            let mut thread = Thread::default();
+            thread.serve((0..10 * per_second).map(|_| SECOND / per_second));
+            assert_eq!(thread.simulated.looks, 0, "{per_second} calls a second");
+        }
+        let mut day = Thread::default();
+        day.serve([30 * SECOND; 2880]);
+        assert_eq!((day.simulated.looks, day.simulated.clocks.get()), (0, 2880));
+    }
+
+    /// Calls that come at random come in quick succession now and then.
+    #[test]
+    fn calls_at_random_spend_little() {
+        let mut random = proptest::test_runner::TestRng::deterministic_rng(Default::default());
+        for per_second in [100, 1000, 5000] {
+            let mut thread = Thread::default();
+            let pauses = (0..20 * per_second).map(|_| {
+                let uniform = f64::from(random.next_u32() | 1) / f64::from(u32::MAX);
+                (-uniform.ln() * SECOND as f64 / per_second as f64) as u64
+            });
+            let taken = thread.serve(pauses);
+            let share = thread.simulated.looking as f64 / taken as f64;
+            assert!(share < 0.002, "{per_second} calls a second: {share}");
+        }
+    }
+
+    #[test]
+    fn a_pause_ends_a_conversation_and_the_next_one_begins_sooner() {
+        let mut thread = Thread::default();
+        let calls = |count, pause| std::iter::repeat_n(pause, count);
+        thread.serve(calls(30, 5 * US));
+        let looks = thread.simulated.looks;
+        assert!(looks > 0);
+        thread.serve(calls(3, SECOND));
+        let rare = thread.simulated.looks;
+        thread.serve(calls(100, SECOND));
+        assert_eq!(thread.simulated.looks, rare);
+    }
+
+    #[test]
+    fn a_look_that_was_asked_for_needs_no_conversation_and_pauses_too() {
+        let mut thread = Thread::default();
+        let look = Look::Asked(50 * US);
+        let found = thread.wait(look, SECOND, Some(SECOND + 40 * US));
+        assert!(found <= SECOND + 41 * US);
+        let missed = thread.wait(look, found, Some(found + SECOND));
+        let looks = thread.simulated.looks;
+        assert!(thread.simulated.looking < 40 * US + 51 * US + 2 * CALL);
+        let again = thread.wait(look, missed + US, Some(missed + 10 * US));
+        assert_eq!(thread.simulated.looks, looks, "it pauses");
+        thread.wait(look, again + 200 * US, Some(again + 210 * US));
+        assert!(thread.simulated.looks > looks);
+    }
+
+    #[test]
+    fn half_of_the_processors_look_at_a_time() {
+        for (processors, adaptive, asked) in [(0, 0, 1), (1, 0, 1), (2, 1, 1), (3, 1, 1), (4, 2, 2), (9, 4, 4)] {
+            for (look, most) in [(CLIENT, adaptive), (Look::Asked(US), asked)] {
+                let budget = SpinBudget::new();
+                let turn = |process| budget.turn(look, 5 * SECOND, || process, || processors);
+                let mut turns: Vec<_> = (0..20).map_while(|_| turn(7)).collect();
+                assert_eq!(turns.len(), most, "{look:?} with {processors}");
+                turns.pop();
+                let back = turn(7);
+                assert_eq!(back.is_some(), most > 0, "the turn came back");
+                // A fork leaves the child without the threads of its parent, and one gives its turn back.
+                let child = turn(8);
+                assert_eq!(child.is_some(), most > 0);
+                drop(turns);
+                assert_eq!(turn(8).is_some(), most > 1);
+                drop(child);
+                assert_eq!(own(budget.looking.load(Ordering::Relaxed), 8), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_processors_are_read_by_the_first_look_and_once_a_second() {
+        let budget = SpinBudget::new();
+        let reads = Cell::new(0);
+        let read = |now| {
+            drop(budget.turn(
+                CLIENT,
+                now,
+                || 1,
+                || {
+                    reads.set(reads.get() + 1);
+                    2
+                },
+            ));
+            reads.get()
+        };
+        let mut now = 3 * SECOND;
+        assert_eq!(
+            [0, 1, SECOND - 2, 1, 0].map(|step| {
+                now += step;
+                read(now)
+            }),
+            [1, 1, 1, 2, 2]
+        );
+        let mut thread = Thread::default();
+        (0..10).for_each(|_| {
+            let no_turn = |_| -> Option<()> { panic!("it would not look") };
+            thread.history.wait(CLIENT, no_turn, &mut Simulated { message: Some(0), ..Simulated::default() });
+        });
+    }
+
+    /// A clock that shows anything, and a message that comes at any look or none.
+    struct Broken {
+        clock: RefCell<VecDeque<u64>>,
+        found_at: u32,
+        looks: u32,
+        last: Cell<u64>,
+    }
+
+    impl Wait for Broken {
+        type Found = ();
+
+        fn now(&self) -> u64 {
+            // In the end the clock goes on.
+            let next = self.clock.borrow_mut().pop_front().unwrap_or(self.last.get().wrapping_add(US));
+            self.last.set(next);
+            next
+        }
+
+        fn look(&mut self) -> Option<()> {
+            self.looks += 1;
+            (self.looks == self.found_at).then_some(())
+        }
+
+        fn sleep(&mut self, _looked: u64) {}
+    }
+
+    fn time() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            any::<u64>(),
+            0..2 * SECOND,
+            Just(0),
+            Just(u64::MAX),
+            (0..1000_u64).prop_map(|back| u64::MAX - back)
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        /// Whatever the clock shows, each wait ends, and once the clock is right again the thread looks as before.
+        #[test]
+        fn a_clock_that_jumps_does_no_harm(
+            waits in prop::collection::vec((prop::collection::vec(time(), 0..6), 0..10_u32), 0..30),
+            start in time(),
+        ) {
+            let mut history = WaitHistory::default();
+            for (clock, found_at) in waits {
+                let times = clock.len() as u32;
+                let mut wait = Broken { clock: RefCell::new(clock.into()), found_at, looks: 0, last: Cell::new(0) };
+                history.wait(Look::Asked(25 * US), Some, &mut wait);
+                prop_assert!(wait.looks <= times + 27, "{} looks", wait.looks);
+                prop_assert!(history.period <= UNKNOWN && history.misses <= MOST_MISSES);
+            }
+            let mut thread = Thread { history, ..Thread::default() };
+            let mut now = start.min(u64::MAX - 100 * SECOND);
+            thread.wait(CLIENT, now, Some(now));
+            now += LONGEST_PAUSE;
+            for _ in 0..40 {
+                now = thread.wait(CLIENT, now, Some(now + 3 * US)) + US;
+            }
+            let found = thread.wait(CLIENT, now, Some(now + 3 * US));
+            prop_assert!(found < now + 4 * US, "quick again");
+        }
+
+        /// However messages come that no look finds: one look for each pause, the ten of the first pauses aside.
+        #[test]
+        fn what_looks_in_vain_take_has_a_limit(pauses in prop::collection::vec(26 * US..300 * US, 1..3000)) {
+            let mut thread = Thread::default();
+            let mut now = SECOND;
+            for pause in &pauses {
+                now = thread.wait(CLIENT, now, Some(now + pause));
+            }
+            let most = u64::from(MOST_MISSES) + (now - SECOND) / LONGEST_PAUSE + 1;
+            prop_assert!(thread.simulated.looking <= most * 26 * US);
+        }
+
+        /// The turns never exceed the budget, whatever is taken and given back.
+        #[test]
+        fn turns_stay_within_the_budget(
+            steps in prop::collection::vec((any::<bool>(), 0..8_usize, 0..12_u32), 0..100),
+        ) {
+            let budget = SpinBudget::new();
+            let (mut turns, mut now, mut known) = (Vec::new(), SECOND, 0);
+            for (take, at, processors) in steps {
+                now += SECOND / 3;
+                if take {
+                    let taken = budget.turn(SERVER, now, || 1, || { known = processors; processors });
+                    prop_assert_eq!(taken.is_some(), turns.len() < (known / 2) as usize);
+                    turns.extend(taken);
+                } else if at < turns.len() {
+                    drop(turns.swap_remove(at));
+                }
+            }
+        }
+    }
+}
