@@ -133,8 +133,8 @@ calls_take_no_pages(size_t size)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	print_message("# %ld page faults in %d calls\n", faults[1] - faults[0], STEADY);
-	/* Those of one body in fresh memory, were it for each call, would be many more. */
-	assert_true(faults[1] - faults[0] < (long)size / 4096);
+	/* A body may find its block in use now and then. Fresh memory for each call would be many more. */
+	assert_true(faults[1] - faults[0] < 4 * (long)size / 4096);
 	close(turns[0]);
 	close(turns[1]);
 	managed_end(&managed);
