@@ -62,6 +62,12 @@ pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> Result<(), Cause> {
     }
 }
 
+/// A free block for a body of `size` bytes that is expected; it is going to be [retired](retire).
+#[inline]
+pub(crate) fn take_idle(size: usize) -> Option<Vec<u8>> {
+    if is_large(size) { LARGE_BLOCKS.take(size) } else { None }
+}
+
 /// Frees a block, or keeps it for the next body.
 #[inline]
 pub fn retire(block: Vec<u8>) {
@@ -83,12 +89,18 @@ impl LargeBlocks {
     }
 
     #[cold]
+    fn take(&self, size: usize) -> Option<Vec<u8>> {
+        let block = self.idle.try_lock().ok()?.take(size)?;
+        self.out.fetch_add(block.capacity(), Relaxed);
+        Some(block)
+    }
+
+    #[cold]
     fn reserve(&self, block: &mut Vec<u8>, size: usize) -> Result<(), Cause> {
         let before = block.capacity();
-        match self.idle.try_lock().ok().and_then(|mut idle| idle.take(size)) {
+        match self.take(size) {
             Some(mut idle) => {
                 idle.extend_from_slice(block);
-                self.out.fetch_add(idle.capacity(), Relaxed);
                 let old = mem::replace(block, idle);
                 if is_large(before) {
                     self.retire(old);
@@ -126,10 +138,10 @@ impl Idle {
         Self { blocks: [const { Vec::new() }; IDLE_BLOCKS], count: 0 }
     }
 
-    /// Removes a block with capacity for `size` bytes, and not for many more.
+    /// Removes a block with capacity for `size` bytes, and not for many more: the latest, which a cache may still have.
     fn take(&mut self, size: usize) -> Option<Vec<u8>> {
         let fits = |block: &Vec<u8>| (size..=size + size / 2).contains(&block.capacity());
-        self.blocks.iter().position(fits).map(|at| self.remove(at))
+        self.blocks.iter().rposition(fits).map(|at| self.remove(at))
     }
 
     /// Adds a block. Older ones go where it has no place beside them; false if so.
@@ -184,7 +196,8 @@ mod tests {
         let blocks = LargeBlocks::new();
         let pair = [16 * MIB, 16 * MIB].map(|size| reserved(&blocks, size));
         let addresses = pair.each_ref().map(|block| block.as_ptr());
-        pair.into_iter().for_each(|block| blocks.retire(block));
+        // The latest is the first to be taken.
+        pair.into_iter().rev().for_each(|block| blocks.retire(block));
         let again = [16 * MIB, 16 * MIB].map(|size| reserved(&blocks, size));
         assert_eq!(again.each_ref().map(|block| block.as_ptr()), addresses);
         assert_eq!(idle(&blocks), 0);

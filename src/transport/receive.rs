@@ -247,8 +247,8 @@ fn read_like_last(
     buffer: &mut RecordBuffer,
 ) -> Result<Option<ReceivedRecord>, Cause> {
     let (expected, limit, number) = (buffer.last, message.limit(), message.body_field());
-    // No more is reserved than this record needs, because it may be long in coming.
-    let Some(body) = message.reserve_body(expected.body) else { return Ok(None) };
+    // No new memory is reserved but what this record needs, because it may be long in coming.
+    let Some(body) = message.reserve_body(expected.body, expected.whole_body) else { return Ok(None) };
     let record = sys::receive_scattered(fd, &mut buffer.bytes, expected.head, body, expected.body)?;
     let fits = record.len == expected.head + expected.body && !record.truncated;
     let head = buffer.bytes.get(..expected.head).filter(|_| fits && record.len <= limit);

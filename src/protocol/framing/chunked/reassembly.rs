@@ -151,11 +151,16 @@ impl Reassembly {
         self.parts.as_mut()?.body_buffer()
     }
 
-    /// An empty buffer for the body of a message that is expected in one record. `None` if memory has run out. No message
-    /// may have begun.
-    pub fn reserve_body(&mut self, size: usize) -> Option<&mut Vec<u8>> {
+    /// An empty buffer for `size` bytes of the body of a message that is expected. `None` if memory has run out. No message may
+    /// have begun. No more than these is reserved, but a free block with room for the `whole` body is taken if there is one.
+    pub fn reserve_body(&mut self, size: usize, whole: usize) -> Option<&mut Vec<u8>> {
         let body = self.body_mut();
         body.clear();
+        if body.capacity() < size
+            && let Some(idle) = large_block::take_idle(whole)
+        {
+            large_block::retire(std::mem::replace(body, idle));
+        }
         large_block::reserve(body, size).ok()?;
         Some(body)
     }
