@@ -34,8 +34,8 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// The length of the message, if it exceeds a limit, asked before a call is submitted. Calculated with the shortest sequence: if only a longer one
-    /// makes the call too large, sending fails.
+    /// The length of the message, if it exceeds a limit, asked before a call is submitted. Calculated with the shortest
+    /// sequence: if only a longer one makes the call too large, sending fails.
     pub(super) fn size_over(&self, limit: usize) -> Option<usize> {
         if self.body.len().saturating_add(HEAD_CAPACITY) <= limit {
             return None;

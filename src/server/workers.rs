@@ -118,7 +118,8 @@ pub(super) struct HandlerGuard<'a> {
 }
 
 impl HandlerGuard<'_> {
-    /// Notes at the end of a handler that was slow, or may have been, that requests may have had to wait for it, if all workers are in handlers.
+    /// Notes that requests may have had to wait, if all workers are in handlers. Called at the end of a handler that was slow,
+    /// or may have been.
     #[cold]
     pub(super) fn note_delay(&self) {
         if self.in_pool && self.workers.busy.load(Ordering::SeqCst) >= self.workers.size {
