@@ -78,12 +78,11 @@ impl Look {
         })
     }
 
-    /// The same for `most` at most.
-    pub(crate) fn at_most(self, most: u64) -> Self {
-        match self {
-            Self::Adaptive(limit) => Self::Adaptive(limit.min(most)),
-            Self::Asked(limit) => Self::Asked(limit.min(most)),
-        }
+    /// The same for a wait that has so much time left. An adaptive look is so short that it need not be cut.
+    pub(crate) fn within(self, left: impl FnOnce() -> Option<Duration>) -> Self {
+        let Self::Asked(limit) = self else { return self };
+        let left = left().and_then(|left| u64::try_from(left.as_nanos()).ok());
+        Self::Asked(left.map_or(limit, |left| limit.min(left)))
     }
 }
 
@@ -100,6 +99,18 @@ pub(crate) trait Wait {
 
     /// Sleeps until there is a message, and takes it. The thread has looked for `looked` nanoseconds.
     fn sleep(&mut self, looked: u64) -> Self::Found;
+
+    /// Notes that a look has ended.
+    fn note(&mut self, _look: EndedLook) {}
+}
+
+/// A look that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndedLook {
+    /// True if it found a message.
+    pub(crate) found: bool,
+    /// Its time in nanoseconds, up to the last time that it read the clock.
+    pub(crate) time: u64,
 }
 
 /// The waits so far of one thread for one connection.
@@ -139,20 +150,24 @@ impl WaitHistory {
         if let Some(found) = wait.look() {
             return found;
         }
-        let ended = loop {
+        let mut now = began;
+        loop {
             hint::spin_loop();
             if let Some(found) = wait.look() {
                 self.misses = 0;
+                wait.note(EndedLook { found: true, time: now.wrapping_sub(began) });
                 return found;
             }
-            let now = wait.now();
+            now = wait.now();
             if now.wrapping_sub(began) >= limit {
-                break now;
+                break;
             }
-        };
+        }
         drop(turn);
-        let found = wait.sleep(ended.wrapping_sub(began));
-        self.miss(ended, wait.now());
+        let time = now.wrapping_sub(began);
+        wait.note(EndedLook { found: false, time });
+        let found = wait.sleep(time);
+        self.miss(now, wait.now());
         found
     }
 

@@ -164,7 +164,7 @@ pub extern "C" fn drpc_set_max_datagram(bytes: usize) -> c_int {
     0
 }
 
-/// The value of drpc_set_spin with which threads poll only while that pays.
+/// The value with which threads poll only while that pays.
 pub const DRPC_SPIN_AUTO: u32 = u32::MAX - 1;
 
 /// Sets the longest time in microseconds that each thread of the process polls before it sleeps, when it waits for a
@@ -174,23 +174,28 @@ pub const DRPC_SPIN_AUTO: u32 = u32::MAX - 1;
 /// 0 is no polling. With DRPC_SPIN_AUTO a thread polls only while messages follow one another within 100 microseconds: a
 /// client for 25 microseconds, a server for 20. With a number a thread polls before each sleep: use that in processes with
 /// CPUs of their own. The limit is a second. UINT_MAX, the default, is the value of the environment variable DRPC_SPIN_US,
-/// a number or "auto", and 0 where there is none.
+/// a number or "auto". Without one it is DRPC_SPIN_AUTO for a drpc_server and a shared drpc_client, and 0 for all else.
+/// DRPC_SERVER_SPIN and DRPC_CLIENT_SPIN take precedence.
 ///
-/// At most as many threads poll at a time as the process has pairs of CPUs, which its affinity mask and the quotas of its
-/// control groups say. With less than one pair none does with DRPC_SPIN_AUTO, and one does with a number, but for a machine
-/// with one CPU. A timeout of a blocking socket (drpc_set_timeout) begins after the polling. A signal during the polling
-/// does not end drpc_progress.
+/// At most as many threads poll at a time as the process has pairs of CPUs, which the affinity mask of its first thread and
+/// the quotas of its control groups say. With less than one pair none does with DRPC_SPIN_AUTO, and one does with a number,
+/// but for a machine with one CPU. A timeout of a blocking socket (drpc_set_timeout) begins after the polling. A signal
+/// during the polling does not end drpc_progress.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
-    let spin = match microseconds {
-        c_uint::MAX => None,
+    boundary::infallible((), || set_spin(spin(microseconds.into())));
+    0
+}
+
+/// A setting in the form of C; `None` where it is none.
+pub(crate) fn spin(microseconds: u64) -> Option<Spin> {
+    match u32::try_from(microseconds).ok()? {
+        u32::MAX => None,
         DRPC_SPIN_AUTO => Some(Spin::Adaptive),
         us => Some(Spin::AtMost(Duration::from_micros(us.into()))),
-    };
-    boundary::infallible((), || set_spin(spin));
-    0
+    }
 }
 
 /// Limits the time that sending or receiving on a context may wait.

@@ -118,7 +118,7 @@ functions_of_sessions_and_requests_take_null(void **state)
 static void
 set_refuses_what_it_does_not_know(void **state)
 {
-	static const int unknown[] = {-1, 0, DRPC_SERVER_MAX_UNSENT_PER_UID + 1, 1000};
+	static const int unknown[] = {-1, 0, DRPC_SERVER_SPIN + 1, 1000};
 	struct managed   managed;
 	size_t           i;
 

@@ -96,7 +96,7 @@ set_refuses_what_it_does_not_know(void **state)
 	shared_make(&shared);
 	assert_int_equal(drpc_client_set(shared.client, 0, 1), -DER_INVAL);
 	assert_int_equal(drpc_client_set(shared.client, -1, 1), -DER_INVAL);
-	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_FRAMING + 1, 1), -DER_INVAL);
+	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_SPIN + 1, 1), -DER_INVAL);
 	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_PIPELINING, 2), -DER_INVAL);
 	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_THREAD, 2), -DER_INVAL);
 	assert_int_equal(drpc_client_set(shared.client, DRPC_CLIENT_MAX_DATAGRAM, 0), -DER_INVAL);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ int     __real_openat(int dir, const char *path, int flags, mode_t mode);
 int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__real_getcwd(char *into, size_t size);
 int     __real_clock_gettime(clockid_t clock, struct timespec *into);
+long    __real_syscall(long number, ...);
 int     __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
 
 int     __wrap_socket(int domain, int type, int protocol);
@@ -67,6 +69,7 @@ int     __wrap_openat(int dir, const char *path, int flags, ...);
 int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 char   *__wrap_getcwd(char *into, size_t size);
 int     __wrap_clock_gettime(clockid_t clock, struct timespec *into);
+long    __wrap_syscall(long number, ...);
 int     __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
 
 void
@@ -428,4 +431,20 @@ __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into)
 	for (i = 0; i < calls.cpus; i++)
 		CPU_SET(i, into);
 	return 0;
+}
+
+long
+__wrap_syscall(long number, ...)
+{
+	va_list args;
+	long    arg[6];
+	int     i;
+
+	/* As the C library does: a call with fewer arguments does not look at the rest. */
+	va_start(args, number);
+	for (i = 0; i < 6; i++)
+		arg[i] = va_arg(args, long);
+	va_end(args);
+	calls.received += calls.armed && number == SYS_recvfrom;
+	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 }

@@ -69,6 +69,9 @@ struct syscalls {
 	/* Every call that makes or names a descriptor succeeds with this one; 0 for none. */
 	int  pretend_fd;
 
+	/* Calls of recvfrom that do not go by the C library. */
+	int received;
+
 	/* Arguments of the latest call of each kind. */
 	int                domain, type, protocol;
 	int                fcntl_fd, fcntl_cmd, fcntl_arg;

@@ -4,18 +4,21 @@
 //! takes the lock puts the call into the lists, and makes its caller the leader. So nothing but this file and
 //! [`Shared::lock`] knows that a call may be alone.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
-use super::connection::{Inbound, Reply};
+use super::connection::{Connection, Inbound, Reply};
 use super::operation::{Outcome, Ticket};
 use super::poll_handle::{PollHandle, Ready};
 use super::shared::Shared;
 use super::state::State;
 use super::wait::Resumed;
+use crate::adaptive_spin::{Side, Wait};
+use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::wire::CallRef;
 use crate::sync::MutexGuard;
-use crate::sys::TryArc;
+use crate::sys::{self, TryArc};
 
 impl State {
     /// Sends a call, if it is alone and can be sent as a whole. `None` if nothing has been done.
@@ -44,10 +47,15 @@ impl State {
         }
     }
 
-    /// Receives the reply to the call that is still alone. `None` if what came was none; the call is in the lists then.
-    fn receive_alone(&mut self) -> Option<Outcome> {
+    /// Receives a record for the call that is still alone.
+    fn receive_alone(&mut self) -> Result<Inbound, Cause> {
         self.budget.take();
-        let inbound = self.connection.as_mut()?.receive();
+        self.connection.as_mut().map_or(Ok(Inbound::Empty), Connection::receive)
+    }
+
+    /// Ends the call that is still alone by what has been received. `None` if that was no reply to it; the call is in the
+    /// lists then.
+    fn finish_alone(&mut self, inbound: Result<Inbound, Cause>) -> Option<Outcome> {
         match inbound {
             Ok(Inbound::Reply(Reply::Response(sequence, result))) if self.calls.end_alone(sequence) => {
                 self.backoff.reset();
@@ -74,18 +82,66 @@ impl Shared {
         deadline: Option<Instant>,
     ) -> Resumed<'a> {
         drop(state);
-        let ready = poll_handle.wait(false, deadline);
-        let mut state = self.lock_alone();
-        // Without a call that is alone, another thread has put it into the lists.
-        if let (true, Ok(Ready { readable: true, .. })) = (state.calls.has_lone_call(), ready) {
-            if let Some(outcome) = state.receive_alone() {
-                return Resumed::Ended(outcome);
+        let mut wait = LoneWait { shared: self, ticket, poll_handle, deadline };
+        match self.settings.spin.look(Side::Client) {
+            Some(look) => {
+                let look = look.within(|| deadline.map(|end| end.saturating_duration_since(Instant::now())));
+                sys::look_or_sleep(look, poll_handle.as_fd().as_raw_fd(), &mut wait)
             }
-            state.end_lead(ticket, None, Ok(Ready::default()));
-        } else {
-            state.enlist();
-            state.end_lead(ticket, None, ready);
+            None => wait.sleep(0),
         }
+    }
+
+    /// Goes on with what has been received for a call that was alone until then.
+    fn resume_alone<'a>(
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        inbound: Result<Inbound, Cause>,
+    ) -> Resumed<'a> {
+        if let Some(outcome) = state.finish_alone(inbound) {
+            return Resumed::Ended(outcome);
+        }
+        state.end_lead(ticket, None, Ok(Ready::default()));
+        Resumed::Locked(state)
+    }
+}
+
+/// The wait of a call that was sent alone. Another thread may put the call into the lists meanwhile.
+struct LoneWait<'a, 'p> {
+    shared: &'a Shared,
+    ticket: Ticket,
+    poll_handle: &'p PollHandle,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Wait for LoneWait<'a, '_> {
+    type Found = Resumed<'a>;
+
+    fn now(&self) -> u64 {
+        sys::nanoseconds()
+    }
+
+    fn look(&mut self) -> Option<Resumed<'a>> {
+        let mut state = self.shared.lock_alone();
+        if !state.calls.has_lone_call() {
+            state.end_lead(self.ticket, None, Ok(Ready::default()));
+            return Some(Resumed::Locked(state));
+        }
+        match state.receive_alone() {
+            Ok(Inbound::Empty) => None,
+            inbound => Some(Shared::resume_alone(state, self.ticket, inbound)),
+        }
+    }
+
+    fn sleep(&mut self, _looked: u64) -> Resumed<'a> {
+        let ready = self.poll_handle.wait(None, false, self.deadline);
+        let mut state = self.shared.lock_alone();
+        if let (true, Ok(Ready { readable: true, .. })) = (state.calls.has_lone_call(), ready) {
+            let inbound = state.receive_alone();
+            return Shared::resume_alone(state, self.ticket, inbound);
+        }
+        state.enlist();
+        state.end_lead(self.ticket, None, ready);
         Resumed::Locked(state)
     }
 }

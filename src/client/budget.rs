@@ -58,7 +58,7 @@ mod tests {
     use crate::protocol::message::Response;
     use crate::protocol::wire::CallRef;
     use crate::stable_path::StablePath;
-    use crate::sys::TryArc;
+    use crate::sys::{SpinSetting, TryArc};
 
     fn budget(records: usize) -> Budget {
         Budget { records, ..Budget::new() }
@@ -79,6 +79,7 @@ mod tests {
             pipelining: true,
             retries: 0,
             thread: false,
+            spin: SpinSetting::new(None),
             log: Log::default(),
         };
         let mut state = State::new(TryArc::new(settings).unwrap());

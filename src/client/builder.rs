@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::settings::Settings;
+use crate::adaptive_spin::Spin;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
@@ -13,7 +14,7 @@ use crate::peer::framing_cache;
 use crate::protocol::framing::{Framing, Limits};
 use crate::shared_path::SharedPath;
 use crate::stable_path::StablePath;
-use crate::sys::out_of_memory;
+use crate::sys::{SpinSetting, out_of_memory};
 
 /// The number of retries of a call, unless the program says otherwise.
 const DEFAULT_RETRIES: u32 = 3;
@@ -41,6 +42,7 @@ pub struct ClientBuilder {
     pipelining: bool,
     retries: u32,
     thread: bool,
+    spin: Option<Spin>,
     log: Log,
 }
 
@@ -53,6 +55,7 @@ impl Default for ClientBuilder {
             pipelining: false,
             retries: DEFAULT_RETRIES,
             thread: false,
+            spin: None,
             log: Log::default(),
         }
     }
@@ -138,6 +141,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether threads that wait for a reply look for it before they sleep. `None`, the default, is the setting of the
+    /// [process](crate::set_spin), and that is [`Spin::Adaptive`] unless it is set.
+    #[must_use]
+    pub fn spin(mut self, spin: impl Into<Option<Spin>>) -> Self {
+        self.spin = spin.into();
+        self
+    }
+
     /// The receiver of log lines; none unless set.
     #[must_use]
     pub fn log(mut self, log: Log) -> Self {
@@ -169,6 +180,7 @@ impl ClientBuilder {
             pipelining: self.pipelining,
             retries: self.retries,
             thread: self.thread,
+            spin: SpinSetting::new(self.spin),
             log: self.log.clone(),
         })
     }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::shared::Shared;
+use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::Level;
@@ -37,7 +38,7 @@ impl Shared {
     /// Returns how many completions ran.
     pub(super) fn dispatch(&self, timeout: Option<Duration>) -> Result<usize, Error> {
         let events = self.events()?;
-        let event = events.wait(timeout.map_or(-1, sys::whole_ms));
+        let event = events.wait(self.settings.spin.look(Side::Client), timeout.map_or(-1, sys::whole_ms));
         let event = event.map_err(|cause| self.error((Phase::Progress, cause)))?;
         let _dispatching = DispatchGuard::new(self);
         let (ended, out_of_memory) = self.with(|state| {

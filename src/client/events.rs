@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
 use super::poll_handle::{PollHandle, Ready};
+use crate::adaptive_spin::Look;
 use crate::cause::Cause;
 use crate::sys::{Epoll, Event, Interest, Timer, TryArc, Waker, Watch};
 
@@ -47,9 +48,9 @@ impl Events {
         self.signal.raise();
     }
 
-    /// Waits for the next event.
-    pub(super) fn wait(&self, timeout_ms: i32) -> Result<Option<Event>, Cause> {
-        self.set.wait(timeout_ms)
+    /// Waits for the next event. The thread may look before it sleeps.
+    pub(super) fn wait(&self, look: Option<Look>, timeout_ms: i32) -> Result<Option<Event>, Cause> {
+        self.set.wait_looking(look, timeout_ms)
     }
 
     /// Clears the timer or the signal that an event comes from. For an event of the socket, returns its readiness.

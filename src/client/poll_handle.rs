@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::adaptive_spin::Side;
+use crate::adaptive_spin::Look;
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, Waker};
 
@@ -52,8 +52,8 @@ impl PollHandle {
     }
 
     /// Waits for something to receive, for room to send if `writable` is set, or for a call of
-    /// [`wake`](PollHandle::wake).
-    pub(super) fn wait(&self, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
+    /// [`wake`](PollHandle::wake). The thread may look before it sleeps.
+    pub(super) fn wait(&self, look: Option<Look>, writable: bool, until: Option<Instant>) -> Result<Ready, Cause> {
         let until = match self.make_signal() {
             // The caller looks again, as it may not have been woken until now.
             Ok(true) => return Ok(Ready::default()),
@@ -68,7 +68,7 @@ impl PollHandle {
         let mut fds = [(socket, events), (signal, libc::POLLIN)].map(|(fd, events)| PollFd { fd, events, revents: 0 });
         // shuttle runs all threads in one, which must not wait.
         let timeout = if cfg!(all(test, shuttle)) { 0 } else { sys::ms_until(until) };
-        match sys::poll_uncancelled(Side::Client, &mut fds, timeout) {
+        match sys::poll_uncancelled(look, &mut fds, timeout) {
             Ok(_) | Err(Cause::Os(libc::EINTR)) => {}
             Err(cause) => return Err(cause),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::log::Log;
 use crate::protocol::framing::{Framing, Limits};
 use crate::stable_path::StablePath;
+use crate::sys::SpinSetting;
 
 /// The settings that a client is made with.
 #[derive(Debug)]
@@ -21,5 +22,6 @@ pub(super) struct Settings {
     pub(super) retries: u32,
     /// True while a thread of the client runs the completions.
     pub(super) thread: bool,
+    pub(super) spin: SpinSetting,
     pub(super) log: Log,
 }

@@ -13,6 +13,7 @@ use super::pending::{CompletionTarget, Pending};
 use super::shared::Shared;
 use super::state::State;
 use super::waiters::WaitFor;
+use crate::adaptive_spin::Side;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -134,7 +135,7 @@ impl Shared {
         match state.lead(ticket) {
             WaitFor::Socket(poll_handle, writable) => {
                 self.release(state);
-                let ready = poll_handle.wait(writable, deadline);
+                let ready = poll_handle.wait(self.settings.spin.look(Side::Client), writable, deadline);
                 state = self.lock();
                 state.end_lead(ticket, Some(body), ready);
                 Resumed::Locked(state)

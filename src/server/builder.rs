@@ -15,12 +15,14 @@ use super::limits::ServerLimits;
 use super::listening_socket::{Existing, FilePolicy, ListeningSocket};
 use super::process_owner::ProcessOwner;
 use super::reactor::{Authorise, ModuleRules, Reactor, token};
+use super::recent_work::RecentWork;
 use super::sessions::Sessions;
 use super::share::MemoryLimit;
 use super::stats::Counters;
 use super::timers::Timers;
 use super::users::Users;
 use super::workers::{STACK, WorkerPool};
+use crate::adaptive_spin::Spin;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
@@ -32,7 +34,7 @@ use crate::session::Session;
 use crate::shared_path::SharedPath;
 use crate::stable_path::StablePath;
 use crate::sync::Mutex;
-use crate::sys::{self, Epoll, Interest, TryArc, Waker, Watch, try_box};
+use crate::sys::{self, Epoll, Interest, SpinSetting, TryArc, Waker, Watch, try_box};
 
 /// The fewest threads of a server whose program sets no number.
 const THREADS: usize = 2;
@@ -63,6 +65,7 @@ pub struct ServerBuilder {
     allowed: Vec<(i32, Vec<u32>)>,
     authorise: Option<Box<Authorise>>,
     threads: Option<usize>,
+    spin: Option<Spin>,
     stack: usize,
     signals: bool,
     framing: Option<Framing>,
@@ -82,6 +85,7 @@ impl Default for ServerBuilder {
             allowed: Vec::new(),
             authorise: None,
             threads: None,
+            spin: None,
             stack: STACK,
             signals: false,
             framing: None,
@@ -158,6 +162,14 @@ impl ServerBuilder {
     /// after some milliseconds.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// Whether threads that wait for a call look for it before they sleep. `None`, the default, is the setting of the
+    /// [process](crate::set_spin), and that is [`Spin::Adaptive`] unless it is set. [`Server::dispatch`] with no time to
+    /// wait never looks.
+    pub fn spin(mut self, spin: impl Into<Option<Spin>>) -> Self {
+        self.spin = spin.into();
         self
     }
 
@@ -325,6 +337,8 @@ impl ServerBuilder {
             turns: Turns::default(),
             workers: WorkerPool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
             leader_slot: LeaderSlot::new(),
+            spin: SpinSetting::new(self.spin),
+            recent_work: RecentWork::new(),
             drain: DrainState::new(self.grace),
             partial: MemoryLimit::new(limits.partial_memory, limits.partial_memory_per_uid),
             unsent: MemoryLimit::new(limits.unsent, limits.unsent_per_uid),

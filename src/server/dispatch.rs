@@ -1,6 +1,6 @@
-//! Waiting for events and handling them.
+//! Handling events and calls.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::fair::FairQueue;
@@ -9,10 +9,9 @@ use super::leader::{LeaderGuard, LeaderState};
 use super::log_event::{Fault, LogEvent};
 use super::reactor::{BATCH, Events, Reactor, alarm, token};
 use super::server_session::{ReadyCall, ReadySession, ServerSession};
-use crate::cause::Cause;
 use crate::request::{Answers, Request};
 use crate::service;
-use crate::sys::{self, Event, Interest, PollFd, TryArc, Watch};
+use crate::sys::{self, Event, Interest, TryArc, Watch};
 
 /// The outcome of serving a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,31 +25,6 @@ enum Served {
 }
 
 impl Reactor {
-    /// Waits for the next events, for `timeout_ms` milliseconds at most; -1 is for ever. There are none if the time is
-    /// over or a signal came.
-    #[inline]
-    pub(super) fn wait(&self, timeout_ms: i32, events: &mut Events) -> Result<(), Cause> {
-        // shuttle runs all threads in one, which must not wait.
-        if cfg!(all(test, shuttle)) {
-            crate::sync::thread::yield_now();
-            return self.epoll.wait_for(0, events);
-        }
-        self.epoll.wait_for(timeout_ms, events)
-    }
-
-    /// Waits until there is an event, and takes none.
-    pub(super) fn await_event(&self) -> Result<(), Cause> {
-        if cfg!(all(test, shuttle)) {
-            crate::sync::thread::yield_now();
-            return Ok(());
-        }
-        let mut fds = [PollFd { fd: self.epoll.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-        match sys::poll(&mut fds, -1) {
-            Ok(_) | Err(Cause::Os(libc::EINTR)) => Ok(()),
-            Err(cause) => Err(cause),
-        }
-    }
-
     /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
     /// event is reported again until it is handled, so it can be left to other threads.
     #[inline]
@@ -122,6 +96,18 @@ impl Reactor {
             return Served::Stop;
         }
         let Some(ready) = session.serve(self, hung_up) else { return Served::Nothing };
+        self.handle_call(session, ready, leader)
+    }
+
+    /// Has the module handle a call that a waiting thread has found.
+    pub(super) fn handle_found(&self, session: TryArc<ServerSession>, ready: ReadyCall, leader: &mut LeaderGuard<'_>) {
+        // No thread takes over from one that waits.
+        leader.enter(LeaderState::Working);
+        self.handle_call(session, ready, leader);
+    }
+
+    #[inline]
+    fn handle_call(&self, session: TryArc<ServerSession>, ready: ReadyCall, leader: &mut LeaderGuard<'_>) -> Served {
         let quick = self.run_handler(session, ready, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.
         if self.owner.is_other_process() {

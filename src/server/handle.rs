@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::leader::LeaderGuard;
 use super::reactor::{Events, Reactor};
 use super::stats::Stats;
+use super::wait::Work;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::sync::try_lock;
@@ -136,11 +137,11 @@ impl Server {
             if reactor.has_ended() {
                 return Ok(false);
             }
-            reactor.wait(timeout_ms, &mut events).map_err(error)?;
-            if events.is_empty() {
-                break;
+            match reactor.wait(timeout_ms, &mut events).map_err(error)? {
+                Work::Call(session, ready) => reactor.handle_found(session, ready, &mut LeaderGuard::none()),
+                Work::Events if events.is_empty() => break,
+                Work::Events => Reactor::handle_events(reactor, &events, &mut LeaderGuard::none()),
             }
-            Reactor::handle_events(reactor, &events, &mut LeaderGuard::none());
             timeout_ms = 0;
         }
         Ok(!reactor.has_ended())

@@ -19,6 +19,7 @@ mod log_event;
 mod ownership;
 mod process_owner;
 mod reactor;
+mod recent_work;
 mod reply;
 mod server_session;
 mod session_work;
@@ -30,6 +31,7 @@ mod shuttle;
 mod stats;
 mod timers;
 mod users;
+mod wait;
 mod work;
 mod workers;
 

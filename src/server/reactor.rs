@@ -10,6 +10,7 @@ use super::leader::LeaderSlot;
 use super::limits::ServerLimits;
 use super::log_event::LogEvent;
 use super::process_owner::ProcessOwner;
+use super::recent_work::RecentWork;
 use super::server_session::ServerSession;
 use super::sessions::Sessions;
 use super::share::MemoryLimit;
@@ -25,7 +26,7 @@ use crate::protocol::framing::detect::PeerFraming;
 use crate::service::Service;
 use crate::session::{Credentials, Session};
 use crate::sync::Mutex;
-use crate::sys::{self, Epoll, Waker};
+use crate::sys::{self, Epoll, SpinSetting, Waker};
 
 /// The tokens of the server's own descriptors; every other token is a session's.
 pub(super) mod token {
@@ -89,6 +90,8 @@ pub(super) struct Reactor {
     pub(super) turns: Turns,
     pub(super) workers: WorkerPool,
     pub(super) leader_slot: LeaderSlot,
+    pub(super) spin: SpinSetting,
+    pub(super) recent_work: RecentWork,
     pub(super) drain: DrainState,
     pub(super) counters: Counters,
     /// The memory for incomplete calls.

@@ -44,6 +44,22 @@ impl ServerSession {
         })
     }
 
+    /// Looks for a call of a session that is read without an event. Nothing is done while another thread has the lock, or
+    /// while the session does not read.
+    pub(super) fn look(&self, reactor: &Reactor) -> Option<ReadyCall> {
+        let state = try_lock(&self.state)?;
+        if state.removed || state.armed != Interest::READ {
+            return None;
+        }
+        self.change_locked(reactor, state, |locked| {
+            let ready = locked.serve();
+            if ready.is_some() || locked.state.message.is_partial() {
+                locked.restart_idle_time();
+            }
+            ready
+        })
+    }
+
     /// Ends the connection now.
     pub(super) fn abandon(&self, reactor: &Reactor) {
         self.change(reactor, |locked| locked.abandon());

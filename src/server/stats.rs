@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::log_event::{Fault, Limit, LogEvent};
+use crate::adaptive_spin::EndedLook;
 use crate::cause::Cause;
 use crate::protocol::message::Status;
 
@@ -46,6 +47,12 @@ pub struct Stats {
     pub handling: Duration,
     /// The longest time that a handler ran.
     pub longest: Duration,
+    /// Times that a thread looked for a call before it slept: see [`ServerBuilder::spin`](crate::ServerBuilder::spin).
+    pub spins: u64,
+    /// Times that it found one.
+    pub spin_hits: u64,
+    /// The time that all threads looked.
+    pub spinning: Duration,
 }
 
 /// The calls of one module.
@@ -131,6 +138,9 @@ pub(super) struct Counters {
     handled: Counter,
     handling_ns: Counter,
     longest_ns: AtomicU64,
+    spins: Counter,
+    spin_hits: Counter,
+    spinning_ns: Counter,
 }
 
 /// A number that only grows.
@@ -168,6 +178,9 @@ impl Counters {
             handled: Counter::default(),
             handling_ns: Counter::default(),
             longest_ns: AtomicU64::default(),
+            spins: Counter::default(),
+            spin_hits: Counter::default(),
+            spinning_ns: Counter::default(),
         })
     }
 
@@ -195,6 +208,13 @@ impl Counters {
         if ns > self.longest_ns.load(Relaxed) {
             self.longest_ns.fetch_max(ns, Relaxed);
         }
+    }
+
+    /// Counts a look for a call.
+    pub(super) fn spun(&self, look: EndedLook) {
+        self.spins.add(1);
+        self.spin_hits.add(usize::from(look.found));
+        self.spinning_ns.0.fetch_add(look.time, Relaxed);
     }
 
     pub(super) fn snapshot(&self, sessions: usize) -> Result<Stats, Cause> {
@@ -240,6 +260,9 @@ impl Counters {
             handled: self.handled.get(),
             handling: Duration::from_nanos(self.handling_ns.get()),
             longest: Duration::from_nanos(self.longest_ns.load(Relaxed)),
+            spins: self.spins.get(),
+            spin_hits: self.spin_hits.get(),
+            spinning: Duration::from_nanos(self.spinning_ns.get()),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use super::leader::{LeaderGuard, LeaderState};
 use super::reactor::{Events, Reactor};
+use super::wait::Work;
 use super::workers::{CURRENT_SERVER, Stage};
 use crate::cause::Cause;
 use crate::sync::atomic::Ordering;
@@ -101,10 +102,10 @@ impl Reactor {
             }
             // Events that are there already had to wait, if no thread was free until now.
             leader.saturated = this.workers.saturated.load(Ordering::Acquire);
-            this.wait(if leader.saturated { 0 } else { -1 }, &mut events)?;
-            match events.is_empty() {
-                true => this.workers.saturated.store(false, Ordering::Release),
-                false => Self::handle_events(this, &events, &mut leader),
+            match this.wait(if leader.saturated { 0 } else { -1 }, &mut events)? {
+                Work::Call(session, ready) => this.handle_found(session, ready, &mut leader),
+                Work::Events if events.is_empty() => this.workers.saturated.store(false, Ordering::Release),
+                Work::Events => Self::handle_events(this, &events, &mut leader),
             }
         }
         Ok(())

@@ -7,8 +7,8 @@ use std::ptr;
 use super::descriptor;
 use super::errno::check;
 use super::socket::replace_fd;
-use super::spin::{look_before, looks};
-use crate::adaptive_spin::Side;
+use super::spin::look_before;
+use crate::adaptive_spin::Look;
 use crate::cause::Cause;
 
 /// The events to wait for on a descriptor. The end of the connection is always reported.
@@ -106,8 +106,14 @@ impl Epoll {
     /// Waits for the next event, for `timeout_ms` milliseconds at most; -1 is for ever. `None` after the timeout or a
     /// signal.
     pub fn wait(&self, timeout_ms: c_int) -> Result<Option<Event>, Cause> {
+        self.wait_looking(None, timeout_ms)
+    }
+
+    /// Waits in the same way, and looks for an event before the thread sleeps.
+    pub(crate) fn wait_looking(&self, look: Option<Look>, timeout_ms: c_int) -> Result<Option<Event>, Cause> {
         let mut events = Events::<1>::default();
-        self.wait_for(timeout_ms, &mut events)?;
+        let rc = look_before(look, self.0.as_raw_fd(), timeout_ms, |timeout_ms| self.call(timeout_ms, &mut events));
+        events.take(rc)?;
         Ok(events.iter().next())
     }
 
@@ -117,20 +123,16 @@ impl Epoll {
         timeout_ms: c_int,
         events: &mut Events<CAPACITY>,
     ) -> Result<(), Cause> {
-        events.len = 0;
+        let rc = self.call(timeout_ms, events);
+        events.take(rc)
+    }
+
+    /// libc's function is a cancellation point: to disable cancellation, and its own handling of it, takes longer.
+    fn call<const CAPACITY: usize>(&self, timeout_ms: c_int, events: &mut Events<CAPACITY>) -> c_int {
         let (fd, list, none) = (self.0.as_raw_fd(), events.list.as_mut_ptr(), ptr::null::<libc::sigset_t>());
         let (room, size) = (CAPACITY as c_int, 0usize);
-        // libc's function is a cancellation point: to disable cancellation, and its own handling of it, takes longer.
         // SAFETY: the pointer is to room for as many events as are asked for; null means no signal mask.
-        let wait = |timeout_ms: c_int| unsafe {
-            libc::syscall(libc::SYS_epoll_pwait, fd, list, room, timeout_ms, none, size) as c_int
-        };
-        match check(look_before(looks(Side::Server), fd, timeout_ms, wait)) {
-            Ok(len) => events.len = usize::try_from(len).unwrap_or_default(),
-            Err(Cause::Os(libc::EINTR)) => {}
-            Err(cause) => return Err(cause),
-        }
-        Ok(())
+        unsafe { libc::syscall(libc::SYS_epoll_pwait, fd, list, room, timeout_ms, none, size) as c_int }
     }
 }
 
@@ -147,6 +149,17 @@ impl<const CAPACITY: usize> Default for Events<CAPACITY> {
 }
 
 impl<const CAPACITY: usize> Events<CAPACITY> {
+    /// Takes the events that a system call has put into the list.
+    fn take(&mut self, rc: c_int) -> Result<(), Cause> {
+        self.len = 0;
+        match check(rc) {
+            Ok(len) => self.len = usize::try_from(len).unwrap_or_default(),
+            Err(Cause::Os(libc::EINTR)) => {}
+            Err(cause) => return Err(cause),
+        }
+        Ok(())
+    }
+
     /// The events in the order in which they happened.
     pub fn iter(&self) -> impl Iterator<Item = Event> {
         self.list.iter().take(self.len).copied().map(event)

@@ -45,7 +45,7 @@ pub use bind::{listen, listen_as};
 pub use buffer::{
     RECORD_ROOM, RecordBuffer, RecordLayout, TEXT_ROOM, ensure_record_buffer, with_error_text, with_record_buffer,
 };
-pub use clock::{nanoseconds, whole_ms};
+pub use clock::{ms_after, nanoseconds, whole_ms};
 pub use deadline::Deadline;
 pub use descriptor::descriptor_limit;
 pub use dir_entry::{DirEntry, EntryFile, SocketFile};
@@ -63,10 +63,8 @@ pub use malloc::Malloc;
 pub use only_thread::is_only_thread;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use placement::is_slow_record;
-pub use poll::{
-    PollFd, is_nonblocking, ms_until, poll, poll_looking, poll_uncancelled, receive_timeout, send_timeout,
-    wait_writable,
-};
+pub(crate) use poll::poll_uncancelled;
+pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_looking, receive_timeout, send_timeout, wait_writable};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,
 };
@@ -74,7 +72,8 @@ pub use socket::{
     NonblockingGuard, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer,
     is_socket, largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
 };
-pub use spin::set_spin;
+pub(crate) use spin::look_or_sleep;
+pub use spin::{SpinSetting, set_spin};
 pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start_thread};
 pub use trusted_path::trusted_file;
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};

@@ -33,11 +33,11 @@ pub fn poll_looking(
 }
 
 /// The same without libc, whose function is a cancellation point: to disable cancellation, and its own handling of it,
-/// takes longer than all else. (The plain C API goes through libc: see `docs/architecture.md`.) The first descriptor stands
-/// for all.
-pub fn poll_uncancelled(side: Side, fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
+/// takes longer than all else. (The plain C API goes through libc: see `docs/architecture.md`.) The thread looks before it
+/// sleeps, and the first descriptor stands for all.
+pub(crate) fn poll_uncancelled(look: Option<Look>, fds: &mut [PollFd], timeout_ms: c_int) -> Result<usize, Cause> {
     let first = fds.first().map_or(-1, |first| first.fd);
-    let rc = look_before(looks(side), first, timeout_ms, |timeout_ms| {
+    let rc = look_before(look, first, timeout_ms, |timeout_ms| {
         let mut time = libc::timespec { tv_sec: libc::time_t::from(timeout_ms / 1000), tv_nsec: 0 };
         time.tv_nsec = c_long::from(timeout_ms % 1000) * 1_000_000;
         let limit = if timeout_ms < 0 { ptr::null_mut() } else { &raw mut time };

@@ -1,12 +1,12 @@
-//! The processors that the process can use at a time: those of its affinity mask, or fewer where a control group has a CPU
-//! quota (cgroups(7)).
+//! The processors that the process can use at a time: those of its first thread's affinity mask, or fewer where a control
+//! group has a CPU quota (cgroups(7)).
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::errno::KeepErrno;
 use super::file::{open_directory, open_in, system_of};
-use super::thread::cpus;
+use super::thread::cpus_of_process;
 use crate::cause::Cause;
 
 /// Room for a path or for the list of the process's groups.
@@ -15,7 +15,7 @@ const ROOM: usize = libc::PATH_MAX as usize;
 /// The number of processors, rounded down; 1 where the quota cannot be found out.
 pub(super) fn processors() -> u32 {
     let _keep = KeepErrno::new();
-    quota().map_or(1, |quota| quota.min(u32::try_from(cpus()).unwrap_or(1)))
+    quota().map_or(1, |quota| quota.min(u32::try_from(cpus_of_process()).unwrap_or(1)))
 }
 
 /// The group of a process that has the say on its processors.
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn this_process_has_processors() {
-        assert!((1..=cpus() as u32).contains(&processors()));
+        assert!((1..=cpus_of_process() as u32).contains(&processors()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Looking for a message before a thread goes to sleep, as `adaptive_spin.rs` says, for programs that ask for it.
+//! Looking for a message before a thread goes to sleep, as `adaptive_spin.rs` says: who looks, and for how long.
 
 use std::ffi::{CStr, c_int};
 use std::os::fd::RawFd;
@@ -6,27 +6,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::buffer::with_wait_place;
-use super::clock::{nanoseconds, whole_ms};
+use super::clock::{ms_after, nanoseconds};
 use super::environment::secure_variable;
 use super::fork::process;
 use super::processors::processors;
 use crate::adaptive_spin::{Look, Side, Spin, SpinBudget, Wait};
 
-/// The setting: a limit in microseconds, 0 for none, or one of the constants below.
+/// The setting of the process: a limit in microseconds, 0 for none, or one of the constants below.
 static SETTING: AtomicU32 = AtomicU32::new(NOT_SET);
-/// To be read from the environment.
+/// To be read from the environment, which may have none.
 const NOT_SET: u32 = u32::MAX;
 const ADAPTIVE: u32 = u32::MAX - 1;
+/// Each kind of server and client has its own default.
+const DEFAULT: u32 = u32::MAX - 2;
 
 /// The longest limit in microseconds, so that no CPU is occupied for longer by oversight.
 const MAX_US: u32 = 1_000_000;
 
 static BUDGET: SpinBudget = SpinBudget::new();
 
-/// Sets whether the threads of the process look for a message before they sleep, in [`Listener`](crate::Listener) and
-/// [`Connection`](crate::Connection), and in a [`Server`](crate::Server) and a [`Client`](crate::Client). `None`, the
-/// default, is the value of the environment variable `DRPC_SPIN_US`: a number of microseconds or `auto`; without a value it is
-/// [`Spin::Off`].
+/// Sets whether the threads of the process look for a message before they sleep. A [`Server`](crate::Server) or a
+/// [`Client`](crate::Client) may have [a](crate::ServerBuilder::spin) [setting](crate::ClientBuilder::spin) of its own.
+///
+/// `None`, the default, is the value of the environment variable `DRPC_SPIN_US`: a number of microseconds or `auto`. Without
+/// one it is [`Spin::Adaptive`] in servers and clients, and [`Spin::Off`] in a [`Listener`](crate::Listener) and a
+/// [`Connection`](crate::Connection).
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,13 +41,15 @@ static BUDGET: SpinBudget = SpinBudget::new();
 /// drpc::set_spin(None);
 /// ```
 pub fn set_spin(spin: Option<Spin>) {
-    let setting = match spin {
-        None => NOT_SET,
-        Some(Spin::Off) => 0,
-        Some(Spin::Adaptive) => ADAPTIVE,
-        Some(Spin::AtMost(limit)) => effective_us(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)),
-    };
-    SETTING.store(setting, Ordering::Relaxed);
+    SETTING.store(spin.map_or(NOT_SET, encoded), Ordering::Relaxed);
+}
+
+fn encoded(spin: Spin) -> u32 {
+    match spin {
+        Spin::Off => 0,
+        Spin::Adaptive => ADAPTIVE,
+        Spin::AtMost(limit) => effective_us(u32::try_from(limit.as_micros()).unwrap_or(MAX_US)),
+    }
 }
 
 fn effective_us(us: u32) -> u32 {
@@ -58,18 +64,21 @@ fn from_environment() -> u32 {
         b"auto" => Some(ADAPTIVE),
         _ => value.to_str().ok().and_then(|value| value.parse().ok()).map(effective_us),
     };
-    let setting = secure_variable(c"DRPC_SPIN_US", setting).flatten().unwrap_or(0);
+    let setting = secure_variable(c"DRPC_SPIN_US", setting).flatten().unwrap_or(DEFAULT);
     // A setting that the program makes at this moment wins.
     SETTING.compare_exchange(NOT_SET, setting, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(setting)
 }
 
-/// The looks of threads at one side of a connection; `None` if there are to be none.
+/// The setting of the process.
 #[inline]
-pub(super) fn looks(side: Side) -> Option<Look> {
-    let setting = match SETTING.load(Ordering::Relaxed) {
+fn setting() -> u32 {
+    match SETTING.load(Ordering::Relaxed) {
         NOT_SET => from_environment(),
         setting => setting,
-    };
+    }
+}
+
+fn look(setting: u32, side: Side) -> Option<Look> {
     match setting {
         0 => None,
         ADAPTIVE => Some(Look::adaptive(side)),
@@ -77,9 +86,40 @@ pub(super) fn looks(side: Side) -> Option<Look> {
     }
 }
 
+/// The looks of threads at one side of a connection where only those look that are asked to; `None` if there are to be none.
+#[inline]
+pub(super) fn looks(side: Side) -> Option<Look> {
+    match setting() {
+        DEFAULT => None,
+        setting => look(setting, side),
+    }
+}
+
+/// The setting of a server or a client, whose threads look also without being asked.
+#[derive(Clone, Copy, Debug)]
+pub struct SpinSetting(u32);
+
+impl SpinSetting {
+    /// A setting; `None` is that of the process.
+    pub fn new(spin: Option<Spin>) -> Self {
+        Self(spin.map_or(DEFAULT, encoded))
+    }
+
+    /// The looks of threads at one side of a connection; `None` if there are to be none.
+    #[inline]
+    pub(crate) fn look(self, side: Side) -> Option<Look> {
+        // shuttle runs all threads in one, which must not wait.
+        if cfg!(all(test, shuttle)) {
+            return None;
+        }
+        let setting = if self.0 == DEFAULT { setting() } else { self.0 };
+        look(if setting == DEFAULT { ADAPTIVE } else { setting }, side)
+    }
+}
+
 /// Waits for a message of a descriptor, which stands for all that the thread waits for at once.
 #[inline]
-pub(super) fn look_or_sleep<W: Wait>(look: Look, fd: RawFd, wait: &mut W) -> W::Found {
+pub(crate) fn look_or_sleep<W: Wait>(look: Look, fd: RawFd, wait: &mut W) -> W::Found {
     let waited = with_wait_place(fd, |place| {
         let mut history = place.load(fd);
         let found = history.wait(look, |now| BUDGET.turn(look, now, process, processors), wait);
@@ -106,8 +146,8 @@ pub(super) fn look_before(
 
 #[inline(never)]
 fn look_and_call(look: Look, fd: RawFd, timeout_ms: c_int, call: impl FnMut(c_int) -> c_int) -> c_int {
-    let most = u64::try_from(timeout_ms).map_or(u64::MAX, |ms| ms * 1_000_000);
-    look_or_sleep(look.at_most(most), fd, &mut TimedCall { call, timeout_ms })
+    let look = look.within(|| u64::try_from(timeout_ms).ok().map(Duration::from_millis));
+    look_or_sleep(look, fd, &mut TimedCall { call, timeout_ms })
 }
 
 /// A system call with a timeout, which waits for events.
@@ -128,8 +168,6 @@ impl<C: FnMut(c_int) -> c_int> Wait for TimedCall<C> {
     }
 
     fn sleep(&mut self, looked: u64) -> c_int {
-        let left = |ms| whole_ms(Duration::from_millis(ms).saturating_sub(Duration::from_nanos(looked)));
-        let timeout_ms = u64::try_from(self.timeout_ms).map_or(self.timeout_ms, left);
-        (self.call)(timeout_ms)
+        (self.call)(ms_after(self.timeout_ms, looked))
     }
 }

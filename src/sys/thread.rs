@@ -195,13 +195,23 @@ impl Drop for Started {
     }
 }
 
-/// The number of CPUs that the process may use. (The standard library also reads the files of control groups, at ten
+/// The number of CPUs that the thread may use. (The standard library also reads the files of control groups, at ten
 /// times the code.)
 pub fn cpus() -> usize {
+    cpus_of(0)
+}
+
+/// The same for the first thread of the process, whose mask the other threads begin with.
+pub(super) fn cpus_of_process() -> usize {
+    // SAFETY: the function has no arguments, and cannot fail.
+    cpus_of(unsafe { libc::getpid() })
+}
+
+fn cpus_of(thread: libc::pid_t) -> usize {
     // SAFETY: cpu_set_t is plain data, for which zero means "none".
     let mut set = unsafe { std::mem::zeroed::<libc::cpu_set_t>() };
-    // SAFETY: the pointer and the size describe `set`; process 0 is the calling thread.
-    if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
+    // SAFETY: the pointer and the size describe `set`; thread 0 is the calling one.
+    if unsafe { libc::sched_getaffinity(thread, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
         return 1;
     }
     // SAFETY: `set` has been filled in.

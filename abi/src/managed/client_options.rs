@@ -32,6 +32,10 @@ pub enum drpc_client_option {
     /// ("datagram", "chunked" or "auto"), or else DRPC_FRAMING_AUTO in libdrpc-2.8, DRPC_FRAMING_DATAGRAM in
     /// libdrpc-0.8.
     DRPC_CLIENT_FRAMING = 7,
+    /// The longest time in microseconds that a thread polls for a reply before it sleeps; 0 is no polling, DRPC_SPIN_AUTO
+    /// polls only while that pays (see drpc_set_spin). Default: drpc_set_spin's value, or else the environment variable
+    /// DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
+    DRPC_CLIENT_SPIN = 8,
 }
 
 /// The options of one call. Set `size` to sizeof(struct drpc_call_options) and unused fields to 0.
@@ -62,6 +66,7 @@ pub(crate) fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<C
         DRPC_CLIENT_THREAD => builder.thread(value == 1),
         DRPC_CLIENT_MAX_DATAGRAM if value == 0 => return Err(IMPOSSIBLE),
         DRPC_CLIENT_MAX_DATAGRAM => builder.datagram_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
+        DRPC_CLIENT_SPIN => builder.spin(library::spin(value).ok_or(IMPOSSIBLE)?),
         DRPC_CLIENT_FRAMING => builder.framing(library::framing(value).ok_or(IMPOSSIBLE)?),
     })
 }
@@ -69,7 +74,7 @@ pub(crate) fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<C
 use drpc_client_option::*;
 
 /// Every option.
-const OPTIONS: [drpc_client_option; 7] = [
+const OPTIONS: [drpc_client_option; 8] = [
     DRPC_CLIENT_TIMEOUT,
     DRPC_CLIENT_PIPELINING,
     DRPC_CLIENT_RETRIES,
@@ -77,6 +82,7 @@ const OPTIONS: [drpc_client_option; 7] = [
     DRPC_CLIENT_THREAD,
     DRPC_CLIENT_MAX_DATAGRAM,
     DRPC_CLIENT_FRAMING,
+    DRPC_CLIENT_SPIN,
 ];
 
 pub(crate) fn timeout(ms: c_int) -> Duration {

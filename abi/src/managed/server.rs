@@ -2,10 +2,10 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
-use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
+use std::{ptr, slice};
 
 use ::drpc::der::Release;
 use ::drpc::stable_path::StablePath;
@@ -15,7 +15,7 @@ use super::call_block::drpc_session;
 use super::handler::Handler;
 use super::object::{self, Endpoint, cause};
 use super::server_options::{Authorise, Settings};
-use super::stats::{STATUSES, by_status, drpc_server_stats, fill};
+use super::stats::{SIZES, STATUSES, by_status, drpc_server_stats, fill};
 use crate::abi::Abi;
 use crate::boundary;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -461,7 +461,7 @@ pub unsafe extern "C" fn drpc_server_destroy(server: *mut drpc_server) {
 /// Copies the server's counters to `*stats`, whose `size` must be set before. Each number is right, but they are not
 /// all of the same instant.
 ///
-/// Returns 0; -DER_INVAL if an argument is NULL or the size is not this library's; -DER_NO_HDL if the server belongs to
+/// Returns 0; -DER_INVAL if an argument is NULL or the size is none that the struct has or had; -DER_NO_HDL if the server belongs to
 /// another process.
 ///
 /// # Safety
@@ -471,11 +471,16 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
     // SAFETY: the caller's promise.
     unsafe {
         with_server(server, Phase::Configure, |server| {
-            let stats = stats.as_mut().ok_or(Cause::Invalid("the place for the counters is NULL"))?;
-            if stats.size != size_of::<drpc_server_stats>() {
+            if stats.is_null() {
+                return Err(Cause::Invalid("the place for the counters is NULL"));
+            }
+            let size = (*stats).size;
+            if !SIZES.contains(&size) {
                 return Err(Cause::Invalid("the size of the counters is not set"));
             }
-            *stats = fill(&server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default());
+            let filled = fill(&server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default(), size);
+            // A program compiled before has room for the first counters.
+            ptr::copy_nonoverlapping((&raw const filled).cast::<u8>(), stats.cast::<u8>(), size);
             Ok(())
         })
     }

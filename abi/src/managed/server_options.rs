@@ -78,6 +78,10 @@ pub enum drpc_server_option {
     /// While twice the limit is held, all calls but root's fail. The reply to a handled call is replaced by a failure
     /// only if its own user has too much. Default: half.
     DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
+    /// The longest time in microseconds that a thread polls for a call before it sleeps; 0 is no polling, DRPC_SPIN_AUTO
+    /// polls only while that pays (see drpc_set_spin). drpc_server_dispatch with timeout 0 never polls. Default:
+    /// drpc_set_spin's value, or else the environment variable DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
+    DRPC_SERVER_SPIN = 23,
 }
 
 use drpc_server_option::*;
@@ -194,7 +198,7 @@ impl Plan {
 }
 
 /// All options.
-const OPTIONS: [drpc_server_option; 22] = [
+const OPTIONS: [drpc_server_option; 23] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -217,6 +221,7 @@ const OPTIONS: [drpc_server_option; 22] = [
     DRPC_SERVER_STACK,
     DRPC_SERVER_MAX_PARTIAL_PER_UID,
     DRPC_SERVER_MAX_UNSENT_PER_UID,
+    DRPC_SERVER_SPIN,
 ];
 
 /// The limit of threads; more are a mistake.
@@ -231,6 +236,7 @@ impl drpc_server_option {
             DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
             DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT | DRPC_SERVER_SIGNALS => value <= 1,
             DRPC_SERVER_FRAMING => library::framing(value).is_some(),
+            DRPC_SERVER_SPIN => library::spin(value).is_some(),
             DRPC_SERVER_STACK => STACKS.contains(&value),
             DRPC_SERVER_MODE => value <= 0o777,
             DRPC_SERVER_OWNER | DRPC_SERVER_GROUP => value < u32::MAX.into(),
@@ -259,6 +265,7 @@ impl drpc_server_option {
             DRPC_SERVER_MAX_DATAGRAM => limits.datagram = most,
             DRPC_SERVER_FRAMING => return builder.framing(library::framing(value).flatten()),
             DRPC_SERVER_STACK => return builder.stack_size(size),
+            DRPC_SERVER_SPIN => return builder.spin(library::spin(value)),
             DRPC_SERVER_MAX_PARTIAL => limits.partial_memory = most,
             DRPC_SERVER_MESSAGE_TIME => limits.message_time = time,
             DRPC_SERVER_REPLY_TIME => limits.reply_time = time,

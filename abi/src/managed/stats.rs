@@ -1,5 +1,8 @@
 //! The counters of a server, for `drpc/server.h`.
 
+use std::mem::offset_of;
+use std::ops::RangeInclusive;
+
 use ::drpc::{ModuleStats, Stats, Status};
 
 /// The number of statuses, plus one place for unnamed ones.
@@ -62,6 +65,12 @@ pub struct drpc_server_stats {
     pub handling_ns: u64,
     /// The longest run of a handler, in nanoseconds.
     pub longest_ns: u64,
+    /// Times that a thread polled for a call before it slept: see DRPC_SERVER_SPIN.
+    pub spins: u64,
+    /// Times that it found one.
+    pub spin_hits: u64,
+    /// Time that threads polled, in nanoseconds.
+    pub spinning_ns: u64,
 }
 
 /// The calls of a module, counted by status.
@@ -73,8 +82,11 @@ pub(crate) fn by_status(module: &ModuleStats) -> [u64; STATUSES] {
     counts
 }
 
-/// The counters in the layout of C.
-pub(crate) fn fill(stats: &Stats) -> drpc_server_stats {
+/// The sizes that the struct has or had.
+pub(crate) const SIZES: RangeInclusive<usize> = offset_of!(drpc_server_stats, spins)..=size_of::<drpc_server_stats>();
+
+/// The counters in the layout of C, for a program to which the struct has a certain size.
+pub(crate) fn fill(stats: &Stats, size: usize) -> drpc_server_stats {
     let Stats { errors, limits, .. } = stats;
     let mut answered = [0; STATUSES];
     for module in &stats.calls {
@@ -82,7 +94,7 @@ pub(crate) fn fill(stats: &Stats) -> drpc_server_stats {
     }
     let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     drpc_server_stats {
-        size: size_of::<drpc_server_stats>(),
+        size,
         sessions: stats.sessions,
         accepted: stats.accepted,
         refused: stats.refused,
@@ -109,5 +121,8 @@ pub(crate) fn fill(stats: &Stats) -> drpc_server_stats {
         handled: stats.handled,
         handling_ns: ns(stats.handling),
         longest_ns: ns(stats.longest),
+        spins: stats.spins,
+        spin_hits: stats.spin_hits,
+        spinning_ns: ns(stats.spinning),
     }
 }

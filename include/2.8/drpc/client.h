@@ -42,6 +42,12 @@ enum drpc_client_option {
          * libdrpc-0.8.
          */
         DRPC_CLIENT_FRAMING = 7,
+        /**
+         * The longest time in microseconds that a thread polls for a reply before it sleeps; 0 is no polling, DRPC_SPIN_AUTO
+         * polls only while that pays (see drpc_set_spin). Default: drpc_set_spin's value, or else the environment variable
+         * DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
+         */
+        DRPC_CLIENT_SPIN = 8,
 };
 
 /** A cancel token. Calls that are given it can be cancelled from another thread. */

@@ -12,7 +12,7 @@
 
 struct drpc;
 
-/** The value of drpc_set_spin with which threads poll only while that pays. */
+/** The value with which threads poll only while that pays. */
 #define DRPC_SPIN_AUTO (UINT32_MAX - 1)
 
 /** The framing of messages, which DAOS changed with 2.8. */
@@ -143,12 +143,13 @@ int drpc_set_max_datagram(size_t bytes);
  * 0 is no polling. With DRPC_SPIN_AUTO a thread polls only while messages follow one another within 100 microseconds: a
  * client for 25 microseconds, a server for 20. With a number a thread polls before each sleep: use that in processes with
  * CPUs of their own. The limit is a second. UINT_MAX, the default, is the value of the environment variable DRPC_SPIN_US,
- * a number or "auto", and 0 where there is none.
+ * a number or "auto". Without one it is DRPC_SPIN_AUTO for a drpc_server and a shared drpc_client, and 0 for all else.
+ * DRPC_SERVER_SPIN and DRPC_CLIENT_SPIN take precedence.
  *
- * At most as many threads poll at a time as the process has pairs of CPUs, which its affinity mask and the quotas of its
- * control groups say. With less than one pair none does with DRPC_SPIN_AUTO, and one does with a number, but for a machine
- * with one CPU. A timeout of a blocking socket (drpc_set_timeout) begins after the polling. A signal during the polling
- * does not end drpc_progress.
+ * At most as many threads poll at a time as the process has pairs of CPUs, which the affinity mask of its first thread and
+ * the quotas of its control groups say. With less than one pair none does with DRPC_SPIN_AUTO, and one does with a number,
+ * but for a machine with one CPU. A timeout of a blocking socket (drpc_set_timeout) begins after the polling. A signal
+ * during the polling does not end drpc_progress.
  *
  * Returns 0.
  */

@@ -116,6 +116,12 @@ enum drpc_server_option {
          * only if its own user has too much. Default: half.
          */
         DRPC_SERVER_MAX_UNSENT_PER_UID = 22,
+        /**
+         * The longest time in microseconds that a thread polls for a call before it sleeps; 0 is no polling, DRPC_SPIN_AUTO
+         * polls only while that pays (see drpc_set_spin). drpc_server_dispatch with timeout 0 never polls. Default:
+         * drpc_set_spin's value, or else the environment variable DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
+         */
+        DRPC_SERVER_SPIN = 23,
 };
 
 /** A call that its handler has taken, to be answered later. */
@@ -209,6 +215,12 @@ struct drpc_server_stats {
         uint64_t handling_ns;
         /** The longest run of a handler, in nanoseconds. */
         uint64_t longest_ns;
+        /** Times that a thread polled for a call before it slept: see DRPC_SERVER_SPIN. */
+        uint64_t spins;
+        /** Times that it found one. */
+        uint64_t spin_hits;
+        /** Time that threads polled, in nanoseconds. */
+        uint64_t spinning_ns;
 };
 
 /** The peer of a session, as it was when the connection was made. */
@@ -384,7 +396,7 @@ void drpc_server_destroy(struct drpc_server *server);
  * Copies the server's counters to `*stats`, whose `size` must be set before. Each number is right, but they are not
  * all of the same instant.
  *
- * Returns 0; -DER_INVAL if an argument is NULL or the size is not this library's; -DER_NO_HDL if the server belongs to
+ * Returns 0; -DER_INVAL if an argument is NULL or the size is none that the struct has or had; -DER_NO_HDL if the server belongs to
  * another process.
  */
 int drpc_server_get_stats(struct drpc_server *server,
