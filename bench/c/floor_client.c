@@ -1,6 +1,9 @@
 /*
- * floor_client SOCKET: the least that a call can cost. Both buffers are there, and touched, before the first call.
+ * floor_client SOCKET: the least that a call can cost. Both buffers are there, and touched, before the first call. With
+ * BENCH_WAIT it asks before it receives, as a client must whose calls have a deadline.
  */
+#define _GNU_SOURCE
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -39,6 +42,13 @@ call(void *connection, const struct load *load)
 	int fd = (int)(intptr_t)connection;
 
 	send_message(fd, request.data, sizeof(struct head) + load->size);
+#ifdef BENCH_WAIT
+	struct pollfd	polled = {.fd = fd, .events = POLLIN};
+	struct timespec deadline = {.tv_sec = 60};
+
+	if (ppoll(&polled, 1, &deadline, NULL) != 1)
+		die("ppoll");
+#endif
 
 	size_t size = receive_message(fd, &answer);
 

@@ -1,7 +1,9 @@
 /*
- * floor_server SOCKET: hands every message back as it came. The layout is that of a dRPC server: poll, receive, send.
+ * floor_server SOCKET: hands every message back as it came. The layout is that of a dRPC server: poll, receive, send. With
+ * BENCH_WAIT it asks epoll, as a server of many sessions must.
  */
 #include <poll.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -13,6 +15,38 @@ static struct pollfd polled[1 + MAX_SESSIONS] = {{.events = POLLIN}};
 static nfds_t count = 1;
 
 static struct buffer buffer;
+
+#ifdef BENCH_WAIT
+static int epoll = -1;
+
+static void
+watch(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	if (epoll < 0)
+		epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+		die("epoll_ctl");
+}
+
+static void
+wait_for_one(void)
+{
+	struct epoll_event event;
+
+	if (epoll_wait(epoll, &event, 1, -1) != 1)
+		die("epoll_wait");
+	for (nfds_t i = 0; i < count; i++)
+		polled[i].revents = polled[i].fd == event.data.fd ? POLLIN : 0;
+}
+#else
+static void
+watch(int fd)
+{
+	(void)fd;
+}
+#endif
 
 static void
 serve(nfds_t i)
@@ -34,15 +68,18 @@ main(int argc, char **argv)
 		return 2;
 	buffer_grow(&buffer, MAX_RECORD);
 	polled[0].fd = seqpacket_listen(argv[1]);
+	watch(polled[0].fd);
 	ready();
 	for (;;) {
-#ifndef BENCH_SPIN
-		if (poll(polled, count, -1) < 0 && errno != EINTR)
-			die("poll");
-#else
+#if defined(BENCH_WAIT)
+		wait_for_one();
+#elif defined(BENCH_SPIN)
 		/* There is one client, which waits in the same way. */
 		for (polled[0].revents = POLLIN; count > 1;)
 			serve(1);
+#else
+		if (poll(polled, count, -1) < 0 && errno != EINTR)
+			die("poll");
 #endif
 		for (nfds_t i = count; i-- > 1;)
 			if (polled[i].revents != 0)
@@ -52,6 +89,7 @@ main(int argc, char **argv)
 
 			if (fd < 0)
 				die("accept");
+			watch(fd);
 			polled[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 		}
 	}
