@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #define PAGE ((size_t)4096)
 
@@ -44,6 +45,18 @@ use(const struct load *load)
 	shared = *load;
 	first.compare = true;
 	contender.call(connection, &first);
+}
+
+/* What is due already is due now. */
+static void
+sleep_until(uint64_t *due)
+{
+	struct timespec time = {.tv_sec = (time_t)(*due / 1000000000), .tv_nsec = (long)(*due % 1000000000)};
+
+	if (now() >= *due)
+		*due = now();
+	else if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) != 0)
+		die("clock_nanosleep");
 }
 
 static void
@@ -87,6 +100,30 @@ paced(const struct load *load, uint64_t *samples, uint64_t count, uint64_t rate)
 			;
 		contender.call(connection, load);
 		samples[i] = now() - due;
+	}
+}
+
+/* Sleeps, and then calls so many times in a row. What was slow is not made up for. */
+static void
+naps(const struct load *load, uint64_t *samples, uint64_t count, uint64_t rate, uint64_t burst)
+{
+	use(load);
+	/* Without this the system may wake it 50 us late. */
+	if (prctl(PR_SET_TIMERSLACK, 1UL) != 0)
+		die("prctl");
+
+	uint64_t due = now();
+
+	for (uint64_t i = 0; i < count; i++) {
+		if (i % burst == 0) {
+			due += 1000000000 / rate;
+			sleep_until(&due);
+		}
+
+		uint64_t begin = now();
+
+		contender.call(connection, load);
+		samples[i] = now() - begin;
 	}
 }
 
@@ -142,7 +179,7 @@ clients(const struct load *load, uint64_t *sample, uint64_t count, uint64_t numb
 
 /* Returns false if this contender cannot do what it is told. */
 static bool
-obey(const char *command, const struct load *load, uint64_t count, uint64_t extra, uint64_t idle)
+obey(const char *command, const struct load *load, uint64_t count, uint64_t extra, uint64_t last)
 {
 	uint64_t *samples;
 	uint64_t  taken = count;
@@ -156,11 +193,13 @@ obey(const char *command, const struct load *load, uint64_t count, uint64_t extr
 		connects(load, samples, count);
 	} else if (strcmp(command, "paced") == 0 && contender.call != NULL && extra > 0) {
 		paced(load, samples, count, extra);
+	} else if (strcmp(command, "naps") == 0 && contender.call != NULL && extra > 0 && last > 0) {
+		naps(load, samples, count, extra, last);
 	} else if (strcmp(command, "pipeline") == 0 && contender.pipeline != NULL && load->depth > 0) {
 		pipeline(load, samples, count);
 		taken = 1;
 	} else if (strcmp(command, "clients") == 0 && contender.connect_many != NULL && extra > 0) {
-		clients(load, samples, count, extra, idle);
+		clients(load, samples, count, extra, last);
 		taken = 1;
 	} else {
 		free(samples);
@@ -216,17 +255,17 @@ main(int argc, char **argv)
 	path = argv[1];
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		struct load load = {0};
-		uint64_t    count, extra = 0, idle = 0;
+		uint64_t    count, extra = 0, last = 0;
 		char	    command[16];
 
-		if (sscanf(line, "%15s %zu %" SCNu64 " %" SCNu64 " %" SCNu64, command, &load.size, &count, &extra, &idle) < 3 ||
+		if (sscanf(line, "%15s %zu %" SCNu64 " %" SCNu64 " %" SCNu64, command, &load.size, &count, &extra, &last) < 3 ||
 		    count == 0) {
 			errno = 0;
 			die("no such command");
 		}
 		load.body = strcmp(command, "placed") == 0 ? placed(load.size, extra) : bytes(load.size);
 		load.depth = strcmp(command, "pipeline") == 0 ? extra : 1;
-		if (!obey(command, &load, count, extra, idle))
+		if (!obey(command, &load, count, extra, last))
 			puts("unsupported");
 		fflush(stdout);
 	}

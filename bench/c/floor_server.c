@@ -54,6 +54,7 @@ serve(nfds_t i)
 	size_t size = receive_message(polled[i].fd, &buffer);
 
 	if (size > 0) {
+		work();
 		send_message(polled[i].fd, buffer.data, size);
 		return;
 	}

@@ -12,6 +12,7 @@ static void
 echo(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
 {
 	(void)session, (void)arg;
+	work();
 	resp->body = call->body;
 	call->body = (ProtobufCBinaryData){0};
 }

@@ -12,6 +12,7 @@
 static void
 echo(Drpc__Call *call, Drpc__Response *resp)
 {
+	work();
 	resp->body = call->body;
 	call->body = (ProtobufCBinaryData){0};
 }

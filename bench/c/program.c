@@ -18,6 +18,17 @@ die(const char *what)
 	exit(1);
 }
 
+static uint64_t work_ns;
+
+void
+work(void)
+{
+	if (work_ns == 0)
+		return;
+	for (uint64_t begin = now(); now() - begin < work_ns;)
+		;
+}
+
 static void
 end_with_input(int sig)
 {
@@ -32,7 +43,10 @@ void
 ready(void)
 {
 	struct sigaction action = {.sa_handler = end_with_input, .sa_flags = SA_RESTART};
+	const char	*work_us = getenv("BENCH_WORK_US");
 
+	if (work_us != NULL)
+		work_ns = strtoull(work_us, NULL, 10) * 1000;
 	if (sigaction(SIGIO, &action, NULL) != 0 || fcntl(STDIN_FILENO, F_SETOWN, getpid()) != 0 ||
 	    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_ASYNC) != 0)
 		die("standard input");

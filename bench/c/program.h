@@ -26,4 +26,7 @@ _Noreturn void die(const char *what);
  */
 void ready(void);
 
+/* What a handler does before it answers: nothing, or what BENCH_WORK_US says, in microseconds by the clock. */
+void work(void);
+
 #endif

@@ -4,7 +4,9 @@ use crate::counts::Counts;
 use crate::cpus::Layout;
 use crate::pair::Experiment;
 use crate::plan::bytes;
+use crate::report::Contender;
 use crate::rounds::Measurement;
+use crate::setting::Setting;
 use crate::statistics::Spread;
 
 #[derive(Debug)]
@@ -27,26 +29,29 @@ pub(crate) struct Which {
     pub(crate) sizes: (u64, u64),
     /// Any, where there is none.
     pub(crate) parameter: Option<u64>,
+    pub(crate) setting: Setting,
 }
 
 /// The goals so far, and what they are looked up in.
 pub(crate) struct Goals<'a> {
     pub(crate) measured: &'a [Measurement],
     pub(crate) counts: &'a Counts,
+    pub(crate) contenders: &'a [Contender],
     pub(crate) list: Vec<Goal>,
 }
 
 impl Goals<'_> {
-    fn find(&self, which: Which) -> impl Iterator<Item = &Measurement> {
+    pub(crate) fn find(&self, which: Which) -> impl Iterator<Item = &Measurement> {
         self.measured.iter().filter(move |Measurement { case, pair, .. }| {
             (case.experiment, case.cores) == (which.experiment, which.cores)
                 && which.parameter.is_none_or(|parameter| case.parameter == parameter)
                 && pair == which.pair
+                && case.setting == which.setting
                 && (which.sizes.0..=which.sizes.1).contains(&case.size)
         })
     }
 
-    fn push(&mut self, what: String, goal: String, originals: &str, measured: Option<(String, bool)>) {
+    pub(crate) fn push(&mut self, what: String, goal: String, originals: &str, measured: Option<(String, bool)>) {
         let (measured, met) = measured.unzip();
         self.list.push(Goal { what, goal, measured, met, originals: originals.to_owned() });
     }

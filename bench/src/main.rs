@@ -14,10 +14,14 @@ mod plots;
 mod process;
 mod report;
 mod results;
+mod round;
 mod rounds;
+mod setting;
 mod statistics;
 mod table;
 mod targets;
+mod wait_targets;
+mod waits;
 
 use std::error::Error;
 use std::fs;
@@ -31,6 +35,7 @@ use machine::{Machine, Spent};
 use options::{Options, USAGE};
 use pair::{Pair, Peer, baseline};
 use plan::Plan;
+use process::Place;
 use report::{Contender, Report};
 use rounds::Measurement;
 
@@ -77,19 +82,20 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
     process::allow_descriptors()?;
     let counts = Counts::read(&options.counts)?;
     let folder = tempfile::tempdir()?;
+    let place = Place { cpus: &cpus, folder: folder.path(), busy_loop: options.programs.join("busy_loop") };
     let (mut measurements, mut failures) = (Vec::new(), Vec::new());
     let spent = Spent::now();
     for &case in &plan.cases {
-        let (measured, failed) = rounds::run(case, &pairs, &plan, &cpus, folder.path());
+        let (measured, failed) = rounds::run(case, &pairs, &plan, &place);
         print(&case.title(), &measured);
         failed.iter().for_each(|failure| println!("  {}: {}", failure.pair, failure.reason));
         measurements.extend(measured);
         failures.extend(failed);
     }
     let stolen = spent.stolen_since();
-    let goals = targets::of(&measurements, &counts);
     let machine = Machine::new(cpus.count());
     let contenders = contenders(&pairs, &peers);
+    let goals = targets::of(&measurements, &counts, &contenders);
     Ok(Report { machine, stolen, plan, contenders, goals, measurements, failures, counts })
 }
 
@@ -106,7 +112,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let report = match &options.from {
         Some(path) => {
             let report = results::read(path)?;
-            Report { goals: targets::of(&report.measurements, &report.counts), ..report }
+            Report { goals: targets::of(&report.measurements, &report.counts, &report.contenders), ..report }
         }
         None => measure(options)?,
     };

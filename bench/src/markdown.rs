@@ -12,6 +12,7 @@ use crate::report::Report;
 use crate::rounds::Measurement;
 use crate::statistics::Spread;
 use crate::table::Table;
+use crate::waits;
 
 /// Microseconds, three digits.
 pub(crate) fn microseconds(ns: f64) -> String {
@@ -379,6 +380,7 @@ pub(crate) fn of(report: &Report) -> String {
     placement(report, &mut text);
     connect(report, &mut text);
     paced(report, &mut text);
+    waits::section(report, &mut text);
     throughput(report, &mut text);
     idle(report, &mut text);
     counts(report, &mut text);

@@ -12,9 +12,10 @@ use crate::pair::Experiment;
 pub(crate) const USAGE: &str = "\
 bench-run [OPTION]...
   --quick              fewer and shorter rounds
-  --only NAME,...      of latency, connect, paced, pipeline, clients, idle, placement
+  --only NAME,...      of latency, connect, paced, pipeline, clients, idle, placement,
+                       waits
   --sizes SIZE,...     of bodies, for latency: 64, 14K, 1M
-  --cores 1|2          client and server on one core, or on two, instead of both ways
+  --cores 1|2|free     client and server on one core, on two, or on any of two, instead of all ways
   --rounds N           rounds for which the programs are started once
   --starts N           how often the programs are started
   --pairs NAME,...     pairs whose names begin so, and the ones that they are compared with
@@ -49,10 +50,9 @@ pub(crate) struct Options {
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 impl Options {
-    /// Nothing if only the usage was asked for.
-    pub(crate) fn from_arguments() -> Result<Option<Self>> {
-        let here = env::current_exe()?;
-        let mut options = Self {
+    /// Without any arguments.
+    pub(crate) fn new(rust_programs: PathBuf) -> Self {
+        Self {
             quick: false,
             only: Experiment::ALL.to_vec(),
             sizes: None,
@@ -62,13 +62,19 @@ impl Options {
             pairs: Vec::new(),
             libraries: Vec::new(),
             programs: PathBuf::from("build/bench"),
-            rust_programs: here.parent().map(Into::into).unwrap_or_default(),
+            rust_programs,
             peers: PathBuf::new(),
             counts: PathBuf::new(),
             results: None,
             report: None,
             from: None,
-        };
+        }
+    }
+
+    /// Nothing if only the usage was asked for.
+    pub(crate) fn from_arguments() -> Result<Option<Self>> {
+        let here = env::current_exe()?;
+        let mut options = Self::new(here.parent().map(Into::into).unwrap_or_default());
         let (mut peers, mut counts) = (None, None);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
@@ -132,7 +138,8 @@ fn layout(text: &str) -> Result<Layout> {
     match text {
         "1" => Ok(Layout::One),
         "2" => Ok(Layout::Two),
-        _ => Err("--cores is 1 or 2".into()),
+        "free" => Ok(Layout::Free),
+        _ => Err("--cores is 1, 2 or free".into()),
     }
 }
 

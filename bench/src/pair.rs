@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cpus::Layout;
 use crate::options::Options;
-use crate::plan::ACTIVE;
+use crate::plan::{ACTIVE, Case, SMALL};
 
 /// A kind of measurement. What is asked of clients in each is in README.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -18,11 +19,20 @@ pub(crate) enum Experiment {
     Clients,
     Idle,
     Placement,
+    Waits,
 }
 
 impl Experiment {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Latency, Self::Connect, Self::Paced, Self::Pipeline, Self::Clients, Self::Idle, Self::Placement];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Latency,
+        Self::Connect,
+        Self::Paced,
+        Self::Pipeline,
+        Self::Clients,
+        Self::Idle,
+        Self::Placement,
+        Self::Waits,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -33,6 +43,7 @@ impl Experiment {
             Self::Clients => "clients",
             Self::Idle => "idle",
             Self::Placement => "placement",
+            Self::Waits => "waits",
         }
     }
 
@@ -49,13 +60,28 @@ const PIPELINE: &[Experiment] = &[Experiment::Pipeline];
 const CLIENTS: &[Experiment] = &[Experiment::Clients];
 const IDLE: &[Experiment] = &[Experiment::Idle];
 const PLACEMENT: &[Experiment] = &[Experiment::Placement];
+const WAITS: &[Experiment] = &[Experiment::Waits];
 /// Those of other RPC systems.
-const PEERS: &[Experiment] =
-    &[Experiment::Latency, Experiment::Connect, Experiment::Paced, Experiment::Pipeline, Experiment::Clients];
+const PEERS: &[Experiment] = &[
+    Experiment::Latency,
+    Experiment::Connect,
+    Experiment::Paced,
+    Experiment::Pipeline,
+    Experiment::Clients,
+    Experiment::Waits,
+];
 
 /// Sessions that do nothing beside the active ones: together they are as many as a server takes unless it is told
 /// otherwise.
 const CROWD: u64 = 4096 - ACTIVE;
+
+/// Of the floor that waits like a library: where waiting is a large part of a call.
+const WAITING_SIZES: [u64; 3] = [SMALL, 4 << 10, 14 << 10];
+
+/// Where peers are compared with pairs that may look.
+fn is_alone_on_two(case: &Case) -> bool {
+    case.cores == Layout::Free && case.setting.is_default()
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
@@ -66,7 +92,10 @@ pub(crate) struct Pair {
     /// Variables of both.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) experiments: &'static [Experiment],
-    pub(crate) spins: bool,
+    /// In which cases of its experiments.
+    pub(crate) takes_part: fn(&Case) -> bool,
+    /// The same pair with DRPC_SPIN_US=0.
+    pub(crate) never_looking: Option<&'static str>,
     /// Connections that are open and do nothing meanwhile.
     pub(crate) idle: u64,
 }
@@ -80,7 +109,8 @@ impl Pair {
             client: vec![client],
             environment: Vec::new(),
             experiments,
-            spins: false,
+            takes_part: |_| true,
+            never_looking: None,
             idle: 0,
         }
     }
@@ -90,10 +120,19 @@ impl Pair {
         self
     }
 
+    fn only(self, takes_part: fn(&Case) -> bool) -> Self {
+        Self { takes_part, ..self }
+    }
+
     /// Waits without sleeping, for which it needs a core of its own.
-    fn spinning(mut self) -> Self {
-        self.spins = true;
-        self
+    fn spinning(self) -> Self {
+        self.only(|case| case.cores == Layout::Two)
+    }
+
+    /// With one that differs from it in nothing but DRPC_SPIN_US=0.
+    fn and_never_looking(self, name: &'static str) -> [Self; 2] {
+        let other = Self { name: name.to_owned(), about: "the same with DRPC_SPIN_US=0".to_owned(), ..self.clone() };
+        [Self { never_looking: Some(name), ..self }, other.with("DRPC_SPIN_US", "0")]
     }
 
     /// The same beside sessions that do nothing.
@@ -105,6 +144,7 @@ impl Pair {
     fn built(&self, name: &str, library: &Path) -> Self {
         let mut other = self.clone().with("LD_LIBRARY_PATH", &library.display().to_string());
         other.name = format!("{} @{name}", self.name);
+        other.never_looking = None;
         other
     }
 }
@@ -112,18 +152,22 @@ impl Pair {
 /// What others are compared with.
 pub(crate) const FLOOR: &str = "floor";
 pub(crate) const FLOOR_AGAIN: &str = "floor again";
+pub(crate) const FLOOR_WAIT: &str = "raw, waiting as a server of many must";
 pub(crate) const FLOOR_SPIN: &str = "floor, spinning";
 pub(crate) const RAW_PIPE: &str = "raw pipe";
 pub(crate) const RAW_EPOLL: &str = "raw epoll server";
 pub(crate) const PLAIN_08: &str = "plain 0.8";
 pub(crate) const PLAIN_28: &str = "plain 2.8";
+pub(crate) const PLAIN_AUTO: &str = "plain 2.8, DRPC_SPIN_US=auto";
 pub(crate) const PLAIN_SPIN: &str = "plain 2.8, spinning";
 pub(crate) const LOOP: &str = "progress loop";
 pub(crate) const MANAGED: &str = "managed server";
 pub(crate) const SHARED: &str = "shared client";
+pub(crate) const SHARED_OFF: &str = "shared client, DRPC_SPIN_US=0";
 pub(crate) const SHARED_RAW: &str = "shared client, raw server";
 
 pub(crate) const RUST: &str = "Rust";
+pub(crate) const RUST_OFF: &str = "Rust, DRPC_SPIN_US=0";
 pub(crate) const LISTENER: &str = "Rust, Listener";
 pub(crate) const SD_BUS: &str = "sd-bus";
 
@@ -139,7 +183,9 @@ pub(crate) fn is_raw(pair: &str) -> bool {
 
 pub(crate) fn baseline(experiment: Experiment) -> &'static str {
     match experiment {
-        Experiment::Latency | Experiment::Connect | Experiment::Paced | Experiment::Placement => FLOOR,
+        Experiment::Latency | Experiment::Connect | Experiment::Paced | Experiment::Placement | Experiment::Waits => {
+            FLOOR
+        }
         Experiment::Pipeline => RAW_PIPE,
         Experiment::Clients => RAW_EPOLL,
         Experiment::Idle => MANAGED,
@@ -178,12 +224,38 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
             "no poll, and recvmsg again and again for 50 µs",
         )
         .spinning(),
+        new(
+            FLOOR_WAIT,
+            LATENCY,
+            c("floor_server_wait"),
+            c("floor_client_wait"),
+            "ppoll before the client receives, for a deadline, and epoll_wait before the server does",
+        )
+        .only(|case| case.cores == Layout::One && WAITING_SIZES.contains(&case.size)),
         new(RAW_PIPE, PIPELINE, c("epoll_server"), c("load_client"), "records made beforehand, an epoll loop in C"),
         epoll(CLIENTS),
         epoll(IDLE),
         epoll(IDLE).crowded(EPOLL_CROWDED),
         new(FLOOR, PLACEMENT, c("floor_server"), c("floor_client"), "its body where it always is"),
+        new(FLOOR, WAITS, c("floor_server"), c("floor_client"), "sendmsg and recvmsg in C; the server polls"),
     ];
+    let [plain_auto, plain] = new(
+        PLAIN_AUTO,
+        WAITS,
+        c("2.8/plain_server"),
+        c("2.8/plain_client"),
+        "daos/drpc.h and drpc_progress of libdrpc-2.8, which look when asked to",
+    )
+    .with("DRPC_SPIN_US", "auto")
+    .and_never_looking(PLAIN_28);
+    let [shared, shared_off] = new(
+        SHARED,
+        WAITS,
+        c("2.8/managed_server"),
+        c("2.8/shared_client"),
+        "drpc/client.h and drpc/server.h, as they come",
+    )
+    .and_never_looking(SHARED_OFF);
     let of_the_library = [
         new(
             PLAIN_08,
@@ -244,7 +316,14 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
             "the client's body at an offset in its page",
         ),
         new(SHARED, PLACEMENT, c("2.8/managed_server"), c("2.8/shared_client"), "the same, with drpc/server.h"),
+        plain,
+        plain_auto,
+        shared,
+        shared_off,
     ];
+    let [in_rust_looking, in_rust_off] =
+        new(RUST, WAITS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server, as they come")
+            .and_never_looking(RUST_OFF);
     let in_rust = [
         new(RUST, CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
         new(LISTENER, CALLS, rust("rust_listener"), rust("rust_client"), "drpc::Client and drpc::Listener"),
@@ -258,6 +337,8 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
         rust_server(CLIENTS),
         rust_server(IDLE),
         rust_server(IDLE).crowded(RUST_CROWDED),
+        in_rust_looking,
+        in_rust_off,
     ];
     let builds = options.libraries.iter().flat_map(|(name, library)| {
         let built = |pair: &Pair| pair.built(name, library);
@@ -289,7 +370,8 @@ impl Peer {
             client: self.client.clone(),
             environment: Vec::new(),
             experiments: PEERS,
-            spins: false,
+            takes_part: |case| case.experiment != Experiment::Waits || is_alone_on_two(case),
+            never_looking: None,
             idle: 0,
         }
     }

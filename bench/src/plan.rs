@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cpus::Layout;
 use crate::options::Options;
 use crate::pair::{Experiment, Pair};
+use crate::setting::{self, Setting};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -37,12 +38,14 @@ pub(crate) struct Case {
     pub(crate) size: u64,
     /// Clients, depth, rate or offset; 1 where there is none.
     pub(crate) parameter: u64,
+    #[serde(default, skip_serializing_if = "Setting::is_default")]
+    pub(crate) setting: Setting,
 }
 
 impl Case {
     /// The command for a pair that has so many connections beside.
     pub(crate) fn command(&self, count: u64, idle: u64) -> String {
-        let Self { experiment, size, parameter, .. } = self;
+        let Self { experiment, size, parameter, setting, .. } = self;
         match experiment {
             Experiment::Latency => format!("calls {size} {count}"),
             Experiment::Connect => format!("connects {size} {count}"),
@@ -51,6 +54,8 @@ impl Case {
             Experiment::Clients => format!("clients {size} {count} {parameter}"),
             Experiment::Idle => format!("clients {size} {count} {parameter} {idle}"),
             Experiment::Placement => format!("placed {size} {count} {parameter}"),
+            Experiment::Waits if setting.rate == 0 => format!("calls {size} {count}"),
+            Experiment::Waits => format!("naps {size} {count} {} {}", setting.rate, setting.burst),
         }
     }
 
@@ -60,12 +65,13 @@ impl Case {
             Experiment::Latency | Experiment::Connect | Experiment::Placement => 1,
             Experiment::Paced => 100,
             Experiment::Pipeline | Experiment::Clients | Experiment::Idle => 4 * self.parameter,
+            Experiment::Waits => 20.max(self.setting.burst),
         }
     }
 
     /// Whether a pair can take part.
     pub(crate) fn is_for(&self, pair: &Pair) -> bool {
-        pair.experiments.contains(&self.experiment) && (!pair.spins || self.cores == Layout::Two)
+        pair.experiments.contains(&self.experiment) && (pair.takes_part)(self)
     }
 
     /// The title without the experiment.
@@ -75,7 +81,7 @@ impl Case {
     }
 
     pub(crate) fn title(&self) -> String {
-        let Self { experiment, cores, size, parameter } = self;
+        let Self { experiment, cores, size, parameter, setting } = self;
         let (name, cores, size) = (experiment.name(), cores.name(), bytes(*size));
         match experiment {
             Experiment::Latency | Experiment::Connect => format!("{name}, {cores}, {size}"),
@@ -83,6 +89,7 @@ impl Case {
             Experiment::Pipeline => format!("{name}, {cores}, {size}, {parameter} deep"),
             Experiment::Clients | Experiment::Idle => format!("{name}, {cores}, {size}, {parameter} clients"),
             Experiment::Placement => format!("{name}, {cores}, {size} at {parameter}"),
+            Experiment::Waits => format!("{name}, {cores}, {size}, {}", setting.title()),
         }
     }
 }
@@ -127,13 +134,34 @@ impl Plan {
             cases: cases.collect(),
         }
     }
+
+    /// How long a turn in a case lasts.
+    pub(crate) fn turn_of(&self, case: Case) -> Duration {
+        if case.setting.is_slow() { 5 * self.turn } else { self.turn }
+    }
+
+    /// Where turns are long, there are more rounds of the same programs instead.
+    pub(crate) fn starts_of(&self, case: Case) -> u32 {
+        if case.setting.is_slow() { self.starts.min(2) } else { self.starts }
+    }
 }
 
 fn of_experiment(experiment: Experiment, cores: Layout, options: &Options) -> Vec<Case> {
     let depths: &[u64] = if options.quick { &QUICK_DEPTHS } else { &DEPTHS };
-    let case = |size, parameter| Case { experiment, cores, size, parameter };
+    let case = |size, parameter| Case { experiment, cores, size, parameter, setting: Setting::default() };
     let small = |parameters: &[u64]| parameters.iter().map(|&parameter| case(SMALL, parameter)).collect();
     match experiment {
+        // Where processes run as the system likes is of interest there only.
+        Experiment::Waits => {
+            let settings: &[Setting] = match cores {
+                Layout::One => &[setting::BACK_TO_BACK],
+                Layout::Two => &[],
+                Layout::Free if options.quick => &setting::QUICK,
+                Layout::Free => &setting::ALL,
+            };
+            settings.iter().map(|&setting| Case { setting, ..case(SMALL, 1) }).collect()
+        }
+        _ if cores == Layout::Free => Vec::new(),
         Experiment::Latency => {
             let sizes: &[u64] = if options.quick { &QUICK_SIZES } else { &SIZES };
             let sizes = options.sizes.as_deref().unwrap_or(sizes);
@@ -150,6 +178,107 @@ fn of_experiment(experiment: Experiment, cores: Layout, options: &Options) -> Ve
         Experiment::Placement => {
             let offsets: &[u64] = if options.quick { &QUICK_OFFSETS } else { &OFFSETS };
             PLACED_SIZES.iter().flat_map(|&size| offsets.iter().map(move |&offset| case(size, offset))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pair::{self, Peer};
+    use crate::setting::{BACK_TO_BACK, BUSY, at_once, at_rate};
+
+    const LAYOUTS: [Layout; 3] = [Layout::One, Layout::Two, Layout::Free];
+
+    fn plan(quick: bool) -> Plan {
+        Plan::new(&Options { quick, ..Options::new("bin".into()) }, &LAYOUTS)
+    }
+
+    fn of(plan: &Plan, experiment: Experiment, cores: Layout) -> Vec<Case> {
+        let is_it = |case: &&Case| (case.experiment, case.cores) == (experiment, cores);
+        plan.cases.iter().filter(is_it).copied().collect()
+    }
+
+    fn waits(cores: Layout, setting: Setting) -> Case {
+        Case { experiment: Experiment::Waits, cores, size: SMALL, parameter: 1, setting }
+    }
+
+    #[test]
+    fn waits_are_measured_where_a_thread_may_look_and_once_where_it_may_not() {
+        let plan = plan(false);
+        assert_eq!(of(&plan, Experiment::Waits, Layout::One), [waits(Layout::One, BACK_TO_BACK)]);
+        assert_eq!(of(&plan, Experiment::Waits, Layout::Two), []);
+        assert_eq!(of(&plan, Experiment::Waits, Layout::Free).len(), setting::ALL.len());
+    }
+
+    #[test]
+    fn other_experiments_are_as_without_the_free_layout() {
+        let all = plan(false).cases;
+        let pinned = Plan::new(&Options::new("bin".into()), &[Layout::One, Layout::Two]).cases;
+        let others = |cases: &[Case]| {
+            cases.iter().filter(|case| case.experiment != Experiment::Waits).copied().collect::<Vec<_>>()
+        };
+        assert_eq!(others(&all), others(&pinned));
+    }
+
+    #[test]
+    fn a_quick_plan_has_few_waits() {
+        assert_eq!(of(&plan(true), Experiment::Waits, Layout::Free).len(), 2);
+    }
+
+    #[test]
+    fn a_setting_is_a_command() {
+        let command = |setting| waits(Layout::Free, setting).command(7, 0);
+        assert_eq!(command(BACK_TO_BACK), "calls 64 7");
+        assert_eq!(command(at_once(2)), "calls 64 7");
+        assert_eq!(command(at_rate(5000)), "naps 64 7 5000 1");
+        assert_eq!(command(Setting { burst: 20, ..at_rate(50) }), "naps 64 7 50 20");
+    }
+
+    #[test]
+    fn slow_turns_are_longer_and_programs_start_less_often() {
+        let plan = plan(false);
+        let of = |setting| (plan.turn_of(waits(Layout::Free, setting)), plan.starts_of(waits(Layout::Free, setting)));
+        assert_eq!(of(BACK_TO_BACK), (plan.turn, 5));
+        assert_eq!(of(at_rate(100)), (5 * plan.turn, 2));
+        assert_eq!(of(BUSY), (5 * plan.turn, 2));
+    }
+
+    #[test]
+    fn peers_are_compared_back_to_back() -> Result<(), serde_json::Error> {
+        let peer: Peer = serde_json::from_str(r#"{ "name": "zbus", "server": ["s"], "client": ["c"] }"#)?;
+        let takes_part = |cores, setting| waits(cores, setting).is_for(&peer.pair());
+        assert!(takes_part(Layout::Free, BACK_TO_BACK));
+        assert!(!takes_part(Layout::Free, at_rate(1000)) && !takes_part(Layout::One, BACK_TO_BACK));
+        let calls = of(&plan(false), Experiment::Latency, Layout::One);
+        assert!(calls.iter().all(|case| case.is_for(&peer.pair())));
+        Ok(())
+    }
+
+    #[test]
+    fn a_floor_that_waits_like_a_library_is_there_for_small_calls_on_one_core() {
+        let pairs = pair::ours(&Options::new("bin".into()));
+        let sizes = |cores| {
+            let cases = of(&plan(false), Experiment::Latency, cores).into_iter();
+            let is_for = |case: &Case| pairs.iter().any(|pair| pair.name == pair::FLOOR_WAIT && case.is_for(pair));
+            cases.filter(is_for).map(|case| case.size).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(Layout::One), [64, 4 * KIB, 14 * KIB]);
+        assert_eq!(sizes(Layout::Two), [0; 0]);
+    }
+
+    /// The pair that another one is compared with takes part in the same cases.
+    #[test]
+    fn who_may_look_has_the_same_without() {
+        let pairs = pair::ours(&Options::new("bin".into()));
+        let lookers = pairs.iter().filter_map(|pair| Some((pair, pair.never_looking?))).collect::<Vec<_>>();
+        assert_eq!(lookers.len(), 3);
+        for (pair, name) in lookers {
+            let other = pairs.iter().find(|other| other.name == name && other.experiments == pair.experiments);
+            let Some(other) = other else { panic!("{name} is not there") };
+            let last = other.environment.last().map(|(name, value)| (name.as_str(), value.as_str()));
+            assert_eq!(last, Some(("DRPC_SPIN_US", "0")));
+            assert_eq!((&other.server, &other.client), (&pair.server, &pair.client));
         }
     }
 }

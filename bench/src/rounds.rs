@@ -1,23 +1,15 @@
 //! Pairs take turns: what disturbs one soon disturbs the others, and a ratio is one of neighbours.
 
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpus::Cpus;
-use crate::pair::{Pair, baseline};
+use crate::pair::{Experiment, Pair, baseline};
 use crate::plan::{Case, Plan};
-use crate::process::Running;
+use crate::process::{Place, Running};
+use crate::round::{Comparison, Cpu, Round};
 use crate::statistics::{Calls, Percentiles, Spread, median};
-
-/// Nanoseconds of a call that each side spent on a CPU, medians of the rounds.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Cpu {
-    pub(crate) client: f64,
-    pub(crate) server: f64,
-}
 
 /// What one pair did in one case.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,9 +22,18 @@ pub(crate) struct Measurement {
     pub(crate) ns_per_call: Spread,
     /// Of the rounds: time of a call over that of the baseline in the same round.
     pub(crate) ratio: Spread,
-    /// Older results have none.
+    /// Medians of the rounds. Older results have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cpu: Option<Cpu>,
+    /// Calls of all pairs in a second, pauses included, where these are of interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_second: Option<f64>,
+    /// How far a busy loop beside counted in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counted: Option<f64>,
+    /// With the pair that never looks for a message before it sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) never_looking: Option<Comparison>,
     /// Of all calls, where each is timed.
     pub(crate) calls: Option<Percentiles>,
 }
@@ -61,32 +62,22 @@ struct Entrant<'a> {
     running: Option<Running>,
     /// Calls in a turn.
     count: u64,
-    /// Nanoseconds of a call, of each round so far. Nothing where the pair has failed.
-    rounds: Vec<Option<f64>>,
-    /// The same of the CPUs' time of each side, in rounds that were measured.
-    cpu: Vec<Cpu>,
+    /// Nothing where the pair has failed.
+    rounds: Vec<Option<Round>>,
     calls: Calls,
     failure: Option<String>,
 }
 
 impl<'a> Entrant<'a> {
     fn new(pair: &'a Pair, case: Case) -> Self {
-        Self {
-            pair,
-            case,
-            running: None,
-            count: 0,
-            rounds: Vec::new(),
-            cpu: Vec::new(),
-            calls: Calls::new(),
-            failure: None,
-        }
+        Self { pair, case, running: None, count: 0, rounds: Vec::new(), calls: Calls::new(), failure: None }
     }
 
     /// Starts the programs, and calls until memory and caches are as they stay; finds out how many calls make a turn.
-    fn start(&mut self, cpus: &Cpus, socket: &Path, turn: Duration) -> io::Result<()> {
+    fn start(&mut self, place: &Place<'_>, number: usize, plan: &Plan) -> io::Result<()> {
         self.running = None;
-        let mut running = Running::start(self.pair, cpus, self.case.cores, socket)?;
+        let mut running = Running::start(self.pair, self.case, place, number)?;
+        let turn = plan.turn_of(self.case);
         let mut count = self.case.least();
         let begin = Instant::now();
         // The first calls find nothing in its place; when they take long already there are no others.
@@ -97,7 +88,7 @@ impl<'a> Entrant<'a> {
             }
             let per_call = turn_begin.elapsed().as_secs_f64() / count as f64;
             count = ((turn.as_secs_f64() / per_call) as u64).clamp(self.case.least(), MOST);
-            let warm = if calls > 2 { turn } else { 10 * turn };
+            let warm = if calls > 2 { plan.turn } else { 10 * plan.turn };
             if begin.elapsed() >= warm {
                 break;
             }
@@ -109,18 +100,20 @@ impl<'a> Entrant<'a> {
     fn turn(&mut self) -> io::Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
         let before = running.cpu()?;
-        let Some(samples) = running.ask(&self.case.command(self.count, self.pair.idle))? else { return Ok(()) };
+        let Some(answer) = running.ask(&self.case.command(self.count, self.pair.idle))? else { return Ok(()) };
         let after = running.cpu()?;
-        let spent = |before: Duration, after: Duration| (after - before).as_nanos() as f64 / self.count as f64;
-        self.cpu.push(Cpu { client: spent(before.client, after.client), server: spent(before.server, after.server) });
-        let per_call = if self.case.experiment.is_throughput() {
-            samples.iter().sum::<u64>() as f64 / self.count as f64
+        let (samples, calls) = (answer.samples, (self.count * self.case.setting.pairs) as f64);
+        let spent = |before: Duration, after: Duration| (after - before).as_nanos() as f64 / calls;
+        let cpu = Cpu { client: spent(before.client, after.client), server: spent(before.server, after.server) };
+        let per_second = calls / answer.time.as_secs_f64();
+        let ns_per_call = if self.case.experiment.is_throughput() {
+            samples.iter().sum::<u64>() as f64 / calls
         } else {
             self.calls.add(&samples);
             median(&samples)
         };
         if let Some(round) = self.rounds.last_mut() {
-            *round = Some(per_call);
+            *round = Some(Round { ns_per_call, cpu, per_second, counted: answer.counted });
         }
         Ok(())
     }
@@ -133,38 +126,38 @@ impl<'a> Entrant<'a> {
         }
     }
 
-    fn measurement(&self, base: &[Option<f64>]) -> Option<Measurement> {
-        let done = self.rounds.iter().copied().flatten();
-        let ratios = self.rounds.iter().zip(base).filter_map(|(ours, base)| Some(ours.as_ref()? / base.as_ref()?));
+    fn measurement(&self, base: &[Option<Round>], never_looking: &[Option<Round>]) -> Option<Measurement> {
+        let done = self.rounds.iter().flatten();
         let rounds = done.clone().count();
+        let all = |of: fn(&Round) -> f64| Spread::of(done.clone().map(of));
+        let counted = done.clone().map(|round| round.counted).collect::<Option<Vec<_>>>();
+        let of_interest = self.case.experiment == Experiment::Waits;
         (rounds > 0 && self.failure.is_none()).then(|| Measurement {
             case: self.case,
             pair: self.pair.name.clone(),
             rounds,
-            ns_per_call: Spread::of(done),
-            ratio: Spread::of(ratios),
+            ns_per_call: all(|round| round.ns_per_call),
+            ratio: Comparison::new(&self.rounds, base).map(|found| found.time).unwrap_or_default(),
             cpu: Some(Cpu {
-                client: Spread::of(self.cpu.iter().map(|cpu| cpu.client)).median,
-                server: Spread::of(self.cpu.iter().map(|cpu| cpu.server)).median,
+                client: all(|round| round.cpu.client).median,
+                server: all(|round| round.cpu.server).median,
             }),
+            calls_per_second: of_interest.then(|| all(|round| round.per_second).median),
+            counted: counted.map(|counted| Spread::of(counted).median),
+            never_looking: Comparison::new(&self.rounds, never_looking),
             calls: (!self.case.experiment.is_throughput()).then(|| self.calls.percentiles()),
         })
     }
 }
 
-pub(crate) fn run(
-    case: Case,
-    pairs: &[Pair],
-    plan: &Plan,
-    cpus: &Cpus,
-    folder: &Path,
-) -> (Vec<Measurement>, Vec<Failure>) {
+pub(crate) fn run(case: Case, pairs: &[Pair], plan: &Plan, place: &Place<'_>) -> (Vec<Measurement>, Vec<Failure>) {
     let entrants = pairs.iter().filter(|pair| case.is_for(pair)).map(|pair| Entrant::new(pair, case));
     let mut entrants = entrants.collect::<Vec<_>>();
     let begin = Instant::now();
-    for start in 1..=plan.starts {
+    let starts = plan.starts_of(case);
+    for start in 1..=starts {
         for (number, entrant) in entrants.iter_mut().enumerate().filter(|(_, entrant)| entrant.failure.is_none()) {
-            let started = entrant.start(cpus, &folder.join(format!("{number}.sock")), plan.turn);
+            let started = entrant.start(place, number, plan);
             entrant.keep(started);
         }
         for round in 0..plan.rounds {
@@ -177,14 +170,18 @@ pub(crate) fn run(
                     entrant.keep(result);
                 }
             }
-            if begin.elapsed() / start > plan.case / plan.starts {
+            if begin.elapsed() / start > plan.case / starts {
                 break;
             }
         }
     }
-    let is_base = |entrant: &&Entrant<'_>| entrant.pair.name == baseline(case.experiment);
-    let base = entrants.iter().find(is_base).map(|entrant| entrant.rounds.clone()).unwrap_or_default();
-    let measured = entrants.iter().filter_map(|entrant| entrant.measurement(&base)).collect();
+    let of = |name: &str| entrants.iter().find(|entrant| entrant.pair.name == name).map(|entrant| &entrant.rounds[..]);
+    let base = of(baseline(case.experiment)).unwrap_or_default();
+    let measured = entrants.iter().filter_map(|entrant| {
+        let never_looking = entrant.pair.never_looking.and_then(of).unwrap_or_default();
+        entrant.measurement(base, never_looking)
+    });
+    let measured = measured.collect();
     let failed = entrants.iter().filter_map(|entrant| {
         Some(Failure { case: case.title(), pair: entrant.pair.name.clone(), reason: entrant.failure.clone()? })
     });

@@ -5,7 +5,10 @@ use crate::cpus::Layout;
 use crate::goals::{Goal, Goals, Which};
 use crate::pair::{self, Experiment};
 use crate::plan::{ACTIVE, SMALL, bytes};
+use crate::report::Contender;
 use crate::rounds::Measurement;
+use crate::setting::BACK_TO_BACK;
+use crate::wait_targets;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -14,8 +17,8 @@ const MIB: u64 = 1 << 20;
 const NONE: &str = "none";
 const CORES: [Layout; 2] = [Layout::One, Layout::Two];
 
-pub(crate) fn of(measured: &[Measurement], counts: &Counts) -> Vec<Goal> {
-    let mut goals = Goals { measured, counts, list: Vec::new() };
+pub(crate) fn of(measured: &[Measurement], counts: &Counts, contenders: &[Contender]) -> Vec<Goal> {
+    let mut goals = Goals { measured, counts, contenders, list: Vec::new() };
     latency(&mut goals);
     placement(&mut goals);
     connect(&mut goals);
@@ -23,6 +26,7 @@ pub(crate) fn of(measured: &[Measurement], counts: &Counts) -> Vec<Goal> {
     clients(&mut goals);
     pipeline(&mut goals);
     spin(&mut goals);
+    wait_targets::add(&mut goals);
     costs(&mut goals);
     memory(&mut goals);
     goals.list
@@ -39,7 +43,14 @@ fn times_the_baseline(found: &Measurement) -> f64 {
 
 /// One call after the other, on one core.
 fn calls(pair: &'static str, low: u64, high: u64) -> Which {
-    Which { experiment: Experiment::Latency, cores: Layout::One, pair, sizes: (low, high), parameter: None }
+    Which {
+        experiment: Experiment::Latency,
+        cores: Layout::One,
+        pair,
+        sizes: (low, high),
+        parameter: None,
+        setting: BACK_TO_BACK,
+    }
 }
 
 fn latency(goals: &mut Goals<'_>) {

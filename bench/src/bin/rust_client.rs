@@ -3,12 +3,15 @@
 use std::error::Error;
 use std::hint;
 use std::io::{self, BufRead, Write};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use drpc::{CallOptions, Client, Response, Status};
+use rustix::thread::set_current_timer_slack;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -57,6 +60,22 @@ impl Load {
             }
             self.call(client)?;
             Ok(due.elapsed())
+        })
+    }
+
+    fn naps(&self, client: &Client, rate: u64, burst: u64) -> Result<Vec<u64>> {
+        // Without this the system may wake it 50 µs late.
+        set_current_timer_slack(NonZeroU64::new(1))?;
+        let mut due = Instant::now();
+        self.samples(|i| {
+            if i % burst == 0 {
+                // What was slow is not made up for.
+                due = (due + Duration::from_secs(1) / u32::try_from(rate)?).max(Instant::now());
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            let begin = Instant::now();
+            self.call(client)?;
+            Ok(begin.elapsed())
         })
     }
 
@@ -112,6 +131,7 @@ fn main() -> Result<()> {
             ("calls", []) => load.calls(&client)?,
             ("connects", []) => load.connects()?,
             ("paced", &[rate @ 1..=u64::MAX]) => load.paced(&client, rate)?,
+            ("naps", &[rate @ 1..=u64::MAX, burst @ 1..=u64::MAX]) => load.naps(&client, rate, burst)?,
             ("pipeline", &[depth @ 1..=u64::MAX]) => load.pipeline(&client, depth)?,
             _ => {
                 println!("unsupported");

@@ -1,11 +1,14 @@
 //! `rust_server SOCKET`: `drpc::Server` as it comes, with a module that hands back the body it got.
 
 use std::error::Error;
+use std::hint;
 use std::io;
+use std::time::{Duration, Instant};
 
 use drpc::{Failure, Module, Server, ServerLimits, Session};
 
-struct Echo;
+/// Works so long by the clock before it answers.
+struct Echo(Duration);
 
 impl Module for Echo {
     fn id(&self) -> i32 {
@@ -13,6 +16,12 @@ impl Module for Echo {
     }
 
     fn handle_owned(&self, _session: &Session, _method: i32, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if !self.0.is_zero() {
+            let begin = Instant::now();
+            while begin.elapsed() < self.0 {
+                hint::spin_loop();
+            }
+        }
         Ok(body)
     }
 }
@@ -21,7 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: rust_server SOCKET")?;
     // The clients of the benchmark are one user's, which need not be root.
     let limits = ServerLimits { sessions_per_uid: usize::MAX, ..ServerLimits::default() };
-    let server = Server::builder().module(Echo).limits(limits).bind(path)?;
+    let work_us = std::env::var("BENCH_WORK_US").map_or(Ok(0), |text| text.parse())?;
+    let server = Server::builder().module(Echo(Duration::from_micros(work_us))).limits(limits).bind(path)?;
     server.start()?;
     println!("ready");
     io::copy(&mut io::stdin(), &mut io::sink())?;
