@@ -40,17 +40,24 @@ end_with_input(int sig)
 }
 
 void
-ready(void)
+say_ready(void)
 {
-	struct sigaction action = {.sa_handler = end_with_input, .sa_flags = SA_RESTART};
-	const char	*work_us = getenv("BENCH_WORK_US");
+	const char *work_us = getenv("BENCH_WORK_US");
 
 	if (work_us != NULL)
 		work_ns = strtoull(work_us, NULL, 10) * 1000;
+	puts("ready");
+	fflush(stdout);
+}
+
+void
+ready(void)
+{
+	struct sigaction action = {.sa_handler = end_with_input, .sa_flags = SA_RESTART};
+
 	if (sigaction(SIGIO, &action, NULL) != 0 || fcntl(STDIN_FILENO, F_SETOWN, getpid()) != 0 ||
 	    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_ASYNC) != 0)
 		die("standard input");
 	end_with_input(SIGIO);
-	puts("ready");
-	fflush(stdout);
+	say_ready();
 }

@@ -20,9 +20,12 @@ now(void)
 /* Ends the program with a line that says what went wrong, and what errno has to say to it unless that is 0. */
 _Noreturn void die(const char *what);
 
+/* Tells the runner that clients may connect. */
+void say_ready(void);
+
 /*
- * Tells the runner that clients may connect, and ends the process when its standard input ends. That comes as a signal:
- * with a thread that waits for it, malloc would use locks.
+ * The same, and ends the process when its standard input ends. That comes as a signal: with a thread that waits for it,
+ * malloc would use locks.
  */
 void ready(void);
 

@@ -96,6 +96,8 @@ pub(crate) struct Pair {
     pub(crate) takes_part: fn(&Case) -> bool,
     /// The same pair with DRPC_SPIN_US=0.
     pub(crate) never_looking: Option<&'static str>,
+    /// Whether the server says for how long it has looked.
+    pub(crate) counts_looks: bool,
     /// Connections that are open and do nothing meanwhile.
     pub(crate) idle: u64,
 }
@@ -111,6 +113,7 @@ impl Pair {
             experiments,
             takes_part: |_| true,
             never_looking: None,
+            counts_looks: false,
             idle: 0,
         }
     }
@@ -127,6 +130,10 @@ impl Pair {
     /// Waits without sleeping, for which it needs a core of its own.
     fn spinning(self) -> Self {
         self.only(|case| case.cores == Layout::Two)
+    }
+
+    fn counting_looks(self) -> Self {
+        Self { counts_looks: true, ..self }
     }
 
     /// With one that differs from it in nothing but DRPC_SPIN_US=0.
@@ -255,6 +262,7 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
         c("2.8/shared_client"),
         "drpc/client.h and drpc/server.h, as they come",
     )
+    .counting_looks()
     .and_never_looking(SHARED_OFF);
     let of_the_library = [
         new(
@@ -323,6 +331,7 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
     ];
     let [in_rust_looking, in_rust_off] =
         new(RUST, WAITS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server, as they come")
+            .counting_looks()
             .and_never_looking(RUST_OFF);
     let in_rust = [
         new(RUST, CALLS, rust("rust_server"), rust("rust_client"), "drpc::Client and drpc::Server"),
@@ -372,6 +381,7 @@ impl Peer {
             experiments: PEERS,
             takes_part: |case| case.experiment != Experiment::Waits || is_alone_on_two(case),
             never_looking: None,
+            counts_looks: false,
             idle: 0,
         }
     }

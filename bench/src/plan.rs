@@ -140,6 +140,11 @@ impl Plan {
         if case.setting.is_slow() { 5 * self.turn } else { self.turn }
     }
 
+    /// How long a case takes before rounds are left out. What is compared in it differs by little.
+    pub(crate) fn limit_of(&self, case: Case) -> Duration {
+        self.case.saturating_mul(if case.experiment == Experiment::Waits { 3 } else { 1 })
+    }
+
     /// Where turns are long, there are more rounds of the same programs instead.
     pub(crate) fn starts_of(&self, case: Case) -> u32 {
         if case.setting.is_slow() { self.starts.min(2) } else { self.starts }

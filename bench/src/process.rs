@@ -184,6 +184,19 @@ impl Running {
         Ok(Sides { client: sum(|ends| &ends.client)?, server: sum(|ends| &ends.server)? })
     }
 
+    /// For how long the servers have looked for calls so far.
+    pub(crate) fn looked(&mut self) -> io::Result<Duration> {
+        let mut all = Duration::ZERO;
+        for Ends { server, .. } in &mut self.ends {
+            server.tell("looks")?;
+            let Some(&[ns]) = server.samples()?.as_deref() else {
+                return Err(server.failed("does not say how long it looked"));
+            };
+            all += Duration::from_nanos(ns);
+        }
+        Ok(all)
+    }
+
     /// Has all clients do the same at once. Nothing if they cannot.
     pub(crate) fn ask(&mut self, command: &str) -> io::Result<Option<Answer>> {
         if let Some(busy) = &mut self.busy {

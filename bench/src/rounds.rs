@@ -31,6 +31,9 @@ pub(crate) struct Measurement {
     /// How far a busy loop beside counted in a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) counted: Option<f64>,
+    /// What part of a core the server's looks took, by its own count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server_looking: Option<f64>,
     /// With the pair that never looks for a message before it sleeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) never_looking: Option<Comparison>,
@@ -99,13 +102,17 @@ impl<'a> Entrant<'a> {
 
     fn turn(&mut self) -> io::Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
+        let looked_before = self.pair.counts_looks.then(|| running.looked()).transpose()?;
         let before = running.cpu()?;
         let Some(answer) = running.ask(&self.case.command(self.count, self.pair.idle))? else { return Ok(()) };
         let after = running.cpu()?;
+        let looked_after = self.pair.counts_looks.then(|| running.looked()).transpose()?;
         let (samples, calls) = (answer.samples, (self.count * self.case.setting.pairs) as f64);
         let spent = |before: Duration, after: Duration| (after - before).as_nanos() as f64 / calls;
         let cpu = Cpu { client: spent(before.client, after.client), server: spent(before.server, after.server) };
-        let per_second = calls / answer.time.as_secs_f64();
+        let (per_second, counted) = (calls / answer.time.as_secs_f64(), answer.counted);
+        let looked = looked_after.zip(looked_before).map(|(after, before)| after - before);
+        let server_looking = looked.map(|looked| looked.as_secs_f64() / answer.time.as_secs_f64());
         let ns_per_call = if self.case.experiment.is_throughput() {
             samples.iter().sum::<u64>() as f64 / calls
         } else {
@@ -113,7 +120,7 @@ impl<'a> Entrant<'a> {
             median(&samples)
         };
         if let Some(round) = self.rounds.last_mut() {
-            *round = Some(Round { ns_per_call, cpu, per_second, counted: answer.counted });
+            *round = Some(Round { ns_per_call, cpu, per_second, counted, server_looking });
         }
         Ok(())
     }
@@ -130,7 +137,9 @@ impl<'a> Entrant<'a> {
         let done = self.rounds.iter().flatten();
         let rounds = done.clone().count();
         let all = |of: fn(&Round) -> f64| Spread::of(done.clone().map(of));
-        let counted = done.clone().map(|round| round.counted).collect::<Option<Vec<_>>>();
+        // Where each round has one.
+        let some =
+            |of: fn(&Round) -> Option<f64>| Some(Spread::of(done.clone().map(of).collect::<Option<Vec<_>>>()?).median);
         let of_interest = self.case.experiment == Experiment::Waits;
         (rounds > 0 && self.failure.is_none()).then(|| Measurement {
             case: self.case,
@@ -143,7 +152,8 @@ impl<'a> Entrant<'a> {
                 server: all(|round| round.cpu.server).median,
             }),
             calls_per_second: of_interest.then(|| all(|round| round.per_second).median),
-            counted: counted.map(|counted| Spread::of(counted).median),
+            counted: some(|round| round.counted),
+            server_looking: some(|round| round.server_looking),
             never_looking: Comparison::new(&self.rounds, never_looking),
             calls: (!self.case.experiment.is_throughput()).then(|| self.calls.percentiles()),
         })
@@ -170,7 +180,7 @@ pub(crate) fn run(case: Case, pairs: &[Pair], plan: &Plan, place: &Place<'_>) ->
                     entrant.keep(result);
                 }
             }
-            if begin.elapsed() / start > plan.case / starts {
+            if begin.elapsed() / start > plan.limit_of(case) / starts {
                 break;
             }
         }

@@ -12,7 +12,7 @@ use crate::rounds::Measurement;
 use crate::setting::{self, BACK_TO_BACK, RARE_AND_BUSY, Setting};
 use crate::statistics::Spread;
 
-/// Part of a core, both sides together.
+/// Part of a core that looks of a side may take.
 const LOOKING: f64 = 0.002;
 
 /// Those who look unless they are told otherwise.
@@ -39,7 +39,8 @@ pub(crate) fn add(goals: &mut Goals<'_>) {
                 |c| Some(c.time),
                 which,
             );
-            looking(goals, format!("looking, {what}, not pinned, {pair}"), which);
+            server_looking(goals, format!("looks of the server, {what}, not pinned, {pair}"), which);
+            client_looking(goals, format!("looks of the client, {what}, not pinned, {pair}"), which);
         }
         cpu(goals, pair);
         let one_core = Which { cores: Layout::One, ..free(pair, BACK_TO_BACK) };
@@ -116,16 +117,26 @@ fn precise(ratio: &Spread) -> String {
     format!("{median:.3} ({lower_quartile:.3}–{upper_quartile:.3})")
 }
 
-/// No look is free, so what looks in vain take is what the processes take more than those that never look.
-fn looking(goals: &mut Goals<'_>, what: String, which: Which) {
-    let found = goals.find(which).next().and_then(|found| found.never_looking);
-    let measured = found.map(|found| {
-        let Spread { median, lower_quartile, upper_quartile } = found.cores;
-        let [median_text, lower, upper] =
-            [median, lower_quartile, upper_quartile].map(|part| format!("{:.2}", part * 100.0));
-        (format!("{median_text} % ({lower}–{upper})"), median <= LOOKING)
-    });
+fn percent(part: f64) -> String {
+    format!("{:.2}", part * 100.0)
+}
+
+/// By its own count.
+fn server_looking(goals: &mut Goals<'_>, what: String, which: Which) {
+    let found = goals.find(which).next().and_then(|found| found.server_looking);
+    let measured = found.map(|part| (format!("{} %", percent(part)), part <= LOOKING));
     goals.push(what, format!("≤ {} % of a core", LOOKING * 100.0), NONE, measured);
+}
+
+/// A client has no count. Looks in vain are what it takes more than one that never looks, if that is more than noise: the
+/// median of so many rounds is known as well as the notch of a box plot says.
+fn client_looking(goals: &mut Goals<'_>, what: String, which: Which) {
+    let found = goals.find(which).next().and_then(|found| Some((found.rounds, found.never_looking?.client_core)));
+    let measured = found.map(|(rounds, Spread { median, lower_quartile, upper_quartile })| {
+        let error = 1.57 * (upper_quartile - lower_quartile) / (rounds as f64).sqrt();
+        (format!("{} ± {} %", percent(median), percent(error)), median - error <= LOOKING)
+    });
+    goals.push(what, format!("≤ {} % of a core, or noise", LOOKING * 100.0), NONE, measured);
 }
 
 /// In the row where it is the most.
@@ -152,7 +163,7 @@ mod tests {
     const SAME: Spread = Spread { median: 1.0, lower_quartile: 1.0, upper_quartile: 1.0 };
     const NO_MORE: Spread = Spread { median: 0.0, lower_quartile: 0.0, upper_quartile: 0.0 };
     const EQUAL: Comparison =
-        Comparison { time: SAME, cpu: SAME, per_second: SAME, cores: NO_MORE, counted: Some(SAME) };
+        Comparison { time: SAME, cpu: SAME, per_second: SAME, client_core: NO_MORE, counted: Some(SAME) };
 
     fn spread(median: f64) -> Spread {
         Spread { median, ..SAME }
@@ -169,6 +180,7 @@ mod tests {
             cpu: None,
             calls_per_second: None,
             counted: None,
+            server_looking: None,
             never_looking,
             calls: None,
         }
@@ -211,12 +223,26 @@ mod tests {
     }
 
     #[test]
-    fn looks_may_take_a_five_hundredth_of_a_core() {
-        let met = |cores| {
-            let compared = Comparison { cores: spread(cores), ..EQUAL };
-            goal(&[measured(pair::SHARED, at_rate(5000), 40.0, Some(compared))], "looking, 5,000 calls/s").1
+    fn looks_of_a_server_may_take_a_five_hundredth_of_a_core() {
+        let met = |part| {
+            let found = Measurement { server_looking: Some(part), ..measured(pair::SHARED, at_rate(5000), 40.0, None) };
+            goal(&[found], "looks of the server, 5,000").1
         };
-        assert_eq!([-0.01, 0.0, 0.002, 0.0021].map(met), [Some(true), Some(true), Some(true), Some(false)]);
+        assert_eq!([0.0, 0.002, 0.0021].map(met), [Some(true), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn looks_of_a_client_count_where_they_are_more_than_noise() {
+        let met = |median, width| {
+            let client_core = Spread { median, lower_quartile: median, upper_quartile: median + width };
+            let compared = Comparison { client_core, ..EQUAL };
+            let found = measured(pair::SHARED, at_rate(5000), 40.0, Some(compared));
+            goal(&[Measurement { rounds: 16, ..found }], "looks of the client, 5,000").1
+        };
+        assert_eq!(met(-0.01, 0.0), Some(true));
+        assert_eq!(met(0.002, 0.0), Some(true));
+        assert_eq!(met(0.0021, 0.0), Some(false));
+        assert_eq!((met(0.01, 0.01), met(0.01, 0.03)), (Some(false), Some(true)));
     }
 
     #[test]

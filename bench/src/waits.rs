@@ -14,7 +14,7 @@ const TEXT: &str = include_str!("waits.md");
 /// A heading, and what a row says of a measurement.
 type Column = (&'static str, fn(&Measurement) -> Option<String>);
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     ("p50, µs", |found| Some(microseconds(found.calls?.p50 as f64))),
     ("p99, µs", |found| Some(microseconds(found.calls?.p99 as f64))),
     ("CPU time a call, µs, client + server", |found| {
@@ -25,6 +25,7 @@ const COLUMNS: [Column; 8] = [
         let percent = |ns: f64| format!("{:.1}", ns * rate / 1e7);
         Some(format!("{} + {}", percent(cpu.client), percent(cpu.server)))
     }),
+    ("server's looks, % of a core", |found| found.server_looking.map(|part| format!("{:.2}", part * 100.0))),
     ("calls/s", |found| found.calls_per_second.map(thousands)),
     ("p50, times never looking", |found| found.never_looking.map(|compared| spread(&compared.time))),
     ("CPU time, times never looking", |found| found.never_looking.map(|compared| spread(&compared.cpu))),

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::hint;
-use std::io;
+use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
 use drpc::{Failure, Module, Server, ServerLimits, Session};
@@ -34,6 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder().module(Echo(Duration::from_micros(work_us))).limits(limits).bind(path)?;
     server.start()?;
     println!("ready");
-    io::copy(&mut io::stdin(), &mut io::sink())?;
+    for line in io::stdin().lock().lines() {
+        line?;
+        // For how long its threads have looked for calls.
+        let looked = u64::try_from(server.stats().spinning.as_nanos())?;
+        println!("1");
+        io::stdout().write_all(&looked.to_ne_bytes())?;
+        io::stdout().flush()?;
+    }
     Ok(())
 }
