@@ -250,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_rounds_gets_them() {
+        let options = Options { rounds: Some(9), ..Options::new("bin".into()) };
+        let plan = Plan::new(&options, &LAYOUTS);
+        assert_eq!(plan.limit_of(waits(Layout::Free, BUSY)), Duration::MAX);
+    }
+
+    #[test]
     fn peers_are_compared_back_to_back() -> Result<(), serde_json::Error> {
         let peer: Peer = serde_json::from_str(r#"{ "name": "zbus", "server": ["s"], "client": ["c"] }"#)?;
         let takes_part = |cores, setting| waits(cores, setting).is_for(&peer.pair());

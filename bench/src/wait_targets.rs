@@ -1,7 +1,7 @@
 //! The goals of pairs that may look for a message before they sleep.
 //!
-//! Most compare a pair with the same one that never looks. Of so many rounds, what two runs of one pair differ by is given
-//! as the tolerance of each.
+//! Most compare a pair with the same one that never looks, round by round. Where a pair must not be worse, its limit leaves
+//! room for noise: 5 % for times between two processors, 3 % for processor time and calls a second, 1 % for a busy loop.
 
 use crate::cpus::Layout;
 use crate::goals::{Goals, Which, spread, thousands};
@@ -146,8 +146,10 @@ fn cpu(goals: &mut Goals<'_>, pair: &'static str) {
     let rows = goals.measured.iter().filter(|found| found.case.experiment == Experiment::Waits && found.pair == pair);
     let rows = rows.filter_map(|found| Some((found, of(found)?)));
     let worst = rows.max_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
-    let measured = worst
-        .map(|(found, ratio)| (format!("{} at {}", spread(&ratio), found.case.short_title()), ratio.median <= LIMIT));
+    let measured = worst.map(|(found, ratio)| {
+        let row = format!("{}, {}", found.case.setting.title(), found.case.cores.name());
+        (format!("{} at {row}", spread(&ratio)), ratio.median <= LIMIT)
+    });
     let what = format!("CPU time of a call, both sides, worst row, of never looking, {pair}");
     goals.push(what, format!("≤ {LIMIT}"), NONE, measured);
 }
@@ -250,7 +252,7 @@ mod tests {
         let row = |setting, cpu| measured(pair::SHARED, setting, 5.0, Some(Comparison { cpu: spread(cpu), ..EQUAL }));
         let rows = [row(BACK_TO_BACK, 0.3), row(at_rate(5000), 1.5), row(at_rate(100), 1.0)];
         let (text, met) = goal(&rows, "CPU time");
-        assert_eq!((text.is_some_and(|text| text.ends_with("5,000 calls/s")), met), (true, Some(false)));
+        assert_eq!((text.is_some_and(|text| text.contains("5,000 calls/s")), met), (true, Some(false)));
     }
 
     #[test]

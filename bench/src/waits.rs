@@ -56,6 +56,9 @@ pub(crate) fn section(report: &Report, text: &mut String) {
     let mut cases = report.measurements.iter().map(|found| found.case).collect::<Vec<_>>();
     cases.retain(|case| case.experiment == Experiment::Waits);
     cases.dedup();
+    if cases.is_empty() {
+        text.push_str("It was not measured.\n\n");
+    }
     cases.into_iter().for_each(|case| table(report, case, text));
     best_peer::table(report, Experiment::Waits, text);
 }
