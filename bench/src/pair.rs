@@ -138,7 +138,7 @@ impl Pair {
 
     /// With one that differs from it in nothing but DRPC_SPIN_US=0.
     fn and_never_looking(self, name: &'static str) -> [Self; 2] {
-        let other = Self { name: name.to_owned(), about: "the same with DRPC_SPIN_US=0".to_owned(), ..self.clone() };
+        let other = Self { name: name.to_owned(), about: "never looks: DRPC_SPIN_US=0".to_owned(), ..self.clone() };
         [Self { never_looking: Some(name), ..self }, other.with("DRPC_SPIN_US", "0")]
     }
 
@@ -251,7 +251,7 @@ pub(crate) fn ours(options: &Options) -> Vec<Pair> {
         WAITS,
         c("2.8/plain_server"),
         c("2.8/plain_client"),
-        "daos/drpc.h and drpc_progress of libdrpc-2.8, which look when asked to",
+        "daos/drpc.h and drpc_progress of libdrpc-2.8, which look when they are asked to",
     )
     .with("DRPC_SPIN_US", "auto")
     .and_never_looking(PLAIN_28);

@@ -14,7 +14,7 @@ const TEXT: &str = include_str!("waits.md");
 /// A heading, and what a row says of a measurement.
 type Column = (&'static str, fn(&Measurement) -> Option<String>);
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     ("p50, µs", |found| Some(microseconds(found.calls?.p50 as f64))),
     ("p99, µs", |found| Some(microseconds(found.calls?.p99 as f64))),
     ("CPU time a call, µs, client + server", |found| {
@@ -30,6 +30,7 @@ const COLUMNS: [Column; 9] = [
     ("p50, times never looking", |found| found.never_looking.map(|compared| spread(&compared.time))),
     ("CPU time, times never looking", |found| found.never_looking.map(|compared| spread(&compared.cpu))),
     ("busy loop, M/s", |found| found.counted.map(|counted| thousands(counted / 1e6))),
+    ("busy loop, times never looking", |found| found.never_looking?.counted.map(|counted| spread(&counted))),
 ];
 
 /// Each case a table, without the columns that say nothing there.
