@@ -2,7 +2,11 @@
 //!
 //! To be woken takes the time of several small calls. A look saves that time where the message comes within it, and is
 //! lost where none does. So a thread looks only while its waits follow one another quickly. After a look in vain it
-//! sleeps at once for a while, and each further look in vain makes that while longer.
+//! sleeps at once for a while, and each further look in vain makes that while longer. A look that finds its message late
+//! costs as much as sleeping: some of them count as one in vain.
+//!
+//! Two peers have to look at the same time. The one that begins makes the waits of the other follow more quickly, which
+//! shows the other that it should look, too.
 //!
 //! This file does no I/O: clock, look and sleep are the caller's, and times are nanoseconds of any clock. A clock that
 //! jumps costs some looks, or one in vain.
@@ -28,13 +32,25 @@ const UNKNOWN: u64 = 1_000 * US;
 /// this processor then.
 const AT_ONCE: u64 = 10 * US;
 
+/// The time from which on an adaptive look costs about as much as sleeping and being woken.
+const DEAR: u64 = 10 * US;
+
+/// So many dear looks count as one in vain. A conversation begins with some, while the peer still sleeps.
+const DEAR_LOOKS: u32 = 6;
+
+/// So many waits in a row that follow one another much quicker than before show that the peer has begun to look.
+const QUICK_WAITS: u32 = 2;
+
 /// Half of the pause after a first look in vain. Each further one doubles the pause, up to [`MOST_MISSES`].
 const PAUSE: u64 = 100 * US;
-const MOST_MISSES: u32 = 9;
+const MOST_MISSES: u32 = 8;
 const LONGEST_PAUSE: u64 = PAUSE << MOST_MISSES;
 
 /// The bits of a count of threads.
 const COUNT: u64 = u32::MAX as u64;
+
+/// With one processor, one of so many waits reads the clock, to find out whether there are more by now.
+const WAITS: u32 = 64;
 
 /// The time after which the number of processors is read again.
 const SECOND: u64 = 1_000_000 * US;
@@ -120,15 +136,19 @@ pub(crate) struct WaitHistory {
     pub(crate) last: u64,
     /// The average time between waits.
     pub(crate) period: u64,
-    /// The looks in vain since the last that was not; one counts twice if the message came at once after it.
+    /// The looks in vain, less those that paid; one counts twice if the message came at once after it.
     pub(crate) misses: u32,
+    /// The dear looks since the last pause, less those that paid.
+    pub(crate) dear: u32,
+    /// The last waits in a row that followed one another much quicker than before.
+    pub(crate) quick: u32,
     /// The time until which the thread does not look.
     pub(crate) until: u64,
 }
 
 impl Default for WaitHistory {
     fn default() -> Self {
-        Self { last: 0, period: UNKNOWN, misses: 0, until: 0 }
+        Self { last: 0, period: UNKNOWN, misses: 0, dear: 0, quick: 0, until: 0 }
     }
 }
 
@@ -154,7 +174,7 @@ impl WaitHistory {
         loop {
             hint::spin_loop();
             if let Some(found) = wait.look() {
-                self.misses = 0;
+                self.hit(look, began, now);
                 wait.note(EndedLook { found: true, time: now.wrapping_sub(began) });
                 return found;
             }
@@ -174,6 +194,7 @@ impl WaitHistory {
     fn count(&mut self, now: u64) {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
+        self.quick = if passed * 8 < self.period * 5 { self.quick.saturating_add(1) } else { 0 };
         // An average of the last eight or so, without a division.
         self.period = self.period - self.period / 8 + passed / 8;
     }
@@ -185,17 +206,44 @@ impl WaitHistory {
             self.until = now;
         }
         match look {
-            _ if now < self.until => None,
+            _ if self.is_paused(now) => None,
             Look::Asked(limit) => Some(limit),
             Look::Adaptive(limit) => (self.period < RARE).then_some(limit),
+        }
+    }
+
+    /// True during the pause after looks in vain. After a quarter the pause ends early if the peer has begun to look, whose
+    /// messages a look finds.
+    fn is_paused(&self, now: u64) -> bool {
+        let left = self.until.saturating_sub(now);
+        left > 0 && (self.quick < QUICK_WAITS || left > (PAUSE << self.misses) / 4 * 3)
+    }
+
+    /// Counts a look that found a message. Its time is known up to the last time that it read the clock.
+    fn hit(&mut self, look: Look, began: u64, now: u64) {
+        if matches!(look, Look::Asked(_)) || now.wrapping_sub(began) < DEAR {
+            (self.misses, self.dear, self.until) = (self.misses.saturating_sub(1), self.dear.saturating_sub(1), 0);
+            return;
+        }
+        self.dear += 1;
+        if self.dear == DEAR_LOOKS {
+            self.dear = 0;
+            self.pause(1, now);
+            // Shorter by chance, as otherwise two peers might for long look by turns.
+            self.until = self.until.saturating_sub(now % (PAUSE << self.misses) / 2);
         }
     }
 
     /// Counts a look in vain, after which the thread slept from one time to another.
     fn miss(&mut self, asleep: u64, awake: u64) {
         let wanted_here = awake.wrapping_sub(asleep) < AT_ONCE;
-        self.misses = (self.misses + if wanted_here { 2 } else { 1 }).min(MOST_MISSES);
-        self.until = awake.saturating_add(PAUSE << self.misses);
+        self.pause(if wanted_here { 2 } else { 1 }, awake);
+    }
+
+    fn pause(&mut self, misses: u32, now: u64) {
+        self.misses = (self.misses + misses).min(MOST_MISSES);
+        self.quick = 0;
+        self.until = now.saturating_add(PAUSE << self.misses);
     }
 }
 
@@ -208,11 +256,34 @@ pub(crate) struct SpinBudget {
     processors: AtomicU32,
     /// The time at which the number of processors was read.
     read: AtomicU64,
+    /// The waits that there were with one processor.
+    waits: AtomicU32,
 }
 
 impl SpinBudget {
     pub(crate) const fn new() -> Self {
-        Self { looking: AtomicU64::new(0), processors: AtomicU32::new(0), read: AtomicU64::new(0) }
+        Self {
+            looking: AtomicU64::new(0),
+            processors: AtomicU32::new(0),
+            read: AtomicU64::new(0),
+            waits: AtomicU32::new(0),
+        }
+    }
+
+    /// False while the process is known to have too few processors for these looks. Such a wait reads no clock, but for one
+    /// of so many, which finds out anew.
+    pub(crate) fn has_processors(
+        &self,
+        look: Look,
+        now: impl FnOnce() -> u64,
+        processors: impl FnOnce() -> u32,
+    ) -> bool {
+        if matches!(look, Look::Asked(_)) || self.processors.load(Ordering::Relaxed) != 1 {
+            return true;
+        }
+        let waits = self.waits.load(Ordering::Relaxed).wrapping_add(1);
+        self.waits.store(waits, Ordering::Relaxed);
+        waits.is_multiple_of(WAITS) && self.processors(now(), processors) > 1
     }
 
     /// A turn to look, which ends when it is dropped; `None` if no further thread may look. A thread that was asked to look
@@ -286,6 +357,9 @@ mod tests {
     const CALL: u64 = US / 2;
     const WAKE_UP: u64 = 22 * US;
 
+    /// The processor time of sleeping and being woken, both sides together.
+    const SLEEP: u64 = 11 * US;
+
     /// A clock and a message on its way, and what the waits cost.
     #[derive(Debug, Default)]
     struct Simulated {
@@ -295,7 +369,15 @@ mod tests {
         message: Option<u64>,
         looking: u64,
         looks: u64,
+        sleeps: u64,
         clocks: Cell<u64>,
+    }
+
+    impl Simulated {
+        /// The processor time of all waits.
+        fn spent(&self) -> u64 {
+            self.looking + self.sleeps * SLEEP
+        }
     }
 
     impl Wait for Simulated {
@@ -315,6 +397,7 @@ mod tests {
 
         fn sleep(&mut self, _looked: u64) {
             let now = self.now.get();
+            self.sleeps += u64::from(self.message.is_none_or(|at| at > now));
             self.now.set(match self.message {
                 None => now + 3 * US,
                 Some(at) if at <= now => now + CALL,
@@ -395,8 +478,63 @@ mod tests {
         pair.calls(10_000, 40 * US);
         assert_eq!(pair.client.history.misses, MOST_MISSES);
         assert!(pair.client.simulated.looking * 500 < pair.now - began);
-        pair.calls(3000, 0);
+        pair.calls(20_000, 0);
         assert!(pair.call(0) < 8 * US, "quick again");
+    }
+
+    /// Has conversations of `calls` calls that follow one another after `think`, with a pause after each conversation.
+    fn converse(pair: &mut Pair, conversations: u32, calls: u32, think: u64, pause: u64, handler: u64) {
+        for _ in 0..conversations {
+            for _ in 0..calls {
+                pair.call(handler);
+                pair.now += think;
+            }
+            pair.now += pause;
+        }
+    }
+
+    /// Looking takes hardly more processor time than sleeping where it does not pay, and far less where it does.
+    #[test]
+    fn looking_costs_hardly_more_than_sleeping() {
+        let cases = [
+            ("back to back", 100_000, 1, 0, 0, 0),
+            ("handlers of 10 us", 100_000, 1, 0, 0, 10),
+            ("handlers of 20 us", 100_000, 1, 0, 0, 20),
+            ("handlers of 30 us", 100_000, 1, 0, 0, 30),
+            ("handlers of 50 us", 100_000, 1, 0, 0, 50),
+            ("20,000 a second", 100_000, 1, 10, 0, 0),
+            ("callers that think for 30 us", 100_000, 1, 30, 0, 0),
+            ("10,000 a second", 100_000, 1, 60, 0, 0),
+            ("5 in a row", 2000, 5, 0, 20_000, 0),
+            ("20 in a row", 2000, 20, 0, 20_000, 0),
+            ("200 in a row", 2000, 200, 0, 20_000, 0),
+            ("20 in a row, closer together", 2000, 20, 0, 1000, 0),
+        ];
+        for (name, conversations, calls, think, pause, handler) in cases {
+            let mut pair = Pair { now: SECOND, ..Pair::default() };
+            converse(&mut pair, conversations, calls, think * US, pause * US, handler * US);
+            let spent = pair.client.simulated.spent() + pair.server.simulated.spent();
+            let asleep = 2 * u64::from(conversations * calls) * SLEEP;
+            let ratio = spent as f64 / asleep as f64;
+            assert!(ratio < 1.02, "{name}: {ratio}");
+            assert!(ratio < 0.4 || handler + think > 0 || calls == 5, "{name}: {ratio}");
+        }
+    }
+
+    /// The same where callers think for random times, and a few looks happen to pay.
+    #[test]
+    fn looking_costs_hardly_more_than_sleeping_where_calls_come_at_random() {
+        let mut random = proptest::test_runner::TestRng::deterministic_rng(Default::default());
+        for think in [10, 20, 40, 80, 150] {
+            let mut pair = Pair { now: SECOND, ..Pair::default() };
+            for _ in 0..100_000 {
+                let uniform = f64::from(random.next_u32() | 1) / f64::from(u32::MAX);
+                converse(&mut pair, 1, 1, 0, (-uniform.ln() * f64::from(think) * US as f64) as u64, 0);
+            }
+            let spent = pair.client.simulated.spent() + pair.server.simulated.spent();
+            let ratio = spent as f64 / (200_000 * SLEEP) as f64;
+            assert!(ratio < 1.05, "{think} us: {ratio}");
+        }
     }
 
     /// As where the peer needs the processor that the look takes.
@@ -423,7 +561,7 @@ mod tests {
             history.miss(SECOND, SECOND + 10 * US);
             (history.until - SECOND) / US - 10
         });
-        assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 51_200]);
+        assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 25_600, 25_600]);
     }
 
     #[test]

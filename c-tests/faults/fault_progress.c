@@ -108,7 +108,7 @@ can_spin(void)
 	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
-/* After looking in vain a thread does not look for at most 51 ms. */
+/* After looking in vain a thread does not look for at most 26 ms. */
 static void
 outwait_the_pause(void)
 {
@@ -234,7 +234,8 @@ calls_before_a_look(struct pair *pair, int most)
 		if (calls.received_flags == MSG_DONTWAIT)
 			return i;
 		assert_int_equal(calls.received_flags, 0);
-		assert_int_equal(calls.count[CALL_CLOCK_GETTIME], 1);
+		/* With one processor most waits do not even read the clock. */
+		assert_in_range(calls.count[CALL_CLOCK_GETTIME], 0, 1);
 	}
 	return -1;
 }
@@ -253,7 +254,7 @@ receiving_looks_while_that_pays(void **state)
 	assert_int_equal(drpc_set_timeout(pair.ctx, 1), 0);
 	syscalls_pretend_cpus(2, 1000 * SECOND);
 	/* The descriptor may have had other waits before. */
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 100; i++) {
 		calls.clock += SECOND;
 		assert_int_equal(calls_before_a_look(&pair, 1), -1);
 	}
@@ -265,8 +266,8 @@ receiving_looks_while_that_pays(void **state)
 		assert_int_equal(LIBRARY(drpc_recv_call(pair.ctx, &call)), -DER_TIMEDOUT);
 		assert_int_equal(calls.count[CALL_RECVMSG], 6);
 		assert_int_equal(calls.received_flags, 0);
-		/* Then it pauses, and goes on after that. */
-		pause = calls.clock + SECOND / 10000;
+		/* Then it pauses for a while, as quick as the calls may be, and goes on after that. */
+		pause = calls.clock + SECOND / 20000;
 		while (calls.clock < pause)
 			assert_int_equal(calls_before_a_look(&pair, 1), -1);
 		calls.clock += SECOND / 10;
@@ -300,7 +301,7 @@ progress_looks_while_that_pays(void **state)
 	assert_int_equal(drpc_set_spin(DRPC_SPIN_AUTO), 0);
 	syscalls_pretend_cpus(2, 5000 * SECOND);
 	calls.poll = timed_out;
-	for (i = -30; i < 25; i++) {
+	for (i = -100; i < 25; i++) {
 		if (i < 0)
 			calls.clock += SECOND;
 		memset(calls.count, 0, sizeof(calls.count));

@@ -17,7 +17,7 @@
 #include "support/syscalls.h"
 
 /* The calls after which threads look, whatever came before. */
-#define HOT 60
+#define HOT 160
 
 /* Without a look at the quota of the process there are none. */
 static bool

@@ -120,6 +120,9 @@ impl SpinSetting {
 /// Waits for a message of a descriptor, which stands for all that the thread waits for at once.
 #[inline]
 pub(crate) fn look_or_sleep<W: Wait>(look: Look, fd: RawFd, wait: &mut W) -> W::Found {
+    if !BUDGET.has_processors(look, nanoseconds, processors) {
+        return wait.sleep(0);
+    }
     let waited = with_wait_place(fd, |place| {
         let mut history = place.load(fd);
         let found = history.wait(look, |now| BUDGET.turn(look, now, process, processors), wait);

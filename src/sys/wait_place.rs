@@ -14,6 +14,8 @@ pub(super) struct WaitPlace {
     period: AtomicU64,
     until: AtomicU64,
     misses: AtomicU32,
+    dear: AtomicU32,
+    quick: AtomicU32,
     /// The descriptor, in a form that is never 0.
     owner: AtomicU64,
 }
@@ -28,6 +30,8 @@ impl WaitPlace {
             last: self.last.load(Relaxed),
             period: self.period.load(Relaxed),
             misses: self.misses.load(Relaxed),
+            dear: self.dear.load(Relaxed),
+            quick: self.quick.load(Relaxed),
             until: self.until.load(Relaxed),
         }
     }
@@ -38,6 +42,8 @@ impl WaitPlace {
         self.last.store(history.last, Relaxed);
         self.period.store(history.period, Relaxed);
         self.misses.store(history.misses, Relaxed);
+        self.dear.store(history.dear, Relaxed);
+        self.quick.store(history.quick, Relaxed);
         self.until.store(history.until, Relaxed);
     }
 }
@@ -53,7 +59,7 @@ mod tests {
     #[test]
     fn a_place_is_of_one_descriptor() {
         let place = WaitPlace::default();
-        let history = WaitHistory { last: 1, period: 2, misses: 3, until: 4 };
+        let history = WaitHistory { last: 1, period: 2, misses: 3, dear: 5, quick: 6, until: 4 };
         assert_eq!([0, -1, 7].map(|fd| place.load(fd)), [WaitHistory::default(); 3]);
         place.store(7, history);
         assert_eq!([7, 8].map(|fd| place.load(fd)), [history, WaitHistory::default()]);
