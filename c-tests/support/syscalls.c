@@ -40,6 +40,7 @@ int     __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 char   *__real_getcwd(char *into, size_t size);
 int     __real_clock_gettime(clockid_t clock, struct timespec *into);
 int     __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
+int     __real_madvise(void *from, size_t len, int advice);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -68,6 +69,7 @@ int     __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 char   *__wrap_getcwd(char *into, size_t size);
 int     __wrap_clock_gettime(clockid_t clock, struct timespec *into);
 int     __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
+int     __wrap_madvise(void *from, size_t len, int advice);
 
 void
 syscalls_reset(void)
@@ -428,4 +430,10 @@ __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into)
 	for (i = 0; i < calls.cpus; i++)
 		CPU_SET(i, into);
 	return 0;
+}
+
+int
+__wrap_madvise(void *from, size_t len, int advice)
+{
+	return calls.armed && fails(CALL_MADVISE) ? -1 : __real_madvise(from, len, advice);
 }
