@@ -4,8 +4,11 @@
 . "$(dirname "$0")/../c-tests/shell/tap.sh"
 . "$here/shell/counts.sh"
 
-sizes='0 64 4096 65536 122880 1048576 16777216 67108864'
+# Those for which calls and instructions are counted, too, and all.
+small_sizes='0 64 4096 65536 122880 1048576'
+sizes="$small_sizes 16777216 67108864"
 if [ "${1-}" = quick ]; then
+	small_sizes=64
 	sizes=64
 	abis=2.8
 	shift
@@ -36,11 +39,6 @@ entry() {
 	separator=,
 }
 
-# enough SIZE: calls that let the figures settle, without taking long.
-enough() {
-	if [ "$1" -lt 65536 ]; then echo 500; elif [ "$1" -le 16777216 ]; then echo 20; else echo 5; fi
-}
-
 sum_of_system_calls() {
 	tr ' ' '\n' | awk -F '*' '{ n += NF > 1 ? $2 : NF } END { printf "%.4g", n }'
 }
@@ -52,25 +50,26 @@ counted() {
 # contender NAME DIRECTORY PROGRAM
 contender() {
 	contender=$1
-	directory=$2
-	program=$3
 	side=${3##*_}
-	for size in $sizes; do
-		calls=$(enough "$size")
-		counted memory "$directory" "$program" "$calls" "$size"
-		echo "$figures" >"$work/figures"
-		read -r blocks bytes _ faults copied <"$work/figures"
+	counted memory "$2" "$3" "$sizes"
+	echo "$figures" >"$work/figures"
+	while read -r size blocks bytes _ faults copied; do
 		entry allocations "$blocks" "$size"
 		entry 'bytes allocated' "$bytes" "$size"
 		entry 'bytes copied' "$copied" "$size"
 		entry 'page faults' "$(printf %.0f "$faults")" "$size"
-		[ "$size" -le 1048576 ] || continue
-		counted system_calls "$directory" "$program" "$calls" "$size"
-		entry 'system calls' "$(echo "$figures" | sum_of_system_calls)" "$size"
-		counted instructions "$directory" "$program" "$calls" "$size"
-		entry instructions $((${figures% *} + ${figures#* })) "$size"
-		entry 'instructions without copies' "${figures% *}" "$size"
-	done
+	done <"$work/figures"
+	counted system_calls "$2" "$3" "$small_sizes"
+	echo "$figures" >"$work/figures"
+	while read -r size calls; do
+		entry 'system calls' "$(echo "$calls" | sum_of_system_calls)" "$size"
+	done <"$work/figures"
+	counted instructions "$2" "$3" "$small_sizes"
+	echo "$figures" >"$work/figures"
+	while read -r size others copies; do
+		entry instructions $((others + copies)) "$size"
+		entry 'instructions without copies' "$others" "$size"
+	done <"$work/figures"
 }
 
 # seen NAME SERVER PROGRAM ARGUMENT…: what the program finds out of a server's process. It is alone with it, so that what
@@ -123,7 +122,7 @@ mkdir -p "$(dirname "$file")"
 	cat <<-'END'
 	{
 	  "notes": [
-	    "Each figure is the difference between a run of some calls and one of twice as many, divided by the calls.",
+	    "Each figure is what some calls in a row took, after as many of the same size, divided by the calls.",
 	    "Instructions are those of callgrind, the program and the C library included.",
 	    "It counts each round of a string instruction, hence each byte or so of a copy.",
 	    "Without copies: without memcpy, memmove and memset.",

@@ -18,7 +18,11 @@ const LARGE: usize = 1 << 20;
 /// The size from which on `malloc` maps new memory for each block, and unmaps it when the block is freed.
 pub const MAPPED_MIN: usize = 32 << 20;
 
-/// The bytes of free blocks that are kept: two bodies of 16 MiB, and what comes with them.
+/// The size of the largest block that is kept: a body of 64 MiB, and what comes with it.
+const LARGEST: usize = 65 << 20;
+
+/// The bytes of free blocks that are kept: two bodies of 16 MiB, and what comes with them. A block that is larger is kept
+/// alone, and the system may have its pages at any time.
 const IDLE_MAX: usize = 33 << 20;
 
 /// The number of free blocks that are kept.
@@ -46,10 +50,10 @@ struct Idle {
     count: usize,
 }
 
-/// True for a block whose pages an allocator may keep.
+/// True for a block that may be kept.
 #[inline(always)]
 pub fn is_large(size: usize) -> bool {
-    (LARGE..MAPPED_MIN).contains(&size)
+    (LARGE..=LARGEST).contains(&size)
 }
 
 /// Reserves capacity for exactly `more` bytes, in a block that is going to be [retired](retire).
@@ -152,6 +156,9 @@ impl Idle {
         while self.count == IDLE_BLOCKS || self.count > 0 && held(&self.blocks) + block.capacity() > IDLE_MAX {
             free_cold(self.remove(0));
         }
+        if block.capacity() > IDLE_MAX {
+            sys::offer_pages(&mut block);
+        }
         let had_place = self.count == before;
         if let Some(free) = self.blocks.get_mut(self.count) {
             *free = block;
@@ -211,6 +218,23 @@ mod tests {
         assert_eq!((idle(&blocks), blocks.out.load(Relaxed)), (32 * MIB, 0));
         (0..40).map(|_| reserved(&blocks, MIB)).collect::<Vec<_>>().into_iter().for_each(|block| blocks.retire(block));
         assert_eq!(idle(&blocks), 33 * MIB);
+    }
+
+    #[test]
+    fn a_block_above_the_limit_is_kept_alone() {
+        let blocks = LargeBlocks::new();
+        let [small, big, other] = [MIB, 64 * MIB, 64 * MIB].map(|size| reserved(&blocks, size));
+        blocks.retire(small);
+        blocks.retire(big);
+        assert_eq!(idle(&blocks), 64 * MIB);
+        blocks.retire(other);
+        assert_eq!(idle(&blocks), 64 * MIB);
+        let again = reserved(&blocks, 64 * MIB);
+        assert_eq!(idle(&blocks), 0);
+        blocks.retire(again);
+        let next = reserved(&blocks, MIB);
+        blocks.retire(next);
+        assert_eq!((idle(&blocks), blocks.out.load(Relaxed)), (MIB, 0));
     }
 
     /// Its allocator would have to take fresh pages for the program's next one.

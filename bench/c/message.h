@@ -16,7 +16,7 @@
 
 struct head {
 	uint64_t size; /* of the message, with this head */
-	uint64_t rest;
+	uint64_t rest; /* 0 but for ../counts, which marks a call by it */
 };
 
 /* The calls that dRPC is bound to; with BENCH_SEND the quicker pair, with BENCH_SPIN so many µs without sleep. */

@@ -20,7 +20,7 @@ session(int begin, uint8_t *body, size_t size)
 	if (read(begin, &end, 1) != 0)
 		exit(1);
 	for (int i = 0; i < CALLS; i++)
-		call_with(session, MODULE_ECHO, body, size);
+		call_with(session, METHOD_ECHO, body, size);
 	drpc_close(session);
 	exit(0);
 }
@@ -50,7 +50,7 @@ main(int argc, char **argv)
 
 	/* What the server needs once, it has after a call. */
 	own = connected();
-	call(own, MODULE_ECHO);
+	call(own, METHOD_ECHO);
 	files = descriptors();
 	before = memory();
 	for (long i = 0; i < count; i++) {
@@ -72,9 +72,9 @@ main(int argc, char **argv)
 	while (descriptors() > files)
 		nanosleep(&moment, NULL);
 	nanosleep(&pause_time, NULL);
-	call(own, MODULE_ECHO);
+	call(own, METHOD_ECHO);
 	printf("%ld\n", memory() - before);
-	call(own, MODULE_END);
+	call(own, METHOD_END);
 	drpc_close(own);
 	free(body);
 	return 0;

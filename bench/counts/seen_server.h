@@ -57,13 +57,13 @@ descriptors(void)
 }
 
 static inline void
-call_with(struct drpc *session, int32_t module, uint8_t *body, size_t size)
+call_with(struct drpc *session, int32_t method, uint8_t *body, size_t size)
 {
 	Drpc__Call	message = DRPC__CALL__INIT;
 	Drpc__Response *resp = NULL;
 
-	message.module = module;
-	message.method = METHOD;
+	message.module = MODULE;
+	message.method = method;
 	message.body.data = body;
 	message.body.len = size;
 	if (drpc_call(session, R_SYNC, &message, &resp) != 0 || resp->status != DRPC__STATUS__SUCCESS)
@@ -72,11 +72,11 @@ call_with(struct drpc *session, int32_t module, uint8_t *body, size_t size)
 }
 
 static inline void
-call(struct drpc *session, int32_t module)
+call(struct drpc *session, int32_t method)
 {
 	uint8_t body[64] = {0};
 
-	call_with(session, module, body, sizeof(body));
+	call_with(session, method, body, sizeof(body));
 }
 
 static inline struct drpc *

@@ -29,7 +29,7 @@ main(int argc, char **argv)
 
 	/* What the server needs once, it has after a call. */
 	first = connected();
-	call(first, MODULE_ECHO);
+	call(first, METHOD_ECHO);
 	files = descriptors();
 	before = memory();
 	for (long i = 0; i < count; i++)
@@ -37,17 +37,17 @@ main(int argc, char **argv)
 	while (descriptors() < files + count)
 		nanosleep(&moment, NULL);
 	/* The last one may have been accepted at this moment. */
-	call(first, MODULE_ECHO);
+	call(first, METHOD_ECHO);
 	after = memory();
 	printf("%.1f", (double)(after - before) / (double)count);
 	for (long i = 0; i < count; i++)
-		call(sessions[i], MODULE_ECHO);
-	call(first, MODULE_ECHO);
+		call(sessions[i], METHOD_ECHO);
+	call(first, METHOD_ECHO);
 	after = memory();
 	printf(" %.1f\n", (double)(after - before) / (double)count);
 	for (long i = 0; i < count; i++)
 		drpc_close(sessions[i]);
-	call(first, MODULE_END);
+	call(first, METHOD_END);
 	drpc_close(first);
 	free(sessions);
 	return 0;

@@ -1,8 +1,9 @@
 /*
- * The main function of the counted clients: PROGRAM SOCKET CALLS LENGTH makes
- * that many synchronous calls with a body of that length, and one to end the
- * server. The body is touched once and the same in all calls, so that what is
- * counted around a call is the library's own.
+ * The main function of the counted clients: PROGRAM SOCKET [CALLS LENGTH]… connects
+ * for each length anew. It makes twice that many synchronous calls with a body of that
+ * length, and marks after either half. The last call of all ends the server. The body is
+ * touched once and the same in all calls, so that what is counted around a call is the
+ * library's own.
  */
 #ifndef C_TESTS_COUNTS_CALLER_H
 #define C_TESTS_COUNTS_CALLER_H
@@ -23,36 +24,49 @@ framing_for(size_t len)
 
 /* What a client is to define. */
 static int connect_to(const char *path, size_t len);
-static int call(int32_t module, uint8_t *body, size_t len, Drpc__Response **resp);
+static int call(int32_t method, uint8_t *body, size_t len, Drpc__Response **resp);
 static void disconnect(void);
+
+static void
+call_once(int32_t method, uint8_t *body, size_t len)
+{
+	Drpc__Response *resp = NULL;
+	int		rc = call(method, body, len, &resp);
+
+	if (rc != 0 || resp->status != DRPC__STATUS__SUCCESS || resp->body.len != len) {
+		fprintf(stderr, "method %d, %zu bytes: rc %d\n", method, len, rc);
+		exit(1);
+	}
+	drpc_response_free(resp);
+}
 
 int
 main(int argc, char **argv)
 {
-	size_t	 len = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
-	uint8_t *body = len > 0 ? malloc(len) : NULL;
-	int	 calls;
-	int	 i;
+	for (int i = 2; i + 1 < argc; i += 2) {
+		int	 calls = atoi(argv[i]);
+		size_t	 len = strtoul(argv[i + 1], NULL, 10);
+		uint8_t *body = len > 0 ? malloc(len) : NULL;
 
-	if (argc != 4 || (len > 0 && body == NULL))
-		return 2;
-	if (len > 0)
-		memset(body, 'x', len);
-	if (connect_to(argv[1], len) != 0)
-		return 1;
-	calls = atoi(argv[2]);
-	for (i = 0; i <= calls; i++) {
-		Drpc__Response *resp = NULL;
-		int		rc = call(i < calls ? MODULE_ECHO : MODULE_END, body, len, &resp);
-
-		if (rc != 0 || resp->status != DRPC__STATUS__SUCCESS || resp->body.len != len) {
-			fprintf(stderr, "call %d: rc %d\n", i, rc);
+		if (len > 0 && body == NULL)
 			return 1;
+		if (len > 0)
+			memset(body, 'x', len);
+		if (connect_to(argv[1], len) != 0)
+			return 1;
+		for (int half = 0; half < 2; half++) {
+			for (int made = 1; made < calls; made++)
+				call_once(METHOD_ECHO, body, len);
+			call_once(METHOD_MARK, body, len);
+			getppid();
 		}
-		drpc_response_free(resp);
+		disconnect();
+		free(body);
 	}
+	if (connect_to(argv[1], 0) != 0)
+		return 1;
+	call_once(METHOD_END, NULL, 0);
 	disconnect();
-	free(body);
 	return 0;
 }
 

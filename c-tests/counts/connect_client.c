@@ -14,7 +14,7 @@ connect_to(const char *path, size_t len)
 }
 
 static int
-call(int32_t module, uint8_t *body, size_t len, Drpc__Response **resp)
+call(int32_t method, uint8_t *body, size_t len, Drpc__Response **resp)
 {
 	struct drpc_client *client;
 	int		    rc = drpc_client_create(server_path, &client);
@@ -22,7 +22,7 @@ call(int32_t module, uint8_t *body, size_t len, Drpc__Response **resp)
 	if (rc == 0)
 		rc = drpc_client_connect(client);
 	if (rc == 0)
-		rc = drpc_client_call(client, module, METHOD, body, len, NULL, resp);
+		rc = drpc_client_call(client, MODULE, method, body, len, NULL, resp);
 	drpc_client_destroy(client);
 	return rc;
 }

@@ -13,7 +13,7 @@ static bool ended;
 static void
 handle(Drpc__Call *call, Drpc__Response *resp)
 {
-	ended = call->module == MODULE_END;
+	ended = call->method == METHOD_END;
 	hand_back(call, resp);
 }
 

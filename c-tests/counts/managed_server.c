@@ -15,7 +15,7 @@ handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, voi
 {
 	(void)session;
 	(void)arg;
-	if (call->module == MODULE_END)
+	if (call->method == METHOD_END)
 		drpc_server_stop(server);
 	hand_back(call, resp);
 }
@@ -27,8 +27,7 @@ main(int argc, char **argv)
 
 	if (rc != 0 || drpc_server_set(server, DRPC_SERVER_THREADS, 1) != 0 ||
 	    drpc_server_set(server, DRPC_SERVER_MAX_SESSIONS_PER_UID, 0) != 0 ||
-	    drpc_server_register(server, MODULE_ECHO, handle, NULL, 0) != 0 ||
-	    drpc_server_register(server, MODULE_END, handle, NULL, 0) != 0 ||
+	    drpc_server_register(server, MODULE, handle, NULL, 0) != 0 ||
 	    drpc_server_listen(server) != 0 || close(open(argv[2], O_CREAT | O_WRONLY, 0600)) != 0)
 		return 1;
 	rc = drpc_server_run(server);

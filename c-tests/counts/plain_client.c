@@ -14,12 +14,12 @@ connect_to(const char *path, size_t len)
 }
 
 static int
-call(int32_t module, uint8_t *body, size_t len, Drpc__Response **resp)
+call(int32_t method, uint8_t *body, size_t len, Drpc__Response **resp)
 {
 	Drpc__Call message = DRPC__CALL__INIT;
 
-	message.module = module;
-	message.method = METHOD;
+	message.module = MODULE;
+	message.method = method;
 	message.body.len = len;
 	message.body.data = body;
 	return drpc_call(ctx, R_SYNC, &message, resp);

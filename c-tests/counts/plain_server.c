@@ -1,7 +1,6 @@
 /*
- * plain_server SOCKET READY: serves one session after the other until the peer
- * of one that has called hangs up; the file READY appears once a client may
- * connect.
+ * plain_server SOCKET READY: serves one session after the other, until one has
+ * made its last call; the file READY appears once a client may connect.
  */
 #include "hand_back.h"
 
@@ -15,7 +14,7 @@ main(int argc, char **argv)
 	struct drpc *listener;
 	struct drpc *session = NULL;
 	Drpc__Call  *call;
-	int	     served = 0;
+	bool	     ended = false;
 
 	if (argc != 3)
 		return 2;
@@ -23,8 +22,7 @@ main(int argc, char **argv)
 	if (listener == NULL || fcntl(listener->comm->fd, F_SETFL, 0) != 0 ||
 	    close(open(argv[2], O_CREAT | O_WRONLY, 0600)) != 0)
 		return 1;
-	/* A client that finds out how its calls are read may connect twice. */
-	while (served == 0) {
+	while (!ended) {
 		if (abi_accept(listener, &session) != 0)
 			return 1;
 		while (drpc_recv_call(session, &call) == 0) {
@@ -32,12 +30,12 @@ main(int argc, char **argv)
 
 			session->handler(call, resp);
 			if (drpc_send_response(session, resp) != 0) {
-				fprintf(stderr, "response %d is not sent\n", served);
+				fprintf(stderr, "a response is not sent\n");
 				return 1;
 			}
+			ended = call->method == METHOD_END;
 			drpc_call_free(call);
 			drpc_response_free(resp);
-			served++;
 		}
 		drpc_close(session);
 	}

@@ -16,9 +16,9 @@ connect_to(const char *path, size_t len)
 }
 
 static int
-call(int32_t module, uint8_t *body, size_t len, Drpc__Response **resp)
+call(int32_t method, uint8_t *body, size_t len, Drpc__Response **resp)
 {
-	return drpc_client_call(client, module, METHOD, body, len, NULL, resp);
+	return drpc_client_call(client, MODULE, method, body, len, NULL, resp);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <daos/drpc_progress.h>
@@ -31,7 +32,7 @@ static const struct beside {
     {CALL_CLOSE, "close"},		 {CALL_FCNTL, "fcntl"},		      {CALL_GETSOCKOPT, "getsockopt"},
     {CALL_SETSOCKOPT, "setsockopt"},	 {CALL_GETPEERNAME, "getpeername"}, {CALL_GETSOCKNAME, "getsockname"},
     {CALL_RECV, "recv"},		 {CALL_SHUTDOWN, "shutdown"},	      {CALL_STAT, "stat"},
-    {CALL_UNLINKAT, "unlinkat"},		 {CALL_GETCWD, "getcwd"},
+    {CALL_UNLINKAT, "unlinkat"},		 {CALL_GETCWD, "getcwd"},		      {CALL_MADVISE, "madvise"},
 };
 
 #define BESIDES (sizeof(besides) / sizeof(*besides))
@@ -53,6 +54,16 @@ always_fails(enum call call, int nth, int error)
 		calls.armed = false;                                                                                   \
 		errno;                                                                                                 \
 	})
+
+static const struct beside *
+beside_of(enum call call)
+{
+	const struct beside *beside = besides;
+
+	while (beside->call != call)
+		beside++;
+	return beside;
+}
 
 /* How often each of them has failed. */
 static int failed[BESIDES];
@@ -271,7 +282,7 @@ of_connecting(void **state)
 static void
 of_connecting_by_a_relative_path(void **state)
 {
-	const struct beside *getcwd_fails = &besides[BESIDES - 1];
+	const struct beside *getcwd_fails = beside_of(CALL_GETCWD);
 	struct dir	     dir;
 	struct drpc	    *ctx;
 	int		     before = open(".", O_RDONLY | O_DIRECTORY);
@@ -391,6 +402,55 @@ of_calls_that_are_answered(void **state)
 			pair_free(&pair);
 		}
 	}
+	peer_chunked = ABI_CHUNKED;
+}
+
+/* Where pages cannot be made huge, and cannot be given back. */
+static void
+of_large_replies(void **state)
+{
+	enum { MIB = 1 << 20, REPLIES = 2 };
+	/* The block of the first has huge pages. When it is free they are offered, and given back when the other comes. */
+	static const size_t  sizes[REPLIES] = {40 * MIB, 12 * MIB};
+	const struct beside *madvise_fails  = beside_of(CALL_MADVISE);
+	Drpc__Response	    *replies[REPLIES];
+	struct pair	     pair;
+	pid_t		     child;
+
+	(void)state;
+	peer_chunked = true;
+	syscalls_reset();
+	pair = pair_new(NULL);
+	assert_int_equal(drpc_set_framing(pair.ctx, DRPC_FRAMING_CHUNKED), 0);
+	child = fork();
+	if (child == 0) {
+		uint8_t *body = calloc(sizes[0], 1);
+
+		for (int i = 0; i < REPLIES; i++)
+			if (!peer_send_response(pair.peer, i + 1, 0, body, sizes[i]))
+				_exit(1);
+		_exit(0);
+	}
+	assert_true(child > 0);
+	for (int i = 0; i < REPLIES; i++) {
+		Drpc__Call call = DRPC__CALL__INIT;
+
+		syscalls_reset();
+		always_fails(CALL_MADVISE, 1, BESIDE);
+		calls.sendmsg = take_all;
+		is_errno(BEFORE, ERRNO_AFTER(drpc_call(pair.ctx, R_SYNC, &call, &replies[i])), madvise_fails);
+		assert_int_equal(replies[i]->body.len, sizes[i]);
+		assert_int_equal(calls.count[CALL_MADVISE] > 0, i == 0);
+	}
+	for (int i = 0; i < REPLIES; i++) {
+		syscalls_reset();
+		always_fails(CALL_MADVISE, 1, BESIDE);
+		is_errno(BEFORE, ERRNO_AFTER(drpc_response_free(replies[i])), madvise_fails);
+		assert_int_equal(calls.count[CALL_MADVISE], 1);
+	}
+	syscalls_reset();
+	pair_free(&pair);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 	peer_chunked = ABI_CHUNKED;
 }
 
@@ -553,6 +613,7 @@ main(void)
 	    unit(of_listening),
 	    unit(of_calling),
 	    unit(of_calls_that_are_answered),
+	    unit(of_large_replies),
 	    unit(of_finding_out),
 	    unit(of_receiving_a_call),
 	    unit(of_half_a_reply),

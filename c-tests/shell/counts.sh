@@ -1,7 +1,8 @@
 # Sourced after tap.sh: what a call costs one of two programs, in counts that do
-# not depend on how busy the machine is. Every figure is the difference between
-# a run of some calls and one of twice as many, divided by the calls, so that
-# starting and ending do not count.
+# not depend on how busy the machine is. The programs make and answer some calls of
+# each length, mark, and do so again until the next mark: what happens between the
+# two marks is divided by the calls, so that starting and ending do not count. A mark
+# is a call of getppid, see counts/hand_back.h.
 #
 # A program is called by its name in counts/ and lies in a directory of $work, which for
 # those that are linked with one of the libraries is named after its ABI, and for those in Rust rust.
@@ -40,14 +41,19 @@ partner() {
 	esac
 }
 
-# talk DIRECTORY PROGRAM CALLS LENGTH WRAPPER…: so many calls between PROGRAM and its
-# partner. WRAPPER is put before PROGRAM, whose output goes to $work/measured.
+# calls_of LENGTH: `CALLS LENGTH`, with calls that let the figures settle, without taking long.
+calls_of() {
+	if [ "$1" -lt 65536 ]; then echo 1000; elif [ "$1" -le 16777216 ]; then echo 20; else echo 5; fi
+	echo "$1"
+}
+
+# talk DIRECTORY PROGRAM LENGTHS WRAPPER…: calls of these lengths between PROGRAM and its partner. WRAPPER is put before
+# PROGRAM, whose output goes to $work/measured. $talks has `CALLS LENGTH` of each length.
 talk() {
 	talk_dir=$work/$1
 	talk_program=$2
-	talk_calls=$3
-	talk_length=$4
-	shift 4
+	talks=$(for length in $3; do calls_of "$length"; done)
+	shift 3
 	rm -f "$work/sock" "$work/ready" "$work/measured"
 	case $talk_program in
 	*_server)
@@ -63,15 +69,12 @@ talk() {
 		cat "$work/measured"
 		return 1
 	}
+	# shellcheck disable=SC2086
 	case $talk_program in
 	*_client)
-		timeout 120 "$@" "$talk_dir/$talk_program" "$work/sock" "$talk_calls" \
-			"$talk_length" >"$work/measured" 2>&1
+		timeout 120 "$@" "$talk_dir/$talk_program" "$work/sock" $talks >"$work/measured" 2>&1
 		;;
-	*)
-		timeout 120 "$talk_dir/$(partner "$talk_program")" "$work/sock" "$talk_calls" \
-			"$talk_length"
-		;;
+	*) timeout 120 "$talk_dir/$(partner "$talk_program")" "$work/sock" $talks ;;
 	esac
 	client_rc=$?
 	[ "$client_rc" -eq 0 ] || kill "$server"
@@ -84,69 +87,81 @@ talk() {
 	}
 }
 
-# system_calls DIRECTORY PROGRAM CALLS LENGTH: those of a call, such as `recvmsg sendmsg`. What is
+# between_marks FILE AWK: what the awk program prints of $work/FILE, a line for each length that begins with it. It calls mark()
+# at each mark, and defines report(calls), of what it has found since the mark before, and forget().
+between_marks() {
+	awk -v talks="$(echo $talks)" "$2"'
+	BEGIN { split(talks, talk, " ") }
+	function mark() {
+		if (++marks % 2 == 0)
+			print talk[marks] " " report(talk[marks - 1])
+		forget()
+	}' "$work/$1"
+}
+
+# system_calls DIRECTORY PROGRAM LENGTHS: `LENGTH CALL…`, those of a call, such as `recvmsg sendmsg`. What is
 # made several times a call stands there as `recvmsg*9`; now and then, `futex*0.30`.
 system_calls() {
-	for times in 1 2; do
-		talk "$1" "$2" $((times * $3)) "$4" strace -f -c -o "$work/strace-$times" || return 1
-	done
-	awk -v calls="$3" '
-	$1 !~ /^[0-9.]+$/ || $NF == "total" { next }
-	NR == FNR { n[$NF] -= $4; next }
-	{ n[$NF] += $4 }
-	END {
+	talk "$1" "$2" "$3" strace -f -qq -s 0 -o "$work/strace" || return 1
+	between_marks strace '
+	function report(calls,   name, times, whole, found) {
 		for (name in n) {
 			times = n[name] / calls
 			whole = int(times + 0.5)
 			if (times - whole < 0.01 && whole - times < 0.01)
 				times = whole
 			if (times > 0)
-				print name (times == 1 ? "" : sprintf(times == whole ? "*%d" : "*%.2f", times))
+				found = found " " name (times == 1 ? "" : sprintf(times == whole ? "*%d" : "*%.2f", times))
 		}
-	}' "$work/strace-1" "$work/strace-2" | sort | paste -sd ' ' -
+		return found
+	}
+	function forget() { split("", n) }
+	!match($0, /[a-z_0-9]+\(/) || /resumed>/ { next }
+	{ name = substr($0, RSTART, RLENGTH - 1) }
+	name == "getppid" { mark(); next }
+	{ n[name]++ }' |
+		while read -r length calls; do
+			echo "$length $(echo "$calls" | tr ' ' '\n' | sort | paste -sd ' ' -)"
+		done
 }
 
-# memory DIRECTORY PROGRAM CALLS LENGTH: `BLOCKS BYTES RELEASED FAULTS COPIED` of a call.
+# memory DIRECTORY PROGRAM LENGTHS: `LENGTH BLOCKS BYTES RELEASED FAULTS COPIED` of a call.
 memory() {
-	for times in 1 2; do
-		rm -f "$work/tally-$times"
-		talk "$1" "$2" $((times * $3)) "$4" \
-			env "LD_PRELOAD=$work/tally.so" "TALLY=$work/tally-$times" || return 1
-	done
-	awk -v calls="$3" '
-	NR == FNR { for (i = 1; i <= NF; i++) n[i] = $i; next }
-	{
+	rm -f "$work/tally"
+	talk "$1" "$2" "$3" env "LD_PRELOAD=$work/tally.so" "TALLY=$work/tally" || return 1
+	between_marks tally '
+	function report(calls,   i, each, found) {
 		for (i = 1; i <= NF; i++) {
-			each = ($i - n[i]) / calls
-			printf "%s%.10g", i == 1 ? "" : " ", each < 0.01 ? 0 : int(each * 100 + 0.5) / 100
+			each = $i / calls
+			found = found sprintf("%s%.10g", i == 1 ? "" : " ", each < 0.01 ? 0 : int(each * 100 + 0.5) / 100)
 		}
-		print ""
-	}' "$work/tally-1" "$work/tally-2"
+		return found
+	}
+	function forget() { }
+	{ mark() }'
 }
 
-# instructions DIRECTORY PROGRAM CALLS LENGTH: `OTHERS COPIES` of a call: those within memcpy, memmove
+# instructions DIRECTORY PROGRAM LENGTHS: `LENGTH OTHERS COPIES` of a call: those within memcpy, memmove
 # and memset are told apart, as callgrind counts every round of a string instruction, hence each
 # byte or so of a copy.
 instructions() {
-	for times in 1 2; do
-		rm -f "$work/callgrind-$times"
-		talk "$1" "$2" $((times * $3)) "$4" \
-			valgrind --tool=callgrind "--callgrind-out-file=$work/callgrind-$times" || return 1
-	done
-	awk -v calls="$3" '
+	rm -f "$work/callgrind"
+	talk "$1" "$2" "$3" valgrind --tool=callgrind --dump-before=getppid --combine-dumps=yes \
+		"--callgrind-out-file=$work/callgrind" || return 1
+	between_marks callgrind '
+	function report(calls) { return sprintf("%.0f %.0f", n[0] / calls, n[1] / calls) }
+	function forget() { n[0] = n[1] = 0; split("", copies) }
+	/^totals:/ { mark(); next }
 	# Names are written once, as `(7) memcpy`, and are `(7)` from then on.
 	/^c?fn=/ {
 		id = substr($1, index($1, "=") + 1)
 		if (NF > 1)
-			copies[FILENAME, id] = $2 ~ /^_*mem(p?cpy|move|set)/
+			copies[id] = $2 ~ /^_*mem(p?cpy|move|set)/
 		if (/^fn/)
-			copying = copies[FILENAME, id]
+			copying = copies[id] + 0
 		next
 	}
 	# The line after a call is what the callee took, which counts where that is listed.
 	/^calls=/ { getline; next }
-	/^[-+*0-9]/ { n[FILENAME == ARGV[1], copying] += $2 }
-	END {
-		printf "%.0f %.0f\n", (n[0, 0] - n[1, 0]) / calls, (n[0, 1] - n[1, 1]) / calls
-	}' "$work/callgrind-1" "$work/callgrind-2"
+	/^[-+*0-9]/ { n[copying] += $2 }'
 }

@@ -42,6 +42,7 @@ char   *__real_getcwd(char *into, size_t size);
 int     __real_clock_gettime(clockid_t clock, struct timespec *into);
 long    __real_syscall(long number, ...);
 int     __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
+int     __real_madvise(void *from, size_t len, int advice);
 
 int     __wrap_socket(int domain, int type, int protocol);
 int     __wrap_fcntl(int fd, int cmd, ...);
@@ -71,6 +72,7 @@ char   *__wrap_getcwd(char *into, size_t size);
 int     __wrap_clock_gettime(clockid_t clock, struct timespec *into);
 long    __wrap_syscall(long number, ...);
 int     __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *into);
+int     __wrap_madvise(void *from, size_t len, int advice);
 
 void
 syscalls_reset(void)
@@ -447,4 +449,10 @@ __wrap_syscall(long number, ...)
 	va_end(args);
 	calls.received += calls.armed && number == SYS_recvfrom;
 	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+}
+
+int
+__wrap_madvise(void *from, size_t len, int advice)
+{
+	return calls.armed && fails(CALL_MADVISE) ? -1 : __real_madvise(from, len, advice);
 }

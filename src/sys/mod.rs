@@ -57,7 +57,7 @@ pub use file_lock::FileLock;
 pub use file_owner::Owner;
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
-pub use heap::{advise_huge_pages, give_pages_back};
+pub use heap::{advise_huge_pages, give_pages_back, offer_pages};
 pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
 pub use malloc::Malloc;
 pub use only_thread::is_only_thread;

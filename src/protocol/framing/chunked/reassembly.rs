@@ -319,7 +319,8 @@ impl Parts {
         self.head.clear();
     }
 
-    /// Reserves capacity for `more` bytes. True if the memory has been [newly mapped](BodyBuffer::newly_mapped).
+    /// Reserves capacity for `more` bytes, or takes a free block with room for the whole body. True if the memory has been
+    /// [newly mapped](BodyBuffer::newly_mapped).
     fn reserve(&mut self, more: usize) -> Result<bool, Cause> {
         let needed = self.data.len() + more;
         if needed <= self.data.capacity() {
@@ -328,6 +329,14 @@ impl Parts {
         let whole = self.total as usize - self.head.len();
         let arrived = self.data.len().max(more);
         let all = !self.head.is_empty() && whole / RESERVE_FACTOR <= arrived;
+        if !all
+            && !self.head.is_empty()
+            && let Some(mut idle) = large_block::take_idle(whole)
+        {
+            idle.extend_from_slice(&self.data);
+            large_block::retire(std::mem::replace(&mut self.data, idle));
+            return Ok(false);
+        }
         let room = if all { whole } else { FIRST_CAPACITY.max(2 * self.data.capacity()).min(whole) };
         let more = room.max(needed) - self.data.len();
         large_block::reserve(&mut self.data, more)?;
