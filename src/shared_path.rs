@@ -65,3 +65,19 @@ impl fmt::Debug for SharedPath {
         (**self).fmt(f)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_was_given_whatever_its_length() {
+        for len in [0, 1, PATH_MAX, PATH_MAX + 1, 4096] {
+            let given = "x".repeat(len);
+            let path = SharedPath::new(Path::new(&given)).unwrap();
+            assert_eq!((&*path, &path.clone()), (Path::new(&given), &path));
+        }
+        assert_eq!(&*SharedPath::default(), Path::new(""));
+    }
+}

@@ -228,10 +228,13 @@ mod tests {
     fn one_thread_accepts_however_many_ask() {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let is_watched = || server.reactor().acceptor.is_watched();
         let accepting = Accepting::begin(server.reactor());
-        assert!(accepting.is_some());
+        assert!(accepting.is_some() && is_watched());
         assert!((0..3).all(|_| Accepting::begin(server.reactor()).is_none()));
+        assert!(!is_watched(), "clients would be reported again and again");
         drop(accepting);
+        assert!(is_watched());
         assert!(Accepting::begin(server.reactor()).is_some());
     }
 }
