@@ -112,7 +112,7 @@ impl BaseDirectory {
         let rest = [separator, given.as_os_str().as_bytes()];
         let mut absolute = try_copy_with_room(base, rest.iter().map(|part| part.len()).sum())?;
         rest.iter().for_each(|part| absolute.extend_from_slice(part));
-        Ok(Some(Self { directory, absolute: SharedPath::from_bytes(absolute)? }))
+        Ok(Some(Self { directory, absolute: SharedPath::new(Path::new(OsStr::from_bytes(&absolute)))? }))
     }
 }
 

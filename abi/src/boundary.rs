@@ -25,9 +25,16 @@ pub(crate) enum Subject<'a> {
     /// No subject.
     Nothing,
     /// A socket path.
-    Path(&'a CStr),
+    Path(&'a Path),
     /// A socket: the path it is connected to, or its own path and its peer.
     Socket(RawFd),
+}
+
+impl<'a> Subject<'a> {
+    /// A socket path as C has it.
+    pub(crate) fn of_path(path: &'a CStr) -> Self {
+        Self::Path(Path::new(OsStr::from_bytes(path.to_bytes())))
+    }
 }
 
 impl fmt::Display for Subject<'_> {
@@ -35,10 +42,8 @@ impl fmt::Display for Subject<'_> {
         match *self {
             Self::Nothing => Ok(()),
             // The error message says that the path is empty.
-            Self::Path(path) if path.is_empty() => Ok(()),
-            Self::Path(path) => {
-                write!(f, " {}", Path::new(OsStr::from_bytes(path.to_bytes())).display())
-            }
+            Self::Path(path) if path.as_os_str().is_empty() => Ok(()),
+            Self::Path(path) => write!(f, " {}", path.display()),
             Self::Socket(fd) => {
                 if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", path.display())) {
                     return done;

@@ -34,7 +34,7 @@ pub unsafe fn connect<A: Abi>(path: *const c_char) -> Result<*mut A::Context, c_
     boundary::run::<A, _>(Phase::Connect, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
-        site.subject(Subject::Path(path));
+        site.subject(Subject::of_path(path));
         let context = Context::<A>::unopened(None, None)?;
         let socket = sys::open(false, A::SOCKET_MODE)?;
         match settings::connect_timeout() {

@@ -23,7 +23,7 @@ pub unsafe fn listen<A: Abi>(path: *const c_char, handler: drpc_handler_t) -> *m
     boundary::pointer::<A, _>(Phase::Listen, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
-        site.subject(Subject::Path(path));
+        site.subject(Subject::of_path(path));
         if handler.is_none() {
             return Err(Cause::Invalid("the handler is NULL"));
         }

@@ -23,17 +23,18 @@ const FIRST_ROOM: usize = 2;
 /// A call waits, is granted its turn, is sent, and ends. A call waits again if its connection was lost, or if its
 /// server had to reveal its framing first. Its ticket stays the same and keeps its place in the queue.
 ///
-/// All memory that a call may need is allocated before it is added: nothing later takes memory.
+/// All memory that a call may need is allocated before it is added, and that of a caller that sleeps before it does:
+/// nothing later takes memory.
 pub(super) struct Calls {
     pipelining: bool,
     pending: SlotMap<Pending>,
-    /// The number of entries for which there is room, here and in all lists.
+    /// The number of entries for which there is room, here and in the lists that all operations need.
     room: usize,
     last: Ticket,
     /// Calls and locks that wait for their turn.
     queue: SortedQueue<Ticket>,
-    /// Operations that wait for nothing but a connection.
-    connecting: SortedQueue<Ticket>,
+    /// The number of operations that wait for nothing but a connection.
+    connecting: usize,
     /// The number of calls that have their turn and have not been sent.
     granted: usize,
     /// Calls that have been sent at least in part, and wait for a reply.
@@ -73,6 +74,10 @@ fn may_be_answered(pending: &SlotMap<Pending>, ticket: Ticket, partly_sent: Opti
         || !pending.get(ticket).is_some_and(|pending| matches!(pending.stage, Stage::Sending(_)))
 }
 
+fn make_room_in(list: &mut Vec<Ticket>, len: usize) -> Result<(), Cause> {
+    list.try_reserve(len.saturating_sub(list.len())).map_err(|_| Cause::NoMemory)
+}
+
 impl Calls {
     pub(super) fn new(pipelining: bool) -> Self {
         Self {
@@ -81,7 +86,7 @@ impl Calls {
             room: 0,
             last: 0,
             queue: SortedQueue::new(),
-            connecting: SortedQueue::new(),
+            connecting: 0,
             granted: 0,
             in_flight: InFlight::new(),
             lone: None,
@@ -94,7 +99,7 @@ impl Calls {
         }
     }
 
-    /// Makes room for one more call.
+    /// Makes room for one more operation.
     pub(super) fn make_room(&mut self) -> Result<(), Cause> {
         if self.pending.len() < self.room { Ok(()) } else { self.make_room_for((2 * self.room).max(FIRST_ROOM)) }
     }
@@ -103,16 +108,17 @@ impl Calls {
     fn make_room_for(&mut self, len: usize) -> Result<(), Cause> {
         self.pending.make_room(len)?;
         self.in_flight.make_room(len)?;
-        for queue in [&mut self.queue, &mut self.connecting, &mut self.sleepers] {
-            queue.make_room(len)?;
-        }
-        self.deadlines.make_room(len)?;
-        sorted_queue::make_room(&mut self.completions, len)?;
-        for list in [&mut self.notified, &mut self.batch] {
-            list.try_reserve(len - list.len()).map_err(|_| Cause::NoMemory)?;
-        }
+        self.queue.make_room(len)?;
+        make_room_in(&mut self.batch, len)?;
         self.room = len;
         Ok(())
+    }
+
+    /// Makes room for one more submitted call.
+    pub(super) fn make_room_to_submit(&mut self) -> Result<(), Cause> {
+        self.make_room()?;
+        self.deadlines.make_room(self.room)?;
+        sorted_queue::make_room(&mut self.completions, self.room)
     }
 
     /// Adds an operation, for which there has to be room.
@@ -126,9 +132,9 @@ impl Calls {
             self.deadlines.insert((*deadline, ticket));
         }
         match operation {
-            Operation::Connect { .. } => self.connecting.insert(ticket),
+            Operation::Connect { .. } => self.connecting += 1,
             Operation::Call { .. } | Operation::Lock(_) => self.queue.insert(ticket),
-        };
+        }
         self.pending.insert(ticket, Pending::new(operation, retries, target));
         ticket
     }
@@ -210,7 +216,7 @@ impl Calls {
 
     /// True while an operation waits for nothing but a connection.
     pub(super) fn awaits_connection(&self) -> bool {
-        !self.connecting.is_empty()
+        self.connecting > 0
     }
 
     /// Grants a call its turn to be sent.
@@ -450,21 +456,31 @@ impl Calls {
 
     /// Ends the operations that waited for nothing but a connection.
     pub(super) fn connected(&mut self) {
-        while let Some(ticket) = self.connecting.first() {
-            self.end(ticket, Ok(Response::default()));
+        if self.awaits_connection() {
+            let is_connect = |pending: &Pending| matches!(pending.operation, Operation::Connect { .. });
+            self.for_each_waiting(is_connect, |calls, ticket| calls.end(ticket, Ok(Response::default())));
         }
     }
 
     /// Ends the operations that do not outlast a failed attempt to connect.
     pub(super) fn connect_failed(&mut self, cause: Cause) {
-        let mut waiting = std::mem::take(&mut self.batch);
-        waiting.extend(self.queue.iter().chain(self.connecting.iter()));
-        self.for_each(waiting, |calls, ticket| {
-            let failed = calls.pending.get_mut(ticket).is_some_and(|pending| !pending.keeps_waiting_after(cause));
-            if failed {
-                calls.end(ticket, Err((Phase::Connect, cause)));
-            }
-        });
+        self.for_each_waiting(
+            |_| true,
+            |calls, ticket| {
+                let failed = calls.pending.get_mut(ticket).is_some_and(|pending| !pending.keeps_waiting_after(cause));
+                if failed {
+                    calls.end(ticket, Err((Phase::Connect, cause)));
+                }
+            },
+        );
+    }
+
+    /// Goes through the operations of a kind that wait for their turn or for a connection.
+    fn for_each_waiting(&mut self, kind: impl Fn(&Pending) -> bool, work: impl FnMut(&mut Self, Ticket)) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let waits = |pending: &Pending| matches!(pending.stage, Stage::Waiting) && kind(pending);
+        batch.extend(self.pending.iter().filter(|(_, pending)| waits(pending)).map(|(ticket, _)| ticket));
+        self.for_each(batch, work);
     }
 
     /// Fails every call, as the client has been closed.
@@ -484,10 +500,8 @@ impl Calls {
                 pending.stage = ended;
                 return;
             }
-            Stage::Waiting => {
-                self.queue.remove(ticket);
-                self.connecting.remove(ticket);
-            }
+            Stage::Waiting if matches!(pending.operation, Operation::Connect { .. }) => self.connecting -= 1,
+            Stage::Waiting => self.queue.remove(ticket),
             Stage::Granted => self.granted -= 1,
             Stage::Sending(sequence) => {
                 pending.may_owe = true;
@@ -552,11 +566,14 @@ impl Calls {
     }
 
     /// Registers the parker on which a caller is going to sleep.
-    pub(super) fn park(&mut self, ticket: Ticket, parker: TryArc<Parker>) {
+    pub(super) fn park(&mut self, ticket: Ticket, parker: TryArc<Parker>) -> Result<(), Cause> {
+        self.sleepers.make_room(self.room)?;
+        make_room_in(&mut self.notified, self.room)?;
         if let Some(pending) = self.pending.get_mut(ticket) {
             pending.parker = Some(parker);
             self.sleepers.insert(ticket);
         }
+        Ok(())
     }
 
     /// Removes the parker of a sleeping caller; `None` if it does not sleep, or another thread has removed the parker.

@@ -7,7 +7,7 @@ use super::operation::Ticket;
 use super::poll_handle::PollHandle;
 use super::settings::Settings;
 use crate::cause::Cause;
-use crate::peer::framing_cache::{self, ServerId};
+use crate::peer::framing_cache::{self, Instance, ServerId};
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
@@ -57,7 +57,7 @@ pub(super) struct Connection {
     /// The server's framing, as far as it is known.
     peer_framing: PeerFraming,
     /// The identity of the server, if its framing is to be detected and the identity has been looked up.
-    server: Option<ServerId>,
+    server: Option<Instance>,
     settings: TryArc<Settings>,
     outbox: Outbox,
     message: Reassembly,
@@ -67,14 +67,17 @@ pub(super) struct Connection {
     pub(super) send_failure: Option<Cause>,
     /// The call whose sender has to flush before anything else can be sent.
     stalled: Option<Ticket>,
-    /// The process that made the connection.
+    /// The process that made the connection, and how often it had forked by then.
     process: u64,
+    forks: u64,
 }
 
-/// Shuts the connection down, so that the server sees its end although a child of a fork may still hold the socket.
+/// Has the server see the end of the connection also where this does not close the socket: a child of a fork may hold it,
+/// or another thread of this process.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.process == sys::process() {
+        let closes = self.forks == sys::forks() && TryArc::is_sole(&self.poll_handle);
+        if self.process == sys::process() && !closes {
             sys::shut_down(self.fd());
         }
     }
@@ -83,7 +86,7 @@ impl Drop for Connection {
 impl Connection {
     /// Connects without waiting; fails with [`Cause::is_would_block`] if the server is too busy. The framing is known
     /// if this server has just revealed it (`detected`), or if any client of the process remembers it.
-    pub(super) fn open(settings: &TryArc<Settings>, detected: Option<&(ServerId, Framing)>) -> Result<Self, Cause> {
+    pub(super) fn open(settings: &TryArc<Settings>, detected: Option<&(Instance, Framing)>) -> Result<Self, Cause> {
         let Settings { path, framing, limits, pipelining, .. } = &**settings;
         let handle = PollHandle::new(sys::open_at_once(true, None)?)?;
         sys::connect(handle.socket(), path.address_path()?.path())?;
@@ -92,13 +95,13 @@ impl Connection {
         let is_needless = framing.is_some() || (framing_cache::are_all_chunked() && !pipelining && detected.is_none());
         let server = if is_needless { None } else { identify(path, handle.as_fd().as_raw_fd()) };
         let known = server.as_ref().and_then(|server| match detected {
-            Some((same, framing)) if same == server => Some(*framing),
+            Some((same, framing)) if *same == server.instance() => Some(*framing),
             _ => framing_cache::recall(server),
         });
         Ok(Self {
             poll_handle: TryArc::new(handle)?,
             peer_framing: framing.or(known).map_or(PeerFraming::probing(FirstMessage::PaddedCall), PeerFraming::known),
-            server,
+            server: server.as_ref().map(ServerId::instance),
             settings: settings.clone(),
             outbox: Outbox::default(),
             message: Reassembly::with_body(limits.message, ResponseRef::BODY),
@@ -106,6 +109,7 @@ impl Connection {
             send_failure: None,
             stalled: None,
             process: sys::process(),
+            forks: sys::forks(),
         })
     }
 
@@ -119,15 +123,20 @@ impl Connection {
     }
 
     /// The identity of the server, if its framing had to be detected and the server was not one of many alike.
-    pub(super) fn server(&self) -> Option<ServerId> {
+    pub(super) fn server(&self) -> Option<Instance> {
         self.server
     }
 
     /// Looks up the identity of the server, unless that has been done.
     #[cold]
     fn identify(&mut self) -> Option<ServerId> {
-        self.server = self.server.or_else(|| identify(&self.settings.path, self.fd()));
-        self.server
+        let path = &self.settings.path;
+        let server = match self.server {
+            Some(instance) => path.absolute_if_fits().map(|path| ServerId::at(path, instance)),
+            None => identify(path, self.fd()),
+        };
+        self.server = server.as_ref().map(ServerId::instance);
+        server
     }
 
     /// Removes the server's framing from the cache of the process.
@@ -293,7 +302,7 @@ impl Connection {
                 (Some(framing), _) => {
                     // That a server of many alike is like them need not be remembered.
                     let server = match framing {
-                        Framing::Chunked if framing_cache::are_all_chunked() => self.server,
+                        Framing::Chunked if framing_cache::are_all_chunked() && self.server.is_none() => None,
                         _ => self.identify(),
                     };
                     if let Some(server) = server {

@@ -187,7 +187,7 @@ impl Model {
                 };
                 let target =
                     if submitted { CompletionTarget::Submitted(submission) } else { CompletionTarget::Blocked };
-                self.calls.make_room().unwrap();
+                self.calls.make_room_to_submit().unwrap();
                 let ticket = self.calls.add(Operation::Call { idempotent }, 2, target);
                 self.known.insert(ticket, Known { idempotent, submitted, ..Known::default() });
             }

@@ -20,10 +20,6 @@ impl<T: Copy + Ord> SortedQueue<T> {
         make_room(&mut self.0, len)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn first(&self) -> Option<T> {
         self.0.front().copied()
     }
@@ -71,6 +67,6 @@ mod tests {
         [1, 3, 3, 9].into_iter().for_each(|value| queue.remove(value));
         assert_eq!((queue.iter().collect::<Vec<_>>(), queue.first()), (vec![2, 4], Some(2)));
         [4, 2].into_iter().for_each(|value| queue.remove(value));
-        assert!(queue.is_empty() && queue.first().is_none());
+        assert!(queue.first().is_none());
     }
 }

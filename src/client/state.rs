@@ -16,7 +16,7 @@ use super::waiters::{WaitFor, Waiters};
 use crate::backoff::Backoff;
 use crate::cause::Cause;
 use crate::error::Phase;
-use crate::peer::framing_cache::ServerId;
+use crate::peer::framing_cache::Instance;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::fallback::FirstMessage;
 use crate::protocol::message::{NO_SEQUENCE, Status};
@@ -33,7 +33,7 @@ pub(super) struct State {
     /// The pauses between attempts to connect.
     pub(super) backoff: Backoff,
     /// The server that has just revealed its framing, until the client has connected again.
-    detected: Option<(ServerId, Framing)>,
+    detected: Option<(Instance, Framing)>,
     pub(super) waiters: Waiters,
     /// The registrations in the epoll set.
     pub(super) registered: Registered,

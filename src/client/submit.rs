@@ -30,7 +30,7 @@ impl Shared {
             if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {
                 return Err(Cause::TooBig { size: size as u64, limit });
             }
-            state.calls.make_room()?;
+            state.calls.make_room_to_submit()?;
             let submission = submission.take_if(|_| state.is_open).ok_or(Cause::NotConnected)?;
             let ticket = state.add(operation, CompletionTarget::Submitted(submission));
             let cancelled = match state.calls.pending(ticket) {

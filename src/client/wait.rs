@@ -146,7 +146,8 @@ impl Shared {
     }
 
     fn park<'a>(&'a self, mut state: MutexGuard<'a, State>, ticket: Ticket, until: Option<Instant>) -> Resumed<'a> {
-        let parker = match TryArc::new(Parker::default()) {
+        let parked = |parker: TryArc<Parker>| state.calls.park(ticket, parker.clone()).map(|()| parker);
+        let parker = match TryArc::new(Parker::default()).and_then(parked) {
             Ok(parker) => parker,
             Err(cause) => {
                 state.waiters.set_awake(ticket);
@@ -154,7 +155,6 @@ impl Shared {
                 return Resumed::Locked(state);
             }
         };
-        state.calls.park(ticket, parker.clone());
         self.release(state);
         // A caller that another thread has unparked has its wakeup already, or is about to get it.
         let was_parked = || self.lock().calls.unpark(ticket).is_some();

@@ -21,6 +21,12 @@ const MAX_SERVERS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerId {
     path: SocketPath,
+    instance: Instance,
+}
+
+/// The identity of a server among those at one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance {
     file: FileStamp,
     pid: i32,
 }
@@ -28,7 +34,17 @@ pub struct ServerId {
 impl ServerId {
     /// The process `pid` as the server at `path`; `None` if there is no file at the path.
     pub fn of(path: SocketPath, pid: i32) -> Option<Self> {
-        Some(Self { path, file: sys::file_stamp(path.as_c_str())?, pid })
+        Some(Self { path, instance: Instance { file: sys::file_stamp(path.as_c_str())?, pid } })
+    }
+
+    /// The server at a path that has been told apart before.
+    pub fn at(path: SocketPath, instance: Instance) -> Self {
+        Self { path, instance }
+    }
+
+    /// What tells this server from another one at the same path.
+    pub fn instance(&self) -> Instance {
+        self.instance
     }
 }
 
@@ -81,7 +97,7 @@ pub fn learn(server: ServerId, framing: Framing) {
 /// Forgets the servers of the process that a socket is, or was, connected to.
 pub fn forget(fd: RawFd) {
     if let (Some(peer), Some(mut servers)) = (sys::peer(fd), servers()) {
-        remove_where(&mut servers, |known| known.pid == peer.pid);
+        remove_where(&mut servers, |known| known.instance.pid == peer.pid);
     }
 }
 
@@ -175,17 +191,18 @@ mod tests {
         let other = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &other).unwrap();
         assert_eq!(recall(&id(&other).0), None);
-        assert_eq!(recall(&ServerId { pid: known.pid + 1, ..known }), None);
+        let of_pid = |pid| ServerId { instance: Instance { pid, ..known.instance }, ..known };
+        assert_eq!(recall(&of_pid(known.instance.pid + 1)), None);
         fs::remove_file(&path).unwrap();
         drop(first);
         let _second = server(&path);
         assert_eq!(recall(&id(&path).0), None);
         // As many as there is room for, and then the oldest goes.
         for i in 1..MAX_SERVERS as i32 {
-            learn(ServerId { pid: -i, ..known }, Framing::Datagram);
+            learn(of_pid(-i), Framing::Datagram);
         }
         assert_eq!(recall(&known), Some(Framing::Chunked));
-        learn(ServerId { pid: i32::MIN, ..known }, Framing::Datagram);
+        learn(of_pid(i32::MIN), Framing::Datagram);
         assert_eq!(recall(&known), None);
         assert_eq!(servers().unwrap().iter().flatten().count(), MAX_SERVERS);
         learn(known, Framing::Chunked);

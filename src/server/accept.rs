@@ -1,6 +1,6 @@
 //! Accepting clients.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -8,7 +8,6 @@ use super::listening_socket::DropAction;
 use super::log_event::{Fault, Limit, LogEvent};
 use super::reactor::{BATCH, Reactor, alarm, token};
 use super::server_session::ServerSession;
-use super::users::User;
 use crate::cause::Cause;
 use crate::session::{Session, UninitSession};
 use crate::sys::{self, Interest, TryArc, UninitArc, Watch};
@@ -28,7 +27,6 @@ const CHECK_AFTER: usize = 8;
 struct Preallocated {
     handle: Option<UninitSession>,
     session: Option<UninitArc<ServerSession>>,
-    user: Option<UninitArc<User>>,
 }
 
 impl Preallocated {
@@ -40,12 +38,11 @@ impl Preallocated {
             }
             Ok(())
         }
-        reactor.sessions.reserve()?;
+        let sessions = reactor.sessions.reserve()?;
         reactor.users.reserve()?;
-        reactor.timers.reserve(reactor.sessions.len() + 1)?;
+        reactor.timers.reserve(sessions + 1)?;
         make(&mut self.handle)?;
-        make(&mut self.session)?;
-        make(&mut self.user)
+        make(&mut self.session)
     }
 }
 
@@ -55,7 +52,12 @@ struct Accepting<'a>(&'a Reactor);
 impl<'a> Accepting<'a> {
     fn begin(reactor: &'a Reactor) -> Option<Self> {
         // Made only then, as its drop gives the right back.
-        reactor.acceptor.begin().then(|| Self(reactor))
+        if reactor.acceptor.begin() {
+            return Some(Self(reactor));
+        }
+        // Clients would be reported again and again while the other thread accepts.
+        reactor.ignore_listener();
+        reactor.acceptor.begin_or_ask().then(|| Self(reactor))
     }
 }
 
@@ -71,7 +73,7 @@ impl Reactor {
     /// Accepts the waiting clients. Unless there are `several`, accepts one: to look for another one in vain would take
     /// as long as to accept it.
     pub(super) fn accept(this: &TryArc<Self>, several: bool) {
-        let Some(listening) = this.acceptor.listening() else { return };
+        let Some(listening) = this.acceptor.watched() else { return };
         let Some(_accepting) = Accepting::begin(this) else { return };
         let mut preallocated = Preallocated::default();
         let mut taken = 0;
@@ -80,12 +82,14 @@ impl Reactor {
                 break;
             }
             if this.sessions.is_full(this.limits.sessions) {
+                this.ignore_listener();
                 this.acceptor.set_full();
                 // A session that ended just before could not see that the server was full.
                 if this.sessions.is_full(this.limits.sessions) || !this.acceptor.clear_full() {
                     this.report(LogEvent::Limit(Limit::Sessions));
                     return;
                 }
+                this.watch_listener();
             }
             let accepted =
                 preallocated.make(this).and_then(|()| sys::accept_at_once(listening.as_fd().as_raw_fd(), true));
@@ -114,26 +118,35 @@ impl Reactor {
                 Err(Cause::Os(libc::ECONNABORTED | libc::EPROTO)) => {}
                 Err(cause) => {
                     this.report(LogEvent::Fault(Fault::Accept, Some(cause)));
+                    this.ignore_listener();
                     this.timers.set(Instant::now() + this.acceptor.next_pause(), alarm::ACCEPT);
                     return;
                 }
             }
         }
-        this.watch_listener();
     }
 
     /// Adds the listening socket to the epoll set.
     pub(super) fn add_listener(&self) -> Result<(), Cause> {
-        let Some(listening) = self.acceptor.listening() else { return Ok(()) };
-        self.epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ))
+        let add = |listening: BorrowedFd<'_>| self.epoll.add(listening, token::LISTENER, Watch::Always(Interest::READ));
+        self.acceptor.set_watched(true, add).unwrap_or(Ok(()))
     }
 
-    /// Has the next client reported.
+    /// Has clients reported as long as some wait.
     pub(super) fn watch_listener(&self) {
-        if let Some(listening) = self.acceptor.listening() {
-            // This fails only if the server has stopped listening meanwhile.
-            let _ = self.epoll.set(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ));
-        }
+        self.set_listener(true, Watch::Always(Interest::READ));
+    }
+
+    /// Has no clients reported, until they are wanted again.
+    fn ignore_listener(&self) {
+        // Epoll always reports the end of a socket, but a one-shot registration reports it only once.
+        self.set_listener(false, Watch::Once(Interest::NONE));
+    }
+
+    fn set_listener(&self, watched: bool, watch: Watch) {
+        // This cannot fail for a descriptor that was added.
+        let set = |listening: BorrowedFd<'_>| self.epoll.set(listening, token::LISTENER, watch);
+        let _ = self.acceptor.set_watched(watched, set);
     }
 
     /// Accepts again after a session has ended, if the server was full.
@@ -165,7 +178,7 @@ impl Reactor {
             return;
         }
         // `Preallocated` has made room for both.
-        let Some(user) = this.users.add_client(peer.uid, &mut preallocated.user) else { return };
+        let Some(user) = this.users.add_client(peer.uid) else { return };
         let Some(room) = preallocated.session.take() else { return };
         let refusal = match authorised {
             false => Some(LogEvent::Fault(Fault::Refused, None)),
@@ -215,10 +228,13 @@ mod tests {
     fn one_thread_accepts_however_many_ask() {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let is_watched = || server.reactor().acceptor.is_watched();
         let accepting = Accepting::begin(server.reactor());
-        assert!(accepting.is_some());
+        assert!(accepting.is_some() && is_watched());
         assert!((0..3).all(|_| Accepting::begin(server.reactor()).is_none()));
+        assert!(!is_watched(), "clients would be reported again and again");
         drop(accepting);
+        assert!(is_watched());
         assert!(Accepting::begin(server.reactor()).is_some());
     }
 }

@@ -1,6 +1,7 @@
-//! The listening socket of a server, and whether it is watched: full, pausing, or being accepted from.
+//! The listening socket of a server, and whether it is watched: not while the server is full or pauses, nor while a second
+//! thread asks to accept.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use super::listening_socket::{DropAction, ListeningSocket};
@@ -31,6 +32,8 @@ const AGAIN: u8 = 2;
 struct State {
     /// `None` once the server has stopped listening.
     listening: Option<TryArc<ListeningSocket>>,
+    /// True while epoll reports clients that wait.
+    watched: bool,
     /// True while the server has as many sessions as it may, so that accepting waits for one to end.
     full: bool,
     /// The pause after the last failed accept; `None` after a success.
@@ -40,7 +43,7 @@ struct State {
 impl Acceptor {
     pub(super) fn new(listening: ListeningSocket) -> Result<Self, Cause> {
         let path = listening.path().clone();
-        let state = State { listening: Some(TryArc::new(listening)?), full: false, pause: None };
+        let state = State { listening: Some(TryArc::new(listening)?), watched: true, full: false, pause: None };
         Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0), had_client: AtomicBool::new(false) })
     }
 
@@ -51,10 +54,14 @@ impl Acceptor {
         before
     }
 
-    /// Has this thread accept, unless another thread is accepting, which will look again then.
+    /// Has this thread accept, unless another thread is accepting.
     pub(super) fn begin(&self) -> bool {
-        let next = |now| Some(if now == 0 { BUSY } else { now | AGAIN });
-        self.accepting.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(0)
+        self.accepting.compare_exchange(0, BUSY, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The same, where this thread has ignored the listener before: whichever thread accepts watches it again at its end.
+    pub(super) fn begin_or_ask(&self) -> bool {
+        self.accepting.fetch_or(BUSY | AGAIN, Ordering::AcqRel) & BUSY == 0
     }
 
     /// Ends this thread's accepting. True if another thread wanted to accept meanwhile.
@@ -84,14 +91,24 @@ impl Acceptor {
         state.listening.iter().flat_map(|listening| listening.descriptors()).for_each(work);
     }
 
-    pub(super) fn listening(&self) -> Option<TryArc<ListeningSocket>> {
-        lock(&self.state).listening.clone()
+    /// The listening socket while it is watched. An event from before is not for anyone otherwise.
+    pub(super) fn watched(&self) -> Option<TryArc<ListeningSocket>> {
+        let State { listening, watched, .. } = &*lock(&self.state);
+        listening.clone().filter(|_| *watched)
+    }
+
+    /// Notes whether the listening socket is watched, while `set` makes it so. `None` once the server has stopped
+    /// listening.
+    pub(super) fn set_watched<T>(&self, is_watched: bool, set: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        let State { listening, watched, .. } = &mut *lock(&self.state);
+        *watched = is_watched;
+        listening.as_ref().map(|listening| set(listening.as_fd()))
     }
 
     /// True while clients are accepted as they come.
     pub(super) fn is_watched(&self) -> bool {
-        let State { listening, full, pause } = &*lock(&self.state);
-        listening.is_some() && !full && pause.is_none()
+        let State { listening, watched, .. } = &*lock(&self.state);
+        listening.is_some() && *watched
     }
 
     pub(super) fn set_full(&self) {

@@ -298,7 +298,7 @@ impl ServerBuilder {
     fn reactor(self, listening: ListeningSocket) -> Result<Reactor, Cause> {
         let limits = self.limits.within(sys::descriptor_limit());
         let (epoll, wake, timers) = (Epoll::new()?, Waker::new()?, Timers::new()?);
-        epoll.add(listening.as_fd(), token::LISTENER, Watch::Once(Interest::READ))?;
+        epoll.add(listening.as_fd(), token::LISTENER, Watch::Always(Interest::READ))?;
         epoll.add(wake.as_fd(), token::WAKE, Watch::Once(Interest::READ))?;
         epoll.add(timers.as_fd(), token::TIMER, Watch::Once(Interest::READ))?;
         let cpus = || sys::cpus().max(THREADS);

@@ -438,11 +438,10 @@ mod tests {
     use super::*;
     use crate::Server;
     use crate::protocol::wire::Head;
-    use crate::server::users::User;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
     use crate::sync::lock;
-    use crate::sys::{TryArc, UninitArc};
+    use crate::sys::TryArc;
     use crate::transport::Body;
 
     /// Replies kept for more than their time, as no thread has sent them: none is thrown away as long as the client takes
@@ -458,7 +457,7 @@ mod tests {
         let handle = Session::new(ours.into(), SharedPath::new(Path::new("drpc.sock")).unwrap()).unwrap();
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
-        let user = reactor.users.add_client(0, &mut Some(UninitArc::<User>::new().unwrap())).unwrap();
+        let user = reactor.users.add_client(0).unwrap();
         let session = TryArc::new(ServerSession::new(1, handle, user, reactor, false)).unwrap();
         let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
         let mut locked = LockedSession { session: &session, reactor, state: &mut state, log_events: &mut log_events };

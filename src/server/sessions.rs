@@ -56,8 +56,8 @@ impl<S> Sessions<S> {
         Ok(Self(Mutex::new(Entries { slots: Vec::new(), free: Vec::new(), refused, closed: false })))
     }
 
-    /// Makes room for one more session.
-    pub(super) fn reserve(&self) -> Result<(), Cause> {
+    /// Makes room for one more session, and returns how many there are.
+    pub(super) fn reserve(&self) -> Result<usize, Cause> {
         let no_memory = |_| Cause::NoMemory;
         let mut entries = lock(&self.0);
         if entries.free.is_empty() {
@@ -67,7 +67,7 @@ impl<S> Sessions<S> {
             free.extend(u32::try_from(slots.len()));
             slots.extend([Slot { session: None, generation: 0 }]);
         }
-        Ok(())
+        Ok(entries.len())
     }
 
     /// Inserts a session, for which there is [room](Self::reserve), under the token that it is made with. `None` once
@@ -169,17 +169,15 @@ mod tests {
     use super::*;
     use crate::Server;
     use crate::server::server_session::ServerSession;
-    use crate::server::users::User;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
-    use crate::sys::UninitArc;
 
     fn session(server: &Server, token: u64) -> TryArc<ServerSession> {
         let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         let session = Session::new(ours.into(), SharedPath::new(Path::new("drpc.sock")).unwrap()).unwrap();
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
-        let user = reactor.users.add_client(0, &mut Some(UninitArc::<User>::new().unwrap())).unwrap();
+        let user = reactor.users.add_client(0).unwrap();
         TryArc::new(ServerSession::new(token, session, user, reactor, true)).unwrap()
     }
 

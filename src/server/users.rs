@@ -35,22 +35,33 @@ impl User {
 
 /// All users, sorted by uid.
 #[derive(Debug, Default)]
-pub(super) struct Users(Mutex<Vec<TryArc<User>>>);
+pub(super) struct Users(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    users: Vec<TryArc<User>>,
+    /// Memory for the next user, which stays until there is one.
+    spare: Option<UninitArc<User>>,
+}
 
 impl Users {
     /// Makes room for one more user.
     pub(super) fn reserve(&self) -> Result<(), Cause> {
-        lock(&self.0).try_reserve(1).map_err(|_| Cause::NoMemory)
+        let Table { users, spare } = &mut *lock(&self.0);
+        if spare.is_none() {
+            *spare = Some(UninitArc::new()?);
+        }
+        users.try_reserve(1).map_err(|_| Cause::NoMemory)
     }
 
     /// The user of a new client, for which there is [room](Self::reserve) if it is the user's first.
     #[expect(clippy::disallowed_methods, reason = "there is room")]
-    pub(super) fn add_client(&self, uid: u32, room: &mut Option<UninitArc<User>>) -> Option<TryArc<User>> {
-        let mut users = lock(&self.0);
+    pub(super) fn add_client(&self, uid: u32) -> Option<TryArc<User>> {
+        let Table { users, spare } = &mut *lock(&self.0);
         let user = match users.binary_search_by_key(&uid, |user| user.uid) {
             Ok(at) => users.get(at).cloned()?,
             Err(at) => {
-                let user = room.take()?.fill(User::new(uid));
+                let user = spare.take()?.fill(User::new(uid));
                 users.insert(at, user.clone());
                 user
             }
@@ -69,7 +80,7 @@ impl Users {
 
     /// Removes a client, and its session if that was counted.
     pub(super) fn remove_client(&self, user: &User, counted: bool) {
-        let mut users = lock(&self.0);
+        let Table { users, .. } = &mut *lock(&self.0);
         user.sessions.fetch_sub(usize::from(counted), Relaxed);
         if user.clients.fetch_sub(1, Relaxed) == 1
             && let Ok(at) = users.binary_search_by_key(&user.uid, |user| user.uid)
@@ -86,7 +97,7 @@ mod tests {
 
     fn add_client(users: &Users, uid: u32) -> TryArc<User> {
         users.reserve().unwrap();
-        users.add_client(uid, &mut Some(UninitArc::new().unwrap())).unwrap()
+        users.add_client(uid).unwrap()
     }
 
     #[test]
@@ -107,9 +118,9 @@ mod tests {
         for uid in [7, 3, 9, 3] {
             add_client(&users, uid);
         }
-        let uids = || lock(&users.0).iter().map(|user| user.uid).collect::<Vec<_>>();
+        let uids = || lock(&users.0).users.iter().map(|user| user.uid).collect::<Vec<_>>();
         assert_eq!(uids(), [3, 7, 9]);
-        let user = lock(&users.0)[0].clone();
+        let user = lock(&users.0).users[0].clone();
         users.remove_client(&user, false);
         assert_eq!(uids(), [3, 7, 9]);
         users.remove_client(&user, false);

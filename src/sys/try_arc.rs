@@ -133,6 +133,11 @@ impl<T: ?Sized> TryArc<T> {
         ptr::addr_eq(this.value.as_ptr(), other.value.as_ptr())
     }
 
+    /// True if the value has no other owner. Then none can come either, but by this one.
+    pub fn is_sole(this: &Self) -> bool {
+        this.count().load(Ordering::Relaxed) == 1
+    }
+
     fn count(&self) -> &AtomicUsize {
         // SAFETY: the block lives as long as it has an owner, of which this is one.
         unsafe { &(*self.owners.as_ptr()).count }
@@ -202,7 +207,9 @@ mod tests {
         assert!(TryArc::ptr_eq(&first, &second));
         assert!(!TryArc::ptr_eq(&first, &TryArc::new(Dropped(&count)).unwrap()));
         assert_eq!(count.get(), 1, "the one that was only compared");
+        assert!(!TryArc::is_sole(&second));
         drop(first);
+        assert!(TryArc::is_sole(&second));
         assert_eq!(count.get(), 1);
         assert_eq!(Cell::get(second.0), 1);
         drop(second);

@@ -1,7 +1,8 @@
 //! The shared client of `drpc/client.h`.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ use crate::{log, settings};
 
 /// A shared client, for any number of threads.
 pub struct drpc_client {
-    path: CString,
     stable_path: StablePath,
     release: Release,
     builder: Mutex<ClientBuilder>,
@@ -40,10 +40,9 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
     let framing = settings::default_framing::<A>();
     let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM);
-    let make = |path: CString| {
+    let make = |path: &CStr| {
         Ok(drpc_client {
-            stable_path: StablePath::try_from(path.as_c_str())?,
-            path,
+            stable_path: StablePath::try_from(path)?,
             release: A::RELEASE,
             builder: Mutex::new(builder.log(Log::try_to(log::from_core)?)),
             client: OnceLock::new(),
@@ -56,8 +55,8 @@ pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client)
 impl Endpoint for drpc_client {
     const MISSING: Cause = Cause::Invalid("the client is NULL");
 
-    fn path(&self) -> &CStr {
-        &self.path
+    fn path(&self) -> &Path {
+        self.stable_path.given()
     }
 
     fn release(&self) -> Release {

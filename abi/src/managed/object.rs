@@ -1,10 +1,11 @@
 //! Opaque objects: blocks of which C holds the pointer until it frees them.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
+use std::path::Path;
 use std::ptr;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase, stable_path};
+use ::drpc::{Cause, Phase};
 
 use crate::abi::Abi;
 use crate::boundary::{self, Subject};
@@ -16,7 +17,7 @@ pub(crate) trait Endpoint {
     const MISSING: Cause;
 
     /// The path of its socket.
-    fn path(&self) -> &CStr;
+    fn path(&self) -> &Path;
 
     /// The line of the endpoint, whose error numbers it returns.
     fn release(&self) -> Release;
@@ -29,7 +30,7 @@ pub(crate) trait Endpoint {
 pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
     path: *const c_char,
     output: *mut *mut T,
-    make: impl FnOnce(CString) -> Result<T, Cause>,
+    make: impl FnOnce(&CStr) -> Result<T, Cause>,
 ) -> c_int {
     if output.is_null() {
         return boundary::null_output::<A>(Phase::Configure);
@@ -39,8 +40,8 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
     boundary::code::<A>(Phase::Configure, |site| {
         // SAFETY: the caller's promise.
         let path = unsafe { socket_path(path) }?;
-        site.subject(Subject::Path(path));
-        let made = into_raw(make(stable_path::c_string(path.to_bytes())?)?)?;
+        site.subject(Subject::of_path(path));
+        let made = into_raw(make(path)?)?;
         // SAFETY: as above.
         unsafe { *output = made };
         Ok(())
@@ -68,8 +69,8 @@ pub(crate) unsafe fn run<T: Endpoint>(
 
 /// One copy of the code for all functions, because size matters more than speed here.
 #[inline(never)]
-fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
-    let (path, release) = at.unwrap_or((c"", Release::V2_8));
+fn run_for(at: Option<(&Path, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
+    let (path, release) = at.unwrap_or((Path::new(""), Release::V2_8));
     let done = boundary::run_for(release, phase, |site| {
         site.subject(Subject::Path(path));
         body()

@@ -1,7 +1,8 @@
 //! The managed server of `drpc/server.h`.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -22,7 +23,6 @@ use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
 /// A managed server with its socket, its modules and its sessions.
 pub struct drpc_server {
-    path: CString,
     stable_path: StablePath,
     release: Release,
     /// The size of the largest datagram that the line's peers can receive.
@@ -77,10 +77,9 @@ pub enum drpc_server_flags {
 /// # Safety
 /// `path` is null or a C string, `server` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server) -> c_int {
-    let make = |path: CString| {
+    let make = |path: &CStr| {
         Ok(drpc_server {
-            stable_path: StablePath::try_from(path.as_c_str())?,
-            path,
+            stable_path: StablePath::try_from(path)?,
             release: A::RELEASE,
             datagram: A::DATAGRAM,
             settings: Mutex::default(),
@@ -97,8 +96,8 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
 impl Endpoint for drpc_server {
     const MISSING: Cause = Cause::Invalid("the server is NULL");
 
-    fn path(&self) -> &CStr {
-        &self.path
+    fn path(&self) -> &Path {
+        self.stable_path.given()
     }
 
     fn release(&self) -> Release {
