@@ -9,6 +9,7 @@ use super::leader::{LeaderGuard, LeaderState};
 use super::log_event::{Fault, LogEvent};
 use super::reactor::{BATCH, Events, Reactor, alarm, token};
 use super::server_session::{ReadyCall, ReadySession, ServerSession};
+use super::stats::Tally;
 use crate::cause::Cause;
 use crate::request::{Answers, Request};
 use crate::service;
@@ -23,6 +24,11 @@ enum Served {
     Call,
     /// The thread must stop, as other sessions of the batch may have waited for longer than these by now.
     Stop,
+}
+
+/// True for an event of the server's own.
+fn is_own(event: Event) -> bool {
+    token::is_own(event.token)
 }
 
 impl Reactor {
@@ -68,11 +74,28 @@ impl Reactor {
     #[inline(never)]
     fn handle_several(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         // The listener's event may be among those that had no room.
+        if events.is_full() || events.iter().any(is_own) {
+            if !Self::handle_own(this, events, leader) {
+                return;
+            }
+        } else {
+            this.acceptor.note_client(false);
+        }
+        let mut others = events.iter().filter(|event| !is_own(*event));
+        let Some(first) = others.next() else { return };
+        match others.next() {
+            None => this.serve_event(first, leader),
+            Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
+        }
+    }
+
+    /// Handles the server's own events. False if this thread is to handle no more.
+    fn handle_own(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) -> bool {
         let is_listener = |event: Event| event.token == token::LISTENER;
         let has_client = events.iter().any(is_listener);
-        let may_have_clients = events.is_full() && !has_client && this.acceptor.is_watched();
+        let may_have_clients = events.is_full() && !has_client && this.acceptor.looks_after_full_list();
         let has_several = this.acceptor.note_client(has_client) || events.is_full();
-        let own = events.iter().map(|event| event.token).filter(|token| token::is_own(*token));
+        let own = events.iter().filter(|event| is_own(*event)).map(|event| event.token);
         for token in own.chain(may_have_clients.then_some(token::LISTENER)) {
             // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
             // up.
@@ -83,15 +106,11 @@ impl Reactor {
                 _ => this.handle_wake(),
             }
             if this.owner.is_other_process() {
-                return leader.detach();
+                leader.detach();
+                return false;
             }
         }
-        let mut others = events.iter().filter(|event| !token::is_own(event.token));
-        let Some(first) = others.next() else { return };
-        match others.next() {
-            None => this.serve_event(first, leader),
-            Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
-        }
+        true
     }
 
     /// Serves the session of an event. One that has ended meanwhile is not found.
@@ -103,9 +122,8 @@ impl Reactor {
 
     /// Serves the sessions of a batch in fair order.
     fn serve_batch(&self, events: impl Iterator<Item = Event>, leader: &mut LeaderGuard<'_>) {
-        let mut queue = FairQueue::<ReadySession, BATCH>::new(&self.turns, |push| {
-            self.sessions.find(events, |session, event| push(ReadySession { session, hung_up: event.hung_up }));
-        });
+        let mut queue = FairQueue::<ReadySession, BATCH>::new(&self.turns);
+        self.sessions.find(events, |session, event| queue.push(ReadySession { session, hung_up: event.hung_up }));
         while let Some(ready) = queue.pop() {
             match self.serve(ready, leader) {
                 Served::Nothing => {}
@@ -121,8 +139,9 @@ impl Reactor {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
             return Served::Stop;
         }
-        let Some(ready) = session.serve(self, hung_up) else { return Served::Nothing };
-        let quick = self.run_handler(session, ready, leader);
+        let tally = leader.tally.unwrap_or_else(|| self.tally());
+        let Some(ready) = session.serve(self, tally, hung_up) else { return Served::Nothing };
+        let quick = self.run_handler(session, ready, tally, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.
         if self.owner.is_other_process() {
             leader.detach();
@@ -136,6 +155,7 @@ impl Reactor {
         &self,
         session: TryArc<ServerSession>,
         ReadyCall { tag, slot, call }: ReadyCall,
+        tally: &Tally,
         leader: &mut LeaderGuard<'_>,
     ) -> bool {
         let peer = session.handle().peer();
@@ -150,7 +170,7 @@ impl Reactor {
             return true;
         }
         if leader.saturated {
-            self.counters.saturated.add(1);
+            tally.saturated();
         }
         let slow = rules.handler_time.is_slow();
         if slow {
@@ -161,7 +181,7 @@ impl Reactor {
             self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
-        self.counters.handled(time);
+        tally.handled(time);
         let own = if handler_time::is_slow(time) { handler_time::without_sending(time) } else { time };
         if slow || handler_time::is_slow(own) {
             in_handler.note_delay();
