@@ -139,7 +139,7 @@ impl Reactor {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
             return Served::Stop;
         }
-        let tally = leader.tally.unwrap_or_else(|| self.tally());
+        let tally = leader.tally.unwrap_or(&self.counters.others);
         let Some(ready) = session.serve(self, tally, hung_up) else { return Served::Nothing };
         let quick = self.run_handler(session, ready, tally, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.

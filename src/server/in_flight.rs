@@ -69,6 +69,7 @@ impl InFlight {
 
     /// Admits a call, and returns the tag under which it is answered. [`Cause::Busy`] if the session is closing or the
     /// limit is reached.
+    #[expect(clippy::disallowed_methods, reason = "there is room")]
     pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Result<u64, Cause> {
         if !self.is_serving() || self.calls.len() >= limit {
             return Err(Cause::Busy);
@@ -77,16 +78,15 @@ impl InFlight {
         let tag = self.next_tag;
         self.next_tag += 1;
         self.in_order += usize::from(!concurrent);
-        self.calls.extend([ActiveCall { tag, sequence, slot, concurrent }]);
+        self.calls.push(ActiveCall { tag, sequence, slot, concurrent });
         Ok(tag)
     }
 
     /// Ends a call that is answered; `None` if it was before.
     pub(super) fn finish(&mut self, tag: u64) -> Option<ActiveCall> {
-        let place = self.calls.iter().position(|call| call.tag == tag)?;
-        let call = match place + 1 == self.calls.len() {
+        let call = match self.calls.last()?.tag == tag {
             true => self.calls.pop()?,
-            false => self.calls.remove(place),
+            false => self.calls.remove(self.calls.iter().position(|call| call.tag == tag)?),
         };
         self.in_order -= usize::from(!call.concurrent);
         Some(call)

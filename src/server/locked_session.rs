@@ -355,12 +355,8 @@ impl LockedSession<'_> {
     /// call that is not concurrent the session stays armed: see [`ignore`](Self::ignore).
     #[inline(always)]
     fn is_quiet(&self) -> bool {
-        let State { in_flight, removed, armed, partial_asked, unsent, .. } = &*self.state;
-        *armed == Interest::READ
-            && !removed
-            && *partial_asked | *unsent == 0
-            && in_flight.is_reading()
-            && !self.has_deadline()
+        let State { in_flight, armed, partial_asked, unsent, .. } = &*self.state;
+        armed.readable && *partial_asked | *unsent == 0 && in_flight.is_reading() && !self.has_deadline()
     }
 
     #[inline(never)]

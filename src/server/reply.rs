@@ -69,10 +69,7 @@ impl LockedSession<'_> {
         let Answer { sequence, status, .. } = answer;
         let sent = self.send(self.state.peer_framing.framing(), answer);
         match sent {
-            Ok(bytes) => {
-                self.tally.sent(bytes);
-                self.tally.answered(slot, status);
-            }
+            Ok(bytes) => self.tally.answered(slot, status, bytes),
             Err(cause) => self.replace_unsendable(slot, sequence, status, cause),
         }
         sent.map(drop)
@@ -87,9 +84,9 @@ impl LockedSession<'_> {
             }
             Cause::NoMemory => (Status::Failure, LogEvent::Fault(Fault::NoMemory, None), true),
             OVER_LIMIT => (Status::Failure, LogEvent::Limit(Limit::Unsent), true),
-            _ => return self.tally.answered(slot, status),
+            _ => return self.tally.answered(slot, status, 0),
         };
-        self.tally.answered(slot, replaced.into());
+        self.tally.answered(slot, replaced.into(), 0);
         self.log(event);
         self.answer(sequence, replaced);
         if fatal {

@@ -123,7 +123,7 @@ pub(super) struct Counters {
     /// A tally for each thread of the pool, which alone adds to it.
     workers: Vec<Tally>,
     /// The tally of all other threads.
-    others: Tally,
+    pub(super) others: Tally,
     pub(super) accepted: Counter,
     faults: [Counter; Fault::COUNT],
     limits: [Counter; Limit::COUNT],
@@ -173,36 +173,38 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn add(&self, counter: &AtomicU64, more: u64) {
+    fn add<const N: usize>(&self, sums: [(&AtomicU64, u64); N]) {
         match self.of_one_thread {
-            true => counter.store(counter.load(Relaxed) + more, Relaxed),
-            false => drop(counter.fetch_add(more, Relaxed)),
+            true => sums.into_iter().for_each(|(sum, more)| sum.store(sum.load(Relaxed) + more, Relaxed)),
+            false => sums.into_iter().for_each(|(sum, more)| {
+                sum.fetch_add(more, Relaxed);
+            }),
         }
     }
 
     pub(super) fn received(&self, bytes: usize) {
-        self.add(&self.bytes_in, bytes as u64);
+        self.add([(&self.bytes_in, bytes as u64)]);
     }
 
     pub(super) fn sent(&self, bytes: usize) {
-        self.add(&self.bytes_out, bytes as u64);
+        self.add([(&self.bytes_out, bytes as u64)]);
     }
 
     #[cold]
     pub(super) fn saturated(&self) {
-        self.add(&self.saturated, 1);
+        self.add([(&self.saturated, 1)]);
     }
 
-    pub(super) fn answered(&self, slot: usize, status: i32) {
-        if let Some(counter) = self.calls.get(slot).and_then(|calls| calls.0.get(index(status))) {
-            self.add(counter, 1);
+    /// Counts a call of a module that was answered with so many bytes.
+    pub(super) fn answered(&self, slot: usize, status: i32, bytes: usize) {
+        if let Some(calls) = self.calls.get(slot).and_then(|calls| calls.0.get(index(status))) {
+            self.add([(calls, 1), (&self.bytes_out, bytes as u64)]);
         }
     }
 
     /// Counts a handler that ran for this many nanoseconds.
     pub(super) fn handled(&self, ns: u64) {
-        self.add(&self.handled, 1);
-        self.add(&self.handling_ns, ns);
+        self.add([(&self.handled, 1), (&self.handling_ns, ns)]);
         // Checked first, as a load is cheaper and the maximum rarely changes.
         if ns > self.longest_ns.load(Relaxed) {
             self.longest_ns.fetch_max(ns, Relaxed);
