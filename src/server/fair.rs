@@ -192,6 +192,17 @@ mod tests {
         assert_eq!(turns_of(&[2, 2], 20, 2), [10; 4]);
     }
 
+    #[test]
+    fn sessions_come_in_the_order_of_their_last_turns() {
+        let (turns, user) = (Turns::default(), LastTurn::default());
+        let own: Vec<LastTurn> =
+            [4, 2, 0, 9, 2].map(|turn| LastTurn { number: turn.into(), ..LastTurn::default() }).into();
+        let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
+        own.iter().enumerate().for_each(|(name, own)| queue.push(One { user: &user, own, name }));
+        let order: Vec<usize> = std::iter::from_fn(|| queue.pop()).map(|one| one.name).collect();
+        assert_eq!(order, [2, 1, 4, 0, 3]);
+    }
+
     /// A user with one busy session does not wait for all sessions of another.
     #[test]
     fn new_events_are_looked_for_after_some_calls_if_several_users_wait() {
