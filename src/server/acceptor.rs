@@ -21,7 +21,12 @@ pub(super) struct Acceptor {
     accepting: AtomicU8,
     /// True if a client waited when events were last taken.
     had_client: AtomicBool,
+    /// Full lists of events since clients were last looked for.
+    full_lists: AtomicU8,
 }
+
+/// The number of full lists of events after which clients are looked for.
+const LOOK_EVERY: u8 = 8;
 
 /// A thread is accepting.
 const BUSY: u8 = 1;
@@ -44,7 +49,13 @@ impl Acceptor {
     pub(super) fn new(listening: ListeningSocket) -> Result<Self, Cause> {
         let path = listening.path().clone();
         let state = State { listening: Some(TryArc::new(listening)?), watched: true, full: false, pause: None };
-        Ok(Self { path, state: Mutex::new(state), accepting: AtomicU8::new(0), had_client: AtomicBool::new(false) })
+        Ok(Self {
+            path,
+            state: Mutex::new(state),
+            accepting: AtomicU8::new(0),
+            had_client: AtomicBool::new(false),
+            full_lists: AtomicU8::new(0),
+        })
     }
 
     /// Notes whether a client waits now, and returns whether one waited the last time.
@@ -52,6 +63,14 @@ impl Acceptor {
         let before = self.had_client.load(Ordering::Relaxed);
         self.had_client.store(waits, Ordering::Relaxed);
         before
+    }
+
+    /// True if a full list of events without the listener's is a reason to look for clients: its event may be among those
+    /// that had no room. Their turn comes anyway, so that not every list is.
+    pub(super) fn looks_after_full_list(&self) -> bool {
+        let lists = (self.full_lists.load(Ordering::Relaxed) + 1) % LOOK_EVERY;
+        self.full_lists.store(lists, Ordering::Relaxed);
+        lists == 0 && self.is_watched()
     }
 
     /// Has this thread accept, unless another thread is accepting.

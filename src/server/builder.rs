@@ -319,9 +319,10 @@ impl ServerBuilder {
                 },
             )
         }));
+        let threads = self.threads.unwrap_or_else(cpus).max(1);
         Ok(Reactor {
             rules,
-            counters: Counters::new(self.service.modules().map(|(id, _)| id))?,
+            counters: Counters::new(threads, self.service.modules().map(|(id, _)| id))?,
             service: self.service,
             authorise: self.authorise,
             // A message in neither framing is answered as a datagram, as a client that sends datagrams needs an answer.
@@ -335,7 +336,7 @@ impl ServerBuilder {
             sessions: Sessions::new()?,
             users: Users::default(),
             turns: Turns::default(),
-            workers: WorkerPool::new(self.threads.unwrap_or_else(cpus).max(1), self.stack, self.signals),
+            workers: WorkerPool::new(threads, self.stack, self.signals),
             leader_slot: LeaderSlot::new(),
             spin: SpinSetting::new(self.spin),
             recent_work: RecentWork::new(),

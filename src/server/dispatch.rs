@@ -9,6 +9,9 @@ use super::leader::{LeaderGuard, LeaderState};
 use super::log_event::{Fault, LogEvent};
 use super::reactor::{BATCH, Events, Reactor, alarm, token};
 use super::server_session::{ReadyCall, ReadySession, ServerSession};
+use super::stats::Tally;
+use super::wait::Work;
+use crate::cause::Cause;
 use crate::request::{Answers, Request};
 use crate::service;
 use crate::sys::{self, Event, Interest, TryArc, Watch};
@@ -24,11 +27,32 @@ enum Served {
     Stop,
 }
 
+/// True for an event of the server's own.
+fn is_own(event: Event) -> bool {
+    token::is_own(event.token)
+}
+
 impl Reactor {
+    /// Waits for work, for `timeout_ms` milliseconds at most, and does it; -1 is for ever. False if there was none.
+    #[inline]
+    pub(super) fn serve_next(
+        this: &TryArc<Self>,
+        timeout_ms: i32,
+        events: &mut Events,
+        leader: &mut LeaderGuard<'_>,
+    ) -> Result<bool, Cause> {
+        match this.wait(timeout_ms, events, leader)? {
+            Work::Call(session, ready) => this.handle_found(session, ready, leader),
+            Work::Events if events.is_empty() => return Ok(false),
+            Work::Events => Self::handle_events(this, events, leader),
+        }
+        Ok(true)
+    }
+
     /// Handles events, until another thread leads. The server's own come first, as they are reported once. A session's
     /// event is reported again until it is handled, so it can be left to other threads.
     #[inline]
-    pub(super) fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
+    fn handle_events(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         match events.only() {
             Some(event) if !token::is_own(event.token) => {
                 this.acceptor.note_client(false);
@@ -42,11 +66,28 @@ impl Reactor {
     #[inline(never)]
     fn handle_several(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) {
         // The listener's event may be among those that had no room.
+        if events.is_full() || events.iter().any(is_own) {
+            if !Self::handle_own(this, events, leader) {
+                return;
+            }
+        } else {
+            this.acceptor.note_client(false);
+        }
+        let mut others = events.iter().filter(|event| !is_own(*event));
+        let Some(first) = others.next() else { return };
+        match others.next() {
+            None => this.serve_event(first, leader),
+            Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
+        }
+    }
+
+    /// Handles the server's own events. False if this thread is to handle no more.
+    fn handle_own(this: &TryArc<Self>, events: &Events, leader: &mut LeaderGuard<'_>) -> bool {
         let is_listener = |event: Event| event.token == token::LISTENER;
         let has_client = events.iter().any(is_listener);
-        let may_have_clients = events.is_full() && !has_client && this.acceptor.is_watched();
+        let may_have_clients = events.is_full() && !has_client && this.acceptor.looks_after_full_list();
         let has_several = this.acceptor.note_client(has_client) || events.is_full();
-        let own = events.iter().map(|event| event.token).filter(|token| token::is_own(*token));
+        let own = events.iter().filter(|event| is_own(*event)).map(|event| event.token);
         for token in own.chain(may_have_clients.then_some(token::LISTENER)) {
             // Done even if another thread leads by now. The program's code, which is called here, may hold this thread
             // up.
@@ -57,15 +98,11 @@ impl Reactor {
                 _ => this.handle_wake(),
             }
             if this.owner.is_other_process() {
-                return leader.detach();
+                leader.detach();
+                return false;
             }
         }
-        let mut others = events.iter().filter(|event| !token::is_own(event.token));
-        let Some(first) = others.next() else { return };
-        match others.next() {
-            None => this.serve_event(first, leader),
-            Some(second) => this.serve_batch([first, second].into_iter().chain(others), leader),
-        }
+        true
     }
 
     /// Serves the session of an event. One that has ended meanwhile is not found.
@@ -77,9 +114,8 @@ impl Reactor {
 
     /// Serves the sessions of a batch in fair order.
     fn serve_batch(&self, events: impl Iterator<Item = Event>, leader: &mut LeaderGuard<'_>) {
-        let mut queue = FairQueue::<ReadySession, BATCH>::new(&self.turns, |push| {
-            self.sessions.find(events, |session, event| push(ReadySession { session, hung_up: event.hung_up }));
-        });
+        let mut queue = FairQueue::<ReadySession, BATCH>::new(&self.turns);
+        self.sessions.find(events, |session, event| queue.push(ReadySession { session, hung_up: event.hung_up }));
         while let Some(ready) = queue.pop() {
             match self.serve(ready, leader) {
                 Served::Nothing => {}
@@ -95,20 +131,28 @@ impl Reactor {
         if !leader.enter(LeaderState::Working) || self.has_ended() {
             return Served::Stop;
         }
-        let Some(ready) = session.serve(self, hung_up) else { return Served::Nothing };
-        self.handle_call(session, ready, leader)
+        let tally = leader.tally.unwrap_or(&self.counters.others);
+        let Some(ready) = session.serve(self, tally, hung_up) else { return Served::Nothing };
+        self.handle_call(session, ready, tally, leader)
     }
 
     /// Has the module handle a call that a waiting thread has found.
-    pub(super) fn handle_found(&self, session: TryArc<ServerSession>, ready: ReadyCall, leader: &mut LeaderGuard<'_>) {
+    fn handle_found(&self, session: TryArc<ServerSession>, ready: ReadyCall, leader: &mut LeaderGuard<'_>) {
         // No thread takes over from one that waits.
         leader.enter(LeaderState::Working);
-        self.handle_call(session, ready, leader);
+        let tally = leader.tally.unwrap_or(&self.counters.others);
+        self.handle_call(session, ready, tally, leader);
     }
 
     #[inline]
-    fn handle_call(&self, session: TryArc<ServerSession>, ready: ReadyCall, leader: &mut LeaderGuard<'_>) -> Served {
-        let quick = self.run_handler(session, ready, leader);
+    fn handle_call(
+        &self,
+        session: TryArc<ServerSession>,
+        ready: ReadyCall,
+        tally: &Tally,
+        leader: &mut LeaderGuard<'_>,
+    ) -> Served {
+        let quick = self.run_handler(session, ready, tally, leader);
         // The handler has forked, and returned in the child. The other events are the parent's.
         if self.owner.is_other_process() {
             leader.detach();
@@ -122,6 +166,7 @@ impl Reactor {
         &self,
         session: TryArc<ServerSession>,
         ReadyCall { tag, slot, call }: ReadyCall,
+        tally: &Tally,
         leader: &mut LeaderGuard<'_>,
     ) -> bool {
         let peer = session.handle().peer();
@@ -136,7 +181,7 @@ impl Reactor {
             return true;
         }
         if leader.saturated {
-            self.counters.saturated.add(1);
+            tally.saturated();
         }
         let slow = rules.handler_time.is_slow();
         if slow {
@@ -147,7 +192,7 @@ impl Reactor {
             self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
-        self.counters.handled(time);
+        tally.handled(time);
         let own = if handler_time::is_slow(time) { handler_time::without_sending(time) } else { time };
         if slow || handler_time::is_slow(own) {
             in_handler.note_delay();

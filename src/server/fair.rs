@@ -29,13 +29,16 @@ pub(super) trait Waiting {
 }
 
 /// A batch of waiting sessions.
-pub(super) struct FairQueue<'a, T, const CAPACITY: usize> {
-    turns: &'a Turns,
+pub(super) struct FairQueue<T, const CAPACITY: usize> {
     number: u64,
-    /// The sessions with the numbers of their last turns; `None` for those that have been taken out.
+    /// The number of the last turn that was taken from the queue.
+    turn: u64,
+    /// The sessions with the numbers of their last turns, in this order; `None` for those that have been taken out.
     waiting: [Option<(u64, T)>; CAPACITY],
     /// The number of sessions that have been added.
     len: usize,
+    /// The latest of their last turns.
+    last_turn: u64,
     /// The place of the first session that may still be there.
     first: usize,
     users: usize,
@@ -43,27 +46,56 @@ pub(super) struct FairQueue<'a, T, const CAPACITY: usize> {
     calls: usize,
 }
 
-impl<'a, T: Waiting, const CAPACITY: usize> FairQueue<'a, T, CAPACITY> {
-    /// A queue of sessions, as many as there is room for.
-    pub(super) fn new(turns: &'a Turns, fill: impl FnOnce(&mut dyn FnMut(T))) -> Self {
+impl<T: Waiting, const CAPACITY: usize> FairQueue<T, CAPACITY> {
+    /// An empty queue.
+    pub(super) fn new(turns: &Turns) -> Self {
+        let number = turns.reserve(CAPACITY);
         let waiting = [const { None }; CAPACITY];
-        let mut queue = Self { turns, number: turns.next(), waiting, len: 0, first: 0, users: 0, calls: 0 };
-        fill(&mut |one| queue.push(one));
-        queue.waiting().sort_unstable_by_key(|one| one.as_ref().map(|(own_turn, _)| *own_turn));
-        queue
+        Self { number, turn: number, waiting, len: 0, last_turn: 0, first: 0, users: 0, calls: 0 }
     }
 
-    fn push(&mut self, one: T) {
-        if let Some(place) = self.waiting.get_mut(self.len) {
-            self.users += usize::from(one.user_turn().queue.swap(self.number, Relaxed) != self.number);
-            *place = Some((one.own_turn().number(), one));
-            self.len += 1;
+    /// Adds a session, if there is room for it.
+    #[inline]
+    pub(super) fn push(&mut self, one: T) {
+        let Some(place) = self.waiting.get_mut(self.len) else { return };
+        // Two queues that are made at once may count a user twice.
+        let queue = &one.user_turn().queue;
+        self.users += usize::from(queue.load(Relaxed) != self.number);
+        queue.store(self.number, Relaxed);
+        let own_turn = one.own_turn().number();
+        *place = Some((own_turn, one));
+        self.len += 1;
+        if own_turn < self.last_turn {
+            self.move_up(own_turn);
         }
+        self.last_turn = self.last_turn.max(own_turn);
+    }
+
+    /// Moves the session at the end to its place. Sessions mostly come in the order in which they were served.
+    #[cold]
+    fn move_up(&mut self, own_turn: u64) {
+        let waiting = self.waiting.get_mut(..self.len).unwrap_or_default();
+        let Some((_, others)) = waiting.split_last() else { return };
+        let place = others.partition_point(|one| one.as_ref().is_some_and(|(turn, _)| *turn <= own_turn));
+        waiting.get_mut(place..).unwrap_or_default().rotate_right(1);
     }
 
     /// The places of the sessions that are still there, and of some that are not.
     fn waiting(&mut self) -> &mut [Option<(u64, T)>] {
         self.waiting.get_mut(self.first..self.len).unwrap_or_default()
+    }
+
+    /// Takes the session out that was served longest ago.
+    #[inline]
+    fn pop_first(&mut self) -> Option<T> {
+        while self.first < self.len {
+            let one = self.waiting.get_mut(self.first).and_then(Option::take);
+            self.first += 1;
+            if let Some((_, one)) = one {
+                return Some(one);
+            }
+        }
+        None
     }
 
     /// Counts a call that was handled.
@@ -74,29 +106,28 @@ impl<'a, T: Waiting, const CAPACITY: usize> FairQueue<'a, T, CAPACITY> {
     /// Takes the next session out and notes its turn. `None` once the queue is empty, or new events are to be looked
     /// for.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let (_, one) = match self.users {
-            ..=1 => self.waiting().first_mut()?.take()?,
+        let one = match self.users {
+            ..=1 => self.pop_first()?,
             users if self.calls >= IN_A_ROW * users => return None,
             // The sessions are in order, so that the first of a user is its next one.
             _ => {
                 let waiting = self.waiting().iter_mut().filter(|one| one.is_some());
                 let since = |one: &&mut Option<(u64, T)>| one.as_ref().map(|(_, one)| one.user_turn().number());
-                waiting.min_by_key(since)?.take()?
+                waiting.min_by_key(since)?.take()?.1
             }
         };
-        while let Some(None) = self.waiting().first() {
-            self.first += 1;
-        }
-        let turn = self.turns.next();
-        one.user_turn().number.store(turn, Relaxed);
-        one.own_turn().number.store(turn, Relaxed);
+        self.turn += 1;
+        one.user_turn().number.store(self.turn, Relaxed);
+        one.own_turn().number.store(self.turn, Relaxed);
         Some(one)
     }
 }
 
 impl Turns {
-    fn next(&self) -> u64 {
-        self.0.fetch_add(1, Relaxed) + 1
+    /// Reserves the number of a queue, and those of its turns, which follow it.
+    fn reserve(&self, turns: usize) -> u64 {
+        let count = turns as u64 + 1;
+        self.0.fetch_add(count, Relaxed) + 1
     }
 }
 
@@ -136,11 +167,10 @@ mod tests {
         let mut had = vec![0; owners.len()];
         let mut seen = (0..owners.len()).cycle();
         for _ in 0..rounds {
-            let mut queue = FairQueue::<One<'_>, 8>::new(&turns, |push| {
-                for name in seen.by_ref().take(8.min(owners.len())) {
-                    push(One { user: &users[owners[name]], own: &own[name], name });
-                }
-            });
+            let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
+            for name in seen.by_ref().take(8.min(owners.len())) {
+                queue.push(One { user: &users[owners[name]], own: &own[name], name });
+            }
             for _ in 0..turns_a_round {
                 if let Some(one) = queue.pop() {
                     queue.count_call();
@@ -160,6 +190,17 @@ mod tests {
     fn sessions_of_a_user_take_turns() {
         assert_eq!(turns_of(&[4], 20, 2), [10; 4]);
         assert_eq!(turns_of(&[2, 2], 20, 2), [10; 4]);
+    }
+
+    #[test]
+    fn sessions_come_in_the_order_of_their_last_turns() {
+        let (turns, user) = (Turns::default(), LastTurn::default());
+        let own: Vec<LastTurn> =
+            [4, 2, 0, 9, 2].map(|turn| LastTurn { number: turn.into(), ..LastTurn::default() }).into();
+        let mut queue = FairQueue::<One<'_>, 8>::new(&turns);
+        own.iter().enumerate().for_each(|(name, own)| queue.push(One { user: &user, own, name }));
+        let order: Vec<usize> = std::iter::from_fn(|| queue.pop()).map(|one| one.name).collect();
+        assert_eq!(order, [2, 1, 4, 0, 3]);
     }
 
     /// A user with one busy session does not wait for all sessions of another.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::leader::LeaderGuard;
 use super::reactor::{Events, Reactor};
 use super::stats::Stats;
-use super::wait::Work;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::sync::try_lock;
@@ -137,10 +136,8 @@ impl Server {
             if reactor.has_ended() {
                 return Ok(false);
             }
-            match reactor.wait(timeout_ms, &mut events).map_err(error)? {
-                Work::Call(session, ready) => reactor.handle_found(session, ready, &mut LeaderGuard::none()),
-                Work::Events if events.is_empty() => break,
-                Work::Events => Reactor::handle_events(reactor, &events, &mut LeaderGuard::none()),
+            if !Reactor::serve_next(reactor, timeout_ms, &mut events, &mut LeaderGuard::none()).map_err(error)? {
+                break;
             }
             timeout_ms = 0;
         }

@@ -30,6 +30,8 @@ pub(super) struct ActiveCall {
 pub(super) struct InFlight {
     admission: Admission,
     calls: Vec<ActiveCall>,
+    /// How many of the calls are not concurrent.
+    in_order: usize,
     next_tag: u64,
     ended: bool,
 }
@@ -37,12 +39,17 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn new(refused: bool) -> Self {
         let admission = if refused { Admission::Refused } else { Admission::Serving };
-        Self { admission, calls: Vec::new(), next_tag: 0, ended: false }
+        Self { admission, calls: Vec::new(), in_order: 0, next_tag: 0, ended: false }
     }
 
     /// True while the session's calls are handled.
     pub(super) fn is_serving(&self) -> bool {
         self.admission == Admission::Serving
+    }
+
+    /// True while calls may arrive and are handled.
+    pub(super) fn is_reading(&self) -> bool {
+        self.is_serving() && !self.ended
     }
 
     /// True while the session waits for the call to refuse.
@@ -62,6 +69,7 @@ impl InFlight {
 
     /// Admits a call, and returns the tag under which it is answered. [`Cause::Busy`] if the session is closing or the
     /// limit is reached.
+    #[expect(clippy::disallowed_methods, reason = "there is room")]
     pub(super) fn admit(&mut self, sequence: i64, slot: usize, concurrent: bool, limit: usize) -> Result<u64, Cause> {
         if !self.is_serving() || self.calls.len() >= limit {
             return Err(Cause::Busy);
@@ -69,21 +77,24 @@ impl InFlight {
         self.calls.try_reserve(1).map_err(|_| Cause::NoMemory)?;
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.calls.extend([ActiveCall { tag, sequence, slot, concurrent }]);
+        self.in_order += usize::from(!concurrent);
+        self.calls.push(ActiveCall { tag, sequence, slot, concurrent });
         Ok(tag)
     }
 
     /// Ends a call that is answered; `None` if it was before.
     pub(super) fn finish(&mut self, tag: u64) -> Option<ActiveCall> {
-        let place = self.calls.iter().position(|call| call.tag == tag)?;
-        match place + 1 == self.calls.len() {
-            true => self.calls.pop(),
-            false => Some(self.calls.remove(place)),
-        }
+        let call = match self.calls.last()?.tag == tag {
+            true => self.calls.pop()?,
+            false => self.calls.remove(self.calls.iter().position(|call| call.tag == tag)?),
+        };
+        self.in_order -= usize::from(!call.concurrent);
+        Some(call)
     }
 
     /// Removes all calls, to be answered for their handlers.
     pub(super) fn take_all(&mut self) -> Vec<ActiveCall> {
+        self.in_order = 0;
         std::mem::take(&mut self.calls)
     }
 
@@ -105,10 +116,9 @@ impl InFlight {
     /// The event to wait for. Nothing is read while responses wait to be sent. After a call that is not concurrent,
     /// nothing is read until it is answered; the rest waits in the socket.
     pub(super) fn interest(&self, unsent: bool) -> Interest {
-        let in_order = || self.calls.iter().any(|call| !call.concurrent);
         match unsent {
             true => Interest::WRITE,
-            false if self.ended || in_order() => Interest::NONE,
+            false if self.ended || self.in_order > 0 => Interest::NONE,
             false => Interest::READ,
         }
     }

@@ -5,6 +5,7 @@
 #[cfg(not(all(test, shuttle)))]
 use std::time::Duration;
 
+use super::stats::Tally;
 use crate::cause::Cause;
 use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::sync::{Condvar, Mutex, lock};
@@ -60,6 +61,8 @@ pub(super) struct LeaderGuard<'a> {
     epoch: Epoch,
     /// True while the events had to wait, as no thread was free.
     pub(super) saturated: bool,
+    /// The counters of the thread; `None` for a thread outside the pool.
+    pub(super) tally: Option<&'a Tally>,
 }
 
 impl LeaderSlot {
@@ -85,7 +88,7 @@ impl LeaderSlot {
             if (held_up || now.is(LeaderState::Vacant))
                 && let Some(epoch) = self.transition(now, LeaderState::Working)
             {
-                return Ok(Some(LeaderGuard { leader_slot: Some(self), epoch, saturated: false }));
+                return Ok(Some(LeaderGuard { leader_slot: Some(self), epoch, saturated: false, tally: None }));
             }
         }
         Ok(None)
@@ -124,7 +127,7 @@ impl LeaderSlot {
 impl LeaderGuard<'_> {
     /// The guard of a thread that serves outside the pool.
     pub(super) fn none() -> Self {
-        Self { leader_slot: None, epoch: Epoch(0), saturated: false }
+        Self { leader_slot: None, epoch: Epoch(0), saturated: false, tally: None }
     }
 
     /// True for a thread of the pool.
@@ -172,7 +175,7 @@ mod tests {
 
     fn lead(leader_slot: &LeaderSlot) -> LeaderGuard<'_> {
         let epoch = leader_slot.transition(leader_slot.load(), LeaderState::Working).unwrap();
-        LeaderGuard { leader_slot: Some(leader_slot), epoch, saturated: false }
+        LeaderGuard { leader_slot: Some(leader_slot), epoch, saturated: false, tally: None }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::incoming::{self, Incoming, NotACall};
 use super::log_event::{Fault, Limit, LogEvent, LogEvents};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
+use super::stats::Tally;
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{Call, NO_SEQUENCE, Status};
@@ -36,6 +37,8 @@ enum TimeoutKind {
 pub(super) struct LockedSession<'a> {
     pub(super) session: &'a ServerSession,
     pub(super) reactor: &'a Reactor,
+    /// The counters of this thread.
+    pub(super) tally: &'a Tally,
     pub(super) state: &'a mut State,
     /// Events to be logged after the lock is released.
     pub(super) log_events: &'a mut LogEvents,
@@ -74,7 +77,7 @@ impl LockedSession<'_> {
             }
             let (fd, State { peer_framing, message, .. }) = (self.fd(), &mut *self.state);
             let (incoming, bytes) = incoming::receive(fd, peer_framing, message);
-            self.reactor.counters.bytes_in.add(bytes);
+            self.tally.received(bytes);
             if !self.state.message.is_partial() {
                 self.state.partial_since = None;
             }
@@ -341,7 +344,23 @@ impl LockedSession<'_> {
     }
 
     /// Sets the event and the deadline to wait for next, or removes the session if it is over.
+    #[inline(always)]
     pub(super) fn rearm(&mut self) {
+        if !self.is_quiet() {
+            self.rearm_any();
+        }
+    }
+
+    /// True if there is nothing to wait for but the next call: a cheap check, as it follows every step of a call. After a
+    /// call that is not concurrent the session stays armed: see [`ignore`](Self::ignore).
+    #[inline(always)]
+    fn is_quiet(&self) -> bool {
+        let State { in_flight, armed, partial_asked, unsent, .. } = &*self.state;
+        armed.readable && *partial_asked | *unsent == 0 && in_flight.is_reading() && !self.has_deadline()
+    }
+
+    #[inline(never)]
+    fn rearm_any(&mut self) {
         if self.state.removed {
             return;
         }
@@ -460,7 +479,9 @@ mod tests {
         let user = reactor.users.add_client(0).unwrap();
         let session = TryArc::new(ServerSession::new(1, handle, user, reactor, false)).unwrap();
         let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
-        let mut locked = LockedSession { session: &session, reactor, state: &mut state, log_events: &mut log_events };
+        let tally = reactor.tally();
+        let mut locked =
+            LockedSession { session: &session, reactor, tally, state: &mut state, log_events: &mut log_events };
         let keep = |locked: &mut LockedSession<'_>, size: usize| {
             let message = (Head::new(), Body::Owned(vec![1; size]));
             locked.state.outbox.push(locked.fd(), Framing::Datagram, message, 0, &mut 0).unwrap();

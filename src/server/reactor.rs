@@ -14,7 +14,7 @@ use super::recent_work::RecentWork;
 use super::server_session::ServerSession;
 use super::sessions::Sessions;
 use super::share::MemoryLimit;
-use super::stats::Counters;
+use super::stats::{Counters, Tally};
 use super::timers::Timers;
 use super::users::Users;
 use super::workers::WorkerPool;
@@ -107,6 +107,12 @@ impl Reactor {
     pub(super) fn rules(&self, module: i32) -> Option<(usize, &ModuleRules)> {
         let slot = self.rules.binary_search_by_key(&module, |(id, _)| *id).ok()?;
         self.rules.get(slot).map(|(_, rules)| (slot, rules))
+    }
+
+    /// The counters that the calling thread adds to.
+    #[inline(always)]
+    pub(super) fn tally(&self) -> &Tally {
+        self.counters.tally(self.workers.this_worker())
     }
 
     /// Counts and logs an event of the server itself.

@@ -51,7 +51,9 @@ impl LockedSession<'_> {
     #[cold]
     pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
         // A failure ends the session, as with any response.
-        let _ = self.send(framing, Answer::of_status(sequence, status));
+        if let Ok(bytes) = self.send(framing, Answer::of_status(sequence, status)) {
+            self.tally.sent(bytes);
+        }
     }
 
     /// Answers a call that is not handled.
@@ -67,10 +69,10 @@ impl LockedSession<'_> {
         let Answer { sequence, status, .. } = answer;
         let sent = self.send(self.state.peer_framing.framing(), answer);
         match sent {
-            Ok(()) => self.reactor.counters.answered(slot, status),
+            Ok(bytes) => self.tally.answered(slot, status, bytes),
             Err(cause) => self.replace_unsendable(slot, sequence, status, cause),
         }
-        sent
+        sent.map(drop)
     }
 
     /// Sends a failure in place of an answer that cannot be sent.
@@ -82,9 +84,9 @@ impl LockedSession<'_> {
             }
             Cause::NoMemory => (Status::Failure, LogEvent::Fault(Fault::NoMemory, None), true),
             OVER_LIMIT => (Status::Failure, LogEvent::Limit(Limit::Unsent), true),
-            _ => return self.reactor.counters.answered(slot, status),
+            _ => return self.tally.answered(slot, status, 0),
         };
-        self.reactor.counters.answered(slot, replaced.into());
+        self.tally.answered(slot, replaced.into(), 0);
         self.log(event);
         self.answer(sequence, replaced);
         if fatal {
@@ -92,8 +94,9 @@ impl LockedSession<'_> {
         }
     }
 
+    /// Sends an answer, and returns its size.
     #[inline(always)]
-    fn send(&mut self, framing: Framing, answer: Answer<'_>) -> Result<(), Cause> {
+    fn send(&mut self, framing: Framing, answer: Answer<'_>) -> Result<usize, Cause> {
         if self.state.write_closed {
             return Err(Cause::SessionEnded);
         }
@@ -115,8 +118,7 @@ impl LockedSession<'_> {
                 return Err(cause);
             }
         }
-        reactor.counters.bytes_out.add(len);
-        Ok(())
+        Ok(len)
     }
 
     /// Sends as much of a response as the socket takes at once, and keeps the rest.

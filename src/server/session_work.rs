@@ -7,6 +7,7 @@ use super::locked_session::LockedSession;
 use super::log_event::{Fault, LogEvent, LogEvents};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
+use super::stats::Tally;
 use crate::cause::Cause;
 use crate::request::{Answer, Answers};
 use crate::session::Session;
@@ -27,12 +28,12 @@ impl ServerSession {
 
     /// Handles an event of the socket: sends waiting responses, and reads. Returns a call to be handled. While another
     /// thread has the lock nothing is done, as epoll reports the event again.
-    pub(super) fn serve(&self, reactor: &Reactor, hung_up: bool) -> Option<ReadyCall> {
+    pub(super) fn serve(&self, reactor: &Reactor, tally: &Tally, hung_up: bool) -> Option<ReadyCall> {
         let Some(state) = try_lock(&self.state) else {
             thread::yield_now();
             return None;
         };
-        self.change_locked(reactor, state, |locked| {
+        self.change_locked(reactor, tally, state, |locked| {
             locked.state.hung_up |= hung_up;
             if locked.interest() == Interest::NONE {
                 locked.ignore();
@@ -46,12 +47,12 @@ impl ServerSession {
 
     /// Looks for a call of a session that is read without an event. Nothing is done while another thread has the lock, or
     /// while the session does not read.
-    pub(super) fn look(&self, reactor: &Reactor) -> Option<ReadyCall> {
+    pub(super) fn look(&self, reactor: &Reactor, tally: &Tally) -> Option<ReadyCall> {
         let state = try_lock(&self.state)?;
         if state.removed || state.armed != Interest::READ {
             return None;
         }
-        self.change_locked(reactor, state, |locked| {
+        self.change_locked(reactor, tally, state, |locked| {
             let ready = locked.serve();
             if ready.is_some() || locked.state.message.is_partial() {
                 locked.restart_idle_time();
@@ -84,18 +85,20 @@ impl ServerSession {
     }
 
     fn change<T>(&self, reactor: &Reactor, work: impl FnOnce(&mut LockedSession<'_>) -> T) -> T {
-        self.change_locked(reactor, lock(&self.state), work)
+        self.change_locked(reactor, reactor.tally(), lock(&self.state), work)
     }
 
     #[inline]
     fn change_locked<T>(
         &self,
         reactor: &Reactor,
+        tally: &Tally,
         mut state: MutexGuard<'_, State>,
         work: impl FnOnce(&mut LockedSession<'_>) -> T,
     ) -> T {
         let mut log_events = LogEvents::default();
-        let mut locked = LockedSession { session: self, reactor, state: &mut state, log_events: &mut log_events };
+        let mut locked =
+            LockedSession { session: self, reactor, tally, state: &mut state, log_events: &mut log_events };
         let result = work(&mut locked);
         locked.rearm();
         drop(state);

@@ -105,8 +105,8 @@ impl Reactor {
     pub(super) fn finish(this: &TryArc<Self>, patient: bool) -> Result<(), Error> {
         let mut events = Events::default();
         while !this.has_ended() {
-            this.wait(-1, &mut events).map_err(|cause| this.error(Phase::Shutdown, cause))?;
-            Self::handle_events(this, &events, &mut LeaderGuard::none());
+            let served = Self::serve_next(this, -1, &mut events, &mut LeaderGuard::none());
+            served.map_err(|cause| this.error(Phase::Shutdown, cause))?;
         }
         let idle = this.workers.wait(this.drain.deadline().filter(|_| !patient));
         if idle && !this.drain.calls_aborted.load(Ordering::Acquire) {

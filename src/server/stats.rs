@@ -123,24 +123,17 @@ pub struct LimitStats {
     pub idle_time: u64,
 }
 
-/// The counters, always on.
+/// The counters, always on. What each call adds to is in a tally.
 #[derive(Debug)]
 pub(super) struct Counters {
     modules: Vec<i32>,
-    /// One for each module, and one more.
-    calls: Vec<[AtomicU64; STATUSES]>,
+    /// A tally for each thread of the pool, which alone adds to it.
+    workers: Vec<Tally>,
+    /// The tally of all other threads.
+    pub(super) others: Tally,
     pub(super) accepted: Counter,
-    pub(super) bytes_in: Counter,
-    pub(super) bytes_out: Counter,
-    pub(super) saturated: Counter,
     faults: [Counter; Fault::COUNT],
     limits: [Counter; Limit::COUNT],
-    handled: Counter,
-    handling_ns: Counter,
-    longest_ns: AtomicU64,
-    spins: Counter,
-    spin_hits: Counter,
-    spinning_ns: Counter,
 }
 
 /// A number that only grows.
@@ -157,37 +150,110 @@ impl Counter {
     }
 }
 
+/// What calls add to. It shares no cache line with the tally of another thread.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Tally {
+    /// True if one thread alone adds, so that no locked instruction is needed.
+    of_one_thread: bool,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    handled: AtomicU64,
+    handling_ns: AtomicU64,
+    longest_ns: AtomicU64,
+    saturated: AtomicU64,
+    spins: AtomicU64,
+    spin_hits: AtomicU64,
+    spinning_ns: AtomicU64,
+    /// One for each module, and one more.
+    calls: Vec<Answered>,
+}
+
+/// The answers of one module by status.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Answered([AtomicU64; STATUSES]);
+
+impl Tally {
+    fn new(modules: usize, of_one_thread: bool) -> Result<Self, Cause> {
+        let mut calls = Vec::new();
+        calls.try_reserve_exact(modules + 1).map_err(|_| Cause::NoMemory)?;
+        calls.extend((0..=modules).map(|_| Answered::default()));
+        Ok(Self { of_one_thread, calls, ..Self::default() })
+    }
+
+    #[inline(always)]
+    fn add<const N: usize>(&self, sums: [(&AtomicU64, u64); N]) {
+        match self.of_one_thread {
+            true => sums.into_iter().for_each(|(sum, more)| sum.store(sum.load(Relaxed) + more, Relaxed)),
+            false => sums.into_iter().for_each(|(sum, more)| {
+                sum.fetch_add(more, Relaxed);
+            }),
+        }
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.add([(&self.bytes_in, bytes as u64)]);
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.add([(&self.bytes_out, bytes as u64)]);
+    }
+
+    #[cold]
+    pub(super) fn saturated(&self) {
+        self.add([(&self.saturated, 1)]);
+    }
+
+    /// Counts a call of a module that was answered with so many bytes.
+    pub(super) fn answered(&self, slot: usize, status: i32, bytes: usize) {
+        if let Some(calls) = self.calls.get(slot).and_then(|calls| calls.0.get(index(status))) {
+            self.add([(calls, 1), (&self.bytes_out, bytes as u64)]);
+        }
+    }
+
+    /// Counts a look for a call.
+    pub(super) fn spun(&self, look: EndedLook) {
+        let sums = [(&self.spins, 1), (&self.spin_hits, u64::from(look.found)), (&self.spinning_ns, look.time)];
+        self.add(sums);
+    }
+
+    /// Counts a handler that ran for this many nanoseconds.
+    pub(super) fn handled(&self, ns: u64) {
+        self.add([(&self.handled, 1), (&self.handling_ns, ns)]);
+        // Checked first, as a load is cheaper and the maximum rarely changes.
+        if ns > self.longest_ns.load(Relaxed) {
+            self.longest_ns.fetch_max(ns, Relaxed);
+        }
+    }
+}
+
 impl Counters {
-    /// Counters for these modules. A module's calls are counted at its index in `modules`, those of unknown modules at
-    /// the end.
-    pub(super) fn new(modules: impl ExactSizeIterator<Item = i32>) -> Result<Self, Cause> {
-        let (mut known, mut calls) = (Vec::new(), Vec::new());
-        known.try_reserve_exact(modules.len()).map_err(|_| Cause::NoMemory)?;
-        calls.try_reserve_exact(modules.len() + 1).map_err(|_| Cause::NoMemory)?;
-        calls.extend((0..=modules.len()).map(|_| Default::default()));
+    /// Counters for a pool of so many threads, and for these modules. A module's calls are counted at its index in
+    /// `modules`, those of unknown modules at the end.
+    pub(super) fn new(workers: usize, modules: impl ExactSizeIterator<Item = i32>) -> Result<Self, Cause> {
+        let (mut known, mut tallies) = (Vec::new(), Vec::new());
+        let count = modules.len();
+        known.try_reserve_exact(count).map_err(|_| Cause::NoMemory)?;
         known.extend(modules);
+        tallies.try_reserve_exact(workers).map_err(|_| Cause::NoMemory)?;
+        for _ in 0..workers {
+            tallies.extend([Tally::new(count, true)?]);
+        }
         Ok(Self {
-            calls,
             modules: known,
+            workers: tallies,
+            others: Tally::new(count, false)?,
             accepted: Counter::default(),
-            bytes_in: Counter::default(),
-            bytes_out: Counter::default(),
-            saturated: Counter::default(),
             faults: Default::default(),
             limits: Default::default(),
-            handled: Counter::default(),
-            handling_ns: Counter::default(),
-            longest_ns: AtomicU64::default(),
-            spins: Counter::default(),
-            spin_hits: Counter::default(),
-            spinning_ns: Counter::default(),
         })
     }
 
-    pub(super) fn answered(&self, slot: usize, status: i32) {
-        if let Some(counter) = self.calls.get(slot).and_then(|calls| calls.get(index(status))) {
-            counter.fetch_add(1, Relaxed);
-        }
+    /// The tally of the thread with this number in the pool; that of all others if none has.
+    #[inline(always)]
+    pub(super) fn tally(&self, worker: usize) -> &Tally {
+        self.workers.get(worker).unwrap_or(&self.others)
     }
 
     pub(super) fn event(&self, event: LogEvent) {
@@ -200,30 +266,17 @@ impl Counters {
         }
     }
 
-    /// Counts a handler that ran for this many nanoseconds.
-    pub(super) fn handled(&self, ns: u64) {
-        self.handled.add(1);
-        self.handling_ns.0.fetch_add(ns, Relaxed);
-        // Checked first, as a load is cheaper and the maximum rarely changes.
-        if ns > self.longest_ns.load(Relaxed) {
-            self.longest_ns.fetch_max(ns, Relaxed);
-        }
-    }
-
-    /// Counts a look for a call.
-    pub(super) fn spun(&self, look: EndedLook) {
-        self.spins.add(1);
-        self.spin_hits.add(usize::from(look.found));
-        self.spinning_ns.0.fetch_add(look.time, Relaxed);
-    }
-
     pub(super) fn snapshot(&self, sessions: usize) -> Result<Stats, Cause> {
         let modules = self.modules.iter().copied().map(Some).chain([None]);
+        let tallies = || self.workers.iter().chain([&self.others]);
+        let sum = |of: fn(&Tally) -> &AtomicU64| tallies().map(|tally| of(tally).load(Relaxed)).sum();
         let mut all = Vec::new();
-        all.try_reserve_exact(self.calls.len()).map_err(|_| Cause::NoMemory)?;
-        all.extend(modules.zip(&self.calls).map(|(module, calls)| {
+        all.try_reserve_exact(self.modules.len() + 1).map_err(|_| Cause::NoMemory)?;
+        all.extend(modules.enumerate().map(|(slot, module)| {
             let mut by_status = [0; STATUSES];
-            by_status.iter_mut().zip(calls).for_each(|(to, from)| *to = from.load(Relaxed));
+            for calls in tallies().filter_map(|tally| tally.calls.get(slot)) {
+                by_status.iter_mut().zip(&calls.0).for_each(|(to, from)| *to += from.load(Relaxed));
+            }
             ModuleStats { module, by_status }
         }));
         let fault = |fault: Fault| self.faults.get(fault as usize).map_or(0, Counter::get);
@@ -233,8 +286,8 @@ impl Counters {
             accepted: self.accepted.get(),
             refused: fault(Fault::Refused),
             calls: all,
-            bytes_in: self.bytes_in.get(),
-            bytes_out: self.bytes_out.get(),
+            bytes_in: sum(|tally| &tally.bytes_in),
+            bytes_out: sum(|tally| &tally.bytes_out),
             errors: ErrorStats {
                 accept: fault(Fault::Accept),
                 unparsable: fault(Fault::Unparsable),
@@ -256,13 +309,15 @@ impl Counters {
                 unsent: limit(Limit::Unsent),
                 idle_time: limit(Limit::IdleTime),
             },
-            saturated: self.saturated.get(),
-            handled: self.handled.get(),
-            handling: Duration::from_nanos(self.handling_ns.get()),
-            longest: Duration::from_nanos(self.longest_ns.load(Relaxed)),
-            spins: self.spins.get(),
-            spin_hits: self.spin_hits.get(),
-            spinning: Duration::from_nanos(self.spinning_ns.get()),
+            saturated: sum(|tally| &tally.saturated),
+            handled: sum(|tally| &tally.handled),
+            handling: Duration::from_nanos(sum(|tally| &tally.handling_ns)),
+            longest: Duration::from_nanos(
+                tallies().map(|tally| tally.longest_ns.load(Relaxed)).max().unwrap_or_default(),
+            ),
+            spins: sum(|tally| &tally.spins),
+            spin_hits: sum(|tally| &tally.spin_hits),
+            spinning: Duration::from_nanos(sum(|tally| &tally.spinning_ns)),
         })
     }
 }

@@ -4,8 +4,10 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use super::leader::LeaderGuard;
 use super::reactor::{Events, Reactor, token};
 use super::server_session::{ReadyCall, ServerSession};
+use super::stats::Tally;
 use crate::adaptive_spin::{EndedLook, Side, Wait};
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, TryArc};
@@ -21,7 +23,7 @@ pub(super) enum Work {
 impl Reactor {
     /// Waits for work, for `timeout_ms` milliseconds at most; -1 is for ever.
     #[inline]
-    pub(super) fn wait(&self, timeout_ms: i32, events: &mut Events) -> Result<Work, Cause> {
+    pub(super) fn wait(&self, timeout_ms: i32, events: &mut Events, leader: &LeaderGuard<'_>) -> Result<Work, Cause> {
         // shuttle runs all threads in one, which must not wait.
         if cfg!(all(test, shuttle)) {
             crate::sync::thread::yield_now();
@@ -31,7 +33,8 @@ impl Reactor {
             Some(look) if timeout_ms != 0 => {
                 let look = look.within(|| u64::try_from(timeout_ms).ok().map(Duration::from_millis));
                 let session = self.recent_work.only_session().and_then(|token| self.sessions.get(token));
-                let mut wait = WorkWait { reactor: self, timeout_ms, session, events };
+                let tally = leader.tally.unwrap_or(&self.counters.others);
+                let mut wait = WorkWait { reactor: self, tally, timeout_ms, session, events };
                 if self.recent_work.has_sleepers() {
                     return wait.sleep(0);
                 }
@@ -58,6 +61,7 @@ impl Reactor {
 /// The wait of one thread.
 struct WorkWait<'a> {
     reactor: &'a Reactor,
+    tally: &'a Tally,
     timeout_ms: i32,
     /// The session to look at.
     session: Option<TryArc<ServerSession>>,
@@ -87,7 +91,7 @@ impl Wait for WorkWait<'_> {
     fn look(&mut self) -> Option<Self::Found> {
         let session = self.session.as_ref().filter(|_| self.reactor.recent_work.is_for_one());
         if let Some(session) = session {
-            let call = session.look(self.reactor)?;
+            let call = session.look(self.reactor, self.tally)?;
             return Some(Ok(Work::Call(session.clone(), call)));
         }
         match self.wait_for_events(0) {
@@ -104,6 +108,6 @@ impl Wait for WorkWait<'_> {
     }
 
     fn note(&mut self, look: EndedLook) {
-        self.reactor.counters.spun(look);
+        self.tally.spun(look);
     }
 }

@@ -4,8 +4,7 @@ use std::sync::PoisonError;
 
 use super::leader::{LeaderGuard, LeaderState};
 use super::reactor::{Events, Reactor};
-use super::wait::Work;
-use super::workers::{CURRENT_SERVER, Stage};
+use super::workers::{CURRENT, Current, Stage};
 use crate::cause::Cause;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Started, lock, start_thread};
@@ -24,9 +23,9 @@ impl Reactor {
         threads.stage = Stage::Starting;
         let started = {
             let _blocked = (!workers.signals).then(BlockedSignals::new);
-            (0..workers.size).try_for_each(|_| {
+            (0..workers.size).try_for_each(|worker| {
                 let reactor = this.clone();
-                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if_started(&reactor))
+                start_thread(c"drpc-server", Some(workers.stack), move || Self::work_if_started(&reactor, worker))
                     .map(|thread| handles.extend([thread]))
             })
         };
@@ -51,7 +50,7 @@ impl Reactor {
     }
 
     /// A thread's entry: allocates its record buffer, and waits until it is known whether all threads have started.
-    fn work_if_started(this: &TryArc<Self>) {
+    fn work_if_started(this: &TryArc<Self>, worker: usize) {
         let had = sys::ensure_record_buffer();
         let mut threads = lock(&this.workers.threads);
         if had.is_err() {
@@ -65,12 +64,12 @@ impl Reactor {
         let works = threads.stage == Stage::Working;
         drop(threads);
         if works {
-            Self::work(this);
+            Self::work(this, worker);
         }
     }
 
     /// Leads whenever this thread becomes the leader, until the server has ended.
-    fn work(this: &TryArc<Self>) {
+    fn work(this: &TryArc<Self>, worker: usize) {
         /// Counts the thread as gone also if the program's log panics.
         struct Alive<'a>(&'a Reactor);
         impl Drop for Alive<'_> {
@@ -83,9 +82,10 @@ impl Reactor {
             }
         }
         let _alive = Alive(this);
-        CURRENT_SERVER.with(|serving| serving.set(this.workers.server));
+        CURRENT.with(|current| current.set(Current { server: this.workers.server, worker }));
         // Only a closed epoll set could fail, and the server keeps it open.
-        while let Ok(Some(leader)) = this.await_leadership() {
+        while let Ok(Some(mut leader)) = this.await_leadership() {
+            leader.tally = Some(this.counters.tally(worker));
             if Self::lead(this, leader).is_err() {
                 break;
             }
@@ -102,10 +102,9 @@ impl Reactor {
             }
             // Events that are there already had to wait, if no thread was free until now.
             leader.saturated = this.workers.saturated.load(Ordering::Acquire);
-            match this.wait(if leader.saturated { 0 } else { -1 }, &mut events)? {
-                Work::Call(session, ready) => this.handle_found(session, ready, &mut leader),
-                Work::Events if events.is_empty() => this.workers.saturated.store(false, Ordering::Release),
-                Work::Events => Self::handle_events(this, &events, &mut leader),
+            let timeout_ms = if leader.saturated { 0 } else { -1 };
+            if !Self::serve_next(this, timeout_ms, &mut events, &mut leader)? {
+                this.workers.saturated.store(false, Ordering::Release);
             }
         }
         Ok(())

@@ -13,9 +13,20 @@ static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 /// The default stack of a thread: the size that handlers in C expect. Only the part that is used takes memory.
 pub(super) const STACK: usize = 8 << 20;
 
+/// What a thread works for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Current {
+    /// The server that the thread belongs to, or runs a handler for; 0 is none.
+    pub(super) server: u64,
+    /// The number of the thread in the server's pool, or [`NO_WORKER`].
+    pub(super) worker: usize,
+}
+
+/// The number of all threads outside a pool.
+pub(super) const NO_WORKER: usize = usize::MAX;
+
 thread_local! {
-    /// The server that this thread belongs to, or runs a handler for.
-    pub(super) static CURRENT_SERVER: Cell<u64> = const { Cell::new(0) };
+    pub(super) static CURRENT: Cell<Current> = const { Cell::new(Current { server: 0, worker: NO_WORKER }) };
 }
 
 /// The threads of a server; none until it is started.
@@ -73,18 +84,27 @@ impl WorkerPool {
 
     /// True if this thread belongs to the server or runs a handler for it, so that it cannot wait for the server.
     pub(super) fn is_own_thread(&self) -> bool {
-        CURRENT_SERVER.with(Cell::get) == self.server
+        CURRENT.with(Cell::get).server == self.server
+    }
+
+    /// The number of this thread in the pool, or [`NO_WORKER`].
+    #[inline(always)]
+    pub(super) fn this_worker(&self) -> usize {
+        let Current { server, worker } = CURRENT.with(Cell::get);
+        if server == self.server { worker } else { NO_WORKER }
     }
 
     /// Marks this thread as in a handler, until the guard is dropped. A thread that leads is one of the pool, which have
     /// the mark of their server for good.
     #[inline]
     pub(super) fn enter_handler(&self, leads: bool) -> HandlerGuard<'_> {
-        let mark = || CURRENT_SERVER.with(|serving| serving.replace(self.server));
-        let before = if leads { self.server } else { mark() };
-        let in_pool = before == self.server;
-        self.busy.fetch_add(usize::from(in_pool), Ordering::SeqCst);
-        HandlerGuard { workers: self, before, in_pool }
+        let before = if leads { None } else { Some(CURRENT.with(Cell::get)) };
+        let before = before.filter(|current| current.server != self.server);
+        match before {
+            None => drop(self.busy.fetch_add(1, Ordering::SeqCst)),
+            Some(_) => CURRENT.with(|current| current.set(Current { server: self.server, worker: NO_WORKER })),
+        }
+        HandlerGuard { workers: self, before }
     }
 
     /// Waits until all threads have ended, which those outside handlers do. False if a thread is still in a handler
@@ -113,8 +133,8 @@ impl WorkerPool {
 /// Mark of a thread in a handler: see [`WorkerPool::enter_handler`].
 pub(super) struct HandlerGuard<'a> {
     workers: &'a WorkerPool,
-    before: u64,
-    in_pool: bool,
+    /// What the thread worked for before; `None` for a thread of the pool.
+    before: Option<Current>,
 }
 
 impl HandlerGuard<'_> {
@@ -122,7 +142,7 @@ impl HandlerGuard<'_> {
     /// or may have been.
     #[cold]
     pub(super) fn note_delay(&self) {
-        if self.in_pool && self.workers.busy.load(Ordering::SeqCst) >= self.workers.size {
+        if self.before.is_none() && self.workers.busy.load(Ordering::SeqCst) >= self.workers.size {
             self.workers.saturated.store(true, Ordering::Release);
         }
     }
@@ -130,9 +150,9 @@ impl HandlerGuard<'_> {
 
 impl Drop for HandlerGuard<'_> {
     fn drop(&mut self) {
-        if !self.in_pool {
-            CURRENT_SERVER.with(|serving| serving.set(self.before));
+        match self.before {
+            None => drop(self.workers.busy.fetch_sub(1, Ordering::AcqRel)),
+            Some(before) => CURRENT.with(|current| current.set(before)),
         }
-        self.workers.busy.fetch_sub(usize::from(self.in_pool), Ordering::AcqRel);
     }
 }
