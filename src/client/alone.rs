@@ -13,7 +13,7 @@ use super::poll_handle::{PollHandle, Ready};
 use super::shared::Shared;
 use super::state::State;
 use super::wait::Resumed;
-use crate::adaptive_spin::{Side, Wait};
+use crate::adaptive_spin::{Look, Side, Wait};
 use crate::cause::Cause;
 use crate::error::Phase;
 use crate::protocol::wire::CallRef;
@@ -48,6 +48,7 @@ impl State {
     }
 
     /// Receives a record for the call that is still alone.
+    #[inline(always)]
     fn receive_alone(&mut self) -> Result<Inbound, Cause> {
         self.budget.take();
         self.connection.as_mut().map_or(Ok(Inbound::Empty), Connection::receive)
@@ -55,6 +56,7 @@ impl State {
 
     /// Ends the call that is still alone by what has been received. `None` if that was no reply to it; the call is in the
     /// lists then.
+    #[inline(always)]
     fn finish_alone(&mut self, inbound: Result<Inbound, Cause>) -> Option<Outcome> {
         match inbound {
             Ok(Inbound::Reply(Reply::Response(sequence, result))) if self.calls.end_alone(sequence) => {
@@ -84,15 +86,13 @@ impl Shared {
         drop(state);
         let mut wait = LoneWait { shared: self, ticket, poll_handle, deadline };
         match self.settings.spin.look(Side::Client) {
-            Some(look) => {
-                let look = look.within(|| deadline.map(|end| end.saturating_duration_since(Instant::now())));
-                sys::look_or_sleep(look, poll_handle.as_fd().as_raw_fd(), &mut wait)
-            }
+            Some(look) => wait.look_or_sleep(look),
             None => wait.sleep(0),
         }
     }
 
     /// Goes on with what has been received for a call that was alone until then.
+    #[inline(always)]
     fn resume_alone<'a>(
         mut state: MutexGuard<'a, State>,
         ticket: Ticket,
@@ -114,6 +114,14 @@ struct LoneWait<'a, 'p> {
     deadline: Option<Instant>,
 }
 
+impl<'a> LoneWait<'a, '_> {
+    #[inline(never)]
+    fn look_or_sleep(&mut self, look: Look) -> Resumed<'a> {
+        let look = look.within(|| self.deadline.map(|end| end.saturating_duration_since(Instant::now())));
+        sys::look_or_sleep(look, self.poll_handle.as_fd().as_raw_fd(), self)
+    }
+}
+
 impl<'a> Wait for LoneWait<'a, '_> {
     type Found = Resumed<'a>;
 
@@ -133,6 +141,7 @@ impl<'a> Wait for LoneWait<'a, '_> {
         }
     }
 
+    #[inline(always)]
     fn sleep(&mut self, _looked: u64) -> Resumed<'a> {
         let ready = self.poll_handle.wait(None, false, self.deadline);
         let mut state = self.shared.lock_alone();

@@ -8,7 +8,7 @@ use super::leader::LeaderGuard;
 use super::reactor::{Events, Reactor, token};
 use super::server_session::{ReadyCall, ServerSession};
 use super::stats::Tally;
-use crate::adaptive_spin::{EndedLook, Side, Wait};
+use crate::adaptive_spin::{EndedLook, Look, Side, Wait};
 use crate::cause::Cause;
 use crate::sys::{self, PollFd, TryArc};
 
@@ -30,18 +30,27 @@ impl Reactor {
             return self.epoll.wait_for(0, events).map(|()| Work::Events);
         }
         match self.spin.look(Side::Server) {
-            Some(look) if timeout_ms != 0 => {
-                let look = look.within(|| u64::try_from(timeout_ms).ok().map(Duration::from_millis));
-                let session = self.recent_work.only_session().and_then(|token| self.sessions.get(token));
-                let tally = leader.tally.unwrap_or(&self.counters.others);
-                let mut wait = WorkWait { reactor: self, tally, timeout_ms, session, events };
-                if self.recent_work.has_sleepers() {
-                    return wait.sleep(0);
-                }
-                sys::look_or_sleep(look, self.epoll.as_fd().as_raw_fd(), &mut wait)
-            }
+            Some(look) if timeout_ms != 0 => self.look_or_sleep(look, timeout_ms, events, leader),
             _ => self.epoll.wait_for(timeout_ms, events).map(|()| Work::Events),
         }
+    }
+
+    #[inline(never)]
+    fn look_or_sleep(
+        &self,
+        look: Look,
+        timeout_ms: i32,
+        events: &mut Events,
+        leader: &LeaderGuard<'_>,
+    ) -> Result<Work, Cause> {
+        let look = look.within(|| u64::try_from(timeout_ms).ok().map(Duration::from_millis));
+        let session = self.recent_work.only_session().and_then(|token| self.sessions.get(token));
+        let tally = leader.tally.unwrap_or(&self.counters.others);
+        let mut wait = WorkWait { reactor: self, tally, timeout_ms, session, events };
+        if self.recent_work.has_sleepers() {
+            return wait.sleep(0);
+        }
+        sys::look_or_sleep(look, self.epoll.as_fd().as_raw_fd(), &mut wait)
     }
 
     /// Waits until there is an event, and takes none.
