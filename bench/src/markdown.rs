@@ -145,7 +145,8 @@ fn goals(report: &Report, text: &mut String) {
 }
 
 fn latency(report: &Report, text: &mut String) {
-    text.push_str("## Latency against size\n\n");
+    text.push_str(include_str!("limits.md"));
+    text.push_str("\n## Latency against size\n\n");
     let section = Section {
         report,
         experiment: Experiment::Latency,
