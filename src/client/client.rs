@@ -127,7 +127,9 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
+        let default = shared.settings.timeout;
+        let done = Shared::wait(shared, operation, call, options.deadline_or(default), options.token());
+        done.map_err(|error| error.after(options.limit_or(default)))
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by

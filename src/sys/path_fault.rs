@@ -100,7 +100,7 @@ pub enum Listener {
     /// None.
     None,
     /// A process, whose number is 0 where the kernel does not tell.
-    Process(i32, Option<Program>),
+    Process(i32, Program),
 }
 
 /// The mode and the owner of a file.
@@ -365,7 +365,7 @@ fn knock(path: &[u8]) -> Listener {
             let pid = peer(socket.as_raw_fd()).map_or(0, |peer| peer.pid);
             Listener::Process(pid, program_of(pid))
         }
-        Err(Cause::Os(libc::EAGAIN)) => Listener::Process(0, None),
+        Err(Cause::Os(libc::EAGAIN)) => Listener::Process(0, Program::default()),
         Err(Cause::Os(libc::ECONNREFUSED)) => Listener::None,
         Err(_) => Listener::Unknown,
     }
@@ -440,7 +440,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert_eq!(listener(), Listener::Process(pid, program_of(pid)));
         // That connection fills the queue.
-        assert_eq!(listener(), Listener::Process(0, None));
+        assert_eq!(listener(), Listener::Process(0, Program::default()));
         fs::remove_file(sock).unwrap();
         let _stream = bound(sock, Type::STREAM);
         assert_eq!(listener(), Listener::Unknown);

@@ -1,48 +1,68 @@
-//! The name of a program, as the kernel tells it for a process.
+//! The program that a process runs, for texts about peers (proc(5)).
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::fmt;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 
 use super::descriptor;
 use super::errno::KeepErrno;
 use super::thread::CancelDisabled;
 
-/// The longest name that the kernel keeps.
-const LONGEST: usize = 15;
+/// The longest name that the kernel keeps of a thread, without the line break behind it.
+const MAX: usize = 15;
 
-/// The name of the program that a process runs. It is shown in printable ASCII, as the process may have chosen it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The name of a program, up to 15 bytes of it; empty where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    name: [u8; LONGEST],
+    bytes: [u8; MAX],
     len: u8,
 }
 
-/// The program that a process runs now. `None` where there is no such process, or /proc does not tell.
-pub fn program_of(pid: i32) -> Option<Program> {
-    if pid <= 0 {
-        return None;
+impl Program {
+    /// The first bytes of a name, up to the line break.
+    fn new(name: &[u8]) -> Self {
+        let name = name.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut this = Self::default();
+        for (to, from) in this.bytes.iter_mut().zip(name) {
+            *to = *from;
+            this.len += 1;
+        }
+        this
     }
-    let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
-    let mut path = [0u8; 32];
-    // There is room for every number, and for a zero byte at the end.
-    write!(&mut path[..31], "/proc/{pid}/comm").ok()?;
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-    // SAFETY: the path is a C string; the function makes a descriptor.
-    let file = unsafe { descriptor::owned(libc::open(path.as_ptr().cast(), flags)) }.ok()?;
-    let mut name = [0; LONGEST];
-    // SAFETY: the pointer and the length describe `name`.
-    let read = unsafe { libc::read(file.as_raw_fd(), name.as_mut_ptr().cast(), name.len()) };
-    let read = usize::try_from(read).ok().and_then(|read| name.get(..read))?;
-    let len = read.iter().position(|byte| *byte == b'\n').unwrap_or(read.len());
-    Some(Program { name, len: u8::try_from(len).ok()? })
+
+    /// True where the system does not tell the name.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
 }
 
+/// The name in printable characters. A process may give itself any name.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name.get(..self.len.into()).unwrap_or_default();
-        name.escape_ascii().try_for_each(|byte| f.write_char(byte.into()))
+        write!(f, "{}", self.bytes.get(..self.len.into()).unwrap_or_default().escape_ascii())
     }
+}
+
+/// The program that a process runs. Takes no memory, and does not wait.
+pub fn program_of(pid: i32) -> Program {
+    if pid <= 0 {
+        return Program::default();
+    }
+    read_name(pid).unwrap_or_default()
+}
+
+fn read_name(pid: i32) -> Option<Program> {
+    let (_keep, _uncancelled) = (KeepErrno::new(), CancelDisabled::new());
+    let mut path = [0; "/proc//comm".len() + 10 + 1];
+    // The rest of the array stays zero, and ends the path.
+    write!(path.as_mut_slice(), "/proc/{pid}/comm").ok()?;
+    let mut name = [0; MAX + 1];
+    // SAFETY: the path is a C string; the function makes a descriptor.
+    let file = unsafe { descriptor::owned(libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC)) }.ok()?;
+    // SAFETY: the pointer and the length describe `name`.
+    let len = unsafe { libc::read(file.as_raw_fd(), name.as_mut_ptr().cast(), name.len()) };
+    drop(file);
+    name.get(..usize::try_from(len).ok()?).map(Program::new)
 }
 
 #[cfg(test)]
@@ -50,17 +70,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_this_program_is_known() {
+    fn a_process_has_a_name() {
+        let own = i32::try_from(std::process::id()).unwrap();
         let expected = std::fs::read_to_string("/proc/self/comm").unwrap();
-        let pid = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(program_of(pid).unwrap().to_string(), expected.trim_end());
-        assert_eq!([0, -1, i32::MAX].map(program_of), [None; 3]);
+        assert_eq!(program_of(own).to_string(), expected.trim_end());
+        assert!(program_of(0).is_empty());
+        assert!(program_of(-1).is_empty());
+        assert!(program_of(i32::MAX).is_empty());
     }
 
     #[test]
-    fn a_name_cannot_forge_a_line() {
-        let mut name = [0; LONGEST];
-        name[..5].copy_from_slice(b"a\nb\x1b\xff");
-        assert_eq!(Program { name, len: 5 }.to_string(), "a\\nb\\x1b\\xff");
+    fn a_name_is_printable_and_short() {
+        assert_eq!(Program::new(b"a b\x1b[2J\xff\"\n").to_string(), "a b\\x1b[2J\\xff\\\"");
+        assert_eq!(Program::new(b"0123456789abcdefgh").to_string(), "0123456789abcde");
+        assert!(Program::new(b"").is_empty());
     }
 }
