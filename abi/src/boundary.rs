@@ -112,6 +112,7 @@ impl From<Cause> for Failure {
 
 /// The socket is known to the caller.
 impl From<::drpc::Error> for Failure {
+    #[cold]
     fn from(error: ::drpc::Error) -> Self {
         Self::Explained(error.explanation().in_c())
     }
@@ -135,11 +136,12 @@ impl<'a> Site<'a> {
 
     /// Reports an error and returns its number.
     #[cold]
-    fn failed(&self, release: Release, failure: &Failure) -> c_int {
+    fn failed(&self, release: Release, failure: impl Into<Failure>) -> c_int {
+        let failure = failure.into();
         let (subject, cause) = (self.subject.get(), failure.cause());
         match failure {
-            Failure::Cause(cause) => report(self.phase.get(), subject, *cause),
-            Failure::Explained(explanation) => report_explained(subject, explanation),
+            Failure::Cause(cause) => report(self.phase.get(), subject, cause),
+            Failure::Explained(explanation) => report_explained(subject, &explanation),
         }
         sys::set_errno(cause.errno());
         cause.code(release)
@@ -213,7 +215,7 @@ pub(crate) mod bare {
         body: impl FnOnce(&Site<'a>) -> Result<T, E>,
     ) -> Result<T, c_int> {
         let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
-        let run = || body(&site).map_err(|failure| site.failed(release, &failure.into()));
+        let run = || body(&site).map_err(|failure| site.failed(release, failure));
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
     }
 
