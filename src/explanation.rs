@@ -369,10 +369,9 @@ fn explains(obstacle: Obstacle, errno: i32) -> bool {
 /// What to do about a cause, where that does not depend on what has been found.
 fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
     Some(match (phase, cause) {
-        (Phase::Connect, Cause::Os(libc::ECONNREFUSED)) => "no server listens on the socket",
         (Phase::Connect, Cause::Os(libc::ENOENT)) => "the server is not running, or uses another path",
         (Phase::Connect | Phase::Listen, Cause::Os(libc::EACCES)) => {
-            "the modes of the path allow it, so that a security module may say why in its log"
+            "no component of the path was found that refuses this user"
         }
         (Phase::Connect, Cause::Os(libc::EPROTOTYPE)) => {
             "the socket is not of type SOCK_SEQPACKET, so it is not that of a dRPC server: use the path of the server's socket"
