@@ -49,6 +49,29 @@ pub enum Cause {
     BadPath(PathFault),
     /// An argument is missing or invalid; the text says which.
     Invalid(&'static str),
+    /// An option of the C API cannot have this value.
+    OptionValue {
+        /// The option.
+        option: &'static OptionValues,
+        /// The value.
+        value: u64,
+    },
+    /// The C API has no such option.
+    UnknownOption {
+        /// The object that has the options.
+        of: OptionOwner,
+        /// The number of the option.
+        number: i32,
+    },
+    /// The socket file cannot be given to its owner or its group.
+    Owner {
+        /// The errno.
+        errno: i32,
+        /// The owner, if the file has another one.
+        uid: Option<u32>,
+        /// The group, if the file has another one.
+        gid: Option<u32>,
+    },
     /// The operation is in progress already.
     Busy,
     /// The registry of handlers has not been initialised.
@@ -95,6 +118,24 @@ pub enum Cause {
     Probe(Framing),
     /// The answer to the first message does not tell which framing the peer reads.
     Unclear,
+}
+
+/// The name of an option of the C API, and the values that it can have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OptionValues {
+    /// The name.
+    pub name: &'static str,
+    /// The values, in words.
+    pub values: &'static str,
+}
+
+/// An object of the C API that has options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionOwner {
+    /// The shared client.
+    Client,
+    /// The managed server.
+    Server,
 }
 
 /// The fault of a socket path.
@@ -176,7 +217,7 @@ impl Cause {
     /// The negative DAOS error number of this cause in a release.
     pub fn code(self, release: der::Release) -> i32 {
         -match self {
-            Self::Os(errno) | Self::NoThread(errno) => release.from_errno(errno),
+            Self::Os(errno) | Self::NoThread(errno) | Self::Owner { errno, .. } => release.from_errno(errno),
             Self::TimedOut => der::DER_TIMEDOUT,
             Self::NoReply | Self::Unanswered => der::DER_NOREPLY,
             Self::Closed | Self::Probe(_) | Self::Cut | Self::Truncated { .. } | Self::SentShort { .. } => {
@@ -197,7 +238,7 @@ impl Cause {
             Self::TooBig { .. } => der::DER_OVERFLOW,
             Self::NoMemory => der::DER_NOMEM,
             Self::BadPath(_) => der::DER_BADPATH,
-            Self::Invalid(_) => der::DER_INVAL,
+            Self::Invalid(_) | Self::OptionValue { .. } | Self::UnknownOption { .. } => der::DER_INVAL,
             Self::Busy => der::DER_BUSY,
             Self::Uninitialised => der::DER_UNINIT,
             Self::Exists | Self::NotASocket => der::DER_EXIST,
@@ -217,14 +258,14 @@ impl Cause {
     /// The errno that is nearest to this cause.
     pub fn errno(self) -> i32 {
         match self {
-            Self::Os(errno) | Self::NoThread(errno) => errno,
+            Self::Os(errno) | Self::NoThread(errno) | Self::Owner { errno, .. } => errno,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Closed | Self::Probe(_) | Self::NoReply | Self::Unanswered | Self::Cut => libc::ECONNRESET,
             Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
             Self::Header(_) | Self::Malformed | Self::Unattributable | Self::UnexpectedReply { .. } => libc::EPROTO,
             Self::NoMemory => libc::ENOMEM,
             Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
-            Self::BadPath(_) | Self::Invalid(_) => libc::EINVAL,
+            Self::BadPath(_) | Self::Invalid(_) | Self::OptionValue { .. } | Self::UnknownOption { .. } => libc::EINVAL,
             Self::Busy => libc::EBUSY,
             Self::Uninitialised => libc::EINVAL,
             Self::Exists => libc::EEXIST,

@@ -3,109 +3,13 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-pub use crate::cause::{Cause, HeaderFault, PathFault};
+pub use crate::cause::{Cause, HeaderFault, OptionOwner, OptionValues, PathFault};
+use crate::explanation::{Api, Explanation};
+pub use crate::phase::Phase;
 use crate::shared_path::SharedPath;
 use crate::sys;
-
-/// The operation that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Connecting to a socket.
-    Connect,
-    /// Creating a listening socket.
-    Listen,
-    /// Taking a new connection.
-    Accept,
-    /// Sending a call.
-    Call,
-    /// Waiting for the reply to a call.
-    Reply,
-    /// Receiving a call.
-    Receive,
-    /// Sending a response.
-    Respond,
-    /// Registering handlers.
-    Register,
-    /// Running the progress loop.
-    Progress,
-    /// Setting an option.
-    Configure,
-    /// Closing a connection, or counting its references.
-    Close,
-    /// Running a server.
-    Serve,
-    /// Shutting a server down.
-    Shutdown,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connect",
-            Self::Listen => "listen",
-            Self::Accept => "accept",
-            Self::Call => "call",
-            Self::Reply => "reply",
-            Self::Receive => "receive",
-            Self::Respond => "respond",
-            Self::Register => "register",
-            Self::Progress => "progress",
-            Self::Configure => "configure",
-            Self::Close => "close",
-            Self::Serve => "serve",
-            Self::Shutdown => "shut down",
-        })
-    }
-}
-
-impl Cause {
-    /// Advice for the reader of the message, if there is any.
-    pub fn hint(self, phase: Phase) -> Option<&'static str> {
-        Some(match (phase, self) {
-            (Phase::Connect, Self::Os(libc::ECONNREFUSED)) => "the socket exists but no process listens",
-            (Phase::Connect, Self::Os(libc::ENOENT)) => "the server is not running, or uses another path",
-            (Phase::Connect | Phase::Listen | Phase::Serve, Self::Os(libc::EACCES)) => {
-                "check the modes of the socket and of the directories above it"
-            }
-            (Phase::Connect, Self::Os(libc::EPROTOTYPE)) => "the socket is not of type SOCK_SEQPACKET",
-            (Phase::Listen | Phase::Serve, Self::Os(libc::EADDRINUSE)) => {
-                "remove the socket file if no server uses it any more"
-            }
-            (Phase::Connect, Self::TimedOut) => {
-                "the server is not running, is too busy, uses another path, or does not let this user connect"
-            }
-            (Phase::Call | Phase::Reply, Self::TimedOut) => {
-                "the server did not answer within the time that this program allows"
-            }
-            (Phase::Listen | Phase::Serve, Self::Os(libc::ENOENT)) => "the directory does not exist",
-            (_, Self::NotOurs) => {
-                "use a directory that no other user can change, or an umask that leaves the mode as it is to be"
-            }
-            (_, Self::NoThread(libc::EAGAIN)) => {
-                "raise the limit of the user's processes (RLIMIT_NPROC, ulimit -u) or of the service's tasks (TasksMax)"
-            }
-            (_, Self::NoThread(_)) => "a thread needs memory for its stack",
-            (_, Self::Os(libc::EMFILE)) => "raise the limit of open files (ulimit -n)",
-            (_, Self::Os(libc::EPIPE | libc::ECONNRESET)) => "the peer has closed the connection",
-            (_, Self::Os(libc::EMSGSIZE)) => "larger than the send buffer of the socket (net.core.wmem_default)",
-            (_, Self::NoReply) => "the peer crashed, refused the call, or speaks another release's wire format",
-            (Phase::Call | Phase::Reply | Phase::Receive, Self::Header(_) | Self::Malformed) => {
-                "the peer may speak another release's wire format"
-            }
-            (_, Self::TooBig { .. }) => {
-                "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client"
-            }
-            (_, Self::Unanswered | Self::Unclear) => {
-                "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram or the framing of the client (drpc_set_framing)"
-            }
-            (_, Self::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
-            (_, Self::Replaced) => "connect again",
-            _ => return None,
-        })
-    }
-}
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,6 +35,16 @@ impl fmt::Display for Cause {
             }
             Self::BadPath(PathFault::Nul) => f.write_str("the socket path contains a zero byte"),
             Self::Invalid(what) => f.write_str(what),
+            Self::OptionValue { option: OptionValues { name, values }, value } => {
+                write!(f, "{name} cannot be {value}: it can be {values}")
+            }
+            Self::UnknownOption { of: OptionOwner::Client, number } => {
+                write!(f, "the option {number} is none of DRPC_CLIENT_...")
+            }
+            Self::UnknownOption { of: OptionOwner::Server, number } => {
+                write!(f, "the option {number} is none of DRPC_SERVER_...")
+            }
+            Self::Owner { errno, .. } => sys::write_errno(f, errno),
             Self::Busy => f.write_str("already in progress"),
             Self::Uninitialised => f.write_str("drpc_hdlr_init has not been called"),
             Self::Exists => f.write_str("the module has a handler already"),
@@ -156,7 +70,7 @@ impl fmt::Display for Cause {
             }
             Self::Probe(_) => f.write_str("the peer has asked which wire format is read here, and connects anew"),
             Self::Unanswered => f.write_str(
-                "the peer closed the connection without an answer to the first message, which had the wire format of DAOS 2.8",
+                "the server closed the connection without an answer to the first message, which had the wire format of DAOS 2.8",
             ),
             Self::Unclear => f.write_str("the answer to the first message does not tell which wire format the server speaks"),
         }
@@ -201,27 +115,36 @@ impl fmt::Display for HeaderFault {
 ///
 /// let error = Client::connect("/nonexistent/agent.sock").unwrap_err();
 /// assert_eq!((error.phase(), error.cause()), (Phase::Connect, Cause::Os(2)));
-/// assert_eq!(
-///     error.to_string(),
-///     "connect /nonexistent/agent.sock: no such file or directory: the server is not running, or uses another path"
-/// );
+/// let text = "no such file or directory: there is no directory /nonexistent";
+/// assert!(error.to_string().starts_with(&format!("connect /nonexistent/agent.sock: {text}: ")));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    phase: Phase,
     socket: SharedPath,
-    cause: Cause,
+    explanation: Explanation,
 }
 
 impl Error {
-    /// The error of an operation on a socket. Making one takes no memory.
-    pub(crate) fn new(phase: Phase, socket: &SharedPath, cause: Cause) -> Self {
-        Self { phase, socket: socket.clone(), cause }
+    /// The error of an operation on a socket, whose path may be looked at. Making one takes no memory.
+    pub(crate) fn new(api: Api, phase: Phase, socket: &SharedPath, cause: Cause) -> Self {
+        Self::explained(socket, Explanation::new(api, phase, socket, cause))
+    }
+
+    /// The error with an explanation.
+    pub(crate) fn explained(socket: &SharedPath, explanation: Explanation) -> Self {
+        Self { socket: socket.clone(), explanation }
+    }
+
+    /// The error of a wait of this length.
+    #[must_use]
+    pub(crate) fn after(mut self, waited: Option<Duration>) -> Self {
+        self.explanation = self.explanation.after(waited);
+        self
     }
 
     /// The operation that failed.
     pub fn phase(&self) -> Phase {
-        self.phase
+        self.explanation.phase()
     }
 
     /// The socket's path; empty where there was no memory for it.
@@ -231,20 +154,19 @@ impl Error {
 
     /// The cause of the failure.
     pub fn cause(&self) -> Cause {
-        self.cause
+        self.explanation.cause()
+    }
+
+    /// The explanation of the failure.
+    #[doc(hidden)]
+    pub fn explanation(&self) -> &Explanation {
+        &self.explanation
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.phase, self.socket.display(), self.cause)?;
-        if let Cause::Locked { .. } = self.cause {
-            write!(f, " {}.lock", self.socket.display())?;
-        }
-        match self.cause.hint(self.phase) {
-            Some(hint) => write!(f, ": {hint}"),
-            None => Ok(()),
-        }
+        write!(f, "{} {}: {}", self.phase(), self.socket.display(), self.explanation.text(&self.socket))
     }
 }
 

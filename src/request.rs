@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::Api;
 use crate::failure::Failure;
 use crate::large_block;
 use crate::protocol::message::{Call, Status};
@@ -107,7 +108,8 @@ impl Request {
     }
 
     fn finish(mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Error> {
-        self.answer(status, body).map_err(|cause| Error::new(Phase::Respond, self.session().shared_path(), cause))
+        self.answer(status, body)
+            .map_err(|cause| Error::new(Api::Server, Phase::Respond, self.session().shared_path(), cause))
     }
 
     #[cold]

@@ -554,19 +554,25 @@ fn errors_say_what_to_do() {
     let missing = "no such file or directory: the server is not running, or uses another path";
     assert_eq!(connect(), format!("connect {shown}: {missing}"));
     drop(raw_listener(&path));
-    let refused = "connection refused: the socket exists but no process listens";
-    assert_eq!(connect(), format!("connect {shown}: {refused}"));
-    let in_use = "address already in use: remove the socket file if no server uses it any more";
-    assert_eq!(listen(), format!("listen {shown}: {in_use}"));
+    let stale = "no server listens on the socket, which is there since";
+    let is_stale = |error: &str, cause: &str, cure: &str| {
+        error.starts_with(&format!("{cause}: {stale} 2")) && error.ends_with(&format!("Z: {cure}"))
+    };
+    assert!(is_stale(&connect(), &format!("connect {shown}: connection refused"), "start the server"));
+    assert!(is_stale(&listen(), &format!("listen {shown}: address already in use"), "remove the file"));
+    let managed = drpc::Server::builder().bind(&path).unwrap_err().to_string();
+    assert!(is_stale(&managed, &format!("listen {shown}: address already in use"), "use Existing::ReplaceStale"));
     fs::remove_file(&path).unwrap();
     let stream = UnixListener::bind(&path).unwrap();
     let wrong_type = "protocol wrong type for socket: the socket is not of type SOCK_SEQPACKET";
-    assert_eq!(connect(), format!("connect {shown}: {wrong_type}"));
+    let other = "so it is not that of a dRPC server: use the path of the server's socket";
+    assert_eq!(connect(), format!("connect {shown}: {wrong_type}, {other}"));
     drop(stream);
 
     let nowhere = dir.path().join("nowhere/drpc.sock");
     let error = Listener::bind(&nowhere).unwrap_err();
-    let no_directory = "no such file or directory: the directory does not exist";
+    let missing = dir.path().join("nowhere");
+    let no_directory = format!("no such file or directory: there is no directory {}: make it", missing.display());
     assert_eq!(error.to_string(), format!("listen {}: {no_directory}", nowhere.display()));
     assert_eq!(error.socket(), nowhere);
     assert_eq!((error.phase(), error.cause()), (Phase::Listen, Cause::Os(libc::ENOENT)));

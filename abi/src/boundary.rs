@@ -14,10 +14,12 @@ use std::path::Path;
 
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
+use ::drpc::explanation::{Api, Explanation};
 use ::drpc::{Cause, Phase, sys};
 
 use crate::abi::Abi;
 use crate::log::{self, Level};
+use crate::settings;
 
 /// The subject of an error message.
 #[derive(Clone, Copy)]
@@ -60,6 +62,62 @@ impl fmt::Display for Subject<'_> {
     }
 }
 
+impl Subject<'_> {
+    /// Calls `use_path` with the path that may be looked at; an empty one if there is none.
+    fn with_path<T>(self, phase: Phase, use_path: impl Fn(&Path) -> T) -> T {
+        match self {
+            Self::Path(path) => use_path(path),
+            Self::Socket(fd) if phase == Phase::Connect => {
+                sys::peer_path(fd, &use_path).unwrap_or_else(|| use_path(Path::new("")))
+            }
+            Self::Nothing | Self::Socket(_) => use_path(Path::new("")),
+        }
+    }
+
+    /// Explains a failure of the plain API.
+    fn explain(self, phase: Phase, cause: Cause) -> Explanation {
+        self.with_path(phase, |path| match (phase, cause) {
+            // Only a server that does not accept is waited for.
+            (Phase::Connect, Cause::TimedOut) => {
+                let waited = if let Self::Path(_) = self { settings::connect_timeout() } else { None };
+                Explanation::timed_out(Api::Plain, path, Some(Cause::Os(libc::EAGAIN))).after(waited)
+            }
+            _ => Explanation::new(Api::Plain, phase, path, cause).with_message_limit(settings::max_message()),
+        })
+    }
+}
+
+/// The failure of an exported function.
+pub(crate) enum Failure {
+    /// A failure that is explained by its cause, and the phase and the subject of the function.
+    Cause(Cause),
+    /// A failure that the core has explained.
+    Explained(Explanation),
+}
+
+impl Failure {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Cause(cause) => *cause,
+            Self::Explained(explanation) => explanation.cause(),
+        }
+    }
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self::Cause(cause)
+    }
+}
+
+/// The socket is known to the caller.
+impl From<::drpc::Error> for Failure {
+    #[cold]
+    fn from(error: ::drpc::Error) -> Self {
+        Self::Explained(error.explanation().in_c())
+    }
+}
+
 /// The current phase and subject of an exported function, for the message of an error. The body refines both as it
 /// goes.
 pub(crate) struct Site<'a> {
@@ -78,8 +136,13 @@ impl<'a> Site<'a> {
 
     /// Reports an error and returns its number.
     #[cold]
-    fn failed(&self, release: Release, cause: Cause) -> c_int {
-        report(self.phase.get(), self.subject.get(), cause);
+    fn failed(&self, release: Release, failure: impl Into<Failure>) -> c_int {
+        let failure = failure.into();
+        let (subject, cause) = (self.subject.get(), failure.cause());
+        match failure {
+            Failure::Cause(cause) => report(self.phase.get(), subject, cause),
+            Failure::Explained(explanation) => report_explained(subject, &explanation),
+        }
         sys::set_errno(cause.errno());
         cause.code(release)
     }
@@ -102,10 +165,10 @@ pub(crate) fn common_pointer<T>(phase: Phase, body: impl FnOnce() -> Result<*mut
 }
 
 /// Runs the body of an exported function with the error numbers of a release.
-pub(crate) fn run_for<'a, T>(
+pub(crate) fn run_for<'a, T, E: Into<Failure>>(
     release: Release,
     phase: Phase,
-    body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+    body: impl FnOnce(&Site<'a>) -> Result<T, E>,
 ) -> Result<T, c_int> {
     let _uncancelled = sys::CancelDisabled::new();
     bare::run_for(release, phase, body)
@@ -146,13 +209,13 @@ pub(crate) mod bare {
     use super::*;
 
     #[inline]
-    pub(crate) fn run_for<'a, T>(
+    pub(crate) fn run_for<'a, T, E: Into<Failure>>(
         release: Release,
         phase: Phase,
-        body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
+        body: impl FnOnce(&Site<'a>) -> Result<T, E>,
     ) -> Result<T, c_int> {
         let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
-        let run = || body(&site).map_err(|cause| site.failed(release, cause));
+        let run = || body(&site).map_err(|failure| site.failed(release, failure));
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
     }
 
@@ -175,28 +238,27 @@ pub(crate) mod bare {
     }
 }
 
-/// Keeps an error's text for drpc_last_error and logs it.
+/// Explains an error, keeps its text for drpc_last_error and logs it.
 #[cold]
 pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
+    // Nothing has happened, so that neither a log line nor a look at the peer is worth its time.
+    if cause.is_would_block() || phase == Phase::Progress && matches!(cause, Cause::Os(libc::EINTR) | Cause::TimedOut) {
+        return keep(&BoundedText::new(format_args!("{phase}: {cause}")));
+    }
+    report_explained(subject, &subject.explain(phase, cause));
+}
+
+/// Keeps an error's text for drpc_last_error and logs it.
+#[cold]
+fn report_explained(subject: Subject<'_>, explanation: &Explanation) {
+    let (phase, cause) = (explanation.phase(), explanation.cause());
     let level = match cause {
-        // Nothing has happened, so that neither a log line nor a look at the peer is worth its time.
-        Cause::Os(libc::EAGAIN | libc::EINTR) | Cause::TimedOut
-            if cause.is_would_block() || phase == Phase::Progress =>
-        {
-            keep(&BoundedText::new(format_args!("{phase}: {cause}")));
-            return;
-        }
         Cause::Closed => Level::Info,
         Cause::Probe(_) => Level::Debug,
         _ => Level::Error,
     };
-    let text = match cause.hint(phase) {
-        Some(hint) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
-        None if matches!(cause, Cause::Locked { .. }) => {
-            BoundedText::new(format_args!("{phase}{subject}: {cause}{subject}.lock"))
-        }
-        None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
-    };
+    let text =
+        subject.with_path(phase, |path| BoundedText::new(format_args!("{phase}{subject}: {}", explanation.text(path))));
     match phase {
         Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::write_limited(level, &text),
         _ => log::write(level, &text),

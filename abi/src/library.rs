@@ -26,6 +26,9 @@ pub enum drpc_framing {
     DRPC_FRAMING_CHUNKED = 2,
 }
 
+/// The numbers of enum drpc_framing, in words.
+pub(crate) const FRAMINGS: &str = "0, 1 or 2, as in enum drpc_framing";
+
 /// The framing for a number of enum drpc_framing; `Some(None)` stands for detection, `None` for unknown numbers.
 pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
     const AUTO: u64 = drpc_framing::DRPC_FRAMING_AUTO as u64;
@@ -40,7 +43,7 @@ pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
 }
 
 /// Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
-/// remedy, as in "connect /run/x.sock: connection refused: the socket exists but no process listens".
+/// remedy, as in "connect /run/x.sock: no such file or directory: the server is not running, or uses another path".
 ///
 /// The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
 #[unsafe(no_mangle)]
@@ -188,6 +191,9 @@ pub extern "C" fn drpc_set_spin(microseconds: c_uint) -> c_int {
     boundary::infallible((), || set_spin(spin(microseconds.into())));
     0
 }
+
+/// What a time to spin can be, in words.
+pub(crate) const SPINS: &str = "at most 4294967293 microseconds, or DRPC_SPIN_AUTO";
 
 /// A setting in the form of C; `None` where it is none.
 pub(crate) fn spin(microseconds: u64) -> Option<Spin> {

@@ -396,7 +396,7 @@ a_server_that_has_gone_is_told(void **state)
 	ctx      = client_of(dir.sock);
 	peer     = accept(listener, NULL, NULL);
 	close(listener);
-	call_is_rejected(ctx, peer, -DER_MISC, "no process listens");
+	call_is_rejected(ctx, peer, -DER_MISC, "no server listens on the socket");
 	assert_int_equal(drpc_close(ctx), 0);
 	close(peer);
 	dir_remove(&dir);

@@ -278,7 +278,7 @@ wait_for_the_mode(const char *path)
 		return 11;
 	if (drpc_client_wait_ready(client, 30) != -DER_TIMEDOUT)
 		return 12;
-	if (strstr(drpc_last_error(), "does not let this user connect") == NULL)
+	if (strstr(drpc_last_error(), "does not let uid") == NULL)
 		return 13;
 	/* Nobody waits for that who does not say so. */
 	if (drpc_client_connect(client) != -DER_NO_PERM)

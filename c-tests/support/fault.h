@@ -18,6 +18,27 @@ static const struct {
 
 #define ERRNOS (sizeof(errnos) / sizeof(*errnos))
 
+/*
+ * The socket has been closed after this failure, if there was one. A look at
+ * the path follows some failures, and closes what it has opened.
+ */
+static inline void
+socket_is_closed(int error, int sockets)
+{
+	switch (error) {
+	case ECONNREFUSED:
+	case EADDRINUSE:
+	case EACCES:
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+		assert_true(calls.count[CALL_CLOSE] > sockets);
+		return;
+	default:
+		assert_int_equal(calls.count[CALL_CLOSE], sockets);
+	}
+}
+
 /* A pair, with counting begun anew. */
 static inline struct pair
 fresh_pair(drpc_handler_t handler)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::adaptive_spin::Side;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::{Api, Explanation};
 use crate::large_block;
 use crate::log::{Level, Log};
 use crate::protocol::framing::chunked::{self, Reassembly};
@@ -179,7 +180,8 @@ impl Connection {
     }
 
     fn error(&self, phase: Phase, cause: Cause) -> Error {
-        Error::new(phase, self.session.shared_path(), cause)
+        let (path, limit) = (self.session.shared_path(), self.limits.message);
+        Error::explained(path, Explanation::new(Api::Listener, phase, path, cause).with_message_limit(limit))
     }
 }
 

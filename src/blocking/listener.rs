@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::blocking::Connection;
 use crate::error::{Error, Phase};
+use crate::explanation::Api;
 use crate::log::Log;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::{Framing, Limits};
@@ -95,8 +96,8 @@ impl ListenerBuilder {
     /// Creates the socket file, which must not exist, and listens.
     pub fn bind(&self, path: impl AsRef<Path>) -> Result<Listener, Error> {
         let path = SharedPath::new(path.as_ref());
-        let path = path.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
-        let error = |cause| Error::new(Phase::Listen, &path, cause);
+        let path = path.map_err(|cause| Error::new(Api::Listener, Phase::Listen, &SharedPath::default(), cause))?;
+        let error = |cause| Error::new(Api::Listener, Phase::Listen, &path, cause);
         let socket = sys::open_at_once(false, self.mode.or(Some(DEFAULT_MODE))).map_err(error)?;
         sys::listen(&socket, path.as_os_str().as_bytes(), self.mode).map_err(error)?;
         Ok(Listener {
@@ -129,7 +130,7 @@ impl Listener {
     pub fn accept(&self) -> Result<Connection, Error> {
         let accepted = sys::accept_at_once(self.socket.as_raw_fd(), false);
         let session = accepted.and_then(|socket| Session::new(socket, self.path.clone()));
-        let session = session.map_err(|cause| Error::new(Phase::Accept, &self.path, cause))?;
+        let session = session.map_err(|cause| Error::new(Api::Listener, Phase::Accept, &self.path, cause))?;
         Ok(Connection::new(session, self.peer_framing, self.limits, self.log.clone()))
     }
 }

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::adaptive_spin::Spin;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::Api;
 use crate::log::{Level, Log};
 use crate::peer::framing_cache;
 use crate::protocol::framing::{Framing, Limits};
@@ -190,7 +191,7 @@ impl ClientBuilder {
         let path = StablePath::new(path.as_ref());
         let known = path.as_ref().map_or_else(|_| SharedPath::default(), |path| path.given().clone());
         let client = path.and_then(|path| self.build_at(path));
-        let client = client.map_err(|cause| Error::new(Phase::Connect, &known, cause))?;
+        let client = client.map_err(|cause| Error::new(Api::Client, Phase::Connect, &known, cause))?;
         client.open()?;
         Ok(client)
     }

@@ -127,7 +127,15 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
+        let default = shared.settings.timeout;
+        let done = Shared::wait(shared, operation, call, options.deadline_or(default), options.token());
+        done.map_err(|failure| self.failed(options, failure))
+    }
+
+    #[cold]
+    fn failed(&self, options: &CallOptions, failure: (Phase, Cause)) -> Error {
+        let shared = &self.0.shared;
+        shared.error(failure).after(options.limit_or(shared.settings.timeout))
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by

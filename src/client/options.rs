@@ -64,6 +64,11 @@ impl CallOptions {
         self.cancel.as_ref()
     }
 
+    /// The time that the call may take, if it is not a point in time that limits it.
+    pub(super) fn limit_or(&self, default: Option<Duration>) -> Option<Duration> {
+        self.timeout.or(default).filter(|_| self.deadline.is_none())
+    }
+
     /// The point in time at which the call ends; `default` is the time that the client allows.
     pub(super) fn deadline_or(&self, default: Option<Duration>) -> Option<Instant> {
         let timeout = match (self.timeout, self.deadline) {

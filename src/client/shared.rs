@@ -11,6 +11,7 @@ use super::state::State;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::{Api, Explanation};
 use crate::log::Level;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys::{self, TryArc};
@@ -44,7 +45,19 @@ impl Shared {
 
     /// An error of this client.
     pub(super) fn error(&self, (phase, cause): (Phase, Cause)) -> Error {
-        Error::new(phase, self.settings.path.given(), cause)
+        let Settings { path, limits, .. } = &*self.settings;
+        let explanation = match (phase, cause) {
+            (Phase::Connect, Cause::TimedOut) => {
+                Explanation::timed_out(Api::Client, path.path(), self.connect_failure())
+            }
+            _ => Explanation::new(Api::Client, phase, path.path(), cause).with_message_limit(limits.message),
+        };
+        Error::explained(path.given(), explanation)
+    }
+
+    /// Why the last attempt to connect has failed.
+    fn connect_failure(&self) -> Option<Cause> {
+        self.is_ours().then(|| lock(&self.state).connect_failure).flatten()
     }
 
     /// The epoll set, made on first use.

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) is_open: bool,
     /// The pauses between attempts to connect.
     pub(super) backoff: Backoff,
+    /// Why the last attempt to connect has failed; `None` after one that worked.
+    pub(super) connect_failure: Option<Cause>,
     /// The server that has just revealed its framing, until the client has connected again.
     detected: Option<(Instance, Framing)>,
     pub(super) waiters: Waiters,
@@ -51,6 +53,7 @@ impl State {
             connection: None,
             is_open: false,
             backoff: Backoff::default(),
+            connect_failure: None,
             detected: None,
             waiters: Waiters::default(),
             registered: Registered::default(),
@@ -115,8 +118,10 @@ impl State {
                         self.log_events.push(LogEvent::Connected);
                     }
                     self.is_open = true;
+                    self.connect_failure = None;
                 }
                 Err(cause) => {
+                    self.connect_failure = Some(cause);
                     self.backoff.begin();
                     self.calls.connect_failed(cause);
                     return false;

@@ -12,7 +12,7 @@ use super::handle::Server;
 use super::handler_time::HandlerTime;
 use super::leader::LeaderSlot;
 use super::limits::ServerLimits;
-use super::listening_socket::{Existing, FilePolicy, ListeningSocket};
+use super::listening_socket::{Existing, FilePolicy, LeftSockets, ListeningSocket};
 use super::process_owner::ProcessOwner;
 use super::reactor::{Authorise, ModuleRules, Reactor, token};
 use super::recent_work::RecentWork;
@@ -26,6 +26,7 @@ use crate::adaptive_spin::Spin;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::Api;
 use crate::log::{Level, Log};
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::detect::PeerFraming;
@@ -248,14 +249,19 @@ impl ServerBuilder {
     /// or dispatched. A relative path starts at the process's current directory.
     pub fn bind(self, path: impl AsRef<Path>) -> Result<Server, Error> {
         let place = StablePath::new(path.as_ref());
-        self.bind_at(place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?)
+        self.bind_at(place.map_err(|cause| Error::new(Api::Server, Phase::Listen, &SharedPath::default(), cause))?)
     }
 
     /// [`bind`](Self::bind) at a place.
     #[doc(hidden)]
     pub fn bind_at(self, place: StablePath) -> Result<Server, Error> {
         let listening = ListeningSocket::new(&place, &self.file);
-        let listening = listening.map_err(|cause| Error::new(Phase::Listen, place.given(), cause))?;
+        let listening = listening.map_err(|cause| Error::new(Api::Server, Phase::Listen, place.given(), cause))?;
+        if let Some(left) = LeftSockets::find() {
+            let path = place.given().display();
+            let line = format_args!("{path}: a new socket is made here, and LISTEN_FDS has handed over {left}");
+            self.log.line(Level::Warn, line);
+        }
         self.serve_on(listening)
     }
 
@@ -264,7 +270,7 @@ impl ServerBuilder {
     /// Without a path, it is the first one. Its file is never removed.
     pub fn inherited(self, path: Option<&Path>) -> Result<Server, Error> {
         let place = path.map(StablePath::new).transpose();
-        let place = place.map_err(|cause| Error::new(Phase::Listen, &SharedPath::default(), cause))?;
+        let place = place.map_err(|cause| Error::new(Api::Server, Phase::Listen, &SharedPath::default(), cause))?;
         self.inherited_at(place.as_ref())
     }
 
@@ -273,15 +279,16 @@ impl ServerBuilder {
     pub fn inherited_at(self, place: Option<&StablePath>) -> Result<Server, Error> {
         let unknown = || SharedPath::new(Path::new("(inherited)")).unwrap_or_default();
         let path = place.map_or_else(unknown, |place| place.given().clone());
-        let listening = ListeningSocket::inherited(place).map_err(|cause| Error::new(Phase::Listen, &path, cause))?;
+        let listening =
+            ListeningSocket::inherited(place).map_err(|cause| Error::new(Api::Server, Phase::Listen, &path, cause))?;
         self.serve_on(listening)
     }
 
     fn serve_on(self, listening: ListeningSocket) -> Result<Server, Error> {
         let path = listening.path().clone();
-        let error = |cause| Error::new(Phase::Listen, &path, cause);
+        let error = |cause| Error::new(Api::Server, Phase::Listen, &path, cause);
         if let Some(cause) = self.fault {
-            return Err(Error::new(Phase::Register, &path, cause));
+            return Err(Error::new(Api::Server, Phase::Register, &path, cause));
         }
         let cancel = self.cancel.clone();
         let reactor = self.reactor(listening).and_then(TryArc::new).map_err(error)?;

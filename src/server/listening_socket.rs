@@ -1,6 +1,7 @@
 //! The listening socket and its file.
 
 use std::ffi::CStr;
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -92,8 +93,7 @@ impl ListeningSocket {
     /// Takes over the socket that the service manager handed to this process: the one bound to a place, or without one
     /// the first. Links are followed only if no socket has been bound to the very path, as another user may have made them.
     pub(super) fn inherited(place: Option<&StablePath>) -> Result<Self, Cause> {
-        let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
-        let count = number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+        let count = handed_count();
         let mut handed = sys::inherited_fds(count);
         let bound =
             |matches: &dyn Fn(&Path) -> bool| handed.clone().find(|fd| sys::local_path(*fd, matches) == Some(true));
@@ -202,6 +202,36 @@ const PAUSE_MS: i32 = 10;
 /// Connects to a socket and closes the connection.
 fn try_connect(way: &[u8]) -> Result<(), Cause> {
     sys::connect(&sys::open_at_once(true, None)?, way)
+}
+
+/// The descriptors that the service manager has handed to this process, by their number.
+fn handed_count() -> u64 {
+    let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
+    number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0)
+}
+
+/// The listening sockets that the service manager has handed to this process, and that no server has taken.
+pub(super) struct LeftSockets(u64);
+
+impl LeftSockets {
+    /// The sockets, if there are any.
+    pub(super) fn find() -> Option<Self> {
+        let count = handed_count();
+        sys::inherited_fds(count).any(sys::is_free_listener_of_any_type).then_some(Self(count))
+    }
+}
+
+impl fmt::Display for LeftSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for fd in sys::inherited_fds(self.0).filter(|fd| sys::is_free_listener_of_any_type(*fd)) {
+            let kind = if sys::is_free_listener(fd) { "" } else { ", which is not of type SOCK_SEQPACKET" };
+            let named = sys::local_path(fd, |path| write!(f, "{before}{} (descriptor {fd}{kind})", path.display()));
+            named.unwrap_or_else(|| write!(f, "{before}descriptor {fd} without a path{kind}"))?;
+            before = " and ";
+        }
+        Ok(())
+    }
 }
 
 /// The number in an environment variable.

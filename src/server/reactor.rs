@@ -21,6 +21,7 @@ use super::workers::WorkerPool;
 use crate::cancel::CancelHook;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::explanation::{Api, Explanation};
 use crate::log::Log;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::service::Service;
@@ -133,7 +134,8 @@ impl Reactor {
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {
-        Error::new(phase, self.acceptor.path(), cause)
+        let explanation = Explanation::new(Api::Server, phase, self.acceptor.path(), cause);
+        Error::explained(self.acceptor.path(), explanation.with_message_limit(self.limits.message))
     }
 }
 

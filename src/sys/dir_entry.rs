@@ -300,7 +300,12 @@ impl EntryFile {
     fn set_owner(&self, owner: Owner) -> Result<(), Cause> {
         let (uid, gid) = (owner.uid.unwrap_or(u32::MAX), owner.gid.unwrap_or(u32::MAX));
         // SAFETY: the path is an empty C string, which means the descriptor itself.
-        check(unsafe { libc::fchownat(self.file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) }).map(drop)
+        let done = check(unsafe { libc::fchownat(self.file.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) });
+        done.map(drop).map_err(|cause| Cause::Owner {
+            errno: cause.errno(),
+            uid: owner.uid.filter(|uid| *uid != self.stat.st_uid),
+            gid: owner.gid.filter(|gid| *gid != self.stat.st_gid),
+        })
     }
 }
 

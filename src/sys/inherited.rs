@@ -21,8 +21,16 @@ pub fn inherited_fds(count: u64) -> Range<RawFd> {
 
 /// True while the descriptor is a listening AF_UNIX socket of type SEQPACKET, and has not been adopted.
 pub fn is_free_listener(fd: RawFd) -> bool {
-    let free = bit(fd).is_some_and(|bit| ADOPTED.load(Ordering::Relaxed) & bit == 0);
-    free && is_listener(fd) == Ok(true)
+    is_free(fd) && is_listener(fd) == Ok(true)
+}
+
+/// The same for a socket of any type.
+pub fn is_free_listener_of_any_type(fd: RawFd) -> bool {
+    is_free(fd) && is_unix_listener(fd) == Ok(true)
+}
+
+fn is_free(fd: RawFd) -> bool {
+    bit(fd).is_some_and(|bit| ADOPTED.load(Ordering::Relaxed) & bit == 0)
 }
 
 fn bit(fd: RawFd) -> Option<u64> {
@@ -30,9 +38,11 @@ fn bit(fd: RawFd) -> Option<u64> {
 }
 
 fn is_listener(fd: RawFd) -> Result<bool, Cause> {
-    Ok(socket::option(fd, libc::SO_DOMAIN)? == libc::AF_UNIX
-        && socket::option(fd, libc::SO_TYPE)? == libc::SOCK_SEQPACKET
-        && socket::option(fd, libc::SO_ACCEPTCONN)? == 1)
+    Ok(is_unix_listener(fd)? && socket::option(fd, libc::SO_TYPE)? == libc::SOCK_SEQPACKET)
+}
+
+fn is_unix_listener(fd: RawFd) -> Result<bool, Cause> {
+    Ok(socket::option(fd, libc::SO_DOMAIN)? == libc::AF_UNIX && socket::option(fd, libc::SO_ACCEPTCONN)? == 1)
 }
 
 /// Takes ownership of an inherited descriptor, once, if it is a listening AF_UNIX socket of type SEQPACKET. The

@@ -26,10 +26,12 @@ mod inherited;
 mod malloc;
 mod only_thread;
 mod passed_fds;
+mod path_fault;
 mod placement;
 mod poll;
 mod proc;
 mod processors;
+mod program;
 mod record;
 mod sock_diag;
 mod socket;
@@ -58,13 +60,17 @@ pub use file_owner::Owner;
 pub use fork::{forks, is_forked, process};
 pub use futex::{sleep_while, wake_sleepers};
 pub use heap::{advise_huge_pages, give_pages_back, offer_pages};
-pub use inherited::{adopt_listener, inherited_fds, is_free_listener};
+pub use inherited::{adopt_listener, inherited_fds, is_free_listener, is_free_listener_of_any_type};
 pub use malloc::Malloc;
 pub use only_thread::is_only_thread;
 pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
+pub use path_fault::{
+    Attempt, Component, Listener as PathListener, Obstacle, Right, Status as PathStatus, find_obstacle,
+};
 pub use placement::is_slow_record;
 pub(crate) use poll::poll_uncancelled;
 pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_looking, receive_timeout, send_timeout, wait_writable};
+pub use program::{Program, program_of};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,
 };

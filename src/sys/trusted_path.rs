@@ -13,6 +13,9 @@ use crate::cause::Cause;
 /// The most links to follow in a path. As many as the kernel follows would take too much of the stack.
 const LINKS: u32 = 8;
 
+/// The file system that a user's process serves.
+pub(super) const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
+
 /// The directory that a path leads to. [`Cause::NotOurs`] where a user other than root and this one can redirect the
 /// path.
 pub(super) fn resolve(path: &[u8]) -> Result<OwnedFd, Cause> {
@@ -54,18 +57,23 @@ fn resolve_from(mut here: OwnedFd, path: &[u8], links: u32) -> Result<OwnedFd, C
 
 /// Refuses a directory of FUSE: such a file system is a user's process, and its answers are that user's choice.
 fn refuse_fuse(directory: &OwnedFd) -> Result<(), Cause> {
-    const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
     if system_of(directory)? == FUSE_SUPER_MAGIC { Err(Cause::NotOurs) } else { Ok(()) }
 }
 
 fn resolve_link(from: OwnedFd, link: &OwnedFd, links: u32) -> Result<OwnedFd, Cause> {
     let links = links.checked_sub(1).ok_or(Cause::Os(libc::ELOOP))?;
     let mut room = [0u8; libc::PATH_MAX as usize];
-    // SAFETY: the path is an empty C string, which means the link itself; the pointer and the length describe the room.
-    let len = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), room.as_mut_ptr().cast(), room.len()) };
-    let target = usize::try_from(len).ok().and_then(|len| room.get(..len)).ok_or(Cause::NotOurs)?;
+    let len = read_link(link, &mut room);
+    let target = len.and_then(|len| room.get(..len)).ok_or(Cause::NotOurs)?;
     let start = if target.starts_with(b"/") { open_directory(c"/")? } else { from };
     resolve_from(start, target, links)
+}
+
+/// Reads the target of a link that is open as it is (O_PATH). The length is that of the target, or of the room.
+pub(super) fn read_link(link: &OwnedFd, room: &mut [u8]) -> Option<usize> {
+    // SAFETY: the path is an empty C string, which means the link itself; the pointer and the length describe the room.
+    let len = unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), room.as_mut_ptr().cast(), room.len()) };
+    usize::try_from(len).ok()
 }
 
 /// Opens an entry of a directory to go through (O_PATH). A link is not followed.

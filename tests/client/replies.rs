@@ -258,16 +258,15 @@ fn errors_of_a_connection_say_what_to_do() {
     assert_eq!(call(CallOptions::new()), format!("reply {shown}: the bytes received are not a dRPC message: {other}"));
     (0..2).for_each(|_| drop(server.receive()));
     server.0.shutdown(std::net::Shutdown::Write).unwrap();
-    let none = "the peer closed the connection without a reply";
-    let crashed = "the peer crashed, refused the call, or speaks another release's wire format";
-    assert_eq!(call(CallOptions::new()), format!("reply {shown}: {none}: {crashed}"));
+    let gone = "the server closed the connection after the call was sent, without a reply";
+    let cure = "find out from the server's log whether the call was executed";
+    assert_eq!(call(CallOptions::new()), format!("reply {shown}: {gone}: {cure}"));
 
     let Fixture { client, path, .. } = Fixture::new(&chunked_client().framing(Framing::Datagram));
     let shown = path.display();
     let too_big = client.call(7, 1, &pattern(16 << 10)).unwrap_err().to_string();
-    let limit =
-        "the limit can be changed: drpc_set_max_message and drpc_set_max_datagram, or MAX_... of the server or client";
-    assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384: {limit}"));
+    let limit = "for a datagram, which is what this peer is sent: ClientBuilder::datagram_limit raises it";
+    assert_eq!(too_big, format!("call {shown}: message of 16394 bytes, the limit is 16384 {limit}"));
 
     let Fixture { client, server, path, .. } = Fixture::new(&chunked_client());
     let shown = path.display();

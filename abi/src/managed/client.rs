@@ -13,9 +13,9 @@ use ::drpc::{Caller, Cause, Client, ClientBuilder, Log, Phase, Response, lock_br
 
 use super::client_options::{call_options, drpc_call_options, set, timeout};
 use super::message::with_body;
-use super::object::{self, Endpoint, cause};
+use super::object::{self, Endpoint};
 use crate::abi::Abi;
-use crate::boundary;
+use crate::boundary::{self, Failure};
 use crate::drpc_pb_c::Drpc__Response;
 use crate::memory;
 use crate::{log, settings};
@@ -74,7 +74,7 @@ unsafe fn with_client(
     body: impl FnOnce(&Client) -> Result<(), ::drpc::Error>,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { object::run(client, phase, |client| body(client.client()?).map(|()| 0).map_err(cause)) }
+    unsafe { object::run(client, phase, |client| body(client.client()?).map(|()| 0).map_err(Failure::from)) }
 }
 
 impl drpc_client {
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn drpc_client_set(client: *mut drpc_client, option: c_int
         object::run(client, Phase::Configure, |client| {
             let mut builder = lock_briefly(&client.builder).ok_or(Cause::Busy)?;
             if client.client.get().is_some() {
-                return Err(Cause::Busy);
+                return Err(Cause::Busy.into());
             }
             *builder = set(builder.clone(), option, value)?;
             Ok(0)
@@ -241,10 +241,10 @@ pub unsafe extern "C" fn drpc_client_call(
         }
         object::run(client, Phase::Call, |client| {
             if resp.is_null() {
-                return Err(Cause::Invalid("the place for the response is NULL"));
+                return Err(Cause::Invalid("the place for the response is NULL").into());
             }
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
-            let response = client.client()?.call_with(&options, module, method, body).map_err(cause)?;
+            let response = client.client()?.call_with(&options, module, method, body)?;
             *resp = to_c(response)?;
             Ok(0)
         })
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn drpc_client_submit(
             let done = Done { function, arg, release: client.release };
             let submitted =
                 client.client()?.submit(&options, module, method, try_copy(body)?, move |result| done.run(result));
-            submitted.map(|()| 0).map_err(cause)
+            submitted.map(|()| 0).map_err(Failure::from)
         })
     }
 }
@@ -311,9 +311,7 @@ pub unsafe extern "C" fn drpc_client_dispatch(client: *mut drpc_client, timeout_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe {
-        object::run(client, Phase::Configure, |client| Ok(client.client()?.event_fd().map_err(cause)?.as_raw_fd()))
-    }
+    unsafe { object::run(client, Phase::Configure, |client| Ok(client.client()?.event_fd()?.as_raw_fd())) }
 }
 
 fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
@@ -334,7 +332,7 @@ unsafe impl Send for Done {}
 
 impl Done {
     fn run(self, result: Result<Response, ::drpc::Error>) {
-        let result = result.map_err(cause).and_then(to_c);
+        let result = result.map_err(|error| error.cause()).and_then(to_c);
         let (rc, response) = match result {
             Ok(response) => (0, response),
             Err(cause) => (cause.code(self.release), std::ptr::null_mut()),

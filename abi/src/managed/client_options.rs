@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::time::Duration;
 
-use ::drpc::{CallOptions, Cause, ClientBuilder};
+use ::drpc::{CallOptions, Cause, ClientBuilder, OptionOwner, OptionValues};
 
 use super::cancel::drpc_cancel;
 use crate::library;
@@ -53,25 +53,42 @@ pub struct drpc_call_options {
 }
 
 pub(crate) fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<ClientBuilder, Cause> {
-    const IMPOSSIBLE: Cause = Cause::Invalid("the option cannot have this value");
-    let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
-    Ok(match option.ok_or(Cause::Invalid("the option is none of DRPC_CLIENT_..."))? {
-        DRPC_CLIENT_PIPELINING | DRPC_CLIENT_THREAD if value > 1 => return Err(IMPOSSIBLE),
+    let known = OPTIONS.into_iter().find(|known| *known as c_int == option);
+    let option = known.ok_or(Cause::UnknownOption { of: OptionOwner::Client, number: option })?;
+    let impossible = Cause::OptionValue { option: option.values(), value };
+    Ok(match option {
+        DRPC_CLIENT_PIPELINING | DRPC_CLIENT_THREAD if value > 1 => return Err(impossible),
         DRPC_CLIENT_TIMEOUT if value == 0 => builder.timeout(Duration::MAX),
         DRPC_CLIENT_TIMEOUT => builder.timeout(Duration::from_millis(value)),
         DRPC_CLIENT_PIPELINING => builder.pipelining(value == 1),
-        DRPC_CLIENT_RETRIES => builder.retries(u32::try_from(value).map_err(|_| IMPOSSIBLE)?),
-        DRPC_CLIENT_MAX_MESSAGE if value == 0 => return Err(IMPOSSIBLE),
-        DRPC_CLIENT_MAX_MESSAGE => builder.message_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
+        DRPC_CLIENT_RETRIES => builder.retries(u32::try_from(value).map_err(|_| impossible)?),
+        DRPC_CLIENT_MAX_MESSAGE if value == 0 => return Err(impossible),
+        DRPC_CLIENT_MAX_MESSAGE => builder.message_limit(usize::try_from(value).map_err(|_| impossible)?),
         DRPC_CLIENT_THREAD => builder.thread(value == 1),
-        DRPC_CLIENT_MAX_DATAGRAM if value == 0 => return Err(IMPOSSIBLE),
-        DRPC_CLIENT_MAX_DATAGRAM => builder.datagram_limit(usize::try_from(value).map_err(|_| IMPOSSIBLE)?),
-        DRPC_CLIENT_SPIN => builder.spin(library::spin(value).ok_or(IMPOSSIBLE)?),
-        DRPC_CLIENT_FRAMING => builder.framing(library::framing(value).ok_or(IMPOSSIBLE)?),
+        DRPC_CLIENT_MAX_DATAGRAM if value == 0 => return Err(impossible),
+        DRPC_CLIENT_MAX_DATAGRAM => builder.datagram_limit(usize::try_from(value).map_err(|_| impossible)?),
+        DRPC_CLIENT_SPIN => builder.spin(library::spin(value).ok_or(impossible)?),
+        DRPC_CLIENT_FRAMING => builder.framing(library::framing(value).ok_or(impossible)?),
     })
 }
 
 use drpc_client_option::*;
+
+impl drpc_client_option {
+    /// The name, and the values that it can have.
+    fn values(self) -> &'static OptionValues {
+        match self {
+            DRPC_CLIENT_TIMEOUT => &OptionValues { name: "DRPC_CLIENT_TIMEOUT", values: "any number" },
+            DRPC_CLIENT_PIPELINING => &OptionValues { name: "DRPC_CLIENT_PIPELINING", values: "0 or 1" },
+            DRPC_CLIENT_RETRIES => &OptionValues { name: "DRPC_CLIENT_RETRIES", values: "at most 4294967295" },
+            DRPC_CLIENT_MAX_MESSAGE => &OptionValues { name: "DRPC_CLIENT_MAX_MESSAGE", values: "1 and more" },
+            DRPC_CLIENT_THREAD => &OptionValues { name: "DRPC_CLIENT_THREAD", values: "0 or 1" },
+            DRPC_CLIENT_MAX_DATAGRAM => &OptionValues { name: "DRPC_CLIENT_MAX_DATAGRAM", values: "1 and more" },
+            DRPC_CLIENT_FRAMING => &OptionValues { name: "DRPC_CLIENT_FRAMING", values: library::FRAMINGS },
+            DRPC_CLIENT_SPIN => &OptionValues { name: "DRPC_CLIENT_SPIN", values: library::SPINS },
+        }
+    }
+}
 
 /// Every option.
 const OPTIONS: [drpc_client_option; 8] = [

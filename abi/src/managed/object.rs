@@ -8,7 +8,7 @@ use ::drpc::der::Release;
 use ::drpc::{Cause, Phase};
 
 use crate::abi::Abi;
-use crate::boundary::{self, Subject};
+use crate::boundary::{self, Failure, Subject};
 use crate::memory::{self, Owned, socket_path};
 
 /// A server or a client.
@@ -55,21 +55,21 @@ pub(crate) unsafe fn create<A: Abi, T: Endpoint>(
 pub(crate) unsafe fn run<T: Endpoint>(
     endpoint: *const T,
     phase: Phase,
-    body: impl FnOnce(&T) -> Result<c_int, Cause>,
+    body: impl FnOnce(&T) -> Result<c_int, Failure>,
 ) -> c_int {
     // SAFETY: the caller's promise.
     let endpoint = unsafe { endpoint.as_ref() };
     let mut body = Some(body);
     let run = &mut || match (endpoint, body.take()) {
         (Some(endpoint), Some(body)) => body(endpoint),
-        _ => Err(T::MISSING),
+        _ => Err(T::MISSING.into()),
     };
     run_for(endpoint.map(|endpoint| (endpoint.path(), endpoint.release())), phase, run)
 }
 
 /// One copy of the code for all functions, because size matters more than speed here.
 #[inline(never)]
-fn run_for(at: Option<(&Path, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
+fn run_for(at: Option<(&Path, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Failure>) -> c_int {
     let (path, release) = at.unwrap_or((Path::new(""), Release::V2_8));
     let done = boundary::run_for(release, phase, |site| {
         site.subject(Subject::Path(path));
@@ -97,9 +97,4 @@ pub(crate) unsafe fn from_raw<T>(object: *mut T) -> Option<T> {
         memory::free(object);
         Some(value)
     }
-}
-
-/// The cause of an error. The socket is known to the caller.
-pub(crate) fn cause(error: ::drpc::Error) -> Cause {
-    error.cause()
 }

@@ -14,11 +14,11 @@ use ::drpc::{Cause, Phase, Server, lock_briefly, lock_made_in, sys};
 
 use super::call_block::drpc_session;
 use super::handler::Handler;
-use super::object::{self, Endpoint, cause};
+use super::object::{self, Endpoint};
 use super::server_options::{Authorise, Settings};
 use super::stats::{SIZES, STATUSES, by_status, drpc_server_stats, fill};
 use crate::abi::Abi;
-use crate::boundary;
+use crate::boundary::{self, Failure};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
 /// A managed server with its socket, its modules and its sessions.
@@ -129,10 +129,10 @@ impl drpc_server {
     }
 
     /// Returns the server, and makes it listen if it does not.
-    fn listening(&self) -> Result<&Server, Cause> {
+    fn listening(&self) -> Result<&Server, Failure> {
         let own = self.own()?;
         if self.stopped.load(Ordering::SeqCst) {
-            return Err(Cause::Stopped);
+            return Err(Cause::Stopped.into());
         }
         if let Some(server) = own {
             return Ok(server);
@@ -143,7 +143,7 @@ impl drpc_server {
         }
         let plan = self.settings()?.plan(self.datagram)?;
         // The settings are not locked here, because a log line may be written.
-        let server = plan.listen(&self.stable_path).map_err(cause)?;
+        let server = plan.listen(&self.stable_path)?;
         let server = self.server.get_or_init(|| server);
         // drpc_server_stop may have come while there was no server to stop.
         if self.stopped.load(Ordering::SeqCst) {
@@ -154,7 +154,7 @@ impl drpc_server {
 
     /// Returns the server as `listening` does, but also after a shutdown: a server that listened exists until it is
     /// destroyed.
-    fn serving(&self) -> Result<&Server, Cause> {
+    fn serving(&self) -> Result<&Server, Failure> {
         self.own()?.map_or_else(|| self.listening(), Ok)
     }
 }
@@ -166,7 +166,7 @@ impl drpc_server {
 unsafe fn with_server(
     server: *const drpc_server,
     phase: Phase,
-    body: impl FnOnce(&drpc_server) -> Result<(), Cause>,
+    body: impl FnOnce(&drpc_server) -> Result<(), Failure>,
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { object::run(server, phase, |server| body(server).map(|()| 0)) }
@@ -181,7 +181,9 @@ unsafe fn with_server(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_set(server: *mut drpc_server, option: c_int, value: u64) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { with_server(server, Phase::Configure, |server| server.configure(|settings| settings.set(option, value))) }
+    unsafe {
+        with_server(server, Phase::Configure, |server| Ok(server.configure(|settings| settings.set(option, value))?))
+    }
 }
 
 /// Registers the handler of a module, before the server listens. `arg` is passed to each call; `flags` is 0 or
@@ -207,11 +209,11 @@ pub unsafe extern "C" fn drpc_server_register(
             let concurrent = match flags {
                 0 => false,
                 CONCURRENT => true,
-                _ => return Err(Cause::Invalid("a flag is none of DRPC_SERVER_...")),
+                _ => return Err(Cause::Invalid("a flag is none of DRPC_SERVER_...").into()),
             };
             let release = server.release;
             let handler = Handler { module, function, arg, concurrent, release };
-            server.configure(|settings| settings.register(handler))
+            Ok(server.configure(|settings| settings.register(handler))?)
         })
     }
 }
@@ -249,10 +251,10 @@ pub unsafe extern "C" fn drpc_server_allow(
         with_server(server, Phase::Configure, |server| {
             let uids = match count {
                 0 => &[],
-                _ if uids.is_null() => return Err(Cause::Invalid("the list of users is NULL")),
+                _ if uids.is_null() => return Err(Cause::Invalid("the list of users is NULL").into()),
                 _ => slice::from_raw_parts(uids, count),
             };
-            server.configure(|settings| settings.allow(module, uids))
+            Ok(server.configure(|settings| settings.allow(module, uids))?)
         })
     }
 }
@@ -279,7 +281,8 @@ pub unsafe extern "C" fn drpc_server_authorise(
             server.configure(|settings| {
                 settings.authorise = Some(authorise);
                 Ok(())
-            })
+            })?;
+            Ok(())
         })
     }
 }
@@ -324,7 +327,7 @@ pub unsafe extern "C" fn drpc_server_listen(server: *mut drpc_server) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_server_start(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { with_server(server, Phase::Serve, |server| server.listening()?.start().map_err(cause)) }
+    unsafe { with_server(server, Phase::Serve, |server| Ok(server.listening()?.start()?)) }
 }
 
 /// Serves in threads of the library until the server has been shut down; returns at once if that has been done before.
@@ -339,9 +342,9 @@ pub unsafe extern "C" fn drpc_server_run(server: *mut drpc_server) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
         with_server(server, Phase::Serve, |server| {
-            match server.serving().and_then(|server| server.run().map_err(cause)) {
+            match server.serving().and_then(|server| server.run().map_err(Failure::from)) {
                 // The server has been shut down already.
-                Err(Cause::Stopped) => Ok(()),
+                Err(failure) if failure.cause() == Cause::Stopped => Ok(()),
                 done => done,
             }
         })
@@ -362,9 +365,9 @@ pub unsafe extern "C" fn drpc_server_dispatch(server: *mut drpc_server, timeout_
     unsafe {
         with_server(server, Phase::Serve, |server| {
             let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-            match server.serving()?.dispatch(timeout).map_err(cause)? {
+            match server.serving()?.dispatch(timeout)? {
                 true => Ok(()),
-                false => Err(Cause::Stopped),
+                false => Err(Cause::Stopped.into()),
             }
         })
     }
@@ -429,7 +432,7 @@ pub unsafe extern "C" fn drpc_server_shutdown(server: *mut drpc_server, timeout_
             let listening = server.own()?;
             server.stopped.store(true, Ordering::SeqCst);
             let timeout = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
-            listening.map_or(Ok(()), |server| server.shutdown(timeout).map_err(cause))
+            Ok(listening.map_or(Ok(()), |server| server.shutdown(timeout))?)
         })
     }
 }
@@ -471,11 +474,11 @@ pub unsafe extern "C" fn drpc_server_get_stats(server: *mut drpc_server, stats: 
     unsafe {
         with_server(server, Phase::Configure, |server| {
             if stats.is_null() {
-                return Err(Cause::Invalid("the place for the counters is NULL"));
+                return Err(Cause::Invalid("the place for the counters is NULL").into());
             }
             let size = (*stats).size;
             if !SIZES.contains(&size) {
-                return Err(Cause::Invalid("the size of the counters is not set"));
+                return Err(Cause::Invalid("the size of the counters is not set").into());
             }
             let filled = fill(&server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default(), size);
             // A program compiled before has room for the first counters.

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
 use ::drpc::stable_path::StablePath;
-use ::drpc::{Cause, Error, Existing, Log, Server, ServerBuilder, ServerLimits, Session};
+use ::drpc::{Cause, Error, Existing, Log, OptionOwner, OptionValues, Server, ServerBuilder, ServerLimits, Session};
 
 use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
@@ -145,10 +145,10 @@ impl Settings {
     }
 
     pub(crate) fn set(&mut self, option: c_int, value: u64) -> Result<(), Cause> {
-        let option = OPTIONS.into_iter().find(|known| *known as c_int == option);
-        let option = option.ok_or(Cause::Invalid("the option is none of DRPC_SERVER_..."))?;
+        let known = OPTIONS.into_iter().find(|known| *known as c_int == option);
+        let option = known.ok_or(Cause::UnknownOption { of: OptionOwner::Server, number: option })?;
         if !option.can_be(value) {
-            return Err(Cause::Invalid("the option cannot have this value"));
+            return Err(Cause::OptionValue { option: option.values(), value });
         }
         put(&mut self.options, option, value)
     }
@@ -241,6 +241,23 @@ impl drpc_server_option {
             DRPC_SERVER_MODE => value <= 0o777,
             DRPC_SERVER_OWNER | DRPC_SERVER_GROUP => value < u32::MAX.into(),
             _ => true,
+        }
+    }
+
+    /// The name of an option that cannot have every value, and the values that it can have.
+    fn values(self) -> &'static OptionValues {
+        match self {
+            DRPC_SERVER_THREADS => &OptionValues { name: "DRPC_SERVER_THREADS", values: "1 to 4096" },
+            DRPC_SERVER_REPLACE_STALE => &OptionValues { name: "DRPC_SERVER_REPLACE_STALE", values: "0 or 1" },
+            DRPC_SERVER_INHERIT => &OptionValues { name: "DRPC_SERVER_INHERIT", values: "0 or 1" },
+            DRPC_SERVER_MODE => &OptionValues { name: "DRPC_SERVER_MODE", values: "at most 511, which is octal 0777" },
+            DRPC_SERVER_OWNER => &OptionValues { name: "DRPC_SERVER_OWNER", values: "at most 4294967294" },
+            DRPC_SERVER_GROUP => &OptionValues { name: "DRPC_SERVER_GROUP", values: "at most 4294967294" },
+            DRPC_SERVER_SIGNALS => &OptionValues { name: "DRPC_SERVER_SIGNALS", values: "0 or 1" },
+            DRPC_SERVER_STACK => &OptionValues { name: "DRPC_SERVER_STACK", values: "65536 to 1073741824" },
+            DRPC_SERVER_FRAMING => &OptionValues { name: "DRPC_SERVER_FRAMING", values: library::FRAMINGS },
+            DRPC_SERVER_SPIN => &OptionValues { name: "DRPC_SERVER_SPIN", values: library::SPINS },
+            _ => &OptionValues { name: "the option", values: "any number" },
         }
     }
 

@@ -49,7 +49,7 @@ extern "C" {
 
 /**
  * Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
- * remedy, as in "connect /run/x.sock: connection refused: the socket exists but no process listens".
+ * remedy, as in "connect /run/x.sock: no such file or directory: the server is not running, or uses another path".
  *
  * The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
  */
