@@ -67,6 +67,11 @@ pub extern "C" fn drpc_status_name(status: c_int) -> *const c_char {
     known.map_or(c"unknown status".as_ptr(), |known| known.name)
 }
 
+/// A constant text for C; null where there is none.
+pub fn text(text: Option<&'static CStr>) -> *const c_char {
+    text.map_or(ptr::null(), CStr::as_ptr)
+}
+
 /// Finds the number of a status by its name.
 ///
 /// Returns the number; -DER_INVAL if `name` is NULL; -DER_NONEXIST if no status has that name.

@@ -159,6 +159,23 @@ int drpc_set_spin(unsigned int microseconds);
 const char *drpc_version(void);
 
 /**
+ * Returns the name of a module in DAOS 0.8 to 1.0, as in "mgmt" for DRPC_MODULE_MGMT: what DAOS's constant says behind its
+ * prefix, in small letters. NULL if DAOS has no such module.
+ *
+ * The text is constant.
+ */
+const char *drpc_module_name(int32_t module);
+
+/**
+ * Returns the name of a method in DAOS 0.8 to 1.0, as in "get_attach_info" for DRPC_METHOD_MGMT_GET_ATTACH_INFO. NULL if
+ * the module has no such method. drpc_last_error() joins the two with a dot: "mgmt.get_attach_info".
+ *
+ * The text is constant.
+ */
+const char *drpc_method_name(int32_t module,
+                             int32_t method);
+
+/**
  * Limits the time in milliseconds that sending or receiving on a context may wait; 0 is no limit. After that time
  * functions return -DER_TIMEDOUT. A late reply is dropped by the next call. The next drpc_recv_call continues a call
  * received in part.
