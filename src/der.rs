@@ -57,7 +57,7 @@ pub const DER_ADDRSTR_GEN: i32 = 1022;
 pub const DER_PMIX: i32 = 1023;
 /// Incast variable: forward the request.
 pub const DER_IVCB_FORWARD: i32 = 1024;
-/// Error without a number of its own, such as a refused connection.
+/// Error without a number of its own.
 pub const DER_MISC: i32 = 1025;
 /// Bad path.
 pub const DER_BADPATH: i32 = 1026;
@@ -241,7 +241,7 @@ const TEXTS: &[(i32, &CStr)] = &[
     (DER_ADDRSTR_GEN, c"DER_ADDRSTR_GEN: address string could not be made"),
     (DER_PMIX, c"DER_PMIX: PMIx error"),
     (DER_IVCB_FORWARD, c"DER_IVCB_FORWARD: incast variable: forward the request"),
-    (DER_MISC, c"DER_MISC: error without a number of its own, such as a refused connection"),
+    (DER_MISC, c"DER_MISC: error without a number of its own"),
     (DER_BADPATH, c"DER_BADPATH: bad path"),
     (DER_NOTDIR, c"DER_NOTDIR: not a directory"),
     (DER_CORPC_INCOMPLETE, c"DER_CORPC_INCOMPLETE: collective RPC incomplete"),

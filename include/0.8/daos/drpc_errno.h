@@ -98,7 +98,7 @@
 /** Incast variable: forward the request. */
 #define DER_IVCB_FORWARD 1024
 
-/** Error without a number of its own, such as a refused connection. */
+/** Error without a number of its own. */
 #define DER_MISC 1025
 
 /** Bad path. */
