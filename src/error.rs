@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 pub use crate::cause::{Cause, HeaderFault, PathFault};
+use crate::overdue::Overdue;
+use crate::protocol::framing::Framing;
 use crate::shared_path::SharedPath;
 use crate::sys;
 
@@ -102,6 +104,7 @@ impl Cause {
             }
             (_, Self::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
             (_, Self::Replaced) => "connect again",
+            (_, Self::OtherFraming { .. }) => "with \"auto\" a client finds out what its server speaks",
             _ => return None,
         })
     }
@@ -159,6 +162,11 @@ impl fmt::Display for Cause {
                 "the peer closed the connection without an answer to the first message, which had the wire format of DAOS 2.8",
             ),
             Self::Unclear => f.write_str("the answer to the first message does not tell which wire format the server speaks"),
+            Self::OtherFraming { speaks, set } => {
+                let own = if speaks == Framing::Chunked { Framing::Datagram } else { Framing::Chunked };
+                write!(f, "the server speaks {}, this client is set to {}", speaks.name(), own.name())?;
+                set.map_or(Ok(()), |set| write!(f, " ({set})"))
+            }
         }
     }
 }
@@ -211,12 +219,25 @@ pub struct Error {
     phase: Phase,
     socket: SharedPath,
     cause: Cause,
+    /// The call that has timed out, where there was one.
+    overdue: Option<Overdue>,
 }
 
 impl Error {
     /// The error of an operation on a socket. Making one takes no memory.
     pub(crate) fn new(phase: Phase, socket: &SharedPath, cause: Cause) -> Self {
-        Self { phase, socket: socket.clone(), cause }
+        Self { phase, socket: socket.clone(), cause, overdue: None }
+    }
+
+    /// The same error, which names the call that has timed out.
+    pub(crate) fn of_overdue(self, overdue: Overdue) -> Self {
+        Self { overdue: Some(overdue), ..self }
+    }
+
+    /// The call that has timed out, where there was one.
+    #[doc(hidden)]
+    pub fn overdue(&self) -> Option<Overdue> {
+        self.overdue
     }
 
     /// The operation that failed.
@@ -240,6 +261,9 @@ impl fmt::Display for Error {
         write!(f, "{} {}: {}", self.phase, self.socket.display(), self.cause)?;
         if let Cause::Locked { .. } = self.cause {
             write!(f, " {}.lock", self.socket.display())?;
+        }
+        if let Some(overdue) = self.overdue {
+            return write!(f, ": {overdue}");
         }
         match self.cause.hint(self.phase) {
             Some(hint) => write!(f, ": {hint}"),

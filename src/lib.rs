@@ -73,12 +73,14 @@ pub mod sys;
 pub mod transport;
 
 mod adaptive_spin;
+mod answer;
 mod blocking;
 mod cancel;
 mod cause;
 mod client;
 mod error;
 mod failure;
+mod overdue;
 mod protocol;
 mod request;
 mod server;
@@ -91,12 +93,17 @@ mod sync;
 #[doc(hidden)]
 pub use adaptive_spin::Side;
 pub use adaptive_spin::Spin;
+pub use answer::Answer;
 pub use blocking::{Connection, Listener, ListenerBuilder};
 pub use cancel::{Cancel, CancelHook};
+#[doc(hidden)]
+pub use client::MadeCall;
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
 pub use error::{Cause, Error, HeaderFault, PathFault, Phase};
 pub use failure::Failure;
 pub use log::{Level, Log};
+#[doc(hidden)]
+pub use overdue::Overdue;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
-use ::drpc::{Cause, Phase, sys};
+use ::drpc::{Answer, Cause, Overdue, Phase, sys};
 
 use crate::abi::Abi;
 use crate::log::{self, Level};
@@ -26,6 +26,8 @@ pub(crate) enum Subject<'a> {
     Nothing,
     /// A socket path.
     Path(&'a CStr),
+    /// The same as the core has it.
+    CorePath(&'a Path),
     /// A socket: the path it is connected to, or its own path and its peer.
     Socket(RawFd),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Subject<'_> {
             Self::Path(path) => {
                 write!(f, " {}", Path::new(OsStr::from_bytes(path.to_bytes())).display())
             }
+            Self::CorePath(path) => write!(f, " {}", path.display()),
             Self::Socket(fd) => {
                 if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", path.display())) {
                     return done;
@@ -60,6 +63,19 @@ impl fmt::Display for Subject<'_> {
 pub(crate) struct Site<'a> {
     phase: Cell<Phase>,
     subject: Cell<Subject<'a>>,
+    overdue: Cell<Option<Overdue>>,
+    framing_origin: Cell<FramingOrigin>,
+}
+
+/// Where the framing of a call comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum FramingOrigin {
+    /// It was set in the context before.
+    Context,
+    /// It is the process's: the choice of its user, or the line's.
+    Process,
+    /// It was found out, or is to be.
+    Detection,
 }
 
 impl<'a> Site<'a> {
@@ -71,10 +87,31 @@ impl<'a> Site<'a> {
         self.subject.set(subject);
     }
 
+    pub(crate) fn current_phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Notes a call that has timed out, if one has, for the message.
+    pub(crate) fn overdue(&self, phase: Phase, overdue: Option<Overdue>) {
+        if overdue.is_some() {
+            self.phase.set(phase);
+            self.overdue.set(overdue);
+        }
+    }
+
+    /// Notes where the framing comes from.
+    pub(crate) fn set_framing_origin(&self, origin: FramingOrigin) {
+        self.framing_origin.set(origin);
+    }
+
+    pub(crate) fn framing_origin(&self) -> FramingOrigin {
+        self.framing_origin.get()
+    }
+
     /// Reports an error and returns its number.
     #[cold]
     fn failed(&self, release: Release, cause: Cause) -> c_int {
-        report(self.phase.get(), self.subject.get(), cause);
+        report_of(self.phase.get(), self.subject.get(), cause, self.overdue.get());
         sys::set_errno(cause.errno());
         cause.code(release)
     }
@@ -146,7 +183,12 @@ pub(crate) mod bare {
         phase: Phase,
         body: impl FnOnce(&Site<'a>) -> Result<T, Cause>,
     ) -> Result<T, c_int> {
-        let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
+        let site = Site {
+            phase: Cell::new(phase),
+            subject: Cell::new(Subject::Nothing),
+            overdue: Cell::new(None),
+            framing_origin: Cell::new(FramingOrigin::Context),
+        };
         let run = || body(&site).map_err(|cause| site.failed(release, cause));
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
     }
@@ -173,6 +215,11 @@ pub(crate) mod bare {
 /// Keeps an error's text for drpc_last_error and logs it.
 #[cold]
 pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
+    report_of(phase, subject, cause, None);
+}
+
+/// The same for a call that may have timed out.
+fn report_of(phase: Phase, subject: Subject<'_>, cause: Cause, overdue: Option<Overdue>) {
     let level = match cause {
         // Nothing has happened, so that neither a log line nor a look at the peer is worth its time.
         Cause::Os(libc::EAGAIN | libc::EINTR) | Cause::TimedOut
@@ -185,12 +232,13 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
         Cause::Probe(_) => Level::Debug,
         _ => Level::Error,
     };
-    let text = match cause.hint(phase) {
-        Some(hint) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
-        None if matches!(cause, Cause::Locked { .. }) => {
+    let text = match (cause.hint(phase), overdue) {
+        (_, Some(overdue)) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {overdue}")),
+        (Some(hint), None) => BoundedText::new(format_args!("{phase}{subject}: {cause}: {hint}")),
+        (None, None) if matches!(cause, Cause::Locked { .. }) => {
             BoundedText::new(format_args!("{phase}{subject}: {cause}{subject}.lock"))
         }
-        None => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
+        (None, None) => BoundedText::new(format_args!("{phase}{subject}: {cause}")),
     };
     match phase {
         Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::write_limited(level, &text),
@@ -198,6 +246,18 @@ pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
     }
     // The text is kept last, because the program's log function may itself cause an error.
     keep(&text);
+}
+
+/// Keeps the text of an answer other than SUCCESS for drpc_last_error.
+#[cold]
+pub(crate) fn keep_answer(subject: Subject<'_>, answer: Answer) {
+    keep(&BoundedText::new(format_args!("{}{subject}: {answer}", Phase::Reply)));
+}
+
+/// Keeps the text of an error of the core for drpc_last_error.
+#[cold]
+pub(crate) fn keep_error(error: &::drpc::Error) {
+    keep(&BoundedText::new(format_args!("{error}")));
 }
 
 fn keep(text: &BoundedText) {

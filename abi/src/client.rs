@@ -5,7 +5,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::detect::PeerFraming;
-use ::drpc::peer::framing_cache;
 use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
 use ::drpc::sys::{SocketPath, SocketRef};
 use ::drpc::wire::{CallRef, Encoded};
@@ -17,6 +16,7 @@ use crate::context::Context;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::exchange::{receive, send};
 use crate::framing_detection::{self, Next};
+use crate::made_call::MadeCall;
 use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
 use crate::send_lock::SendGuard;
@@ -141,10 +141,15 @@ pub unsafe fn call<A: Abi>(
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
-        if made.is_err_and(Cause::ends_connection) {
-            framing_cache::forget(context.fd());
+        // SAFETY: as above, and the response is owned here.
+        let (sequence, status) = unsafe { ((*reply.as_ptr()).sequence, (*reply.as_ptr()).status) };
+        let succeeded = status == Status::Success as c_int || flags & R_SYNC == 0;
+        if made.is_err() || !succeeded {
+            // SAFETY: as above.
+            let call = unsafe { MadeCall::new(context, site, call) };
+            made.map_err(|cause| call.failed(cause))?;
+            call.answered(sequence, status);
         }
-        made?;
         // SAFETY: not null, and the caller's promise.
         unsafe { *response = reply.into_raw() };
         Ok(())

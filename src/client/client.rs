@@ -127,7 +127,13 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
+        let (allowed, call_of) = (shared.settings.timeout, (call.module, call.method));
+        Shared::wait(shared, operation, call, options.deadline_or(allowed), options.token()).map_err(|failure| {
+            match operation {
+                Operation::Call { .. } => shared.call_error(failure, call_of, options.limit_or(allowed)),
+                Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure),
+            }
+        })
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by

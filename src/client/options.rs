@@ -64,6 +64,11 @@ impl CallOptions {
         self.cancel.as_ref()
     }
 
+    /// The time that the call has, where it is known as such; `default` is the time that the client allows.
+    pub(super) fn limit_or(&self, default: Option<Duration>) -> Option<Duration> {
+        if self.deadline.is_some() { None } else { self.timeout.or(default) }
+    }
+
     /// The point in time at which the call ends; `default` is the time that the client allows.
     pub(super) fn deadline_or(&self, default: Option<Duration>) -> Option<Instant> {
         let timeout = match (self.timeout, self.deadline) {

@@ -16,8 +16,7 @@ use super::waiters::WaitFor;
 use crate::adaptive_spin::Side;
 use crate::cancel::Cancel;
 use crate::cause::Cause;
-use crate::error::{Error, Phase};
-use crate::protocol::message::Response;
+use crate::error::Phase;
 use crate::protocol::wire::CallRef;
 use crate::sync::MutexGuard;
 use crate::sys::{TryArc, try_copy};
@@ -38,12 +37,11 @@ impl Shared {
         call: CallRef<'_>,
         deadline: Option<Instant>,
         cancel: Option<&Cancel>,
-    ) -> Result<Response, Error> {
+    ) -> Outcome {
         let phase = if matches!(operation, Operation::Connect { .. }) { Phase::Connect } else { Phase::Call };
         let hook = this.check_process().and_then(|()| cancel.map(|cancel| Self::hook(this, cancel)).transpose());
         hook.map_err(|cause| (phase, cause))
             .and_then(|hook| this.perform(operation, phase, call, deadline, hook.as_ref()))
-            .map_err(|failure| this.error(failure))
     }
 
     fn perform(

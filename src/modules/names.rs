@@ -21,8 +21,14 @@ use super::{mgmt, sec, sec_agent, srv};
 /// assert_eq!(names.call(mgmt::MODULE, mgmt::GET_ATTACH_INFO).to_string(), "mgmt.get_attach_info");
 /// assert_eq!(names.call(7, 701).to_string(), "7.701");
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Names(&'static [Module]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names(Line);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    V0_8,
+    V2_8,
+}
 
 /// A module: its number, its name and its methods.
 type Module = (i32, &'static CStr, &'static [Method]);
@@ -88,24 +94,30 @@ const fn joined<const LEN: usize>(first: &[Method], second: &[Method]) -> [Metho
     all
 }
 
+/// The modules of DAOS 0.8 to 1.0.
+const V0_8: [Module; 5] = [
+    TEST,
+    SEC_AGENT,
+    (mgmt::MODULE, c"mgmt", &joined::<24>(&MGMT_0_8, &MGMT_1_0)),
+    (srv::MODULE, c"srv", &SRV_0_8),
+    SEC,
+];
+
+/// The modules of DAOS 1.2 to 2.8.
+const V2_8: [Module; 5] = [
+    TEST,
+    SEC_AGENT,
+    (mgmt::MODULE, c"mgmt", &joined::<52>(&MGMT_0_8, &MGMT_1_2)),
+    (srv::MODULE, c"srv", &joined::<11>(&SRV_0_8, &SRV_1_2)),
+    SEC,
+];
+
 impl Names {
     /// The names of DAOS 0.8 to 1.0.
-    pub const V0_8: Self = Self(&[
-        TEST,
-        SEC_AGENT,
-        (mgmt::MODULE, c"mgmt", &joined::<24>(&MGMT_0_8, &MGMT_1_0)),
-        (srv::MODULE, c"srv", &SRV_0_8),
-        SEC,
-    ]);
+    pub const V0_8: Self = Self(Line::V0_8);
 
     /// The names of DAOS 1.2 to 2.8.
-    pub const V2_8: Self = Self(&[
-        TEST,
-        SEC_AGENT,
-        (mgmt::MODULE, c"mgmt", &joined::<52>(&MGMT_0_8, &MGMT_1_2)),
-        (srv::MODULE, c"srv", &joined::<11>(&SRV_0_8, &SRV_1_2)),
-        SEC,
-    ]);
+    pub const V2_8: Self = Self(Line::V2_8);
 
     /// The name of a module; `None` for a module that DAOS does not have.
     pub fn module(self, module: i32) -> Option<&'static str> {
@@ -136,12 +148,19 @@ impl Names {
     }
 
     fn find(self, module: i32) -> Option<&'static Module> {
-        self.0.iter().find(|(number, _, _)| *number == module)
+        self.modules().iter().find(|(number, _, _)| *number == module)
+    }
+
+    fn modules(self) -> &'static [Module] {
+        match self.0 {
+            Line::V0_8 => &V0_8,
+            Line::V2_8 => &V2_8,
+        }
     }
 }
 
 /// A call's module and method in words: `mgmt.get_attach_info`, or `7.701` without names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallName {
     names: Names,
     module: i32,
@@ -170,10 +189,10 @@ mod tests {
     #[test]
     fn no_number_and_no_name_is_there_twice() {
         for names in [Names::V0_8, Names::V2_8] {
-            let numbers: HashSet<_> = names.0.iter().map(|(number, _, _)| number).collect();
-            let texts: HashSet<_> = names.0.iter().map(|(_, name, _)| name).collect();
+            let numbers: HashSet<_> = names.modules().iter().map(|(number, _, _)| number).collect();
+            let texts: HashSet<_> = names.modules().iter().map(|(_, name, _)| name).collect();
             assert_eq!((numbers.len(), texts.len()), (5, 5));
-            for (_, module, methods) in names.0 {
+            for (_, module, methods) in names.modules() {
                 let numbers: HashSet<_> = methods.iter().map(|(number, _)| number).collect();
                 let texts: HashSet<_> = methods.iter().map(|(_, name)| name).collect();
                 assert_eq!((numbers.len(), texts.len()), (methods.len(), methods.len()), "{module:?}");

@@ -30,6 +30,7 @@ mod placement;
 mod poll;
 mod proc;
 mod processors;
+mod program;
 mod record;
 mod sock_diag;
 mod socket;
@@ -65,6 +66,7 @@ pub use passed_fds::{Accepted, Listener, NextRecord, reject_connection};
 pub use placement::is_slow_record;
 pub(crate) use poll::poll_uncancelled;
 pub use poll::{PollFd, is_nonblocking, ms_until, poll, poll_looking, receive_timeout, send_timeout, wait_writable};
+pub use program::{Program, program_of};
 pub use record::{
     Peeked, Record, has_gone, peek, receive, receive_scattered, send, send_piece, shut_down, shutdown_read,
 };

@@ -7,7 +7,7 @@ use ::drpc::der::Release;
 use ::drpc::{Cause, Phase, stable_path};
 
 use crate::abi::Abi;
-use crate::boundary::{self, Subject};
+use crate::boundary::{self, Site, Subject};
 use crate::memory::{self, Owned, socket_path};
 
 /// A server or a client.
@@ -57,10 +57,23 @@ pub(crate) unsafe fn run<T: Endpoint>(
     body: impl FnOnce(&T) -> Result<c_int, Cause>,
 ) -> c_int {
     // SAFETY: the caller's promise.
+    unsafe { run_at(endpoint, phase, |endpoint, _| body(endpoint)) }
+}
+
+/// The same for a body that refines the message of its error.
+///
+/// # Safety
+/// As for [`run`].
+pub(crate) unsafe fn run_at<T: Endpoint>(
+    endpoint: *const T,
+    phase: Phase,
+    body: impl FnOnce(&T, &Site<'_>) -> Result<c_int, Cause>,
+) -> c_int {
+    // SAFETY: the caller's promise.
     let endpoint = unsafe { endpoint.as_ref() };
     let mut body = Some(body);
-    let run = &mut || match (endpoint, body.take()) {
-        (Some(endpoint), Some(body)) => body(endpoint),
+    let run = &mut |site: &Site<'_>| match (endpoint, body.take()) {
+        (Some(endpoint), Some(body)) => body(endpoint, site),
         _ => Err(T::MISSING),
     };
     run_for(endpoint.map(|endpoint| (endpoint.path(), endpoint.release())), phase, run)
@@ -68,11 +81,15 @@ pub(crate) unsafe fn run<T: Endpoint>(
 
 /// One copy of the code for all functions, because size matters more than speed here.
 #[inline(never)]
-fn run_for(at: Option<(&CStr, Release)>, phase: Phase, body: &mut dyn FnMut() -> Result<c_int, Cause>) -> c_int {
+fn run_for(
+    at: Option<(&CStr, Release)>,
+    phase: Phase,
+    body: &mut dyn FnMut(&Site<'_>) -> Result<c_int, Cause>,
+) -> c_int {
     let (path, release) = at.unwrap_or((c"", Release::V2_8));
     let done = boundary::run_for(release, phase, |site| {
         site.subject(Subject::Path(path));
-        body()
+        body(site)
     });
     done.unwrap_or_else(|code| code)
 }

@@ -51,7 +51,12 @@ extern "C" {
  * Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
  * remedy, as in "connect /run/x.sock: connection refused: the socket exists but no process listens".
  *
- * The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
+ * A call that was answered with another status than SUCCESS has a text, too, although the function returns 0: the status
+ * by its name, or its number where it has none, and the call, as in "reply /run/x.sock: the server answered UNKNOWN_METHOD
+ * to mgmt.get_attach_info: it does not serve this method".
+ *
+ * The text is the library's, and stays until the thread's next call of a function that fails, or is answered so. errno is
+ * not changed.
  */
 const char *drpc_last_error(void);
 
@@ -64,7 +69,7 @@ const char *drpc_last_error(void);
 const char *drpc_strerror(int rc);
 
 /**
- * Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+ * Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status", whose number drpc_last_error() has.
  *
  * The text is constant.
  */
