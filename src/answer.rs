@@ -5,14 +5,15 @@ use std::fmt;
 
 use crate::cause::Cause;
 use crate::error::Phase;
-use crate::modules::CallName;
+use crate::modules::names::CallName;
 use crate::protocol::message::{Response, Status};
 
 /// What a server has answered to a call, for people: the status, by its number where it has no name, and the call.
 ///
 /// ```
 /// use drpc::Response;
-/// use drpc::modules::{Names, mgmt};
+/// use drpc::modules::mgmt;
+/// use drpc::modules::names::Names;
 ///
 /// let response = Response { status: 4, ..Response::default() };
 /// let answer = response.answer_to(Names::V2_8.call(mgmt::MODULE, mgmt::GET_ATTACH_INFO));
@@ -82,7 +83,7 @@ fn meaning(status: Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::Names;
+    use crate::modules::names::Names;
 
     #[test]
     fn a_status_without_a_name_keeps_its_number() {

@@ -78,9 +78,8 @@ impl Cause {
             (Phase::Connect, Self::TimedOut) => {
                 "the server is not running, is too busy, uses another path, or does not let this user connect"
             }
-            (Phase::Call | Phase::Reply, Self::TimedOut) => {
-                "the server did not answer within the time that this program allows"
-            }
+            // The error of a call says more itself. Else a thread has waited for its turn.
+            (Phase::Call, Self::TimedOut) => "other threads of this program use the client",
             (Phase::Listen | Phase::Serve, Self::Os(libc::ENOENT)) => "the directory does not exist",
             (_, Self::NotOurs) => {
                 "use a directory that no other user can change, or an umask that leaves the mode as it is to be"

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::modules::CallName;
+use crate::modules::names::CallName;
 use crate::sys::{self, Credentials, Program};
 
 /// A call that was not answered in time: its name, its time, and the server that did not answer.
@@ -49,7 +49,7 @@ impl fmt::Display for Overdue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::Names;
+    use crate::modules::names::Names;
 
     #[test]
     fn an_overdue_call_is_named_with_its_time_and_its_server() {

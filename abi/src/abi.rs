@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::drpc::der::Release;
-use ::drpc::modules::Names;
+use ::drpc::modules::names::Names;
 use ::drpc::{Cause, Framing};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};

@@ -2,7 +2,7 @@
 
 use ::drpc::framing::FramingChoice;
 use ::drpc::framing::detect::unread_call;
-use ::drpc::modules::CallName;
+use ::drpc::modules::names::CallName;
 use ::drpc::peer::framing_cache;
 use ::drpc::{Answer, Cause, Framing, Overdue, Phase, sys};
 

@@ -53,7 +53,7 @@ mod tests {
     use crate::client::settings::Settings;
     use crate::client::state::State;
     use crate::log::Log;
-    use crate::modules::Names;
+    use crate::modules::names::Names;
     use crate::protocol::framing::chunked::{Chunks, MAX_DATA};
     use crate::protocol::framing::{Framing, FramingChoice, Limits};
     use crate::protocol::message::Response;

@@ -10,7 +10,7 @@ use crate::adaptive_spin::Spin;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::{Level, Log};
-use crate::modules::Names;
+use crate::modules::names::Names;
 use crate::peer::framing_cache;
 use crate::protocol::framing::{Framing, FramingChoice, Limits};
 use crate::shared_path::SharedPath;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::client::Client;
 use crate::answer::Answer;
-use crate::modules::CallName;
+use crate::modules::names::CallName;
 use crate::protocol::framing::detect::unread_call;
 use crate::protocol::framing::{Framing, FramingChoice};
 use crate::shared_path::SharedPath;

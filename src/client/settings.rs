@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::log::Log;
-use crate::modules::Names;
+use crate::modules::names::Names;
 use crate::protocol::framing::{Framing, FramingChoice, Limits};
 use crate::stable_path::StablePath;
 use crate::sys::SpinSetting;

@@ -3,11 +3,9 @@
 //! A name has the same number in every release that has it, but for the four in [`mgmt::before_1_2`]: DAOS 1.2 put
 //! `DEV_REPLACE` before them and moved them up by one. (DAOS: `daos/drpc_modules.h`.)
 
-mod names;
+pub mod names;
 pub mod v0_8;
 pub mod v2_8;
-
-pub use names::{CallName, Names};
 
 /// The number of the module for tests, which the examples use, too.
 pub const TEST: i32 = 0;

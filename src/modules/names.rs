@@ -13,7 +13,8 @@ use super::{mgmt, sec, sec_agent, srv};
 /// The names of the modules and methods of a line of releases.
 ///
 /// ```
-/// use drpc::modules::{Names, mgmt};
+/// use drpc::modules::mgmt;
+/// use drpc::modules::names::Names;
 ///
 /// let names = Names::V2_8;
 /// assert_eq!(names.module(mgmt::MODULE), Some("mgmt"));

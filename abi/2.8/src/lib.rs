@@ -13,7 +13,7 @@ use std::mem::offset_of;
 use ::drpc::Framing;
 use ::drpc::der::{self, Release};
 use ::drpc::framing::datagram;
-use ::drpc::modules::Names;
+use ::drpc::modules::names::Names;
 use drpc_abi::Abi;
 use drpc_abi::abi::{Head, Yielder, drpc_handler_t, unixcomm};
 
