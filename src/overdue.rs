@@ -14,8 +14,8 @@ pub struct Overdue {
     call: CallName,
     /// False for a call of which nothing was sent, or a part.
     sent: bool,
-    /// The time that the call had; `None` where only its end was known.
-    limit: Option<Duration>,
+    /// The time that the call had, in milliseconds; `None` where only its end was known.
+    limit_ms: Option<u32>,
     /// The process of the server; 0 if it is unknown.
     pid: i32,
     program: Program,
@@ -26,17 +26,18 @@ impl Overdue {
     #[cold]
     pub fn new(call: CallName, sent: bool, limit: Option<Duration>, server: Option<Credentials>) -> Self {
         let pid = server.map_or(0, |server| server.pid);
-        Self { call, sent, limit, pid, program: sys::program_of(pid) }
+        let limit_ms = limit.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
+        Self { call, sent, limit_ms, pid, program: sys::program_of(pid) }
     }
 }
 
 /// As in `mgmt.get_attach_info was not answered within 300 ms by pid 4711 (daos_agent)`.
 impl fmt::Display for Overdue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, sent, limit, pid, program } = self;
+        let Self { call, sent, limit_ms, pid, program } = self;
         write!(f, "{call} was not {}", if *sent { "answered" } else { "sent" })?;
-        match limit {
-            Some(limit) => write!(f, " within {} ms", limit.as_millis())?,
+        match limit_ms {
+            Some(ms) => write!(f, " within {ms} ms")?,
             None => f.write_str(" in time")?,
         }
         if *pid != 0 {

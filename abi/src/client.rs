@@ -16,12 +16,11 @@ use crate::context::Context;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::exchange::{receive, send};
 use crate::framing_detection::{self, Next};
-use crate::made_call::MadeCall;
 use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
 use crate::send_lock::SendGuard;
-use crate::settings;
 use crate::yielding::{self, CancelGuard, UnderWay};
+use crate::{made_call, settings};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -141,14 +140,11 @@ pub unsafe fn call<A: Abi>(
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
-        // SAFETY: as above, and the response is owned here.
-        let (sequence, status) = unsafe { ((*reply.as_ptr()).sequence, (*reply.as_ptr()).status) };
-        let succeeded = status == Status::Success as c_int || flags & R_SYNC == 0;
-        if made.is_err() || !succeeded {
-            // SAFETY: as above.
-            let call = unsafe { MadeCall::new(context, site, call) };
-            made.map_err(|cause| call.failed(cause))?;
-            call.answered(sequence, status);
+        // SAFETY: the response is owned here.
+        let succeeded = unsafe { (*reply.as_ptr()).status } == Status::Success as c_int;
+        if made.is_err() || (!succeeded && flags & R_SYNC != 0) {
+            // SAFETY: `is_a` says that there is a call, and the response is owned here.
+            unsafe { made_call::describe(context, site, call, reply.as_ptr(), made) }?;
         }
         // SAFETY: not null, and the caller's promise.
         unsafe { *response = reply.into_raw() };

@@ -127,13 +127,25 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        let (allowed, call_of) = (shared.settings.timeout, (call.module, call.method));
-        Shared::wait(shared, operation, call, options.deadline_or(allowed), options.token()).map_err(|failure| {
-            match operation {
-                Operation::Call { .. } => shared.call_error(failure, call_of, options.limit_or(allowed)),
-                Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure),
+        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
+            .map_err(|failure| self.failed(failure, operation, &call, options))
+    }
+
+    #[cold]
+    fn failed(
+        &self,
+        failure: (Phase, Cause),
+        operation: Operation,
+        call: &CallRef<'_>,
+        options: &CallOptions,
+    ) -> Error {
+        let shared = &self.0.shared;
+        match operation {
+            Operation::Call { .. } => {
+                shared.call_error(failure, (call.module, call.method), options.limit_or(shared.settings.timeout))
             }
-        })
+            Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure),
+        }
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by
