@@ -2,7 +2,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
 use crate::der;
-use crate::protocol::framing::Framing;
+use crate::protocol::framing::{Framing, FramingChoice};
 
 /// The cause of an error. A cause takes no memory, so that running out of memory can be reported, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,13 @@ pub enum Cause {
     Probe(Framing),
     /// The answer to the first message does not tell which framing the peer reads.
     Unclear,
+    /// The answer is in another framing than that of the client.
+    OtherFraming {
+        /// The framing of the answer.
+        speaks: Framing,
+        /// Where the framing of the client was chosen, if it is known.
+        set: Option<FramingChoice>,
+    },
 }
 
 /// The name of an option of the C API, and the values that it can have.
@@ -251,7 +258,9 @@ impl Cause {
             Self::Stopped => der::DER_SHUTDOWN,
             Self::Locked { .. } => der::DER_BUSY,
             Self::NotHanded { .. } => der::DER_NONEXIST,
-            Self::Replaced | Self::Unclear => der::DER_PROTO,
+            Self::Replaced | Self::Unclear | Self::OtherFraming { speaks: Framing::Chunked, .. } => der::DER_PROTO,
+            // The record was too short for a chunk.
+            Self::OtherFraming { speaks: Framing::Datagram, .. } => der::DER_TRUNC,
         }
     }
 
@@ -278,7 +287,7 @@ impl Cause {
             Self::NotASocket => libc::ENOTSOCK,
             Self::NotOurs => libc::EPERM,
             Self::NotHanded { .. } => libc::ENOENT,
-            Self::Replaced | Self::Unclear => libc::EPROTO,
+            Self::Replaced | Self::Unclear | Self::OtherFraming { .. } => libc::EPROTO,
         }
     }
 
@@ -298,7 +307,12 @@ impl Cause {
     pub fn is_about_a_message(self) -> bool {
         matches!(
             self,
-            Self::Malformed | Self::TooBig { .. } | Self::NoMemory | Self::Truncated { .. } | Self::Header(_)
+            Self::Malformed
+                | Self::TooBig { .. }
+                | Self::NoMemory
+                | Self::Truncated { .. }
+                | Self::Header(_)
+                | Self::OtherFraming { .. }
         )
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 pub use crate::cause::{Cause, HeaderFault, OptionOwner, OptionValues, PathFault};
 use crate::explanation::{Api, Explanation};
+use crate::overdue::Overdue;
 pub use crate::phase::Phase;
+use crate::protocol::framing::Framing;
 use crate::shared_path::SharedPath;
 use crate::sys;
 
@@ -73,6 +75,11 @@ impl fmt::Display for Cause {
                 "the server closed the connection without an answer to the first message, which had the wire format of DAOS 2.8",
             ),
             Self::Unclear => f.write_str("the answer to the first message does not tell which wire format the server speaks"),
+            Self::OtherFraming { speaks, set } => {
+                let own = if speaks == Framing::Chunked { Framing::Datagram } else { Framing::Chunked };
+                write!(f, "the server speaks {}, this client is set to {}", speaks.name(), own.name())?;
+                set.map_or(Ok(()), |set| write!(f, " ({set})"))
+            }
         }
     }
 }
@@ -139,6 +146,12 @@ impl Error {
     #[must_use]
     pub(crate) fn after(mut self, waited: Option<Duration>) -> Self {
         self.explanation = self.explanation.after(waited);
+        self
+    }
+
+    /// The same error, which names the call that has timed out.
+    pub(crate) fn of_overdue(mut self, overdue: Overdue) -> Self {
+        self.explanation = self.explanation.naming(Some(overdue));
         self
     }
 

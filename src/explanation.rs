@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cause::Cause;
+use crate::overdue::Overdue;
 use crate::phase::Phase;
 use crate::sys::{self, Attempt, Component, Obstacle, PathListener, PathStatus, Program, Right};
 
@@ -89,6 +90,15 @@ enum SizeLimit {
     Datagram,
 }
 
+/// What a look after the failure has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// What is in the way of an operation on a path.
+    Path(Obstacle),
+    /// The server that has not answered a call in time.
+    Overdue(Overdue),
+}
+
 /// The explanation of a failure. It takes no memory, as a cause does, and leaves an error smaller than 128 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -99,17 +109,24 @@ pub struct Explanation {
     waited_ms: Option<NonZeroU32>,
     /// The errno of the last attempt before the end of the wait; 0 for none.
     last: i32,
-    obstacle: Obstacle,
+    found: Found,
     size_limit: Option<SizeLimit>,
 }
 
 impl Explanation {
     /// The explanation of a failure at a path, which is looked at if that may tell more.
     pub fn new(api: Api, phase: Phase, path: &Path, cause: Cause) -> Self {
-        let mut this =
-            Self { phase, cause, api, waited_ms: None, last: 0, obstacle: Obstacle::Unknown, size_limit: None };
+        let mut this = Self {
+            phase,
+            cause,
+            api,
+            waited_ms: None,
+            last: 0,
+            found: Found::Path(Obstacle::Unknown),
+            size_limit: None,
+        };
         match cause {
-            Cause::Locked { pid } => this.obstacle = Obstacle::Holder(sys::program_of(pid)),
+            Cause::Locked { pid } => this.found = Found::Path(Obstacle::Holder(sys::program_of(pid))),
             cause => this.look(path, cause, true),
         }
         this
@@ -146,6 +163,13 @@ impl Explanation {
         self
     }
 
+    /// The same for a call that was not answered in time, if there was one.
+    #[must_use]
+    pub fn naming(mut self, overdue: Option<Overdue>) -> Self {
+        self.found = overdue.map_or(self.found, Found::Overdue);
+        self
+    }
+
     /// The same with the names that options have in C.
     #[must_use]
     pub fn in_c(mut self) -> Self {
@@ -168,6 +192,10 @@ impl Explanation {
         Text { explanation: self, path }
     }
 
+    fn obstacle(&self) -> Obstacle {
+        if let Found::Path(obstacle) = self.found { obstacle } else { Obstacle::Unknown }
+    }
+
     fn look(&mut self, path: &Path, cause: Cause, may_wait: bool) {
         let (attempt, errno) = match (self.phase, cause) {
             (Phase::Connect, Cause::Os(errno)) => (Attempt::Connect, errno),
@@ -187,7 +215,7 @@ impl Explanation {
         if LOOKED_AT.contains(&errno) {
             let found = sys::find_obstacle(path.as_os_str().as_bytes(), attempt, errno, may_wait);
             // Something else may be there by now.
-            self.obstacle = if explains(found, errno) { found } else { Obstacle::Unknown };
+            self.found = Found::Path(if explains(found, errno) { found } else { Obstacle::Unknown });
         }
     }
 
@@ -223,7 +251,10 @@ impl Explanation {
                     last => self.write_cause(f, path, Cause::Os(last)),
                 }
             }
-            (None, cause) => self.write_cause(f, path, cause),
+            (None, cause) => match self.found {
+                Found::Overdue(overdue) => write!(f, "{cause}: {overdue}"),
+                Found::Path(_) => self.write_cause(f, path, cause),
+            },
         }
     }
 
@@ -241,7 +272,7 @@ impl Explanation {
                 write_process(
                     f,
                     pid,
-                    if let Obstacle::Holder(program) = self.obstacle { program } else { Program::default() },
+                    if let Obstacle::Holder(program) = self.obstacle() { program } else { Program::default() },
                 )?;
                 write!(f, "has the lock file {}.lock", path.display())?;
             }
@@ -249,7 +280,7 @@ impl Explanation {
         }
         self.write_obstacle(f, path)?;
         match (self.phase, cause) {
-            _ if !matches!(self.obstacle, Obstacle::Unknown | Obstacle::Missing { .. }) => Ok(()),
+            _ if !matches!(self.obstacle(), Obstacle::Unknown | Obstacle::Missing { .. }) => Ok(()),
             (Phase::Listen, Cause::Os(libc::ENOENT)) => f.write_str(": make it"),
             (_, Cause::TooBig { .. }) => match self.size_limit {
                 Some(SizeLimit::Message) => write!(f, ": {} raises it", self.api.message_limit()),
@@ -269,7 +300,7 @@ impl Explanation {
     fn write_obstacle(&self, f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
         let connects = self.phase == Phase::Connect;
         let other = if connects { "use the path of the server's socket" } else { "choose another path" };
-        match self.obstacle {
+        match self.obstacle() {
             Obstacle::Unknown | Obstacle::Holder(_) | Obstacle::Missing { at: Component::Given(_), is_last: true } => {
                 Ok(())
             }
@@ -367,7 +398,7 @@ fn explains(obstacle: Obstacle, errno: i32) -> bool {
 }
 
 /// What to do about a cause, where that does not depend on what has been found.
-fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
+pub(crate) fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
     Some(match (phase, cause) {
         (Phase::Connect, Cause::Os(libc::ENOENT)) => "the server is not running, or uses another path",
         (Phase::Connect | Phase::Listen, Cause::Os(libc::EACCES)) => {
@@ -377,9 +408,8 @@ fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
             "the socket is not of type SOCK_SEQPACKET, so it is not that of a dRPC server: use the path of the server's socket"
         }
         (Phase::Listen, Cause::Os(libc::EADDRINUSE)) => "choose another path",
-        (Phase::Call | Phase::Reply, Cause::TimedOut) => {
-            "the server did not answer within the time that this program allows"
-        }
+        // What is said of an overdue call says more. Else a thread has waited for its turn.
+        (Phase::Call, Cause::TimedOut) => "other threads of this program use the client",
         (_, Cause::Owner { errno: libc::EPERM, uid: Some(_), .. }) => {
             "only root can give the socket file to another user, so start the server as root"
         }
@@ -404,6 +434,7 @@ fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
         }
         (_, Cause::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
         (_, Cause::Replaced) => "connect again",
+        (_, Cause::OtherFraming { .. }) => "with \"auto\" a client finds out what its server speaks",
         _ => return None,
     })
 }

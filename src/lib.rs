@@ -73,6 +73,7 @@ pub mod sys;
 pub mod transport;
 
 mod adaptive_spin;
+mod answer;
 mod blocking;
 mod cancel;
 mod cause;
@@ -81,6 +82,7 @@ mod error;
 #[doc(hidden)]
 pub mod explanation;
 mod failure;
+mod overdue;
 mod phase;
 mod protocol;
 mod request;
@@ -94,12 +96,17 @@ mod sync;
 #[doc(hidden)]
 pub use adaptive_spin::Side;
 pub use adaptive_spin::Spin;
+pub use answer::Answer;
 pub use blocking::{Connection, Listener, ListenerBuilder};
 pub use cancel::{Cancel, CancelHook};
+#[doc(hidden)]
+pub use client::MadeCall;
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
 pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
 pub use failure::Failure;
 pub use log::{Level, Log};
+#[doc(hidden)]
+pub use overdue::Overdue;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;

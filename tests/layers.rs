@@ -247,12 +247,12 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("peer", &["protocol", "sys", "cause.rs", "sync.rs"]),
     ("modules", &[]),
     ("blocking", &["*", "transport", "protocol", "sys"]),
-    ("client", &["*", "peer", "transport", "protocol", "sys"]),
+    ("client", &["*", "modules", "peer", "transport", "protocol", "sys"]),
     ("server", &["*", "transport", "protocol", "sys"]),
 ];
 
 /// The layers that files beside the folders use. `lib.rs` hands on what all of them have.
-const BESIDE: [&str; 3] = ["*", "protocol", "sys"];
+const BESIDE: [&str; 4] = ["*", "modules", "protocol", "sys"];
 
 fn source(root: &str) -> Crate {
     Crate::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root))

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::drpc::der::Release;
+use ::drpc::modules::names::Names;
 use ::drpc::{Cause, Framing};
 
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
@@ -64,6 +65,8 @@ pub unsafe trait Abi: 'static {
 
     /// The release whose error numbers the line returns.
     const RELEASE: Release;
+    /// The names of the line's modules and methods.
+    const NAMES: Names;
     /// The framing of messages to a peer of unknown framing.
     const FRAMING: Framing;
     /// The framing of the line's clients unless chosen otherwise; `None`: the server's framing is detected.

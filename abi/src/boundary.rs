@@ -15,7 +15,7 @@ use std::path::Path;
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
 use ::drpc::explanation::{Api, Explanation};
-use ::drpc::{Cause, Phase, sys};
+use ::drpc::{Answer, Cause, Overdue, Phase, sys};
 
 use crate::abi::Abi;
 use crate::log::{self, Level};
@@ -123,6 +123,19 @@ impl From<::drpc::Error> for Failure {
 pub(crate) struct Site<'a> {
     phase: Cell<Phase>,
     subject: Cell<Subject<'a>>,
+    overdue: Cell<Option<Overdue>>,
+    framing_origin: Cell<FramingOrigin>,
+}
+
+/// Where the framing of a call comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum FramingOrigin {
+    /// It was set in the context before.
+    Context,
+    /// It is the process's: the choice of its user, or the line's.
+    Process,
+    /// It was found out, or is to be.
+    Detection,
 }
 
 impl<'a> Site<'a> {
@@ -134,13 +147,34 @@ impl<'a> Site<'a> {
         self.subject.set(subject);
     }
 
+    pub(crate) fn current_phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Notes a call that has timed out, if one has, for the message.
+    pub(crate) fn overdue(&self, phase: Phase, overdue: Option<Overdue>) {
+        if overdue.is_some() {
+            self.phase.set(phase);
+            self.overdue.set(overdue);
+        }
+    }
+
+    /// Notes where the framing comes from.
+    pub(crate) fn set_framing_origin(&self, origin: FramingOrigin) {
+        self.framing_origin.set(origin);
+    }
+
+    pub(crate) fn framing_origin(&self) -> FramingOrigin {
+        self.framing_origin.get()
+    }
+
     /// Reports an error and returns its number.
     #[cold]
     fn failed(&self, release: Release, failure: impl Into<Failure>) -> c_int {
         let failure = failure.into();
         let (subject, cause) = (self.subject.get(), failure.cause());
         match failure {
-            Failure::Cause(cause) => report(self.phase.get(), subject, cause),
+            Failure::Cause(cause) => report_of(self.phase.get(), subject, cause, self.overdue.get()),
             Failure::Explained(explanation) => report_explained(subject, &explanation),
         }
         sys::set_errno(cause.errno());
@@ -214,7 +248,12 @@ pub(crate) mod bare {
         phase: Phase,
         body: impl FnOnce(&Site<'a>) -> Result<T, E>,
     ) -> Result<T, c_int> {
-        let site = Site { phase: Cell::new(phase), subject: Cell::new(Subject::Nothing) };
+        let site = Site {
+            phase: Cell::new(phase),
+            subject: Cell::new(Subject::Nothing),
+            overdue: Cell::new(None),
+            framing_origin: Cell::new(FramingOrigin::Context),
+        };
         let run = || body(&site).map_err(|failure| site.failed(release, failure));
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked(phase)))
     }
@@ -241,11 +280,16 @@ pub(crate) mod bare {
 /// Explains an error, keeps its text for drpc_last_error and logs it.
 #[cold]
 pub(crate) fn report(phase: Phase, subject: Subject<'_>, cause: Cause) {
+    report_of(phase, subject, cause, None);
+}
+
+/// The same for a call that may have timed out.
+fn report_of(phase: Phase, subject: Subject<'_>, cause: Cause, overdue: Option<Overdue>) {
     // Nothing has happened, so that neither a log line nor a look at the peer is worth its time.
     if cause.is_would_block() || phase == Phase::Progress && matches!(cause, Cause::Os(libc::EINTR) | Cause::TimedOut) {
         return keep(&BoundedText::new(format_args!("{phase}: {cause}")));
     }
-    report_explained(subject, &subject.explain(phase, cause));
+    report_explained(subject, &subject.explain(phase, cause).naming(overdue));
 }
 
 /// Keeps an error's text for drpc_last_error and logs it.
@@ -265,6 +309,19 @@ fn report_explained(subject: Subject<'_>, explanation: &Explanation) {
     }
     // The text is kept last, because the program's log function may itself cause an error.
     keep(&text);
+}
+
+/// Keeps the text of an answer other than SUCCESS for drpc_last_error.
+#[cold]
+pub(crate) fn keep_answer(subject: Subject<'_>, answer: Answer) {
+    keep(&BoundedText::new(format_args!("{}{subject}: {answer}", Phase::Reply)));
+}
+
+/// Keeps the text of an error of the core for drpc_last_error.
+#[cold]
+pub(crate) fn keep_error(error: &::drpc::Error) {
+    let (explanation, path) = (error.explanation().in_c(), error.socket());
+    keep(&BoundedText::new(format_args!("{}{}: {}", explanation.phase(), Subject::Path(path), explanation.text(path))));
 }
 
 fn keep(text: &BoundedText) {

@@ -5,7 +5,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use ::drpc::framing::detect::PeerFraming;
-use ::drpc::peer::framing_cache;
 use ::drpc::peer::reconnect_paths::RECONNECT_PATHS;
 use ::drpc::sys::{SocketPath, SocketRef};
 use ::drpc::wire::{CallRef, Encoded};
@@ -20,8 +19,8 @@ use crate::framing_detection::{self, Next};
 use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
 use crate::send_lock::SendGuard;
-use crate::settings;
 use crate::yielding::{self, CancelGuard, UnderWay};
+use crate::{made_call, settings};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -141,10 +140,12 @@ pub unsafe fn call<A: Abi>(
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
-        if made.is_err_and(Cause::ends_connection) {
-            framing_cache::forget(context.fd());
+        // SAFETY: the response is owned here.
+        let succeeded = unsafe { (*reply.as_ptr()).status } == Status::Success as c_int;
+        if made.is_err() || (!succeeded && flags & R_SYNC != 0) {
+            // SAFETY: `is_a` says that there is a call, and the response is owned here.
+            unsafe { made_call::describe(context, site, call, reply.as_ptr(), made) }?;
         }
-        made?;
         // SAFETY: not null, and the caller's promise.
         unsafe { *response = reply.into_raw() };
         Ok(())

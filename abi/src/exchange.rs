@@ -1,7 +1,7 @@
 //! The exchange of a call and its reply on a context.
 
 use ::drpc::framing::chunked::Reassembly;
-use ::drpc::framing::detect::PeerFraming;
+use ::drpc::framing::detect::{PeerFraming, unreadable_answer};
 use ::drpc::sys::{Deadline, SocketRef};
 use ::drpc::transport::{self, Received, SyncState};
 use ::drpc::wire::{Encoded, MAX_FIELDS, ResponseRef};
@@ -52,7 +52,8 @@ pub(crate) fn receive<A: Abi>(
             }
             // SAFETY: the block holds a response that owns nothing.
             unsafe {
-                message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit, MAX_FIELDS)?;
+                message::fill(reply.as_ptr(), Heap::SYSTEM, bytes, message.take_body(), limit, MAX_FIELDS)
+                    .map_err(|cause| unreadable_answer(bytes, cause))?;
             }
             Ok(true)
         };

@@ -14,7 +14,7 @@ use ::drpc::wire::{CallRef, Encoded};
 use ::drpc::{Cause, Framing, Phase, Sequence, sys, transport};
 
 use crate::abi::Abi;
-use crate::boundary::{Site, Subject};
+use crate::boundary::{FramingOrigin, Site, Subject};
 use crate::context::Context;
 use crate::drpc_pb_c::Drpc__Response;
 use crate::flags::HANDSHAKE;
@@ -61,9 +61,11 @@ pub(crate) fn detect<A: Abi>(
     site: &Site<'_>,
 ) -> Result<Next, Cause> {
     if let Some(framing) = chosen_framing(context) {
+        site.set_framing_origin(FramingOrigin::Process);
         context.set_server_framing(framing);
         return Ok(Next::Send(framing));
     }
+    site.set_framing_origin(FramingOrigin::Detection);
     // Other calls wait until the framing is known.
     let _sending = match reply {
         Some(_) => SendGuard::wait(context),

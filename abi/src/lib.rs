@@ -34,6 +34,7 @@ mod exchange;
 mod flags;
 mod framing_detection;
 mod handshake;
+mod made_call;
 mod memory;
 mod poll_cycle;
 mod reply;

@@ -45,7 +45,12 @@ pub(crate) fn framing(number: u64) -> Option<Option<Framing>> {
 /// Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
 /// remedy, as in "connect /run/x.sock: no such file or directory: the server is not running, or uses another path".
 ///
-/// The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
+/// A call that was answered with another status than SUCCESS has a text, too, although the function returns 0: the status
+/// by its name, or its number where it has none, and the call, as in "reply /run/x.sock: the server answered UNKNOWN_METHOD
+/// to mgmt.get_attach_info: it does not serve this method".
+///
+/// The text is the library's, and stays until the thread's next call of a function that fails, or is answered so. errno is
+/// not changed.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_last_error() -> *const c_char {
     let text = boundary::infallible(None, || sys::with_error_text(|text| text.as_ptr().cast::<c_char>()));
@@ -61,13 +66,18 @@ pub extern "C" fn drpc_strerror(rc: c_int) -> *const c_char {
     der::text(rc).as_ptr()
 }
 
-/// Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+/// Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status", whose number drpc_last_error() has.
 ///
 /// The text is constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_status_name(status: c_int) -> *const c_char {
     let known = STATUS_VALUES.iter().find(|known| known.value == status);
     known.map_or(c"unknown status".as_ptr(), |known| known.name)
+}
+
+/// A constant text for C; null where there is none.
+pub fn text(text: Option<&'static CStr>) -> *const c_char {
+    text.map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// Finds the number of a status by its name.

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <daos/drpc_modules.h>
 #include <drpc/library.h>
 
 #include "support/managed.h"
@@ -43,6 +44,20 @@ void
 try_drpc_status_value(struct world *w)
 {
 	NUMBER(drpc_status_value(w->null ? NULL : "SUCCESS"));
+}
+
+void
+try_drpc_module_name(struct world *w)
+{
+	(void)w;
+	NEED(drpc_module_name(DRPC_MODULE_MGMT) != NULL);
+}
+
+void
+try_drpc_method_name(struct world *w)
+{
+	(void)w;
+	NEED(drpc_method_name(DRPC_MODULE_MGMT, DRPC_METHOD_MGMT_GET_ATTACH_INFO) != NULL);
 }
 
 void

@@ -32,7 +32,8 @@ static const struct beside {
     {CALL_CLOSE, "close"},		 {CALL_FCNTL, "fcntl"},		      {CALL_GETSOCKOPT, "getsockopt"},
     {CALL_SETSOCKOPT, "setsockopt"},	 {CALL_GETPEERNAME, "getpeername"}, {CALL_GETSOCKNAME, "getsockname"},
     {CALL_RECV, "recv"},		 {CALL_SHUTDOWN, "shutdown"},	      {CALL_STAT, "stat"},
-    {CALL_UNLINKAT, "unlinkat"},		 {CALL_GETCWD, "getcwd"},		      {CALL_MADVISE, "madvise"},
+    {CALL_UNLINKAT, "unlinkat"},		 {CALL_OPENAT, "openat"},	      {CALL_GETCWD, "getcwd"},
+    {CALL_MADVISE, "madvise"},
 };
 
 #define BESIDES (sizeof(besides) / sizeof(*besides))
@@ -381,7 +382,29 @@ of_calling(void **state)
 	}
 }
 
-/* Calls of one record and of several, for which the library looks at the socket's buffer. */
+/* The library looks who the server is. Without getsockopt it does not know that the socket has a timeout. */
+static void
+of_a_call_in_vain(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < BESIDES; i++) {
+		struct pair pair;
+
+		syscalls_reset();
+		pair = pair_told();
+		assert_int_equal(drpc_set_timeout(pair.ctx, 50), 0);
+		always_fails(besides[i].call, 1, BESIDE);
+		is_errno(besides[i].call == CALL_GETSOCKOPT ? EAGAIN : ETIMEDOUT, ERRNO_AFTER(try_call(pair.ctx, 1)),
+			 &besides[i]);
+		syscalls_reset();
+		pair_free(&pair);
+	}
+}
+
+/*
+ * Calls of one record and of several, for which the library looks at the socket's buffer. For an answer other than SUCCESS
+ * it looks at the path.
+ */
 static void
 of_calls_that_are_answered(void **state)
 {
@@ -389,12 +412,13 @@ of_calls_that_are_answered(void **state)
 	peer_chunked = true;
 	for (size_t i = 0; i < BESIDES; i++) {
 		for (size_t len = 1; len < 300000; len += 200000) {
+			int status = len == 1 ? DRPC__STATUS__FAILURE : DRPC__STATUS__SUCCESS;
 			struct pair pair;
 
 			syscalls_reset();
 			pair = pair_new(NULL);
 			assert_int_equal(drpc_set_framing(pair.ctx, DRPC_FRAMING_CHUNKED), 0);
-			assert_true(peer_send_response(pair.peer, 1, 0, NULL, 0));
+			assert_true(peer_send_response(pair.peer, 1, status, NULL, 0));
 			always_fails(besides[i].call, 1, BESIDE);
 			calls.sendmsg = take_all;
 			is_errno(BEFORE, ERRNO_AFTER(try_call(pair.ctx, len)), &besides[i]);
@@ -612,6 +636,7 @@ main(void)
 	    unit(of_connecting_by_a_relative_path),
 	    unit(of_listening),
 	    unit(of_calling),
+	    unit(of_a_call_in_vain),
 	    unit(of_calls_that_are_answered),
 	    unit(of_large_replies),
 	    unit(of_finding_out),

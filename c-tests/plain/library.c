@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <daos/drpc_modules.h>
 #include <daos/drpc_progress.h>
 #include <drpc/library.h>
 
@@ -179,6 +181,105 @@ other_statuses_have_none(void **state)
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 		assert_int_equal(drpc_status_value(names[i]), -DER_NONEXIST);
 	assert_int_equal(drpc_status_value(NULL), -DER_INVAL);
+}
+
+/* --- modules and methods in words ------------------------------------------------------ */
+
+/* A constant of DAOS's with its number. */
+struct constant {
+	const char *name;
+	int32_t     number;
+};
+
+static const struct constant constants[] = {
+#define IS(name, number) {#name, number},
+#ifdef DRPC_ABI_08
+#include "support/modules-0.8.h"
+#else
+#include "support/modules-2.8.h"
+#endif
+#undef IS
+};
+
+/* What stands behind a prefix of `name`, if the prefix is there. */
+static const char *
+behind(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+}
+
+/* Whether a text has the letters of a name, which are capital. */
+static bool
+is_in_small_letters(const char *text, const char *name)
+{
+	return text != NULL && strcasecmp(text, name) == 0 && strpbrk(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL;
+}
+
+/* Names that methods had from 1.2 to 2.6. A number has one text, of the name that it had last. */
+static bool
+was_renamed(const char *name)
+{
+	return strcmp(name, "REINTEGRATE") == 0 || strcmp(name, "EXCLUDE") == 0 || strcmp(name, "EXTEND") == 0 ||
+	       strcmp(name, "DRAIN") == 0;
+}
+
+static void
+every_module_and_method_has_a_name(void **state)
+{
+	static const char *const prefixes[] = {"", "DRPC_METHOD_SEC_AGENT_", "DRPC_METHOD_MGMT_", "DRPC_METHOD_SRV_",
+					       "DRPC_METHOD_SEC_"};
+	size_t                   named = 0;
+	size_t                   i;
+
+	(void)state;
+	for (i = 0; i < sizeof(constants) / sizeof(*constants); i++) {
+		int32_t     number = constants[i].number;
+		int32_t     module = number / 100;
+		const char *name   = behind(constants[i].name, "DRPC_MODULE_");
+
+		if (behind(constants[i].name, "NUM_") != NULL)
+			continue;
+		named++;
+		if (name != NULL) {
+			assert_true(is_in_small_letters(drpc_module_name(number), name));
+			continue;
+		}
+		assert_in_range(module, 1, 4);
+		name = behind(constants[i].name, prefixes[module]);
+		/* DAOS leaves the module out of four names. */
+		if (name == NULL)
+			name = behind(constants[i].name, "DRPC_METHOD_");
+		assert_non_null(name);
+		if (was_renamed(name)) {
+			name = drpc_method_name(module, number) + strlen("pool_");
+			assert_memory_equal(drpc_method_name(module, number), "pool_", strlen("pool_"));
+		} else {
+			assert_true(is_in_small_letters(drpc_method_name(module, number), name));
+		}
+	}
+	assert_int_equal(named, ABI_CHUNKED ? 5 + 69 : 5 + 28);
+}
+
+static void
+other_numbers_have_no_name(void **state)
+{
+	static const int32_t numbers[] = {-1, 5, 7, 100, 101, 201, INT32_MIN, INT32_MAX};
+	size_t               i;
+
+	(void)state;
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		assert_null(drpc_module_name(numbers[i]));
+		assert_null(drpc_method_name(numbers[i], numbers[i]));
+		assert_null(drpc_method_name(numbers[i], 201));
+	}
+	/* The module of the tests, a method of another module, and the numbers about the first and the last. */
+	assert_null(drpc_method_name(0, 0));
+	assert_null(drpc_method_name(1, 201));
+	assert_null(drpc_method_name(2, 101));
+	assert_null(drpc_method_name(2, 200));
+	assert_null(drpc_method_name(2, ABI_CHUNKED ? 253 : 225));
 }
 
 /* What is in it is read by protobuf_c.sh. */
@@ -592,6 +693,8 @@ main(int argc, char **argv)
 	    unit(version_is_three_numbers),
 	    unit(statuses_have_names),
 	    unit(other_statuses_have_none),
+	    unit(every_module_and_method_has_a_name),
+	    unit(other_numbers_have_no_name),
 	    unit(the_descriptor_set_has_a_size),
 	    unit(the_log_callback_gets_lines),
 	    unit(the_log_callback_may_call_the_library),

@@ -53,8 +53,9 @@ mod tests {
     use crate::client::settings::Settings;
     use crate::client::state::State;
     use crate::log::Log;
+    use crate::modules::names::Names;
     use crate::protocol::framing::chunked::{Chunks, MAX_DATA};
-    use crate::protocol::framing::{Framing, Limits};
+    use crate::protocol::framing::{Framing, FramingChoice, Limits};
     use crate::protocol::message::Response;
     use crate::protocol::wire::CallRef;
     use crate::stable_path::StablePath;
@@ -74,6 +75,8 @@ mod tests {
         let settings = Settings {
             path: StablePath::new(&path).unwrap(),
             framing: Some(Framing::Chunked),
+            framing_choice: FramingChoice::Builder,
+            names: Names::V2_8,
             limits: Limits::default(),
             timeout: None,
             pipelining: true,

@@ -11,8 +11,9 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::Api;
 use crate::log::{Level, Log};
+use crate::modules::names::Names;
 use crate::peer::framing_cache;
-use crate::protocol::framing::{Framing, Limits};
+use crate::protocol::framing::{Framing, FramingChoice, Limits};
 use crate::shared_path::SharedPath;
 use crate::stable_path::StablePath;
 use crate::sys::{SpinSetting, out_of_memory};
@@ -38,6 +39,8 @@ const DEFAULT_RETRIES: u32 = 3;
 pub struct ClientBuilder {
     /// The program's choice; without one, the environment's.
     framing: Option<Option<Framing>>,
+    framing_choice: FramingChoice,
+    names: Names,
     timeout: Option<Duration>,
     limits: Limits,
     pipelining: bool,
@@ -51,6 +54,8 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             framing: None,
+            framing_choice: FramingChoice::Environment,
+            names: Names::V2_8,
             timeout: None,
             limits: Limits::default(),
             pipelining: false,
@@ -88,9 +93,23 @@ impl ClientBuilder {
     /// Unless set, the environment variable `DRPC_FRAMING` decides: `datagram`, `chunked`, or `auto`, which is the
     /// default. It is read once a process.
     #[must_use]
-    pub fn framing(mut self, framing: impl Into<Option<Framing>>) -> Self {
-        self.framing = Some(framing.into());
+    pub fn framing(self, framing: impl Into<Option<Framing>>) -> Self {
+        self.framing_chosen(framing.into(), FramingChoice::Builder)
+    }
+
+    /// The same, chosen at a place that texts are to name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn framing_chosen(mut self, framing: Option<Framing>, choice: FramingChoice) -> Self {
+        (self.framing, self.framing_choice) = (Some(framing), choice);
         self
+    }
+
+    /// The names of modules and methods in texts.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn names(self, names: Names) -> Self {
+        Self { names, ..self }
     }
 
     /// The time that a call may take, from connecting to the reply, and that [`Client::open`] and [`Client::lock`] may
@@ -176,6 +195,8 @@ impl ClientBuilder {
         Client::from_settings(Settings {
             path,
             framing: self.framing.unwrap_or_else(|| framing_cache::from_environment(None, warn)),
+            framing_choice: self.framing_choice,
+            names: self.names,
             limits: self.limits,
             timeout: self.timeout,
             pipelining: self.pipelining,

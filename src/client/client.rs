@@ -127,15 +127,25 @@ impl Client {
         call: CallRef<'_>,
     ) -> Result<Response, Error> {
         let shared = &self.0.shared;
-        let default = shared.settings.timeout;
-        let done = Shared::wait(shared, operation, call, options.deadline_or(default), options.token());
-        done.map_err(|failure| self.failed(options, failure))
+        Shared::wait(shared, operation, call, options.deadline_or(shared.settings.timeout), options.token())
+            .map_err(|failure| self.failed(failure, operation, &call, options))
     }
 
     #[cold]
-    fn failed(&self, options: &CallOptions, failure: (Phase, Cause)) -> Error {
+    fn failed(
+        &self,
+        failure: (Phase, Cause),
+        operation: Operation,
+        call: &CallRef<'_>,
+        options: &CallOptions,
+    ) -> Error {
         let shared = &self.0.shared;
-        shared.error(failure).after(options.limit_or(shared.settings.timeout))
+        let limit = options.limit_or(shared.settings.timeout);
+        let error = match operation {
+            Operation::Call { .. } => shared.call_error(failure, (call.module, call.method), limit),
+            Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure),
+        };
+        error.after(limit)
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by

@@ -10,12 +10,12 @@ use crate::cause::Cause;
 use crate::peer::framing_cache::{self, Instance, ServerId};
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::Reassembly;
-use crate::protocol::framing::detect::PeerFraming;
+use crate::protocol::framing::detect::{PeerFraming, unreadable_answer};
 use crate::protocol::framing::fallback::{self, FirstMessage};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, MAX_FIELDS, ResponseRef};
 use crate::stable_path::StablePath;
-use crate::sys::{self, TryArc, try_copy};
+use crate::sys::{self, Credentials, TryArc, try_copy};
 use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
 
 /// The reason why a call has not been sent.
@@ -318,7 +318,7 @@ impl Connection {
                 (None, Err(_)) => {}
             }
         }
-        match received {
+        match received.map_err(|cause| self.with_choice(cause)) {
             Ok(None) => Ok(Inbound::Part),
             Ok(Some(reply)) => {
                 // Frees the memory that a large reply took.
@@ -334,6 +334,21 @@ impl Connection {
             Err(cause) => Err(cause),
         }
     }
+
+    /// The cause with the place where the client's framing was chosen, if that is why it is another one than the server's.
+    fn with_choice(&self, cause: Cause) -> Cause {
+        match cause {
+            Cause::OtherFraming { speaks, .. } => {
+                Cause::OtherFraming { speaks, set: self.settings.framing.map(|_| self.settings.framing_choice) }
+            }
+            cause => cause,
+        }
+    }
+
+    /// The server, as the kernel knows it.
+    pub(super) fn server_process(&self) -> Option<Credentials> {
+        sys::peer(self.fd())
+    }
 }
 
 /// The identity of the server that a socket is connected to.
@@ -342,8 +357,9 @@ fn identify(path: &StablePath, fd: RawFd) -> Option<ServerId> {
 }
 
 fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
-    let (response, _) = ResponseRef::decode_counting(message.within_limit()?, MAX_FIELDS)?;
-    let ResponseRef { sequence, status, body } = response;
+    let bytes = message.within_limit()?;
+    let decoded = ResponseRef::decode_counting(bytes, MAX_FIELDS);
+    let (ResponseRef { sequence, status, body }, _) = decoded.map_err(|cause| unreadable_answer(bytes, cause))?;
     if let Some(body) = message.take_body() {
         return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body })));
     }

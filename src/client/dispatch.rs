@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::pending::Submission;
 use super::shared::Shared;
 use crate::adaptive_spin::Side;
 use crate::cause::Cause;
@@ -64,8 +65,8 @@ impl Shared {
         }
         // Removing a completion changes nothing that others wait for, so that nothing has to follow.
         let next = self.lock().take_completion();
-        let Some((submission, outcome)) = next else { return false };
-        (submission.completion)(outcome.map_err(|failure| self.error(failure)));
+        let Some((Submission { module, method, limit, completion, .. }, outcome)) = next else { return false };
+        completion(outcome.map_err(|failure| self.call_error(failure, (module, method), limit)));
         true
     }
 }

@@ -1,6 +1,6 @@
 //! A pending operation, with everything needed to finish it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cancel::Hook;
 use super::operation::{Operation, Stage};
@@ -29,6 +29,8 @@ pub(super) struct Submission {
     pub(super) method: i32,
     pub(super) body: Vec<u8>,
     pub(super) deadline: Option<Instant>,
+    /// The time that the call has, where it is known as such.
+    pub(super) limit: Option<Duration>,
     pub(super) hook: Option<Hook>,
     pub(super) completion: Completion,
 }

@@ -182,6 +182,7 @@ impl Model {
                     method: 0,
                     body: Vec::new(),
                     deadline: None,
+                    limit: None,
                     hook: None,
                     completion: Box::new(drop),
                 };

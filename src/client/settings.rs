@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::log::Log;
-use crate::protocol::framing::{Framing, Limits};
+use crate::modules::names::Names;
+use crate::protocol::framing::{Framing, FramingChoice, Limits};
 use crate::stable_path::StablePath;
 use crate::sys::SpinSetting;
 
@@ -13,6 +14,10 @@ pub(super) struct Settings {
     pub(super) path: StablePath,
     /// The framing that the server expects; `None` if the client is to detect it.
     pub(super) framing: Option<Framing>,
+    /// Where that was chosen.
+    pub(super) framing_choice: FramingChoice,
+    /// The names of modules and methods in texts.
+    pub(super) names: Names,
     pub(super) limits: Limits,
     /// The time that a call may take.
     pub(super) timeout: Option<Duration>,

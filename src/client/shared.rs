@@ -1,9 +1,11 @@
 //! What the clones of a client share: the settings, the lock around the state, and the work when it is given back.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::budget::Budget;
 use super::cancel::{Hook, Target};
+use super::connection::Connection;
 use super::events::Events;
 use super::log_event::{LogEvent, LogEvents};
 use super::settings::Settings;
@@ -13,6 +15,7 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::{Api, Explanation};
 use crate::log::Level;
+use crate::overdue::Overdue;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys::{self, TryArc};
 
@@ -58,6 +61,23 @@ impl Shared {
     /// Why the last attempt to connect has failed.
     fn connect_failure(&self) -> Option<Cause> {
         self.is_ours().then(|| lock(&self.state).connect_failure).flatten()
+    }
+
+    /// The error of a call, which it names if the call has timed out.
+    pub(super) fn call_error(
+        &self,
+        failure: (Phase, Cause),
+        (module, method): (i32, i32),
+        limit: Option<Duration>,
+    ) -> Error {
+        let error = self.error(failure);
+        let sent = match failure {
+            (Phase::Reply, Cause::TimedOut) => true,
+            (Phase::Call, Cause::TimedOut) => false,
+            _ => return error,
+        };
+        let server = self.lock().connection.as_ref().and_then(Connection::server_process);
+        error.of_overdue(Overdue::new(self.settings.names.call(module, method), sent, limit, server))
     }
 
     /// The epoll set, made on first use.

@@ -20,11 +20,12 @@ impl Shared {
             return Err(Cause::Cancelled);
         }
         let hook = options.token().map(|cancel| Self::hook(this, cancel)).transpose()?;
-        let deadline = options.deadline_or(this.settings.timeout);
+        let allowed = this.settings.timeout;
+        let (deadline, limit) = (options.deadline_or(allowed), options.limit_or(allowed));
         let operation = Operation::Call { idempotent: options.is_idempotent() };
         // A submission that is not accepted is dropped after the lock is released: its completion is the program's
         // code.
-        let mut submission = Some(Submission { module, method, body, deadline, hook, completion });
+        let mut submission = Some(Submission { module, method, body, deadline, limit, hook, completion });
         this.with(|state| {
             let limit = state.call_limit();
             if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {

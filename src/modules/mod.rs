@@ -3,6 +3,7 @@
 //! A name has the same number in every release that has it, but for the four in [`mgmt::before_1_2`]: DAOS 1.2 put
 //! `DEV_REPLACE` before them and moved them up by one. (DAOS: `daos/drpc_modules.h`.)
 
+pub mod names;
 pub mod v0_8;
 pub mod v2_8;
 

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::protocol::framing::Framing;
+use crate::protocol::framing::{Framing, FramingChoice};
 use crate::sync::lock_briefly;
 use crate::sys::{self, FileStamp, SocketPath};
 
@@ -129,6 +129,14 @@ pub fn from_environment(default: Option<Framing>, on_invalid: impl FnOnce(&CStr)
             default
         }
         _ => default,
+    }
+}
+
+/// Where the framing that [`from_environment`] gives was chosen.
+pub fn choice() -> FramingChoice {
+    match CHOICE.load(Ordering::Relaxed) {
+        DATAGRAM | CHUNKED => FramingChoice::Environment,
+        _ => FramingChoice::Default,
     }
 }
 

@@ -58,7 +58,10 @@ fn read_name(pid: i32) -> Option<Program> {
     write!(path.as_mut_slice(), "/proc/{pid}/comm").ok()?;
     let mut name = [0; MAX + 1];
     // SAFETY: the path is a C string; the function makes a descriptor.
-    let file = unsafe { descriptor::owned(libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC)) }.ok()?;
+    let file = unsafe {
+        descriptor::owned(libc::openat(libc::AT_FDCWD, path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC))
+    }
+    .ok()?;
     // SAFETY: the pointer and the length describe `name`.
     let len = unsafe { libc::read(file.as_raw_fd(), name.as_mut_ptr().cast(), name.len()) };
     drop(file);

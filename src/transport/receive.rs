@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 use crate::cause::Cause;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::{BodyBuffer, Chunks, HEADER_LEN, Header, MAX_DATA, Message, Reassembly};
-use crate::protocol::framing::detect::PeerFraming;
-use crate::protocol::wire::BodyPlace;
+use crate::protocol::framing::detect::{PeerFraming, unreadable_chunk};
+use crate::protocol::wire::{BodyPlace, ResponseRef};
 use crate::sys::{self, Deadline, Peeked, Record, RecordBuffer, RecordLayout, SocketRef};
 
 /// The size from which on bodies are received in place: in the block where they are going to stay.
@@ -170,7 +170,13 @@ fn accept_record<'a>(
         Framing::Datagram => Ok(Some(Message { bytes, body: None })),
         Framing::Chunked if bytes.is_empty() && message.is_partial() => Err(Cause::Cut),
         Framing::Chunked if bytes.is_empty() => Err(Cause::Closed),
-        Framing::Chunked => message.accept(bytes, in_place),
+        Framing::Chunked => {
+            let (is_answer, known) = (message.body_field() == ResponseRef::BODY, peer_framing.get().is_some());
+            message.accept(bytes, in_place).map_err(|cause| match is_answer && known {
+                true => unreadable_chunk(bytes, cause),
+                false => cause,
+            })
+        }
     }
 }
 
@@ -349,6 +355,7 @@ impl SyncState {
             Cause::TimedOut | Cause::Os(_) => Self::ReplyOwed,
             // The reply has been read to its end. After the peer has closed its side, there is none to read.
             Cause::Malformed | Cause::NoMemory | Cause::Closed => Self::InSync,
+            Cause::OtherFraming { .. } if framing == Framing::Datagram => Self::InSync,
             Cause::TooBig { .. } | Cause::Truncated { .. } if framing == Framing::Datagram => Self::InSync,
             _ => Self::Lost,
         }

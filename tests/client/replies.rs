@@ -1,5 +1,8 @@
 //! Replies that are late, broken, or for no call.
 
+use std::time::Instant;
+
+use drpc::framing::FramingChoice;
 use drpc::framing::chunked::MAX_DATA;
 use drpc::{Cancel, Cause, HeaderFault, Phase, Status};
 
@@ -244,14 +247,45 @@ fn a_connection_that_owes_too_much_is_replaced() {
     assert_new_connection(&fixture);
 }
 
+/// Where the time of a call is known by its end alone, there is no number.
+#[test]
+fn a_call_in_vain_is_named() {
+    let fixture = Fixture::new(&chunked_client().retries(0));
+    let options = CallOptions::new().deadline(Instant::now() + MOMENT);
+    let error = fixture.client.call_with(&options, 2, 206, b"").unwrap_err();
+    assert_eq!(error.cause(), Cause::TimedOut);
+    assert!(error.to_string().contains("mgmt.get_attach_info was not "), "{error}");
+    assert!(error.to_string().contains(" in time "), "{error}");
+}
+
+#[test]
+fn an_answer_in_the_other_framing_is_told_from_garbage() {
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client().framing(Framing::Datagram));
+    server.send(&chunk(4, 0, 1, b"\x08\x01\x10\x05"));
+    let error = client.call(7, 1, b"").unwrap_err();
+    let set = Some(FramingChoice::Builder);
+    assert_eq!(error.cause(), Cause::OtherFraming { speaks: Framing::Chunked, set });
+    let words = "the server speaks chunks, this client is set to datagrams (ClientBuilder::framing)";
+    assert!(error.to_string().contains(words), "{error}");
+
+    let Fixture { client, server, .. } = Fixture::new(&chunked_client());
+    server.send(b"\x08\x01\x10\x05");
+    let error = client.call(7, 1, b"").unwrap_err();
+    assert_eq!(error.cause(), Cause::OtherFraming { speaks: Framing::Datagram, set });
+    let words = "the server speaks datagrams, this client is set to chunks (ClientBuilder::framing)";
+    assert!(error.to_string().contains(words), "{error}");
+}
+
 #[test]
 fn errors_of_a_connection_say_what_to_do() {
     let Fixture { client, server, path, .. } = Fixture::new(&chunked_client().retries(0));
     let shown = path.display();
     let call = |options| client.call_with(&options, 7, 1, b"").unwrap_err().to_string();
-    let late = "the server did not answer within the time that this program allows";
-    let mut timed_out = longer_times().map(|time| call(CallOptions::new().timeout(time)));
-    let once_sent = timed_out.find(|error| error.starts_with("reply")).unwrap();
+    let mut timed_out = longer_times().map(|time| (time.as_millis(), call(CallOptions::new().timeout(time))));
+    let (ms, once_sent) = timed_out.find(|(_, error)| error.starts_with("reply")).unwrap();
+    // The server of the test is a thread of this process.
+    let (pid, program) = (std::process::id(), std::fs::read_to_string("/proc/self/comm").unwrap());
+    let late = format!("7.1 was not answered within {ms} ms by pid {pid} ({})", program.trim_end());
     assert_eq!(once_sent, format!("reply {shown}: timed out: {late}"));
     server.send_message(Framing::Chunked, b"?");
     let other = "the peer may speak another release's wire format";

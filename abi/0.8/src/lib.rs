@@ -12,6 +12,7 @@ use std::mem::offset_of;
 use ::drpc::Framing;
 use ::drpc::der::{self, Release};
 use ::drpc::framing::datagram;
+use ::drpc::modules::names::Names;
 use drpc_abi::Abi;
 use drpc_abi::abi::{Head, Yielder, drpc_handler_t, unixcomm};
 
@@ -25,6 +26,7 @@ unsafe impl Abi for V0_8 {
     type Context = drpc;
 
     const RELEASE: Release = Release::V0_8;
+    const NAMES: Names = Names::V0_8;
     const FRAMING: Framing = Framing::Datagram;
     const CLIENT_FRAMING: Option<Framing> = Some(Framing::Datagram);
     const DATAGRAM: usize = datagram::MAX_0_8;

@@ -13,6 +13,7 @@ use std::mem::offset_of;
 use ::drpc::Framing;
 use ::drpc::der::{self, Release};
 use ::drpc::framing::datagram;
+use ::drpc::modules::names::Names;
 use drpc_abi::Abi;
 use drpc_abi::abi::{Head, Yielder, drpc_handler_t, unixcomm};
 
@@ -26,6 +27,7 @@ unsafe impl Abi for V2_8 {
     type Context = drpc;
 
     const RELEASE: Release = Release::V2_8;
+    const NAMES: Names = Names::V2_8;
     const FRAMING: Framing = Framing::Chunked;
     const CLIENT_FRAMING: Option<Framing> = None;
     const DATAGRAM: usize = datagram::MAX_2_6;

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use drpc_abi::library;
+use drpc_abi::{Abi, library};
 
 use crate::V2_8;
 use crate::connection::drpc;
@@ -11,6 +11,25 @@ use crate::connection::drpc;
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Returns the name of a module in DAOS 1.2 to 2.8, as in "mgmt" for DRPC_MODULE_MGMT: what DAOS's constant says behind its
+/// prefix, in small letters. NULL if DAOS has no such module.
+///
+/// The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_module_name(module: i32) -> *const c_char {
+    library::text(V2_8::NAMES.c_module(module))
+}
+
+/// Returns the name of a method in DAOS 1.2 to 2.8, as in "get_attach_info" for DRPC_METHOD_MGMT_GET_ATTACH_INFO. A method that DAOS has renamed has
+/// its last name. NULL if
+/// the module has no such method. drpc_last_error() joins the two with a dot: "mgmt.get_attach_info".
+///
+/// The text is constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_method_name(module: i32, method: i32) -> *const c_char {
+    library::text(V2_8::NAMES.c_method(module, method))
 }
 
 /// Limits the time in milliseconds that sending or receiving on a context may wait; 0 is no limit. After that time

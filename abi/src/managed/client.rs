@@ -7,15 +7,16 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use ::drpc::der::Release;
+use ::drpc::peer::framing_cache;
 use ::drpc::stable_path::StablePath;
 use ::drpc::sys::try_copy;
-use ::drpc::{Caller, Cause, Client, ClientBuilder, Log, Phase, Response, lock_briefly};
+use ::drpc::{Caller, Cause, Client, ClientBuilder, Log, MadeCall, Phase, Response, Status, lock_briefly};
 
 use super::client_options::{call_options, drpc_call_options, set, timeout};
 use super::message::with_body;
 use super::object::{self, Endpoint};
 use crate::abi::Abi;
-use crate::boundary::{self, Failure};
+use crate::boundary::{self, Failure, Subject};
 use crate::drpc_pb_c::Drpc__Response;
 use crate::memory;
 use crate::{log, settings};
@@ -30,7 +31,8 @@ pub struct drpc_client {
 }
 
 /// The program's function for the result of a call. Either `rc` is 0 and `resp` is the response, which the function
-/// owns; or `rc` is the error and `resp` is NULL. The function may submit calls, and must not wait for any.
+/// owns; or `rc` is the error and `resp` is NULL. drpc_last_error() says more, as after drpc_client_call. The function may
+/// submit calls, and must not wait for any.
 pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void)>;
 
 /// Makes a client for the server at `path`, for `drpc_client_create` of each line.
@@ -39,7 +41,8 @@ pub type drpc_client_done_t = Option<unsafe extern "C" fn(rc: c_int, resp: *mut 
 /// `path` is null or a C string, `client` is null or valid for writing.
 pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client) -> c_int {
     let framing = settings::default_framing::<A>();
-    let builder = Client::builder().framing(framing).datagram_limit(A::DATAGRAM);
+    let builder =
+        Client::builder().framing_chosen(framing, framing_cache::choice()).datagram_limit(A::DATAGRAM).names(A::NAMES);
     let make = |path: &CStr| {
         Ok(drpc_client {
             stable_path: StablePath::try_from(path)?,
@@ -245,7 +248,12 @@ pub unsafe extern "C" fn drpc_client_call(
             }
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
             let response = client.client()?.call_with(&options, module, method, body)?;
+            let (sequence, status) = (response.sequence, response.status);
             *resp = to_c(response)?;
+            if status != SUCCESS {
+                let call = client.client()?.made_call(module, method, len);
+                boundary::keep_answer(Subject::Path(call.socket()), call.answer(sequence, status));
+            }
             Ok(0)
         })
     }
@@ -276,9 +284,10 @@ pub unsafe extern "C" fn drpc_client_submit(
         object::run(client, Phase::Call, |client| {
             let function = done.ok_or(Cause::Invalid("the function for the result is NULL"))?;
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
-            let done = Done { function, arg, release: client.release };
-            let submitted =
-                client.client()?.submit(&options, module, method, try_copy(body)?, move |result| done.run(result));
+            let connected = client.client()?;
+            let call = connected.made_call(module, method, len);
+            let done = Done { function, arg, release: client.release, call };
+            let submitted = connected.submit(&options, module, method, try_copy(body)?, move |result| done.run(result));
             submitted.map(|()| 0).map_err(Failure::from)
         })
     }
@@ -319,11 +328,15 @@ fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
     with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)
 }
 
+/// The status of a call that has succeeded.
+const SUCCESS: c_int = Status::Success as c_int;
+
 /// The destination of a submitted call's result.
 struct Done {
     function: unsafe extern "C" fn(rc: c_int, resp: *mut Drpc__Response, arg: *mut c_void),
     arg: *mut c_void,
     release: Release,
+    call: MadeCall,
 }
 
 // SAFETY: `arg` is only passed back to the program, which has promised that the dispatching thread may run the
@@ -332,6 +345,15 @@ unsafe impl Send for Done {}
 
 impl Done {
     fn run(self, result: Result<Response, ::drpc::Error>) {
+        // The result function may ask drpc_last_error().
+        match &result {
+            Ok(response) if response.status == SUCCESS => {}
+            Ok(response) => {
+                let answer = self.call.answer(response.sequence, response.status);
+                boundary::keep_answer(Subject::Path(self.call.socket()), answer);
+            }
+            Err(error) => boundary::keep_error(error),
+        }
         let result = result.map_err(|error| error.cause()).and_then(to_c);
         let (rc, response) = match result {
             Ok(response) => (0, response),

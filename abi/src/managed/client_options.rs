@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::time::Duration;
 
+use ::drpc::framing::FramingChoice;
 use ::drpc::{CallOptions, Cause, ClientBuilder, OptionOwner, OptionValues};
 
 use super::cancel::drpc_cancel;
@@ -68,7 +69,9 @@ pub(crate) fn set(builder: ClientBuilder, option: c_int, value: u64) -> Result<C
         DRPC_CLIENT_MAX_DATAGRAM if value == 0 => return Err(impossible),
         DRPC_CLIENT_MAX_DATAGRAM => builder.datagram_limit(usize::try_from(value).map_err(|_| impossible)?),
         DRPC_CLIENT_SPIN => builder.spin(library::spin(value).ok_or(impossible)?),
-        DRPC_CLIENT_FRAMING => builder.framing(library::framing(value).ok_or(impossible)?),
+        DRPC_CLIENT_FRAMING => {
+            builder.framing_chosen(library::framing(value).ok_or(impossible)?, FramingChoice::Option)
+        }
     })
 }
 

@@ -70,7 +70,8 @@ struct drpc_call_options {
 
 /**
  * The program's function for the result of a call. Either `rc` is 0 and `resp` is the response, which the function
- * owns; or `rc` is the error and `resp` is NULL. The function may submit calls, and must not wait for any.
+ * owns; or `rc` is the error and `resp` is NULL. drpc_last_error() says more, as after drpc_client_call. The function may
+ * submit calls, and must not wait for any.
  */
 typedef void (*drpc_client_done_t)(int rc, Drpc__Response *resp, void *arg);
 

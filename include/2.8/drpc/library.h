@@ -51,7 +51,12 @@ extern "C" {
  * Returns the text of this thread's last error, "" before the first: the operation, the socket, the cause and a
  * remedy, as in "connect /run/x.sock: no such file or directory: the server is not running, or uses another path".
  *
- * The text is the library's, and stays until the thread's next call of a function that fails. errno is not changed.
+ * A call that was answered with another status than SUCCESS has a text, too, although the function returns 0: the status
+ * by its name, or its number where it has none, and the call, as in "reply /run/x.sock: the server answered UNKNOWN_METHOD
+ * to mgmt.get_attach_info: it does not serve this method".
+ *
+ * The text is the library's, and stays until the thread's next call of a function that fails, or is answered so. errno is
+ * not changed.
  */
 const char *drpc_last_error(void);
 
@@ -64,7 +69,7 @@ const char *drpc_last_error(void);
 const char *drpc_strerror(int rc);
 
 /**
- * Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status".
+ * Returns the name of a status, as in "UNKNOWN_MODULE", or "unknown status", whose number drpc_last_error() has.
  *
  * The text is constant.
  */
@@ -157,6 +162,24 @@ int drpc_set_spin(unsigned int microseconds);
 
 /** Returns the version of the library as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);
+
+/**
+ * Returns the name of a module in DAOS 1.2 to 2.8, as in "mgmt" for DRPC_MODULE_MGMT: what DAOS's constant says behind its
+ * prefix, in small letters. NULL if DAOS has no such module.
+ *
+ * The text is constant.
+ */
+const char *drpc_module_name(int32_t module);
+
+/**
+ * Returns the name of a method in DAOS 1.2 to 2.8, as in "get_attach_info" for DRPC_METHOD_MGMT_GET_ATTACH_INFO. A method that DAOS has renamed has
+ * its last name. NULL if
+ * the module has no such method. drpc_last_error() joins the two with a dot: "mgmt.get_attach_info".
+ *
+ * The text is constant.
+ */
+const char *drpc_method_name(int32_t module,
+                             int32_t method);
 
 /**
  * Limits the time in milliseconds that sending or receiving on a context may wait; 0 is no limit. After that time

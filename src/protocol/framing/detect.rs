@@ -1,11 +1,13 @@
 //! Detection of the framing that a peer uses, by the records that it sends. Free of I/O.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros))]
 
-use super::Framing;
 use super::chunked::is_first_chunk;
+use super::datagram::MAX_0_8;
 use super::fallback::{self, FirstMessage};
-use crate::cause::Cause;
-use crate::protocol::wire::CallRef;
+use super::{Framing, FramingChoice};
+use crate::cause::{Cause, HeaderFault};
+use crate::protocol::message::{NO_SEQUENCE, Status};
+use crate::protocol::wire::{CallRef, HEAD_CAPACITY, ResponseRef};
 
 /// The framing in which a peer's first record makes sense; `None` if there is none.
 ///
@@ -20,6 +22,36 @@ pub fn detect(record: &[u8]) -> Option<Framing> {
     } else {
         None
     }
+}
+
+/// The cause to report for an answer that cannot be decoded, read as a datagram or put together from chunks. A chunk is
+/// none: it has zero bytes where the next key should be.
+#[cold]
+pub fn unreadable_answer(message: &[u8], cause: Cause) -> Cause {
+    match cause {
+        Cause::Malformed if is_first_chunk(message) => Cause::OtherFraming { speaks: Framing::Chunked, set: None },
+        cause => cause,
+    }
+}
+
+/// The cause to report for an answer that is no chunk of a message. Servers that read datagrams answer so to a chunk.
+#[cold]
+pub fn unreadable_chunk(record: &[u8], cause: Cause) -> Cause {
+    match cause {
+        Cause::Header(HeaderFault::Missing { .. }) if ResponseRef::decode(record).is_ok() => {
+            Cause::OtherFraming { speaks: Framing::Datagram, set: None }
+        }
+        cause => cause,
+    }
+}
+
+/// The reason why a server could not read a call that went out as a datagram, by the client's choice. `None` if the answer
+/// does not say that, and for a call of a size that old servers cut. Calls are well-formed, so that nothing else is left.
+#[cold]
+pub fn unread_call(sequence: i64, status: i32, size: usize, choice: FramingChoice) -> Option<Cause> {
+    let unread = sequence == NO_SEQUENCE && status == i32::from(Status::FailedUnmarshalCall);
+    let whole = size.saturating_add(HEAD_CAPACITY) <= MAX_0_8;
+    (unread && whole).then_some(Cause::OtherFraming { speaks: Framing::Chunked, set: Some(choice) })
 }
 
 /// The framing of a peer, as far as it is known. The first record that tells it decides for good.
@@ -158,6 +190,22 @@ mod tests {
         assert_eq!(known.check_probe(Cause::Probe(Framing::Datagram)), Cause::Probe(Framing::Datagram));
         assert_eq!(known.check_probe(Cause::Probe(Framing::Chunked)), Cause::Malformed);
         assert_eq!(known.check_probe(Cause::Closed), Cause::Closed);
+    }
+
+    #[test]
+    fn an_answer_in_the_other_framing_is_told_from_garbage() {
+        let refusal = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+        let other = |speaks| Cause::OtherFraming { speaks, set: None };
+        let short = |len| Cause::Header(HeaderFault::Missing { len });
+        assert_eq!(unreadable_chunk(refusal, short(13)), other(Framing::Datagram));
+        assert_eq!(unreadable_chunk(b"\x07garbage", short(8)), short(8));
+        assert_eq!(unreadable_chunk(refusal, Cause::Closed), Cause::Closed);
+        for (total, count) in [(0, 1), (13, 1), (14, 1), (300, 1), (1 << 20, 9)] {
+            let answer = chunk(Header { total, data: total.min(MAX_DATA as u64), index: 0, count }, MAX_DATA);
+            assert!(ResponseRef::decode(&answer).is_err(), "{total}");
+            assert_eq!(unreadable_answer(&answer, Cause::Malformed), other(Framing::Chunked), "{total}");
+        }
+        assert_eq!(unreadable_answer(refusal, Cause::Malformed), Cause::Malformed);
     }
 
     #[test]

@@ -4,10 +4,13 @@
 //! that each begin with a header ([`chunked`]). Nothing on the wire says which. A server finds out from a client's first
 //! record ([`detect`]), a client from the server's first answer ([`fallback`]).
 
+mod choice;
 pub mod chunked;
 pub mod datagram;
 pub mod detect;
 pub mod fallback;
+
+pub use choice::FramingChoice;
 
 /// The way messages are laid into records.
 ///
@@ -25,6 +28,16 @@ pub enum Framing {
     Datagram,
     /// Records with headers: DAOS 2.8 and later.
     Chunked,
+}
+
+impl Framing {
+    /// What messages are in this framing, for texts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Datagram => "datagrams",
+            Self::Chunked => "chunks",
+        }
+    }
 }
 
 /// The default limit of the messages sent and accepted.
