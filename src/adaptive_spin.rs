@@ -22,8 +22,9 @@ const US: u64 = 1_000;
 /// The average time between waits from which on a thread does not look.
 const RARE: u64 = 100 * US;
 
-/// The longest time between two waits that counts, so that a pause weighs no more than a few quick waits.
-const LONGEST: u64 = 800 * US;
+/// The longest time between two waits that counts. After one of it some 20 quick waits bring the average below [`RARE`], so that
+/// shorter conversations are not looked for: they would end before the looks have paid.
+const LONGEST: u64 = 6400 * US;
 
 /// The average of a thread that has not waited yet. Some 18 quick waits bring it below [`RARE`].
 const UNKNOWN: u64 = 1_000 * US;
@@ -33,10 +34,13 @@ const UNKNOWN: u64 = 1_000 * US;
 const AT_ONCE: u64 = 10 * US;
 
 /// The time from which on an adaptive look costs about as much as sleeping and being woken.
-const DEAR: u64 = 10 * US;
+const DEAR: u64 = 6 * US;
 
 /// So many dear looks count as one in vain. A conversation begins with some, while the peer still sleeps.
 const DEAR_LOOKS: u32 = 6;
+
+/// While the peer shares the processor, so many waits pass without reading the clock, which would take a hundredth of each.
+const UNREAD: u32 = 15;
 
 /// So many waits in a row that follow one another much quicker than before show that the peer has begun to look.
 const QUICK_WAITS: u32 = 2;
@@ -144,11 +148,15 @@ pub(crate) struct WaitHistory {
     pub(crate) quick: u32,
     /// The time until which the thread does not look.
     pub(crate) until: u64,
+    /// True while the last look in vain was on the processor that the peer was waiting for.
+    pub(crate) shared: bool,
+    /// The waits that are still to pass without reading the clock.
+    pub(crate) unread: u32,
 }
 
 impl Default for WaitHistory {
     fn default() -> Self {
-        Self { last: 0, period: UNKNOWN, misses: 0, dear: 0, quick: 0, until: 0 }
+        Self { last: 0, period: UNKNOWN, misses: 0, dear: 0, quick: 0, until: 0, shared: false, unread: 0 }
     }
 }
 
@@ -162,6 +170,10 @@ impl WaitHistory {
         turn: impl FnOnce(u64) -> Option<T>,
         wait: &mut W,
     ) -> W::Found {
+        if self.unread > 0 {
+            self.unread -= 1;
+            return wait.sleep(0);
+        }
         let began = wait.now();
         self.count(began);
         let Some(limit) = self.limit(look, began) else { return wait.sleep(0) };
@@ -194,6 +206,11 @@ impl WaitHistory {
     fn count(&mut self, now: u64) {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
+        if self.shared {
+            // The waits between are not known one by one, and tell nothing of the peer.
+            self.quick = 0;
+            return;
+        }
         self.quick = if passed * 8 < self.period * 5 { self.quick.saturating_add(1) } else { 0 };
         // An average of the last eight or so, without a division.
         self.period = self.period - self.period / 8 + passed / 8;
@@ -205,8 +222,12 @@ impl WaitHistory {
             // The clock has jumped back.
             self.until = now;
         }
+        if self.is_paused(now) {
+            self.unread = if self.shared { UNREAD } else { 0 };
+            return None;
+        }
+        self.shared = false;
         match look {
-            _ if self.is_paused(now) => None,
             Look::Asked(limit) => Some(limit),
             Look::Adaptive(limit) => (self.period < RARE).then_some(limit),
         }
@@ -236,8 +257,8 @@ impl WaitHistory {
 
     /// Counts a look in vain, after which the thread slept from one time to another.
     fn miss(&mut self, asleep: u64, awake: u64) {
-        let wanted_here = awake.wrapping_sub(asleep) < AT_ONCE;
-        self.pause(if wanted_here { 2 } else { 1 }, awake);
+        self.shared = awake.wrapping_sub(asleep) < AT_ONCE;
+        self.pause(if self.shared { 2 } else { 1 }, awake);
     }
 
     fn pause(&mut self, misses: u32, now: u64) {
@@ -517,7 +538,8 @@ mod tests {
             let asleep = 2 * u64::from(conversations * calls) * SLEEP;
             let ratio = spent as f64 / asleep as f64;
             assert!(ratio < 1.02, "{name}: {ratio}");
-            assert!(ratio < 0.4 || handler + think > 0 || calls == 5, "{name}: {ratio}");
+            let pays = handler + think == 0 && conversations * calls > 100_000 || calls == 1 && handler + think == 0;
+            assert!(!pays || ratio < 0.4, "{name}: {ratio}");
         }
     }
 
@@ -724,13 +746,13 @@ mod tests {
                 let mut wait = Broken { clock: RefCell::new(clock.into()), found_at, looks: 0, last: Cell::new(0) };
                 history.wait(Look::Asked(25 * US), Some, &mut wait);
                 prop_assert!(wait.looks <= times + 27, "{} looks", wait.looks);
-                prop_assert!(history.period <= UNKNOWN && history.misses <= MOST_MISSES);
+                prop_assert!(history.period <= LONGEST && history.misses <= MOST_MISSES);
             }
             let mut thread = Thread { history, ..Thread::default() };
             let mut now = start.min(u64::MAX - 100 * SECOND);
             thread.wait(CLIENT, now, Some(now));
             now += LONGEST_PAUSE;
-            for _ in 0..40 {
+            for _ in 0..60 {
                 now = thread.wait(CLIENT, now, Some(now + 3 * US)) + US;
             }
             let found = thread.wait(CLIENT, now, Some(now + 3 * US));

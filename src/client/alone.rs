@@ -86,8 +86,8 @@ impl Shared {
         drop(state);
         let mut wait = LoneWait { shared: self, ticket, poll_handle, deadline };
         match self.settings.spin.look(Side::Client) {
-            Some(look) => wait.look_or_sleep(look),
-            None => wait.sleep(0),
+            Some(look) if sys::may_look(look) => wait.look_or_sleep(look),
+            _ => wait.sleep(0),
         }
     }
 

@@ -30,7 +30,9 @@ impl Reactor {
             return self.epoll.wait_for(0, events).map(|()| Work::Events);
         }
         match self.spin.look(Side::Server) {
-            Some(look) if timeout_ms != 0 => self.look_or_sleep(look, timeout_ms, events, leader),
+            Some(look) if timeout_ms != 0 && sys::may_look(look) => {
+                self.look_or_sleep(look, timeout_ms, events, leader)
+            }
             _ => self.epoll.wait_for(timeout_ms, events).map(|()| Work::Events),
         }
     }
@@ -44,9 +46,8 @@ impl Reactor {
         leader: &LeaderGuard<'_>,
     ) -> Result<Work, Cause> {
         let look = look.within(|| u64::try_from(timeout_ms).ok().map(Duration::from_millis));
-        let session = self.recent_work.only_session().and_then(|token| self.sessions.get(token));
         let tally = leader.tally.unwrap_or(&self.counters.others);
-        let mut wait = WorkWait { reactor: self, tally, timeout_ms, session, events };
+        let mut wait = WorkWait { reactor: self, tally, timeout_ms, session: None, events };
         if self.recent_work.has_sleepers() {
             return wait.sleep(0);
         }
@@ -98,8 +99,12 @@ impl Wait for WorkWait<'_> {
     }
 
     fn look(&mut self) -> Option<Self::Found> {
-        let session = self.session.as_ref().filter(|_| self.reactor.recent_work.is_for_one());
-        if let Some(session) = session {
+        let work = &self.reactor.recent_work;
+        if let (true, Some(token)) = (work.is_for_one(), work.only_session()) {
+            if self.session.is_none() {
+                self.session = self.reactor.sessions.get(token);
+            }
+            let session = self.session.as_ref()?;
             let call = session.look(self.reactor, self.tally)?;
             return Some(Ok(Work::Call(session.clone(), call)));
         }

@@ -78,8 +78,8 @@ pub use socket::{
     NonblockingGuard, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer,
     is_socket, largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
 };
-pub(crate) use spin::look_or_sleep;
 pub use spin::{SpinSetting, set_spin};
+pub(crate) use spin::{look_or_sleep, may_look};
 pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start_thread};
 pub use trusted_path::trusted_file;
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};

@@ -10,7 +10,7 @@ use super::clock::{nanoseconds, whole_ms};
 use super::errno::{self, KeepErrno};
 use super::placement;
 use super::poll::{self, PollFd};
-use super::spin::{look_or_sleep, looks};
+use super::spin::{look_or_sleep, looks, may_look};
 use super::thread::{CancelDisabled, SocketRef};
 use crate::adaptive_spin::{Look, Wait};
 use crate::cause::Cause;
@@ -177,8 +177,8 @@ unsafe fn receive_parts(fd: SocketRef<'_>, parts: &mut [libc::iovec]) -> Result<
     // SAFETY: recvmsg writes to `message` and to the parts, the caller's promise.
     let mut call = |flags| unsafe { libc::recvmsg(fd.raw(), &mut message, flags) };
     let len = match fd.looks().and_then(looks) {
-        Some(look) => look_and_receive(fd, look, &mut call)?,
-        None => retried(fd, RECEIVING, || call(0))?,
+        Some(look) if may_look(look) => look_and_receive(fd, look, &mut call)?,
+        _ => retried(fd, RECEIVING, || call(0))?,
     };
     Ok(Record { len: len.min(room), truncated: message.msg_flags & libc::MSG_TRUNC != 0 })
 }

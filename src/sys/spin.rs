@@ -117,12 +117,15 @@ impl SpinSetting {
     }
 }
 
+/// True while a thread may look, as the process is not known to have too few processors.
+#[inline]
+pub(crate) fn may_look(look: Look) -> bool {
+    BUDGET.has_processors(look, nanoseconds, processors)
+}
+
 /// Waits for a message of a descriptor, which stands for all that the thread waits for at once.
 #[inline]
 pub(crate) fn look_or_sleep<W: Wait>(look: Look, fd: RawFd, wait: &mut W) -> W::Found {
-    if !BUDGET.has_processors(look, nanoseconds, processors) {
-        return wait.sleep(0);
-    }
     let waited = with_wait_place(fd, |place| {
         let mut history = place.load(fd);
         let found = history.wait(look, |now| BUDGET.turn(look, now, process, processors), wait);
@@ -142,7 +145,7 @@ pub(super) fn look_before(
     mut call: impl FnMut(c_int) -> c_int,
 ) -> c_int {
     match look {
-        Some(look) if timeout_ms != 0 => look_and_call(look, fd, timeout_ms, call),
+        Some(look) if timeout_ms != 0 && may_look(look) => look_and_call(look, fd, timeout_ms, call),
         _ => call(timeout_ms),
     }
 }

@@ -1,7 +1,7 @@
 //! The memory of a thread's waits: see `adaptive_spin.rs`.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::adaptive_spin::WaitHistory;
 
@@ -16,6 +16,8 @@ pub(super) struct WaitPlace {
     misses: AtomicU32,
     dear: AtomicU32,
     quick: AtomicU32,
+    shared: AtomicBool,
+    unread: AtomicU32,
     /// The descriptor, in a form that is never 0.
     owner: AtomicU64,
 }
@@ -32,6 +34,8 @@ impl WaitPlace {
             misses: self.misses.load(Relaxed),
             dear: self.dear.load(Relaxed),
             quick: self.quick.load(Relaxed),
+            shared: self.shared.load(Relaxed),
+            unread: self.unread.load(Relaxed),
             until: self.until.load(Relaxed),
         }
     }
@@ -44,6 +48,8 @@ impl WaitPlace {
         self.misses.store(history.misses, Relaxed);
         self.dear.store(history.dear, Relaxed);
         self.quick.store(history.quick, Relaxed);
+        self.shared.store(history.shared, Relaxed);
+        self.unread.store(history.unread, Relaxed);
         self.until.store(history.until, Relaxed);
     }
 }
@@ -59,7 +65,8 @@ mod tests {
     #[test]
     fn a_place_is_of_one_descriptor() {
         let place = WaitPlace::default();
-        let history = WaitHistory { last: 1, period: 2, misses: 3, dear: 5, quick: 6, until: 4 };
+        let history =
+            WaitHistory { last: 1, period: 2, misses: 3, dear: 5, quick: 6, until: 4, shared: true, unread: 7 };
         assert_eq!([0, -1, 7].map(|fd| place.load(fd)), [WaitHistory::default(); 3]);
         place.store(7, history);
         assert_eq!([7, 8].map(|fd| place.load(fd)), [history, WaitHistory::default()]);
