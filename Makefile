@@ -184,7 +184,7 @@ check-headers: setup-build ## include/ is what the Rust sources give
 	@echo 'ok - headers are what the Rust sources give'
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.
-ABI_LINES := 3800
+ABI_LINES := 3900
 MANAGED_LINES := 2200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
 check-abi-size: ## lines of code in abi/ are under their limit
