@@ -59,9 +59,10 @@ INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
-# The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time.
-RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle
-LIBRARY_CHECKS := check-exports demo test-c $(SCRIPT_TESTS) test-valgrind
+# The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. The tests of
+# interworking build programs in Rust, and by their turn the others have long built the libraries.
+RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers
+LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
