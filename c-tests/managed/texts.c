@@ -100,12 +100,8 @@ is_refused(const struct dir *dir)
 static void
 what_a_user_may_not_do_is_told(void **state)
 {
-	struct dir dir;
-
 	(void)state;
-	dir_make(&dir);
-	as_user(&dir, is_refused);
-	dir_remove(&dir);
+	as_user(is_refused);
 }
 
 static void
@@ -173,12 +169,8 @@ makes_a_socket_of_its_own(const struct dir *dir)
 static void
 a_socket_that_is_handed_over_is_not_overlooked(void **state)
 {
-	struct dir dir;
-
 	(void)state;
-	dir_make(&dir);
-	as_user(&dir, makes_a_socket_of_its_own);
-	dir_remove(&dir);
+	as_user(makes_a_socket_of_its_own);
 }
 
 int

@@ -15,7 +15,7 @@
 #include "support/dir.h"
 #include "support/peer.h"
 #include "support/rerun.h"
-#include "support/texts.h"
+#include "support/said.h"
 
 /* How a server says that a message is no call. */
 #define NO_CALL "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05"
@@ -96,10 +96,10 @@ a_status_is_named_with_its_call(void **state)
 
 	(void)state;
 	for (status = 1; status < (int)(sizeof(names) / sizeof(*names)); status++) {
-		error_forget();
+		forget_error();
 		reply(client.peer, status, status, 0);
 		assert_int_equal(call(&client, 2, 206, 0), status);
-		error_says(names[status], "mgmt.get_attach_info", client.dir.sock, NULL);
+		assert_true(SAYS(names[status], "mgmt.get_attach_info", client.dir.sock));
 		assert_null(strstr(drpc_last_error(), "speaks"));
 	}
 	client_end(&client);
@@ -114,10 +114,10 @@ an_unknown_status_keeps_its_number(void **state)
 	(void)state;
 	reply(client.peer, 1, 77, 0);
 	assert_int_equal(call(&client, 7, 701, 0), 77);
-	error_says(" 77 ", " 7.701", client.dir.sock, NULL);
+	assert_true(SAYS(" 77 ", " 7.701", client.dir.sock));
 	reply(client.peer, 2, INT32_MIN, 0);
 	assert_int_equal(call(&client, 3, 399, 0), INT32_MIN);
-	error_says(" -2147483648 ", " srv.399", NULL);
+	assert_true(SAYS(" -2147483648 ", " srv.399"));
 	client_end(&client);
 }
 
@@ -130,7 +130,7 @@ names_are_those_of_the_line(void **state)
 	(void)state;
 	reply(client.peer, 1, DRPC__STATUS__FAILURE, 0);
 	assert_int_equal(call(&client, 2, 222, 0), DRPC__STATUS__FAILURE);
-	error_says(ABI_CHUNKED ? "mgmt.list_containers" : "mgmt.pool_query", NULL);
+	assert_true(SAYS(ABI_CHUNKED ? "mgmt.list_containers" : "mgmt.pool_query"));
 	client_end(&client);
 }
 
@@ -142,14 +142,14 @@ success_says_nothing(void **state)
 	Drpc__Response *resp;
 
 	(void)state;
-	error_forget();
+	forget_error();
 	reply(client.peer, 1, DRPC__STATUS__SUCCESS, 9);
 	assert_int_equal(call(&client, 2, 206, 0), DRPC__STATUS__SUCCESS);
-	error_says("configure: ", NULL);
+	assert_true(SAYS("configure: "));
 	/* Nor does a call that does not wait, whose status is SUBMITTED. */
 	resp = do_call(client.ctx, 0, 0);
 	drpc_response_free(resp);
-	error_says("configure: ", NULL);
+	assert_true(SAYS("configure: "));
 	client_end(&client);
 }
 
@@ -162,7 +162,7 @@ a_call_in_vain_names_its_time_and_the_server(void **state)
 	(void)state;
 	assert_int_equal(drpc_set_timeout(client.ctx, 100), 0);
 	assert_int_equal(call(&client, 2, 206, -DER_TIMEDOUT), -1);
-	error_says("reply ", client.dir.sock, ": timed out", "mgmt.get_attach_info", " 100 ms", own_process(), NULL);
+	assert_true(SAYS("reply ", client.dir.sock, ": timed out", "mgmt.get_attach_info", " 100 ms", own_process()));
 	client_end(&client);
 }
 
@@ -180,7 +180,7 @@ the_name_of_the_server_is_escaped(void **state)
 	assert_int_equal(drpc_set_timeout(client.ctx, 100), 0);
 	assert_int_equal(call(&client, 1, 101, -DER_TIMEDOUT), -1);
 	assert_int_equal(prctl(PR_SET_NAME, before), 0);
-	error_says("sec_agent.request_creds", "(a\\x1b[2Jb\\\"c)", NULL);
+	assert_true(SAYS("sec_agent.request_creds", "(a\\x1b[2Jb\\\"c)"));
 	client_end(&client);
 }
 
@@ -193,8 +193,8 @@ a_server_of_chunks_does_not_read_datagrams(void **state)
 	(void)state;
 	assert_true(peer_send_record(client.peer, NO_CALL, sizeof(NO_CALL) - 1));
 	assert_int_equal(call(&client, 2, 206, 0), DRPC__STATUS__FAILED_UNMARSHAL_CALL);
-	error_says("FAILED_UNMARSHAL_CALL", "mgmt.get_attach_info",
-		   "the server speaks chunks, this client is set to datagrams", "drpc_set_framing", client.dir.sock, NULL);
+	assert_true(SAYS("FAILED_UNMARSHAL_CALL", "mgmt.get_attach_info",
+		   "the server speaks chunks, this client is set to datagrams", "drpc_set_framing", client.dir.sock));
 	/* A later one is not put down to the framing. */
 	assert_true(peer_send_record(client.peer, NO_CALL, sizeof(NO_CALL) - 1));
 	assert_int_equal(call(&client, 2, 206, 0), DRPC__STATUS__FAILED_UNMARSHAL_CALL);
@@ -212,7 +212,7 @@ an_answer_in_chunks_is_known(void **state)
 	(void)state;
 	assert_true(peer_send_chunk(client.peer, &header, "\x08\x01\x10\x05", 4));
 	assert_int_equal(call(&client, 2, 206, -DER_PROTO), -1);
-	error_says("the server speaks chunks, this client is set to datagrams (drpc_set_framing)", client.dir.sock, NULL);
+	assert_true(SAYS("the server speaks chunks, this client is set to datagrams (drpc_set_framing)", client.dir.sock));
 	client_end(&client);
 }
 
@@ -225,7 +225,7 @@ an_answer_in_a_datagram_is_known(void **state)
 	(void)state;
 	assert_true(peer_send_record(client.peer, NO_CALL, sizeof(NO_CALL) - 1));
 	assert_int_equal(call(&client, 2, 206, -DER_TRUNC), -1);
-	error_says("the server speaks datagrams, this client is set to chunks (drpc_set_framing)", client.dir.sock, NULL);
+	assert_true(SAYS("the server speaks datagrams, this client is set to chunks (drpc_set_framing)", client.dir.sock));
 	client_end(&client);
 	/* Garbage is none. */
 	client = client_told(DRPC_FRAMING_CHUNKED);
@@ -246,11 +246,11 @@ the_place_of_the_choice_is_named(void **state)
 	assert_true(peer_send_record(client.peer, NO_CALL, sizeof(NO_CALL) - 1));
 	if (chosen != NULL && strcmp(chosen, "chunked") == 0) {
 		assert_int_equal(call(&client, 2, 206, -DER_TRUNC), -1);
-		error_says("speaks datagrams", "(DRPC_FRAMING in the environment)", NULL);
+		assert_true(SAYS("speaks datagrams", "(DRPC_FRAMING in the environment)"));
 	} else {
 		assert_int_equal(call(&client, 2, 206, 0), DRPC__STATUS__FAILED_UNMARSHAL_CALL);
-		error_says("speaks chunks",
-			   chosen != NULL ? "(DRPC_FRAMING in the environment)" : "(the default of libdrpc-0.8)", NULL);
+		assert_true(SAYS("speaks chunks",
+			   chosen != NULL ? "(DRPC_FRAMING in the environment)" : "(the default of libdrpc-0.8)"));
 	}
 	client_end(&client);
 }

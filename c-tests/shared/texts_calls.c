@@ -12,7 +12,7 @@
 #include "support/patience.h"
 #include "support/peer.h"
 #include "support/shared.h"
-#include "support/texts.h"
+#include "support/said.h"
 
 static void
 answer_77(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
@@ -69,13 +69,13 @@ a_status_is_named_with_its_call(void **state)
 
 	(void)state;
 	both_make(&both, DRPC_FRAMING_AUTO, DRPC_FRAMING_DATAGRAM);
-	error_forget();
+	forget_error();
 	assert_int_equal(status_of_call(both.client, ECHO, 1), DRPC__STATUS__SUCCESS);
-	error_says("configure: ", NULL);
+	assert_true(SAYS("configure: "));
 	assert_int_equal(status_of_call(both.client, 1, 101), DRPC__STATUS__UNKNOWN_MODULE);
-	error_says("UNKNOWN_MODULE", "sec_agent.request_creds", both.server.dir.sock, NULL);
+	assert_true(SAYS("UNKNOWN_MODULE", "sec_agent.request_creds", both.server.dir.sock));
 	assert_int_equal(status_of_call(both.client, 2, 222), 77);
-	error_says(" 77 ", ABI_CHUNKED ? "mgmt.list_containers" : "mgmt.pool_query", both.server.dir.sock, NULL);
+	assert_true(SAYS(" 77 ", ABI_CHUNKED ? "mgmt.list_containers" : "mgmt.pool_query", both.server.dir.sock));
 	both_end(&both);
 }
 
@@ -88,8 +88,8 @@ a_server_of_chunks_does_not_read_datagrams(void **state)
 	(void)state;
 	both_make(&both, DRPC_FRAMING_CHUNKED, DRPC_FRAMING_DATAGRAM);
 	assert_int_equal(status_of_call(both.client, ECHO, 1), DRPC__STATUS__FAILED_UNMARSHAL_CALL);
-	error_says("FAILED_UNMARSHAL_CALL", "100.1", "the server speaks chunks, this client is set to datagrams",
-		   "(DRPC_CLIENT_FRAMING)", both.server.dir.sock, NULL);
+	assert_true(SAYS("FAILED_UNMARSHAL_CALL", "100.1", "the server speaks chunks, this client is set to datagrams",
+		   "(DRPC_CLIENT_FRAMING)", both.server.dir.sock));
 	both_end(&both);
 }
 
@@ -103,8 +103,8 @@ a_server_of_datagrams_does_not_read_chunks(void **state)
 	(void)state;
 	both_make(&both, DRPC_FRAMING_DATAGRAM, DRPC_FRAMING_CHUNKED);
 	assert_int_equal(drpc_client_call(both.client, ECHO, 1, "hello", 5, NULL, &resp), -DER_TRUNC);
-	error_says("the server speaks datagrams, this client is set to chunks (DRPC_CLIENT_FRAMING)",
-		   both.server.dir.sock, NULL);
+	assert_true(SAYS("the server speaks datagrams, this client is set to chunks (DRPC_CLIENT_FRAMING)",
+		   both.server.dir.sock));
 	both_end(&both);
 }
 
@@ -122,7 +122,7 @@ an_answer_in_chunks_is_known(void **state)
 	shared_connect(&shared);
 	assert_true(peer_send_chunk(shared.peer, &header, "\x08\x01\x10\x05", 4));
 	assert_int_equal(drpc_client_call(shared.client, 1, 101, NULL, 0, NULL, &resp), -DER_PROTO);
-	error_says("the server speaks chunks, this client is set to datagrams (DRPC_CLIENT_FRAMING)", shared.dir.sock, NULL);
+	assert_true(SAYS("the server speaks chunks, this client is set to datagrams (DRPC_CLIENT_FRAMING)", shared.dir.sock));
 	shared_end(&shared);
 }
 
@@ -139,9 +139,9 @@ a_call_in_vain_names_its_time_and_the_server(void **state)
 	shared_set(&shared, DRPC_CLIENT_TIMEOUT, 50);
 	shared_connect(&shared);
 	assert_int_equal(drpc_client_call(shared.client, 2, 206, NULL, 0, &options, &resp), -DER_TIMEDOUT);
-	error_says(shared.dir.sock, ": timed out", "mgmt.get_attach_info", " 60 ms", own_process(), NULL);
+	assert_true(SAYS(shared.dir.sock, ": timed out", "mgmt.get_attach_info", " 60 ms", own_process()));
 	assert_int_equal(drpc_client_call(shared.client, 1, 101, NULL, 0, NULL, &resp), -DER_TIMEDOUT);
-	error_says(shared.dir.sock, ": timed out", "sec_agent.request_creds", " 50 ms", own_process(), NULL);
+	assert_true(SAYS(shared.dir.sock, ": timed out", "sec_agent.request_creds", " 50 ms", own_process()));
 	shared_end(&shared);
 }
 
@@ -165,7 +165,7 @@ look(int rc, Drpc__Response *resp, void *arg)
 	assert_int_equal(rc, wanted->rc);
 	if (rc == 0)
 		assert_int_equal(resp->status, wanted->status);
-	error_says(wanted->path, wanted->call, wanted->what, NULL);
+	assert_true(SAYS(wanted->path, wanted->call, wanted->what));
 	drpc_response_free(resp);
 	wanted->done = true;
 }
@@ -186,7 +186,7 @@ the_result_of_a_submitted_call_is_named(void **state)
 	(void)state;
 	both_make(&both, DRPC_FRAMING_AUTO, DRPC_FRAMING_DATAGRAM);
 	wanted = (struct wanted){both.server.dir.sock, "mgmt.set_rank", " 77 ", 0, 77, false};
-	error_forget();
+	forget_error();
 	assert_int_equal(drpc_client_submit(both.client, 2, 202, NULL, 0, NULL, look, &wanted), 0);
 	dispatch_until_done(both.client, &wanted);
 	both_end(&both);
@@ -203,10 +203,10 @@ a_submitted_call_in_vain_is_named(void **state)
 	shared_make(&shared);
 	shared_connect(&shared);
 	wanted = (struct wanted){shared.dir.sock, "mgmt.set_rank", " 50 ms", -DER_TIMEDOUT, 0, false};
-	error_forget();
+	forget_error();
 	assert_int_equal(drpc_client_submit(shared.client, 2, 202, NULL, 0, &options, look, &wanted), 0);
 	dispatch_until_done(shared.client, &wanted);
-	error_says(own_process(), NULL);
+	assert_true(SAYS(own_process()));
 	shared_end(&shared);
 }
 

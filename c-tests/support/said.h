@@ -11,13 +11,16 @@ bool said_all(const char *const *words);
 
 #define SAYS(...) said_all((const char *const[]){__VA_ARGS__, NULL})
 
-/*
- * Runs `work` in a child that is no root, and has to give 0. The directory,
- * and what is in it, is that user's.
- */
-void as_user(const struct dir *dir, int (*work)(const struct dir *dir));
+/* Makes the text "configure: ...", which has nothing to do with calls. */
+void forget_error(void);
+
+/* Runs `work` in a child that is no root, and has to give 0. It gets a new directory, which is that user's. */
+void as_user(int (*work)(const struct dir *dir));
 
 /* The child's user as the texts have it. */
 void user_name(char text[32]);
+
+/* "pid N (PROGRAM)" of this process. */
+const char *own_process(void);
 
 #endif
