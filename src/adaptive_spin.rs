@@ -24,7 +24,7 @@ const RARE: u64 = 100 * US;
 
 /// The longest time between two waits that counts. After one of it some 20 quick waits bring the average below [`RARE`], so that
 /// shorter conversations are not looked for: they would end before the looks have paid.
-const LONGEST: u64 = 6400 * US;
+const LONGEST: u64 = 12_800 * US;
 
 /// The average of a thread that has not waited yet. Some 18 quick waits bring it below [`RARE`].
 const UNKNOWN: u64 = 1_000 * US;
