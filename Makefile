@@ -50,7 +50,7 @@ LINKS := $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)) $(ABIS:%=$(LIB)/libdrpc-%.so
 STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
 PC := $(ABIS:%=drpc-%.pc)
 # Examples that are one source for both ABIs, and all of them as they are built.
-STANDALONE := managed_server loop_server shared_client async_client
+STANDALONE := managed_server loop_server epoll_server shared_client async_client
 EXAMPLES := $(foreach abi,$(ABIS),$(addprefix $(BUILD)/examples/$(abi)/,hello_server hello_client $(STANDALONE)))
 # Relative to include/: 0.8/daos/drpc.h and so on.
 HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))

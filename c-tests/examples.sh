@@ -121,7 +121,7 @@ sources_of() {
 for abi in $abis; do
 	for linkage in shared static; do
 		kind=$abi-$linkage
-		for example in hello_server hello_client managed_server loop_server shared_client async_client; do
+		for example in hello_server hello_client managed_server loop_server epoll_server shared_client async_client; do
 			check "$abi $linkage: $example compiles" \
 				compile "$abi" "$linkage" "$example" $(sources_of "$example" "$abi")
 			check "$abi $linkage: $example is linked as told" \
@@ -138,6 +138,8 @@ for abi in $abis; do
 			check "$abi $linkage: $example leaves a live socket alone" \
 				served_by by_signal "$program" stays "$program" "$programs/shared_client-$kind"
 		done
+		check "$abi $linkage: epoll_server serves async_client" \
+			served_by by_signal "$programs/epoll_server-$kind" returns_lines "$programs/async_client-$kind"
 		for client in shared_client async_client; do
 			check "$abi $linkage: $client says that there is no server" \
 				says 'none.sock: no such file or directory' run "$programs/$client-$kind" "$work/none.sock"
