@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs of README.md, compiled and run as they stand.
+# The programs of README.md and of pages of docs/, compiled and run as they stand.
 . "$(dirname "$0")/shell/tap.sh"
 
 # Every fence of C goes to the file that its first line names.
@@ -8,7 +8,7 @@ awk -v work="$work/" '
 	/^```/ { fence = 0; next }
 	fence == 1 { match($0, /[a-z0-9.-]+\.c/); out = work substr($0, RSTART, RLENGTH); fence = 2 }
 	fence { print > out }
-' "$root/README.md"
+' "$root/README.md" "$root/docs/c-api.md" "$root/docs/daos.md"
 
 # is_heard CLIENT: calls, and says whether somebody listens.
 is_heard() {
@@ -42,17 +42,17 @@ for abi in $abis; do
 	for program in server client daemon loop shared; do
 		source=$work/$program.c
 		[ "$program" = client ] && source=$work/client-$abi.c
-		check "$abi: the README's $program compiles" \
+		check "$abi: $program of the docs compiles" \
 			$CC -std=c11 -D_DEFAULT_SOURCE $strict $(cflags "$abi") -o "$work/$program-$abi" "$source" $(libs "$abi")
 	done
 	for server in server daemon loop; do
 		for client in client shared; do
-			check "$abi: the README's $client and $server talk" greet "$abi" "$server" "$client"
+			check "$abi: $client and $server of the docs talk" greet "$abi" "$server" "$client"
 		done
 	done
-	check "$abi: the README's client says what is wrong" complain "$abi"
+	check "$abi: the client of the docs says what is wrong" complain "$abi"
 done
-check 'no program of the README is left out' same 'the programs' \
+check 'no program of the docs is left out' same 'the programs' \
 	'client-0.8.c client-2.8.c daemon.c loop.c server.c shared.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
 
 finish
