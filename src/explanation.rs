@@ -429,9 +429,7 @@ pub(crate) fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
         (Phase::Call | Phase::Reply | Phase::Receive, Cause::Header(_) | Cause::Malformed) => {
             "the peer may speak another release's wire format"
         }
-        (_, Cause::Unanswered | Cause::Unclear) => {
-            "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram or the framing of the client (drpc_set_framing)"
-        }
+        (_, Cause::Unanswered | Cause::Unclear) => "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram",
         (_, Cause::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
         (_, Cause::Replaced) => "connect again",
         (_, Cause::OtherFraming { .. }) => "with \"auto\" a client finds out what its server speaks",

@@ -141,11 +141,10 @@ impl Client {
     ) -> Error {
         let shared = &self.0.shared;
         let limit = options.limit_or(shared.settings.timeout);
-        let error = match operation {
+        match operation {
             Operation::Call { .. } => shared.call_error(failure, (call.module, call.method), limit),
-            Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure),
-        };
-        error.after(limit)
+            Operation::Connect { .. } | Operation::Lock(_) => shared.error(failure).after(limit),
+        }
     }
 
     /// Calls a method without waiting. `done` is run once, when the reply has come or the call has failed: by

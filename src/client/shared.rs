@@ -63,14 +63,14 @@ impl Shared {
         self.is_ours().then(|| lock(&self.state).connect_failure).flatten()
     }
 
-    /// The error of a call, which it names if the call has timed out.
+    /// The error of a call, which it names if the call has timed out. `limit` is the time that the call had.
     pub(super) fn call_error(
         &self,
         failure: (Phase, Cause),
         (module, method): (i32, i32),
         limit: Option<Duration>,
     ) -> Error {
-        let error = self.error(failure);
+        let error = self.error(failure).after(limit);
         let sent = match failure {
             (Phase::Reply, Cause::TimedOut) => true,
             (Phase::Call, Cause::TimedOut) => false,

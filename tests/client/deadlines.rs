@@ -105,6 +105,21 @@ fn while_the_server_is_too_busy_to_accept() {
 }
 
 #[test]
+fn a_wait_to_connect_says_how_long_it_was() {
+    let Fixture { client, server, listener: _listener, path, dir: _dir, .. } = Fixture::new(&chunked_client());
+    drop(server);
+    let _others = fill(&path);
+    let options = CallOptions::new().timeout(MOMENT);
+    let called = client.call_with(&options, 7, 1, b"").unwrap_err();
+    let submitted = submit(&client, &options, b"");
+    while client.dispatch(Some(PATIENCE)).unwrap() == 0 {}
+    let text = format!("timed out after {} ms: the server runs but does not accept", MOMENT.as_millis());
+    for error in [called, submitted.recv_timeout(PATIENCE).unwrap().unwrap_err()] {
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}
+
+#[test]
 fn while_connecting_again() {
     Ending::each(|ending| {
         let Fixture { client, server, listener, path, dir: _dir, .. } = Fixture::new(&chunked_client());
