@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests that the tables in docs/ name in their last column, `test`. Each row names files and functions in them, as in
+# Links between the pages lead somewhere. And the tests that the tables in docs/ name in their last column, `test`. Each row names files and functions in them, as in
 # "plain/a.c: one, two; tests/b.rs: three", and all are there. A file is in c-tests/ unless it begins with src/ or tests/.
 . "$(dirname "$0")/shell/tap.sh"
 
@@ -48,6 +48,30 @@ names_its_tests() {
 	[ ! -s "$work/missing" ] || fail "$(cat "$work/missing")"
 }
 
+# headings PAGE: what a link may name behind #.
+headings() {
+	sed -n 's/^#* //p' "$1" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
+links_lead_somewhere() {
+	from=$(dirname "$root/$1")
+	grep -o '](\([^)]*\))' "$root/$1" | sed 's/^](//; s/)$//' | while IFS= read -r target; do
+		file=$from/${target%%#*}
+		case $target in
+		http*) continue ;;
+		"#"*) file=$root/$1 ;;
+		esac
+		[ -e "$file" ] || echo "no file: $target"
+		case $target in
+		*"#"*) headings "$file" | grep -qx "${target#*#}" || echo "no heading: $target" ;;
+		esac
+	done >"$work/missing"
+	[ ! -s "$work/missing" ] || fail "$(cat "$work/missing")"
+}
+
+for page in $(cd "$root" && ls ./*.md docs/*.md bench/*.md); do
+	check "links of $page lead somewhere" links_lead_somewhere "$page"
+done
 for page in docs/compat.md docs/go-parity.md; do
 	check "$page names a test in every row" names_its_tests "$page"
 done
