@@ -101,7 +101,7 @@ pub use blocking::{Connection, Listener, ListenerBuilder};
 pub use cancel::{Cancel, CancelHook};
 #[doc(hidden)]
 pub use client::MadeCall;
-pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked};
+pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked, ResponseFuture};
 pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
 pub use failure::Failure;
 pub use log::{Level, Log};

@@ -55,6 +55,9 @@ pub(super) struct Calls {
     batch: Vec<Ticket>,
 }
 
+/// A submitted call that has ended, to be completed.
+pub(super) type EndedSubmission = (Ticket, Submission, Outcome);
+
 /// A call that has been sent as a whole, and is in no list: see `alone.rs`.
 #[derive(Debug)]
 struct LoneCall {
@@ -598,8 +601,19 @@ impl Calls {
     }
 
     /// Removes the next completion to be run.
-    pub(super) fn take_completion(&mut self) -> Option<(Ticket, Submission, Outcome)> {
+    pub(super) fn take_completion(&mut self) -> Option<EndedSubmission> {
         let ticket = self.completions.pop_front()?;
+        self.take_ended(ticket)
+    }
+
+    /// Removes the completion of a call that was the last one to end.
+    pub(super) fn take_last_completion(&mut self, ticket: Ticket) -> Option<EndedSubmission> {
+        self.completions.back().filter(|last| **last == ticket)?;
+        self.completions.pop_back();
+        self.take_ended(ticket)
+    }
+
+    fn take_ended(&mut self, ticket: Ticket) -> Option<EndedSubmission> {
         let pending = self.pending.remove(ticket)?;
         self.shrink();
         match pending {

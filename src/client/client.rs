@@ -8,12 +8,14 @@ use std::time::Duration;
 use super::handle::Handle;
 use super::operation::Operation;
 use super::options::CallOptions;
+use super::response_future::ResponseFuture;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::protocol::message::Response;
 use crate::protocol::wire::CallRef;
+use crate::sync::atomic::Ordering;
 use crate::sys::{TryArc, try_box};
 
 /// A connection to a server, for any number of threads. Clones use the same connection.
@@ -176,13 +178,57 @@ impl Client {
     ) -> Result<(), Error> {
         let shared = &self.0.shared;
         let submitted = try_box(done).and_then(|done| Shared::submit(shared, options, (module, method, body), done));
-        submitted.map_err(|cause| shared.error((Phase::Call, cause)))
+        submitted.map(drop).map_err(|cause| shared.error((Phase::Call, cause)))
+    }
+
+    /// Calls a method, without waiting: the result is a future for any executor, which is cancelled when dropped.
+    ///
+    /// Completions, and so futures, need a thread that dispatches. Unless the program has one, and has asked for
+    /// [`event_fd`](Client::event_fd), the first call starts a [thread](crate::ClientBuilder::thread) of the client. With
+    /// the feature `tokio`, a task can do the same: see `drpc::tokio::drive`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("agent.sock");
+    /// # let listener = drpc::Listener::bind(&path)?;
+    /// # let agent = std::thread::spawn(move || listener.accept()?.serve(&drpc::Service::new()));
+    /// async fn status(client: &drpc::Client) -> Result<drpc::Status, drpc::Error> {
+    ///     let response = client.call_async(7, 701, b"".to_vec()).await?;
+    ///     Ok(response.status())
+    /// }
+    ///
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(result) = future.as_mut().poll(&mut context) {
+    /// #             return result;
+    /// #         }
+    /// #     }
+    /// # }
+    /// let client = drpc::Client::connect(&path)?;
+    /// assert_eq!(block_on(status(&client))?, drpc::Status::UnknownModule); // this agent serves nothing
+    /// # drop(client);
+    /// # agent.join().unwrap()?;
+    /// # Ok::<(), drpc::Error>(())
+    /// ```
+    pub fn call_async(&self, module: i32, method: i32, body: Vec<u8>) -> ResponseFuture {
+        self.call_async_with(&CallOptions::new(), module, method, body)
+    }
+
+    /// Calls a method as [`call_async`](Client::call_async) does, within the time that the options allow. The time
+    /// counts from the first poll, and needs no timer of a runtime.
+    pub fn call_async_with(&self, options: &CallOptions, module: i32, method: i32, body: Vec<u8>) -> ResponseFuture {
+        ResponseFuture::new(self.0.clone(), options.clone(), (module, method, body))
     }
 
     /// A descriptor for an event loop, readable while there is work for [`dispatch`](Client::dispatch). The descriptor
-    /// is an epoll set, and stays the same as long as the client lives.
+    /// is an epoll set, and stays the same as long as the client lives. From now on the program has to dispatch: calls of
+    /// [`call_async`](Client::call_async) start no thread.
     pub fn event_fd(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.0.shared.events().map(AsFd::as_fd)
+        let events = self.0.shared.events()?;
+        self.0.shared.is_watched.store(true, Ordering::Relaxed);
+        Ok(events.as_fd())
     }
 
     /// Waits up to `timeout` for work, does it, and returns how many completions have been run. Only submitted calls

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -71,51 +70,41 @@ impl Shared {
     }
 }
 
-/// The client's thread, which dispatches until it is stopped.
+/// The client's thread, which dispatches until the client ends.
 pub(super) struct Dispatcher {
-    state: TryArc<ThreadState>,
+    /// The thread's identity, once it runs.
+    id: TryArc<OnceLock<ThreadId>>,
     thread: Started,
 }
 
-/// State that the client's thread shares with the one that stops it.
-#[derive(Default)]
-struct ThreadState {
-    stop: AtomicBool,
-    /// The thread's identity, once it runs.
-    id: OnceLock<ThreadId>,
-}
-
 impl Dispatcher {
-    pub(super) fn start(shared: &TryArc<Shared>) -> Result<Self, Error> {
+    /// Starts the thread, which is needed in this phase.
+    pub(super) fn start(shared: &TryArc<Shared>, phase: Phase) -> Result<Self, Error> {
         shared.events()?;
-        Self::try_start(shared).map_err(|cause| shared.error((Phase::Connect, cause)))
+        Self::try_start(shared).map_err(|cause| shared.error((phase, cause)))
     }
 
     fn try_start(shared: &TryArc<Shared>) -> Result<Self, Cause> {
-        let state = TryArc::new(ThreadState::default())?;
-        let (own, client) = (state.clone(), shared.clone());
+        let id = TryArc::new(OnceLock::new())?;
+        let (own, client) = (id.clone(), shared.clone());
         let _blocked = BlockedSignals::new();
         let thread = sys::start_thread(c"drpc-client", None, move || {
-            own.id.get_or_init(ThreadId::current);
-            dispatch_until(&client, &own.stop);
+            own.get_or_init(ThreadId::current);
+            dispatch_until_end(&client);
         })?;
-        Ok(Self { state, thread })
+        Ok(Self { id, thread })
     }
 
-    /// Stops the thread and joins it, unless the caller is that thread.
-    pub(super) fn stop(self, shared: &Shared) {
-        self.state.stop.store(true, Ordering::Release);
-        if let Ok(events) = shared.events() {
-            events.raise();
-        }
-        if self.state.id.get() != Some(&ThreadId::current()) {
+    /// Waits for the end of the thread, unless the caller is that thread.
+    pub(super) fn join(self) {
+        if self.id.get() != Some(&ThreadId::current()) {
             self.thread.join();
         }
     }
 }
 
-fn dispatch_until(shared: &Shared, stop: &AtomicBool) {
-    while !stop.load(Ordering::Acquire) {
+fn dispatch_until_end(shared: &Shared) {
+    while !shared.has_ended() {
         let log = |line: std::fmt::Arguments<'_>| shared.settings.log.provoked(Level::Error, line);
         match catch_unwind(AssertUnwindSafe(|| shared.dispatch(None))) {
             Ok(Ok(_)) => {}

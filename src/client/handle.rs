@@ -5,7 +5,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::Ordering;
 use crate::sync::{Mutex, lock, try_lock};
 use crate::sys::{self, TryArc};
 
@@ -13,25 +13,33 @@ use crate::sys::{self, TryArc};
 pub(super) struct Handle {
     pub(super) shared: TryArc<Shared>,
     thread: Mutex<Option<Dispatcher>>,
-    /// True once the client ends: completions run by the end cannot connect any more.
-    ended: AtomicBool,
 }
 
 impl Handle {
     pub(super) fn new(settings: Settings) -> Result<Self, Cause> {
         let shared = TryArc::new(Shared::new(settings)?)?;
-        Ok(Self { shared, thread: Mutex::new(None), ended: AtomicBool::new(false) })
+        Ok(Self { shared, thread: Mutex::new(None) })
     }
 
     /// Starts the thread, if the client is to have one. Called before the client connects.
     pub(super) fn start(&self) -> Result<(), Error> {
-        if self.ended.load(Ordering::Acquire) {
+        if self.shared.has_ended() {
             return Err(self.shared.error((Phase::Connect, Cause::NotConnected)));
         }
-        if self.shared.settings.thread && self.shared.is_ours() {
+        if self.shared.settings.thread { self.start_thread(Phase::Connect) } else { Ok(()) }
+    }
+
+    /// Starts the thread, unless the program watches the client: a call has no other thread to complete it.
+    pub(super) fn start_for_call(&self) -> Result<(), Error> {
+        let needed = !self.shared.has_ended() && !self.shared.is_watched.load(Ordering::Relaxed);
+        if needed { self.start_thread(Phase::Call) } else { Ok(()) }
+    }
+
+    fn start_thread(&self, phase: Phase) -> Result<(), Error> {
+        if self.shared.is_ours() {
             let mut thread = lock(&self.thread);
             if thread.is_none() {
-                *thread = Some(Dispatcher::start(&self.shared)?);
+                *thread = Some(Dispatcher::start(&self.shared, phase)?);
             }
         }
         Ok(())
@@ -42,11 +50,11 @@ impl Handle {
         if !self.shared.is_ours() {
             return;
         }
-        self.ended.store(true, Ordering::Release);
+        self.shared.begin_end();
         // The thread is joined without the lock, for which a completion that connects would wait.
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
-            thread.stop(&self.shared);
+            thread.join();
         }
         self.shared.with(|state| state.close());
         while self.shared.run_completion() {}

@@ -25,6 +25,7 @@ mod poll_handle;
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod properties;
+mod response_future;
 mod settings;
 mod shared;
 #[cfg(all(test, shuttle))]
@@ -41,3 +42,4 @@ pub use client::Client;
 pub use lock::Locked;
 pub use made_call::MadeCall;
 pub use options::CallOptions;
+pub use response_future::ResponseFuture;

@@ -16,6 +16,7 @@ use crate::error::{Error, Phase};
 use crate::explanation::{Api, Explanation};
 use crate::log::Level;
 use crate::overdue::Overdue;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::sys::{self, TryArc};
 
@@ -25,6 +26,10 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// The epoll set, once the program has asked for it.
     pub(super) events: OnceLock<Events>,
+    /// True once the program watches the epoll set, and so runs the completions.
+    pub(super) is_watched: AtomicBool,
+    /// True once the client ends: completions run by the end cannot connect any more.
+    has_ended: AtomicBool,
     /// The process that made the client.
     process: u64,
 }
@@ -33,7 +38,21 @@ impl Shared {
     pub(super) fn new(settings: Settings) -> Result<Self, Cause> {
         let settings = TryArc::new(settings)?;
         let state = Mutex::new(State::new(settings.clone()));
-        Ok(Self { settings, state, events: OnceLock::new(), process: sys::process() })
+        let (is_watched, has_ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { settings, state, events: OnceLock::new(), is_watched, has_ended, process: sys::process() })
+    }
+
+    /// True once the client ends.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Begins the end of the client, and wakes those who dispatch.
+    pub(super) fn begin_end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        if let Some(events) = self.events.get() {
+            events.raise();
+        }
     }
 
     /// True in the process that made the client. In one forked from it, any lock may be held for ever.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::budget::{Budget, NO_BUFFER};
-use super::calls::Calls;
+use super::calls::{Calls, EndedSubmission};
 use super::cancel::Hook;
 use super::connection::{Connection, Inbound, Reply, SendError};
 use super::events::{Events, Registered};
@@ -230,11 +230,22 @@ impl State {
 
     /// Removes the next completion to be run. What is still to be sent of its call is left to the connection.
     pub(super) fn take_completion(&mut self) -> Option<(Submission, Outcome)> {
-        let (ticket, mut submission, outcome) = self.calls.take_completion()?;
+        let ended = self.calls.take_completion()?;
+        Some(self.part_from(ended))
+    }
+
+    /// Ends a submitted call, and removes it, unless it had ended before.
+    pub(super) fn withdraw(&mut self, ticket: Ticket) -> Option<Submission> {
+        self.abandon(ticket, Cause::Cancelled);
+        let ended = self.calls.take_last_completion(ticket)?;
+        Some(self.part_from(ended).0)
+    }
+
+    fn part_from(&mut self, (ticket, mut submission, outcome): EndedSubmission) -> (Submission, Outcome) {
         if let Some(connection) = &mut self.connection {
             connection.give(ticket, std::mem::take(&mut submission.body));
         }
-        Some((submission, outcome))
+        (submission, outcome)
     }
 
     /// Receives the replies that are there, within the budget, and delivers them to their calls.

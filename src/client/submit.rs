@@ -1,6 +1,6 @@
 //! Calls whose callers do not wait.
 
-use super::operation::Operation;
+use super::operation::{Operation, Ticket};
 use super::options::CallOptions;
 use super::pending::{Completion, CompletionTarget, Pending, Submission};
 use super::shared::Shared;
@@ -8,13 +8,13 @@ use crate::cause::Cause;
 use crate::sys::TryArc;
 
 impl Shared {
-    /// Makes a call without waiting for the reply.
+    /// Makes a call without waiting for the reply. The ticket serves to [withdraw](Self::withdraw) the call.
     pub(super) fn submit(
         this: &TryArc<Self>,
         options: &CallOptions,
         (module, method, body): (i32, i32, Vec<u8>),
         completion: Completion,
-    ) -> Result<(), Cause> {
+    ) -> Result<Ticket, Cause> {
         this.check_process()?;
         if options.token().is_some_and(|cancel| cancel.is_cancelled()) {
             return Err(Cause::Cancelled);
@@ -44,7 +44,17 @@ impl Shared {
                 state.abandon(ticket, Cause::Cancelled);
             }
             state.advance();
-            Ok(())
+            Ok(ticket)
         })
+    }
+
+    /// Ends a submitted call whose completion is of no use any more. Does nothing to one that has ended.
+    pub(super) fn withdraw(&self, ticket: Ticket) {
+        // What is left of the call is dropped after the lock is released: it is the program's.
+        let _withdrawn = self.with(|state| {
+            let withdrawn = state.withdraw(ticket);
+            state.advance();
+            withdrawn
+        });
     }
 }

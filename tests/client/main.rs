@@ -1,6 +1,7 @@
 //! The client, shared by any number of threads, with raw servers at the other end.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
+mod call_async;
 mod deadlines;
 mod detection;
 mod floods;
