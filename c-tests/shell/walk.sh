@@ -18,7 +18,8 @@ one() {
 		*.fails:0) fail 'it should have failed' || return ;;
 		esac
 		expected=${1%.*}.text
-		[ ! -f "$expected" ] || diff "$expected" "$work/out"
+		# Numbers of processes differ.
+		[ ! -f "$expected" ] || sed 's/pid [0-9]*/pid 4711/g' "$work/out" | diff "$expected" -
 		;;
 	esac
 }
