@@ -7,9 +7,11 @@ use crate::cause::Cause;
 use crate::error::Phase;
 use crate::explanation::hint;
 use crate::modules::names::CallName;
+use crate::protocol::detail::Detail;
 use crate::protocol::message::{Response, Status};
 
-/// What a server has answered to a call, for people: the status, by its number where it has no name, and the call.
+/// What a server has answered to a call, for people: the status, by its number where it has no name, the call, and what the
+/// server says of it.
 ///
 /// ```
 /// use drpc::Response;
@@ -29,12 +31,20 @@ pub struct Answer {
     status: i32,
     /// Why the server has answered so, where it is known.
     cause: Option<Cause>,
+    /// The same in the server's words.
+    detail: Option<Detail>,
 }
 
 impl Answer {
     /// The answer to a call.
     pub fn new(call: CallName, status: i32) -> Self {
-        Self { call, status, cause: None }
+        Self { call, status, cause: None, detail: None }
+    }
+
+    /// The same answer, with what the server says of it, if it does.
+    #[must_use]
+    pub fn saying(self, detail: Option<Detail>) -> Self {
+        Self { detail, ..self }
     }
 
     /// The same answer, with why it was given if that is known.
@@ -48,17 +58,20 @@ impl Answer {
 impl Response {
     /// This response as the answer to a call, in words.
     pub fn answer_to(&self, call: CallName) -> Answer {
-        Answer::new(call, self.status)
+        Answer::new(call, self.status).saying(self.detail.as_deref().copied())
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, status, cause } = self;
+        let Self { call, status, cause, detail } = self;
         let known = Status::try_from(*status);
         match known {
             Ok(known) => write!(f, "the server answered {known} to {call}")?,
             Err(_) => write!(f, "the server answered {status} to {call}")?,
+        }
+        if let Some(detail) = detail {
+            return write!(f, ": it says \"{detail}\"");
         }
         match cause {
             Some(cause) => write!(f, ": {cause}: {}", hint(Phase::Reply, *cause).unwrap_or_default()),
@@ -92,6 +105,17 @@ mod tests {
         assert_eq!(answer(77), "the server answered 77 to 7.701: this release of libdrpc knows no such status");
         assert_eq!(answer(i32::MIN).split(' ').nth(3), Some("-2147483648"));
         assert_eq!(answer(0), "the server answered SUCCESS to 7.701");
+    }
+
+    #[test]
+    fn what_the_server_says_is_marked_as_its_words() {
+        let call = Names::V2_8.call(2, 206);
+        let response =
+            Response { status: 2, detail: Some(Box::new(Detail::from("no pool\n7"))), ..Response::default() };
+        let text = "the server answered FAILURE to mgmt.get_attach_info: it says \"no pool?7\"";
+        assert_eq!(response.answer_to(call).to_string(), text);
+        assert_eq!(response.detail(), Some("no pool?7"));
+        assert_eq!(Response { status: 0, ..response }.detail(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{fmt, iter};
 
 use crate::protocol::message::Status;
 
-/// The failure of a call: a status for the caller and a text for the log.
+/// The failure of a call: a status and a detail for the caller, and a text that stays here.
 ///
 /// ```
 /// use drpc::{Failure, Status};
@@ -14,17 +14,19 @@ use crate::protocol::message::Status;
 /// let failure = Failure::unknown_method();
 /// assert_eq!(failure.status(), Status::UnknownMethod);
 /// assert_eq!(Failure::other().with_error_text("no such pool").to_string(), "no such pool");
+/// assert_eq!(Failure::other().with_detail("pool 7 is gone").detail(), Some("pool 7 is gone"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     status: Status,
     text: Cow<'static, str>,
+    detail: Option<Cow<'static, str>>,
 }
 
 impl Failure {
     /// A failure with this status and its usual text.
     pub fn new(status: Status) -> Self {
-        Self { status, text: Cow::Borrowed(text(status)) }
+        Self { status, text: Cow::Borrowed(text(status)), detail: None }
     }
 
     /// A failure that no other status describes.
@@ -57,10 +59,23 @@ impl Failure {
         Self::new(Status::FailedMarshal)
     }
 
-    /// This failure with another text.
+    /// This failure with another text, which the caller does not get.
     #[must_use]
     pub fn with_error_text(self, text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), ..self }
+    }
+
+    /// This failure with a text for the caller, to whom a [`Server`](crate::Server) sends the first 200 bytes:
+    /// [`Response::detail`](crate::Response::detail), or in C `drpc_response_detail`. Say nothing that the caller may not
+    /// know. Clients of DAOS skip it.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    /// The text for the caller.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The status for the caller.

@@ -107,6 +107,9 @@ pub use failure::Failure;
 pub use log::{Level, Log};
 #[doc(hidden)]
 pub use overdue::Overdue;
+pub use protocol::detail::Detail;
+#[doc(hidden)]
+pub use protocol::detail::EncodedDetail;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;

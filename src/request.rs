@@ -9,6 +9,7 @@ use crate::error::{Error, Phase};
 use crate::explanation::Api;
 use crate::failure::Failure;
 use crate::large_block;
+use crate::protocol::detail::Detail;
 use crate::protocol::message::{Call, Status};
 use crate::protocol::wire::ResponseRef;
 use crate::session::Session;
@@ -29,12 +30,14 @@ pub(crate) struct Answer<'a> {
     pub(crate) sequence: i64,
     pub(crate) status: i32,
     pub(crate) body: Cow<'a, [u8]>,
+    /// Why the call has failed, for the caller.
+    pub(crate) detail: Option<&'a Detail>,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
     /// An answer without a body.
-    pub(crate) fn of_status(sequence: i64, status: Status) -> Self {
-        Self { sequence, status: status.into(), body: Cow::Borrowed(&[]) }
+    pub(crate) fn of_status(sequence: i64, status: Status, detail: Option<&'a Detail>) -> Self {
+        Self { sequence, status: status.into(), body: Cow::Borrowed(&[]), detail }
     }
 
     /// The response that the client gets.
@@ -92,11 +95,14 @@ impl Request {
         std::mem::take(&mut self.call.body)
     }
 
-    /// Answers the call with the result of a method. A body that the client does not take at once is kept, not copied.
+    /// Answers the call with the result of a method. A failure goes with its [detail](Failure::with_detail). A body that the client does not take at once is kept, not copied.
     pub fn reply(self, result: Result<Vec<u8>, Failure>) -> Result<(), Error> {
         match result {
-            Ok(body) => self.finish(Status::Success.into(), Cow::Owned(body)),
-            Err(failure) => self.finish(failure.status().into(), Cow::Borrowed(&[])),
+            Ok(body) => self.finish(Status::Success.into(), Cow::Owned(body), None),
+            Err(failure) => {
+                let detail = failure.detail().map(Detail::from);
+                self.finish(failure.status().into(), Cow::Borrowed(&[]), detail.as_ref())
+            }
         }
     }
 
@@ -104,29 +110,29 @@ impl Request {
     /// only with [`Status::Success`]. The caller does not wait: bytes that the client does not take at once are copied.
     /// ([`reply`](Self::reply) keeps them without a copy.)
     pub fn respond(self, status: i32, body: &[u8]) -> Result<(), Error> {
-        self.finish(status, Cow::Borrowed(body))
+        self.finish(status, Cow::Borrowed(body), None)
     }
 
-    fn finish(mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Error> {
-        self.answer(status, body)
+    fn finish(mut self, status: i32, body: Cow<'_, [u8]>, detail: Option<&Detail>) -> Result<(), Error> {
+        self.answer(status, body, detail)
             .map_err(|cause| Error::new(Api::Server, Phase::Respond, self.session().shared_path(), cause))
     }
 
     #[cold]
     fn answer_with_failure(&mut self) {
         // A request that was dropped has no caller to tell, and a session that has ended no client.
-        let _ = self.answer(Status::Failure.into(), Cow::Borrowed(&[]));
+        let _ = self.answer(Status::Failure.into(), Cow::Borrowed(&[]), None);
     }
 
     /// Answers the call, which stays with the caller. Only the first answer counts.
     #[doc(hidden)]
     #[inline]
-    pub fn answer(&mut self, status: i32, body: Cow<'_, [u8]>) -> Result<(), Cause> {
+    pub fn answer(&mut self, status: i32, body: Cow<'_, [u8]>, detail: Option<&Detail>) -> Result<(), Cause> {
         if std::mem::replace(&mut self.answered, true) {
             return Ok(());
         }
         let body = if status == Status::Success as i32 { body } else { Cow::Borrowed(&[][..]) };
-        self.answers.answer(self.tag, Answer { sequence: self.call.sequence, status, body })
+        self.answers.answer(self.tag, Answer { sequence: self.call.sequence, status, body, detail })
     }
 }
 

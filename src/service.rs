@@ -198,8 +198,9 @@ impl Answers for ReplySlot {
     }
 
     fn answer(&self, _tag: u64, answer: Answer<'_>) -> Result<(), Cause> {
-        let Answer { sequence, status, body } = answer;
-        *lock(&self.response) = Some(Response { sequence, status, body: body.into_owned() });
+        let Answer { sequence, status, body, detail } = answer;
+        let detail = detail.copied().map(Box::new);
+        *lock(&self.response) = Some(Response { sequence, status, body: body.into_owned(), detail });
         self.answered.notify_all();
         Ok(())
     }

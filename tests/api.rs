@@ -273,7 +273,7 @@ fn half_a_message_is_told_from_the_end() {
 fn too_large_a_response_is_replaced() {
     for framing in FRAMINGS {
         let (mut session, client, _dir) = with_raw_client(framing, Some(100));
-        let reply = |len| Response { sequence: 1, status: 0, body: pattern(len) };
+        let reply = |len| Response { sequence: 1, status: 0, body: pattern(len), detail: None };
         assert_eq!(reply(96).encoded_len(), 100);
         let too_big = Cause::TooBig { size: 101, limit: 100 };
         assert_eq!(describe(session.reply(&reply(97))), (Phase::Respond, too_big));
@@ -406,7 +406,7 @@ fn a_service_answers_every_call() {
         ];
         for (sequence, (module, method, status)) in (1..).zip(cases) {
             let body = if status == Status::Success { &b"body"[..] } else { b"" };
-            let expected = Response { sequence, status: status.into(), body: body.to_vec() };
+            let expected = Response { sequence, status: status.into(), body: body.to_vec(), detail: None };
             assert_eq!(client.call(module, method, b"body"), Ok(expected));
         }
         drop(client);
@@ -420,7 +420,7 @@ fn what_is_no_call_is_answered() {
         let (mut session, client, _dir) = with_raw_client(framing, None);
         client.send_message(framing, b"\xff\xff");
         assert_eq!(describe(session.serve(&echo())), (Phase::Receive, Cause::Malformed));
-        let unparsable = Response { sequence: -1, status: Status::FailedUnmarshalCall.into(), body: Vec::new() };
+        let unparsable = Response { sequence: -1, status: Status::FailedUnmarshalCall.into(), ..Response::default() };
         assert_eq!(client.receive_response(framing), unparsable);
         // The session has not lost its place.
         client.send_message(framing, &Call { module: 7, method: 1, ..Call::default() }.encode_to_vec());

@@ -15,7 +15,9 @@ use std::fs;
 use std::path::Path;
 
 use drpc::Framing;
+use drpc::framing::chunked::HEADER_LEN;
 use drpc::framing::detect::detect;
+use drpc::wire::ResponseRef;
 use serde_json::Value;
 use support::invariants;
 use support::parsers::{Read, Rules, read};
@@ -78,6 +80,21 @@ fn the_rules_of_old_servers_are_those_recorded() {
         answers += 1;
     }
     assert_eq!(answers, 49);
+}
+
+/// A detail behind any response that has been recorded changes nothing for any parser.
+#[test]
+fn a_detail_changes_no_recorded_response() {
+    let golden: Value = serde_json::from_str(include_str!("golden/wire.json")).unwrap();
+    let mut responses = 0;
+    for recording in golden["records"].as_array().unwrap() {
+        let head = if recording["framing"] == "chunked" { HEADER_LEN } else { 0 };
+        for message in sent(recording).iter().filter_map(|record| record.get(head..)) {
+            invariants::check_detail(message);
+            responses += usize::from(ResponseRef::decode(message).is_ok());
+        }
+    }
+    assert!(responses > 200, "{responses}");
 }
 
 /// A record as the table of the parsers has it: `78*10` is ten times the byte 78.

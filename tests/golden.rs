@@ -306,7 +306,7 @@ fn assert_response(met: &Met, id: &str, framing: Framing, response: &ResponseRef
     let rebuilt = assert_sent(met, id, framing, &response.encode(&[]), recorded);
     let decoded = received(framing, &originals(recorded, &rebuilt), owned_response).unwrap();
     let ResponseRef { sequence, status, body } = *response;
-    assert_eq!(decoded, Response { sequence, status, body: body.to_vec() }, "{id}");
+    assert_eq!(decoded, Response { sequence, status, body: body.to_vec(), detail: None }, "{id}");
 }
 
 fn owned(call: &CallRef<'_>) -> Call {
@@ -320,7 +320,7 @@ fn owned_call(message: &[u8]) -> Result<Call, Cause> {
 
 fn owned_response(message: &[u8]) -> Result<Response, Cause> {
     let ResponseRef { sequence, status, body } = ResponseRef::decode(message)?;
-    Ok(Response { sequence, status, body: body.to_vec() })
+    Ok(Response { sequence, status, body: body.to_vec(), detail: None })
 }
 
 /// What a chunked sender makes of a message of no bytes, as Go's does.
@@ -522,7 +522,7 @@ fn check_reply(met: &Met, id: &str, framing: Framing, ours: Option<Response>, re
             assert_eq!(sha256(&response.body), hash, "{id}");
         }
     }
-    let Response { sequence, status, body } = &response;
+    let Response { sequence, status, body, .. } = &response;
     let response = ResponseRef { sequence: *sequence, status: *status, body };
     assert_response(met, id, framing, &response, recorded);
 }

@@ -248,7 +248,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("modules", &[]),
     ("blocking", &["*", "transport", "protocol", "sys"]),
     ("client", &["*", "modules", "peer", "transport", "protocol", "sys"]),
-    ("server", &["*", "transport", "protocol", "sys"]),
+    ("server", &["*", "modules", "transport", "protocol", "sys"]),
 ];
 
 /// The layers that files beside the folders use. `lib.rs` hands on what all of them have.

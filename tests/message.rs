@@ -24,7 +24,7 @@ fn call() -> Call {
 }
 
 fn response() -> Response {
-    Response { sequence: 1, status: Status::UnknownModule.into(), body: b"b".to_vec() }
+    Response { sequence: 1, status: Status::UnknownModule.into(), body: b"b".to_vec(), ..Response::default() }
 }
 
 const ENCODED_CALL: &[u8] = b"\x08\x02\x10\xc9\x01\x18\x01\x22\x03a\"\x01";
@@ -91,7 +91,7 @@ fn messages_are_merged() {
     call.merge(&Call { method: 202, body: b"c".to_vec(), ..Call::default() }.encode_to_vec()[..]).unwrap();
     response.merge(&Response { sequence: 7, ..Response::default() }.encode_to_vec()[..]).unwrap();
     assert_eq!(call, Call { module: 2, method: 202, sequence: 1, body: b"c".to_vec() });
-    assert_eq!(response, Response { sequence: 7, status: 3, body: b"b".to_vec() });
+    assert_eq!(response, Response { sequence: 7, status: 3, body: b"b".to_vec(), detail: None });
 }
 
 #[test]
@@ -135,7 +135,7 @@ proptest! {
 
     #[test]
     fn responses_are_read_by_their_descriptor(sequence: i64, status in -2..10, body in vec(any::<u8>(), 0..40)) {
-        let response = Response { sequence, status, body };
+        let response = Response { sequence, status, body, detail: None };
         let read = read_by_descriptor::<Response>("drpc.Response", &response.to_string(), &response.encode_to_vec());
         prop_assert_eq!(read, [response.clone(), response]);
     }

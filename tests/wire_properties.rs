@@ -10,7 +10,7 @@ mod support {
 }
 
 use drpc::wire::{CallRef, Encoded, Field, Fields, MAX_FIELDS, ResponseRef, key};
-use drpc::{Call, Cause, Response};
+use drpc::{Call, Cause, Detail, Response};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -25,7 +25,7 @@ fn ours(message: &[u8]) -> Result<Call, Cause> {
 
 fn our_response(message: &[u8]) -> Result<Response, Cause> {
     let ResponseRef { sequence, status, body } = ResponseRef::decode(message)?;
-    Ok(Response { sequence, status, body: body.to_vec() })
+    Ok(Response { sequence, status, body: body.to_vec(), detail: Detail::find_in(message).map(Box::new) })
 }
 
 fn whole(message: &Encoded<'_>) -> Vec<u8> {
@@ -152,7 +152,7 @@ proptest! {
         let status = status as i32;
         let response = ResponseRef { sequence, status, body: &body };
         let encoded = response.encode(&[]);
-        let expected = Response { sequence, status, body: body.clone() }.encode_to_vec();
+        let expected = Response { sequence, status, body: body.clone(), detail: None }.encode_to_vec();
         prop_assert_eq!(encoded.len(), expected.len());
         prop_assert_eq!(&whole(&encoded), &expected);
         prop_assert_eq!(ResponseRef::decode(&expected), Ok(response));

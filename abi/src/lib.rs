@@ -13,6 +13,7 @@
 
 pub mod abi;
 pub mod client;
+pub mod detail;
 pub mod dispatch;
 pub mod drpc_handler;
 pub mod drpc_pb_c;

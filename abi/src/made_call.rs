@@ -11,6 +11,7 @@ use ::drpc::{Answer, Cause, Framing, Overdue, Phase, sys};
 use crate::abi::Abi;
 use crate::boundary::{self, FramingOrigin, Site, Subject};
 use crate::context::Context;
+use crate::detail;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 
 /// The sequence of the first call of a context.
@@ -42,7 +43,9 @@ pub(crate) unsafe fn describe<A: Abi>(
     }
     let choice = choice.filter(|_| context.flags().framing() == Some(Framing::Datagram));
     let cause = choice.and_then(|choice| unread_call(answered, status, size, choice));
-    boundary::keep_answer(Subject::Socket(context.fd()), Answer::new(name, status).because(cause));
+    // SAFETY: the caller's promise.
+    let detail = unsafe { detail::of(reply) };
+    boundary::keep_answer(Subject::Socket(context.fd()), Answer::new(name, status).because(cause).saying(detail));
     Ok(())
 }
 

@@ -196,7 +196,7 @@ pub(crate) unsafe fn fill<M: Message>(
 }
 
 #[inline(always)]
-fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
+pub(crate) fn copy(heap: Heap, bytes: &[u8]) -> Result<ProtobufCBinaryData, Cause> {
     if bytes.is_empty() {
         return Ok(ProtobufCBinaryData::EMPTY);
     }
@@ -246,7 +246,7 @@ fn copy_unknown<M: Message>(count: usize, heap: Heap, bytes: &[u8], limit: usize
 /// # Safety
 /// The unknown fields came from `heap` and are not used any more.
 #[cold]
-unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
+pub(crate) unsafe fn free_unknown(base: ProtobufCMessage, heap: Heap) {
     // SAFETY: the caller's promise.
     unsafe {
         for field in unknown_fields(&base) {
@@ -291,7 +291,7 @@ pub(crate) unsafe fn clear<M: Message>(message: *mut M, heap: Heap) -> bool {
 
 /// # Safety
 /// A message's unknown fields are as many as it says, and stay as they are while the result is used.
-unsafe fn unknown_fields<'a>(base: *const ProtobufCMessage) -> &'a [ProtobufCMessageUnknownField] {
+pub(crate) unsafe fn unknown_fields<'a>(base: *const ProtobufCMessage) -> &'a [ProtobufCMessageUnknownField] {
     // SAFETY: the caller's promise; the array is read only if it exists.
     unsafe {
         match (*base).n_unknown_fields {

@@ -115,9 +115,9 @@ fn line_headers(line: &str) -> Vec<Header> {
         },
         Header {
             items: &["drpc_framing", "drpc_log_level", "drpc_log_fn"],
-            before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\nstruct drpc;\n".into(),
+            before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\n#include <daos/drpc.pb-c.h>\n\nstruct drpc;\n".into(),
             about: "Errors and statuses in words, log lines, and limits, which DAOS's libraries do not have.".into(),
-            ..header("drpc/library.h", "", &["abi/src/log.rs", "abi/src/library.rs", "abi/{line}/src/library.rs"])
+            ..header("drpc/library.h", "", &["abi/src/log.rs", "abi/src/library.rs", "abi/src/detail.rs", "abi/{line}/src/library.rs"])
         },
         Header {
             items: &["drpc_server_flags", "drpc_server_option", "drpc_server_stats"],

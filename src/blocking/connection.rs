@@ -105,7 +105,7 @@ impl Connection {
     /// Sends a response. If the response is too large, the client gets one with [`Status::FailedMarshal`] in its place, and
     /// the result is still the error [`Cause::TooBig`].
     pub fn reply(&mut self, response: &Response) -> Result<(), Error> {
-        let Response { sequence, status, body } = response;
+        let Response { sequence, status, body, .. } = response;
         self.send(self.peer_framing.framing(), *sequence, *status, body)
             .map_err(|cause| self.error(Phase::Respond, cause))
     }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn answer(mut server: &Socket, sequence: i64, body: &[u8]) {
-        let message = Response { sequence, status: 0, body: body.to_vec() }.encode_to_vec();
+        let message = Response { sequence, status: 0, body: body.to_vec(), ..Response::default() }.encode_to_vec();
         for (header, range) in Chunks::new(message.len()).unwrap() {
             server.write_all(&[&header.to_bytes(), &message[range]].concat()).unwrap();
         }

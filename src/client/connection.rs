@@ -8,6 +8,7 @@ use super::poll_handle::PollHandle;
 use super::settings::Settings;
 use crate::cause::Cause;
 use crate::peer::framing_cache::{self, Instance, ServerId};
+use crate::protocol::detail::Detail;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::{PeerFraming, unreadable_answer};
@@ -15,7 +16,7 @@ use crate::protocol::framing::fallback::{self, FirstMessage};
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, Encoded, MAX_FIELDS, ResponseRef};
 use crate::stable_path::StablePath;
-use crate::sys::{self, Credentials, TryArc, try_copy};
+use crate::sys::{self, Credentials, TryArc, try_box, try_copy};
 use crate::transport::{self, Body, Outbox, PushError, Received, Senders, SyncState};
 
 /// The reason why a call has not been sent.
@@ -359,9 +360,21 @@ fn identify(path: &StablePath, fd: RawFd) -> Option<ServerId> {
 fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
     let bytes = message.within_limit()?;
     let decoded = ResponseRef::decode_counting(bytes, MAX_FIELDS);
-    let (ResponseRef { sequence, status, body }, _) = decoded.map_err(|cause| unreadable_answer(bytes, cause))?;
+    let (ResponseRef { sequence, status, body }, unknown) = decoded.map_err(|cause| unreadable_answer(bytes, cause))?;
     if let Some(body) = message.take_body() {
-        return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body })));
+        return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body, detail: None })));
     }
-    Ok(Reply::Response(sequence, try_copy(body).map(|body| Response { sequence, status, body })))
+    let mut response = try_copy(body).map(|body| Response { sequence, status, body, detail: None });
+    if unknown > 0 {
+        keep_detail(&mut response, bytes);
+    }
+    Ok(Reply::Response(sequence, response))
+}
+
+#[cold]
+fn keep_detail(response: &mut Result<Response, Cause>, message: &[u8]) {
+    if let Ok(response) = response {
+        // Without memory the status has to do.
+        response.detail = Detail::find_in(message).and_then(|detail| try_box(detail).ok());
+    }
 }

@@ -7,6 +7,7 @@ use crate::answer::Answer;
 use crate::modules::names::CallName;
 use crate::protocol::framing::detect::unread_call;
 use crate::protocol::framing::{Framing, FramingChoice};
+use crate::protocol::message::Response;
 use crate::shared_path::SharedPath;
 
 /// A call of a client, for the text of its answer. It takes no memory, and outlives the client.
@@ -40,8 +41,9 @@ impl MadeCall {
     }
 
     /// The answer in words.
-    pub fn answer(&self, sequence: i64, status: i32) -> Answer {
+    pub fn answer(&self, response: &Response) -> Answer {
+        let Response { sequence, status, .. } = *response;
         let cause = self.datagrams.and_then(|choice| unread_call(sequence, status, self.size, choice));
-        Answer::new(self.call, status).because(cause)
+        response.answer_to(self.call).because(cause)
     }
 }

@@ -44,7 +44,7 @@ impl Server {
 
     fn answer(&self, call: Call) {
         let Call { sequence, body, .. } = call;
-        let response = Response { sequence, status: Status::Success.into(), body };
+        let response = Response { sequence, status: Status::Success.into(), body, ..Response::default() };
         // The caller may have given up and closed the connection.
         let _ = (&self.0).write(&response.encode_to_vec());
     }
@@ -166,7 +166,12 @@ fn serve_large(socket: &Socket, cancel: &Cancel) {
                 let Progress::Complete(message) = reassembly.push(&record[..len]).unwrap() else { continue };
                 let Call { sequence, body, .. } = Call::decode(message).unwrap();
                 assert!(body.iter().all(|byte| *byte == body[0]), "two calls in one");
-                let response = Response { sequence, status: Status::Success.into(), body: body[..1].to_vec() };
+                let response = Response {
+                    sequence,
+                    status: Status::Success.into(),
+                    body: body[..1].to_vec(),
+                    ..Response::default()
+                };
                 let response = response.encode_to_vec();
                 let (header, _) = Chunks::new(response.len()).unwrap().next().unwrap();
                 // The caller may have given up and closed the connection.
@@ -318,7 +323,7 @@ fn serve(listener: &Socket, reads_chunks: bool, closes_after: Option<usize>, ove
             if module == 0 {
                 executed.push(body.clone());
             }
-            let message = Response { sequence, status: status.into(), body }.encode_to_vec();
+            let message = Response { sequence, status: status.into(), body, ..Response::default() }.encode_to_vec();
             let header = Header { total: message.len() as u64, data: message.len() as u64, index: 0, count: 1 };
             let _ = socket.write(&if reads_chunks { [&header.to_bytes(), &message[..]].concat() } else { message });
         }

@@ -1,5 +1,6 @@
 //! The protocol: messages, their encoding, and their framing in records. Free of I/O.
 
+pub(crate) mod detail;
 pub mod framing;
 pub(crate) mod message;
 pub(crate) mod sequence;

@@ -365,7 +365,7 @@ pub fn key(number: u32, wire_type: u8) -> ([u8; VARINT_MAX], usize) {
 
 /// An encoded number, and its length.
 #[inline(never)]
-fn varint_bytes(value: u64) -> ([u8; VARINT_MAX], usize) {
+pub(crate) fn varint_bytes(value: u64) -> ([u8; VARINT_MAX], usize) {
     let mut bytes = [0; VARINT_MAX];
     let mut free = &mut bytes[..];
     encode_varint(value, &mut free);
@@ -508,6 +508,12 @@ impl BodyPlace {
         let start = before + 1 + prefix;
         (before + 1 + end == len && start <= HEAD_CAPACITY).then_some(Self { fields: before, start })
     }
+}
+
+/// The bytes in the encoded value of a field that has a length.
+pub(crate) fn without_length(value: &[u8]) -> Option<&[u8]> {
+    let (prefix, end) = delimited(value)?;
+    value.get(prefix..end)
 }
 
 /// The size of the length that `input` begins with, and the size of that length and its bytes together.

@@ -190,7 +190,7 @@ impl Reactor {
             this.report_session(event, peer);
         }
         let owner = user.clone();
-        let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refused));
+        let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refusal));
         let Some((session, oldest)) = this.sessions.insert(make, refused) else {
             // The server has ended. Closing with unread data gives the client an error, so it knows that its call was
             // not answered.

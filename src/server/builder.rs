@@ -72,6 +72,8 @@ pub struct ServerBuilder {
     framing: Option<Framing>,
     limits: ServerLimits,
     grace: Duration,
+    api: Api,
+    sends_details: bool,
     log: Log,
     cancel: Option<Cancel>,
     file: FilePolicy,
@@ -92,6 +94,8 @@ impl Default for ServerBuilder {
             framing: None,
             limits: ServerLimits::default(),
             grace: GRACE,
+            api: Api::Server,
+            sends_details: true,
             log: Log::default(),
             cancel: None,
             file: FilePolicy::default(),
@@ -207,6 +211,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether a response that is no success says why: what the server refuses a call for, or the
+    /// [detail](crate::Failure::with_detail) of a failure. It does unless set otherwise. Clients of DAOS skip the text.
+    pub fn details(mut self, details: bool) -> Self {
+        self.sends_details = details;
+        self
+    }
+
+    /// Gives options and functions the names in texts that they have in C.
+    #[doc(hidden)]
+    pub fn in_c(mut self) -> Self {
+        self.api = self.api.in_c();
+        self
+    }
+
     /// The destination of log lines; none unless set.
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
@@ -303,6 +321,7 @@ impl ServerBuilder {
     }
 
     fn reactor(self, listening: ListeningSocket) -> Result<Reactor, Cause> {
+        let wanted = self.limits.sessions;
         let limits = self.limits.within(sys::descriptor_limit());
         let (epoll, wake, timers) = (Epoll::new()?, Waker::new()?, Timers::new()?);
         epoll.add(listening.as_fd(), token::LISTENER, Watch::Always(Interest::READ))?;
@@ -348,8 +367,11 @@ impl ServerBuilder {
             spin: SpinSetting::new(self.spin),
             recent_work: RecentWork::new(),
             drain: DrainState::new(self.grace),
-            partial: MemoryLimit::new(limits.partial_memory, limits.partial_memory_per_uid),
-            unsent: MemoryLimit::new(limits.unsent, limits.unsent_per_uid),
+            partial: MemoryLimit::new(limits.partial_memory, limits.partial_of_user()),
+            unsent: MemoryLimit::new(limits.unsent, limits.unsent_of_user()),
+            few_descriptors: limits.sessions < wanted,
+            api: self.api,
+            sends_details: self.sends_details,
             cancelled: Mutex::new(None),
             limits,
         })

@@ -71,6 +71,16 @@ impl ServerLimits {
         self.sessions_per_uid.min(self.sessions - others)
     }
 
+    /// Bytes of incomplete calls of one user other than root.
+    pub(super) fn partial_of_user(&self) -> usize {
+        self.partial_memory_per_uid.unwrap_or(self.partial_memory / 2)
+    }
+
+    /// Bytes of responses that one user other than root has not taken.
+    pub(super) fn unsent_of_user(&self) -> usize {
+        self.unsent_per_uid.unwrap_or(self.unsent / 2)
+    }
+
     /// The limits on the sizes of calls and responses.
     pub(super) fn sizes(&self) -> Limits {
         Limits { message: self.message, datagram: self.datagram }

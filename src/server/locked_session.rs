@@ -111,7 +111,7 @@ impl LockedSession<'_> {
         match what {
             NotACall::Unparsable(cause) => {
                 self.log(LogEvent::Fault(Fault::Unparsable, Some(cause)));
-                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
+                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall, None);
                 if self.state.in_flight.is_refused() {
                     self.close();
                 }
@@ -126,12 +126,13 @@ impl LockedSession<'_> {
             NotACall::Probe => {
                 // The client reconnects once it has the answer, so the session stops counting for its user before that.
                 self.deregister();
-                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall);
+                self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall, None);
                 self.abandon();
             }
             NotACall::Refused { sequence, cause } => {
-                self.log(LogEvent::no_memory_or(Limit::Message, cause));
-                self.fail(sequence);
+                let event = LogEvent::of_refused(cause);
+                self.log(event);
+                self.fail(sequence, Some(event));
                 self.close();
             }
             NotACall::OutOfStep { cause, bare } => {
@@ -140,14 +141,14 @@ impl LockedSession<'_> {
                     self.log(LogEvent::Fault(Fault::OutOfStep, Some(cause)));
                 }
                 if bare {
-                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall);
+                    self.answer_as(Framing::Datagram, NO_SEQUENCE, Status::FailedUnmarshalCall, None);
                 }
                 self.close();
             }
             NotACall::End => {
                 if self.state.message.is_partial() {
                     self.log(LogEvent::Fault(Fault::Cut, None));
-                    self.fail_partial();
+                    self.fail_partial(None);
                 }
                 self.state.in_flight.end();
             }
@@ -170,8 +171,9 @@ impl LockedSession<'_> {
                 *partial_asked += more;
             }
             None => {
-                self.log(LogEvent::Limit(Limit::PartialMemory));
-                self.fail_partial();
+                let event = LogEvent::Limit(Limit::PartialMemory);
+                self.log(event);
+                self.fail_partial(Some(event));
                 self.close();
             }
         }
@@ -204,35 +206,46 @@ impl LockedSession<'_> {
         let (sequence, served) = (call.sequence, self.reactor.rules(call.module));
         let slot = served.map_or(self.reactor.rules.len(), |(slot, _)| slot);
         if !self.state.in_flight.is_serving() {
-            self.answer_call(slot, sequence, Status::Failure);
+            self.answer_call(slot, sequence, Status::Failure, self.session.refusal);
             self.close();
             return None;
         }
         let Some((_, rules)) = served else {
-            self.answer_call(slot, sequence, Status::UnknownModule);
+            self.answer_call(slot, sequence, Status::UnknownModule, None);
             return None;
         };
         let uid = self.session.handle().peer().uid;
         if rules.allowed.as_ref().is_some_and(|uids| uids.binary_search(&uid).is_err()) {
-            self.log(LogEvent::Fault(Fault::Forbidden, None));
-            self.answer_call(slot, sequence, Status::Failure);
+            self.refuse_call(slot, sequence, LogEvent::Forbidden(call.module));
             return None;
         }
         // The response would not be kept if the client did not read it.
         if !self.reactor.unsent.admits(&self.session.user.unsent) {
-            self.log(LogEvent::Limit(Limit::Unsent));
-            self.answer_call(slot, sequence, Status::Failure);
+            self.refuse_call(slot, sequence, LogEvent::Limit(Limit::Unsent));
             return None;
         }
         match self.state.in_flight.admit(sequence, slot, rules.concurrent, self.reactor.limits.calls_per_session) {
             Ok(tag) => Some(ReadyCall { tag, slot, call }),
             Err(cause) => {
-                self.log(LogEvent::no_memory_or(Limit::CallsPerSession, cause));
-                self.answer_call(slot, sequence, Status::Failure);
+                self.refuse_call(
+                    slot,
+                    sequence,
+                    match cause {
+                        Cause::NoMemory => LogEvent::Fault(Fault::NoMemory, None),
+                        _ => LogEvent::Limit(Limit::CallsPerSession),
+                    },
+                );
                 self.close();
                 None
             }
         }
+    }
+
+    /// Fails a call before it is handled, and says why to the log and to the client.
+    #[cold]
+    fn refuse_call(&mut self, slot: usize, sequence: i64, event: LogEvent) {
+        self.log(event);
+        self.answer_call(slot, sequence, Status::Failure, Some(event));
     }
 
     /// Takes no more calls, but reads those that have come, so that each is answered. (Closing a socket with unread
@@ -262,7 +275,7 @@ impl LockedSession<'_> {
             self.reactor.set_calls_aborted();
         }
         for ActiveCall { sequence, slot, .. } in calls {
-            self.answer_call(slot, sequence, Status::Failure);
+            self.answer_call(slot, sequence, Status::Failure, None);
         }
         self.close();
         // No more can arrive. The rounds are limited, so that a client that has sent very much does not delay the end.
@@ -366,7 +379,7 @@ impl LockedSession<'_> {
         }
         self.release_unused();
         // A refused client reads its answer at once or not at all.
-        if !self.session.counted && !self.state.outbox.is_empty() {
+        if !self.session.is_counted() && !self.state.outbox.is_empty() {
             self.abandon();
         }
         if self.state.in_flight.is_over() && self.state.outbox.is_empty() {
@@ -439,8 +452,8 @@ impl LockedSession<'_> {
         // This fails only if the session could not be added.
         let _ = reactor.epoll.remove(session.handle().as_fd());
         // Freed before the connection ends, so that a client that sees the end can connect again.
-        reactor.users.remove_client(&session.user, session.counted);
-        reactor.sessions.remove(session.token(), !session.counted);
+        reactor.users.remove_client(&session.user, session.is_counted());
+        reactor.sessions.remove(session.token(), !session.is_counted());
         reactor.resume_accepting();
         reactor.end_if_empty();
     }
@@ -477,7 +490,7 @@ mod tests {
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
         let user = reactor.users.add_client(0).unwrap();
-        let session = TryArc::new(ServerSession::new(1, handle, user, reactor, false)).unwrap();
+        let session = TryArc::new(ServerSession::new(1, handle, user, reactor, None)).unwrap();
         let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
         let tally = reactor.tally();
         let mut locked =

@@ -1,9 +1,6 @@
-//! Events that are counted and logged.
-
-use std::fmt;
+//! Events that are counted and logged. `reason.rs` has the words.
 
 use crate::cause::Cause;
-use crate::log::{Level, Log};
 
 /// One of [`ServerLimits`](crate::ServerLimits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,20 +18,6 @@ pub(super) enum Limit {
 
 impl Limit {
     pub(super) const COUNT: usize = Self::IdleTime as usize + 1;
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Sessions => "no further client is accepted until a session ends",
-            Self::SessionsPerUid => "refused, the user has too many sessions",
-            Self::Message => "closed, the call is too large",
-            Self::PartialMemory => "closed, incomplete calls of the user take too much memory",
-            Self::MessageTime => "closed, the rest of a call did not come in time",
-            Self::ReplyTime => "closed, a response was not taken in time",
-            Self::CallsPerSession => "closed, too many calls at once",
-            Self::Unsent => "a call fails, responses that the user has not taken use too much memory",
-            Self::IdleTime => "closed, nothing was called for too long",
-        }
-    }
 }
 
 /// A kind of error.
@@ -54,7 +37,7 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) const COUNT: usize = Self::Panic as usize + 1;
 
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::Accept => "no client can be accepted for now",
             Self::Refused => "refused",
@@ -74,33 +57,20 @@ impl Fault {
 pub(super) enum LogEvent {
     /// A limit was met.
     Limit(Limit),
+    /// A call of this size is over [`Limit::Message`].
+    LargeCall(u64),
+    /// The user may not call this module: [`Fault::Forbidden`].
+    Forbidden(i32),
     /// An error, and its cause if that says more.
     Fault(Fault, Option<Cause>),
 }
 
 impl LogEvent {
-    /// The event of a refused call: a lack of memory if that is the cause, and otherwise a limit that was met.
-    pub(super) fn no_memory_or(limit: Limit, cause: Cause) -> Self {
+    /// The event of a call that cannot be taken: its size, or else a lack of memory.
+    pub(super) fn of_refused(cause: Cause) -> Self {
         match cause {
-            Cause::NoMemory => Self::Fault(Fault::NoMemory, None),
-            _ => Self::Limit(limit),
-        }
-    }
-
-    /// Writes a line. No lock may be held, as the program's sink runs here.
-    pub(super) fn log(self, log: &Log, about: fmt::Arguments<'_>) {
-        match self {
-            Self::Limit(limit) => log.provoked(Level::Warn, format_args!("{about}: {}", limit.text())),
-            Self::Fault(fault, cause) => {
-                let level = match fault {
-                    Fault::Accept | Fault::Panic => Level::Error,
-                    _ => Level::Warn,
-                };
-                match cause {
-                    Some(cause) => log.provoked(level, format_args!("{about}: {}: {cause}", fault.text())),
-                    None => log.provoked(level, format_args!("{about}: {}", fault.text())),
-                }
-            }
+            Cause::TooBig { size, .. } => Self::LargeCall(size),
+            _ => Self::Fault(Fault::NoMemory, None),
         }
     }
 }

@@ -19,6 +19,7 @@ mod log_event;
 mod ownership;
 mod process_owner;
 mod reactor;
+mod reason;
 mod recent_work;
 mod reply;
 mod server_session;

@@ -10,6 +10,7 @@ use super::leader::LeaderSlot;
 use super::limits::ServerLimits;
 use super::log_event::LogEvent;
 use super::process_owner::ProcessOwner;
+use super::reason::{Reason, Rules};
 use super::recent_work::RecentWork;
 use super::server_session::ServerSession;
 use super::sessions::Sessions;
@@ -80,6 +81,12 @@ pub(super) struct Reactor {
     /// The framing assumed of each client before its first call.
     pub(super) peer_framing: PeerFraming,
     pub(super) limits: ServerLimits,
+    /// True if the process has descriptors for fewer sessions than the program has asked for.
+    pub(super) few_descriptors: bool,
+    /// The API whose names of options stand in texts.
+    pub(super) api: Api,
+    /// True if responses may say why a call has failed.
+    pub(super) sends_details: bool,
     pub(super) log: Log,
     pub(super) epoll: Epoll,
     pub(super) wake: Waker,
@@ -119,7 +126,7 @@ impl Reactor {
     /// Counts and logs an event of the server itself.
     pub(super) fn report(&self, event: LogEvent) {
         self.counters.event(event);
-        event.log(&self.log, format_args!("{}", self.acceptor.path().display()));
+        self.reason(event, 0).log(&self.log, format_args!("{}", self.acceptor.path().display()));
     }
 
     /// Counts and logs an event of a session.
@@ -130,7 +137,13 @@ impl Reactor {
 
     /// Logs an event of a session that has been counted.
     pub(super) fn log_session(&self, event: LogEvent, peer: Credentials) {
-        event.log(&self.log, format_args!("{}: {peer}", self.acceptor.path().display()));
+        self.reason(event, peer.uid).log(&self.log, format_args!("{}: {peer}", self.acceptor.path().display()));
+    }
+
+    /// An event in words, about this user if it is about one.
+    pub(super) fn reason(&self, event: LogEvent, uid: u32) -> Reason<'_> {
+        let rules = Rules { limits: &self.limits, few_descriptors: self.few_descriptors, api: self.api };
+        Reason { event, uid, rules }
     }
 
     pub(super) fn error(&self, phase: Phase, cause: Cause) -> Error {

@@ -6,6 +6,7 @@ use super::handler_time;
 use super::locked_session::LockedSession;
 use super::log_event::{Fault, Limit, LogEvent};
 use crate::cause::Cause;
+use crate::protocol::detail::Detail;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{NO_SEQUENCE, Status};
 use crate::protocol::wire::{CallRef, Encoded, Head};
@@ -33,34 +34,41 @@ const RECORDS: usize = 16;
 impl LockedSession<'_> {
     /// Answers an incomplete call with a failure, and drops it.
     #[cold]
-    pub(super) fn fail_partial(&mut self) {
+    pub(super) fn fail_partial(&mut self, event: Option<LogEvent>) {
         let sequence = CallRef::sequence_in(self.state.message.partial());
         self.state.message.reset();
-        self.fail(sequence);
+        self.fail(sequence, event);
     }
 
-    pub(super) fn fail(&mut self, sequence: Option<i64>) {
-        self.answer(sequence.unwrap_or(NO_SEQUENCE), Status::Failure);
+    pub(super) fn fail(&mut self, sequence: Option<i64>, event: Option<LogEvent>) {
+        self.answer(sequence.unwrap_or(NO_SEQUENCE), Status::Failure, event);
     }
 
-    /// Answers a message that is no call, or not a whole one.
-    pub(super) fn answer(&mut self, sequence: i64, status: Status) {
-        self.answer_as(self.state.peer_framing.framing(), sequence, status);
+    /// Answers a message that is no call, or not a whole one. The event is the reason.
+    pub(super) fn answer(&mut self, sequence: i64, status: Status, event: Option<LogEvent>) {
+        self.answer_as(self.state.peer_framing.framing(), sequence, status, event);
     }
 
     #[cold]
-    pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status) {
+    pub(super) fn answer_as(&mut self, framing: Framing, sequence: i64, status: Status, event: Option<LogEvent>) {
+        let detail = event.map(|event| self.detail(event));
         // A failure ends the session, as with any response.
-        if let Ok(bytes) = self.send(framing, Answer::of_status(sequence, status)) {
+        if let Ok(bytes) = self.send(framing, Answer::of_status(sequence, status, detail.as_ref())) {
             self.tally.sent(bytes);
         }
     }
 
-    /// Answers a call that is not handled.
+    /// Answers a call that is not handled. The event is the reason.
     #[cold]
-    pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status) {
+    pub(super) fn answer_call(&mut self, slot: usize, sequence: i64, status: Status, event: Option<LogEvent>) {
+        let detail = event.map(|event| self.detail(event));
         // As in `answer_as`.
-        let _ = self.reply(slot, Answer::of_status(sequence, status));
+        let _ = self.reply(slot, Answer::of_status(sequence, status, detail.as_ref()));
+    }
+
+    /// What the client is told of an event.
+    fn detail(&self, event: LogEvent) -> Detail {
+        self.reactor.reason(event, self.session.handle().peer().uid).detail()
     }
 
     /// Sends the answer to a call, or one that says why it cannot be sent.
@@ -88,7 +96,7 @@ impl LockedSession<'_> {
         };
         self.tally.answered(slot, replaced.into(), 0);
         self.log(event);
-        self.answer(sequence, replaced);
+        self.answer(sequence, replaced, Some(event));
         if fatal {
             self.close();
         }
@@ -100,25 +108,65 @@ impl LockedSession<'_> {
         if self.state.write_closed {
             return Err(Cause::SessionEnded);
         }
-        let (reactor, fd) = (self.reactor, self.fd());
+        if let Some(detail) = answer.detail
+            && let Some(sent) = self.send_detailed(framing, &answer, detail)
+        {
+            return sent;
+        }
         let response = answer.response();
         // Encoded where it stays, as moving it costs more.
         let mut message = Encoded::new(response.body, &[]);
         response.encode_head(&mut message);
         let len = message.len();
-        match self.state.outbox.send_now(fd, framing, &message, reactor.limits.sizes().send(framing)) {
-            Ok(true) => {}
-            Ok(false) => {
-                let (head, _) = message.split();
-                self.push(framing, head, answer.body, len)?;
-            }
-            Err(cause) if cause.is_too_big() => return Err(cause),
-            Err(cause) => {
-                self.drop_responses(cause);
-                return Err(cause);
-            }
+        if !self.send_now(framing, &message)? {
+            let (head, _) = message.split();
+            self.push(framing, head, answer.body, len)?;
         }
         Ok(len)
+    }
+
+    /// Sends an answer with its detail. `None` if the detail has to be left out: where the program does not want it, where
+    /// the client could take it for something else, and where there is no room or memory for it.
+    #[cold]
+    fn send_detailed(
+        &mut self,
+        framing: Framing,
+        answer: &Answer<'_>,
+        detail: &Detail,
+    ) -> Option<Result<usize, Cause>> {
+        let is_failure = answer.status != i32::from(Status::Success) && answer.sequence != NO_SEQUENCE;
+        // A client that finds out the framing knows the answers by their bytes.
+        if !self.reactor.sends_details || !is_failure || self.state.peer_framing.get().is_none() || detail.is_empty() {
+            return None;
+        }
+        let field = detail.encode();
+        // The field takes the place of the body, of which such an answer has none.
+        let mut message = Encoded::new(&[], &[]);
+        answer.response().encode_head(&mut message);
+        let (head, body) = (message.split().0, field.as_bytes());
+        let message = Encoded::of(head, body);
+        let len = message.len();
+        let sent = self.send_now(framing, &message).and_then(|out| match out {
+            true => Ok(()),
+            false => self.push(framing, head, Cow::Borrowed(body), len),
+        });
+        match sent {
+            Err(cause) if cause.is_too_big() || matches!(cause, Cause::NoMemory | OVER_LIMIT) => None,
+            sent => Some(sent.map(|()| len)),
+        }
+    }
+
+    /// Sends a message of one record, if the socket takes it at once. True if it is out.
+    #[inline(always)]
+    fn send_now(&mut self, framing: Framing, message: &Encoded<'_>) -> Result<bool, Cause> {
+        let (reactor, fd) = (self.reactor, self.fd());
+        let sent = self.state.outbox.send_now(fd, framing, message, reactor.limits.sizes().send(framing));
+        if let Err(cause) = sent
+            && !cause.is_too_big()
+        {
+            self.drop_responses(cause);
+        }
+        sent
     }
 
     /// Sends as much of a response as the socket takes at once, and keeps the rest.

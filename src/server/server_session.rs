@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::fair::{LastTurn, Waiting};
 use super::in_flight::InFlight;
+use super::log_event::LogEvent;
 use super::reactor::Reactor;
 use super::users::User;
 use crate::protocol::framing::chunked::Reassembly;
@@ -26,8 +27,8 @@ pub(super) struct ServerSession {
     pub(super) user: TryArc<User>,
     pub(super) reactor: TryArc<Reactor>,
     pub(super) state: Mutex<State>,
-    /// True for a session that counts for its user's limit; false for a refused one.
-    pub(super) counted: bool,
+    /// Why the session is refused, if it is.
+    pub(super) refusal: Option<LogEvent>,
     last_turn: LastTurn,
 }
 
@@ -75,10 +76,10 @@ impl ServerSession {
         handle: Session,
         user: TryArc<User>,
         reactor: &TryArc<Reactor>,
-        refused: bool,
+        refusal: Option<LogEvent>,
     ) -> Self {
         let state = State {
-            in_flight: InFlight::new(refused),
+            in_flight: InFlight::new(refusal.is_some()),
             peer_framing: reactor.peer_framing,
             message: Reassembly::with_body(reactor.limits.message, CallRef::BODY),
             outbox: Outbox::default(),
@@ -94,7 +95,12 @@ impl ServerSession {
             unsent: 0,
         };
         let (reactor, state) = (reactor.clone(), Mutex::new(state));
-        Self { token, handle, user, reactor, state, counted: !refused, last_turn: LastTurn::default() }
+        Self { token, handle, user, reactor, state, refusal, last_turn: LastTurn::default() }
+    }
+
+    /// True for a session that counts for its user's limit; false for a refused one.
+    pub(super) fn is_counted(&self) -> bool {
+        self.refusal.is_none()
     }
 
     pub(super) fn handle(&self) -> &Session {

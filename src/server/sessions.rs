@@ -168,6 +168,7 @@ mod tests {
 
     use super::*;
     use crate::Server;
+    use crate::server::log_event::{Fault, LogEvent};
     use crate::server::server_session::ServerSession;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
@@ -178,7 +179,8 @@ mod tests {
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
         let user = reactor.users.add_client(0).unwrap();
-        TryArc::new(ServerSession::new(token, session, user, reactor, true)).unwrap()
+        TryArc::new(ServerSession::new(token, session, user, reactor, Some(LogEvent::Fault(Fault::Refused, None))))
+            .unwrap()
     }
 
     fn server() -> (tempfile::TempDir, Server) {

@@ -44,10 +44,10 @@ impl Share {
 }
 
 impl MemoryLimit {
-    /// A limit. One user other than root may hold half of it, unless the program says how much.
-    pub(super) fn new(limit: usize, per_user: Option<usize>) -> Self {
+    /// A limit, and the part of it that one user other than root may hold.
+    pub(super) fn new(limit: usize, per_user: usize) -> Self {
         let (all, root) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { limit, per_user: per_user.unwrap_or(limit / 2), all, root, changing: Mutex::new(()) }
+        Self { limit, per_user, all, root, changing: Mutex::new(()) }
     }
 
     /// Asks for `size` bytes more for an incomplete message, which holds `own`. Returns how many of them count, or
@@ -138,7 +138,7 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     fn memory() -> (MemoryLimit, Share, [Share; 6]) {
-        (MemoryLimit::new(256 * MIB, None), Share::new(true), [(); 6].map(|()| Share::new(false)))
+        (MemoryLimit::new(256 * MIB, 128 * MIB), Share::new(true), [(); 6].map(|()| Share::new(false)))
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
     /// A message larger than the limit, or than its user's share, leaves other users the same room.
     #[test]
     fn a_sole_message_is_granted_whatever_its_size() {
-        let (memory, user, other) = (MemoryLimit::new(16 * MIB, None), Share::new(false), Share::new(false));
+        let (memory, user, other) = (MemoryLimit::new(16 * MIB, 8 * MIB), Share::new(false), Share::new(false));
         assert_eq!(memory.acquire(&user, 0, 4 * MIB), Some(4 * MIB));
         assert_eq!(memory.acquire(&user, 4 * MIB, 100 * MIB), Some(4 * MIB));
         assert_eq!((memory.acquire(&user, 0, 1), memory.acquire(&other, 0, MIB)), (None, Some(MIB)));
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_usize_max_is_none() {
-        let (memory, user) = (MemoryLimit::new(usize::MAX, Some(usize::MAX)), Share::new(false));
+        let (memory, user) = (MemoryLimit::new(usize::MAX, usize::MAX), Share::new(false));
         assert!((0..2).all(|_| memory.acquire(&user, 0, 1 << 40).is_some()));
         assert!(memory.keep(&user, 1 << 40).is_some() && memory.admits(&user));
     }

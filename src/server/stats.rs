@@ -259,6 +259,8 @@ impl Counters {
     pub(super) fn event(&self, event: LogEvent) {
         let counter = match event {
             LogEvent::Limit(limit) => self.limits.get(limit as usize),
+            LogEvent::LargeCall(_) => self.limits.get(Limit::Message as usize),
+            LogEvent::Forbidden(_) => self.faults.get(Fault::Forbidden as usize),
             LogEvent::Fault(fault, _) => self.faults.get(fault as usize),
         };
         if let Some(counter) = counter {

@@ -1,5 +1,5 @@
-//! One block of memory per thread: the buffer that records are received into, the text of the last error, and how the
-//! thread has waited.
+//! One block of memory per thread: the buffer that records are received into, the text of the last error, that of a response,
+//! and how the thread has waited.
 //!
 //! It is mapped when a thread first needs it, so that only the pages in use cost memory and no allocation shows up
 //! in a caller's heap, and unmapped when the thread ends. A `thread_local` with a destructor would not do:
@@ -24,6 +24,9 @@ pub const RECORD_ROOM: usize = 256 << 10;
 /// Room for the text of the last error, its final zero byte included.
 pub const TEXT_ROOM: usize = 512;
 
+/// Room for the text of a response, its final zero byte included.
+const DETAIL_ROOM: usize = 201;
+
 /// The number of connections whose waits a thread keeps apart. Of two that share a place, the later one begins anew.
 const WAIT_PLACES: usize = 16;
 
@@ -37,6 +40,7 @@ const NO_BUFFER: Cause = Cause::Os(libc::ENOMEM);
 struct Block {
     taken: AtomicBool,
     text: UnsafeCell<[u8; TEXT_ROOM]>,
+    detail: UnsafeCell<[u8; DETAIL_ROOM]>,
     waits: [WaitPlace; WAIT_PLACES],
     record: UnsafeCell<RecordBuffer>,
 }
@@ -205,12 +209,24 @@ impl Drop for Lent {
 
 /// Lends the text of the thread's last error; `None` where there is no memory for a block, or the block is taken.
 pub fn with_error_text<T>(work: impl FnOnce(&mut [u8; TEXT_ROOM]) -> T) -> Option<T> {
+    with_text(|block| &block.text, work)
+}
+
+/// Lends the text of the response that the thread has asked about last; `None` as with the last error.
+pub fn with_detail_text<T>(work: impl FnOnce(&mut [u8; DETAIL_ROOM]) -> T) -> Option<T> {
+    with_text(|block| &block.detail, work)
+}
+
+fn with_text<const ROOM: usize, T>(
+    text: fn(&Block) -> &UnsafeCell<[u8; ROOM]>,
+    work: impl FnOnce(&mut [u8; ROOM]) -> T,
+) -> Option<T> {
     let _keep = KeepErrno::new();
     let block = block()?;
     // SAFETY: the block lives as long as its thread, and no other thread sees it, as above.
     let lent = unsafe { block.as_ref() }.take().then(|| Lent { block, mapped: false })?;
     // SAFETY: `taken` was false, so that no other reference into the text exists until the block is given back.
-    Some(work(unsafe { &mut *lent.block.as_ref().text.get() }))
+    Some(work(unsafe { &mut *text(lent.block.as_ref()).get() }))
 }
 
 /// Lends the place for the thread's waits for a descriptor; `None` where there is no memory for a block.

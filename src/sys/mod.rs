@@ -45,7 +45,8 @@ mod waker;
 pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, local_path, peer, peer_path};
 pub use bind::{listen, listen_as};
 pub use buffer::{
-    RECORD_ROOM, RecordBuffer, RecordLayout, TEXT_ROOM, ensure_record_buffer, with_error_text, with_record_buffer,
+    RECORD_ROOM, RecordBuffer, RecordLayout, TEXT_ROOM, ensure_record_buffer, with_detail_text, with_error_text,
+    with_record_buffer,
 };
 pub use clock::{ms_after, nanoseconds, whole_ms};
 pub use deadline::Deadline;

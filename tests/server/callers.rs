@@ -18,7 +18,7 @@ use crate::raw_client::{FRAMINGS, Raw, call};
 use crate::support::socket_path::socket_path;
 
 /// A user who is not root.
-const OTHER_USER: u32 = 12_345;
+pub(crate) const OTHER_USER: u32 = 12_345;
 
 /// A module that answers with the caller's credentials.
 struct Mirror;
@@ -34,7 +34,7 @@ impl Module for Mirror {
     }
 }
 
-fn own_ids() -> (u32, u32) {
+pub(crate) fn own_ids() -> (u32, u32) {
     use std::os::unix::fs::MetadataExt;
     let own = fs::metadata("/proc/self").unwrap();
     (own.uid(), own.gid())
@@ -68,7 +68,8 @@ fn a_client_can_be_refused() {
         unknown.assert_reply(8, Status::Failure);
         unknown.assert_end();
         silent.assert_end();
-        lines.await_ending(": refused", 3);
+        let text = format!("refused: the function of ServerBuilder::authorise does not let uid {} in", own_ids().0);
+        lines.await_ending(&text, 3);
         assert_eq!((server.stats().refused, server.stats().handled), (3, 0));
     }
 }
@@ -117,7 +118,7 @@ fn a_module_may_be_for_some_users() {
     assert_eq!(client.call(LATER, 1, 2, b"").status(), Status::Failure);
     assert_eq!(client.call(ECHO, 1, 3, b"").status(), Status::Success);
     assert!(taken.try_recv().is_err());
-    lines.await_ending("the user may not call the module", 1);
+    lines.await_ending("may not call the module 9, which ServerBuilder::allow leaves to other users", 1);
     assert_eq!(server.stats().errors.forbidden, 1);
 }
 
@@ -172,7 +173,8 @@ fn sessions_of_a_user_are_limited() {
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}");
         let refused = said.lines().find_map(|line| line.strip_prefix(REFUSED)?.parse().ok()).unwrap();
-        lines.await_ending("uid 12345: refused, the user has too many sessions", refused);
+        let text = "refused: uid 12345 has 2 sessions, the limit of ServerLimits::sessions_per_uid";
+        lines.await_ending(text, refused);
         refused
     } else {
         call_as_other_user(&path)
@@ -190,6 +192,9 @@ fn be_refused(connect: impl Fn() -> Raw) -> usize {
         match &response {
             Some(response) => {
                 assert_eq!(response.status(), Status::Failure);
+                let uid = own_ids().0;
+                let text = format!("refused: uid {uid} has 2 sessions, the limit of ServerLimits::sessions_per_uid");
+                assert_eq!(response.detail(), Some(&*text));
                 client.assert_end();
             }
             None => assert!(began.elapsed() >= Duration::from_secs(1), "closed without an answer"),

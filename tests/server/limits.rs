@@ -90,7 +90,7 @@ fn a_call_that_is_too_large_is_answered() {
         client.assert_reply(2, Status::Failure);
         client.assert_end();
         assert_met(&server, |limits| limits.message = 1);
-        lines.await_ending("closed, the call is too large", 1);
+        lines.await_ending("bytes is too large: ServerLimits::message is 1000", 1);
     }
     // The first of several records tells the size.
     let (_dir, path) = socket_path();
@@ -141,7 +141,7 @@ fn a_response_that_is_too_large_is_replaced() {
         client.assert_reply(1, Status::FailedMarshal);
         assert_eq!(client.call(ECHO, 1, 2, b"on").body, b"on");
         assert_eq!(server.stats().errors.unsendable, 1);
-        lines.await_ending("a response cannot be sent: message of 1005 bytes, the limit is 1000", 1);
+        lines.await_ending("a response of 1005 bytes cannot be sent: ServerLimits::message is 1000", 1);
     }
 }
 
@@ -210,7 +210,7 @@ fn memory_for_incomplete_calls_is_limited() {
     last.assert_reply(4, Status::Failure);
     last.assert_end();
     assert_met(&server, |limits| limits.partial_memory = 1);
-    lines.await_ending("closed, incomplete calls of the user take too much memory", 1);
+    lines.await_ending("of which ServerLimits::partial_memory is 917336 and partial_memory_per_uid 458668", 1);
     drop(clients);
     assert_eq!(connect().call(ECHO, 1, 5, &body).body.len(), body.len());
 }
@@ -234,7 +234,10 @@ fn time_for_a_call_to_arrive_is_limited() {
             client.assert_end();
             assert_eq!(other.call(ECHO, 1, 2, b"").status(), Status::Success);
             assert_met(&server, |limits| limits.message_time = 1);
-            lines.await_ending("closed, the rest of a call did not come in time", 1);
+            lines.await_ending(
+                "closed: the rest of a call did not come within 50 ms, the limit of ServerLimits::message_time",
+                1,
+            );
             server.stop();
         });
     }
@@ -251,7 +254,7 @@ fn time_to_read_a_response_is_limited() {
     await_that("the session is closed", || server.stats().limits.reply_time == 1);
     assert_eq!(other.call(ECHO, 1, 2, b"").status(), Status::Success);
     await_that("the session has ended", || server.stats().sessions == 1);
-    lines.await_ending("closed, a response was not taken in time", 1);
+    lines.await_ending("closed: a response was not taken within 50 ms, the limit of ServerLimits::reply_time", 1);
 }
 
 #[test]
@@ -277,7 +280,7 @@ fn calls_at_once_are_limited() {
         client.assert_end();
         assert!(taken.try_recv().is_err());
         assert_met(&server, |limits| limits.calls_per_session = 1);
-        lines.await_ending("closed, too many calls at once", 1);
+        lines.await_ending("closed: 3 calls at once, the limit of ServerLimits::calls_per_session", 1);
     }
 }
 
@@ -304,7 +307,7 @@ fn memory_for_unread_responses_is_limited() {
     assert_eq!(small.call(ECHO, 1, 2, &pattern(50_000)).body.len(), 50_000);
     assert_eq!(first.reply().body.len(), 3 << 20);
     assert_met(&server, |limits| limits.unsent = 1);
-    lines.await_ending("a call fails, responses that the user has not taken use too much memory", 1);
+    lines.await_ending("of which ServerLimits::unsent is 5242880 and unsent_per_uid 2621440", 1);
 }
 
 /// Responses without a body are always kept, as a client can be told no less.
@@ -312,7 +315,7 @@ fn memory_for_unread_responses_is_limited() {
 fn small_responses_are_kept_without_memory() {
     let (_dir, path) = socket_path();
     let body = pattern(3 << 20);
-    let large = Response { sequence: 1, status: Status::Success.into(), body: body.clone() };
+    let large = Response { sequence: 1, status: Status::Success.into(), body: body.clone(), detail: None };
     let limits = ServerLimits { unsent: large.encoded_len(), ..ServerLimits::default() };
     let server = limited(limits).bind(&path).unwrap();
     server.start().unwrap();
@@ -355,7 +358,7 @@ fn an_idle_session_is_closed() {
         busy.assert_reply(1, Status::Success);
         busy.assert_end();
         assert_met(&server, |limits| limits.idle_time = 4);
-        lines.await_ending("closed, nothing was called for too long", 4);
+        lines.await_ending("closed: nothing was called for 50 ms, the limit of ServerLimits::idle_time", 4);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod callers;
 mod chaos;
+mod details;
 mod detection;
 mod differential;
 mod fork;

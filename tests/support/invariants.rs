@@ -7,12 +7,12 @@ use drpc::framing::detect::{PeerFraming, detect};
 use drpc::framing::fallback::{self, FirstMessage, framing_from_answer, padded_call, undecodable};
 use drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing};
 use drpc::wire::{CallRef, Fields, MAX_FIELDS, ResponseRef, VARINT_MAX};
-use drpc::{Call, Cause, Response};
+use drpc::{Call, Cause, Detail, Response};
 use prost::Message;
 
 use super::heap::Heap;
 use super::oracle::{difference, varint};
-use super::parsers::{Read, Rules, read};
+use super::parsers::{Read, Rules, read, read_response};
 use super::records::records as cut;
 
 /// How every server says that a message is no call.
@@ -98,6 +98,7 @@ pub(crate) fn check_first(record: &[u8]) {
 
     check_decoder(record);
     check_encoder(record, chunk);
+    check_detail(record);
     if let Some(call) = call_in(record) {
         check_trial(&call, &[]);
     }
@@ -132,6 +133,8 @@ fn check_decoder(record: &[u8]) {
     }
     let as_read = |CallRef { module, method, sequence, body }| Read { module, method, sequence, body };
     assert_eq!(call_in(record).map(as_read), read(record, Rules::C));
+    let as_read = |ResponseRef { sequence, status, body }| (sequence, status, body);
+    assert_eq!(response_in(record).map(as_read), read_response(record, Rules::C));
     if record.len() > ORACLE_MAX || difference(record).is_some() {
         return;
     }
@@ -146,8 +149,43 @@ fn check_decoder(record: &[u8]) {
         sequence,
         status,
         body: body.to_vec(),
+        detail: Detail::find_in(record).map(Box::new),
     });
     assert_eq!(response, Response::decode(record).ok());
+}
+
+/// What a server says in a response can be shown, whatever it has sent. What ours says changes nothing for any parser, and
+/// no client takes it for the answer to what it has asked.
+pub(crate) fn check_detail(record: &[u8]) {
+    let made = Heap::made();
+    let detail = Detail::find_in(record);
+    assert_eq!(Heap::made(), made);
+    if let Some(detail) = detail {
+        let text = detail.as_str();
+        assert!((1..=200).contains(&text.len()));
+        assert!(
+            !text.chars().any(|c| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'))
+        );
+        assert_eq!(Detail::find_in(detail.encode().as_bytes()), Some(detail));
+    }
+    let Some(response) = response_in(record).filter(|_| record.len() <= ORACLE_MAX) else { return };
+    let detail = detail.unwrap_or_else(|| Detail::from("why"));
+    let added = [record, detail.encode().as_bytes()].concat();
+    for rules in Rules::ALL.into_iter().filter(|rules| read_response(record, *rules).is_some()) {
+        assert_eq!(read_response(&added, rules), read_response(record, rules), "by {rules:?}");
+    }
+    if response.status == 0 || response.sequence == -1 {
+        return;
+    }
+    let sent = ResponseRef { body: &[], ..response }.encode(&[]).pieces().concat();
+    let with_detail = [&sent[..], detail.encode().as_bytes()].concat();
+    assert!(!is_first_chunk(&with_detail) && response_in(&with_detail) == response_in(&sent));
+    for question in [FirstMessage::PaddedCall, FirstMessage::Probe] {
+        let judged = |message: &[u8], framing| framing_from_answer(question, &cut(framing, message)[0]);
+        for framing in [Framing::Datagram, Framing::Chunked] {
+            assert_eq!(judged(&with_detail, framing), judged(&sent, framing));
+        }
+    }
 }
 
 /// A message that is read and written is the same message. One that is written as every known sender writes it, of

@@ -1,5 +1,5 @@
-//! Models of the four kinds of parser by which servers of DAOS 0.8 to 2.6 read a call from a record. They share no code
-//! with the library. `parsers.txt` beside this file holds them, and those of `c-tests/interop`, to the same records.
+//! Models of the four kinds of parser by which servers of DAOS 0.8 to 2.6 read a call from a record, and clients of all
+//! releases a response. They share no code with the library. `parsers.txt` beside this file holds them, and those of `c-tests/interop`, to the same records.
 
 /// The rules by which a record is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,20 @@ fn after_group(mut input: &[u8], number: u64, rules: Rules) -> Option<&[u8]> {
 }
 
 /// The call that such a server reads from a record; `None` if it answers `FAILED_UNMARSHAL_CALL`.
-pub(crate) fn read(mut record: &[u8], rules: Rules) -> Option<Read<'_>> {
-    let mut call = Read::default();
+pub(crate) fn read(record: &[u8], rules: Rules) -> Option<Read<'_>> {
+    let ([module, method, sequence], body) = fields(record, rules, 4)?;
+    Some(Read { module: module as i32, method: method as i32, sequence: sequence as i64, body })
+}
+
+/// The response that such a client reads from a record: the sequence, the status and the body.
+pub(crate) fn read_response(record: &[u8], rules: Rules) -> Option<(i64, i32, &[u8])> {
+    let ([sequence, status, _], body) = fields(record, rules, 3)?;
+    Some((sequence as i64, status as i32, body))
+}
+
+/// The numbers before the body, which is the field `body_number`, and the body.
+fn fields(mut record: &[u8], rules: Rules, body_number: u64) -> Option<([u64; 3], &[u8])> {
+    let (mut numbers, mut body) = ([0; 3], &[][..]);
     while !record.is_empty() {
         if rules == Rules::C && record[0] & 0xf8 == 0 {
             return None;
@@ -103,22 +115,19 @@ pub(crate) fn read(mut record: &[u8], rules: Rules) -> Option<Read<'_>> {
             GROUP if rules.are_of_go() => after_group(value, number, rules)?,
             _ => after_scalar(value, wire_type, rules)?,
         };
-        let expected = match number {
-            1..=3 => 0,
-            4 => 2,
-            _ => continue,
-        };
+        if number == 0 || number > body_number {
+            continue;
+        }
+        let expected = if number == body_number { 2 } else { 0 };
         match number {
             _ if wire_type != expected && rules.are_of_go() => {}
             _ if wire_type != expected => return None,
-            1 => call.module = varint(value, 10, rules)?.0 as i32,
-            2 => call.method = varint(value, 10, rules)?.0 as i32,
-            3 => call.sequence = varint(value, 10, rules)?.0 as i64,
-            _ => {
+            _ if number == body_number => {
                 let (len, bytes) = varint(value, 10, rules)?;
-                call.body = &bytes[..len as usize];
+                body = &bytes[..len as usize];
             }
+            _ => numbers[number as usize - 1] = varint(value, 10, rules)?.0,
         }
     }
-    Some(call)
+    Some((numbers, body))
 }

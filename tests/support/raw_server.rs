@@ -27,7 +27,7 @@ pub(crate) fn raw_listener(path: &Path) -> Socket {
 }
 
 pub(crate) fn response(sequence: i64, status: Status, body: &[u8]) -> Vec<u8> {
-    Response { sequence, status: status.into(), body: body.to_vec() }.encode_to_vec()
+    Response { sequence, status: status.into(), body: body.to_vec(), detail: None }.encode_to_vec()
 }
 
 pub(crate) fn success(sequence: i64, body: &[u8]) -> Vec<u8> {

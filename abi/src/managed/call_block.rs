@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Request, Session};
+use ::drpc::{Cause, Detail, Request, Session};
 
 use super::message::binary;
+use crate::detail;
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
 use crate::memory::{self, Owned};
 use crate::message;
@@ -34,6 +36,8 @@ pub(crate) struct CallBlock {
     request: Request,
     pub(crate) release: Release,
     pub(crate) deferred: AtomicBool,
+    /// The handler's response. Valid until the handler has returned or taken the request.
+    response: *mut Drpc__Response,
     /// A flag of the thread that runs the handler: true once the handler has taken the request. Valid until then.
     pub(crate) taken: *const Cell<bool>,
 }
@@ -75,6 +79,7 @@ impl CallBlock {
         spare: &SpareBlock,
         request: Request,
         release: Release,
+        response: *mut Drpc__Response,
         taken: &Cell<bool>,
     ) -> Result<*mut Self, Cause> {
         let block = spare.take()?;
@@ -83,7 +88,7 @@ impl CallBlock {
         let (session, deferred) = (drpc_session { session: ptr::null() }, AtomicBool::new(false));
         // SAFETY: the memory is that of a block, and holds no value before.
         unsafe {
-            block.write(Self { session, call, release, deferred, taken, request });
+            block.write(Self { session, call, release, deferred, response, taken, request });
             (*block).call.body = binary((*block).request.take_body());
         }
         Ok(block)
@@ -115,7 +120,29 @@ impl CallBlock {
         // SAFETY: the caller's promise; a body, which may be that of the call, has as many bytes as it says.
         unsafe {
             let body = memory::bytes((*response).body.data, (*response).body.len)?;
-            (*block).request.answer((*response).status, body.into())
+            (*block).request.answer((*response).status, body.into(), detail::of(response).as_ref())
+        }
+    }
+
+    /// Answers with a status and a text.
+    ///
+    /// # Safety
+    /// `block` is as for [`call`](Self::call) and owned by the caller.
+    pub(crate) unsafe fn fail(block: *mut Self, status: c_int, detail: Option<Detail>) -> Result<(), Cause> {
+        // SAFETY: the caller's promise.
+        unsafe { (*block).request.answer(status, (&[][..]).into(), detail.as_ref()) }
+    }
+
+    /// The response of a handler that has not taken its request; `None` for the session of no call.
+    ///
+    /// # Safety
+    /// `session` is null, or one that the library has given out and that is still valid.
+    pub(crate) unsafe fn response(session: *mut drpc_session) -> Option<*mut Drpc__Response> {
+        // SAFETY: the caller's promise. A session without a pointer is the first field of a block.
+        unsafe {
+            let is_of_call = session.as_ref().is_some_and(|session| session.session.is_null());
+            let block = session.cast::<Self>();
+            (is_of_call && !(*block).deferred.load(Ordering::Acquire)).then(|| (*block).response)
         }
     }
 
@@ -131,7 +158,7 @@ impl CallBlock {
                 bytes if bytes.len() < GIVEN_MIN => Cow::Borrowed(bytes),
                 bytes => Cow::Owned(memory::from_malloc(mem::replace(body, binary(Vec::new())).data, bytes.len())),
             };
-            (*block).request.answer((*response).status, body)
+            (*block).request.answer((*response).status, body, detail::of(response).as_ref())
         }
     }
 

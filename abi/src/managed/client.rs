@@ -19,7 +19,7 @@ use crate::abi::Abi;
 use crate::boundary::{self, Failure, Subject};
 use crate::drpc_pb_c::Drpc__Response;
 use crate::memory;
-use crate::{log, settings};
+use crate::{detail, log, settings};
 
 /// A shared client, for any number of threads.
 pub struct drpc_client {
@@ -248,12 +248,11 @@ pub unsafe extern "C" fn drpc_client_call(
             }
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
             let response = client.client()?.call_with(&options, module, method, body)?;
-            let (sequence, status) = (response.sequence, response.status);
-            *resp = to_c(response)?;
-            if status != SUCCESS {
+            if response.status != SUCCESS {
                 let call = client.client()?.made_call(module, method, len);
-                boundary::keep_answer(Subject::Path(call.socket()), call.answer(sequence, status));
+                boundary::keep_answer(Subject::Path(call.socket()), call.answer(&response));
             }
+            *resp = to_c(response)?;
             Ok(0)
         })
     }
@@ -324,8 +323,13 @@ pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
 }
 
 fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
-    let Response { sequence, status, body } = response;
-    with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)
+    let Response { sequence, status, body, detail } = response;
+    let response = with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)?;
+    if let Some(detail) = detail {
+        // SAFETY: made above, from malloc.
+        unsafe { detail::set(response, Some(*detail)) };
+    }
+    Ok(response)
 }
 
 /// The status of a call that has succeeded.
@@ -349,8 +353,7 @@ impl Done {
         match &result {
             Ok(response) if response.status == SUCCESS => {}
             Ok(response) => {
-                let answer = self.call.answer(response.sequence, response.status);
-                boundary::keep_answer(Subject::Path(self.call.socket()), answer);
+                boundary::keep_answer(Subject::Path(self.call.socket()), self.call.answer(response));
             }
             Err(error) => boundary::keep_error(error),
         }

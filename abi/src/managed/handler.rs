@@ -64,7 +64,7 @@ impl Served {
         let taken = Cell::new(false);
         let mut response = Drpc__Response { sequence: request.call().sequence, ..Drpc__Response::empty() };
         let response = &raw mut response;
-        let block = CallBlock::begin(&self.spare, request, release, &taken)?;
+        let block = CallBlock::begin(&self.spare, request, release, response, &taken)?;
         // SAFETY: the program gave the function for this purpose, with this argument. The session is the first field
         // of the block. Both messages stay until the function has returned: one that takes the request promises not
         // to use the call once it has answered.

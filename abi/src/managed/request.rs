@@ -1,15 +1,17 @@
 //! Requests of `drpc/server.h`: calls that are answered later.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
 use ::drpc::der::Release;
-use ::drpc::{Cause, Phase};
+use ::drpc::{Cause, Phase, Status};
 
 use super::call_block::{CallBlock, drpc_session};
 use crate::drpc_pb_c::{Drpc__Call, Drpc__Response};
-use crate::{boundary, message};
+use crate::{boundary, detail, message};
+
+const SUCCESS: c_int = Status::Success as c_int;
 
 /// A call that its handler has taken, to be answered later.
 pub struct drpc_request {
@@ -65,8 +67,8 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 }
 
 /// Answers a call with the status of a response and, if that is DRPC__STATUS__SUCCESS, with its body. The response
-/// stays the caller's. The function does not wait: bytes that the client does not take at once are copied. The request
-/// is freed, also after an error.
+/// stays the caller's. A text that the response has (drpc_response_detail) goes with another status. The function does not
+/// wait: bytes that the client does not take at once are copied. The request is freed, also after an error.
 ///
 /// Returns 0; -DER_UNREACH if the session has ended, which a request does not prevent; -DER_NO_HDL in the child of a
 /// fork, where the call is not answered; -DER_INVAL if an argument is NULL. If the response is NULL the call is
@@ -76,6 +78,39 @@ pub unsafe extern "C" fn drpc_request_call(request: *const drpc_request) -> *con
 /// `request` is as for drpc_request_session, `response` is null or points to a response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, response: *const Drpc__Response) -> c_int {
+    // SAFETY: the caller's promise, by which the block has no other owner.
+    unsafe {
+        answer(request, |block| match message::is_a(response) {
+            true => CallBlock::answer(block, response),
+            false => Err(Cause::Invalid("the response is NULL or not initialised")),
+        })
+    }
+}
+
+/// Answers a call with another status than DRPC__STATUS__SUCCESS and a text for the client, as drpc_session_fail does. The
+/// text may be NULL. The request is freed, also after an error.
+///
+/// Returns 0; -DER_INVAL if the request is NULL, or if the status is DRPC__STATUS__SUCCESS, in whose place
+/// DRPC__STATUS__FAILURE is sent; else as drpc_request_respond.
+///
+/// # Safety
+/// `request` is as for drpc_request_session, `text` is null or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_request_fail(request: *mut drpc_request, status: c_int, text: *const c_char) -> c_int {
+    // SAFETY: the caller's promise, by which the block has no other owner.
+    unsafe {
+        answer(request, |block| match status {
+            SUCCESS => Err(Cause::Invalid("the status of a failure is DRPC__STATUS__SUCCESS")),
+            status => CallBlock::fail(block, status, detail::from_c(text)),
+        })
+    }
+}
+
+/// Answers a call, and frees the request. One without an answer is answered with DRPC__STATUS__FAILURE.
+///
+/// # Safety
+/// `request` is as for drpc_request_session.
+unsafe fn answer(request: *mut drpc_request, give: impl FnOnce(*mut CallBlock) -> Result<(), Cause>) -> c_int {
     let block = request.cast::<CallBlock>();
     // SAFETY: the caller's promise.
     let release = unsafe { block.as_ref() }.map_or(Release::V2_8, |block| block.release);
@@ -83,15 +118,10 @@ pub unsafe extern "C" fn drpc_request_respond(request: *mut drpc_request, respon
         if block.is_null() {
             return Err(Cause::Invalid("the request is NULL"));
         }
+        let answered = give(block);
         // SAFETY: the caller's promise, by which the block has no other owner.
-        unsafe {
-            let answered = match message::is_a(response) {
-                true => CallBlock::answer(block, response),
-                false => Err(Cause::Invalid("the response is NULL or not initialised")),
-            };
-            CallBlock::end_taken(block);
-            answered
-        }
+        unsafe { CallBlock::end_taken(block) };
+        answered
     })
     .err()
     .unwrap_or(0)

@@ -82,6 +82,9 @@ pub enum drpc_server_option {
     /// polls only while that pays (see drpc_set_spin). drpc_server_dispatch with timeout 0 never polls. Default:
     /// drpc_set_spin's value, or else the environment variable DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
     DRPC_SERVER_SPIN = 23,
+    /// 1 lets a response with another status than DRPC__STATUS__SUCCESS say why: which limit or rule of the server the call
+    /// met, or the text of drpc_session_fail. Clients of DAOS skip the text. 0 sends none. Default: 1.
+    DRPC_SERVER_DETAIL = 24,
 }
 
 use drpc_server_option::*;
@@ -161,7 +164,7 @@ impl Settings {
     }
 
     fn builder(&self, datagram: usize) -> Result<ServerBuilder, Cause> {
-        let mut builder = Server::builder().log(Log::try_to(log::from_core)?);
+        let mut builder = Server::builder().in_c().log(Log::try_to(log::from_core)?);
         for handler in &self.handlers {
             builder = builder.module(Served { handler: *handler, spare: SpareBlock::new() });
         }
@@ -198,7 +201,7 @@ impl Plan {
 }
 
 /// All options.
-const OPTIONS: [drpc_server_option; 23] = [
+const OPTIONS: [drpc_server_option; 24] = [
     DRPC_SERVER_THREADS,
     DRPC_SERVER_REPLACE_STALE,
     DRPC_SERVER_INHERIT,
@@ -222,6 +225,7 @@ const OPTIONS: [drpc_server_option; 23] = [
     DRPC_SERVER_MAX_PARTIAL_PER_UID,
     DRPC_SERVER_MAX_UNSENT_PER_UID,
     DRPC_SERVER_SPIN,
+    DRPC_SERVER_DETAIL,
 ];
 
 /// The limit of threads; more are a mistake.
@@ -234,7 +238,7 @@ impl drpc_server_option {
     fn can_be(self, value: u64) -> bool {
         match self {
             DRPC_SERVER_THREADS => (1..=THREADS).contains(&value),
-            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT | DRPC_SERVER_SIGNALS => value <= 1,
+            DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT | DRPC_SERVER_SIGNALS | DRPC_SERVER_DETAIL => value <= 1,
             DRPC_SERVER_FRAMING => library::framing(value).is_some(),
             DRPC_SERVER_SPIN => library::spin(value).is_some(),
             DRPC_SERVER_STACK => STACKS.contains(&value),
@@ -254,6 +258,7 @@ impl drpc_server_option {
             DRPC_SERVER_OWNER => &OptionValues { name: "DRPC_SERVER_OWNER", values: "at most 4294967294" },
             DRPC_SERVER_GROUP => &OptionValues { name: "DRPC_SERVER_GROUP", values: "at most 4294967294" },
             DRPC_SERVER_SIGNALS => &OptionValues { name: "DRPC_SERVER_SIGNALS", values: "0 or 1" },
+            DRPC_SERVER_DETAIL => &OptionValues { name: "DRPC_SERVER_DETAIL", values: "0 or 1" },
             DRPC_SERVER_STACK => &OptionValues { name: "DRPC_SERVER_STACK", values: "65536 to 1073741824" },
             DRPC_SERVER_FRAMING => &OptionValues { name: "DRPC_SERVER_FRAMING", values: library::FRAMINGS },
             DRPC_SERVER_SPIN => &OptionValues { name: "DRPC_SERVER_SPIN", values: library::SPINS },
@@ -272,6 +277,7 @@ impl drpc_server_option {
             DRPC_SERVER_REPLACE_STALE if value == 1 => return builder.existing(Existing::ReplaceStale),
             DRPC_SERVER_REPLACE_STALE | DRPC_SERVER_INHERIT => {}
             DRPC_SERVER_SIGNALS => return builder.signals(value == 1),
+            DRPC_SERVER_DETAIL => return builder.details(value == 1),
             DRPC_SERVER_MODE => return builder.mode(number),
             DRPC_SERVER_OWNER => return builder.owner(number),
             DRPC_SERVER_GROUP => return builder.group(number),

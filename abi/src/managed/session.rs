@@ -1,12 +1,12 @@
 //! Sessions of `drpc/server.h`.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd};
 
-use ::drpc::Session;
+use ::drpc::{Cause, Phase, Session, Status};
 
 use super::call_block::{CallBlock, drpc_session};
-use crate::boundary;
+use crate::{boundary, detail};
 
 /// The peer of a session, as it was when the connection was made.
 #[repr(C)]
@@ -81,4 +81,31 @@ pub unsafe extern "C" fn drpc_session_get_fd(session: *const drpc_session) -> c_
 pub unsafe extern "C" fn drpc_session_close(session: *const drpc_session) {
     // SAFETY: the caller's promise.
     unsafe { with(session, (), Session::close) }
+}
+
+/// Fails the call of the running handler: sets the status of its response, which is sent when the handler returns, and the
+/// text that goes with it. The client gets the first 200 bytes (drpc_response_detail), and a client of DAOS nothing but the
+/// status. Say nothing that the client may not know. `text` is copied; with NULL there is none, and nor is there without
+/// memory, or with DRPC_SERVER_DETAIL 0. The last call of this function counts.
+///
+/// Returns 0; -DER_INVAL if the status is DRPC__STATUS__SUCCESS, or if there is no call: the session is NULL or being
+/// authorised, or the call has been taken by drpc_session_defer, and is for drpc_request_fail.
+///
+/// # Safety
+/// `session` is null or one that the library has given out and that is still valid; `text` is null or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drpc_session_fail(session: *mut drpc_session, status: c_int, text: *const c_char) -> c_int {
+    boundary::common(Phase::Respond, || {
+        if status == Status::Success as c_int {
+            return Err(Cause::Invalid("the status of a failure is DRPC__STATUS__SUCCESS"));
+        }
+        // SAFETY: the caller's promise, by which the handler, and so its response, is still there.
+        unsafe {
+            let response = CallBlock::response(session);
+            let response = response.ok_or(Cause::Invalid("the session has no call, or its call has been deferred"))?;
+            (*response).status = status;
+            detail::set(response, detail::from_c(text));
+        }
+        Ok(())
+    })
 }

@@ -10,7 +10,7 @@ use drpc::{Connection, Listener, Response};
 
 fn serve(mut connection: Connection) -> Result<(), drpc::Error> {
     while let Some(call) = connection.receive()? {
-        connection.reply(&Response { sequence: call.sequence, status: 0, body: call.body })?;
+        connection.reply(&Response { sequence: call.sequence, body: call.body, ..Response::default() })?;
     }
     Ok(())
 }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <daos/drpc.pb-c.h>
+
 struct drpc;
 
 /** The value with which threads poll only while that pays. */
@@ -159,6 +161,20 @@ int drpc_set_max_datagram(size_t bytes);
  * Returns 0.
  */
 int drpc_set_spin(unsigned int microseconds);
+
+/**
+ * Returns why a call has failed, in the words of a server of this library that says so: at most 200 bytes of printable
+ * UTF-8, as in "closed: a call of 2000000 bytes is too large: DRPC_SERVER_MAX_MESSAGE is 1048576". drpc_last_error() has the
+ * text, too, until the thread's next failure. The server's handlers give texts with drpc_session_fail and drpc_request_fail.
+ *
+ * The words are the peer's: show them, but do not act on them. Other characters than printable ones, which a peer may have
+ * sent, are replaced by "?".
+ *
+ * Returns NULL if the response has no text, which is so with every server of DAOS, or if its status is
+ * DRPC__STATUS__SUCCESS, or if `resp` is NULL. The text is the library's, and stays until the thread's next call of this
+ * function.
+ */
+const char *drpc_response_detail(const Drpc__Response *resp);
 
 /** Returns the version of the library as pkg-config has it: "0.1.0". The text is constant. */
 const char *drpc_version(void);

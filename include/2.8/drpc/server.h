@@ -122,6 +122,11 @@ enum drpc_server_option {
          * drpc_set_spin's value, or else the environment variable DRPC_SPIN_US, or else DRPC_SPIN_AUTO.
          */
         DRPC_SERVER_SPIN = 23,
+        /**
+         * 1 lets a response with another status than DRPC__STATUS__SUCCESS say why: which limit or rule of the server the call
+         * met, or the text of drpc_session_fail. Clients of DAOS skip the text. 0 sends none. Default: 1.
+         */
+        DRPC_SERVER_DETAIL = 24,
 };
 
 /** A call that its handler has taken, to be answered later. */
@@ -432,6 +437,19 @@ int drpc_session_get_fd(const struct drpc_session *session);
 void drpc_session_close(const struct drpc_session *session);
 
 /**
+ * Fails the call of the running handler: sets the status of its response, which is sent when the handler returns, and the
+ * text that goes with it. The client gets the first 200 bytes (drpc_response_detail), and a client of DAOS nothing but the
+ * status. Say nothing that the client may not know. `text` is copied; with NULL there is none, and nor is there without
+ * memory, or with DRPC_SERVER_DETAIL 0. The last call of this function counts.
+ *
+ * Returns 0; -DER_INVAL if the status is DRPC__STATUS__SUCCESS, or if there is no call: the session is NULL or being
+ * authorised, or the call has been taken by drpc_session_defer, and is for drpc_request_fail.
+ */
+int drpc_session_fail(struct drpc_session *session,
+                      int status,
+                      const char *text);
+
+/**
  * Takes the call of the running handler, whose response is then not sent. Call and body stay valid until
  * drpc_request_respond or drpc_request_drop is called, by any thread.
  *
@@ -450,7 +468,7 @@ const Drpc__Call *drpc_request_call(const struct drpc_request *request);
 
 /**
  * Answers a call with the status of a response and, if that is DRPC__STATUS__SUCCESS, with its body. The response
- * stays the caller's. The function does not wait: bytes that the client does not take at once are copied. The request
+ * stays the caller's. The text of a failure that was received goes with it (drpc_response_detail). The function does not wait: bytes that the client does not take at once are copied. The request
  * is freed, also after an error.
  *
  * Returns 0; -DER_UNREACH if the session has ended, which a request does not prevent; -DER_NO_HDL in the child of a
@@ -459,6 +477,17 @@ const Drpc__Call *drpc_request_call(const struct drpc_request *request);
  */
 int drpc_request_respond(struct drpc_request *request,
                          const Drpc__Response *response);
+
+/**
+ * Answers a call with another status than DRPC__STATUS__SUCCESS and a text for the client, as drpc_session_fail does. The
+ * text may be NULL. The request is freed, also after an error.
+ *
+ * Returns 0; -DER_INVAL if the request is NULL, or if the status is DRPC__STATUS__SUCCESS, in whose place
+ * DRPC__STATUS__FAILURE is sent; else as drpc_request_respond.
+ */
+int drpc_request_fail(struct drpc_request *request,
+                      int status,
+                      const char *text);
 
 /** Answers a call with DRPC__STATUS__FAILURE, if its session still exists, and frees the request. NULL is ignored. */
 void drpc_request_drop(struct drpc_request *request);
