@@ -44,7 +44,7 @@
 //! * `server` and `client` hold [`Server`] and [`Client`], which serve and call with any number of threads or from an event
 //!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself.
 //!
-//! [`Module`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
+//! [`Module`], [`module_fn`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
 
 #![deny(unsafe_code)]
 
@@ -82,6 +82,7 @@ mod error;
 #[doc(hidden)]
 pub mod explanation;
 mod failure;
+mod module_fn;
 mod overdue;
 mod phase;
 mod protocol;
@@ -105,6 +106,7 @@ pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked, ResponseFut
 pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
 pub use failure::Failure;
 pub use log::{Level, Log};
+pub use module_fn::{ModuleFn, module_fn};
 #[doc(hidden)]
 pub use overdue::Overdue;
 pub use protocol::framing::{self, Framing};
