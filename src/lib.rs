@@ -43,6 +43,7 @@
 //! * `peer` is what clients remember of their servers.
 //! * `server` and `client` hold [`Server`] and [`Client`], which serve and call with any number of threads or from an event
 //!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself.
+//! * [`typed`] is calls whose bodies are messages. The crate `drpc-build` generates clients and servers on top of it.
 //!
 //! [`Module`], [`module_fn`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
 
@@ -71,6 +72,7 @@ pub mod stable_path;
 pub mod sys;
 #[doc(hidden)]
 pub mod transport;
+pub mod typed;
 
 mod adaptive_spin;
 mod answer;
@@ -94,6 +96,20 @@ mod shared_path;
 mod slot_map;
 mod sync;
 
+/// Includes what `drpc-build` has generated of a package of Protocol Buffers, in the module where this is written.
+///
+/// ```ignore
+/// mod calc {
+///     drpc::include_proto!("calc");
+/// }
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:tt) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}
+
 #[doc(hidden)]
 pub use adaptive_spin::Side;
 pub use adaptive_spin::Spin;
@@ -109,6 +125,8 @@ pub use log::{Level, Log};
 pub use module_fn::{ModuleFn, module_fn};
 #[doc(hidden)]
 pub use overdue::Overdue;
+/// Protocol Buffers, for generated code.
+pub use prost;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;
