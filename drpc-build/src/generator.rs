@@ -84,12 +84,16 @@ impl {service}Client {{
         )?;
         for (method, _) in self.methods() {
             let Method { name, input_type, output_type, .. } = method;
-            let constant = constant(method);
+            let (constant, plain) = (constant(method), plain_name(method));
             write_comments(f, &method.comments, 1)?;
             write!(
                 f,
                 "    pub fn {name}(&self, request: &{input_type}) -> ::core::result::Result<{output_type}, ::drpc::typed::CallError> {{
         ::drpc::typed::call(&self.client, &self.options, &Self::{constant}, request)
+    }}
+    /// The same as a future, for any executor.
+    pub async fn {plain}_async(&self, request: &{input_type}) -> ::core::result::Result<{output_type}, ::drpc::typed::CallError> {{
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::{constant}, request).await
     }}
 "
             )?;
@@ -200,9 +204,14 @@ impl fmt::Display for Signature<'_> {
     }
 }
 
+/// The name of a method as a part of a name, which is never a keyword.
+fn plain_name(method: &Method) -> &str {
+    method.name.trim_start_matches("r#")
+}
+
 /// The name of a method's constant.
 fn constant(method: &Method) -> String {
-    method.name.trim_start_matches("r#").to_uppercase()
+    plain_name(method).to_uppercase()
 }
 
 fn write_comments(f: &mut fmt::Formatter<'_>, comments: &Comments, depth: u8) -> fmt::Result {

@@ -108,8 +108,9 @@
 //!
 //! Of each service `Calc` in the files given, beside the messages that prost generates:
 //!
-//! * `CalcClient`, whose methods call those of the service and wait for their responses. An error is a
-//!   [`CallError`](../drpc/typed/struct.CallError.html), which keeps the server's status apart from its text.
+//! * `CalcClient`, whose methods call those of the service: `add` waits for the response, and `add_async` is a future for
+//!   any executor. An error is a [`CallError`](../drpc/typed/struct.CallError.html), which keeps the server's status apart
+//!   from its text.
 //! * `Calc`, the trait of a server: a method for each of the service, with the session that says who calls. A
 //!   [`Failure`](../drpc/struct.Failure.html) is answered with its status. An implementation is tested as any other
 //!   type, with [`Session::for_tests`](../drpc/struct.Session.html#method.for_tests).

@@ -4,9 +4,9 @@ use prost::Message;
 
 use crate::answer::Answer;
 use crate::client::{CallOptions, Client};
-use crate::error::Phase;
+use crate::error::{Error, Phase};
 use crate::modules::names::Names;
-use crate::protocol::message::Status;
+use crate::protocol::message::{Response, Status};
 
 use super::call_error::{CallError, CallFault};
 use super::method::Method;
@@ -19,20 +19,43 @@ pub fn call<Q: Message, R: Message + Default>(
     method: &Method,
     request: &Q,
 ) -> Result<R, CallError> {
-    respond(client, options, method, request).map_err(|fault| CallError::new(method, fault))
+    let response =
+        body(client, request).and_then(|body| client.call_with(options, method.module(), method.number(), &body));
+    result(method, response)
 }
 
-fn respond<Q: Message, R: Message + Default>(
+/// Calls a method as [`Client::call_async`] does.
+pub async fn call_async<Q: Message, R: Message + Default>(
     client: &Client,
     options: &CallOptions,
     method: &Method,
     request: &Q,
-) -> Result<R, CallFault> {
-    let (module, number) = (method.module(), method.number());
-    let body = pack(request).map_err(|cause| CallFault::NoResponse(client.error(Phase::Call, cause)))?;
-    let response = client.call_with(options, module, number, &body).map_err(CallFault::NoResponse)?;
+) -> Result<R, CallError> {
+    let response = match body(client, request) {
+        Ok(body) => client.call_async_with(options, method.module(), method.number(), body).await,
+        Err(error) => Err(error),
+    };
+    result(method, response)
+}
+
+/// The body of a call.
+fn body(client: &Client, request: &impl Message) -> Result<Vec<u8>, Error> {
+    pack(request).map_err(|cause| client.error(Phase::Call, cause))
+}
+
+/// The result of a call.
+fn result<R: Message + Default>(method: &Method, response: Result<Response, Error>) -> Result<R, CallError> {
+    response
+        .map_err(CallFault::NoResponse)
+        .and_then(|response| message(method, &response))
+        .map_err(|fault| CallError::new(method, fault))
+}
+
+/// The message in a response.
+fn message<R: Message + Default>(method: &Method, response: &Response) -> Result<R, CallFault> {
     if response.status != Status::Success as i32 {
-        return Err(CallFault::Status(Answer::new(Names::V2_8.call(module, number), response.status)));
+        let name = Names::V2_8.call(method.module(), method.number());
+        return Err(CallFault::Status(Answer::new(name, response.status)));
     }
     R::decode(&response.body[..]).map_err(CallFault::Undecodable)
 }

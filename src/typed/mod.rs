@@ -51,7 +51,7 @@ mod method;
 mod packing;
 mod serve;
 
-pub use call::call;
+pub use call::{call, call_async};
 pub use call_error::{CallError, CallFault};
 pub use method::Method;
 pub use serve::serve;

@@ -1,7 +1,10 @@
 //! Generated clients and servers, over sockets.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -62,6 +65,45 @@ fn a_typed_client_calls_a_typed_server() {
     let error = nowhere.add(&AddRequest::default()).unwrap_err();
     assert_eq!((error.status(), error.cause()), (None, Some(Cause::NotConnected)));
     assert!(error.to_string().starts_with("calc.Calc.Add: call /nonexistent/calc.sock: not connected"), "{error}");
+}
+
+/// The result of a future, in this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        thread::park();
+    }
+}
+
+/// One call after another, in a task that may move between threads.
+#[test]
+fn a_typed_client_calls_asynchronously() {
+    let (_server, client, _dir) = serve(CalcModule::new(Calculator::default()));
+    let calc = CalcClient::new(client);
+    let tasks = async move {
+        let sum = calc.add_async(&AddRequest { a: 40, b: 2 }).await.unwrap().sum;
+        (sum, calc.divide_async(&DivideRequest { a: sum, b: 0 }).await)
+    };
+    let (sum, quotient) = thread::spawn(|| block_on(tasks)).join().unwrap();
+    let error = quotient.unwrap_err();
+    assert_eq!((sum, error.status()), (42, Some(Status::Failure)));
+    assert!(error.to_string().starts_with("calc.Calc.Divide: the server answered FAILURE"), "{error}");
+
+    let nowhere = CalcClient::new(Client::new("/nonexistent/calc.sock"));
+    let error = block_on(nowhere.add_async(&AddRequest::default())).unwrap_err();
+    assert_eq!((error.status(), error.cause()), (None, Some(Cause::NotConnected)));
 }
 
 /// A handler is called like any other function.

@@ -54,9 +54,17 @@ impl CalcClient {
     pub fn add(&self, request: &AddRequest) -> ::core::result::Result<AddResponse, ::drpc::typed::CallError> {
         ::drpc::typed::call(&self.client, &self.options, &Self::ADD, request)
     }
+    /// The same as a future, for any executor.
+    pub async fn add_async(&self, request: &AddRequest) -> ::core::result::Result<AddResponse, ::drpc::typed::CallError> {
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::ADD, request).await
+    }
     /// Divides one number by another, and fails if that is 0.
     pub fn divide(&self, request: &DivideRequest) -> ::core::result::Result<DivideResponse, ::drpc::typed::CallError> {
         ::drpc::typed::call(&self.client, &self.options, &Self::DIVIDE, request)
+    }
+    /// The same as a future, for any executor.
+    pub async fn divide_async(&self, request: &DivideRequest) -> ::core::result::Result<DivideResponse, ::drpc::typed::CallError> {
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::DIVIDE, request).await
     }
 }
 /// Whole numbers.

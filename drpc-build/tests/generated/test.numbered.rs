@@ -28,13 +28,25 @@ impl NumberedClient {
     pub fn by_rule(&self, request: &super::types::Text) -> ::core::result::Result<(), ::drpc::typed::CallError> {
         ::drpc::typed::call(&self.client, &self.options, &Self::BY_RULE, request)
     }
+    /// The same as a future, for any executor.
+    pub async fn by_rule_async(&self, request: &super::types::Text) -> ::core::result::Result<(), ::drpc::typed::CallError> {
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::BY_RULE, request).await
+    }
     /// Has a number of its own.
     pub fn by_option(&self, request: &()) -> ::core::result::Result<super::types::Text, ::drpc::typed::CallError> {
         ::drpc::typed::call(&self.client, &self.options, &Self::BY_OPTION, request)
     }
+    /// The same as a future, for any executor.
+    pub async fn by_option_async(&self, request: &()) -> ::core::result::Result<super::types::Text, ::drpc::typed::CallError> {
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::BY_OPTION, request).await
+    }
     /// Has the number of its place, and the name of a keyword: 703.
     pub fn r#move(&self, request: &super::types::Tree) -> ::core::result::Result<super::types::Tree, ::drpc::typed::CallError> {
         ::drpc::typed::call(&self.client, &self.options, &Self::MOVE, request)
+    }
+    /// The same as a future, for any executor.
+    pub async fn move_async(&self, request: &super::types::Tree) -> ::core::result::Result<super::types::Tree, ::drpc::typed::CallError> {
+        ::drpc::typed::call_async(&self.client, &self.options, &Self::MOVE, request).await
     }
 }
 /// Numbered by options.
