@@ -47,6 +47,16 @@ impl Answer {
         Self { detail, ..self }
     }
 
+    /// The status. A number that this version does not know is a failure.
+    pub fn status(&self) -> Status {
+        Status::try_from(self.status).unwrap_or(Status::Failure)
+    }
+
+    /// The status as a number, be it one that this version does not know.
+    pub fn status_number(&self) -> i32 {
+        self.status
+    }
+
     /// The same answer, with why it was given if that is known.
     #[doc(hidden)]
     #[must_use]
@@ -104,6 +114,8 @@ mod tests {
         let answer = |status| Answer::new(Names::V2_8.call(7, 701), status).to_string();
         assert_eq!(answer(77), "the server answered 77 to 7.701: this release of libdrpc knows no such status");
         assert_eq!(answer(i32::MIN).split(' ').nth(3), Some("-2147483648"));
+        let unknown = Answer::new(Names::V2_8.call(7, 701), 77);
+        assert_eq!((unknown.status(), unknown.status_number()), (Status::Failure, 77));
         assert_eq!(answer(0), "the server answered SUCCESS to 7.701");
     }
 

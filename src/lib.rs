@@ -43,8 +43,9 @@
 //! * `peer` is what clients remember of their servers.
 //! * `server` and `client` hold [`Server`] and [`Client`], which serve and call with any number of threads or from an event
 //!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself.
+//! * [`typed`] is calls whose bodies are messages. The crate `drpc-build` generates clients and servers on top of it.
 //!
-//! [`Module`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
+//! [`Module`], [`module_fn`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
 
 #![deny(unsafe_code)]
 
@@ -71,6 +72,7 @@ pub mod stable_path;
 pub mod sys;
 #[doc(hidden)]
 pub mod transport;
+pub mod typed;
 
 mod adaptive_spin;
 mod answer;
@@ -82,6 +84,7 @@ mod error;
 #[doc(hidden)]
 pub mod explanation;
 mod failure;
+mod module_fn;
 mod overdue;
 mod phase;
 mod protocol;
@@ -92,6 +95,20 @@ mod session;
 mod shared_path;
 mod slot_map;
 mod sync;
+
+/// Includes what `drpc-build` has generated of a package of Protocol Buffers, in the module where this is written.
+///
+/// ```ignore
+/// mod calc {
+///     drpc::include_proto!("calc");
+/// }
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:tt) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}
 
 #[doc(hidden)]
 pub use adaptive_spin::Side;
@@ -105,11 +122,14 @@ pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked, ResponseFut
 pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
 pub use failure::Failure;
 pub use log::{Level, Log};
+pub use module_fn::{ModuleFn, module_fn};
 #[doc(hidden)]
 pub use overdue::Overdue;
 pub use protocol::detail::Detail;
 #[doc(hidden)]
 pub use protocol::detail::EncodedDetail;
+/// Protocol Buffers, for generated code.
+pub use prost;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;

@@ -18,7 +18,8 @@ use crate::sys::{TryArc, try_box};
 /// The methods of one module.
 ///
 /// Most modules implement [`handle`](Module::handle). One that keeps large bodies, or hands them back, implements
-/// [`handle_owned`](Module::handle_owned) instead, and one that answers later [`serve`](Module::serve).
+/// [`handle_owned`](Module::handle_owned) instead, and one that answers later [`serve`](Module::serve). A closure becomes a
+/// module by [`module_fn`](crate::module_fn).
 pub trait Module: Send + Sync {
     /// The number of the module.
     fn id(&self) -> i32;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::cause::Cause;
+use crate::error::{Error, Phase};
+use crate::explanation::Api;
 use crate::shared_path::SharedPath;
 pub use crate::sys::Credentials;
 use crate::sys::{self, NextRecord, TryArc, UninitArc};
@@ -71,6 +73,18 @@ impl Session {
         let socket = sys::Accepted::new(socket, trusted);
         let (id, closed) = (NEXT_ID.fetch_add(1, Ordering::Relaxed), AtomicBool::new(false));
         Ok(Self(room.fill(Shared { id, socket, path, peer, closed, process })))
+    }
+
+    /// A session whose client is this process, and on which nothing comes: for tests that run a handler without a server.
+    ///
+    /// ```
+    /// let session = drpc::Session::for_tests()?;
+    /// assert_eq!(session.peer().pid, std::process::id().cast_signed());
+    /// # Ok::<(), drpc::Error>(())
+    /// ```
+    pub fn for_tests() -> Result<Self, Error> {
+        let session = sys::socket_pair().and_then(|(socket, _)| Self::new(socket, SharedPath::default()));
+        session.map_err(|cause| Error::new(Api::Server, Phase::Accept, &SharedPath::default(), cause))
     }
 
     /// The number of the session, which no other one of this process has or had.

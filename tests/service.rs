@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc;
 use std::thread;
 
-use drpc::{Call, Client, Connection, Failure, Listener, Module, Request, Response, Service, Session, Status};
+use drpc::{
+    Call, Client, Connection, Failure, Listener, Module, Request, Response, Service, Session, Status, module_fn,
+};
 use prost::Message;
 use tempfile::TempDir;
 
@@ -45,6 +47,25 @@ fn service() -> Service {
 /// What becomes of a call as an encoded message.
 fn processed(service: &Service, session: &Session, call: &Call) -> Response {
     Response::decode(&service.process_message(session, &call.encode_to_vec())[..]).unwrap()
+}
+
+/// The body reaches the closure, and comes back, without a copy.
+#[test]
+fn a_closure_is_a_module() {
+    let (connection, _client, _dir) = connection();
+    let mut service = Service::new();
+    let module = module_fn(6, |session, method, body| match method {
+        1 if session.peer().pid == std::process::id().cast_signed() => Ok(body),
+        _ => Err(Failure::unknown_method()),
+    });
+    assert_eq!(format!("{module:?}"), "ModuleFn { id: 6, .. }");
+    service.register(module).unwrap();
+    let body = vec![1; 100];
+    let place = body.as_ptr();
+    let response = service.process(connection.session(), Call { module: 6, method: 1, sequence: 2, body });
+    assert_eq!((response.status(), response.sequence, response.body.as_ptr()), (Status::Success, 2, place));
+    let response = service.process(connection.session(), Call { module: 6, method: 2, ..Call::default() });
+    assert_eq!(response.status(), Status::UnknownMethod);
 }
 
 #[test]

@@ -237,9 +237,13 @@ impl Client {
         self.0.shared.dispatch(timeout)
     }
 
+    /// An error of this client.
+    pub(crate) fn error(&self, phase: Phase, cause: Cause) -> Error {
+        self.0.shared.error((phase, cause))
+    }
+
     pub(super) fn check(&self, phase: Phase) -> Result<(), Error> {
-        let shared = &self.0.shared;
-        shared.check_process().map_err(|cause| shared.error((phase, cause)))
+        self.0.shared.check_process().map_err(|cause| self.error(phase, cause))
     }
 }
 

@@ -77,7 +77,7 @@ pub use record::{
 };
 pub use socket::{
     NonblockingGuard, accept, accept_at_once, close, connect, connect_within, copy_timeouts, grow_send_buffer,
-    is_socket, largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout,
+    is_socket, largest_datagram, open, open_at_once, replace_fd, set_nonblocking, set_timeout, socket_pair,
 };
 pub use spin::{SpinSetting, set_spin};
 pub(crate) use spin::{look_or_sleep, may_look};

@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +44,12 @@ pub fn open_at_once(nonblocking: bool, mode: Option<libc::mode_t>) -> Result<Own
         check(unsafe { libc::fchmod(socket.as_raw_fd(), mode) })?;
     }
     Ok(socket)
+}
+
+/// Two sockets that are connected to each other.
+pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Cause> {
+    let (one, other) = UnixStream::pair().map_err(|error| Cause::Os(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok((one.into(), other.into()))
 }
 
 /// The option by which descriptors can be sent to a socket.
