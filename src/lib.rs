@@ -92,6 +92,8 @@ mod session;
 mod shared_path;
 mod slot_map;
 mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[doc(hidden)]
 pub use adaptive_spin::Side;

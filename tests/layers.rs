@@ -240,7 +240,7 @@ const REACTOR: [&str; 2] = ["server/reactor.rs", "server/server_session.rs"];
 
 /// The layers, from the bottom, each with those that it uses: folders of `src`, and files beside them. Files that are not
 /// named are for all from the fourth on.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("sys", &["adaptive_spin.rs", "cause.rs"]),
     ("protocol", &["cause.rs", "large_block.rs"]),
     ("transport", &["protocol", "sys", "cause.rs", "large_block.rs"]),
@@ -249,6 +249,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("blocking", &["*", "transport", "protocol", "sys"]),
     ("client", &["*", "modules", "peer", "transport", "protocol", "sys"]),
     ("server", &["*", "transport", "protocol", "sys"]),
+    ("tokio", &["*", "server", "client", "sys"]),
 ];
 
 /// The layers that files beside the folders use. `lib.rs` hands on what all of them have.
