@@ -164,15 +164,17 @@ fmt: setup-check ## Rust sources are as rustfmt writes them
 	@echo 'ok - formatted as rustfmt does'
 
 clippy: setup-check ## lints of all Rust targets
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-features --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
 doc: setup-build ## the documentation of the crates
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --all-features --no-deps
 	@echo 'ok - documentation builds without warnings'
 
+# The libraries are built without features, and all else in Rust with all of them, the programs of c-tests/ too: what two
+# parts use is built once.
 test-rust: setup-build ## unit and integration tests in Rust
-	$(CARGO) test --workspace --no-fail-fast
+	$(CARGO) test --workspace --all-features --no-fail-fast
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
 # it needs a build of its own; but what runs while building is the same, where the target is named.
@@ -193,7 +195,7 @@ check-abi-size: ## lines of code in abi/ are under their limit
 	echo "# abi/ has $$abi lines of code and $$managed in managed/, comments and unit tests not counted"; \
 	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) && echo 'ok - abi/ is small'
 
-check-exports: setup-demo all ## exported symbols, size and needs of the libraries
+check-exports: setup-demo all ## exported symbols, size, needs and crates of the libraries
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
 
 # The C tests build by the Makefile in their folder, against what lies in $(BUILD)/lib and include/.

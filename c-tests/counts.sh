@@ -7,7 +7,7 @@
 for abi in $abis; do
 	build_counted "$abi"
 done
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --example counted_client \
+build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example counted_client \
 	--example counted_server
 take_counted_rust "${CARGO_TARGET_DIR:-$root/target}/debug/examples"
 

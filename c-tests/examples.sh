@@ -149,7 +149,7 @@ done
 
 # ---- Those in Rust, which speak the wire format of 2.8
 
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --examples
+build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --examples
 rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
 check 'Rust: the server serves the client' served_by by_input "$rust/server" shares "$rust/client"
 check 'Rust: the server serves a client in C' \

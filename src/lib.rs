@@ -95,6 +95,8 @@ mod session;
 mod shared_path;
 mod slot_map;
 mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 /// Includes what `drpc-build` has generated of a package of Protocol Buffers, in the module where this is written.
 ///

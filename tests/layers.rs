@@ -250,6 +250,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("client", &["*", "modules", "peer", "transport", "protocol", "sys"]),
     ("server", &["*", "modules", "transport", "protocol", "sys"]),
     ("typed", &["*", "client", "modules", "protocol"]),
+    ("tokio", &["*", "server", "client", "sys"]),
 ];
 
 /// The layers that files beside the folders use. `lib.rs` hands on what all of them have.

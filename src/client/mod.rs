@@ -11,6 +11,8 @@ mod cancel;
 mod client;
 mod connection;
 mod dispatch;
+#[cfg(feature = "tokio")]
+mod driver;
 mod events;
 mod handle;
 mod in_flight;

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use prost::Message;
@@ -268,6 +270,76 @@ fn completions_are_run_once() {
             drop(client);
             join([server]);
             assert_eq!(runs.load(Ordering::SeqCst), 2);
+        });
+    }
+}
+
+/// A task that is ready to be polled.
+struct Ready(AtomicBool);
+
+impl Wake for Ready {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls a future whenever its task is woken, so many times at most. A future that is not woken fails the test, as its
+/// thread never ends.
+fn poll<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let ready = std::sync::Arc::new(Ready(AtomicBool::new(true)));
+    let waker = ready.clone().into();
+    for _ in 0..times {
+        while !ready.0.swap(false, Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(result);
+        }
+    }
+    None
+}
+
+/// The reply may be there, or about to be, when a future is dropped. The others get theirs.
+#[test]
+fn futures_are_ready_or_dropped() {
+    for pipelining in [false, true] {
+        explore(move |path| {
+            let (client, server, _listener) = pair(path, pipelining);
+            let server = thread::spawn(move || server.echo());
+            client.event_fd().unwrap();
+            let over = Arc::new(AtomicBool::new(false));
+            let dispatcher = {
+                let (client, over) = (client.clone(), Arc::clone(&over));
+                thread::spawn(move || {
+                    while !over.load(Ordering::SeqCst) {
+                        client.dispatch(Some(Duration::ZERO)).unwrap();
+                        thread::yield_now();
+                    }
+                })
+            };
+            let cancel = Cancel::new();
+            let tasks = [(1, usize::MAX), (2, 1), (3, 1), (4, usize::MAX)].map(|(number, times)| {
+                let (client, cancel) = (client.clone(), cancel.clone());
+                thread::spawn(move || {
+                    let options = CallOptions::new();
+                    let options = if number == 4 { options.cancel(&cancel) } else { options };
+                    let call = client.call_async_with(&options, 0, 1, vec![number]);
+                    match poll(call, times) {
+                        Some(Ok(response)) => assert_eq!(response.body, [number]),
+                        Some(Err(error)) => assert!(number == 4 && error.cause() == Cause::Cancelled, "{error}"),
+                        None => assert_eq!(times, 1),
+                    }
+                    client.call(0, 1, b"next").unwrap();
+                })
+            });
+            cancel.cancel();
+            join(tasks);
+            over.store(true, Ordering::SeqCst);
+            join([dispatcher]);
+            assert_eq!(client.dispatch(Some(Duration::ZERO)), Ok(0));
+            drop(client);
+            join([server]);
         });
     }
 }

@@ -183,6 +183,12 @@ impl Server {
         self.reactor().owner.is_other_process()
     }
 
+    /// The error of serving by other means than these.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn serve_error(&self, cause: Cause) -> Error {
+        self.reactor().error(Phase::Serve, cause)
+    }
+
     /// Counts of the server's work so far.
     pub fn stats(&self) -> Stats {
         self.try_stats().unwrap_or_else(out_of_memory)

@@ -41,6 +41,8 @@ mod trusted_path;
 mod try_arc;
 mod wait_place;
 mod waker;
+#[cfg(feature = "tokio")]
+mod watched;
 
 pub use address::{Credentials, PATH_MAX, SocketPath, is_trusted, local_path, peer, peer_path};
 pub use bind::{listen, listen_as};
@@ -85,6 +87,8 @@ pub use thread::{BlockedSignals, CancelDisabled, SocketRef, Started, cpus, start
 pub use trusted_path::trusted_file;
 pub use try_arc::{TryArc, UninitArc, out_of_memory, try_box, try_copy, try_copy_with_room};
 pub use waker::{Timer, Waker};
+#[cfg(feature = "tokio")]
+pub(crate) use watched::Watched;
 
 /// Keeps tests apart that change what a process has only once, or depend on it: its dumpable flag, and copies of its
 /// descriptors in children and in threads with tables of their own.

@@ -51,7 +51,7 @@ fn is_zen_3_or_4() -> bool {
 
     // SAFETY: every 64-bit x86 processor has the instruction, and functions 0 and 1 of it.
     let (maker, version) = unsafe { (__cpuid(0), __cpuid(1).eax) };
-    let is_amd = [maker.ebx, maker.edx, maker.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD";
+    let is_amd = [maker.ebx, maker.edx, maker.ecx].map(u32::to_le_bytes) == [*b"Auth", *b"enti", *b"cAMD"];
     let family = ((version >> 8) & 0xf) + ((version >> 20) & 0xff);
     is_amd && family == 0x19
 }

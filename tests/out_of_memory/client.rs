@@ -3,15 +3,17 @@
 //! the cause for it; nothing may leak, every submitted call ends once, and the client is of use afterwards.
 
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use drpc::bounded_text::BoundedText;
 use drpc::{
     CallOptions, Cancel, Cause, Client, ClientBuilder, Error, Failure, Framing, Listener, Log, Module, Response,
-    Service, Session,
+    ResponseFuture, Service, Session,
 };
 
 use crate::support::heap::Heap;
@@ -192,6 +194,36 @@ fn submitted_calls(props: &mut Props<'_>) -> Result<(), Error> {
     props.submit(&client, &CallOptions::new().timeout(PATIENCE)).and(watched)
 }
 
+/// Each is polled in turn, and the last one dropped.
+fn futures(props: &mut Props<'_>) -> Result<(), Error> {
+    let client = props.connect()?;
+    let watched = client.event_fd().map(|_| ());
+    let options = CallOptions::new().timeout(PATIENCE).cancel(&props.cancel);
+    let calls = props.bodies.each_mut().map(std::mem::take);
+    let [first, second, third] = calls.map(|body| client.call_async_with(&options, 7, ECHO, body));
+    let polled = poll_both(&client, first, second)?;
+    drop(pin!(third).poll(&mut Context::from_waker(Waker::noop())));
+    polled.and(watched)
+}
+
+/// Dispatches until both have ended, and gives the last error.
+fn poll_both(client: &Client, first: ResponseFuture, second: ResponseFuture) -> Result<Result<(), Error>, Error> {
+    let (mut futures, mut result) = ([Some(first), Some(second)], Ok(()));
+    loop {
+        for future in &mut futures {
+            let Some(polled) = future else { continue };
+            if let Poll::Ready(ended) = Pin::new(polled).poll(&mut Context::from_waker(Waker::noop())) {
+                result = result.and(ended.map(drop));
+                *future = None;
+            }
+        }
+        if futures.iter().all(Option::is_none) {
+            return Ok(result);
+        }
+        client.dispatch(Some(PATIENCE))?;
+    }
+}
+
 fn calls_that_can_be_cancelled(props: &mut Props<'_>) -> Result<(), Error> {
     let client = props.connect()?;
     let options = CallOptions::new().timeout(PATIENCE).cancel(&props.cancel);
@@ -281,9 +313,10 @@ fn builder() -> ClientBuilder {
 
 #[test]
 fn a_client_without_memory_for_it_says_so() {
-    let scenes: [Scene; 7] = [
+    let scenes: [Scene; 8] = [
         calls,
         submitted_calls,
+        futures,
         calls_that_can_be_cancelled,
         a_call_that_is_cancelled,
         a_lock,
