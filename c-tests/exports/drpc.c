@@ -61,6 +61,12 @@ try_drpc_method_name(struct world *w)
 }
 
 void
+try_drpc_response_detail(struct world *w)
+{
+	POINTER(drpc_response_detail(PLACE(&w->resp)));
+}
+
+void
 try_drpc_file_descriptor_set(struct world *w)
 {
 	size_t len;
@@ -274,6 +280,12 @@ try_drpc_session_close(struct world *w)
 }
 
 void
+try_drpc_session_fail(struct world *w)
+{
+	NUMBER(drpc_session_fail(w->caller, DRPC__STATUS__FAILURE, w->null ? NULL : "why"));
+}
+
+void
 try_drpc_session_defer(struct world *w)
 {
 	POINTER(drpc_session_defer(w->caller));
@@ -295,6 +307,12 @@ void
 try_drpc_request_respond(struct world *w)
 {
 	NUMBER(drpc_request_respond(w->request, PLACE(&w->resp)));
+}
+
+void
+try_drpc_request_fail(struct world *w)
+{
+	NUMBER(drpc_request_fail(w->request, DRPC__STATUS__FAILURE, w->null ? NULL : "why"));
 }
 
 void

@@ -111,6 +111,8 @@ functions_of_sessions_and_requests_take_null(void **state)
 	assert_int_equal(drpc_request_respond(NULL, &resp), -DER_INVAL);
 	assert_int_equal(drpc_request_respond(NULL, NULL), -DER_INVAL);
 	drpc_request_drop(NULL);
+	assert_int_equal(drpc_session_fail(NULL, DRPC__STATUS__FAILURE, "why"), -DER_INVAL);
+	assert_int_equal(drpc_request_fail(NULL, DRPC__STATUS__FAILURE, "why"), -DER_INVAL);
 }
 
 /* --- options ------------------------------------------------------------------------ */
@@ -118,7 +120,7 @@ functions_of_sessions_and_requests_take_null(void **state)
 static void
 set_refuses_what_it_does_not_know(void **state)
 {
-	static const int unknown[] = {-1, 0, DRPC_SERVER_SPIN + 1, 1000};
+	static const int unknown[] = {-1, 0, DRPC_SERVER_DETAIL + 1, 1000};
 	struct managed   managed;
 	size_t           i;
 

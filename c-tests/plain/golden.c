@@ -181,8 +181,10 @@ make_message(const struct golden_record *record, int64_t sequence, struct messag
 
 		message->packed = wire_pack_call(&call, &message->len);
 	} else {
-		struct wire_response resp = {sequence, record->status, message->body,
-					     record->body_len};
+		struct wire_response resp = {.sequence = sequence,
+					     .status   = record->status,
+					     .body     = message->body,
+					     .len      = record->body_len};
 
 		message->packed = wire_pack_response(&resp, &message->len);
 	}

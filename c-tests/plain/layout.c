@@ -193,6 +193,7 @@ static const char *(*const p_status_name)(int) = drpc_status_name;
 static int (*const p_status_value)(const char *) = drpc_status_value;
 static const char *(*const p_module_name)(int32_t) = drpc_module_name;
 static const char *(*const p_method_name)(int32_t, int32_t) = drpc_method_name;
+static const char *(*const p_response_detail)(const Drpc__Response *) = drpc_response_detail;
 static const uint8_t *(*const p_descriptor_set)(size_t *) = drpc_file_descriptor_set;
 static const char *(*const p_version)(void) = drpc_version;
 static void (*log_type)(int, const char *, void *);
@@ -261,6 +262,7 @@ every_symbol_is_there(void **state)
 	HERE(p_status_value);
 	HERE(p_module_name);
 	HERE(p_method_name);
+	HERE(p_response_detail);
 	HERE(p_descriptor_set);
 	HERE(p_version);
 	HERE(p_log);

@@ -105,6 +105,55 @@ a_status_is_named_with_its_call(void **state)
 	client_end(&client);
 }
 
+/* A response with these bytes behind its status; what drpc_response_detail says of it. */
+static void
+expect_detail(struct client *client, uint8_t sequence, const void *field, size_t len, const char *told)
+{
+	Drpc__Call     *call = call_new(client->ctx, 2, 206, 5);
+	uint8_t        *message = malloc(4 + len);
+	Drpc__Response *resp = NULL;
+
+	assert_non_null(message);
+	memcpy(message, (const uint8_t[]){0x08, sequence, 0x10, DRPC__STATUS__FAILURE}, 4);
+	memcpy(message + 4, field, len);
+	assert_true(peer_send_message(client->peer, message, 4 + len));
+	assert_int_equal(drpc_call(client->ctx, R_SYNC, call, &resp), 0);
+	if (told == NULL) {
+		assert_null(drpc_response_detail(resp));
+		assert_null(strstr(drpc_last_error(), "it says"));
+	} else {
+		assert_string_equal(drpc_response_detail(resp), told);
+		assert_true(SAYS("FAILURE to mgmt.get_attach_info: it says \"", told));
+	}
+	/* The field is kept as it came, and freed with the response. */
+	assert_int_equal(drpc__response__get_packed_size(resp), 4 + len);
+	drpc_call_free(call);
+	drpc_response_free(resp);
+	free(message);
+}
+
+static void
+what_a_server_says_is_told(void **state)
+{
+	struct client client = client_of_the_line();
+	uint8_t       large[4 + 10000];
+	char          cut[201];
+
+	(void)state;
+	assert_null(drpc_response_detail(NULL));
+	expect_detail(&client, 1, "\xf2\x7f\x03why", 6, "why");
+	expect_detail(&client, 2, "\xf2\x7f\x03one\xf2\x7f\x03two", 12, "two");
+	expect_detail(&client, 3, "\xf2\x7f\x06\xff" "a\0\n\xe2\x80", 9, "?a???");
+	expect_detail(&client, 4, "\xf0\x7f\x05", 3, NULL);
+	expect_detail(&client, 5, "\xf2\x7f\x00", 3, NULL);
+	memcpy(large, "\xf2\x7f\x90\x4e", 4);
+	memset(large + 4, 'x', 10000);
+	memset(cut, 'x', 200);
+	cut[200] = '\0';
+	expect_detail(&client, 6, large, sizeof(large), cut);
+	client_end(&client);
+}
+
 /* Row 34. */
 static void
 an_unknown_status_keeps_its_number(void **state)
@@ -280,6 +329,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest again[] = {unit(the_place_of_the_choice_is_named)};
 	const struct CMUnitTest tests[] = {
 	    unit(a_status_is_named_with_its_call),
+		unit(what_a_server_says_is_told),
 	    unit(an_unknown_status_keeps_its_number),
 	    unit(names_are_those_of_the_line),
 	    unit(success_says_nothing),

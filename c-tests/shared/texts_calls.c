@@ -145,6 +145,66 @@ a_call_in_vain_names_its_time_and_the_server(void **state)
 	shared_end(&shared);
 }
 
+/* What a server may send in place of a text. */
+static const struct {
+	const char *field;
+	size_t      len;
+	const char *told;
+} hostile[] = {
+#define FIELD(bytes, told) {bytes, sizeof(bytes) - 1, told}
+    FIELD("\xf2\x7f\x03why", "why"),
+    FIELD("\xf2\x7f\x03one\xf2\x7f\x03two", "two"),
+    FIELD("\xf2\x7f\x06\xff" "a\0\n\xe2\x80", "?a???"),
+    FIELD("\xf2\x7f\x05\xe2\x80\xae<>", "?<>"),
+    /* No bytes, and other types than that of bytes. */
+    FIELD("\xf2\x7f\x00", NULL),
+    FIELD("\xf0\x7f\x05", NULL),
+    FIELD("\xf5\x7f" "1234", NULL),
+    FIELD("\xf1\x7f" "12345678", NULL),
+    /* The number below. */
+    FIELD("\xea\x7f\x03why", NULL),
+#undef FIELD
+};
+
+static void
+a_hostile_text_is_harmless(void **state)
+{
+	struct shared shared;
+
+	(void)state;
+	shared_make(&shared);
+	shared_connect(&shared);
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(*hostile); i++) {
+		uint8_t         message[64] = {0x08, (uint8_t)(i + 1), 0x10, DRPC__STATUS__FAILURE};
+		Drpc__Response *resp;
+		const char     *detail;
+
+		memcpy(message + 4, hostile[i].field, hostile[i].len);
+		assert_true(peer_send_message(shared.peer, message, 4 + hostile[i].len));
+		assert_int_equal(drpc_client_call(shared.client, 2, 206, NULL, 0, NULL, &resp), 0);
+		assert_int_equal(resp->status, DRPC__STATUS__FAILURE);
+		detail = drpc_response_detail(resp);
+		if (hostile[i].told == NULL) {
+			assert_null(detail);
+			assert_null(strstr(drpc_last_error(), "it says"));
+		} else {
+			assert_string_equal(detail, hostile[i].told);
+			assert_true(SAYS("it says \"", hostile[i].told));
+		}
+		drpc_response_free(resp);
+	}
+	/* A success has no text. */
+	{
+		Drpc__Response *resp;
+
+		assert_true(peer_send_message(shared.peer, (const uint8_t *)"\x08\x0a\xf2\x7f\x03why", 8));
+		assert_int_equal(drpc_client_call(shared.client, 2, 206, NULL, 0, NULL, &resp), 0);
+		assert_null(drpc_response_detail(resp));
+		drpc_response_free(resp);
+	}
+	shared_end(&shared);
+}
+
 /* --- submitted calls ------------------------------------------------------------------------------- */
 
 /* What a result function has to find in drpc_last_error(). */
@@ -219,6 +279,7 @@ main(void)
 		unit(a_server_of_datagrams_does_not_read_chunks),
 		unit(an_answer_in_chunks_is_known),
 		unit(a_call_in_vain_names_its_time_and_the_server),
+		unit(a_hostile_text_is_harmless),
 		unit(the_result_of_a_submitted_call_is_named),
 		unit(a_submitted_call_in_vain_is_named),
 	};

@@ -224,7 +224,7 @@ peer_send_call(int fd, int32_t module, int32_t method, int64_t sequence, const u
 bool
 peer_send_response(int fd, int64_t sequence, int32_t status, const uint8_t *body, size_t len)
 {
-	struct wire_response resp = {sequence, status, body, len};
+	struct wire_response resp = {.sequence = sequence, .status = status, .body = body, .len = len};
 	size_t               size;
 	uint8_t             *msg = wire_pack_response(&resp, &size);
 	bool                 ok  = peer_send_message(fd, msg, size);

@@ -167,6 +167,10 @@ wire_read_response(const uint8_t *msg, size_t len, struct wire_response *resp)
 			resp->body = data;
 			resp->len  = number;
 			break;
+		case WIRE_DETAIL:
+			resp->detail     = data;
+			resp->detail_len = number;
+			break;
 		default:
 			return false;
 		}

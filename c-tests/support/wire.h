@@ -28,11 +28,16 @@ struct wire_call {
 	size_t         len;
 };
 
+/* The field of a response that says why a call has failed. */
+enum { WIRE_DETAIL = 2046 };
+
 struct wire_response {
 	int64_t        sequence;
 	int32_t        status;
 	const uint8_t *body;
 	size_t         len;
+	const uint8_t *detail; /* is read only */
+	size_t         detail_len;
 };
 
 /* A malloc'ed encoding (never NULL) and its length. */
