@@ -67,7 +67,7 @@ CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
 
-.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples clean cargo \
+.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo \
 	setup-build setup-demo setup-check setup-bench $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
@@ -145,7 +145,13 @@ $(BUILD)/examples/%/$(1): examples/$(1).c $(HEADERS:%=include/%) $(LIB)/libdrpc-
 endef
 $(foreach example,$(STANDALONE),$(eval $(call rule_of_example,$(example))))
 
-examples: setup-demo $(EXAMPLES) ## the examples, in build/examples
+# Those in Rust. Their crate shares all that Cargo builds for the libraries.
+rust-examples: cargo
+	$(CARGO) build --release -p calc
+	@mkdir -p $(BUILD)/examples/rust
+	cp -f $(RELEASE)/calc_server $(RELEASE)/calc_client $(BUILD)/examples/rust
+
+examples: setup-demo $(EXAMPLES) rust-examples ## the examples, in build/examples
 
 demo: examples ## examples over both libraries
 	@scripts/demo.sh $(BUILD)/examples $(ABIS)

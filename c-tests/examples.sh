@@ -71,7 +71,7 @@ served_by() {
 		test ! -e "$sock"
 }
 
-# greets CLIENT, shares CLIENT, returns_lines CLIENT: the client gets what it should.
+# greets CLIENT, shares CLIENT, calculates CLIENT, returns_lines CLIENT: the client gets what it should.
 greets() {
 	run "$1" "$sock" world >"$work/client.log" 2>&1
 	client_rc=$?
@@ -85,6 +85,14 @@ shares() {
 	cat "$work/client.log"
 	[ "$client_rc" -eq 0 ] && grep '^4 threads, 4000 calls, 4000 right replies$' "$work/client.log" &&
 		grep '^counter: 1$' "$work/client.log"
+}
+
+calculates() {
+	run "$1" "$sock" >"$work/client.log" 2>&1
+	client_rc=$?
+	cat "$work/client.log"
+	[ "$client_rc" -eq 0 ] && grep -x '40 + 2 = 42' "$work/client.log" && grep -x '84 / 2 = 42' "$work/client.log" &&
+		grep 'the server answered FAILURE' "$work/client.log"
 }
 
 # Lines that come back, be it in another order; the last one has no end.
@@ -149,8 +157,10 @@ done
 
 # ---- Those in Rust, which speak the wire format of 2.8
 
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --examples
+build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --examples \
+	--bin calc_server --bin calc_client
 rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
+calc=${CARGO_TARGET_DIR:-$root/target}/debug
 check 'Rust: the server serves the client' served_by by_input "$rust/server" shares "$rust/client"
 check 'Rust: the server serves a client in C' \
 	served_by by_input "$rust/server" shares "$programs/shared_client-2.8-shared"
@@ -160,4 +170,8 @@ check 'Rust: the server leaves a live socket alone' \
 	served_by by_input "$rust/server" stays "$rust/server" "$rust/client"
 check 'Rust: the client says that there is no server' \
 	says 'none.sock: no such file or directory' run "$rust/client" "$work/none.sock"
+check 'Rust: the typed server serves the typed client' \
+	served_by by_input "$calc/calc_server" calculates "$calc/calc_client"
+check 'Rust: the typed client says that there is no server' \
+	says 'none.sock: no such file or directory' run "$calc/calc_client" "$work/none.sock"
 finish

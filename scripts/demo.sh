@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs examples: for each ABI a server on a socket in a temporary directory, and a client that calls it; first those of
-# the plain API, then the managed server and the shared client.
+# the plain API, then the managed server and the shared client. Last those in Rust.
 #
 #   scripts/demo.sh EXAMPLES_DIRECTORY ABI...
 #
@@ -18,25 +18,34 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 fail() {
-	echo "not ok - demo of libdrpc-$abi: $pair: $*"
+	echo "not ok - demo of $of: $pair: $*"
 	exit 1
 }
 
-# demo SERVER CLIENT ARGUMENT...: has the client call the server on a socket of its own, and ends the server.
+# program NAME: the file of an example. Those of an ABI have names without a folder.
+program() {
+	case $1 in
+	*/*) echo "$examples/$1" ;;
+	*) echo "$examples/$abi/$1" ;;
+	esac
+}
+
+# demo SERVER CLIENT ARGUMENT...: has the client call the server on a socket of its own, and ends the server: one in C
+# by a signal, one in Rust by the end of its input.
 demo() {
 	pair="$1, $2"
-	server_program=$examples/$abi/$1
-	client_program=$examples/$abi/$2
-	socket=$dir/$1-$abi.sock
+	server_program=$(program "$1")
+	client_program=$(program "$2")
+	socket=$dir/$(basename "$1").sock
 	shift 2
 
 	# The server says when it listens; reading that from a pipe waits exactly as long as it takes, and ends at once
 	# should the server die. The time limits only keep a broken build from waiting for ever.
-	rm -f "$dir/said"
-	mkfifo "$dir/said"
-	timeout -k 5 60 "$server_program" "$socket" >"$dir/said" &
+	rm -f "$dir/said" "$dir/input"
+	mkfifo "$dir/said" "$dir/input"
+	timeout -k 5 60 "$server_program" "$socket" >"$dir/said" <"$dir/input" &
 	server=$!
-	exec 3<"$dir/said"
+	exec 3<"$dir/said" 4>"$dir/input"
 	read -r said <&3 || fail "the server did not start"
 	echo "server: $said"
 
@@ -45,7 +54,11 @@ demo() {
 	sed 's/^/client: /' "$dir/answer"
 	[ "$status" = 0 ] || fail "the client ended with status $status"
 
-	kill "$server"
+	exec 4>&-
+	case $pair in
+	rust/*) ;;
+	*) kill "$server" ;;
+	esac
 	status=0
 	wait "$server" || status=$?
 	server=
@@ -53,11 +66,16 @@ demo() {
 	exec 3<&-
 	[ "$status" = 0 ] || fail "the server ended with status $status"
 	[ ! -e "$socket" ] || fail "the server left its socket behind"
-	echo "ok - demo of libdrpc-$abi: $pair"
+	echo "ok - demo of $of: $pair"
 }
 
 for abi; do
-	echo "libdrpc-$abi"
+	of=libdrpc-$abi
+	echo "$of"
 	demo hello_server hello_client world
 	demo managed_server shared_client
 done
+
+of=Rust
+echo "$of"
+demo rust/calc_server rust/calc_client

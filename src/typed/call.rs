@@ -2,10 +2,9 @@
 
 use prost::Message;
 
-use crate::answer::Answer;
 use crate::client::{CallOptions, Client};
 use crate::error::{Error, Phase};
-use crate::modules::names::Names;
+use crate::modules::names::CallName;
 use crate::protocol::message::{Response, Status};
 
 use super::call_error::{CallError, CallFault};
@@ -54,8 +53,7 @@ fn result<R: Message + Default>(method: &Method, response: Result<Response, Erro
 /// The message in a response.
 fn message<R: Message + Default>(method: &Method, response: &Response) -> Result<R, CallFault> {
     if response.status != Status::Success as i32 {
-        let name = Names::V2_8.call(method.module(), method.number());
-        return Err(CallFault::Status(Answer::new(name, response.status)));
+        return Err(CallFault::Status(response.answer_to(CallName::given(method.name()))));
     }
     R::decode(&response.body[..]).map_err(CallFault::Undecodable)
 }
