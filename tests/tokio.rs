@@ -189,16 +189,19 @@ fn a_thousand_calls_at_once_take_no_thread_of_the_library() {
 fn a_call_needs_no_driver() {
     in_each(|| async {
         let serving = Serving::new(echo_server(&Scene::new()));
-        let client = serving.connect(pipelining()).await;
-        call_many(&client, 10).await;
+        let [never, before, after] = [(); 3].map(|()| serving.connect(pipelining()));
+        call_many(&never.await, 10).await;
         // Nor one that has been dropped.
-        drop(drive(&client).unwrap());
-        let driver = driven(&client);
-        call_many(&client, 10).await;
+        let before = before.await;
+        drop(drive(&before).unwrap());
+        call_many(&before, 10).await;
+        let after = after.await;
+        let driver = driven(&after);
+        call_many(&after, 10).await;
         driver.abort();
         assert!(driver.await.unwrap_err().is_cancelled());
-        call_many(&client, 10).await;
-        drop(client);
+        call_many(&after, 10).await;
+        drop((before, after));
         serving.end().await.unwrap();
     });
 }
