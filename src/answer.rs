@@ -95,6 +95,19 @@ impl fmt::Display for Answer {
     }
 }
 
+/// A status by its name, or its number where it has none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusName(pub(crate) i32);
+
+impl fmt::Display for StatusName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Status::try_from(self.0) {
+            Ok(status) => f.write_str(status.as_str_name()),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
 /// What a status says beside its name.
 fn meaning(status: Status) -> &'static str {
     match status {

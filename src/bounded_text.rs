@@ -8,15 +8,21 @@ use crate::sys::TEXT_ROOM;
 
 /// A C string of limited length. Longer text is cut.
 #[derive(Clone, Debug)]
-pub struct BoundedText {
-    bytes: [u8; TEXT_ROOM],
+pub struct Bounded<const ROOM: usize> {
+    bytes: [u8; ROOM],
     len: usize,
 }
 
-impl BoundedText {
+/// The text of an error.
+pub type BoundedText = Bounded<TEXT_ROOM>;
+
+/// A log line: room for a text of an error, and for what follows it.
+pub type LogLine = Bounded<1024>;
+
+impl<const ROOM: usize> Bounded<ROOM> {
     /// The text as far as it fits.
     pub fn new(text: fmt::Arguments<'_>) -> Self {
-        let mut this = Self { bytes: [0; TEXT_ROOM], len: 0 };
+        let mut this = Self { bytes: [0; ROOM], len: 0 };
         // Neither writing below nor the Display of a type of ours reports an error.
         let _ = this.write_fmt(text);
         this
@@ -33,11 +39,18 @@ impl BoundedText {
     }
 }
 
-impl Write for BoundedText {
+/// The text, without a character that was cut.
+impl<const ROOM: usize> fmt::Display for Bounded<ROOM> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().utf8_chunks().try_for_each(|chunk| f.write_str(chunk.valid()))
+    }
+}
+
+impl<const ROOM: usize> Write for Bounded<ROOM> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // The last byte stays zero. A path may contain a zero byte or a line break, which would end the text or forge a
         // line.
-        let room = self.bytes.get_mut(self.len..TEXT_ROOM - 1).unwrap_or_default();
+        let room = self.bytes.get_mut(self.len..ROOM.saturating_sub(1)).unwrap_or_default();
         for (to, from) in room.iter_mut().zip(text.bytes()) {
             *to = if from.is_ascii_control() { b'?' } else { from };
             self.len += 1;

@@ -62,6 +62,10 @@ pub mod der;
 pub mod large_block;
 #[doc(hidden)]
 pub mod log;
+#[doc(hidden)]
+pub mod log_field;
+#[doc(hidden)]
+pub mod log_stderr;
 pub mod modules;
 #[doc(hidden)]
 pub mod peer;
@@ -84,7 +88,11 @@ mod error;
 #[doc(hidden)]
 pub mod explanation;
 mod failure;
+mod log_about;
+mod log_level;
 mod module_fn;
+#[doc(hidden)]
+pub mod noted_call;
 mod overdue;
 mod phase;
 mod protocol;
@@ -123,7 +131,7 @@ pub use client::MadeCall;
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked, ResponseFuture};
 pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
 pub use failure::Failure;
-pub use log::{Level, Log};
+pub use log::{Level, Log, UnknownLevel};
 pub use module_fn::{ModuleFn, module_fn};
 #[doc(hidden)]
 pub use overdue::Overdue;

@@ -15,6 +15,7 @@ use std::path::Path;
 use ::drpc::bounded_text::BoundedText;
 use ::drpc::der::{self, Release};
 use ::drpc::explanation::{Api, Explanation};
+use ::drpc::log_field::Value;
 use ::drpc::{Answer, Cause, Overdue, Phase, sys};
 
 use crate::abi::Abi;
@@ -47,10 +48,10 @@ impl fmt::Display for Subject<'_> {
             Self::Path(path) if path.as_os_str().is_empty() => Ok(()),
             Self::Path(path) => write!(f, " {}", path.display()),
             Self::Socket(fd) => {
-                if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", path.display())) {
+                if let Some(done) = sys::peer_path(fd, |path| write!(f, " {}", shown(path))) {
                     return done;
                 }
-                if let Some(done) = sys::local_path(fd, |path| write!(f, " {}", path.display())) {
+                if let Some(done) = sys::local_path(fd, |path| write!(f, " {}", shown(path))) {
                     done?;
                 }
                 match sys::peer(fd) {
@@ -60,6 +61,11 @@ impl fmt::Display for Subject<'_> {
             }
         }
     }
+}
+
+/// The path of a socket, which its peer may have chosen.
+fn shown(path: &Path) -> Value<'_> {
+    Value(path.as_os_str().as_bytes())
 }
 
 impl Subject<'_> {
@@ -211,7 +217,7 @@ pub(crate) fn run_for<'a, T, E: Into<Failure>>(
 #[cold]
 fn panicked(phase: Phase) -> c_int {
     let text = BoundedText::new(format_args!("{phase}: internal error, a bug in libdrpc"));
-    log::write(Level::Error, &text);
+    log::print(Level::Error, format_args!("{text}"));
     keep(&text);
     -der::DER_MISC
 }
@@ -304,8 +310,10 @@ fn report_explained(subject: Subject<'_>, explanation: &Explanation) {
     let text =
         subject.with_path(phase, |path| BoundedText::new(format_args!("{phase}{subject}: {}", explanation.text(path))));
     match phase {
-        Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => log::write_limited(level, &text),
-        _ => log::write(level, &text),
+        Phase::Accept | Phase::Receive | Phase::Reply | Phase::Respond => {
+            log::print_limited(level, format_args!("{text}"));
+        }
+        _ => log::print(level, format_args!("{text}")),
     }
     // The text is kept last, because the program's log function may itself cause an error.
     keep(&text);

@@ -20,7 +20,7 @@ use crate::memory::{Owned, socket_path};
 use crate::message::{self, Message};
 use crate::send_lock::SendGuard;
 use crate::yielding::{self, CancelGuard, UnderWay};
-use crate::{made_call, settings};
+use crate::{call_log, made_call, settings};
 
 /// `enum rpcflags`: wait for the reply.
 const R_SYNC: c_int = 1;
@@ -139,12 +139,18 @@ pub unsafe fn call<A: Abi>(
         sys::ensure_record_buffer()?;
         let reply = Owned::new(Drpc__Response { status: Status::Submitted as c_int, ..Drpc__Response::empty() })?;
         // SAFETY: `is_a` says that there is a call.
+        let noted = unsafe { call_log::note_call(call) }.filter(|_| flags & R_SYNC != 0);
+        // SAFETY: as above.
         let made = unsafe { make(context, call, &reply, flags & R_SYNC != 0, uncancelled.as_ref(), site) };
         // SAFETY: the response is owned here.
         let succeeded = unsafe { (*reply.as_ptr()).status } == Status::Success as c_int;
         if made.is_err() || (!succeeded && flags & R_SYNC != 0) {
             // SAFETY: `is_a` says that there is a call, and the response is owned here.
             unsafe { made_call::describe(context, site, call, reply.as_ptr(), made) }?;
+        }
+        if let Some(noted) = noted {
+            // SAFETY: the response is owned here.
+            unsafe { call_log::print_answer::<A>(noted, reply.as_ptr(), context.fd()) };
         }
         // SAFETY: not null, and the caller's promise.
         unsafe { *response = reply.into_raw() };

@@ -17,7 +17,7 @@ use ::drpc::{Cause, Sequence};
 use crate::abi::{Abi, Head, Yielder, drpc_handler_t, unixcomm};
 use crate::flags::{self, Flags};
 use crate::side_table::SideTable;
-use crate::{memory, settings};
+use crate::{log, memory, settings};
 
 /// The received parts of unfinished messages.
 static PARTIAL: SideTable<Reassembly> = SideTable::new();
@@ -164,8 +164,9 @@ impl<A: Abi> Context<A> {
     /// Sets the framing of a session's client, if it has just been detected.
     #[inline]
     pub(crate) fn keep_peer_framing(self, known: PeerFraming, peer_framing: PeerFraming) {
-        if known.get().is_none() && peer_framing.get().is_some() {
-            self.flags().set_framing(peer_framing.get());
+        if let (None, Some(framing)) = (known.get(), peer_framing.get()) {
+            self.flags().set_framing(Some(framing));
+            log::print_framing("client", framing, self.fd());
         }
     }
 

@@ -19,7 +19,7 @@ use crate::message::{self, Message};
 use crate::protobuf_c::Heap;
 use crate::send_lock::SendGuard;
 use crate::yielding::{self, CancelGuard};
-use crate::{references, reply};
+use crate::{call_log, references, reply};
 
 /// A program's function that starts `fn(arg)`, later or in another thread of execution, and returns 0. Any other result
 /// means that `fn` never runs.
@@ -114,11 +114,16 @@ fn serve<A: Abi>(
     let fd = SocketRef::with_guard(session.fd(), guard.or(own.as_ref()));
     // SAFETY: call and response are alive; the session's handler was given for this purpose.
     unsafe {
+        let noted = call_log::note_call(call.0);
         if let Some(handler) = session.handler() {
             handler(call.0, resp.0);
         }
         let subject = Subject::Socket(session.fd());
-        let Err(cause) = reply::respond(session, fd, resp.0) else { return };
+        let sent = reply::respond(session, fd, resp.0);
+        if let Some(noted) = noted {
+            call_log::print_answer::<A>(noted, resp.0, session.fd());
+        }
+        let Err(cause) = sent else { return };
         boundary::report(Phase::Respond, subject, cause);
         let lost = match cause {
             // The caller waits for a response.

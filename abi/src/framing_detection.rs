@@ -203,6 +203,7 @@ fn send_padded_call<A: Abi>(
             if let Some(server) = server {
                 server.learn(framing);
             }
+            log::print_framing("server", framing, context.fd());
             context.set_server_framing(framing);
             answered.map(|()| Begun::Resolved(Next::Done))
         }

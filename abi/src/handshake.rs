@@ -141,6 +141,7 @@ impl Handshake {
                     if !self.backlog.flush(context, framing)? {
                         return Ok(Progress::Blocked(WaitFor::Writable));
                     }
+                    log::print_framing("server", framing, context.fd());
                     context.set_server_framing(framing);
                     return Ok(Progress::Detected(framing));
                 }

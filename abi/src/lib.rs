@@ -30,6 +30,7 @@ pub mod references;
 pub mod session;
 
 mod boundary;
+mod call_log;
 mod context;
 mod exchange;
 mod flags;

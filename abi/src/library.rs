@@ -111,14 +111,29 @@ pub unsafe extern "C" fn drpc_file_descriptor_set(len: *mut usize) -> *const u8 
     FILE_DESCRIPTOR_SET.as_ptr()
 }
 
-/// Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. Lines about peers
-/// are limited per second.
+/// Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. The function gets lines up
+/// to the level of drpc_set_log_level. When this returns, another thread may still be running the previous function.
 ///
-/// Without such a function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
-/// or "debug", and nowhere otherwise. When this returns, another thread may still be running the previous function.
+/// Without such a function lines go to standard error if the environment variable DRPC_LOG names a level: "error", "warn",
+/// "info", "debug" or "trace", in small or capital letters. A terminal or a file gets the time with each line, and systemd's
+/// journal the priority. A line that standard error does not take is counted, and the next one that it takes tells the number.
+///
+/// A line is a sentence, and then what it is about as key=value. What a peer has chosen, such as the name of its program, is
+/// escaped. Of lines that peers can provoke, ten of a second are written, and then how many were left out; those of
+/// DRPC_LOG_DEBUG and DRPC_LOG_TRACE are all written.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_set_log(log: drpc_log_fn, arg: *mut c_void) {
     boundary::infallible((), || log::set_sink(log, arg));
+}
+
+/// Sets the last level of enum drpc_log_level whose lines are written, for the function of drpc_set_log and for standard
+/// error. 0, the default, is the level that DRPC_LOG names, and without one DRPC_LOG_INFO for a function and no line for standard
+/// error.
+///
+/// Returns 0, or -DER_INVAL if the level is none of these.
+#[unsafe(no_mangle)]
+pub extern "C" fn drpc_set_log_level(level: c_int) -> c_int {
+    boundary::common(Phase::Configure, || log::set_level(level))
 }
 
 /// Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.

@@ -1,17 +1,19 @@
 //! The log lines of the library: none unless the program or the environment asks for them.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::fmt;
-use std::io::IoSlice;
 use std::mem;
-use std::num::NonZeroUsize;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-use ::drpc::bounded_text::BoundedText;
-use ::drpc::log::Rate;
-use ::drpc::sys;
-use once_cell::race::OnceNonZeroUsize;
+pub(crate) use ::drpc::Level;
+use ::drpc::bounded_text::LogLine;
+use ::drpc::log::{LEFT_OUT, Rate, level_of_environment};
+use ::drpc::log_field::Value;
+use ::drpc::{Cause, Framing, Log, log_stderr, sys};
 
 /// The importance of a log line.
 #[repr(C)]
@@ -20,28 +22,17 @@ pub enum drpc_log_level {
     DRPC_LOG_ERROR = 1,
     /// A state that needs attention.
     DRPC_LOG_WARN = 2,
-    /// Sessions of the progress loop, as they come and go.
+    /// A server begins to listen, refuses a client, meets a limit or ends; a client has connected again.
     DRPC_LOG_INFO = 3,
-    /// Everything else.
+    /// A session begins or ends, its wire format is found out, or a call has another status than SUCCESS.
     DRPC_LOG_DEBUG = 4,
+    /// A call was made or answered.
+    DRPC_LOG_TRACE = 5,
 }
 
 /// The program's function for log lines. `line` has no line break at its end and is valid during the call only. Any
 /// thread that uses the library may call the function, from inside the library's functions.
 pub type drpc_log_fn = Option<unsafe extern "C" fn(level: c_int, line: *const c_char, arg: *mut c_void)>;
-
-/// The importance of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i32)]
-pub(crate) enum Level {
-    Error = drpc_log_level::DRPC_LOG_ERROR as i32,
-    Warn = drpc_log_level::DRPC_LOG_WARN as i32,
-    Info = drpc_log_level::DRPC_LOG_INFO as i32,
-    Debug = drpc_log_level::DRPC_LOG_DEBUG as i32,
-}
-
-/// The names of the levels, from the first.
-const NAMES: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// The program's log function and its argument. Logging takes no lock, because a lock held in another thread would stay
 /// locked in a forked child.
@@ -91,75 +82,135 @@ impl Sink {
     }
 }
 
+/// The last level that is written, as its number; 0 is none.
+static LEVEL: AtomicU8 = AtomicU8::new(UNREAD);
+
+/// The level before the environment has been read.
+const UNREAD: u8 = u8::MAX;
+
+/// The level that the program has chosen; 0: none.
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The level in the environment, once it has been read; 0: none.
+static ASKED_FOR: AtomicU8 = AtomicU8::new(UNREAD);
+
 pub(crate) fn set_sink(log: drpc_log_fn, arg: *mut c_void) {
     SINK.set(log, arg);
+    LEVEL.store(level(), Ordering::SeqCst);
 }
 
-/// The level of `DRPC_LOG`, up to which lines go to standard error, read once. Stored plus one, because the cell cannot
-/// hold zero.
-static STDERR_LEVEL: OnceNonZeroUsize = OnceNonZeroUsize::new();
+/// Chooses the last level that is written; 0 leaves it to the environment.
+pub(crate) fn set_level(level: c_int) -> Result<(), Cause> {
+    let chosen = u8::try_from(level).ok().filter(|level| *level <= Level::Trace as u8);
+    CHOSEN.store(chosen.ok_or(Cause::Invalid("the level is none of DRPC_LOG_..."))?, Ordering::SeqCst);
+    LEVEL.store(self::level(), Ordering::SeqCst);
+    Ok(())
+}
 
-fn stderr_level() -> usize {
-    let read = || {
-        let named = |value: &CStr| NAMES.iter().position(|name| name.as_bytes() == value.to_bytes());
-        let level = sys::secure_variable(c"DRPC_LOG", named).flatten();
-        NonZeroUsize::MIN.saturating_add(level.map_or(0, |index| index + 1))
+/// The last level that is written now: as the program has chosen, as its user asks for in the environment, or for a function
+/// of the program up to "info".
+fn level() -> u8 {
+    let default = SINK.get().0.map_or(0, |_| Level::Info as u8);
+    [CHOSEN.load(Ordering::SeqCst), asked_for(), default].into_iter().find(|level| *level != 0).unwrap_or(0)
+}
+
+/// The level in `DRPC_LOG`, which is read once. A value that is none is told of, even where nothing else is.
+fn asked_for() -> u8 {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let known = ASKED_FOR.load(Ordering::SeqCst);
+    if known != UNREAD {
+        return known;
+    }
+    let tell = |line: fmt::Arguments<'_>| {
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            deliver(Level::Warn, &LogLine::new(line));
+        }
     };
-    STDERR_LEVEL.get_or_init(read).get() - 1
+    let level = level_of_environment(tell).map_or(0, |level| level as u8);
+    ASKED_FOR.store(level, Ordering::SeqCst);
+    level
 }
 
-/// Passes a line to the program's function, or writes it to standard error if the environment asks for that.
-pub(crate) fn write(level: Level, text: &BoundedText) {
+/// True if lines of the level go anywhere. Otherwise neither their text nor what stands in it is needed.
+#[inline(always)]
+pub(crate) fn is_on(level: Level) -> bool {
+    LEVEL.load(Ordering::Relaxed) >= level as u8 && is_known_to_be_on(level)
+}
+
+#[cold]
+fn is_known_to_be_on(level: Level) -> bool {
+    if LEVEL.load(Ordering::Relaxed) == UNREAD {
+        // A program that sets the level at the same time is right.
+        let _ = LEVEL.compare_exchange(UNREAD, self::level(), Ordering::SeqCst, Ordering::SeqCst);
+    }
+    LEVEL.load(Ordering::Relaxed) >= level as u8
+}
+
+static RATE: Rate = Rate::new();
+
+/// Passes a line to the program's function, or writes it to standard error.
+fn deliver(level: Level, line: &LogLine) {
     let (log, arg) = SINK.get();
     if let Some(log) = log {
         let (_keep, _uncancelled) = (sys::KeepErrno::new(), sys::CancelDisabled::new());
         // SAFETY: the program gave the function for this purpose, with this argument; the text is a C string.
-        unsafe { log(level as c_int, text.as_c_str().as_ptr(), arg) };
-    } else if stderr_level() >= level as usize {
-        let name = NAMES.get(level as usize - 1).copied().unwrap_or_default();
-        let [library, name, colon] = ["libdrpc: ", name, ": "].map(|part| IoSlice::new(part.as_bytes()));
-        sys::write_stderr(&[library, name, colon, IoSlice::new(text.as_bytes()), IoSlice::new(b"\n")]);
+        unsafe { log(level as c_int, line.as_c_str().as_ptr(), arg) };
+    } else {
+        log_stderr::write(level, line.as_bytes());
     }
 }
 
-/// Passes on a line of the managed server or the shared client. The core has already limited lines that peers can
-/// provoke.
-pub(crate) fn from_core(level: ::drpc::Level, text: fmt::Arguments<'_>) {
-    let level = match level {
-        ::drpc::Level::Error => Level::Error,
-        ::drpc::Level::Warn => Level::Warn,
-        _ => Level::Info,
-    };
-    print(level, text);
-}
-
-/// Writes a line that a peer can provoke. Beyond a number per second such lines are counted and left out.
-pub(crate) fn write_limited(level: Level, text: &BoundedText) {
-    static RATE: Rate = Rate::new();
-    let (written, left_out) = RATE.count();
+fn tell_left_out(left_out: u32) {
     if left_out > 0 {
-        write(Level::Warn, &BoundedText::new(format_args!("{left_out} lines about peers were left out")));
-    }
-    if written {
-        write(level, text);
+        deliver(Level::Warn, &LogLine::new(format_args!("{LEFT_OUT} left_out={left_out}")));
     }
 }
 
-/// True if lines of the level go anywhere. Otherwise their text need not be made.
-pub(crate) fn is_enabled(level: Level) -> bool {
-    SINK.get().0.is_some() || stderr_level() >= level as usize
+/// The log of a managed server or a shared client. It limits lines that peers can provoke itself.
+pub(crate) fn of_core() -> Result<Log, Cause> {
+    // The level is read before the core looks at it.
+    let _ = is_on(Level::Error);
+    Ok(Log::try_to(|level, line| deliver(level, &LogLine::new(line)))?.following(&LEVEL))
 }
 
-/// Writes a line about something that the program has asked for and may not get. Such lines are never left out.
-pub(crate) fn print(level: Level, text: fmt::Arguments<'_>) {
-    if is_enabled(level) {
-        write(level, &BoundedText::new(text));
+/// Writes a line about something that the program has asked for and may not get, or a line that has been asked for. Such
+/// lines are never left out.
+pub(crate) fn print(level: Level, line: fmt::Arguments<'_>) {
+    if is_on(level) {
+        tell_left_out(RATE.take_left_out());
+        deliver(level, &LogLine::new(line));
     }
 }
 
-/// Writes a line about ordinary events, which peers can provoke.
-pub(crate) fn print_limited(level: Level, text: fmt::Arguments<'_>) {
-    if is_enabled(level) {
-        write_limited(level, &BoundedText::new(text));
+/// Writes a line about ordinary events, which peers can provoke. Beyond a number per second such lines are counted and left
+/// out.
+pub(crate) fn print_limited(level: Level, line: fmt::Arguments<'_>) {
+    if is_on(level) {
+        let (written, left_out) = RATE.count();
+        tell_left_out(left_out);
+        if written {
+            deliver(level, &LogLine::new(line));
+        }
     }
+}
+
+/// What a line is about: a socket's path, and its peer.
+pub(crate) struct About(pub(crate) RawFd);
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(peer) = sys::peer(self.0) {
+            write!(f, " pid={} uid={}", peer.pid, peer.uid)?;
+        }
+        let mut written = |path: &Path| write!(f, " path={}", Value(path.as_os_str().as_bytes()));
+        let path = sys::peer_path(self.0, &mut written).or_else(|| sys::local_path(self.0, &mut written));
+        path.unwrap_or(Ok(()))
+    }
+}
+
+/// Says that the framing of a socket's peer, "client" or "server", has been found out.
+#[cold]
+pub(crate) fn print_framing(peer: &str, framing: Framing, fd: RawFd) {
+    let framing = framing.setting();
+    print(Level::Debug, format_args!("the {peer}'s framing is found out framing={framing}{}", About(fd)));
 }

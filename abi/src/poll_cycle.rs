@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::drpc_progress::{self, drpc_list, drpc_progress_context};
 use crate::flags::CLOSE_ASKED;
 use crate::list::{self, d_list_t};
-use crate::log::{self, Level};
+use crate::log::{self, About, Level};
 use crate::memory::{self, Owned};
 use crate::yielding::CancelGuard;
 use crate::{dispatch, message, references, reply, session, settings, yielding};
@@ -208,13 +208,14 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &
         return -der::DER_INVAL;
     };
     let hung_up = revents & (libc::POLLHUP | libc::POLLERR) != 0;
+    let mut why = "it is closed here";
     let stays = if revents & libc::POLLNVAL != 0 {
         note(session, Level::Error, "its descriptor is not open");
         // The descriptor may belong to another file by the time the session is closed.
         session.forget_socket();
         None
     } else if hung_up && sys::peek(session.fd()) != Peeked::Data {
-        note(session, Level::Info, "the peer has closed the connection");
+        why = "the client closed it";
         None
     } else if hung_up || revents & libc::POLLIN != 0 {
         if session.yielder().is_some() {
@@ -228,6 +229,7 @@ unsafe fn serve_session<A: Abi>(node: *mut drpc_list, revents: c_short, guard: &
     if let Some(code) = stays {
         return code;
     }
+    log::print(Level::Debug, format_args!("a session ends: {why}{}", About(session.fd())));
     // SAFETY: the node's reference to the session is given back, and the node is not used any more.
     unsafe {
         list::remove(&raw mut (*node).link);
@@ -357,7 +359,7 @@ unsafe fn accept<A: Abi>(sessions: *mut d_list_t, listener: Context<A>) -> Resul
             return Err(cause);
         }
         if let Ok(session) = Context::<A>::new(session) {
-            note(session, Level::Info, "accepted");
+            log::print(Level::Debug, format_args!("a session begins{}", About(session.fd())));
         }
         (*node.as_ptr()).ctx = session.cast();
         list::add(&raw mut (*node.into_raw()).link, sessions);
@@ -375,5 +377,5 @@ fn prepare<A: Abi>(session: Context<A>, listener: Context<A>) -> Result<(), Caus
 }
 
 fn note<A: Abi>(context: Context<A>, level: Level, what: &str) {
-    log::print_limited(level, format_args!("progress{}: {what}", Subject::Socket(context.fd())));
+    log::print_limited(level, format_args!("{what}{}", About(context.fd())));
 }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ::drpc::bounded_text::BoundedText;
 use ::drpc::framing::{DEFAULT_MESSAGE_LIMIT, Framing, Limits};
-use ::drpc::peer::framing_cache;
+use ::drpc::log_field::Value;
+use ::drpc::peer::framing_cache::{self, UNKNOWN_FRAMING};
 
 use crate::abi::Abi;
 use crate::log::{self, Level};
@@ -66,8 +66,11 @@ pub(crate) fn default_framing<A: Abi>() -> Option<Framing> {
     static TOLD: AtomicBool = AtomicBool::new(false);
     framing_cache::from_environment(A::CLIENT_FRAMING, |value| {
         if !TOLD.swap(true, Ordering::Relaxed) {
-            let (value, what) = (value.to_bytes().escape_ascii(), "not datagram, chunked or auto");
-            log::write(Level::Warn, &BoundedText::new(format_args!("DRPC_FRAMING={value}: {what}")));
+            let value = Value(value.to_bytes());
+            log::print(
+                Level::Warn,
+                format_args!("DRPC_FRAMING has no effect, because it is {UNKNOWN_FRAMING} DRPC_FRAMING={value}"),
+            );
         }
     })
 }

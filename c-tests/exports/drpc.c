@@ -100,6 +100,13 @@ try_drpc_set_log(struct world *w)
 }
 
 void
+try_drpc_set_log_level(struct world *w)
+{
+	(void)w;
+	drpc_set_log_level(0);
+}
+
+void
 try_drpc_set_timeout(struct world *w)
 {
 	NUMBER(drpc_set_timeout(w->ctx, PATIENCE_MS));

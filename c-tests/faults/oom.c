@@ -936,6 +936,7 @@ settings(void)
 	CHECK(LIBRARY(drpc_set_max_message(0)) == 0);
 	CHECK(LIBRARY(drpc_set_spin(20)) == 0);
 	CHECK(LIBRARY(drpc_set_spin(UINT_MAX)) == 0);
+	CHECK(LIBRARY(drpc_set_log_level(0)) == 0);
 	LIBRARY_VOID(drpc_set_log(no_log, NULL));
 	CHECK(LIBRARY(drpc_close(NULL)) == -DER_INVAL);
 	LIBRARY_VOID(drpc_set_log(NULL, NULL));

@@ -245,7 +245,7 @@ refusals_are_logged(void **state)
 	managed_end(&managed);
 	drpc_set_log(NULL, NULL);
 	assert_int_equal(lines.count, 1);
-	snprintf(who, sizeof(who), "uid %d", (int)geteuid());
+	snprintf(who, sizeof(who), "uid=%d ", (int)geteuid());
 	assert_non_null(strstr(lines.last, managed.dir.sock));
 	assert_non_null(strstr(lines.last, who));
 }

@@ -105,6 +105,7 @@ IS(DRPC_LOG_ERROR, 1)
 IS(DRPC_LOG_WARN, 2)
 IS(DRPC_LOG_INFO, 3)
 IS(DRPC_LOG_DEBUG, 4)
+IS(DRPC_LOG_TRACE, 5)
 
 #ifdef DRPC_ABI_08
 IS(UNIXCOMM_MAXMSGSIZE, 16384)
@@ -199,6 +200,7 @@ static const char *(*const p_version)(void) = drpc_version;
 static void (*log_type)(int, const char *, void *);
 static drpc_log_fn *const p_log = &log_type;
 static void (*const p_set_log)(drpc_log_fn, void *) = drpc_set_log;
+static int (*const p_set_log_level)(int) = drpc_set_log_level;
 static int (*const p_set_timeout)(struct drpc *, int) = drpc_set_timeout;
 static int (*const p_set_connect_timeout)(int) = drpc_set_connect_timeout;
 static int (*const p_set_mode)(mode_t) = drpc_set_socket_mode;
@@ -267,6 +269,7 @@ every_symbol_is_there(void **state)
 	HERE(p_version);
 	HERE(p_log);
 	HERE(p_set_log);
+	HERE(p_set_log_level);
 	HERE(p_set_timeout);
 	HERE(p_set_connect_timeout);
 	HERE(p_set_mode);

@@ -21,6 +21,8 @@
 #include "support/context.h"
 #include "support/descriptors.h"
 #include "support/dir.h"
+#include "support/exchange.h"
+#include "support/loop.h"
 #include "support/patience.h"
 #include "support/peer.h"
 
@@ -328,7 +330,7 @@ the_log_callback_gets_lines(void **state)
 	assert_true(abi_connect("/nonexistent/drpc.sock", &ctx) < 0);
 	drpc_set_log(NULL, NULL);
 	assert_true(lines.count >= 1);
-	assert_in_range(lines.last_level, DRPC_LOG_ERROR, DRPC_LOG_DEBUG);
+	assert_int_equal(lines.last_level, DRPC_LOG_ERROR);
 	assert_non_null(strstr(lines.last, "/nonexistent/drpc.sock"));
 	assert_null(strchr(lines.last, '\n'));
 	/* Silence again. */
@@ -404,6 +406,52 @@ a_peer_cannot_flood_the_log(void **state)
 	assert_in_range(lines.count, 1, 11 * ((now_ms() - start) / 1000 + 2));
 }
 
+static void
+append_line(int level, const char *line, void *arg)
+{
+	char *text = arg;
+
+	snprintf(text + strlen(text), 4096 - strlen(text), "%d %s\n", level, line);
+}
+
+/* The sessions of a progress loop and their calls; without a level the function gets nothing of them. */
+static void
+a_loop_tells_of_sessions_and_calls(void **state)
+{
+	struct server server;
+	char          text[4096];
+	char          who[64];
+	int           peer;
+
+	(void)state;
+	snprintf(who, sizeof(who), " pid=%d uid=%d path=/", (int)getpid(), (int)geteuid());
+	for (int level = 0; level <= DRPC_LOG_TRACE; level += DRPC_LOG_TRACE) {
+		text[0] = '\0';
+		loop_serve(&server, loop_echo);
+		drpc_set_log(append_line, text);
+		assert_int_equal(drpc_set_log_level(level), 0);
+		peer = loop_join(&server);
+		exchange_send(peer, 2, 206, 7, 10);
+		loop_settle(server.loop);
+		exchange_expect(peer, 7, DRPC__STATUS__SUCCESS, 10);
+		close(peer);
+		loop_settle(server.loop);
+		drpc_set_log(NULL, NULL);
+		assert_int_equal(drpc_set_log_level(0), 0);
+		loop_stop(&server);
+		if (level == 0) {
+			assert_string_equal(text, "");
+			continue;
+		}
+		assert_non_null(strstr(text, "4 a session begins"));
+		assert_non_null(strstr(text, "4 the client's framing is found out framing="));
+		assert_non_null(strstr(text, "5 a call was answered call=mgmt.get_attach_info call_bytes=10 response_bytes=10 "
+					     "sequence=7 status=SUCCESS us="));
+		assert_non_null(strstr(text, "4 a session ends: the client closed it"));
+		assert_non_null(strstr(text, who));
+	}
+}
+
 /* What a fresh process with this DRPC_LOG writes to stderr while a connect fails. */
 static size_t
 stderr_of_child(const char *level, char *text, size_t size)
@@ -445,20 +493,25 @@ stderr_of_child(const char *level, char *text, size_t size)
 static void
 drpc_log_turns_the_log_on(void **state)
 {
-	static const char *const loud[]  = {"error", "warn", "info", "debug"};
-	static const char *const quiet[] = {"", "none", "ERRORS"};
+	static const char *const loud[]  = {"error", "warn", "info", "debug", "trace", "Error", "TRACE"};
+	static const char *const wrong[] = {"none", "ERRORS"};
 	char                     text[4096];
 	size_t                   i;
 
 	(void)state;
 	assert_int_equal(stderr_of_child(NULL, text, sizeof(text)), 0);
-	for (i = 0; i < 4; i++) {
+	assert_int_equal(stderr_of_child("", text, sizeof(text)), 0);
+	for (i = 0; i < 7; i++) {
 		assert_true(stderr_of_child(loud[i], text, sizeof(text)) > 0);
 		assert_non_null(strstr(text, "/nonexistent/drpc.sock"));
 		assert_int_equal(text[strlen(text) - 1], '\n');
 	}
-	for (i = 0; i < 3; i++)
-		assert_int_equal(stderr_of_child(quiet[i], text, sizeof(text)), 0);
+	for (i = 0; i < 2; i++) {
+		assert_true(stderr_of_child(wrong[i], text, sizeof(text)) > 0);
+		assert_non_null(strstr(text, "none of error, warn, info, debug, trace DRPC_LOG="));
+		assert_non_null(strstr(text, wrong[i]));
+		assert_null(strstr(text, "/nonexistent/drpc.sock"));
+	}
 }
 
 /* --- timeouts ---------------------------------------------------------------------------- */
@@ -699,6 +752,7 @@ main(int argc, char **argv)
 	    unit(the_log_callback_gets_lines),
 	    unit(the_log_callback_may_call_the_library),
 	    unit(a_peer_cannot_flood_the_log),
+	    unit(a_loop_tells_of_sessions_and_calls),
 	    unit(drpc_log_turns_the_log_on),
 	    unit(set_timeout_refuses_nonsense),
 	    unit(a_call_times_out),

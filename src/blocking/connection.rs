@@ -9,6 +9,7 @@ use crate::error::{Error, Phase};
 use crate::explanation::{Api, Explanation};
 use crate::large_block;
 use crate::log::{Level, Log};
+use crate::log_about::About;
 use crate::protocol::framing::chunked::{self, Reassembly};
 use crate::protocol::framing::detect::PeerFraming;
 use crate::protocol::framing::fallback;
@@ -17,7 +18,7 @@ use crate::protocol::message::{Call, NO_SEQUENCE, Response, Status};
 use crate::protocol::wire::{CallRef, ResponseRef};
 use crate::service::Service;
 use crate::session::Session;
-use crate::sys::{self, NonblockingGuard, SocketRef};
+use crate::sys::{self, NonblockingGuard, Program, SocketRef};
 use crate::transport::{self, Received, SendHooks};
 
 /// An accepted connection, for one thread. Each function waits for the client. ([`Server`](crate::Server) serves any
@@ -119,8 +120,8 @@ impl Connection {
         let sent = send(status, body);
         match sent {
             Err(cause) if cause.is_too_big() => {
-                let (path, peer) = (self.session.path().display(), self.session.peer());
-                self.log.provoked(Level::Warn, format_args!("{path}: {peer}: a response cannot be sent: {cause}"));
+                let about = About::session(&self.session, Program::default());
+                self.log.provoked(Level::Warn, format_args!("a response cannot be sent: {cause}{about}"));
                 send(Status::FailedMarshal.into(), &[])?;
             }
             _ => sent?,

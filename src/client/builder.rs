@@ -11,8 +11,9 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::Api;
 use crate::log::{Level, Log};
+use crate::log_field::Value;
 use crate::modules::names::Names;
-use crate::peer::framing_cache;
+use crate::peer::framing_cache::{self, UNKNOWN_FRAMING};
 use crate::protocol::framing::{Framing, FramingChoice, Limits};
 use crate::shared_path::SharedPath;
 use crate::stable_path::StablePath;
@@ -189,8 +190,9 @@ impl ClientBuilder {
     #[doc(hidden)]
     pub fn build_at(&self, path: StablePath) -> Result<Client, Cause> {
         let warn = |value: &CStr| {
-            let what = "which is none of datagram, chunked and auto";
-            self.log.line(Level::Warn, format_args!("DRPC_FRAMING is {value:?}, {what}"));
+            let value = Value(value.to_bytes());
+            let line = format_args!("DRPC_FRAMING has no effect, because it is {UNKNOWN_FRAMING} DRPC_FRAMING={value}");
+            self.log.line(Level::Warn, line);
         };
         Client::from_settings(Settings {
             path,

@@ -312,9 +312,9 @@ impl Calls {
     }
 
     /// Records whether the framing is unknown. While it is, the server has to answer the first message before another
-    /// one is sent.
-    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
-        self.in_flight.set_framing_unknown(framing_unknown);
+    /// one is sent. Returns what was recorded before.
+    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) -> bool {
+        self.in_flight.set_framing_unknown(framing_unknown)
     }
 
     /// True while nothing can be sent, because the reply to the first message has yet to reveal the framing.

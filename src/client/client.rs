@@ -119,7 +119,12 @@ impl Client {
     /// When the time is over, or the call is cancelled, the connection stays, and a later reply is dropped.
     pub fn call_with(&self, options: &CallOptions, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
         let operation = Operation::Call { idempotent: options.is_idempotent() };
-        self.wait(options, operation, CallRef { module, method, sequence: 0, body })
+        let noted = self.0.shared.note_call(module, method, body);
+        let result = self.wait(options, operation, CallRef { module, method, sequence: 0, body });
+        if let Some(noted) = noted {
+            self.0.shared.log_call(noted, &result);
+        }
+        result
     }
 
     pub(super) fn wait(

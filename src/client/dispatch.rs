@@ -64,8 +64,12 @@ impl Shared {
         }
         // Removing a completion changes nothing that others wait for, so that nothing has to follow.
         let next = self.lock().take_completion();
-        let Some((Submission { module, method, limit, completion, .. }, outcome)) = next else { return false };
-        completion(outcome.map_err(|failure| self.call_error(failure, (module, method), limit)));
+        let Some((Submission { module, method, limit, completion, noted, .. }, outcome)) = next else { return false };
+        let result = outcome.map_err(|failure| self.call_error(failure, (module, method), limit));
+        if let Some(noted) = noted {
+            self.log_call(noted, &result);
+        }
+        completion(result);
         true
     }
 }

@@ -69,8 +69,8 @@ impl InFlight {
     }
 
     /// Records whether the server's framing is unknown.
-    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) {
-        self.framing_unknown = framing_unknown;
+    pub(super) fn set_framing_unknown(&mut self, framing_unknown: bool) -> bool {
+        std::mem::replace(&mut self.framing_unknown, framing_unknown)
     }
 
     /// True while a reply is to come that reveals the framing, even if its caller has given up.

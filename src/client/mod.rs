@@ -4,6 +4,7 @@
 mod alone;
 mod budget;
 mod builder;
+mod call_log;
 mod caller;
 mod calls;
 mod cancel;

@@ -7,6 +7,7 @@ use super::operation::{Operation, Stage};
 use super::parker::Parker;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::noted_call::NotedCall;
 use crate::protocol::message::Response;
 use crate::protocol::wire::{CallRef, HEAD_CAPACITY};
 use crate::sync::ThreadId;
@@ -33,6 +34,8 @@ pub(super) struct Submission {
     pub(super) limit: Option<Duration>,
     pub(super) hook: Option<Hook>,
     pub(super) completion: Completion,
+    /// For the log.
+    pub(super) noted: Option<NotedCall>,
 }
 
 impl Submission {

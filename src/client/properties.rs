@@ -185,6 +185,7 @@ impl Model {
                     limit: None,
                     hook: None,
                     completion: Box::new(drop),
+                    noted: None,
                 };
                 let target =
                     if submitted { CompletionTarget::Submitted(submission) } else { CompletionTarget::Blocked };

@@ -1,5 +1,6 @@
 //! What the clones of a client share: the settings, the lock around the state, and the work when it is given back.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::{Api, Explanation};
 use crate::log::Level;
+use crate::log_field::Value;
 use crate::overdue::Overdue;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -165,20 +167,26 @@ impl Shared {
 
     #[cold]
     fn write_log(&self, log_events: &LogEvents) {
+        let (log, path) = (&self.settings.log, Value(self.settings.path.given().as_os_str().as_bytes()));
         for event in log_events.iter() {
-            let path = self.settings.path.given().display();
             match event {
                 LogEvent::Lost(cause) => {
-                    self.settings.log.provoked(Level::Warn, format_args!("lost the connection to {path}: {cause}"));
+                    log.provoked(Level::Warn, format_args!("lost the connection: {cause} path={path}"));
                 }
-                LogEvent::Connected => {
-                    self.settings.log.provoked(Level::Info, format_args!("connected to {path} again"));
-                }
+                LogEvent::Connected => log.provoked(Level::Info, format_args!("connected again path={path}")),
                 LogEvent::FellBack => {
-                    let what = "reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew";
-                    self.settings.log.provoked(Level::Info, format_args!("{path} {what}"));
+                    let what = "the server reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew";
+                    log.provoked(Level::Info, format_args!("{what} path={path}"));
+                }
+                LogEvent::Framing(framing) => {
+                    let framing = framing.setting();
+                    log.line(
+                        Level::Debug,
+                        format_args!("the server's framing is found out framing={framing} path={path}"),
+                    );
                 }
             }
         }
+        log.leave_out(log_events.left_out);
     }
 }

@@ -272,7 +272,8 @@ impl State {
     /// Delivers what one record completes to its call; false if there was no record.
     fn deliver(&mut self, inbound: Inbound) -> Result<bool, Cause> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
-        self.calls.set_framing_unknown(connection.framing().is_none());
+        let framing = connection.framing();
+        let was_unknown = self.calls.set_framing_unknown(framing.is_none());
         let partly_sent = connection.partly_sent();
         let reply = match inbound {
             Inbound::Empty => return Ok(false),
@@ -285,6 +286,9 @@ impl State {
                 return Ok(true);
             }
             Reply::Response(sequence, result) => {
+                if let (true, Some(found)) = (was_unknown, framing) {
+                    self.log_events.push_framing(found, &self.settings.log);
+                }
                 let unread = sequence == NO_SEQUENCE
                     && result.as_ref().is_ok_and(|response| response.status() == Status::FailedUnmarshalCall);
                 self.calls.reply(sequence, result, partly_sent)?;
@@ -327,6 +331,7 @@ impl State {
         self.calls.rejected();
         let Some(connection) = self.connection.take() else { return };
         self.detected = connection.server().map(|server| (server, framing));
+        self.log_events.push_framing(framing, &self.settings.log);
         if framing == Framing::Datagram {
             return self.log_events.push(LogEvent::FellBack);
         }

@@ -25,7 +25,8 @@ impl Shared {
         let operation = Operation::Call { idempotent: options.is_idempotent() };
         // A submission that is not accepted is dropped after the lock is released: its completion is the program's
         // code.
-        let mut submission = Some(Submission { module, method, body, deadline, limit, hook, completion });
+        let noted = this.note_call(module, method, &body);
+        let mut submission = Some(Submission { module, method, body, deadline, limit, hook, completion, noted });
         this.with(|state| {
             let limit = state.call_limit();
             if let Some(size) = submission.as_ref().and_then(|submission| submission.size_over(limit)) {

@@ -113,6 +113,9 @@ const DATAGRAM: u8 = 3;
 const CHUNKED: u8 = 4;
 const INVALID: u8 = 5;
 
+/// What an invalid value of `DRPC_FRAMING` is.
+pub const UNKNOWN_FRAMING: &str = "none of datagram, chunked, auto";
+
 /// The framing that the environment variable `DRPC_FRAMING` asks for, else `default`. `None` means that it is to be found
 /// out. An invalid value goes to `on_invalid`. The variable is read once a process.
 pub fn from_environment(default: Option<Framing>, on_invalid: impl FnOnce(&CStr)) -> Option<Framing> {

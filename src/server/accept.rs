@@ -95,7 +95,9 @@ impl Reactor {
                 preallocated.make(this).and_then(|()| sys::accept_at_once(listening.as_fd().as_raw_fd(), true));
             match accepted {
                 Ok(socket) => {
-                    this.acceptor.reset_pause();
+                    if let Some(failures) = this.acceptor.reset_pause() {
+                        this.log_accepting_again(failures);
+                    }
                     if count >= CHECK_AFTER && sys::has_gone(socket.as_raw_fd()) {
                         this.counters.accepted.add(1);
                         sys::reject_connection(socket);
@@ -117,7 +119,7 @@ impl Reactor {
                 // This client has gone, but others may wait.
                 Err(Cause::Os(libc::ECONNABORTED | libc::EPROTO)) => {}
                 Err(cause) => {
-                    this.report(LogEvent::Fault(Fault::Accept, Some(cause)));
+                    this.report_not_accepted(cause);
                     this.ignore_listener();
                     this.timers.set(Instant::now() + this.acceptor.next_pause(), alarm::ACCEPT);
                     return;
@@ -187,10 +189,10 @@ impl Reactor {
         };
         let refused = refusal.is_some();
         if let Some(event) = refusal {
-            this.report_session(event, peer);
+            this.report_peer(event, peer);
         }
-        let owner = user.clone();
-        let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refusal));
+        let (owner, program) = (user.clone(), this.program_of(peer));
+        let make = |token| room.fill(ServerSession::new(token, handle, owner, this, refusal, program));
         let Some((session, oldest)) = this.sessions.insert(make, refused) else {
             // The server has ended. Closing with unread data gives the client an error, so it knows that its call was
             // not answered.
@@ -199,6 +201,7 @@ impl Reactor {
         if let Some(oldest) = oldest {
             oldest.abandon(this);
         }
+        this.log_begin(&session);
         session.watch(this);
         // The shutdown may have missed this session.
         if this.is_overdue() {
@@ -221,6 +224,8 @@ impl Reactor {
 #[cfg(test)]
 #[cfg(not(shuttle))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::Server;
 
@@ -236,5 +241,19 @@ mod tests {
         drop(accepting);
         assert!(is_watched());
         assert!(Accepting::begin(server.reactor()).is_some());
+    }
+
+    /// Accepting is tried every second or more often, and may succeed in between.
+    #[test]
+    fn one_trouble_has_a_line_in_ten_seconds() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::builder().bind(dir.path().join("drpc.sock")).unwrap();
+        let acceptor = &server.reactor().acceptor;
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!((acceptor.reset_pause(), acceptor.count_failure(now)), (None, Some(1)));
+        assert_eq!((acceptor.count_failure(after(1)), acceptor.count_failure(after(9))), (None, None));
+        assert_eq!((acceptor.reset_pause(), acceptor.reset_pause()), (Some(2), None));
+        assert_eq!((acceptor.count_failure(after(9)), acceptor.count_failure(after(10))), (None, Some(2)));
     }
 }

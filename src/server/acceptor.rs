@@ -2,7 +2,7 @@
 //! thread asks to accept.
 
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::listening_socket::{DropAction, ListeningSocket};
 use crate::backoff;
@@ -43,12 +43,29 @@ struct State {
     full: bool,
     /// The pause after the last failed accept; `None` after a success.
     pause: Option<Duration>,
+    /// Failures to accept of which no line has told.
+    failures: u64,
+    /// When a line told of failures last.
+    told: Option<Instant>,
+    /// True while the last line about accepting is that it fails.
+    failing: bool,
 }
+
+/// The least time between two lines about failures to accept. They are one trouble, however often accepting is tried.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 impl Acceptor {
     pub(super) fn new(listening: ListeningSocket) -> Result<Self, Cause> {
         let path = listening.path().clone();
-        let state = State { listening: Some(TryArc::new(listening)?), watched: true, full: false, pause: None };
+        let state = State {
+            listening: Some(TryArc::new(listening)?),
+            watched: true,
+            full: false,
+            pause: None,
+            failures: 0,
+            told: None,
+            failing: false,
+        };
         Ok(Self {
             path,
             state: Mutex::new(state),
@@ -147,7 +164,21 @@ impl Acceptor {
         pause
     }
 
-    pub(super) fn reset_pause(&self) {
-        lock(&self.state).pause = None;
+    /// Counts a failure to accept. If a line is due that tells of it, returns the number of failures since the last one.
+    pub(super) fn count_failure(&self, now: Instant) -> Option<u64> {
+        let mut state = lock(&self.state);
+        state.failures += 1;
+        let due = state.told.is_none_or(|told| now.saturating_duration_since(told) >= BETWEEN_LINES);
+        due.then(|| {
+            (state.told, state.failing) = (Some(now), true);
+            std::mem::take(&mut state.failures)
+        })
+    }
+
+    /// Ends the pauses. If the last line was that accepting fails, returns the number of failures since then.
+    pub(super) fn reset_pause(&self) -> Option<u64> {
+        let mut state = lock(&self.state);
+        state.pause = None;
+        std::mem::take(&mut state.failing).then(|| std::mem::take(&mut state.failures))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::Api;
 use crate::log::{Level, Log};
+use crate::log_about::About;
+use crate::log_field::Value;
+use crate::modules::names::Names;
 use crate::protocol::framing::Framing;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::service::{Module, Service};
@@ -75,6 +79,7 @@ pub struct ServerBuilder {
     api: Api,
     sends_details: bool,
     log: Log,
+    names: Names,
     cancel: Option<Cancel>,
     file: FilePolicy,
     /// The last error of a setter, returned when the server is bound.
@@ -97,6 +102,7 @@ impl Default for ServerBuilder {
             api: Api::Server,
             sends_details: true,
             log: Log::default(),
+            names: Names::V2_8,
             cancel: None,
             file: FilePolicy::default(),
             fault: None,
@@ -231,6 +237,12 @@ impl ServerBuilder {
         self
     }
 
+    /// The names of modules and methods in the log; those of DAOS 1.2 to 2.8 unless set.
+    pub fn names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
     /// Stops the server when this is cancelled.
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = Some(cancel.clone());
@@ -276,8 +288,8 @@ impl ServerBuilder {
         let listening = ListeningSocket::new(&place, &self.file);
         let listening = listening.map_err(|cause| Error::new(Api::Server, Phase::Listen, place.given(), cause))?;
         if let Some(left) = LeftSockets::find() {
-            let path = place.given().display();
-            let line = format_args!("{path}: a new socket is made here, and LISTEN_FDS has handed over {left}");
+            let path = Value(place.given().as_os_str().as_bytes());
+            let line = format_args!("a new socket is made, although LISTEN_FDS has handed over {left} path={path}");
             self.log.line(Level::Warn, line);
         }
         self.serve_on(listening)
@@ -316,7 +328,7 @@ impl ServerBuilder {
             let hook = cancel.try_on_cancel(move || stopped.stop()).map_err(error)?;
             *crate::sync::lock(&reactor.cancelled) = Some(hook);
         }
-        reactor.log.line(Level::Info, format_args!("{}: listening", reactor.acceptor.path().display()));
+        reactor.log.line(Level::Info, format_args!("listening{}", About::server(reactor.acceptor.path())));
         Ok(server)
     }
 
@@ -354,6 +366,7 @@ impl ServerBuilder {
             // A message in neither framing is answered as a datagram, as a client that sends datagrams needs an answer.
             peer_framing: PeerFraming::configured(self.framing, Framing::Datagram),
             log: self.log,
+            names: self.names,
             epoll,
             wake,
             timers,

@@ -189,7 +189,7 @@ impl Reactor {
         }
         let began = sys::nanoseconds();
         if !service::run(module, request) {
-            self.report_session(LogEvent::Fault(Fault::Panic, None), peer);
+            self.report_peer(LogEvent::Fault(Fault::Panic, None), peer);
         }
         let time = sys::nanoseconds().saturating_sub(began);
         tally.handled(time);

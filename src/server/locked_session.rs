@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::in_flight::ActiveCall;
 use super::incoming::{self, Incoming, NotACall};
-use super::log_event::{Fault, Limit, LogEvent, LogEvents};
+use super::log_event::{Fault, Limit, LogEvent};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
+use super::session_log::{End, Line, Lines};
 use super::stats::Tally;
 use crate::cause::Cause;
+use crate::log::Level;
+use crate::noted_call::NotedCall;
 use crate::protocol::framing::Framing;
 use crate::protocol::message::{Call, NO_SEQUENCE, Status};
 use crate::sys::{self, Interest, NextRecord, Peeked, Watch};
@@ -40,8 +43,8 @@ pub(super) struct LockedSession<'a> {
     /// The counters of this thread.
     pub(super) tally: &'a Tally,
     pub(super) state: &'a mut State,
-    /// Events to be logged after the lock is released.
-    pub(super) log_events: &'a mut LogEvents,
+    /// Lines to be logged after the lock is released.
+    pub(super) lines: &'a mut Lines,
 }
 
 impl LockedSession<'_> {
@@ -51,7 +54,51 @@ impl LockedSession<'_> {
 
     pub(super) fn log(&mut self, event: LogEvent) {
         self.reactor.counters.event(event);
-        self.log_events.add(event);
+        self.lines.add(Line::Event(event));
+        self.state.last_event = Some(event);
+    }
+
+    /// True if the log has asked for what is noted of sessions and calls.
+    #[inline(always)]
+    pub(super) fn is_noting(&self) -> bool {
+        self.reactor.log.is_on(Level::Debug)
+    }
+
+    #[cold]
+    fn note_received(&mut self, bytes: usize) {
+        let State { log, peer_framing, .. } = &mut *self.state;
+        if let Some(found) = log.received(bytes, peer_framing.get()) {
+            self.lines.add(Line::Framing(found));
+        }
+    }
+
+    #[cold]
+    fn note_call(&mut self, call: &Call) {
+        let State { log, in_flight, .. } = &mut *self.state;
+        let noted = NotedCall::new(call.module, call.method, call.body.len());
+        if !log.came(call.sequence, noted, in_flight.is_idle()) {
+            self.reactor.log.leave_out(1);
+        }
+    }
+
+    /// Notes the answer to a call.
+    #[cold]
+    pub(super) fn note_answer(&mut self, sequence: i64, status: i32, body: usize, bytes: usize) {
+        let line = self.state.log.answered(sequence, status, body, bytes);
+        if let Some(line) = line.filter(|line| self.reactor.log.is_on(line.level())) {
+            self.lines.add(line);
+        }
+    }
+
+    /// Why the session is closed now, if it has not been before.
+    fn note_end(&mut self) {
+        let end = match self.state.last_event.or(self.session.refusal) {
+            _ if self.session.handle().is_closed() => End::PROGRAM,
+            _ if self.reactor.is_draining() => End::SHUTDOWN,
+            Some(event) => End::Event(event),
+            None => End::CLIENT,
+        };
+        self.state.log.end.get_or_insert(end);
     }
 
     #[inline(always)]
@@ -78,6 +125,9 @@ impl LockedSession<'_> {
             let (fd, State { peer_framing, message, .. }) = (self.fd(), &mut *self.state);
             let (incoming, bytes) = incoming::receive(fd, peer_framing, message);
             self.tally.received(bytes);
+            if self.is_noting() {
+                self.note_received(bytes);
+            }
             if !self.state.message.is_partial() {
                 self.state.partial_since = None;
             }
@@ -124,6 +174,7 @@ impl LockedSession<'_> {
             // before they do.
             NotACall::Probe if !self.state.in_flight.is_idle() => self.reject(NotACall::Unparsable(Cause::Malformed)),
             NotACall::Probe => {
+                self.state.log.end = Some(End::PROBE);
                 // The client reconnects once it has the answer, so the session stops counting for its user before that.
                 self.deregister();
                 self.answer(NO_SEQUENCE, Status::FailedUnmarshalCall, None);
@@ -149,6 +200,8 @@ impl LockedSession<'_> {
                 if self.state.message.is_partial() {
                     self.log(LogEvent::Fault(Fault::Cut, None));
                     self.fail_partial(None);
+                } else if self.state.in_flight.is_serving() {
+                    self.state.log.end.get_or_insert(End::CLIENT);
                 }
                 self.state.in_flight.end();
             }
@@ -205,6 +258,9 @@ impl LockedSession<'_> {
     fn call(&mut self, call: Call) -> Option<ReadyCall> {
         let (sequence, served) = (call.sequence, self.reactor.rules(call.module));
         let slot = served.map_or(self.reactor.rules.len(), |(slot, _)| slot);
+        if self.is_noting() {
+            self.note_call(&call);
+        }
         if !self.state.in_flight.is_serving() {
             self.answer_call(slot, sequence, Status::Failure, self.session.refusal);
             self.close();
@@ -252,6 +308,7 @@ impl LockedSession<'_> {
     /// data gives its peer an error in place of what was sent before.)
     #[cold]
     pub(super) fn close(&mut self) {
+        self.note_end();
         if self.state.in_flight.close() {
             sys::shutdown_read(self.fd());
         }
@@ -443,6 +500,9 @@ impl LockedSession<'_> {
     fn deregister(&mut self) {
         let (reactor, session) = (self.reactor, self.session);
         self.state.removed = true;
+        if self.is_noting() {
+            self.lines.add(self.state.log.ended());
+        }
         self.state.message.reset();
         self.state.outbox = Outbox::default();
         self.release_unused();
@@ -473,7 +533,7 @@ mod tests {
     use crate::session::Session;
     use crate::shared_path::SharedPath;
     use crate::sync::lock;
-    use crate::sys::TryArc;
+    use crate::sys::{Program, TryArc};
     use crate::transport::Body;
 
     /// Replies kept for more than their time, as no thread has sent them: none is thrown away as long as the client takes
@@ -490,11 +550,10 @@ mod tests {
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
         let user = reactor.users.add_client(0).unwrap();
-        let session = TryArc::new(ServerSession::new(1, handle, user, reactor, None)).unwrap();
-        let (mut state, mut log_events) = (lock(&session.state), LogEvents::default());
+        let session = TryArc::new(ServerSession::new(1, handle, user, reactor, None, Program::default())).unwrap();
+        let (mut state, mut lines) = (lock(&session.state), Lines::default());
         let tally = reactor.tally();
-        let mut locked =
-            LockedSession { session: &session, reactor, tally, state: &mut state, log_events: &mut log_events };
+        let mut locked = LockedSession { session: &session, reactor, tally, state: &mut state, lines: &mut lines };
         let keep = |locked: &mut LockedSession<'_>, size: usize| {
             let message = (Head::new(), Body::Owned(vec![1; size]));
             locked.state.outbox.push(locked.fd(), Framing::Datagram, message, 0, &mut 0).unwrap();

@@ -74,20 +74,3 @@ impl LogEvent {
         }
     }
 }
-
-/// The first events while a session is locked, in order. Others are counted but not logged.
-#[derive(Debug, Default)]
-pub(super) struct LogEvents(Option<[Option<LogEvent>; 4]>);
-
-impl LogEvents {
-    pub(super) fn add(&mut self, event: LogEvent) {
-        let places = self.0.get_or_insert_default();
-        if let Some(place) = places.iter_mut().find(|place| place.is_none()) {
-            *place = Some(event);
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = LogEvent> {
-        self.0.iter().flatten().flatten().copied()
-    }
-}

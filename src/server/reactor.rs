@@ -24,6 +24,8 @@ use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::explanation::{Api, Explanation};
 use crate::log::Log;
+use crate::log_about::About;
+use crate::modules::names::Names;
 use crate::protocol::framing::detect::PeerFraming;
 use crate::service::Service;
 use crate::session::{Credentials, Session};
@@ -88,6 +90,8 @@ pub(super) struct Reactor {
     /// True if responses may say why a call has failed.
     pub(super) sends_details: bool,
     pub(super) log: Log,
+    /// The names of modules and methods in the log.
+    pub(super) names: Names,
     pub(super) epoll: Epoll,
     pub(super) wake: Waker,
     pub(super) timers: Timers,
@@ -126,18 +130,13 @@ impl Reactor {
     /// Counts and logs an event of the server itself.
     pub(super) fn report(&self, event: LogEvent) {
         self.counters.event(event);
-        self.reason(event, 0).log(&self.log, format_args!("{}", self.acceptor.path().display()));
+        self.reason(event, 0).log(&self.log, &About::server(self.acceptor.path()));
     }
 
-    /// Counts and logs an event of a session.
-    pub(super) fn report_session(&self, event: LogEvent, peer: Credentials) {
+    /// Counts and logs an event of a client.
+    pub(super) fn report_peer(&self, event: LogEvent, peer: Credentials) {
         self.counters.event(event);
-        self.log_session(event, peer);
-    }
-
-    /// Logs an event of a session that has been counted.
-    pub(super) fn log_session(&self, event: LogEvent, peer: Credentials) {
-        self.reason(event, peer.uid).log(&self.log, format_args!("{}: {peer}", self.acceptor.path().display()));
+        self.reason(event, peer.uid).log(&self.log, &About::peer(self.acceptor.path(), peer));
     }
 
     /// An event in words, about this user if it is about one.

@@ -42,13 +42,13 @@ impl Reason<'_> {
         Detail::new(format_args!("{self}"))
     }
 
-    /// Writes a line. No lock may be held, as the program's sink runs here.
-    pub(super) fn log(&self, log: &Log, about: fmt::Arguments<'_>) {
+    /// Writes a line, at whose end stands what it is `about`. No lock may be held, as the program's sink runs here.
+    pub(super) fn log(&self, log: &Log, about: &impl fmt::Display) {
         let level = match self.event {
             LogEvent::Fault(Fault::Accept | Fault::Panic, _) => Level::Error,
             _ => Level::Warn,
         };
-        log.provoked(level, format_args!("{about}: {self}"));
+        log.provoked(level, format_args!("{self}{about}"));
     }
 
     fn write_limit(&self, f: &mut fmt::Formatter<'_>, limit: Limit) -> fmt::Result {

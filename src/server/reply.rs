@@ -75,12 +75,22 @@ impl LockedSession<'_> {
     #[inline(always)]
     pub(super) fn reply(&mut self, slot: usize, answer: Answer<'_>) -> Result<(), Cause> {
         let Answer { sequence, status, .. } = answer;
+        let body = answer.body.len();
         let sent = self.send(self.state.peer_framing.framing(), answer);
         match sent {
-            Ok(bytes) => self.tally.answered(slot, status, bytes),
+            Ok(bytes) => self.tally_answer(slot, sequence, status, (body, bytes)),
             Err(cause) => self.replace_unsendable(slot, sequence, status, cause),
         }
         sent.map(drop)
+    }
+
+    /// Counts an answer, whose body and whole message have these sizes.
+    #[inline(always)]
+    fn tally_answer(&mut self, slot: usize, sequence: i64, status: i32, (body, bytes): (usize, usize)) {
+        self.tally.answered(slot, status, bytes);
+        if self.is_noting() {
+            self.note_answer(sequence, status, body, bytes);
+        }
     }
 
     /// Sends a failure in place of an answer that cannot be sent.
@@ -92,9 +102,9 @@ impl LockedSession<'_> {
             }
             Cause::NoMemory => (Status::Failure, LogEvent::Fault(Fault::NoMemory, None), true),
             OVER_LIMIT => (Status::Failure, LogEvent::Limit(Limit::Unsent), true),
-            _ => return self.tally.answered(slot, status, 0),
+            _ => return self.tally_answer(slot, sequence, status, (0, 0)),
         };
-        self.tally.answered(slot, replaced.into(), 0);
+        self.tally_answer(slot, sequence, replaced.into(), (0, 0));
         self.log(event);
         self.answer(sequence, replaced, Some(event));
         if fatal {

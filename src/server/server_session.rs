@@ -7,6 +7,7 @@ use super::fair::{LastTurn, Waiting};
 use super::in_flight::InFlight;
 use super::log_event::LogEvent;
 use super::reactor::Reactor;
+use super::session_log::SessionLog;
 use super::users::User;
 use crate::protocol::framing::chunked::Reassembly;
 use crate::protocol::framing::detect::PeerFraming;
@@ -14,7 +15,7 @@ use crate::protocol::message::Call;
 use crate::protocol::wire::CallRef;
 use crate::session::Session;
 use crate::sync::Mutex;
-use crate::sys::{Interest, TryArc};
+use crate::sys::{Interest, Program, TryArc};
 use crate::transport::Outbox;
 
 /// A session and its state. A thread that changes the state rearms the session before it unlocks. So one thread at a
@@ -29,6 +30,8 @@ pub(super) struct ServerSession {
     pub(super) state: Mutex<State>,
     /// Why the session is refused, if it is.
     pub(super) refusal: Option<LogEvent>,
+    /// The program that the client runs, if the log named it when the session began.
+    pub(super) program: Program,
     last_turn: LastTurn,
 }
 
@@ -59,6 +62,9 @@ pub(super) struct State {
     /// Bytes asked for the incomplete call. `partial` is less where not all were counted.
     pub(super) partial_asked: usize,
     pub(super) unsent: usize,
+    /// The last limit that was met, or error.
+    pub(super) last_event: Option<LogEvent>,
+    pub(super) log: SessionLog,
 }
 
 /// A call that has been read and is to be handled; its tag identifies the response.
@@ -77,6 +83,7 @@ impl ServerSession {
         user: TryArc<User>,
         reactor: &TryArc<Reactor>,
         refusal: Option<LogEvent>,
+        program: Program,
     ) -> Self {
         let state = State {
             in_flight: InFlight::new(refusal.is_some()),
@@ -93,9 +100,11 @@ impl ServerSession {
             partial: 0,
             partial_asked: 0,
             unsent: 0,
+            last_event: None,
+            log: SessionLog::default(),
         };
         let (reactor, state) = (reactor.clone(), Mutex::new(state));
-        Self { token, handle, user, reactor, state, refusal, last_turn: LastTurn::default() }
+        Self { token, handle, user, reactor, state, refusal, program, last_turn: LastTurn::default() }
     }
 
     /// True for a session that counts for its user's limit; false for a refused one.

@@ -4,9 +4,10 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::locked_session::LockedSession;
-use super::log_event::{Fault, LogEvent, LogEvents};
+use super::log_event::{Fault, LogEvent};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
+use super::session_log::Lines;
 use super::stats::Tally;
 use crate::cause::Cause;
 use crate::request::{Answer, Answers};
@@ -96,13 +97,14 @@ impl ServerSession {
         mut state: MutexGuard<'_, State>,
         work: impl FnOnce(&mut LockedSession<'_>) -> T,
     ) -> T {
-        let mut log_events = LogEvents::default();
-        let mut locked =
-            LockedSession { session: self, reactor, tally, state: &mut state, log_events: &mut log_events };
+        let mut lines = Lines::default();
+        let mut locked = LockedSession { session: self, reactor, tally, state: &mut state, lines: &mut lines };
         let result = work(&mut locked);
         locked.rearm();
         drop(state);
-        log_events.iter().for_each(|event| reactor.log_session(event, self.handle().peer()));
+        if !lines.is_empty() {
+            reactor.log_lines(&lines, self);
+        }
         result
     }
 }

@@ -172,6 +172,7 @@ mod tests {
     use crate::server::server_session::ServerSession;
     use crate::session::Session;
     use crate::shared_path::SharedPath;
+    use crate::sys::Program;
 
     fn session(server: &Server, token: u64) -> TryArc<ServerSession> {
         let (ours, _) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
@@ -179,8 +180,8 @@ mod tests {
         let reactor = server.reactor();
         reactor.users.reserve().unwrap();
         let user = reactor.users.add_client(0).unwrap();
-        TryArc::new(ServerSession::new(token, session, user, reactor, Some(LogEvent::Fault(Fault::Refused, None))))
-            .unwrap()
+        let refusal = Some(LogEvent::Fault(Fault::Refused, None));
+        TryArc::new(ServerSession::new(token, session, user, reactor, refusal, Program::default())).unwrap()
     }
 
     fn server() -> (tempfile::TempDir, Server) {

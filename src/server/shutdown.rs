@@ -8,6 +8,7 @@ use super::reactor::{Events, Reactor, alarm, token};
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
 use crate::log::Level;
+use crate::log_about::About;
 use crate::sync::atomic::Ordering;
 use crate::sync::lock;
 use crate::sys::{self, Interest, TryArc, Watch};
@@ -42,7 +43,7 @@ impl Reactor {
         };
         self.timers.set(at, alarm::DEADLINE);
         if first {
-            self.log.line(Level::Info, format_args!("{}: shutting down", self.acceptor.path().display()));
+            self.log.line(Level::Info, format_args!("shutting down{}", About::server(self.acceptor.path())));
             self.close_listener();
             // A session that is not inserted yet sees the shutdown after its insertion.
             self.sessions.for_each(|session| session.close(self));

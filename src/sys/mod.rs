@@ -54,7 +54,7 @@ pub use clock::{ms_after, nanoseconds, whole_ms};
 pub use deadline::Deadline;
 pub use descriptor::descriptor_limit;
 pub use dir_entry::{DirEntry, EntryFile, SocketFile};
-pub use environment::{secure_variable, write_stderr};
+pub use environment::{StderrFile, secure_variable, stderr_file, write_stderr};
 pub use epoll::{Epoll, Event, Events, Interest, Watch};
 pub use errno::{KeepErrno, set_errno, write_errno};
 pub use file::{DirectoryRoom, FileId, FileStamp, file_behind, file_stamp, open_directory};

@@ -30,6 +30,11 @@ impl Program {
         this
     }
 
+    /// The bytes of the name, which the process has chosen.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or_default()
+    }
+
     /// True where the system does not tell the name.
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -571,8 +571,8 @@ fn the_log_tells_of_servers_of_datagrams() {
         caller.join().unwrap().unwrap();
     });
     let path = path.display();
-    let datagrams = format!("{path} reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew");
-    assert_eq!(*lines.lock().unwrap(), [datagrams, format!("connected to {path} again")]);
+    let datagrams = format!("the server reads datagrams, as DAOS 0.8 to 2.6 do: connecting anew path={path}");
+    assert_eq!(*lines.lock().unwrap(), [datagrams, format!("connected again path={path}")]);
 }
 
 /// The test runs in a process of its own, where no error of another test makes the client forget.
@@ -647,7 +647,8 @@ fn the_environment_can_choose() {
     };
     assert_eq!(call.len(), 1009);
     assert_eq!(first(&Client::builder()), expected);
-    let complaint = "DRPC_FRAMING is \"bare\", which is none of datagram, chunked and auto".to_owned();
+    let complaint =
+        "DRPC_FRAMING has no effect, because it is none of datagram, chunked, auto DRPC_FRAMING=bare".to_owned();
     let complaints = if chosen == "bare" { vec![complaint] } else { Vec::new() };
     assert_eq!(*lines.lock().unwrap(), complaints);
     // The program's choice overrides the environment.

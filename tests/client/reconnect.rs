@@ -234,6 +234,6 @@ fn the_log_tells_of_lost_connections() {
         caller.join().unwrap().unwrap();
     });
     let path = path.display();
-    let expected = [format!("lost the connection to {path}: broken pipe"), format!("connected to {path} again")];
+    let expected = [format!("lost the connection: broken pipe path={path}"), format!("connected again path={path}")];
     assert_eq!(*lines.lock().unwrap(), expected);
 }

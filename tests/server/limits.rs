@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use drpc::framing::chunked::MAX_DATA;
-use drpc::{Framing, LimitStats, Log, Response, Server, ServerBuilder, ServerLimits, Status};
+use drpc::{Framing, Level, LimitStats, Log, Response, Server, ServerBuilder, ServerLimits, Status};
 use prost::Message;
 
 use crate::await_that;
@@ -27,19 +27,36 @@ impl Lines {
         Log::to(move |_, line| lines.0.lock().unwrap().push(line.to_string()))
     }
 
-    /// Waits for a number of lines with this end.
+    /// The same with every line that there is.
+    pub(crate) fn trace(&self) -> Log {
+        self.log().up_to(Level::Trace)
+    }
+
+    /// The lines so far.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Waits for a number of lines whose sentence has this end.
     #[track_caller]
     pub(crate) fn await_ending(&self, text: &str, count: usize) {
         await_that(text, || self.ending(text) >= count);
         assert_eq!(self.ending(text), count);
     }
 
-    /// The number of lines with this end. Each names the socket and the peer.
+    /// The number of lines whose sentence has this end. Each names the peer and the socket.
     fn ending(&self, text: &str) -> usize {
         let lines = self.0.lock().unwrap();
-        let found = lines.iter().filter(|line| line.ends_with(text));
-        found.inspect(|line| assert!(line.contains("drpc.sock: peer pid "), "{line}")).count()
+        let found = lines.iter().filter(|line| sentence(line).ends_with(text));
+        let names = |line: &str| line.contains(" pid=") && line.contains(" uid=") && line.ends_with("drpc.sock");
+        found.inspect(|line| assert!(names(line), "{line}")).count()
     }
+}
+
+/// The part of a line before the first field.
+pub(crate) fn sentence(line: &str) -> &str {
+    let field = line.find('=').and_then(|sign| line[..sign].rfind(' '));
+    &line[..field.unwrap_or(line.len())]
 }
 
 /// Asserts that these limits were met, and no others.

@@ -8,6 +8,7 @@ mod detection;
 mod differential;
 mod fork;
 mod limits;
+mod log;
 mod modules;
 mod raw_client;
 mod serving;

@@ -10,7 +10,7 @@ use ::drpc::der::Release;
 use ::drpc::peer::framing_cache;
 use ::drpc::stable_path::StablePath;
 use ::drpc::sys::try_copy;
-use ::drpc::{Caller, Cause, Client, ClientBuilder, Log, MadeCall, Phase, Response, Status, lock_briefly};
+use ::drpc::{Caller, Cause, Client, ClientBuilder, MadeCall, Phase, Response, Status, lock_briefly};
 
 use super::client_options::{call_options, drpc_call_options, set, timeout};
 use super::message::with_body;
@@ -47,7 +47,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, client: *mut *mut drpc_client)
         Ok(drpc_client {
             stable_path: StablePath::try_from(path)?,
             release: A::RELEASE,
-            builder: Mutex::new(builder.log(Log::try_to(log::from_core)?)),
+            builder: Mutex::new(builder.log(log::of_core()?)),
             client: OnceLock::new(),
         })
     };

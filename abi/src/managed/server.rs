@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::{ptr, slice};
 
 use ::drpc::der::Release;
+use ::drpc::modules::names::Names;
 use ::drpc::stable_path::StablePath;
 use ::drpc::{Cause, Phase, Server, lock_briefly, lock_made_in, sys};
 
@@ -27,6 +28,8 @@ pub struct drpc_server {
     release: Release,
     /// The size of the largest datagram that the line's peers can receive.
     datagram: usize,
+    /// The names of the line's modules and methods, for the log.
+    names: Names,
     settings: Mutex<Settings>,
     /// The process that made the struct.
     process: u64,
@@ -82,6 +85,7 @@ pub unsafe fn create<A: Abi>(path: *const c_char, server: *mut *mut drpc_server)
             stable_path: StablePath::try_from(path)?,
             release: A::RELEASE,
             datagram: A::DATAGRAM,
+            names: A::NAMES,
             settings: Mutex::default(),
             process: sys::process(),
             binding: Mutex::default(),
@@ -141,7 +145,7 @@ impl drpc_server {
         if let Some(server) = self.server.get() {
             return Ok(server);
         }
-        let plan = self.settings()?.plan(self.datagram)?;
+        let plan = self.settings()?.plan(self.datagram, self.names)?;
         // The settings are not locked here, because a log line may be written.
         let server = plan.listen(&self.stable_path)?;
         let server = self.server.get_or_init(|| server);

@@ -3,8 +3,9 @@
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
+use ::drpc::modules::names::Names;
 use ::drpc::stable_path::StablePath;
-use ::drpc::{Cause, Error, Existing, Log, OptionOwner, OptionValues, Server, ServerBuilder, ServerLimits, Session};
+use ::drpc::{Cause, Error, Existing, OptionOwner, OptionValues, Server, ServerBuilder, ServerLimits, Session};
 
 use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
@@ -156,15 +157,15 @@ impl Settings {
         put(&mut self.options, option, value)
     }
 
-    /// The plan for making the server; `datagram` is the size that the line's peers can receive.
-    pub(crate) fn plan(&self, datagram: usize) -> Result<Plan, Cause> {
+    /// The plan for making the server; `datagram` is the size that the line's peers can receive, and `names` are the line's.
+    pub(crate) fn plan(&self, datagram: usize, names: Names) -> Result<Plan, Cause> {
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
-        let inheriting = inherits.then(|| self.builder(datagram)).transpose()?;
-        Ok(Plan { inheriting, binding: self.builder(datagram)? })
+        let inheriting = inherits.then(|| self.builder(datagram, names)).transpose()?;
+        Ok(Plan { inheriting, binding: self.builder(datagram, names)? })
     }
 
-    fn builder(&self, datagram: usize) -> Result<ServerBuilder, Cause> {
-        let mut builder = Server::builder().in_c().log(Log::try_to(log::from_core)?);
+    fn builder(&self, datagram: usize, names: Names) -> Result<ServerBuilder, Cause> {
+        let mut builder = Server::builder().in_c().log(log::of_core()?).names(names);
         for handler in &self.handlers {
             builder = builder.module(Served { handler: *handler, spare: SpareBlock::new() });
         }

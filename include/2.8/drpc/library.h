@@ -33,10 +33,12 @@ enum drpc_log_level {
         DRPC_LOG_ERROR = 1,
         /** A state that needs attention. */
         DRPC_LOG_WARN = 2,
-        /** Sessions of the progress loop, as they come and go. */
+        /** A server begins to listen, refuses a client, meets a limit or ends; a client has connected again. */
         DRPC_LOG_INFO = 3,
-        /** Everything else. */
+        /** A session begins or ends, its wire format is found out, or a call has another status than SUCCESS. */
         DRPC_LOG_DEBUG = 4,
+        /** A call was made or answered. */
+        DRPC_LOG_TRACE = 5,
 };
 
 /**
@@ -93,14 +95,28 @@ int drpc_status_value(const char *name);
 const uint8_t *drpc_file_descriptor_set(size_t *len);
 
 /**
- * Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. Lines about peers
- * are limited per second.
+ * Passes log lines to a function of the program, with `arg` as its last argument; NULL ends that. The function gets lines up
+ * to the level of drpc_set_log_level. When this returns, another thread may still be running the previous function.
  *
- * Without such a function lines go to standard error if the environment variable DRPC_LOG is "error", "warn", "info"
- * or "debug", and nowhere otherwise. When this returns, another thread may still be running the previous function.
+ * Without such a function lines go to standard error if the environment variable DRPC_LOG names a level: "error", "warn",
+ * "info", "debug" or "trace", in small or capital letters. A terminal or a file gets the time with each line, and systemd's
+ * journal the priority. A line that standard error does not take is counted, and the next one that it takes tells the number.
+ *
+ * A line is a sentence, and then what it is about as key=value. What a peer has chosen, such as the name of its program, is
+ * escaped. Of lines that peers can provoke, ten of a second are written, and then how many were left out; those of
+ * DRPC_LOG_DEBUG and DRPC_LOG_TRACE are all written.
  */
 void drpc_set_log(drpc_log_fn log,
                   void *arg);
+
+/**
+ * Sets the last level of enum drpc_log_level whose lines are written, for the function of drpc_set_log and for standard
+ * error. 0, the default, is the level that DRPC_LOG names, and without one DRPC_LOG_INFO for a function and no line for standard
+ * error.
+ *
+ * Returns 0, or -DER_INVAL if the level is none of these.
+ */
+int drpc_set_log_level(int level);
 
 /**
  * Sets the mode of the socket files that drpc_listen makes from now on, in the whole process, whatever the umask.

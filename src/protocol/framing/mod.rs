@@ -31,6 +31,15 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// This framing as `DRPC_FRAMING` has it.
+    #[doc(hidden)]
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Datagram => "datagram",
+            Self::Chunked => "chunked",
+        }
+    }
+
     /// What messages are in this framing, for texts.
     pub(crate) fn name(self) -> &'static str {
         match self {
