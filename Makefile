@@ -186,14 +186,17 @@ check-headers: setup-build ## include/ is what the Rust sources give
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers are what the Rust sources give'
 
-# What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another.
+# What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
+# in a third.
 ABI_LINES := 3900
 MANAGED_LINES := 2200
+SERVICE_LINES := 1200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
 check-abi-size: ## lines of code in abi/ are under their limit
 	@abi=$$($(call code_lines,abi/src/*.rs abi/*/src/*.rs)); managed=$$($(call code_lines,abi/src/managed/*.rs abi/*/src/managed/*.rs)); \
-	echo "# abi/ has $$abi lines of code and $$managed in managed/, comments and unit tests not counted"; \
-	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) && echo 'ok - abi/ is small'
+	service=$$($(call code_lines,abi/src/service/*.rs)); \
+	echo "# abi/ has $$abi lines of code, $$managed in managed/ and $$service in service/, comments and unit tests not counted"; \
+	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) -a $$service -lt $(SERVICE_LINES) && echo 'ok - abi/ is small'
 
 check-exports: setup-demo all ## exported symbols, size, needs and crates of the libraries
 	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)

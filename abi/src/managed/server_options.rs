@@ -8,6 +8,8 @@ use ::drpc::{Cause, Error, Existing, Log, OptionOwner, OptionValues, Server, Ser
 
 use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
+use crate::service::served::{ServedService, ServiceModule};
+use crate::service::unpacking::memory_limit;
 use crate::{library, log};
 
 /// The options of drpc_server_set. Times are in milliseconds, sizes in bytes. A limit of 0 means no limit.
@@ -93,6 +95,7 @@ use drpc_server_option::*;
 #[derive(Default)]
 pub(crate) struct Settings {
     handlers: Vec<Handler>,
+    services: Vec<ServiceModule>,
     allowed: Vec<(i32, Vec<libc::uid_t>)>,
     pub(crate) authorise: Option<Authorise>,
     options: Vec<(drpc_server_option, u64)>,
@@ -131,8 +134,22 @@ impl Settings {
         self.handlers.iter().find(|handler| handler.module == module)
     }
 
+    /// True if the module has a handler or a service.
+    pub(crate) fn serves(&self, module: i32) -> bool {
+        self.handler(module).is_some() || self.services.iter().any(|service| service.module == module)
+    }
+
+    pub(crate) fn add_service(&mut self, service: ServiceModule) -> Result<(), Cause> {
+        if self.serves(service.module) {
+            return Err(Cause::Exists);
+        }
+        self.services.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+        self.services.extend([service]);
+        Ok(())
+    }
+
     pub(crate) fn register(&mut self, handler: Handler) -> Result<(), Cause> {
-        if self.handler(handler.module).is_some() {
+        if self.serves(handler.module) {
             return Err(Cause::Exists);
         }
         self.handlers.try_reserve(1).map_err(|_| Cause::NoMemory)?;
@@ -177,6 +194,13 @@ impl Settings {
         let mut limits = ServerLimits { datagram, ..ServerLimits::default() };
         for (option, value) in &self.options {
             builder = option.apply(*value, builder, &mut limits);
+        }
+        for service in &self.services {
+            builder = builder.module(ServedService {
+                served: service.try_clone()?,
+                memory_limit: memory_limit(limits.message),
+                spare: SpareBlock::new(),
+            });
         }
         Ok(builder.limits(limits))
     }

@@ -468,8 +468,8 @@ const Drpc__Call *drpc_request_call(const struct drpc_request *request);
 
 /**
  * Answers a call with the status of a response and, if that is DRPC__STATUS__SUCCESS, with its body. The response
- * stays the caller's. The text of a failure that was received goes with it (drpc_response_detail). The function does not wait: bytes that the client does not take at once are copied. The request
- * is freed, also after an error.
+ * stays the caller's. A text that the response has (drpc_response_detail) goes with another status. The function does not
+ * wait: bytes that the client does not take at once are copied. The request is freed, also after an error.
  *
  * Returns 0; -DER_UNREACH if the session has ended, which a request does not prevent; -DER_NO_HDL in the child of a
  * fork, where the call is not answered; -DER_INVAL if an argument is NULL. If the response is NULL the call is
