@@ -51,7 +51,9 @@ STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
 PC := $(ABIS:%=drpc-%.pc)
 # Examples that are one source for both ABIs, and all of them as they are built.
 STANDALONE := managed_server loop_server epoll_server shared_client async_client
-EXAMPLES := $(foreach abi,$(ABIS),$(addprefix $(BUILD)/examples/$(abi)/,hello_server hello_client $(STANDALONE)))
+# Those of examples/calc, with the messages of calc.proto.
+CALC := calc_server calc_client
+EXAMPLES := $(foreach abi,$(ABIS),$(addprefix $(BUILD)/examples/$(abi)/,hello_server hello_client $(STANDALONE) $(CALC)))
 # Relative to include/: 0.8/daos/drpc.h and so on.
 HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
 # Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
@@ -122,7 +124,7 @@ headers: setup-build ## writes include/ anew from the Rust sources
 
 # --- Examples
 
-# libprotobuf-c is for the messages of the hello examples (hello.pb-c.c): the library has no need of it. Threads are
+# libprotobuf-c is for the messages of the hello examples (hello.pb-c.c) and of calc: the library has no need of it. Threads are
 # those of shared_client.
 define link_example
 	@mkdir -p $(@D)
@@ -137,6 +139,14 @@ $(BUILD)/examples/%/hello_server: examples/hello_server.c $(EXAMPLE_SOURCES) $(L
 
 $(BUILD)/examples/%/hello_client: examples/%/hello_client.c $(EXAMPLE_SOURCES) $(LIB)/libdrpc-%.so | setup-demo
 	$(link_example)
+
+# $(1) a name of CALC
+define rule_of_calc
+$(BUILD)/examples/%/$(1): examples/calc/$(1).c examples/calc/calc.pb-c.c examples/calc/calc.pb-c.h \
+		$(HEADERS:%=include/%) $(LIB)/libdrpc-%.so | setup-demo
+	$$(link_example)
+endef
+$(foreach example,$(CALC),$(eval $(call rule_of_calc,$(example))))
 
 # $(1) a name of STANDALONE
 define rule_of_example
