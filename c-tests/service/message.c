@@ -120,6 +120,63 @@ a_body_has_limits(void **state)
 	drpc_set_max_message(0);
 }
 
+static uint32_t
+next(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* A body of more than 200 bytes is looked through before libprotobuf-c unpacks it. The two agree on what can be read. */
+static void
+what_libprotobuf_c_unpacks_is_unpacked(void **state)
+{
+	uint8_t             data[200] = {0};
+	Tree__Node          node      = TREE__NODE__INIT;
+	Tree__Node          inner     = TREE__NODE__INIT;
+	Tree__Node          child     = TREE__NODE__INIT;
+	Tree__Node         *children[] = {&child, &inner};
+	ProtobufCBinaryData body;
+	uint32_t            seed     = 1;
+	int                 unpacked = 0;
+
+	(void)state;
+	node.name       = "a tree";
+	child.name      = "a leaf";
+	inner.inner     = &child;
+	inner.data      = (ProtobufCBinaryData){sizeof(data), data};
+	node.inner      = &inner;
+	node.children   = children;
+	node.n_children = 2;
+	assert_int_equal(drpc_message_to_body(&node.base, &body), 0);
+	for (int i = 0; i < 5000; i++) {
+		uint8_t           *copy    = malloc(body.len);
+		ProtobufCMessage  *ours    = NULL;
+		ProtobufCMessage  *theirs  = NULL;
+		ProtobufCBinaryData changed = {body.len, copy};
+
+		assert_non_null(copy);
+		memcpy(copy, body.data, body.len);
+		for (uint32_t left = next(&seed) % 4; left > 0; left--) {
+			/* Keys and lengths are at the ends, with the data between. */
+			uint32_t at = next(&seed) % 64;
+
+			copy[at < 32 ? at : body.len - (at - 31)] = (uint8_t)next(&seed);
+		}
+		changed.len -= next(&seed) % 4 == 0 ? next(&seed) % 8 : 0;
+		theirs = protobuf_c_message_unpack(&tree__node__descriptor, NULL, changed.len, changed.data);
+		assert_int_equal(drpc_body_to_message(&changed, &tree__node__descriptor, &ours), theirs == NULL ? -DER_PROTO : 0);
+		unpacked += ours != NULL;
+		if (ours != NULL)
+			protobuf_c_message_free_unpacked(ours, NULL);
+		if (theirs != NULL)
+			protobuf_c_message_free_unpacked(theirs, NULL);
+		free(copy);
+	}
+	assert_in_range(unpacked, 500, 4500);
+	free(body.data);
+}
+
 static void
 what_is_no_message_is_refused(void **state)
 {
@@ -151,6 +208,7 @@ main(void)
 		unit(a_call_checks_its_arguments),
 		unit(a_message_is_a_body_and_back),
 		unit(a_body_has_limits),
+		unit(what_libprotobuf_c_unpacks_is_unpacked),
 		unit(what_is_no_message_is_refused),
 	};
 

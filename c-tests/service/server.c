@@ -152,7 +152,7 @@ messages_may_be_100_deep_inside_one_another(void **state)
 
 	(void)state;
 	typed_prepare(&typed);
-	/* The least stack that there may be. */
+	/* The least stack that a server with services may have. */
 	managed_set(&typed.managed, DRPC_SERVER_STACK, 256 << 10);
 	typed_start(&typed);
 	assert_int_equal(call_nested(&typed, 1), DRPC__STATUS__SUCCESS);

@@ -78,6 +78,21 @@ a_listening_that_fails_keeps_the_services(void **state)
 }
 
 static void
+a_service_needs_some_stack(void **state)
+{
+	struct typed typed;
+
+	(void)state;
+	typed_prepare(&typed);
+	managed_set(&typed.managed, DRPC_SERVER_STACK, (256 << 10) - 1);
+	assert_int_equal(drpc_server_listen(typed.managed.server), -DER_INVAL);
+	assert_true(SAYS("DRPC_SERVER_STACK"));
+	managed_set(&typed.managed, DRPC_SERVER_STACK, 256 << 10);
+	typed_start(&typed);
+	typed_end(&typed);
+}
+
+static void
 a_service_without_methods_is_none(void **state)
 {
 	Tree__Bare_Service         bare       = TREE__BARE__INIT(bare_);
@@ -243,6 +258,7 @@ main(void)
 		unit(a_module_has_one_service),
 		unit(a_services_calls_are_counted),
 		unit(a_listening_that_fails_keeps_the_services),
+		unit(a_service_needs_some_stack),
 		unit(a_service_without_methods_is_none),
 		unit(a_method_has_a_function),
 		unit(a_service_may_invoke_by_itself),

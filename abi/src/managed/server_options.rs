@@ -45,7 +45,8 @@ pub enum drpc_server_option {
     /// The size limit of a message, sent or received. Default: 128 MiB.
     DRPC_SERVER_MAX_MESSAGE = 9,
     /// The memory for partly received messages of all sessions together. A message is received whatever its size while
-    /// there is no other. Default: 256 MiB.
+    /// there is no other. The memory counts here, too, that requests of services (drpc/service.h) unpack to beyond 64 KiB.
+    /// Default: 256 MiB.
     DRPC_SERVER_MAX_PARTIAL = 10,
     /// The time for the whole of a message to arrive once it has begun. Default: 30 s.
     DRPC_SERVER_MESSAGE_TIME = 11,
@@ -69,8 +70,9 @@ pub enum drpc_server_option {
     /// 1 leaves the threads the signal mask of the thread that starts them. Programs that handlers start inherit it,
     /// and the program's signal handlers may run in the threads. Default: 0, the threads block all signals.
     DRPC_SERVER_SIGNALS = 19,
-    /// The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. Default: 8
-    /// MiB.
+    /// The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. A server
+    /// with services (drpc/service.h) needs 256 KiB, for what libprotobuf-c unpacks, or does not listen: -DER_INVAL.
+    /// Default: 8 MiB.
     DRPC_SERVER_STACK = 20,
     /// The share of DRPC_SERVER_MAX_PARTIAL that one user other than root may hold. A user may also hold at most four
     /// times the memory that is left. An eighth is reserved for root. Default: half.
@@ -175,6 +177,10 @@ impl Settings {
 
     /// The plan for making the server; `datagram` is the size that the line's peers can receive.
     pub(crate) fn plan(&self, datagram: usize) -> Result<Plan, Cause> {
+        let has_small_stack = |(option, size): &_| *option == DRPC_SERVER_STACK && *size < SERVICE_STACK;
+        if !self.services.is_empty() && self.options.iter().any(has_small_stack) {
+            return Err(Cause::Invalid("a server with services needs stacks of 256 KiB: see DRPC_SERVER_STACK"));
+        }
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         let inheriting = inherits.then(|| self.builder(datagram)).transpose()?;
         Ok(Plan { inheriting, binding: self.builder(datagram)? })
@@ -257,6 +263,9 @@ const THREADS: u64 = 4096;
 
 /// The range of stack sizes. With less the library's own code has no room; more is a mistake.
 const STACKS: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+
+/// The stack that a service needs. A message that is 100 deep takes half of that to unpack.
+const SERVICE_STACK: u64 = 256 << 10;
 
 impl drpc_server_option {
     fn can_be(self, value: u64) -> bool {

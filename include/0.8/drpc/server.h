@@ -68,7 +68,8 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_MESSAGE = 9,
         /**
          * The memory for partly received messages of all sessions together. A message is received whatever its size while
-         * there is no other. Default: 256 MiB.
+         * there is no other. The memory counts here, too, that requests of services (drpc/service.h) unpack to beyond 64 KiB.
+         * Default: 256 MiB.
          */
         DRPC_SERVER_MAX_PARTIAL = 10,
         /** The time for the whole of a message to arrive once it has begun. Default: 30 s. */
@@ -100,8 +101,9 @@ enum drpc_server_option {
          */
         DRPC_SERVER_SIGNALS = 19,
         /**
-         * The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. Default: 8
-         * MiB.
+         * The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. A server
+         * with services (drpc/service.h) needs 256 KiB, for what libprotobuf-c unpacks, or does not listen: -DER_INVAL.
+         * Default: 8 MiB.
          */
         DRPC_SERVER_STACK = 20,
         /**
