@@ -118,10 +118,19 @@ stays() {
 	says "$sock" run "$1" "$sock" && shares "$2"
 }
 
+calculates() {
+	run "$1" "$sock" 84 2 >"$work/client.log" 2>&1
+	client_rc=$?
+	cat "$work/client.log"
+	[ "$client_rc" -eq 0 ] && grep '^sum: 86$' "$work/client.log" && grep '^quotient: 42$' "$work/client.log" &&
+		says 'FAILURE' run "$1" "$sock" 84 0 && grep '^sum: 84$' "$work/client.log"
+}
+
 sources_of() {
 	case $1 in
 	hello_server) echo hello_server.c hello.pb-c.c ;;
 	hello_client) echo "$2/hello_client.c" hello.pb-c.c ;;
+	calc_*) echo "calc/$1.c" calc/calc.pb-c.c ;;
 	*) echo "$1.c" ;;
 	esac
 }
@@ -129,7 +138,8 @@ sources_of() {
 for abi in $abis; do
 	for linkage in shared static; do
 		kind=$abi-$linkage
-		for example in hello_server hello_client managed_server loop_server epoll_server shared_client async_client; do
+		for example in hello_server hello_client managed_server loop_server epoll_server shared_client async_client \
+			calc_server calc_client; do
 			check "$abi $linkage: $example compiles" \
 				compile "$abi" "$linkage" "$example" $(sources_of "$example" "$abi")
 			check "$abi $linkage: $example is linked as told" \
@@ -137,6 +147,8 @@ for abi in $abis; do
 		done
 		check "$abi $linkage: hello_server greets its client" \
 			served_by by_signal "$programs/hello_server-$kind" greets "$programs/hello_client-$kind"
+		check "$abi $linkage: calc_server serves calc_client" \
+			served_by by_signal "$programs/calc_server-$kind" calculates "$programs/calc_client-$kind"
 		for example in managed_server loop_server; do
 			program=$programs/$example-$kind
 			check "$abi $linkage: $example serves shared_client" \

@@ -425,4 +425,14 @@ same_as_generated() {
 for abi in $abis; do
 	check "$abi: daos/drpc.pb-c.h is what protoc-c makes of drpc.proto" same_as_generated "$abi"
 done
+
+same_calc() {
+	protoc-c "--proto_path=$root/examples/calc" "--c_out=$work" calc.proto || return 1
+	for file in calc.pb-c.c calc.pb-c.h; do
+		without_version "$work/$file" >"$work/generated"
+		without_version "$root/examples/calc/$file" >"$work/committed"
+		test -s "$work/generated" && diff "$work/generated" "$work/committed" || return 1
+	done
+}
+check "examples/calc/calc.pb-c.h is what protoc-c makes of calc.proto" same_calc
 finish

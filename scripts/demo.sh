@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs examples: for each ABI a server on a socket in a temporary directory, and a client that calls it; first those of
-# the plain API, then the managed server and the shared client. Last those in Rust.
+# the plain API, then the managed server and the shared client, with bodies and with typed calls. Last those in Rust.
 #
 #   scripts/demo.sh EXAMPLES_DIRECTORY ABI...
 #
@@ -74,6 +74,7 @@ for abi; do
 	echo "$of"
 	demo hello_server hello_client world
 	demo managed_server shared_client
+	demo calc_server calc_client 84 2
 done
 
 of=Rust

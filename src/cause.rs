@@ -118,12 +118,32 @@ pub enum Cause {
     Probe(Framing),
     /// The answer to the first message does not tell which framing the peer reads.
     Unclear,
+    /// The body does not unpack as a message of its type.
+    Unpack(UnpackFault),
     /// The answer is in another framing than that of the client.
     OtherFraming {
         /// The framing of the answer.
         speaks: Framing,
         /// Where the framing of the client was chosen, if it is known.
         set: Option<FramingChoice>,
+    },
+}
+
+/// Why a body does not unpack as a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnpackFault {
+    /// The bytes are no message of the type.
+    Malformed,
+    /// Messages are inside one another deeper than allowed.
+    Depth {
+        /// The largest depth allowed.
+        limit: usize,
+    },
+    /// The unpacked message takes more memory than allowed.
+    Memory {
+        /// The number of bytes allowed.
+        limit: usize,
     },
 }
 
@@ -241,8 +261,8 @@ impl Cause {
                 | HeaderFault::Inconsistent { .. }
                 | HeaderFault::IndexOutOfRange { .. } => der::DER_PROTO,
             },
-            Self::Malformed => der::DER_PROTO,
-            Self::TooBig { .. } => der::DER_OVERFLOW,
+            Self::Malformed | Self::Unpack(UnpackFault::Malformed | UnpackFault::Depth { .. }) => der::DER_PROTO,
+            Self::TooBig { .. } | Self::Unpack(UnpackFault::Memory { .. }) => der::DER_OVERFLOW,
             Self::NoMemory => der::DER_NOMEM,
             Self::BadPath(_) => der::DER_BADPATH,
             Self::Invalid(_) | Self::OptionValue { .. } | Self::UnknownOption { .. } => der::DER_INVAL,
@@ -270,8 +290,15 @@ impl Cause {
             Self::Os(errno) | Self::NoThread(errno) | Self::Owner { errno, .. } => errno,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Closed | Self::Probe(_) | Self::NoReply | Self::Unanswered | Self::Cut => libc::ECONNRESET,
-            Self::Truncated { .. } | Self::SentShort { .. } | Self::TooBig { .. } => libc::EMSGSIZE,
-            Self::Header(_) | Self::Malformed | Self::Unattributable | Self::UnexpectedReply { .. } => libc::EPROTO,
+            Self::Truncated { .. }
+            | Self::SentShort { .. }
+            | Self::TooBig { .. }
+            | Self::Unpack(UnpackFault::Memory { .. }) => libc::EMSGSIZE,
+            Self::Header(_)
+            | Self::Malformed
+            | Self::Unattributable
+            | Self::UnexpectedReply { .. }
+            | Self::Unpack(_) => libc::EPROTO,
             Self::NoMemory => libc::ENOMEM,
             Self::BadPath(PathFault::TooLong { .. }) => libc::ENAMETOOLONG,
             Self::BadPath(_) | Self::Invalid(_) | Self::OptionValue { .. } | Self::UnknownOption { .. } => libc::EINVAL,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-pub use crate::cause::{Cause, HeaderFault, OptionOwner, OptionValues, PathFault};
+pub use crate::cause::{Cause, HeaderFault, OptionOwner, OptionValues, PathFault, UnpackFault};
 use crate::explanation::{Api, Explanation};
 use crate::overdue::Overdue;
 pub use crate::phase::Phase;
@@ -29,6 +29,13 @@ impl fmt::Display for Cause {
             Self::Header(fault) => fault.fmt(f),
             Self::SentShort { sent, size } => write!(f, "the socket took {sent} of {size} bytes"),
             Self::Malformed => f.write_str("the bytes received are not a dRPC message"),
+            Self::Unpack(UnpackFault::Malformed) => f.write_str("the body is no message of the method's type"),
+            Self::Unpack(UnpackFault::Depth { limit }) => {
+                write!(f, "the body has messages inside one another, more than {limit} deep")
+            }
+            Self::Unpack(UnpackFault::Memory { limit }) => {
+                write!(f, "the unpacked body takes more than {limit} bytes of memory")
+            }
             Self::TooBig { size, limit } => write!(f, "message of {size} bytes, the limit is {limit}"),
             Self::NoMemory => f.write_str("out of memory"),
             Self::BadPath(PathFault::Empty) => f.write_str("the socket path is empty"),

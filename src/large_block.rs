@@ -58,7 +58,7 @@ pub fn is_large(size: usize) -> bool {
 
 /// Reserves capacity for exactly `more` bytes, in a block that is going to be [retired](retire).
 #[inline]
-pub(crate) fn reserve(block: &mut Vec<u8>, more: usize) -> Result<(), Cause> {
+pub fn reserve(block: &mut Vec<u8>, more: usize) -> Result<(), Cause> {
     let size = block.len().saturating_add(more);
     match size > block.capacity() && is_large(size) {
         true => LARGE_BLOCKS.reserve(block, size),

@@ -70,6 +70,8 @@ pub mod modules;
 #[doc(hidden)]
 pub mod peer;
 #[doc(hidden)]
+pub mod slot_map;
+#[doc(hidden)]
 pub mod stable_path;
 #[doc(hidden)]
 #[expect(unsafe_code, reason = "system calls")]
@@ -101,7 +103,6 @@ mod server;
 mod service;
 mod session;
 mod shared_path;
-mod slot_map;
 mod sync;
 #[cfg(feature = "tokio")]
 pub mod tokio;
@@ -129,7 +130,7 @@ pub use cancel::{Cancel, CancelHook};
 #[doc(hidden)]
 pub use client::MadeCall;
 pub use client::{CallOptions, Caller, Client, ClientBuilder, Locked, ResponseFuture};
-pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase};
+pub use error::{Cause, Error, HeaderFault, OptionOwner, OptionValues, PathFault, Phase, UnpackFault};
 pub use failure::Failure;
 pub use log::{Level, Log, UnknownLevel};
 pub use module_fn::{ModuleFn, module_fn};

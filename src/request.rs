@@ -22,6 +22,13 @@ pub(crate) trait Answers: Send + Sync {
 
     /// Takes the answer to the call with this tag, which is given once.
     fn answer(&self, tag: u64, answer: Answer<'_>) -> Result<(), Cause>;
+
+    /// Asks for `more` bytes of memory on account of the user, for a call that holds `own`. Returns how many of them
+    /// count, or `None` for a refusal.
+    fn acquire(&self, own: usize, more: usize) -> Option<usize>;
+
+    /// Releases memory.
+    fn release(&self, less: usize);
 }
 
 /// An answer on its way to the client. A body that is given away is not copied, however slowly the client takes it.
@@ -73,11 +80,13 @@ pub struct Request {
     answers: TryArc<dyn Answers>,
     answered: bool,
     tag: u64,
+    /// Bytes of the user's memory that count for this call.
+    acquired: usize,
 }
 
 impl Request {
     pub(crate) fn new(call: Call, answers: TryArc<dyn Answers>, tag: u64) -> Self {
-        Self { call, answers, answered: false, tag }
+        Self { call, answers, answered: false, tag, acquired: 0 }
     }
 
     /// The session that the call came on.
@@ -93,6 +102,15 @@ impl Request {
     /// The body of the call, which is taken out of it.
     pub fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.call.body)
+    }
+
+    /// Asks for memory that the call takes beside its body, from the user's share of the memory for incomplete calls. The
+    /// memory counts until the request is dropped. False if the user has too much already.
+    #[doc(hidden)]
+    pub fn acquire(&mut self, more: usize) -> bool {
+        let counted = self.answers.acquire(self.acquired, more);
+        self.acquired += counted.unwrap_or_default();
+        counted.is_some()
     }
 
     /// Answers the call with the result of a method. A failure goes with its [detail](Failure::with_detail). A body that the client does not take at once is kept, not copied.
@@ -143,6 +161,9 @@ impl Drop for Request {
         }
         if large_block::is_large(self.call.body.capacity()) {
             large_block::retire(self.take_body());
+        }
+        if self.acquired > 0 {
+            self.answers.release(self.acquired);
         }
     }
 }

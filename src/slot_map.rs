@@ -12,7 +12,7 @@ const KEPT_SLOTS: usize = 256;
 /// Values by number. The low bits of a number are its slot, so that each value is found at once. A number whose slot is
 /// taken cannot be used. At most half of the slots are taken, so that a free one is never far.
 #[derive(Debug)]
-pub(crate) struct SlotMap<T> {
+pub struct SlotMap<T> {
     slots: Vec<Option<(u64, T)>>,
     len: usize,
 }
@@ -25,59 +25,64 @@ impl<T> Default for SlotMap<T> {
 
 impl<T> SlotMap<T> {
     /// An empty map.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { slots: Vec::new(), len: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// The number of values.
+    pub fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// True if there are no values.
+    pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Makes room for `len` values in all. Up to that number, no insertion takes memory.
-    pub(crate) fn make_room(&mut self, len: usize) -> Result<(), Cause> {
+    pub fn make_room(&mut self, len: usize) -> Result<(), Cause> {
         if 2 * len <= self.slots.len() { Ok(()) } else { self.grow((2 * len).next_power_of_two().max(FIRST_SLOTS)) }
     }
 
     /// True if a value can be inserted under this number, and there is room for it.
-    pub(crate) fn is_free(&self, number: u64) -> bool {
+    pub fn is_free(&self, number: u64) -> bool {
         self.slots.get(self.index(number)).is_some_and(Option::is_none)
     }
 
     /// Inserts a value under a number that is free.
-    pub(crate) fn insert(&mut self, number: u64, thing: T) {
+    pub fn insert(&mut self, number: u64, thing: T) {
         if let Some(slot) = self.slot(number) {
             self.len += usize::from(slot.replace((number, thing)).is_none());
         }
     }
 
-    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+    /// The value with this number.
+    pub fn get(&self, number: u64) -> Option<&T> {
         let (known, thing) = self.slots.get(self.index(number))?.as_ref()?;
         (*known == number).then_some(thing)
     }
 
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+    /// The value with this number, to be changed.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let (known, thing) = self.slot(number)?.as_mut()?;
         (*known == number).then_some(thing)
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
+    /// Takes out the value with this number.
+    pub fn remove(&mut self, number: u64) -> Option<T> {
         let (_, thing) = self.slot(number)?.take_if(|(known, _)| *known == number)?;
         self.len -= 1;
         Some(thing)
     }
 
     /// Removes all values.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.slots.iter_mut().for_each(|slot| *slot = None);
         self.len = 0;
     }
 
     /// Frees the memory of a burst, once no value is left of it; true if there was any.
-    pub(crate) fn shrink(&mut self) -> bool {
+    pub fn shrink(&mut self) -> bool {
         let burst = self.len == 0 && self.slots.len() > KEPT_SLOTS;
         if burst {
             self.slots = Vec::new();
@@ -86,7 +91,7 @@ impl<T> SlotMap<T> {
     }
 
     /// All values, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().flatten().map(|(number, thing)| (*number, thing))
     }
 
@@ -154,7 +159,7 @@ mod tests {
         assert_eq!((table.slots.len(), table.len()), (2048, 1000));
         assert!(!table.shrink());
         assert!(many.iter().all(|number| table.get(*number) == Some(number)));
-        assert_eq!(table.iter().map(|(number, _)| number).sum::<u64>(), many.iter().sum());
+        assert_eq!(table.iter().map(|(number, _)| number).sum::<u64>(), many.iter().sum::<u64>());
         assert!(many.iter().all(|number| table.remove(*number) == Some(*number)));
         assert_eq!(table.remove(0), Some(0));
         assert_eq!((table.slots.len(), table.shrink(), table.slots.len()), (2048, true, 0));

@@ -27,6 +27,7 @@ pub mod packing;
 pub mod progress_loop;
 pub mod protobuf_c;
 pub mod references;
+pub mod service;
 pub mod session;
 
 mod boundary;

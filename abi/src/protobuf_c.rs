@@ -13,6 +13,9 @@ pub const MESSAGE_DESCRIPTOR_MAGIC: u32 = 0x28aa_eef9;
 /// The mark of an enum descriptor.
 pub const ENUM_DESCRIPTOR_MAGIC: u32 = 0x1143_15af;
 
+/// The mark of a service descriptor.
+pub const SERVICE_DESCRIPTOR_MAGIC: u32 = 0x1415_9bc3;
+
 /// Numbers of field types.
 pub mod field_type {
     /// int32
@@ -23,6 +26,8 @@ pub mod field_type {
     pub const ENUM: c_uint = 13;
     /// bytes
     pub const BYTES: c_uint = 15;
+    /// A message.
+    pub const MESSAGE: c_uint = 16;
 
     use std::ffi::c_uint;
 }
@@ -211,6 +216,61 @@ pub struct ProtobufCEnumDescriptor {
     pub value_ranges: *const ProtobufCIntRange,
     /// Unused.
     pub reserved: [*mut c_void; 4],
+}
+
+/// Describes a method.
+#[repr(C)]
+pub struct ProtobufCMethodDescriptor {
+    /// Its name.
+    pub name: *const c_char,
+    /// The type of its request.
+    pub input: *const ProtobufCMessageDescriptor,
+    /// The type of its response.
+    pub output: *const ProtobufCMessageDescriptor,
+}
+
+/// Describes a service.
+#[repr(C)]
+pub struct ProtobufCServiceDescriptor {
+    /// [`SERVICE_DESCRIPTOR_MAGIC`].
+    pub magic: u32,
+    /// Name with package.
+    pub name: *const c_char,
+    /// Name without package.
+    pub short_name: *const c_char,
+    /// Name in C.
+    pub c_name: *const c_char,
+    /// Name of the package.
+    pub package: *const c_char,
+    /// Number of methods.
+    pub n_methods: c_uint,
+    /// The methods, in the order of the .proto file.
+    pub methods: *const ProtobufCMethodDescriptor,
+    /// Indices of the methods, by name.
+    pub method_indices_by_name: *const c_uint,
+}
+
+/// The end of a call: takes the response, or null if there is none.
+pub type ProtobufCClosure = Option<unsafe extern "C" fn(message: *const ProtobufCMessage, closure_data: *mut c_void)>;
+
+/// The function of a service that runs a method.
+pub type Invoke = unsafe extern "C" fn(
+    service: *mut ProtobufCService,
+    method_index: c_uint,
+    input: *const ProtobufCMessage,
+    closure: ProtobufCClosure,
+    closure_data: *mut c_void,
+);
+
+/// The base of every service, of a server or for a client. The functions of a generated one follow.
+#[repr(C)]
+pub struct ProtobufCService {
+    /// The service's type.
+    pub descriptor: *const ProtobufCServiceDescriptor,
+    /// Runs a method.
+    pub invoke: Option<Invoke>,
+    /// Ends the service.
+    pub destroy: Option<unsafe extern "C" fn(service: *mut ProtobufCService)>,
 }
 
 // SAFETY: the descriptors and what they point to are constants.

@@ -1,14 +1,5 @@
-/*
- * managed_server SOCKET READY: serves in one thread of the library's; the file
- * READY appears once a client may connect.
- */
-#include "hand_back.h"
-
-#include <drpc/server.h>
-#include <fcntl.h>
-#include <unistd.h>
-
-static struct drpc_server *server;
+/* drpc_server_register: the handler hands bodies back. */
+#include "server_main.h"
 
 static void
 handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
@@ -20,17 +11,8 @@ handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, voi
 	hand_back(call, resp);
 }
 
-int
-main(int argc, char **argv)
+static int
+add_module(void)
 {
-	int rc = argc == 3 ? drpc_server_create(argv[1], &server) : -DER_INVAL;
-
-	if (rc != 0 || drpc_server_set(server, DRPC_SERVER_THREADS, 1) != 0 ||
-	    drpc_server_set(server, DRPC_SERVER_MAX_SESSIONS_PER_UID, 0) != 0 ||
-	    drpc_server_register(server, MODULE, handle, NULL, 0) != 0 ||
-	    drpc_server_listen(server) != 0 || close(open(argv[2], O_CREAT | O_WRONLY, 0600)) != 0)
-		return 1;
-	rc = drpc_server_run(server);
-	drpc_server_destroy(server);
-	return rc == 0 ? 0 : 1;
+	return drpc_server_register(server, MODULE, handle, NULL, 0);
 }

@@ -8,6 +8,7 @@
 
 #include "support/managed.h"
 #include "support/patience.h"
+#include "support/typed.h"
 
 static bool
 allow(struct drpc_session *session, void *arg)
@@ -430,4 +431,98 @@ void
 try_drpc_cancel_destroy(struct world *w)
 {
 	drpc_cancel_destroy(w->cancel);
+}
+
+/* --- drpc/service.h ----------------------------------------------------------------------------- */
+
+static void
+ignore(const ProtobufCMessage *message, void *data)
+{
+	(void)message;
+	(void)data;
+}
+
+void
+try_drpc_server_add_service_with(struct world *w)
+{
+	NUMBER(drpc_server_add_service(w->fresh, TREE, PLACE(&typed_service.base), NULL, 0));
+	NUMBER(drpc_server_add_service_with(w->fresh, TREE, &typed_service.base, NULL, 0, PLACE(drpc_libprotobuf_c())));
+}
+
+/* The call of the service is made and submitted, and the server does not know its module. */
+void
+try_drpc_client_service_with(struct world *w)
+{
+	ProtobufCService *service;
+
+	POINTER(drpc_client_service_with(w->client, TREE, PLACE(&tree__tree__descriptor), NULL, false, PLACE(drpc_libprotobuf_c())));
+	if (w->null)
+		return;
+	for (int dispatched = 0; dispatched < 2; dispatched++) {
+		Tree__Node node = TREE__NODE__INIT;
+
+		service = (dispatched ? drpc_client_service_dispatched : drpc_client_service)(w->client, TREE,
+											       &tree__tree__descriptor, NULL);
+		NEED(service != NULL);
+		tree__tree__echo(service, &node, (Tree__Node_Closure)ignore, NULL);
+		protobuf_c_service_destroy(service);
+	}
+}
+
+void
+try_drpc_client_call_message_with(struct world *w)
+{
+	Tree__Node        node     = TREE__NODE__INIT;
+	ProtobufCMessage *response = NULL;
+
+	NUMBER(drpc_client_call_message(w->client, ECHO, 0, PLACE(&node.base), PLACE(&tree__node__descriptor), NULL,
+					PLACE(&response)));
+}
+
+void
+try_drpc_message_to_body_with(struct world *w)
+{
+	Tree__Node          node = TREE__NODE__INIT;
+	ProtobufCBinaryData body;
+
+	NUMBER(drpc_message_to_body(PLACE(&node.base), PLACE(&body)));
+}
+
+void
+try_drpc_body_to_message_with(struct world *w)
+{
+	ProtobufCBinaryData body    = {3, (uint8_t *)"\012\001x"};
+	ProtobufCMessage   *message = NULL;
+
+	NUMBER(drpc_body_to_message(PLACE(&body), PLACE(&tree__node__descriptor), PLACE(&message)));
+}
+
+void
+try_drpc_service_set_options(struct world *w)
+{
+	ProtobufCService *service = drpc_client_service(w->client, TREE, &tree__tree__descriptor, NULL);
+
+	NUMBER(drpc_service_set_options(PLACE(service), NULL));
+}
+
+void
+try_drpc_service_status(struct world *w)
+{
+	(void)w;
+	NEED(drpc_service_status() == 0);
+}
+
+void
+try_drpc_service_session(struct world *w)
+{
+	POINTER(drpc_service_session(PLACE(w->closure_data)));
+}
+
+/* A closure is no export, and ends a call as this does. */
+void
+try_drpc_service_fail(struct world *w)
+{
+	NUMBER(drpc_service_fail(PLACE(w->closure_data), DRPC__STATUS__FAILURE, "text"));
+	if (!w->null)
+		typed_kept.closures[0](NULL, w->closure_data);
 }

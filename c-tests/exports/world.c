@@ -10,6 +10,7 @@
 #include "support/managed.h"
 #include "support/patience.h"
 #include "support/peer.h"
+#include "support/typed.h"
 
 void
 refused(const struct world *w, bool as_documented)
@@ -58,6 +59,7 @@ make_managed(struct world *w)
 	NEED(drpc_server_create(w->path, &w->server) == 0);
 	NEED(drpc_server_register(w->server, ECHO, managed_echo, NULL, 0) == 0);
 	NEED(drpc_server_register(w->server, OTHER, taken_handler, &w->taken, DRPC_SERVER_CONCURRENT) == 0);
+	NEED(drpc_server_add_service(w->server, TREE, &typed_service.base, NULL, DRPC_SERVER_CONCURRENT) == 0);
 	NEED(drpc_server_start(w->server) == 0);
 	NEED(drpc_server_create(w->free_path, &w->fresh) == 0);
 	options.cancel = w->cancel = drpc_cancel_create();
@@ -69,12 +71,14 @@ make_managed(struct world *w)
 	NEED(drpc_client_set(w->client, DRPC_CLIENT_FRAMING, DRPC_FRAMING_CHUNKED) == 0);
 	NEED(drpc_client_wait_ready(w->client, PATIENCE_MS) == 0);
 	NEED(drpc_client_submit(w->client, OTHER, 0, "x", 1, &options, done, NULL) == 0);
-	for (ms = 0; taken_count(&w->taken) < 1; ms++) {
+	NEED(drpc_client_submit(w->client, TREE, METHOD_LATER, "", 0, &options, done, NULL) == 0);
+	for (ms = 0; taken_count(&w->taken) < 1 || typed_kept_count() < 1; ms++) {
 		NEED(ms < PATIENCE_MS);
 		usleep(1000);
 	}
 	w->request = w->taken.requests[0];
 	w->caller  = drpc_request_session(w->request);
+	w->closure_data = typed_kept.data[0];
 }
 
 static void

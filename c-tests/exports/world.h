@@ -11,6 +11,7 @@
 #include <daos/drpc_progress.h>
 #include <drpc/client.h>
 #include <drpc/server.h>
+#include <drpc/service.h>
 
 #include "support/dir.h"
 #include "support/taken.h"
@@ -30,6 +31,7 @@ struct world {
 	struct taken        taken;
 	struct drpc_request *request;
 	struct drpc_session *caller; /* of the request */
+	void                *closure_data; /* of a call of a service that is kept */
 
 	struct drpc                  *ctx;     /* a client whose reply is there already */
 	struct drpc                  *session; /* a session whose call is */

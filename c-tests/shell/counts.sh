@@ -21,6 +21,21 @@ build_counted() {
 	done
 }
 
+# Messages packed by hand, and by drpc/service.h.
+typed_programs='packed_client packed_server typed_client typed_server'
+
+# build_typed ABI: those, which need protoc-c and libprotobuf-c.
+build_typed() {
+	[ -e "$work/tree.pb-c.o" ] || {
+		build protoc-c "--proto_path=$here/service" "--c_out=$work" tree.proto
+		build $CC -O2 $protobuf_c -c -o "$work/tree.pb-c.o" "$work/tree.pb-c.c"
+	}
+	for source in $typed_programs; do
+		build $CC -std=gnu11 -O2 $strict $(cflags "$1") "-I$work" -o "$work/$1/$source" \
+			"$here/counts/$source.c" "$work/tree.pb-c.o" $(libs "$1") $(pkg-config --libs libprotobuf-c)
+	done
+}
+
 # take_counted_rust DIRECTORY: the programs in Rust lie there; they talk to those of 2.8.
 take_counted_rust() {
 	mkdir -p "$work/rust"
@@ -36,6 +51,7 @@ partner() {
 	floor_server) echo floor_client ;;
 	connect_client) echo connect_server ;;
 	connect_server) echo connect_client ;;
+	packed_server | typed_server) echo packed_client ;;
 	*_client) echo plain_server ;;
 	*_server) echo plain_client ;;
 	esac

@@ -155,6 +155,24 @@ fn line_headers(line: &str) -> Vec<Header> {
                 ],
             )
         },
+        Header {
+            items: &["drpc_protobuf_c"],
+            before: SERVICE_INCLUDES.into(),
+            after: SERVICE_FUNCTIONS,
+            about: SERVICE_ABOUT.replace("{line}", line),
+            ..header(
+                "drpc/service.h",
+                "",
+                &[
+                    "abi/src/service/codec.rs",
+                    "abi/src/service/server.rs",
+                    "abi/src/service/call.rs",
+                    "abi/src/service/client.rs",
+                    "abi/src/service/status.rs",
+                    "abi/src/service/message.rs",
+                ],
+            )
+        },
     ];
     if newer {
         headers.push(Header {
@@ -193,6 +211,28 @@ const MANAGED_INCLUDES: &str = "\
 #include <daos/drpc.h>
 #include <drpc/library.h>
 ";
+
+const SERVICE_INCLUDES: &str = "\
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include <drpc/client.h>
+#include <drpc/server.h>
+";
+
+const SERVICE_ABOUT: &str = "\
+Typed calls: services as protoc-c makes them of a .proto file, on the managed server and the shared client.
+ *
+ *   cc program.c calc.pb-c.c $(pkg-config --cflags --libs drpc-{line} libprotobuf-c)
+ *
+ * The functions that programs call stand at the end. They are inline, and pass the functions of libprotobuf-c to those with
+ * `_with` behind their names, which do the work: so libdrpc itself does not link libprotobuf-c, a program without services
+ * does not either, and what is mended in libdrpc is mended in programs that are compiled already.";
+
+const SERVICE_FUNCTIONS: &str = concat!("\n", include_str!("service.h"));
 
 const LIST_INCLUDE: &str = "
 /* The list of gurt where that is installed, else one of the same layout. */

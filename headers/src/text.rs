@@ -84,11 +84,17 @@ fn on_one_line(text: &str) -> String {
     joined.join("\n")
 }
 
-/// Writes `struct` before the name of the context where cbindgen, which has not seen its declaration, leaves it out.
+/// Structs that headers use and others declare.
+const DECLARED_ELSEWHERE: [&str; 5] = ["drpc", "drpc_server", "drpc_client", "drpc_session", "drpc_call_options"];
+
+/// Writes `struct` before the names of structs where cbindgen, which has not seen their declarations, leaves it out.
 fn with_struct_tags(text: &str) -> String {
     let mut tagged = text.to_owned();
-    for before in [" ", "("] {
-        tagged = tagged.replace(&format!("{before}drpc *"), &format!("{before}struct drpc *"));
+    for name in DECLARED_ELSEWHERE {
+        for before in [" ", "(", "\n"] {
+            tagged = tagged.replace(&format!("{before}{name} *"), &format!("{before}struct {name} *"));
+        }
+        tagged = tagged.replace(&format!("struct struct {name} *"), &format!("struct {name} *"));
     }
-    tagged.replace("struct struct drpc *", "struct drpc *")
+    tagged
 }

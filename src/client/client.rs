@@ -103,6 +103,12 @@ impl Client {
         self.0.end();
     }
 
+    /// The size limit of a message.
+    #[doc(hidden)]
+    pub fn message_limit(&self) -> usize {
+        self.0.shared.settings.limits.message
+    }
+
     /// True while there is a connection. The end of a server shows only when the client is used.
     pub fn is_connected(&self) -> bool {
         let shared = &self.0.shared;

@@ -206,7 +206,7 @@ fn try_connect(way: &[u8]) -> Result<(), Cause> {
 
 /// The descriptors that the service manager has handed to this process, by their number.
 fn handed_count() -> u64 {
-    let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == std::process::id().into());
+    let ours = number(c"LISTEN_PID").is_some_and(|pid| pid == u64::from(std::process::id()));
     number(c"LISTEN_FDS").filter(|_| ours).unwrap_or(0)
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::locked_session::LockedSession;
-use super::log_event::{Fault, LogEvent};
+use super::log_event::{Fault, Limit, LogEvent};
 use super::reactor::Reactor;
 use super::server_session::{ReadyCall, ServerSession, State};
 use super::session_log::Lines;
@@ -127,5 +127,23 @@ impl Answers for ServerSession {
                 cause => cause,
             })
         })
+    }
+
+    #[cold]
+    fn acquire(&self, own: usize, more: usize) -> Option<usize> {
+        let counted = self.reactor.partial.acquire(&self.user.partial, own, more);
+        if counted.is_none() {
+            self.reactor.counters.event(LogEvent::Limit(Limit::PartialMemory));
+        }
+        counted
+    }
+
+    #[cold]
+    fn release(&self, less: usize) {
+        // In a child of a fork nothing is served, and the lock may never be released.
+        if self.reactor.owner.is_other_process() {
+            return;
+        }
+        self.reactor.partial.release(&self.user.partial, less);
     }
 }

@@ -43,31 +43,32 @@ pub(crate) struct CallBlock {
 }
 
 /// A spare block, kept from one call for the next.
-pub(crate) struct SpareBlock(AtomicPtr<CallBlock>);
+pub(crate) struct SpareBlock<T>(AtomicPtr<T>);
 
-impl SpareBlock {
+impl<T> SpareBlock<T> {
     pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    fn take(&self) -> Result<*mut CallBlock, Cause> {
+    /// Takes the memory of a block, which holds no value.
+    pub(crate) fn take(&self) -> Result<*mut T, Cause> {
         match self.0.swap(ptr::null_mut(), Ordering::Acquire) {
-            none if none.is_null() => Ok(Owned::new(MaybeUninit::<CallBlock>::uninit())?.into_raw().cast()),
+            none if none.is_null() => Ok(Owned::new(MaybeUninit::<T>::uninit())?.into_raw().cast()),
             room => Ok(room),
         }
     }
 
-    /// Keeps a block that has [ended](CallBlock::end) for reuse.
-    pub(crate) fn put(&self, room: *mut CallBlock) {
+    /// Keeps a block for reuse whose value has been dropped.
+    pub(crate) fn put(&self, room: *mut T) {
         let other = self.0.swap(room, Ordering::AcqRel);
         if !other.is_null() {
-            // SAFETY: another thread has put its block here, which has ended, too.
+            // SAFETY: another thread has put its block here, whose value has been dropped, too.
             unsafe { memory::free(other) };
         }
     }
 }
 
-impl Drop for SpareBlock {
+impl<T> Drop for SpareBlock<T> {
     fn drop(&mut self) {
         self.put(ptr::null_mut());
     }
@@ -76,7 +77,7 @@ impl Drop for SpareBlock {
 impl CallBlock {
     /// Puts a request into a block, to which C can have a pointer.
     pub(crate) fn begin(
-        spare: &SpareBlock,
+        spare: &SpareBlock<Self>,
         request: Request,
         release: Release,
         response: *mut Drpc__Response,

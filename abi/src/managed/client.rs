@@ -82,7 +82,7 @@ unsafe fn with_client(
 
 impl drpc_client {
     /// Returns the client, which from now on cannot be configured.
-    fn client(&self) -> Result<&Client, Cause> {
+    pub(crate) fn client(&self) -> Result<&Client, Cause> {
         // The lock is not taken here, because another thread may have held it when the process forked.
         self.client.get().map_or_else(|| self.build(), Ok)
     }

@@ -38,7 +38,7 @@ unsafe impl Sync for Handler {}
 /// A handler as a module of the server, with a spare block.
 pub(crate) struct Served {
     pub(crate) handler: Handler,
-    pub(crate) spare: SpareBlock,
+    pub(crate) spare: SpareBlock<CallBlock>,
 }
 
 impl Module for Served {

@@ -12,6 +12,7 @@ pub mod server_options;
 pub mod session;
 pub mod stats;
 
+pub(crate) mod message;
+pub(crate) mod object;
+
 mod handler;
-mod message;
-mod object;

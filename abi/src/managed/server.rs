@@ -124,7 +124,7 @@ impl drpc_server {
     }
 
     /// Changes settings, which must happen before the server listens.
-    fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<(), Cause>) -> Result<(), Cause> {
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<(), Cause>) -> Result<(), Cause> {
         let mut settings = self.settings()?;
         match self.own()? {
             Some(_) => Err(Cause::Busy),
@@ -167,7 +167,7 @@ impl drpc_server {
 ///
 /// # Safety
 /// As for [`object::run`].
-unsafe fn with_server(
+pub(crate) unsafe fn with_server(
     server: *const drpc_server,
     phase: Phase,
     body: impl FnOnce(&drpc_server) -> Result<(), Failure>,
@@ -210,12 +210,7 @@ pub unsafe extern "C" fn drpc_server_register(
     unsafe {
         with_server(server, Phase::Register, |server| {
             let function = handler.ok_or(Cause::Invalid("the handler is NULL"))?;
-            let concurrent = match flags {
-                0 => false,
-                CONCURRENT => true,
-                _ => return Err(Cause::Invalid("a flag is none of DRPC_SERVER_...").into()),
-            };
-            let release = server.release;
+            let (concurrent, release) = (is_concurrent(flags)?, server.release);
             let handler = Handler { module, function, arg, concurrent, release };
             Ok(server.configure(|settings| settings.register(handler))?)
         })
@@ -233,7 +228,15 @@ pub unsafe extern "C" fn drpc_server_get_handler(server: *mut drpc_server, modul
     boundary::infallible(None, || server.settings().ok()?.handler(module).map(|handler| handler.function))
 }
 
-const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
+/// Reads the flags of a module.
+pub(crate) fn is_concurrent(flags: c_uint) -> Result<bool, Cause> {
+    const CONCURRENT: c_uint = drpc_server_flags::DRPC_SERVER_CONCURRENT as c_uint;
+    match flags {
+        0 => Ok(false),
+        CONCURRENT => Ok(true),
+        _ => Err(Cause::Invalid("a flag is none of DRPC_SERVER_...")),
+    }
+}
 
 /// Limits a module to some users, before the server listens. The module may be registered later. Other users get
 /// DRPC__STATUS__FAILURE, as does root unless it is listed. With `count` 0 no user is allowed. The last list for a
@@ -511,7 +514,7 @@ pub unsafe extern "C" fn drpc_server_get_module_stats(
         with_server(server, Phase::Configure, |server| {
             let answered = answered.cast::<[u64; STATUSES]>().as_mut();
             let answered = answered.ok_or(Cause::Invalid("the place for the counters is NULL"))?;
-            server.settings()?.handler(module).ok_or(Cause::Os(libc::ENOENT))?;
+            server.settings()?.serves(module).then_some(()).ok_or(Cause::Os(libc::ENOENT))?;
             let stats = server.own()?.map(Server::try_stats).transpose()?.unwrap_or_default();
             let counted = stats.calls.iter().find(|counted| counted.module == Some(module));
             *answered = counted.map(by_status).unwrap_or_default();

@@ -9,6 +9,8 @@ use ::drpc::{Cause, Error, Existing, OptionOwner, OptionValues, Server, ServerBu
 
 use super::call_block::{SpareBlock, drpc_session};
 use super::handler::{Handler, Served};
+use crate::service::served::{ServedService, ServiceModule};
+use crate::service::unpacking::memory_limit;
 use crate::{library, log};
 
 /// The options of drpc_server_set. Times are in milliseconds, sizes in bytes. A limit of 0 means no limit.
@@ -44,7 +46,8 @@ pub enum drpc_server_option {
     /// The size limit of a message, sent or received. Default: 128 MiB.
     DRPC_SERVER_MAX_MESSAGE = 9,
     /// The memory for partly received messages of all sessions together. A message is received whatever its size while
-    /// there is no other. Default: 256 MiB.
+    /// there is no other. The memory counts here, too, that requests of services (drpc/service.h) unpack to beyond 64 KiB.
+    /// Default: 256 MiB.
     DRPC_SERVER_MAX_PARTIAL = 10,
     /// The time for the whole of a message to arrive once it has begun. Default: 30 s.
     DRPC_SERVER_MESSAGE_TIME = 11,
@@ -68,8 +71,9 @@ pub enum drpc_server_option {
     /// 1 leaves the threads the signal mask of the thread that starts them. Programs that handlers start inherit it,
     /// and the program's signal handlers may run in the threads. Default: 0, the threads block all signals.
     DRPC_SERVER_SIGNALS = 19,
-    /// The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. Default: 8
-    /// MiB.
+    /// The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. A server
+    /// with services (drpc/service.h) needs 256 KiB, for what libprotobuf-c unpacks, or does not listen: -DER_INVAL.
+    /// Default: 8 MiB.
     DRPC_SERVER_STACK = 20,
     /// The share of DRPC_SERVER_MAX_PARTIAL that one user other than root may hold. A user may also hold at most four
     /// times the memory that is left. An eighth is reserved for root. Default: half.
@@ -94,6 +98,7 @@ use drpc_server_option::*;
 #[derive(Default)]
 pub(crate) struct Settings {
     handlers: Vec<Handler>,
+    services: Vec<ServiceModule>,
     allowed: Vec<(i32, Vec<libc::uid_t>)>,
     pub(crate) authorise: Option<Authorise>,
     options: Vec<(drpc_server_option, u64)>,
@@ -132,8 +137,22 @@ impl Settings {
         self.handlers.iter().find(|handler| handler.module == module)
     }
 
+    /// True if the module has a handler or a service.
+    pub(crate) fn serves(&self, module: i32) -> bool {
+        self.handler(module).is_some() || self.services.iter().any(|service| service.module == module)
+    }
+
+    pub(crate) fn add_service(&mut self, service: ServiceModule) -> Result<(), Cause> {
+        if self.serves(service.module) {
+            return Err(Cause::Exists);
+        }
+        self.services.try_reserve(1).map_err(|_| Cause::NoMemory)?;
+        self.services.extend([service]);
+        Ok(())
+    }
+
     pub(crate) fn register(&mut self, handler: Handler) -> Result<(), Cause> {
-        if self.handler(handler.module).is_some() {
+        if self.serves(handler.module) {
             return Err(Cause::Exists);
         }
         self.handlers.try_reserve(1).map_err(|_| Cause::NoMemory)?;
@@ -159,6 +178,10 @@ impl Settings {
 
     /// The plan for making the server; `datagram` is the size that the line's peers can receive, and `names` are the line's.
     pub(crate) fn plan(&self, datagram: usize, names: Names) -> Result<Plan, Cause> {
+        let has_small_stack = |(option, size): &_| *option == DRPC_SERVER_STACK && *size < SERVICE_STACK;
+        if !self.services.is_empty() && self.options.iter().any(has_small_stack) {
+            return Err(Cause::Invalid("a server with services needs stacks of 256 KiB: see DRPC_SERVER_STACK"));
+        }
         let inherits = self.options.contains(&(DRPC_SERVER_INHERIT, 1));
         let inheriting = inherits.then(|| self.builder(datagram, names)).transpose()?;
         Ok(Plan { inheriting, binding: self.builder(datagram, names)? })
@@ -178,6 +201,13 @@ impl Settings {
         let mut limits = ServerLimits { datagram, ..ServerLimits::default() };
         for (option, value) in &self.options {
             builder = option.apply(*value, builder, &mut limits);
+        }
+        for service in &self.services {
+            builder = builder.module(ServedService {
+                served: service.try_clone()?,
+                memory_limit: memory_limit(limits.message),
+                spare: SpareBlock::new(),
+            });
         }
         Ok(builder.limits(limits))
     }
@@ -234,6 +264,9 @@ const THREADS: u64 = 4096;
 
 /// The range of stack sizes. With less the library's own code has no room; more is a mistake.
 const STACKS: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+
+/// The stack that a service needs. A message that is 100 deep takes half of that to unpack.
+const SERVICE_STACK: u64 = 256 << 10;
 
 impl drpc_server_option {
     fn can_be(self, value: u64) -> bool {

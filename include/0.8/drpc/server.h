@@ -68,7 +68,8 @@ enum drpc_server_option {
         DRPC_SERVER_MAX_MESSAGE = 9,
         /**
          * The memory for partly received messages of all sessions together. A message is received whatever its size while
-         * there is no other. Default: 256 MiB.
+         * there is no other. The memory counts here, too, that requests of services (drpc/service.h) unpack to beyond 64 KiB.
+         * Default: 256 MiB.
          */
         DRPC_SERVER_MAX_PARTIAL = 10,
         /** The time for the whole of a message to arrive once it has begun. Default: 30 s. */
@@ -100,8 +101,9 @@ enum drpc_server_option {
          */
         DRPC_SERVER_SIGNALS = 19,
         /**
-         * The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. Default: 8
-         * MiB.
+         * The size of the stack of each library thread, from 64 KiB to 1 GiB. Only the used part takes memory. A server
+         * with services (drpc/service.h) needs 256 KiB, for what libprotobuf-c unpacks, or does not listen: -DER_INVAL.
+         * Default: 8 MiB.
          */
         DRPC_SERVER_STACK = 20,
         /**
@@ -468,8 +470,8 @@ const Drpc__Call *drpc_request_call(const struct drpc_request *request);
 
 /**
  * Answers a call with the status of a response and, if that is DRPC__STATUS__SUCCESS, with its body. The response
- * stays the caller's. The text of a failure that was received goes with it (drpc_response_detail). The function does not wait: bytes that the client does not take at once are copied. The request
- * is freed, also after an error.
+ * stays the caller's. A text that the response has (drpc_response_detail) goes with another status. The function does not
+ * wait: bytes that the client does not take at once are copied. The request is freed, also after an error.
  *
  * Returns 0; -DER_UNREACH if the session has ended, which a request does not prevent; -DER_NO_HDL in the child of a
  * fork, where the call is not answered; -DER_INVAL if an argument is NULL. If the response is NULL the call is
