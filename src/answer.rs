@@ -57,6 +57,11 @@ impl Answer {
         self.status
     }
 
+    /// Why the call has failed, in the server's words, if it says.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_ref().map(Detail::as_str)
+    }
+
     /// The same answer, with why it was given if that is known.
     #[doc(hidden)]
     #[must_use]

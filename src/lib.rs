@@ -127,11 +127,11 @@ pub use log::{Level, Log};
 pub use module_fn::{ModuleFn, module_fn};
 #[doc(hidden)]
 pub use overdue::Overdue;
+/// Protocol Buffers, for generated code.
+pub use prost;
 pub use protocol::detail::Detail;
 #[doc(hidden)]
 pub use protocol::detail::EncodedDetail;
-/// Protocol Buffers, for generated code.
-pub use prost;
 pub use protocol::framing::{self, Framing};
 #[doc(hidden)]
 pub use protocol::message::NO_SEQUENCE;

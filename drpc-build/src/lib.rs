@@ -65,7 +65,8 @@
 //!
 //!     fn divide(&self, session: &Session, request: DivideRequest) -> Result<DivideResponse, Failure> {
 //!         println!("user {} divides {} by {}", session.peer().uid, request.a, request.b);
-//!         let quotient = request.a.checked_div(request.b).ok_or_else(Failure::other)?;
+//!         let quotient = request.a.checked_div(request.b);
+//!         let quotient = quotient.ok_or_else(|| Failure::other().with_detail("there is no such quotient"))?;
 //!         Ok(DivideResponse { quotient })
 //!     }
 //! }
@@ -86,7 +87,7 @@
 //!     // A call that may take a second.
 //!     let calc = calc.with(CallOptions::new().timeout(Duration::from_secs(1)));
 //!     let error = calc.divide(&DivideRequest { a: 1, b: 0 }).unwrap_err();
-//!     assert_eq!(error.status(), Some(Status::Failure));
+//!     assert_eq!((error.status(), error.detail()), (Some(Status::Failure), Some("there is no such quotient")));
 //!     Ok(())
 //! }
 //! ```
@@ -109,8 +110,8 @@
 //! Of each service `Calc` in the files given, beside the messages that prost generates:
 //!
 //! * `CalcClient`, whose methods call those of the service: `add` waits for the response, and `add_async` is a future for
-//!   any executor. An error is a [`CallError`](../drpc/typed/struct.CallError.html), which keeps the server's status apart
-//!   from its text.
+//!   any executor. An error is a [`CallError`](../drpc/typed/struct.CallError.html), which keeps the server's status and
+//!   words apart from its text.
 //! * `Calc`, the trait of a server: a method for each of the service, with the session that says who calls. A
 //!   [`Failure`](../drpc/struct.Failure.html) is answered with its status. An implementation is tested as any other
 //!   type, with [`Session::for_tests`](../drpc/struct.Session.html#method.for_tests).

@@ -132,7 +132,7 @@ impl Names {
 
     /// A call's module and method by name, with a number where there is no name.
     pub fn call(self, module: i32, method: i32) -> CallName {
-        CallName { names: self, module, method }
+        CallName(Naming::Numbers { names: self, module, method })
     }
 
     /// The same as [`module`](Self::module) for C.
@@ -162,21 +162,34 @@ impl Names {
 
 /// A call's module and method in words: `mgmt.get_attach_info`, or `7.701` without names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallName {
-    names: Names,
-    module: i32,
-    method: i32,
+pub struct CallName(Naming);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Numbers { names: Names, module: i32, method: i32 },
+    Given(&'static str),
+}
+
+impl CallName {
+    /// The name of a method that is not DAOS's, as in `calc.Calc.Add`.
+    pub fn given(name: &'static str) -> Self {
+        Self(Naming::Given(name))
+    }
 }
 
 impl fmt::Display for CallName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.names.module(self.module) {
+        let (names, module, method) = match self.0 {
+            Naming::Numbers { names, module, method } => (names, module, method),
+            Naming::Given(name) => return f.write_str(name),
+        };
+        match names.module(module) {
             Some(name) => write!(f, "{name}.")?,
-            None => write!(f, "{}.", self.module)?,
+            None => write!(f, "{module}.")?,
         }
-        match self.names.method(self.module, self.method) {
+        match names.method(module, method) {
             Some(name) => f.write_str(name),
-            None => write!(f, "{}", self.method),
+            None => write!(f, "{method}"),
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use prost::Message;
 
-use crate::answer::Answer;
 use crate::client::{CallOptions, Client};
 use crate::error::{Error, Phase};
-use crate::modules::names::Names;
+use crate::modules::names::CallName;
 use crate::protocol::message::{Response, Status};
 
 use super::call_error::{CallError, CallFault};
@@ -45,17 +44,10 @@ fn body(client: &Client, request: &impl Message) -> Result<Vec<u8>, Error> {
 
 /// The result of a call.
 fn result<R: Message + Default>(method: &Method, response: Result<Response, Error>) -> Result<R, CallError> {
-    response
-        .map_err(CallFault::NoResponse)
-        .and_then(|response| message(method, &response))
-        .map_err(|fault| CallError::new(method, fault))
-}
-
-/// The message in a response.
-fn message<R: Message + Default>(method: &Method, response: &Response) -> Result<R, CallFault> {
+    let response = response.map_err(|error| CallError::new(method, CallFault::NoResponse(error)))?;
     if response.status != Status::Success as i32 {
-        let name = Names::V2_8.call(method.module(), method.number());
-        return Err(CallFault::Status(Answer::new(name, response.status)));
+        let answer = response.answer_to(CallName::given(method.name()));
+        return Err(CallError::new(method, CallFault::Status(answer)));
     }
-    R::decode(&response.body[..]).map_err(CallFault::Undecodable)
+    R::decode(&response.body[..]).map_err(|error| CallError::new(method, CallFault::Undecodable(error)))
 }

@@ -11,7 +11,8 @@ use crate::protocol::message::Status;
 
 use super::method::Method;
 
-/// The error of a typed call: the method, and why there is no response of it. The text says both.
+/// The error of a typed call: the method, and the fault. The text says both; the status and the server's words are apart
+/// from it.
 ///
 /// ```
 /// use drpc::Status;
@@ -69,6 +70,15 @@ impl CallError {
         }
     }
 
+    /// Why the call has failed, in the server's words: what a handler gives with
+    /// [`Failure::with_detail`](crate::Failure::with_detail). `None` if no response came, or the server does not say.
+    pub fn detail(&self) -> Option<&str> {
+        match &self.0.fault {
+            CallFault::Status(answer) => answer.detail(),
+            CallFault::NoResponse(_) | CallFault::Undecodable(_) => None,
+        }
+    }
+
     /// The cause of the error if no response came: [`Cause::TimedOut`] after the deadline.
     pub fn cause(&self) -> Option<Cause> {
         match &self.0.fault {
@@ -78,20 +88,16 @@ impl CallError {
     }
 }
 
-/// The method by its name, and the cause.
+/// The cause, with the name of the method.
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.method, self.0.fault)
-    }
-}
-
-/// The cause alone.
-impl fmt::Display for CallFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoResponse(error) => error.fmt(f),
-            Self::Status(answer) => answer.fmt(f),
-            Self::Undecodable(error) => write!(f, "the body of the response is not the message expected: {error}"),
+        let Failed { method, fault } = &*self.0;
+        match fault {
+            CallFault::NoResponse(error) => write!(f, "{method}: {error}"),
+            CallFault::Status(answer) => answer.fmt(f),
+            CallFault::Undecodable(error) => {
+                write!(f, "the body of the response to {method} is not the message expected: {error}")
+            }
         }
     }
 }

@@ -20,14 +20,14 @@ struct Calculator;
 impl Calc for Calculator {
     fn add(&self, _session: &Session, request: AddRequest) -> Result<AddResponse, Failure> {
         let sum = request.a.checked_add(request.b);
-        let sum = sum.ok_or_else(|| Failure::other().with_error_text("the sum is too large"))?;
+        let sum = sum.ok_or_else(|| Failure::other().with_detail("the sum is too large"))?;
         Ok(AddResponse { sum })
     }
 
     fn divide(&self, session: &Session, request: DivideRequest) -> Result<DivideResponse, Failure> {
         let Some(quotient) = request.a.checked_div(request.b) else {
             println!("user {} divides {} by {}", session.peer().uid, request.a, request.b);
-            return Err(Failure::other().with_error_text("there is no such number"));
+            return Err(Failure::other().with_detail("there is no such quotient"));
         };
         Ok(DivideResponse { quotient })
     }
@@ -63,7 +63,7 @@ mod tests {
         let session = Session::for_tests()?;
         assert_eq!(Calculator.divide(&session, DivideRequest { a: 7, b: 2 })?.quotient, 3);
         let error = Calculator.divide(&session, DivideRequest { a: 7, b: 0 });
-        assert_eq!(error.map_err(|error| error.to_string()), Err("there is no such number".to_owned()));
+        assert_eq!(error.unwrap_err().detail(), Some("there is no such quotient"));
         Ok(())
     }
 }
