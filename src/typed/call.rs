@@ -44,16 +44,10 @@ fn body(client: &Client, request: &impl Message) -> Result<Vec<u8>, Error> {
 
 /// The result of a call.
 fn result<R: Message + Default>(method: &Method, response: Result<Response, Error>) -> Result<R, CallError> {
-    response
-        .map_err(CallFault::NoResponse)
-        .and_then(|response| message(method, &response))
-        .map_err(|fault| CallError::new(method, fault))
-}
-
-/// The message in a response.
-fn message<R: Message + Default>(method: &Method, response: &Response) -> Result<R, CallFault> {
+    let response = response.map_err(|error| CallError::new(method, CallFault::NoResponse(error)))?;
     if response.status != Status::Success as i32 {
-        return Err(CallFault::Status(response.answer_to(CallName::given(method.name()))));
+        let answer = response.answer_to(CallName::given(method.name()));
+        return Err(CallError::new(method, CallFault::Status(answer)));
     }
-    R::decode(&response.body[..]).map_err(CallFault::Undecodable)
+    R::decode(&response.body[..]).map_err(|error| CallError::new(method, CallFault::Undecodable(error)))
 }
