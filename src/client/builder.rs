@@ -155,7 +155,8 @@ impl ClientBuilder {
     }
 
     /// Has a thread of the client run [`Client::dispatch`]; off unless set. The thread starts when the client is first
-    /// connected, and ends with the last clone of the client.
+    /// connected, and ends with the last clone of the client. A future of [`Client::call_async`] starts it, too, where the
+    /// program does not dispatch.
     #[must_use]
     pub fn thread(mut self, thread: bool) -> Self {
         self.thread = thread;

@@ -196,7 +196,11 @@ impl Client {
     ///
     /// Completions, and so futures, need a thread that dispatches. Unless the program has one, and has asked for
     /// [`event_fd`](Client::event_fd), the first call starts a [thread](crate::ClientBuilder::thread) of the client. With
-    /// the feature `tokio`, a task can do the same: see `drpc::tokio::drive`.
+    /// the feature `tokio`, a task can do the same: see `drpc::tokio::drive`. A thread that cannot be started is the call's
+    /// error ([`Cause::NoThread`]).
+    ///
+    /// The future is `Send`. A [`Locked`](crate::Locked) client is not: its lock belongs to a thread, and a task may change its
+    /// own.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();

@@ -360,6 +360,37 @@ fn a_client_without_memory_has_no_thread_of_its_own() {
     }
 }
 
+/// The first poll starts the thread that completes the call. Whatever is missing, the future is ready or will be.
+#[test]
+fn a_future_without_memory_for_its_thread_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = &dir.path().join("drpc.sock");
+    serve(path, Framing::Chunked);
+    for count in [1, usize::MAX] {
+        let failed = |first: &usize| {
+            let client = builder().framing(Framing::Chunked).connect(path).unwrap();
+            let mut call = pin!(client.call_async(7, ECHO, b"body".to_vec()));
+            let mut poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let scarcity = Scarcity(Heap::made() + first);
+            let mut polled = Heap::failing(*first, count, &mut poll);
+            let denied = scarcity.has_begun();
+            loop {
+                match polled {
+                    Poll::Ready(Ok(response)) => assert_eq!(response.body, b"body"),
+                    Poll::Ready(Err(error)) => assert!(scarcity.explains(&error), "{error}"),
+                    Poll::Pending => {
+                        thread::yield_now();
+                        polled = poll();
+                        continue;
+                    }
+                }
+                return denied;
+            }
+        };
+        assert!((1..ENOUGH).contains(&(0..ENOUGH).take_while(failed).count()));
+    }
+}
+
 /// Everything that a call may need is there once it has been taken: its end, another try, and its completion take nothing.
 #[test]
 fn nothing_that_becomes_of_a_call_takes_memory() {
