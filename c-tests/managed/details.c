@@ -41,7 +41,7 @@ keep_warning(int level, const char *line, void *arg)
 	pthread_mutex_unlock(&log_of.lock);
 }
 
-/* Whether the last warning names this process and ends with the text. */
+/* Whether the last warning is the text, and names this process. */
 static bool
 is_logged(const char *text)
 {
@@ -49,11 +49,10 @@ is_logged(const char *text)
 	size_t len;
 	bool   found;
 
-	snprintf(about, sizeof(about), ": peer pid %d uid %u: ", (int)getpid(), (unsigned)geteuid());
+	snprintf(about, sizeof(about), " pid=%d uid=%u ", (int)getpid(), (unsigned)geteuid());
 	pthread_mutex_lock(&log_of.lock);
-	len   = strlen(log_of.line);
-	found = len >= strlen(text) && strcmp(log_of.line + len - strlen(text), text) == 0 &&
-		strstr(log_of.line, about) != NULL;
+	len   = strlen(text);
+	found = strncmp(log_of.line, text, len) == 0 && log_of.line[len] == ' ' && strstr(log_of.line + len, about) != NULL;
 	pthread_mutex_unlock(&log_of.lock);
 	return found;
 }
