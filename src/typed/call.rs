@@ -47,7 +47,7 @@ fn result<R: Message + Default>(method: &Method, response: Result<Response, Erro
     let response = response.map_err(|error| CallError::new(method, CallFault::NoResponse(error)))?;
     if response.status != Status::Success as i32 {
         let answer = response.answer_to(CallName::given(method.name()));
-        return Err(CallError::new(method, CallFault::Status(answer)));
+        return Err(CallError::new(method, CallFault::Status(Box::new(answer))));
     }
     R::decode(&response.body[..]).map_err(|error| CallError::new(method, CallFault::Undecodable(error)))
 }

@@ -42,7 +42,7 @@ pub enum CallFault {
     /// No response has come. The call may have been executed, unless the cause says otherwise.
     NoResponse(Error),
     /// The server answered with another status than `SUCCESS`.
-    Status(Answer),
+    Status(Box<Answer>),
     /// The body of the response is no message of the expected type.
     Undecodable(DecodeError),
 }
