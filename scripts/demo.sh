@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs examples: for each ABI a server on a socket in a temporary directory, and a client that calls it; first those of
-# the plain API, then the managed server and the shared client, with bodies and with typed calls. Last those in Rust.
+# the plain API, then the managed server and the shared client, with bodies and with typed calls. Programs in Rust call
+# those in C, are called by them, and call each other.
 #
 #   scripts/demo.sh EXAMPLES_DIRECTORY ABI...
 #
@@ -75,6 +76,8 @@ for abi; do
 	demo hello_server hello_client world
 	demo managed_server shared_client
 	demo calc_server calc_client 84 2
+	demo calc_server rust/calc_client
+	demo rust/calc_server calc_client 84 2
 done
 
 of=Rust
