@@ -204,7 +204,7 @@ check-headers: setup-build ## include/ is what the Rust sources give
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
 # in a third.
-ABI_LINES := 3900
+ABI_LINES := 4000
 MANAGED_LINES := 2200
 SERVICE_LINES := 1200
 code_lines = awk 'FNR == 1 { test = 0 } /^\#\[cfg\(test\)\]/ { test = 1 } !test && !/^[[:space:]]*(\/\/|$$)/' $(1) | wc -l
