@@ -360,21 +360,23 @@ fn identify(path: &StablePath, fd: RawFd) -> Option<ServerId> {
 fn decode(mut message: Received<'_>) -> Result<Reply, Cause> {
     let bytes = message.within_limit()?;
     let decoded = ResponseRef::decode_counting(bytes, MAX_FIELDS);
-    let (ResponseRef { sequence, status, body }, unknown) = decoded.map_err(|cause| unreadable_answer(bytes, cause))?;
+    let (response, unknown) = decoded.map_err(|cause| unreadable_answer(bytes, cause))?;
+    let ResponseRef { sequence, status, body } = response;
     if let Some(body) = message.take_body() {
         return Ok(Reply::Response(sequence, Ok(Response { sequence, status, body, detail: None })));
     }
-    let mut response = try_copy(body).map(|body| Response { sequence, status, body, detail: None });
     if unknown > 0 {
-        keep_detail(&mut response, bytes);
+        return Ok(with_detail(bytes, &response));
     }
-    Ok(Reply::Response(sequence, response))
+    Ok(Reply::Response(sequence, try_copy(body).map(|body| Response { sequence, status, body, detail: None })))
 }
 
+/// The response in a message with unknown fields, among which the server may say why a call has failed. Without memory for
+/// that the status has to do.
 #[cold]
-fn keep_detail(response: &mut Result<Response, Cause>, message: &[u8]) {
-    if let Ok(response) = response {
-        // Without memory the status has to do.
-        response.detail = Detail::find_in(message).and_then(|detail| try_box(detail).ok());
-    }
+#[inline(never)]
+fn with_detail(message: &[u8], response: &ResponseRef<'_>) -> Reply {
+    let ResponseRef { sequence, status, body } = *response;
+    let detail = Detail::find_in(message).and_then(|detail| try_box(detail).ok());
+    Reply::Response(sequence, try_copy(body).map(|body| Response { sequence, status, body, detail }))
 }

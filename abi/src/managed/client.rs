@@ -10,7 +10,7 @@ use ::drpc::der::Release;
 use ::drpc::peer::framing_cache;
 use ::drpc::stable_path::StablePath;
 use ::drpc::sys::try_copy;
-use ::drpc::{Caller, Cause, Client, ClientBuilder, MadeCall, Phase, Response, Status, lock_briefly};
+use ::drpc::{Caller, Cause, Client, ClientBuilder, Detail, MadeCall, Phase, Response, Status, lock_briefly};
 
 use super::client_options::{call_options, drpc_call_options, set, timeout};
 use super::message::with_body;
@@ -249,8 +249,7 @@ pub unsafe extern "C" fn drpc_client_call(
             let (body, options) = (memory::bytes(body.cast(), len)?, call_options(options)?);
             let response = client.client()?.call_with(&options, module, method, body)?;
             if response.status != SUCCESS {
-                let call = client.client()?.made_call(module, method, len);
-                boundary::keep_answer(Subject::Path(call.socket()), call.answer(&response));
+                keep_answer(&client.client()?.made_call(module, method, len), &response);
             }
             *resp = to_c(response)?;
             Ok(0)
@@ -322,14 +321,29 @@ pub unsafe extern "C" fn drpc_client_get_fd(client: *mut drpc_client) -> c_int {
     unsafe { object::run(client, Phase::Configure, |client| Ok(client.client()?.event_fd()?.as_raw_fd())) }
 }
 
+#[inline(always)]
 fn to_c(response: Response) -> Result<*mut Drpc__Response, Cause> {
     let Response { sequence, status, body, detail } = response;
     let response = with_body(Drpc__Response { sequence, status, ..Drpc__Response::empty() }, body)?;
     if let Some(detail) = detail {
-        // SAFETY: made above, from malloc.
-        unsafe { detail::set(response, Some(*detail)) };
+        give_detail(response, detail);
     }
     Ok(response)
+}
+
+/// Gives a response that has just been made a text.
+#[cold]
+#[inline(never)]
+fn give_detail(response: *mut Drpc__Response, detail: Box<Detail>) {
+    // SAFETY: `to_c` has made the response, from malloc.
+    unsafe { detail::set(response, Some(*detail)) };
+}
+
+/// Keeps the text of an answer other than SUCCESS for drpc_last_error.
+#[cold]
+#[inline(never)]
+fn keep_answer(call: &MadeCall, response: &Response) {
+    boundary::keep_answer(Subject::Path(call.socket()), call.answer(response));
 }
 
 /// The status of a call that has succeeded.
@@ -353,7 +367,7 @@ impl Done {
         match &result {
             Ok(response) if response.status == SUCCESS => {}
             Ok(response) => {
-                boundary::keep_answer(Subject::Path(self.call.socket()), self.call.answer(response));
+                keep_answer(&self.call, response);
             }
             Err(error) => boundary::keep_error(error),
         }
