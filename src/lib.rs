@@ -42,7 +42,7 @@
 //! * `transport` moves whole messages over a socket.
 //! * `peer` is what clients remember of their servers.
 //! * `server` and `client` hold [`Server`] and [`Client`], which serve and call with any number of threads or from an event
-//!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself.
+//!   loop. `blocking` holds [`Listener`] and [`Connection`], for a program that waits for each message itself, and [`ping`].
 //! * [`typed`] is calls whose bodies are messages. The crate `drpc-build` generates clients and servers on top of it.
 //!
 //! [`Module`], [`module_fn`] and [`Service`] are the code that is served. The C libraries in `abi/` stand on the same layers.
@@ -125,7 +125,7 @@ macro_rules! include_proto {
 pub use adaptive_spin::Side;
 pub use adaptive_spin::Spin;
 pub use answer::Answer;
-pub use blocking::{Connection, Listener, ListenerBuilder};
+pub use blocking::{Connection, Listener, ListenerBuilder, Pong, ping};
 pub use cancel::{Cancel, CancelHook};
 #[doc(hidden)]
 pub use client::MadeCall;

@@ -10,8 +10,8 @@ use crate::sys::{self, Credentials, Program};
 /// A call that was not answered in time: its name, its time, and the server that did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overdue {
-    /// The module and the method.
-    call: CallName,
+    /// The module and the method; `None` for the question which framing the server reads.
+    call: Option<CallName>,
     /// False for a call of which nothing was sent, or a part.
     sent: bool,
     /// The time that the call had, in milliseconds; `None` where only its end was known.
@@ -24,10 +24,10 @@ pub struct Overdue {
 impl Overdue {
     /// Looks at the server's process, if the server is known.
     #[cold]
-    pub fn new(call: CallName, sent: bool, limit: Option<Duration>, server: Option<Credentials>) -> Self {
+    pub fn new(call: impl Into<Option<CallName>>, sent: bool, limit: Option<Duration>, server: Option<Credentials>) -> Self {
         let pid = server.map_or(0, |server| server.pid);
         let limit_ms = limit.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
-        Self { call, sent, limit_ms, pid, program: sys::program_of(pid) }
+        Self { call: call.into(), sent, limit_ms, pid, program: sys::program_of(pid) }
     }
 }
 
@@ -35,7 +35,11 @@ impl Overdue {
 impl fmt::Display for Overdue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, sent, limit_ms, pid, program } = self;
-        write!(f, "{call} was not {}", if *sent { "answered" } else { "sent" })?;
+        match call {
+            Some(call) => write!(f, "{call}")?,
+            None => f.write_str("the question for the framing")?,
+        }
+        write!(f, " was not {}", if *sent { "answered" } else { "sent" })?;
         match limit_ms {
             Some(ms) => write!(f, " within {ms} ms")?,
             None => f.write_str(" in time")?,

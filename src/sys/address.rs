@@ -33,6 +33,20 @@ pub(super) fn from_path(path: &[u8]) -> Result<libc::sockaddr_un, Cause> {
     Ok(address)
 }
 
+/// The address to connect to, and its length. A path that begins with a zero byte is an abstract name (unix(7)), which the
+/// length ends.
+pub(super) fn of_server(path: &[u8]) -> Result<(libc::sockaddr_un, libc::socklen_t), Cause> {
+    let Some(name) = path.strip_prefix(&[0]).filter(|name| !name.is_empty() && name.len() < PATH_MAX) else {
+        return Ok((from_path(path)?, ADDRESS_LEN));
+    };
+    let mut address = unnamed();
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as _;
+    }
+    let len = mem::offset_of!(libc::sockaddr_un, sun_path) + 1 + name.len();
+    Ok((address, len as libc::socklen_t))
+}
+
 /// The path in an address that [`from_path`] has made.
 pub(super) fn path_in(address: &libc::sockaddr_un) -> &CStr {
     // SAFETY: a zero byte follows the path, as the longest path is shorter than the field.
@@ -94,7 +108,7 @@ impl SocketPath {
     }
 }
 
-/// The length that system calls take for an address: always that of the whole structure.
+/// The length that system calls take for the address of a path: always that of the whole structure.
 pub(super) const ADDRESS_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_un>() as libc::socklen_t;
 
 fn unnamed() -> libc::sockaddr_un {
@@ -190,10 +204,11 @@ pub(super) fn same_name(socket: &OwnedFd, connection: &OwnedFd) -> bool {
 pub(super) fn with_address(
     call: unsafe extern "C" fn(libc::c_int, *const libc::sockaddr, libc::socklen_t) -> libc::c_int,
     fd: RawFd,
-    address: &libc::sockaddr_un,
+    (address, len): (&libc::sockaddr_un, libc::socklen_t),
 ) -> Result<(), Cause> {
-    // SAFETY: the pointer and the length describe `address`.
-    match unsafe { call(fd, (&raw const *address).cast(), ADDRESS_LEN) } {
+    debug_assert!(len <= ADDRESS_LEN);
+    // SAFETY: the pointer and the length describe `address`, or its beginning.
+    match unsafe { call(fd, (&raw const *address).cast(), len) } {
         0 => Ok(()),
         _ => Err(errno::last()),
     }

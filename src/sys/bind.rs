@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::address::{self, with_address};
+use super::address::{self, ADDRESS_LEN, with_address};
 use super::dir_entry::{DirEntry, SocketFile};
 use super::errno::KeepErrno;
 use super::file_owner::{self, Owner};
@@ -17,7 +17,7 @@ pub fn listen(socket: &OwnedFd, path: &[u8], mode: Option<libc::mode_t>) -> Resu
         let entry = bind_file(socket, &address, mode, Owner::default())?;
         return begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| entry.remove_file_of(socket));
     }
-    with_address(libc::bind, socket.as_raw_fd(), &address)?;
+    with_address(libc::bind, socket.as_raw_fd(), (&address, ADDRESS_LEN))?;
     begin_listening(socket, libc::SOMAXCONN).inspect_err(|_| {
         let _keep = KeepErrno::new();
         if let Ok(entry) = DirEntry::of(address::path_in(&address)) {
@@ -46,7 +46,7 @@ fn bind_file<'a>(
     owner: Owner,
 ) -> Result<DirEntry<'a>, Cause> {
     let entry = DirEntry::of_socket(address::path_in(address), owner)?;
-    file_owner::create_as(owner, || with_address(libc::bind, socket.as_raw_fd(), address))?;
+    file_owner::create_as(owner, || with_address(libc::bind, socket.as_raw_fd(), (address, ADDRESS_LEN)))?;
     entry.set_mode_and_owner(socket, mode, owner).inspect_err(|_| entry.remove_file_of(socket))?;
     Ok(entry)
 }

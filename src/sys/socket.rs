@@ -68,9 +68,9 @@ fn type_flags(nonblocking: bool) -> c_int {
 /// Connects the socket. After a signal the call is repeated: the peer has not seen anything yet.
 pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
     let _uncancelled = CancelDisabled::new();
-    let address = address::from_path(path)?;
+    let (address, len) = address::of_server(path)?;
     loop {
-        match with_address(libc::connect, socket.as_raw_fd(), &address) {
+        match with_address(libc::connect, socket.as_raw_fd(), (&address, len)) {
             Err(Cause::Os(libc::EINTR)) => {}
             Err(Cause::Os(libc::EAGAIN)) => return Err(poll::would_block(socket.as_raw_fd(), libc::SO_SNDTIMEO)),
             done => return done,
@@ -81,7 +81,7 @@ pub fn connect(socket: &OwnedFd, path: &[u8]) -> Result<(), Cause> {
 /// The same, with a limit on the wait for a server that has too many other clients to accept.
 pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<(), Cause> {
     let _uncancelled = CancelDisabled::new();
-    let (fd, address) = (socket.as_raw_fd(), address::from_path(path)?);
+    let (fd, (address, len)) = (socket.as_raw_fd(), address::of_server(path)?);
     let began = Instant::now();
     loop {
         let left = limit.saturating_sub(began.elapsed());
@@ -89,7 +89,7 @@ pub fn connect_within(socket: &OwnedFd, path: &[u8], limit: Duration) -> Result<
             return Err(Cause::TimedOut);
         }
         set_timeval(fd, libc::SO_SNDTIMEO, &timeval(left))?;
-        match with_address(libc::connect, fd, &address) {
+        match with_address(libc::connect, fd, (&address, len)) {
             Err(Cause::Os(libc::EINTR)) => {}
             Err(Cause::Os(libc::EAGAIN)) => return Err(Cause::TimedOut),
             done => break done?,

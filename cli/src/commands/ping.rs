@@ -1,0 +1,116 @@
+//! `drpc ping`: does a server answer, and in which framing?
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
+
+use super::Entry;
+use crate::address::{Places, shown};
+use crate::exit::{Exit, Failure};
+use crate::options;
+use crate::output::{Output, Style, escape};
+use crate::release::framing_name;
+
+pub(super) const COMMAND: Entry =
+    Entry { name: "ping", about: "Ask whether a server answers; nothing is executed", arguments, run };
+
+const EXAMPLES: &str = "\
+Examples:
+  drpc ping agent
+  drpc ping -c 5 -i 0.2 ./drpc.sock
+  drpc ping --json agent | jq .framing
+
+The server is asked which framing it reads: chunked since DAOS 2.8, datagram before. A C server up
+to 2.6 logs two lines about a message that it does not understand, and closes the connection.
+With --json: {\"address\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"round_trips_us\": [...]}";
+
+fn arguments(command: Command) -> Command {
+    command
+        .args([
+            options::address(),
+            Arg::new("count")
+                .short('c')
+                .long("count")
+                .value_name("N")
+                .default_value("1")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Number of questions, each over a connection of its own"),
+            Arg::new("interval")
+                .short('i')
+                .long("interval")
+                .value_name("TIME")
+                .default_value("1s")
+                .value_parser(options::duration)
+                .help("Time between two questions"),
+            options::timeout(),
+            options::json(),
+            options::quiet(),
+        ])
+        .after_help(EXAMPLES)
+}
+
+fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
+    let output = Output::of(matches);
+    let path = options::address_of(matches)?.resolve(&Places::default())?;
+    let count: u32 = matches.get_one("count").copied().unwrap_or(1);
+    let interval: Duration = matches.get_one("interval").copied().unwrap_or(Duration::from_secs(1));
+    let timeout = options::timeout_of(matches);
+    let mut round_trips = Vec::new();
+    let mut last = None;
+    for at in 0..count {
+        if at > 0 {
+            thread::sleep(interval);
+        }
+        let pong = drpc::ping(&path, timeout)?;
+        let us = microseconds(pong.round_trip);
+        if !output.json {
+            let name = output.paint(Style::Bold, &escape(&shown(&path)));
+            let peer = describe(pong.peer.pid, pong.peer.uid);
+            output.line(&format!("{name}: {}, {}, {us} µs", framing_name(pong.framing), escape(&peer)))?;
+        }
+        round_trips.push(us);
+        last = Some(pong);
+    }
+    if let Some(pong) = last.filter(|_| output.json) {
+        let drpc::Credentials { pid, uid, gid } = pong.peer;
+        output.json(&json!({
+            "address": shown(&path),
+            "framing": framing_name(pong.framing),
+            "peer": { "pid": pid, "uid": uid, "gid": gid, "program": program(pid) },
+            "round_trips_us": round_trips,
+        }))?;
+    } else if count > 1 {
+        output.line(&summary(&round_trips))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The peer in words. The kernel gives no process id across a process namespace.
+fn describe(pid: i32, uid: u32) -> String {
+    match program(pid) {
+        Some(program) => format!("pid {pid} ({program}), uid {uid}"),
+        None if pid > 0 => format!("pid {pid}, uid {uid}"),
+        None => format!("a process of another namespace, uid {uid}"),
+    }
+}
+
+/// The name of the program that a process runs.
+fn program(pid: i32) -> Option<String> {
+    let name = std::fs::read(Path::new("/proc").join(pid.to_string()).join("comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+fn summary(round_trips: &[u64]) -> String {
+    let mut sorted = round_trips.to_vec();
+    sorted.sort_unstable();
+    let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+    let (least, middle, most) = (at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1)));
+    format!("{} answers: {least} µs at least, {middle} µs in the middle, {most} µs at most", sorted.len())
+}
