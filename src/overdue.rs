@@ -24,7 +24,12 @@ pub struct Overdue {
 impl Overdue {
     /// Looks at the server's process, if the server is known.
     #[cold]
-    pub fn new(call: impl Into<Option<CallName>>, sent: bool, limit: Option<Duration>, server: Option<Credentials>) -> Self {
+    pub fn new(
+        call: impl Into<Option<CallName>>,
+        sent: bool,
+        limit: Option<Duration>,
+        server: Option<Credentials>,
+    ) -> Self {
         let pid = server.map_or(0, |server| server.pid);
         let limit_ms = limit.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
         Self { call: call.into(), sent, limit_ms, pid, program: sys::program_of(pid) }

@@ -5,6 +5,8 @@
 //! [`output`] writes to terminals and pipes, [`exit`] has the exit codes, [`options`] the arguments.
 
 pub mod address;
+pub mod answer;
+pub mod body;
 pub mod commands;
 pub mod exit;
 pub mod input;

@@ -1,10 +1,13 @@
 //! The commands, one in each file.
 
+mod call;
 mod completions;
+mod describe;
 mod errno;
 mod list;
 mod man;
 mod ping;
+mod template;
 
 use clap::{ArgMatches, Command};
 
@@ -19,7 +22,16 @@ struct Entry {
 }
 
 /// The commands, as `drpc --help` lists them.
-const ALL: &[Entry] = &[ping::COMMAND, list::COMMAND, errno::COMMAND, completions::COMMAND, man::COMMAND];
+const ALL: &[Entry] = &[
+    call::COMMAND,
+    ping::COMMAND,
+    list::COMMAND,
+    describe::COMMAND,
+    template::COMMAND,
+    errno::COMMAND,
+    completions::COMMAND,
+    man::COMMAND,
+];
 
 const ABOUT: &str = "Calls, lists and diagnoses any dRPC endpoint";
 
@@ -58,4 +70,9 @@ pub fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         Some(entry) => (entry.run)(matches),
         None => Ok(Exit::Usage),
     }
+}
+
+/// The name of a DAOS error number, of either sign.
+pub(crate) fn der_name(number: i32) -> Option<&'static str> {
+    errno::known(number).map(|(name, _)| name)
 }

@@ -1,0 +1,9 @@
+//! The program `drpc` against servers in every framing, and its tables against what they were made from.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
+
+mod address;
+mod call;
+mod list;
+mod ping;
+mod support;

@@ -1,0 +1,132 @@
+//! What the tests share: running the program, and servers for it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use drpc::{Failure, Framing, Listener, Module, Server, Session};
+use serde_json::Value;
+
+/// A run of the program that has ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Its output, which has to be JSON; it has to have ended with this exit code.
+    pub(crate) fn json(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Its output; it has to have ended well.
+    pub(crate) fn good(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:?}");
+        &self.stdout
+    }
+
+    /// What it complains of; it has to have ended with this exit code.
+    pub(crate) fn failure(&self, code: i32) -> &str {
+        assert_eq!(self.code, code, "{self:?}");
+        &self.stderr
+    }
+}
+
+/// The program with arguments, without what the environment may say.
+pub(crate) fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drpc"));
+    command.args(arguments);
+    for name in ["DAOS_AGENT_DRPC_DIR", "DRPC_FRAMING", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program.
+pub(crate) fn drpc<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
+    finish(command(arguments), b"")
+}
+
+/// Runs the program with this input.
+pub(crate) fn drpc_reading<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Run {
+    finish(command(arguments), input)
+}
+
+/// Runs a command with this input.
+pub(crate) fn finish(mut command: Command, input: &[u8]) -> Run {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that does not read may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A folder for one test, removed at its end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("drpc-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// The path of a name in the folder.
+    pub(crate) fn at(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes a file, and returns its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.at(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A handler: the method's number and the body of the call; the body of the answer.
+pub(crate) type Handler = fn(i32, &[u8]) -> Result<Vec<u8>, Failure>;
+
+/// A module of a test's server.
+pub(crate) struct Handled(pub(crate) i32, pub(crate) Handler);
+
+impl Module for Handled {
+    fn id(&self) -> i32 {
+        self.0
+    }
+
+    fn handle(&self, _session: &Session, method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        (self.1)(method, body)
+    }
+}
+
+/// A server of one module. `framing` is the only one that it reads: as a server of DAOS 2.8 or of one before.
+pub(crate) fn serve(path: impl AsRef<Path>, framing: Framing, module: i32, handler: Handler) -> Server {
+    let server = Server::builder().framing(framing).module(Handled(module, handler)).bind(path).unwrap();
+    server.start().unwrap();
+    server
+}
+
+/// A server that accepts nobody and answers nothing: its kernel takes connections all the same.
+pub(crate) fn silent(path: impl AsRef<Path>) -> Listener {
+    Listener::bind(path).unwrap()
+}
+
+/// Both framings.
+pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Chunked, Framing::Datagram];
