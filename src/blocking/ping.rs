@@ -102,3 +102,75 @@ impl SendHooks for FreshSocket {
         Err(Cause::TimedOut)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::thread;
+
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    use super::*;
+
+    /// A server that answers the first record of one client with these bytes, or not at all.
+    fn answering(path: &Path, answer: Option<&'static [u8]>) -> thread::JoinHandle<Vec<u8>> {
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        socket.bind(&SockAddr::unix(path).unwrap()).unwrap();
+        socket.listen(1).unwrap();
+        thread::spawn(move || {
+            let (client, _) = socket.accept().unwrap();
+            let mut room = [0; 64];
+            let len = sys::receive(SocketRef::from(client.as_raw_fd()), &mut room, 64).unwrap().len;
+            if let Some(answer) = answer {
+                client.send(answer).unwrap();
+            }
+            room[..len].to_vec()
+        })
+    }
+
+    const REFUSAL: &[u8] = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+    const CHUNKED_REFUSAL: &[u8] =
+        b"\x0d\0\0\0\0\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x05";
+
+    #[test]
+    fn the_answer_tells_the_framing() {
+        let dir = tempfile::tempdir().unwrap();
+        let answers = [
+            (Some(REFUSAL), Ok(Framing::Datagram)),
+            (Some(CHUNKED_REFUSAL), Ok(Framing::Chunked)),
+            (Some(b"\x10\x03"), Err(Cause::Unclear)),
+            (None, Err(Cause::Unanswered)),
+        ];
+        for (at, (answer, expected)) in answers.into_iter().enumerate() {
+            let path = dir.path().join(at.to_string());
+            let server = answering(&path, answer);
+            let pong = ping(&path, Duration::from_secs(100));
+            assert_eq!(pong.map(|pong| pong.framing).map_err(|error| error.cause()), expected);
+            let question = server.join().unwrap();
+            assert_eq!((question.len(), question.get(24..)), (31, Some(&[7; 7][..])));
+        }
+    }
+
+    #[test]
+    fn an_abstract_name_has_a_length() {
+        let name = format!("\0drpc-ping-{}", std::process::id());
+        let path = Path::new(OsStr::new(&name));
+        let server = answering(path, Some(CHUNKED_REFUSAL));
+        assert_eq!(ping(path, Duration::from_secs(100)).unwrap().framing, Framing::Chunked);
+        server.join().unwrap();
+        let empty = ping(Path::new("\0"), Duration::from_secs(100)).unwrap_err();
+        assert_eq!(empty.cause(), Cause::BadPath(crate::PathFault::Nul));
+    }
+
+    #[test]
+    fn a_server_that_is_silent_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        let _listener = crate::Listener::bind(&path).unwrap();
+        let error = ping(&path, Duration::from_millis(1)).unwrap_err();
+        assert_eq!((error.phase(), error.cause()), (Phase::Reply, Cause::TimedOut));
+        let text = format!("the question for the framing was not answered within 1 ms by pid {}", std::process::id());
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}

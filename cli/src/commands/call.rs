@@ -134,7 +134,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     };
 
     let began = Instant::now();
-    let response = send(&path, framing, method, &body, left(deadline))?;
+    let response = send(&path, framing, method, &body, deadline)?;
     let elapsed = began.elapsed();
 
     let mut answer = match &own_messages {
@@ -223,14 +223,16 @@ fn send(
     framing: Option<Framing>,
     method: MethodId,
     body: &[u8],
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<Response, Failure> {
-    let mut builder = Client::builder().retries(0).datagram_limit(drpc::framing::datagram::MAX_2_6);
+    let mut builder =
+        Client::builder().timeout(left(deadline)).retries(0).datagram_limit(drpc::framing::datagram::MAX_2_6);
     if framing.is_some() {
         builder = builder.framing(framing);
     }
-    let client = builder.build(path);
-    Ok(client.call_with(&CallOptions::new().timeout(timeout), method.module, method.method, body)?)
+    let client = builder.connect(path)?;
+    let options = CallOptions::new().timeout(left(deadline));
+    Ok(client.call_with(&options, method.module, method.method, body)?)
 }
 
 fn report(
