@@ -1,4 +1,4 @@
-//! The body of an answer: found out what it is, and written.
+//! The body of an answer, or of a call seen on the way: found out what it is, and written.
 
 use prost_reflect::MessageDescriptor;
 use serde_json::Value;
@@ -59,21 +59,22 @@ fn of_decoded(decoded: Decoded, row: Option<&'static Method>) -> Answer {
     Answer { content: Content::Message(decoded.json), row, notes }
 }
 
-/// The body of a method's answer, by a server of one of these releases. Of several releases the oldest whose message has all
+/// The body on one side of a method, by a peer of one of these releases. Of several releases the oldest whose message has all
 /// fields of the body counts, since later ones added fields.
-pub fn of_method(method: MethodId, releases: &[Release], form: Form, body: &[u8]) -> Answer {
+pub fn of_method(method: MethodId, releases: &[Release], side: Side, form: Form, body: &[u8]) -> Answer {
     let content = match form {
         Form::Hex => Content::Hex(body.to_vec()),
         Form::Raw => Content::Raw(body.to_vec()),
-        Form::Json => return of_releases(method, releases, body),
+        Form::Json => return of_releases(method, releases, side, body),
     };
     Answer { content, row: None, notes: Vec::new() }
 }
 
-fn of_releases(method: MethodId, releases: &[Release], body: &[u8]) -> Answer {
+fn of_releases(method: MethodId, releases: &[Release], side: Side, body: &[u8]) -> Answer {
+    let message_of = |row: &Method| if side == Side::Request { row.request } else { row.response };
     let read = |release: &Release| {
         let row = method.in_release(*release)?;
-        let Some(name) = row.response else {
+        let Some(name) = message_of(row) else {
             let empty = Decoded { json: Value::Object(Default::default()), has_unknown: !body.is_empty() };
             return Some((empty, row));
         };
@@ -89,7 +90,8 @@ fn of_releases(method: MethodId, releases: &[Release], body: &[u8]) -> Answer {
             of_decoded(decoded, Some(row))
         }
         None => {
-            let names: Vec<_> = releases.iter().filter_map(|release| method.in_release(*release)?.response).collect();
+            let names: Vec<_> =
+                releases.iter().filter_map(|release| message_of(method.in_release(*release)?)).collect();
             let text = format!("its {} bytes are no {}", body.len(), names.join(" and no "));
             Answer { content: Content::NotUnderstood(text), row: None, notes: Vec::new() }
         }
@@ -98,10 +100,15 @@ fn of_releases(method: MethodId, releases: &[Release], body: &[u8]) -> Answer {
 
 impl Answer {
     /// Masks the secrets that a method has in any release.
-    pub fn mask(&mut self, rows: &[&'static Method]) {
+    pub fn mask(&mut self, rows: &[&'static Method], side: Side) {
         if let Content::Message(json) = &mut self.content {
-            secrets::mask(json, rows, Side::Response);
+            secrets::mask(json, rows, side);
         }
+    }
+
+    /// The release by whose message the body was read.
+    pub fn release(&self) -> Option<Release> {
+        self.row.map(|row| row.release)
     }
 
     /// The DAOS error number of the method; `None` if it has none.

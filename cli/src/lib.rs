@@ -15,6 +15,7 @@ pub mod messages;
 pub mod methods;
 pub mod options;
 pub mod output;
+pub mod records;
 pub mod release;
 pub mod secrets;
 pub mod skeleton;

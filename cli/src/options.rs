@@ -105,7 +105,8 @@ pub fn method_of(matches: &ArgMatches) -> String {
     given.to_string_lossy().into_owned()
 }
 
-fn addresses() -> Vec<String> {
+/// The words that are addresses.
+pub fn addresses() -> Vec<String> {
     ["agent", "server", "engine"].map(str::to_owned).to_vec()
 }
 

@@ -4,6 +4,8 @@
 
 mod address;
 mod call;
+mod decode;
 mod list;
 mod ping;
+mod shells;
 mod support;

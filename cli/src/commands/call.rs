@@ -139,10 +139,10 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 
     let mut answer = match &own_messages {
         Some(messages) => answer::of_message(&messages.response, &response.body),
-        None => answer::of_method(method, &releases, form, &response.body),
+        None => answer::of_method(method, &releases, Side::Response, form, &response.body),
     };
     if !show_secrets {
-        answer.mask(&rows);
+        answer.mask(&rows, Side::Response);
     }
     report(&output, &path, method, &response, &answer, elapsed)
 }

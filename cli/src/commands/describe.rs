@@ -1,6 +1,6 @@
 //! `drpc describe`: a method, a message or an enum in detail.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ With --json, for a method: {\"method\", \"module\", \"name\", \"release\", \"rel
 fn arguments(command: Command) -> Command {
     command
         .args([
-            Arg::new("NAME").required(true).help("A method (2/206, mgmt.get_attach_info), a message or an enum"),
+            options::method().value_name("NAME").help("A method (2/206, mgmt.get_attach_info), a message or an enum"),
             options::release(),
             options::json(),
         ])
@@ -42,7 +42,7 @@ fn arguments(command: Command) -> Command {
 
 fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
-    let name = matches.get_one::<String>("NAME").map(String::as_str).unwrap_or_default();
+    let name = &options::method_of(matches);
     let asked = options::release_of(matches);
     match find_type(name, asked)? {
         Some((release, Type::Message(message))) if output.json => output.json(&message_json(release, &message))?,

@@ -2,6 +2,7 @@
 
 mod call;
 mod completions;
+mod decode;
 mod describe;
 mod errno;
 mod list;
@@ -28,6 +29,7 @@ const ALL: &[Entry] = &[
     list::COMMAND,
     describe::COMMAND,
     template::COMMAND,
+    decode::COMMAND,
     errno::COMMAND,
     completions::COMMAND,
     man::COMMAND,

@@ -1,0 +1,119 @@
+//! Help, completions, manual pages, and output in a pipe.
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::Command;
+
+use crate::support::{Folder, Run, drpc, finish};
+
+const COMMANDS: [&str; 9] = ["call", "ping", "list", "describe", "template", "decode", "errno", "completions", "man"];
+
+/// True if a program is there; a test that needs it says if not.
+fn is_installed(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    if !found {
+        // Not by a macro, whose lines are kept back where the test succeeds.
+        let _ = writeln!(io::stderr(), "skipped: {program} is not installed");
+    }
+    found
+}
+
+fn sh(program: &str, arguments: &[&str], input: &str) -> Run {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    finish(command, input.as_bytes())
+}
+
+#[test]
+fn each_command_has_help_with_examples() {
+    let all = drpc(["--help"]);
+    for command in COMMANDS {
+        assert!(all.good().contains(&format!("\n  {command} ")), "{command}");
+        let help = drpc([command, "--help"]);
+        assert!(
+            help.good().contains(&format!("Examples:\n  ")) && help.stdout.contains(&format!("drpc {command}")),
+            "{help:?}"
+        );
+        let wide = help.stdout.lines().filter(|line| line.chars().count() > 130).collect::<Vec<_>>();
+        assert_eq!(wide, Vec::<&str>::new());
+    }
+    assert!(drpc(Vec::<&str>::new()).failure(2).contains("Usage: drpc"));
+    assert!(drpc(["pong"]).failure(2).contains("a similar subcommand exists: 'ping'"));
+}
+
+#[test]
+fn bash_completes_commands_options_addresses_and_methods() {
+    let script = drpc(["completions", "bash"]).good().to_owned();
+    let complete = |words: &str| {
+        let word_list = words.split(' ').map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let ask = format!(
+            "{script}\nCOMP_WORDS=({word_list}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _drpc drpc \"${{COMP_WORDS[COMP_CWORD]}}\" \
+             \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        sh("bash", &["-c", &ask], "").good().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("drpc pi"), ["ping"]);
+    assert_eq!(complete("drpc call ag"), ["agent"]);
+    assert_eq!(complete("drpc call agent mgmt.get_at"), ["mgmt.get_attach_info"]);
+    assert_eq!(complete("drpc template sec.v"), ["sec.validate_creds"]);
+    assert_eq!(complete("drpc call --ti"), ["--timeout"]);
+    assert_eq!(complete("drpc list --release 2"), ["2.6", "2.8"]);
+}
+
+#[test]
+fn zsh_and_fish_read_their_completions() {
+    let zsh = drpc(["completions", "zsh"]).good().to_owned();
+    assert!(
+        zsh.contains("_drpc_addresses()") && zsh.contains(":_drpc_addresses'") && zsh.contains("mgmt.get_attach_info")
+    );
+    if is_installed("zsh") {
+        assert_eq!(sh("zsh", &["-n"], &zsh).code, 0);
+    }
+    let fish = drpc(["completions", "fish"]).good().to_owned();
+    assert!(fish.contains("-a \"agent server engine\"") && fish.contains("mgmt.get_attach_info"));
+    if is_installed("fish") {
+        let ask = format!("{fish}\ncomplete -C 'drpc call agent mgmt.get_at'");
+        assert!(sh("fish", &["-c", &ask], "").good().contains("mgmt.get_attach_info"));
+    }
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let folder = Folder::new();
+    drpc(["man", &folder.at("")]).good();
+    assert!(drpc(["man"]).good().contains(".TH drpc 1"));
+    for page in COMMANDS.map(|command| format!("drpc-{command}.1")).into_iter().chain(["drpc.1".to_owned()]) {
+        let text = fs::read_to_string(folder.at(&page)).unwrap();
+        assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}");
+        if is_installed("mandoc") {
+            let run = sh("mandoc", &["-T", "lint", "-W", "error", &folder.at(&page)], "");
+            assert_eq!(run.code, 0, "{run:?}");
+        }
+    }
+    assert!(drpc(["man", "/nonexistent"]).failure(2).contains("/nonexistent: "));
+}
+
+#[test]
+fn a_reader_that_goes_early_is_no_failure() {
+    let program = env!("CARGO_BIN_EXE_drpc");
+    let run = sh("bash", &["-c", &format!("{program} list | head -1; echo ${{PIPESTATUS[0]}}")], "");
+    assert_eq!(run.good(), "0/0\ttest.greeting\tread\ttest\t0.8 2.6 2.8\n0\n");
+    assert_eq!(run.stderr, "");
+}
+
+/// A terminal has colours and columns, unless NO_COLOR says otherwise.
+#[test]
+fn a_terminal_has_colours() {
+    if !is_installed("script") {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_drpc");
+    let on_terminal = |before: &str| {
+        let line = format!("{before} TERM=xterm {program} list sec");
+        sh("script", &["-qec", &line, "/dev/null"], "").good().replace('\r', "")
+    };
+    let columns = "NUMBER  NAME                CLASS       SERVER  RELEASES";
+    let row = "4/401   sec.validate_creds  credential  server  0.8 2.6 2.8\n";
+    assert_eq!(on_terminal(""), format!("\x1b[1m{columns}\x1b[0m\n{row}"));
+    assert_eq!(on_terminal("NO_COLOR=1"), format!("{columns}\n{row}"));
+}
