@@ -12,6 +12,8 @@ SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
 
 # make cannot handle names with spaces.
@@ -59,22 +61,27 @@ HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
 # Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
 INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 
+# The command drpc, its pages (one for each command, which has a file of its own), and its completions.
+COMMAND := $(BUILD)/bin/drpc
+PAGES := drpc.1 $(patsubst cli/src/commands/%.rs,drpc-%.1,$(filter-out %/mod.rs,$(wildcard cli/src/commands/*.rs)))
+COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
+
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. The tests of
 # interworking build programs in Rust, and by their turn the others have long built the libraries.
 RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers
-LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
+LIBRARY_CHECKS := check-exports demo test-cli test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
 
-.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo \
+.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo cli \
 	setup-build setup-demo setup-check setup-bench $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
-all: $(SHARED) $(LINKS) $(STATIC) ## the libraries, in build/lib; the default
+all: $(SHARED) $(LINKS) $(STATIC) $(COMMAND) ## the libraries, in build/lib, and the command drpc, in build/bin; the default
 
 # Targets are the lines of this file with `##`. Of a script test, the first sentence is shown, or its start before a colon.
 help: ## this list
@@ -116,6 +123,14 @@ $(ABIS:%=$(LIB)/libdrpc-%.so): %.so: %.so.$(SOVERSION)
 $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/archive.sh scripts/symbols.sh
 	@mkdir -p $(@D)
 	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
+
+# A cargo call of its own, so that the features that the command needs do not reach the libraries.
+cli: setup-build
+	$(CARGO) build --release --manifest-path cli/Cargo.toml
+
+$(COMMAND): cli
+	@mkdir -p $(@D)
+	@cmp -s $(RELEASE)/drpc $@ || $(INSTALL) -m 755 $(RELEASE)/drpc $@
 
 # For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
 headers: setup-build ## writes include/ anew from the Rust sources
@@ -177,10 +192,12 @@ check check-quick: setup-check
 
 fmt: setup-check ## Rust sources are as rustfmt writes them
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path cli/Cargo.toml --check
 	@echo 'ok - formatted as rustfmt does'
 
 clippy: setup-check ## lints of all Rust targets
 	$(CARGO) clippy --workspace --all-features --all-targets -- -D warnings
+	$(CARGO) clippy --manifest-path cli/Cargo.toml --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
 doc: setup-build ## the documentation of the crates
@@ -191,6 +208,10 @@ doc: setup-build ## the documentation of the crates
 # parts use is built once.
 test-rust: setup-build ## unit and integration tests in Rust
 	$(CARGO) test --workspace --all-features --no-fail-fast
+
+# In release mode, so that the tests run the program that is installed, and nothing is built for them alone.
+test-cli: setup-check all ## the command drpc against servers, and its tables
+	$(CARGO) test --release --manifest-path cli/Cargo.toml
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
 # it needs a build of its own; but what runs while building is the same, where the target is named.
@@ -262,7 +283,7 @@ bench-report: setup-build ## writes docs/benchmarks* anew from bench/results
 
 # Installs what is built, and builds only when nothing is: under sudo there may be no cargo.
 install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
-	@for file in $(SHARED) $(LINKS) $(STATIC); do test -e $$file || exec $(MAKE) all; done
+	@for file in $(SHARED) $(LINKS) $(STATIC) $(COMMAND); do test -e $$file || exec $(MAKE) all; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
 	cp -Pf $(LINKS) $(DESTDIR)$(LIBDIR)
@@ -273,11 +294,18 @@ install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 			-e 's|@VERSION@|$(VERSION)|' abi/$$abi/drpc-$$abi.pc.in \
 			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(DATADIR)/man/man1 $(dir $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%))
+	$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)
+	$(COMMAND) man $(DESTDIR)$(DATADIR)/man/man1
+	for file in $(COMPLETIONS); do \
+		$(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done
+	chmod 644 $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 
 # Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
 uninstall: ## the same variables
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED) $(LINKS) $(STATIC)) $(PC:%=pkgconfig/%))
 	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
+	rm -f $(DESTDIR)$(BINDIR)/drpc $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 

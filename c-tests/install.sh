@@ -100,6 +100,41 @@ for abi in $abis; do
 	note "$abi: shared $(wc -c <"$lib.so") bytes, archive $(wc -c <"$lib.a") bytes"
 done
 
+# ---- The command drpc
+
+command=$prefix/bin/drpc
+command_runs() {
+	same 'its version' "drpc $(pkg-config --modversion drpc-2.8)" "$("$command" --version)"
+}
+check 'drpc: runs, its version that of pkg-config' command_runs
+check 'drpc: under 8 MB' test "$(wc -c <"$command")" -lt 8000000
+note "drpc: $(wc -c <"$command") bytes"
+
+pages_installed() {
+	(echo drpc.1 && "$command" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/drpc-\1.1/p') | sort >"$work/pages"
+	[ "$(wc -l <"$work/pages")" -gt 5 ] || fail 'no commands' || return 1
+	files_in "$prefix/share/man/man1" | sed 's|^\./||' | diff "$work/pages" -
+}
+check 'drpc: each command has its manual page' pages_installed
+
+completions_installed() {
+	for file in bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish; do
+		"$command" completions "${file%%[-/]*}" | cmp - "$prefix/share/$file" || return 1
+	done
+}
+check 'drpc: completions of three shells are installed' completions_installed
+
+# What it takes to start, without any answer to wait for.
+starts_quickly() {
+	need valgrind
+	"${VALGRIND:-valgrind}" --tool=callgrind --callgrind-out-file=/dev/null "$command" ping "$work/none.sock" \
+		>"$work/started" 2>&1
+	started_in=$(sed -n 's/.*Collected : //p' "$work/started")
+	echo "$started_in instructions"
+	[ "$started_in" -gt 0 ] && [ "$started_in" -lt 4000000 ]
+}
+check 'drpc: ping starts in under 4 million instructions' starts_quickly
+
 # ---- The archive without libprotobuf-c, and the version of everything
 
 cat >"$work/version.c" <<'C'

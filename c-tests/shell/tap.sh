@@ -155,7 +155,7 @@ libs() {
 install_with() (
 	unset MAKEFLAGS MFLAGS MAKELEVEL GNUMAKEFLAGS
 	"${MAKE:-make}" -C "$root" --no-print-directory "$1" BUILD="$BUILD" PREFIX="$2" \
-		LIBDIR="$2/lib" INCLUDEDIR="$2/include" DESTDIR="$3"
+		LIBDIR="$2/lib" INCLUDEDIR="$2/include" BINDIR="$2/bin" DATADIR="$2/share" DESTDIR="$3"
 )
 
 # install_into PREFIX: what pkg-config then finds is the installed library.

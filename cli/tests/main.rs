@@ -5,6 +5,7 @@
 mod address;
 mod call;
 mod decode;
+mod docs;
 mod list;
 mod ping;
 mod shells;

@@ -1,0 +1,85 @@
+//! The examples of `docs/drpc.md`, run as they stand.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use drpc::{Existing, Failure, Server};
+
+use crate::support::{Folder, Handled, finish, silent};
+
+/// The agent of the examples.
+fn management(_: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    match body {
+        b"\x0a\x05other" => Ok(b"\x08\x95\xf8\xff\xff\xff\xff\xff\xff\xff\x01".to_vec()),
+        _ => Ok(b"\x12\x18\x08\x01\x12\x12ofi+tcp://10.0.0.1\x20\x02\x1a\x01\x01\x28\x07".to_vec()),
+    }
+}
+
+fn credential(_: i32, _: &[u8]) -> Result<Vec<u8>, Failure> {
+    Ok(b"\x12\x18\x0a\x07\x08\x01\x12\x03tok\x12\x05\x12\x03ver\x1a\x06myhost".to_vec())
+}
+
+/// The commands and what they print, from blocks of `console`.
+fn examples(page: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut is_inside = false;
+    for line in page.lines() {
+        match (is_inside, line.strip_prefix("$ ")) {
+            (false, _) => is_inside = line == "```console",
+            (true, _) if line == "```" => is_inside = false,
+            (true, Some(command)) => found.push((command.to_owned(), String::new())),
+            (true, None) => {
+                let (_, output) = found.last_mut().unwrap();
+                *output += line;
+                output.push('\n');
+            }
+        }
+    }
+    found
+}
+
+/// A text in which numbers that differ from run to run are alike: process ids, times, dates, users.
+fn normal(text: &str) -> String {
+    let comm = fs::read_to_string("/proc/self/comm").unwrap();
+    let mut words = Vec::new();
+    for word in text.replace(comm.trim_end(), "daos_agent").split(' ') {
+        let varies = |before: &str| words.last().is_some_and(|last: &String| last.ends_with(before));
+        let is_time = varies("since") || varies("pid") || varies("uid");
+        words.push(if is_time { "N".to_owned() } else { word.to_owned() });
+        if word.starts_with("µs") {
+            let at = words.len() - 2;
+            words[at] = "N".to_owned();
+        }
+    }
+    let text = words.join(" ");
+    match text.split_once("\"elapsed_us\":") {
+        Some((before, rest)) => {
+            format!("{before}{}", rest.trim_start_matches(|character: char| character.is_ascii_digit()))
+        }
+        None => text,
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_are_true() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/drpc.md")).unwrap();
+    let folder = Folder::new();
+    let builder = Server::builder().module(Handled(2, management)).module(Handled(1, credential));
+    let server = builder.existing(Existing::ReplaceStale).bind(folder.at("daos_agent.sock")).unwrap();
+    server.start().unwrap();
+    let _silent = silent(folder.at("silent.sock"));
+    drop(silent(folder.at("stale.sock")));
+    let program = Path::new(env!("CARGO_BIN_EXE_drpc")).parent().unwrap();
+    let examples = examples(&page);
+    assert!(examples.len() > 10, "{examples:?}");
+    for (line, expected) in examples {
+        // Commands of the page run in the folder of the sockets, by a shell that finds the program.
+        let mut run = Command::new("sh");
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        run.args(["-c", &format!("{{ {line}; }} 2>&1")]).current_dir(folder.at("")).env("PATH", path);
+        run.env("DAOS_AGENT_DRPC_DIR", ".").env_remove("DRPC_FRAMING");
+        let found = finish(run, b"").stdout.replace("./daos_agent.sock", "daos_agent.sock");
+        assert_eq!(normal(&found), normal(&expected), "$ {line}\n{found}");
+    }
+}
