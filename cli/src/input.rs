@@ -43,7 +43,7 @@ pub fn json(bytes: &[u8]) -> Result<Value, Failure> {
 pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(text).replace("0x", " ").replace("\\x", " ");
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b':').collect();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let nibble = |digit: &u8| char::from(*digit).to_digit(16);

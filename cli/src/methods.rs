@@ -105,7 +105,7 @@ impl Method {
         match body.and_then(|body| body.as_object()) {
             Some(fields) if self.id == LED_MANAGE => {
                 let action = fields.get("led_action").or_else(|| fields.get("ledAction"));
-                let gets = action.is_none_or(|action| action.is_null() || action == "GET" || *action == Value::from(0));
+                let gets = action.is_none_or(|action| action.is_null() || action == "GET" || action == 0);
                 if gets { Class::Read } else { self.class }
             }
             _ => self.class,

@@ -252,7 +252,7 @@ fn report(
             "status_name": is_known.then(|| status.as_str_name()),
             "body": if status == Status::Success { answer.body() } else { Value::Null },
             "der": der,
-            "der_name": der.and_then(|der| super::errno::known(der)).map(|(name, _)| name),
+            "der_name": der.and_then(super::errno::known).map(|(name, _)| name),
             "elapsed_us": u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         }))?;
     } else if status == Status::Success {

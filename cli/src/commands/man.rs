@@ -1,8 +1,10 @@
 //! `drpc man`: manual pages.
 
 use std::path::PathBuf;
+use std::{fs, io};
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap_mangen::Man;
 
 use super::Entry;
 use crate::exit::{Exit, Failure};
@@ -28,17 +30,44 @@ fn arguments(command: Command) -> Command {
 
 fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let mut program = super::program();
+    program.build();
     match matches.get_one::<PathBuf>("DIR") {
         Some(directory) => {
-            clap_mangen::generate_to(program, directory)
-                .map_err(|error| Failure::usage(format!("{}: {error}", directory.display())))?;
+            for command in program.get_subcommands().chain([&program]) {
+                let file = directory.join(format!("{}.1", name_of(command)));
+                let written = page(command).and_then(|page| fs::write(&file, page));
+                written.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+            }
         }
-        None => {
-            program.build();
-            let mut page = Vec::new();
-            clap_mangen::Man::new(program).render(&mut page)?;
-            Output::of(matches).bytes(&page)?;
-        }
+        None => Output::of(matches).bytes(&page(&program)?)?,
     }
     Ok(Exit::Good)
+}
+
+/// The name of a command's page: that of the program is before it.
+fn name_of(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let man = Man::new(command.clone()).source(concat!("drpc ", env!("CARGO_PKG_VERSION"))).manual("dRPC");
+    let man = man.title(name_of(command));
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(text) = command.get_after_help() {
+        // The lines stay as they are, as in the help.
+        page.extend(b".SH NOTES\n.nf\n");
+        for line in text.to_string().lines() {
+            let line = line.replace('\\', "\\e").replace('-', "\\-");
+            page.extend(format!("\\&{line}\n").bytes());
+        }
+        page.extend(b".fi\n");
+    }
+    Ok(page)
 }
