@@ -61,6 +61,7 @@ impl From<drpc::Error> for Failure {
     fn from(error: drpc::Error) -> Self {
         let exit = match (error.phase(), error.cause()) {
             (Phase::Connect, _) => Exit::CannotConnect,
+            (Phase::Reply, Cause::TooBig { .. }) => Exit::NotUnderstood,
             (_, Cause::TooBig { .. } | Cause::Invalid(_)) => Exit::Usage,
             (
                 _,

@@ -15,9 +15,11 @@ pub mod messages;
 pub mod methods;
 pub mod options;
 pub mod output;
+pub mod peer;
 pub mod records;
 pub mod release;
 pub mod secrets;
+pub mod serve;
 pub mod skeleton;
 
 use std::ffi::OsString;

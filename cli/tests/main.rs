@@ -8,5 +8,6 @@ mod decode;
 mod docs;
 mod list;
 mod ping;
+mod serve;
 mod shells;
 mod support;

@@ -8,6 +8,7 @@ mod errno;
 mod list;
 mod man;
 mod ping;
+mod serve;
 mod template;
 
 use clap::{ArgMatches, Command};
@@ -26,6 +27,7 @@ struct Entry {
 const ALL: &[Entry] = &[
     call::COMMAND,
     ping::COMMAND,
+    serve::COMMAND,
     list::COMMAND,
     describe::COMMAND,
     template::COMMAND,

@@ -1,6 +1,5 @@
 //! `drpc ping`: does a server answer, and in which framing?
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::address::{Places, shown};
 use crate::exit::{Exit, Failure};
 use crate::options;
 use crate::output::{Output, Style, escape};
+use crate::peer;
 use crate::release::framing_name;
 
 pub(super) const COMMAND: Entry =
@@ -68,7 +68,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         let us = microseconds(pong.round_trip);
         if !output.json {
             let name = output.paint(Style::Bold, &escape(&shown(&path)));
-            let peer = describe(pong.peer.pid, pong.peer.uid);
+            let peer = peer::describe(pong.peer.pid, pong.peer.uid);
             output.line(&format!("{name}: {}, {}, {us} µs", framing_name(pong.framing), escape(&peer)))?;
         }
         round_trips.push(us);
@@ -79,7 +79,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         output.json(&json!({
             "address": shown(&path),
             "framing": framing_name(pong.framing),
-            "peer": { "pid": pid, "uid": uid, "gid": gid, "program": program(pid) },
+            "peer": { "pid": pid, "uid": uid, "gid": gid, "program": peer::program(pid) },
             "round_trips_us": round_trips,
         }))?;
     } else if count > 1 {
@@ -90,21 +90,6 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The peer in words. The kernel gives no process id across a process namespace.
-fn describe(pid: i32, uid: u32) -> String {
-    match program(pid) {
-        Some(program) => format!("pid {pid} ({program}), uid {uid}"),
-        None if pid > 0 => format!("pid {pid}, uid {uid}"),
-        None => format!("a process of another namespace, uid {uid}"),
-    }
-}
-
-/// The name of the program that a process runs.
-fn program(pid: i32) -> Option<String> {
-    let name = std::fs::read(Path::new("/proc").join(pid.to_string()).join("comm")).ok()?;
-    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
 }
 
 fn summary(round_trips: &[u64]) -> String {
