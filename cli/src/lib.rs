@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod bench;
 pub mod body;
 pub mod commands;
 pub mod exit;

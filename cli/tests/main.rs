@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test says so by panicking")]
 
 mod address;
+mod bench;
 mod call;
 mod decode;
 mod docs;

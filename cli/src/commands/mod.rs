@@ -1,5 +1,6 @@
 //! The commands, one in each file.
 
+mod bench;
 mod call;
 mod completions;
 mod decode;
@@ -28,6 +29,7 @@ const ALL: &[Entry] = &[
     call::COMMAND,
     ping::COMMAND,
     serve::COMMAND,
+    bench::COMMAND,
     list::COMMAND,
     describe::COMMAND,
     template::COMMAND,
