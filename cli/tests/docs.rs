@@ -20,30 +20,68 @@ fn credential(_: i32, _: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(b"\x12\x18\x0a\x07\x08\x01\x12\x03tok\x12\x05\x12\x03ver\x1a\x06myhost".to_vec())
 }
 
-/// The commands and what they print, from blocks of `console`.
-fn examples(page: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
+/// A command and what it prints.
+type Example = (String, String);
+
+/// The examples of each block of `console`.
+fn examples(page: &str) -> Vec<Vec<Example>> {
+    let mut blocks: Vec<Vec<Example>> = Vec::new();
     let mut is_inside = false;
     for line in page.lines() {
         match (is_inside, line.strip_prefix("$ ")) {
-            (false, _) => is_inside = line == "```console",
+            (false, _) if line == "```console" => {
+                is_inside = true;
+                blocks.push(Vec::new());
+            }
+            (false, _) => {}
             (true, _) if line == "```" => is_inside = false,
-            (true, Some(command)) => found.push((command.to_owned(), String::new())),
+            (true, Some(command)) => blocks.last_mut().unwrap().push((command.to_owned(), String::new())),
             (true, None) => {
-                let (_, output) = found.last_mut().unwrap();
+                let (_, output) = blocks.last_mut().unwrap().last_mut().unwrap();
                 *output += line;
                 output.push('\n');
             }
         }
     }
-    found
+    blocks
+}
+
+/// What stands between the outputs of two commands.
+const END: &str = "\u{1}\n";
+
+/// The commands of a block for one shell. A server in the background is waited for: its output goes to a file.
+fn script(block: &[Example]) -> String {
+    let one = |(command, _): &Example| {
+        let wait = match command.strip_suffix(" &").and_then(|server| server.rsplit_once('>')) {
+            Some((_, file)) => format!("until [ -s {file} ]; do sleep 0.01; done"),
+            None => String::new(),
+        };
+        format!("{{ {command}\n}} 2>&1\n{wait}\nprintf '{END}'\n")
+    };
+    block.iter().map(one).collect()
+}
+
+/// A line of `drpc bench` without what was measured.
+fn without_measures(line: &str) -> &str {
+    match line.split_once(['\t', ' ']) {
+        Some((name, _))
+            if line.contains('\t')
+                && ["calls/s", "min", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"].contains(&name) =>
+        {
+            name
+        }
+        _ if line.contains('█') || line.contains(" – ") => "",
+        Some((calls, rest)) if rest.starts_with("calls in ") => calls,
+        _ => line,
+    }
 }
 
 /// A text in which numbers that differ from run to run are alike: process ids, times, dates, users.
 fn normal(text: &str) -> String {
     let comm = fs::read_to_string("/proc/self/comm").unwrap();
     let mut words = Vec::new();
-    for word in text.replace(comm.trim_end(), "daos_agent").split(' ') {
+    let lines: Vec<_> = text.lines().map(without_measures).collect();
+    for word in lines.join("\n").trim_end().replace(comm.trim_end(), "daos_agent").split(' ') {
         let varies = |before: &str| words.last().is_some_and(|last: &String| last.ends_with(before));
         let is_time = varies("since") || varies("pid") || varies("uid");
         words.push(if is_time { "N".to_owned() } else { word.to_owned() });
@@ -71,15 +109,18 @@ fn the_examples_of_the_page_are_true() {
     let _silent = silent(folder.at("silent.sock"));
     drop(silent(folder.at("stale.sock")));
     let program = Path::new(env!("CARGO_BIN_EXE_drpc")).parent().unwrap();
-    let examples = examples(&page);
-    assert!(examples.len() > 10, "{examples:?}");
-    for (line, expected) in examples {
+    let blocks = examples(&page);
+    assert!(blocks.len() > 5, "{blocks:?}");
+    for block in blocks {
         // Commands of the page run in the folder of the sockets, by a shell that finds the program.
         let mut run = Command::new("sh");
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-        run.args(["-c", &format!("{{ {line}; }} 2>&1")]).current_dir(folder.at("")).env("PATH", path);
+        run.args(["-c", &script(&block)]).current_dir(folder.at("")).env("PATH", path);
         run.env("DAOS_AGENT_DRPC_DIR", ".").env_remove("DRPC_FRAMING");
-        let found = finish(run, b"").stdout.replace("./daos_agent.sock", "daos_agent.sock");
-        assert_eq!(normal(&found), normal(&expected), "$ {line}\n{found}");
+        let said = finish(run, b"").stdout.replace("./daos_agent.sock", "daos_agent.sock");
+        for ((command, expected), found) in block.iter().zip(said.split(END)) {
+            assert_eq!(normal(found), normal(expected), "$ {command}\n{found}");
+        }
+        assert_eq!(said.matches(END).count(), block.len(), "{said}");
     }
 }
