@@ -41,19 +41,16 @@ keep_warning(int level, const char *line, void *arg)
 	pthread_mutex_unlock(&log_of.lock);
 }
 
-/* Whether the last warning names this process and ends with the text. */
+/* Whether the last warning is this sentence, about this process. */
 static bool
 is_logged(const char *text)
 {
-	char   about[64];
-	size_t len;
-	bool   found;
+	char about[64];
+	bool found;
 
-	snprintf(about, sizeof(about), ": peer pid %d uid %u: ", (int)getpid(), (unsigned)geteuid());
+	snprintf(about, sizeof(about), " pid=%d uid=%u ", (int)getpid(), (unsigned)geteuid());
 	pthread_mutex_lock(&log_of.lock);
-	len   = strlen(log_of.line);
-	found = len >= strlen(text) && strcmp(log_of.line + len - strlen(text), text) == 0 &&
-		strstr(log_of.line, about) != NULL;
+	found = strstr(log_of.line, text) != NULL && strstr(log_of.line, about) != NULL;
 	pthread_mutex_unlock(&log_of.lock);
 	return found;
 }
