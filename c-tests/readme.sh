@@ -51,8 +51,12 @@ for abi in $abis; do
 		done
 	done
 	check "$abi: the client of the docs says what is wrong" complain "$abi"
+	check "$abi: typed of the README compiles" $CC -std=c11 -D_DEFAULT_SOURCE $strict -I"$root/examples/calc" $(cflags "$abi") \
+		$(pkg-config --cflags libprotobuf-c) -o "$work/typed-$abi" "$work/typed.c" "$root/examples/calc/calc.pb-c.c" \
+		$(libs "$abi") $(pkg-config --libs libprotobuf-c)
+	check "$abi: typed of the README adds" same 'what it prints' '20 + 22 = 42' "$("$work/typed-$abi" "$work/typed.sock" 2>&1)"
 done
 check 'no program of the docs is left out' same 'the programs' \
-	'client-0.8.c client-2.8.c daemon.c loop.c server.c shared.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
+	'client-0.8.c client-2.8.c daemon.c loop.c server.c shared.c typed.c ' "$(cd "$work" && ls ./*.c | sed 's|^./||' | tr '\n' ' ')"
 
 finish

@@ -13,7 +13,7 @@ major=${version%%.*}
 here=$(dirname "$0")
 
 # The most a library may weigh, in bytes.
-shared_limit=1000000
+shared_limit=1100000
 static_limit=2000000
 
 work=$(mktemp -d)

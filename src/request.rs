@@ -136,10 +136,17 @@ impl Request {
             .map_err(|cause| Error::new(Api::Server, Phase::Respond, self.session().shared_path(), cause))
     }
 
+    /// Answers the call if nobody has, and gives back what it has taken.
     #[cold]
-    fn answer_with_failure(&mut self) {
+    fn end(&mut self) {
         // A request that was dropped has no caller to tell, and a session that has ended no client.
         let _ = self.answer(Status::Failure.into(), Cow::Borrowed(&[]), None);
+        if large_block::is_large(self.call.body.capacity()) {
+            large_block::retire(self.take_body());
+        }
+        if self.acquired > 0 {
+            self.answers.release(self.acquired);
+        }
     }
 
     /// Answers the call, which stays with the caller. Only the first answer counts.
@@ -155,15 +162,11 @@ impl Request {
 }
 
 impl Drop for Request {
+    #[inline]
     fn drop(&mut self) {
-        if !self.answered {
-            self.answer_with_failure();
-        }
-        if large_block::is_large(self.call.body.capacity()) {
-            large_block::retire(self.take_body());
-        }
-        if self.acquired > 0 {
-            self.answers.release(self.acquired);
+        let has_large_body = large_block::is_large(self.call.body.capacity());
+        if !self.answered || has_large_body || self.acquired > 0 {
+            self.end();
         }
     }
 }

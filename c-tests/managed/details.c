@@ -41,18 +41,16 @@ keep_warning(int level, const char *line, void *arg)
 	pthread_mutex_unlock(&log_of.lock);
 }
 
-/* Whether the last warning is the text, and names this process. */
+/* Whether the last warning is this sentence, about this process. */
 static bool
 is_logged(const char *text)
 {
-	char   about[64];
-	size_t len;
-	bool   found;
+	char about[64];
+	bool found;
 
 	snprintf(about, sizeof(about), " pid=%d uid=%u ", (int)getpid(), (unsigned)geteuid());
 	pthread_mutex_lock(&log_of.lock);
-	len   = strlen(text);
-	found = strncmp(log_of.line, text, len) == 0 && log_of.line[len] == ' ' && strstr(log_of.line + len, about) != NULL;
+	found = strstr(log_of.line, text) != NULL && strstr(log_of.line, about) != NULL;
 	pthread_mutex_unlock(&log_of.lock);
 	return found;
 }

@@ -7,6 +7,7 @@
  * Without a directory it only fails to connect.
  */
 #define _GNU_SOURCE
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #include <drpc/library.h>
 #include <drpc/server.h>
 
-enum { MGMT = 2, GET_ATTACH_INFO = 206, WAIT = 205 };
+enum { MGMT = 2, WAIT = 205, GET_ATTACH_INFO = 206, LIST_POOLS = 214 };
 
 static void
 must(bool right, const char *what)
@@ -34,16 +35,23 @@ must(bool right, const char *what)
 	}
 }
 
-/* Answers GET_ATTACH_INFO with its body, WAIT never, and others with UNKNOWN_METHOD. */
+enum { MINUTE = 60000 };
+
+static atomic_bool waited;
+
+/* Succeeds with GET_ATTACH_INFO, waits in WAIT, fails in LIST_POOLS, and knows no other method. */
 static void
 handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
 {
-	(void)session;
 	(void)arg;
-	if (call->method == WAIT)
-		sleep(1);
-	else if (call->method != GET_ATTACH_INFO)
+	if (call->method == WAIT) {
+		while (!waited)
+			usleep(1000);
+	} else if (call->method == LIST_POOLS) {
+		drpc_session_fail(session, DRPC__STATUS__FAILURE, "pool 7 is gone");
+	} else if (call->method != GET_ATTACH_INFO) {
 		resp->status = DRPC__STATUS__UNKNOWN_METHOD;
+	}
 }
 
 static struct drpc_server *
@@ -93,17 +101,65 @@ cannot_connect(const char *path)
 	drpc_client_destroy(client);
 }
 
-/* A call, which returns rc; what the last error says is told. */
+/* A call, which is answered; if without success, what the last error says is told. */
 static void
-call(struct drpc_client *client, int32_t method, int rc)
+call_with(struct drpc_client *client, int32_t method, void *body, size_t len)
 {
 	Drpc__Response *resp = NULL;
 
-	must(drpc_client_call(client, MGMT, method, "12345", 5, NULL, &resp) == rc, "a call");
-	if (resp == NULL || resp->status != DRPC__STATUS__SUCCESS)
+	must(drpc_client_call(client, MGMT, method, body, len, NULL, &resp) == 0, "a call");
+	if (resp->status != DRPC__STATUS__SUCCESS)
 		puts(drpc_last_error());
-	if (resp != NULL)
-		drpc_response_free(resp);
+	drpc_response_free(resp);
+}
+
+static void
+call(struct drpc_client *client, int32_t method)
+{
+	call_with(client, method, "12345", 5);
+}
+
+/* A client with a deadline, connected. */
+static struct drpc_client *
+client_of(const char *path, uint64_t ms)
+{
+	struct drpc_client *client;
+
+	must(drpc_client_create(path, &client) == 0 && drpc_client_set(client, DRPC_CLIENT_TIMEOUT, ms) == 0 &&
+		 drpc_client_set(client, DRPC_CLIENT_FRAMING, DRPC_FRAMING_CHUNKED) == 0 && drpc_client_connect(client) == 0,
+	     "a client");
+	return client;
+}
+
+/* A call that is sent, and not answered in time. On a busy machine it takes more than 300 ms to send one. */
+static void
+call_in_vain(const char *path, int32_t method)
+{
+	for (uint64_t ms = 300;; ms *= 2) {
+		struct drpc_client *client = client_of(path, ms);
+		Drpc__Response     *resp   = NULL;
+		bool                sent;
+
+		must(drpc_client_call(client, MGMT, method, "12345", 5, NULL, &resp) == -DER_TIMEDOUT, "no answer");
+		sent = strncmp(drpc_last_error(), "reply ", 6) == 0;
+		if (sent)
+			puts(drpc_last_error());
+		drpc_client_destroy(client);
+		if (sent)
+			return;
+	}
+}
+
+/* Without rights on the socket. */
+static void
+cannot_connect_as_other(const char *path)
+{
+	struct stat status;
+	bool        root = geteuid() == 0;
+
+	must(stat(path, &status) == 0 && chmod(path, root ? 0600 : 0) == 0 && (!root || seteuid(65534) == 0), "another user");
+	cannot_connect(path);
+	must((!root || seteuid(0) == 0) && chmod(path, status.st_mode & 0777) == 0, "the user again");
 }
 
 /* Waits until the server has accepted so many clients, or has failed to so often. */
@@ -122,8 +178,10 @@ await(struct drpc_server *server, bool accepted, uint64_t count)
 int
 main(int argc, char **argv)
 {
-	struct drpc_server *server;
+	struct drpc_server *server, *second;
 	struct drpc_client *client;
+	uid_t               other = 4242;
+	static char         large[2 << 20];
 	struct sockaddr_un  address;
 	struct rlimit       before, few;
 	char                path[96];
@@ -148,15 +206,36 @@ main(int argc, char **argv)
 
 	/* Calls without success, and in vain. */
 	server = server_at(path, 0, 0);
-	must(drpc_client_create(path, &client) == 0 && drpc_client_set(client, DRPC_CLIENT_TIMEOUT, 300) == 0 &&
-		 drpc_client_set(client, DRPC_CLIENT_FRAMING, DRPC_FRAMING_CHUNKED) == 0 && drpc_client_connect(client) == 0,
-	     "a client");
-	call(client, 299, 0);
-	call(client, WAIT, -DER_TIMEDOUT);
+	cannot_connect_as_other(path);
+	call_in_vain(path, WAIT);
+	waited = true;
+	client = client_of(path, MINUTE);
+	call(client, 299);
+	call(client, LIST_POOLS);
+	/* A second server, while the first one runs. */
+	must(drpc_server_create(path, &second) == 0 && drpc_server_set(second, DRPC_SERVER_REPLACE_STALE, 1) == 0 &&
+		 drpc_server_start(second) != 0,
+	     "no second server");
+	puts(drpc_last_error());
+	drpc_server_destroy(second);
 	drpc_server_destroy(server);
 	/* The server is started anew. */
 	server = server_at(path, 0, 0);
-	call(client, GET_ATTACH_INFO, 0);
+	call(client, GET_ATTACH_INFO);
+	drpc_client_destroy(client);
+	drpc_server_destroy(server);
+
+	/* A message that is too large, and a user who may not call. */
+	server = server_at(path, DRPC_SERVER_MAX_MESSAGE, 1 << 20);
+	client = client_of(path, MINUTE);
+	call_with(client, GET_ATTACH_INFO, large, sizeof(large));
+	drpc_client_destroy(client);
+	drpc_server_destroy(server);
+	must(drpc_server_create(path, &server) == 0 && drpc_server_register(server, MGMT, handle, NULL, 0) == 0 &&
+		 drpc_server_allow(server, MGMT, &other, 1) == 0 && drpc_server_start(server) == 0,
+	     "a server for another user");
+	client = client_of(path, MINUTE);
+	call(client, GET_ATTACH_INFO);
 	drpc_client_destroy(client);
 	drpc_server_destroy(server);
 
@@ -164,11 +243,8 @@ main(int argc, char **argv)
 	server = server_at(path, DRPC_SERVER_MAX_SESSIONS, 1);
 	fd     = raw_client();
 	raw_connect(fd, path);
-	must(drpc_client_create(path, &client) == 0 && drpc_client_set(client, DRPC_CLIENT_TIMEOUT, 300) == 0 &&
-		 drpc_client_connect(client) == 0,
-	     "a client");
-	call(client, GET_ATTACH_INFO, -DER_TIMEDOUT);
-	drpc_client_destroy(client);
+	await(server, true, 1);
+	call_in_vain(path, GET_ATTACH_INFO);
 	close(fd);
 	drpc_server_destroy(server);
 

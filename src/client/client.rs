@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::error::{Error, Phase};
+use crate::noted_call::NotedCall;
 use crate::protocol::message::Response;
 use crate::protocol::wire::CallRef;
 use crate::sync::atomic::Ordering;
@@ -123,13 +124,27 @@ impl Client {
     /// Calls a method and waits for the reply, within the time that the options allow.
     ///
     /// When the time is over, or the call is cancelled, the connection stays, and a later reply is dropped.
+    #[inline]
     pub fn call_with(&self, options: &CallOptions, module: i32, method: i32, body: &[u8]) -> Result<Response, Error> {
         let operation = Operation::Call { idempotent: options.is_idempotent() };
-        let noted = self.0.shared.note_call(module, method, body);
-        let result = self.wait(options, operation, CallRef { module, method, sequence: 0, body });
-        if let Some(noted) = noted {
-            self.0.shared.log_call(noted, &result);
+        let call = CallRef { module, method, sequence: 0, body };
+        // The result is handed on as it is: to keep it here for a line would copy it.
+        match self.0.shared.note_call(module, method, body) {
+            None => self.wait(options, operation, call),
+            Some(noted) => self.wait_and_log(options, operation, call, noted),
         }
+    }
+
+    #[cold]
+    fn wait_and_log(
+        &self,
+        options: &CallOptions,
+        operation: Operation,
+        call: CallRef<'_>,
+        noted: NotedCall,
+    ) -> Result<Response, Error> {
+        let result = self.wait(options, operation, call);
+        self.0.shared.log_call(noted, &result);
         result
     }
 

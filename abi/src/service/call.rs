@@ -119,11 +119,22 @@ impl ServiceCall {
     }
 }
 
+/// The call that a closure ends, which is the caller's from now on. `None` if it has been taken before.
+fn take(closure_data: *mut c_void) -> Option<*mut ServiceCall> {
+    open_calls::take(closure_data.addr() as u64).map(<*mut c_void>::cast)
+}
+
 /// Ends a call by what `answer` does.
-fn end(closure_data: *mut c_void, answer: impl FnOnce(&mut ServiceCall) -> Result<(), Cause>) -> Result<(), Cause> {
-    let block = open_calls::take(closure_data.addr() as u64).ok_or(ENDED)?.cast::<ServiceCall>();
-    // SAFETY: a number is taken once, and by the one that ends the call. The thread that runs the method does not use the
-    // block until it leaves.
+///
+/// # Safety
+/// `taken` came from [`take`].
+unsafe fn end(
+    taken: Option<*mut ServiceCall>,
+    answer: impl FnOnce(&mut ServiceCall) -> Result<(), Cause>,
+) -> Result<(), Cause> {
+    let block = taken.ok_or(ENDED)?;
+    // SAFETY: a call is taken once, and by the one that ends it. The thread that runs the method does not use the block
+    // until it leaves.
     unsafe {
         let answered = answer(&mut *block);
         if ServiceCall::leave(block) {
@@ -139,8 +150,8 @@ fn end(closure_data: *mut c_void, answer: impl FnOnce(&mut ServiceCall) -> Resul
 /// `message` is null or points to an initialised message. `closure_data` is what the method got.
 pub(crate) unsafe extern "C" fn closure(message: *const ProtobufCMessage, closure_data: *mut c_void) {
     boundary::infallible((), || {
-        // SAFETY: the caller's promise.
-        match end(closure_data, |call| unsafe { call.answer(message) }) {
+        // SAFETY: taken here; the caller's promise.
+        match unsafe { end(take(closure_data), |call| call.answer(message)) } {
             // The server itself reports the end of a session.
             Ok(()) | Err(Cause::SessionEnded) => {}
             Err(cause) => boundary::report(Phase::Respond, Subject::Nothing, cause),
@@ -160,17 +171,17 @@ pub(crate) unsafe extern "C" fn closure(message: *const ProtobufCMessage, closur
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drpc_service_fail(closure_data: *mut c_void, status: c_int, text: *const c_char) -> c_int {
     const SUCCESS: c_int = Status::Success as c_int;
-    let found = open_calls::find(closure_data.addr() as u64);
-    // SAFETY: a call that has not ended is a block.
-    let release = found.map_or(Release::V2_8, |block| unsafe { (*block.cast::<ServiceCall>()).release });
-    let done = boundary::run_for(release, Phase::Respond, |_| {
-        end(closure_data, |call| match status {
+    let taken = take(closure_data);
+    // SAFETY: a call that has been taken stays until it is ended.
+    let release = taken.map_or(Release::V2_8, |block| unsafe { (*block).release });
+    // SAFETY: taken above; the caller's promise.
+    let done = boundary::run_for(release, Phase::Respond, |_| unsafe {
+        end(taken, |call| match status {
             SUCCESS => {
                 let _ = call.answer_status(Status::Failure.into(), None);
                 Err(Cause::Invalid("the status of a failure is DRPC__STATUS__SUCCESS"))
             }
-            // SAFETY: the caller's promise.
-            status => call.answer_status(status, unsafe { detail::from_c(text) }.as_ref()),
+            status => call.answer_status(status, detail::from_c(text).as_ref()),
         })
     });
     done.err().unwrap_or(0)
