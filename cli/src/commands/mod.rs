@@ -4,10 +4,12 @@ mod call;
 mod completions;
 mod decode;
 mod describe;
+mod doctor;
 mod errno;
 mod list;
 mod man;
 mod ping;
+mod status;
 mod template;
 
 use clap::{ArgMatches, Command};
@@ -26,6 +28,8 @@ struct Entry {
 const ALL: &[Entry] = &[
     call::COMMAND,
     ping::COMMAND,
+    status::COMMAND,
+    doctor::COMMAND,
     list::COMMAND,
     describe::COMMAND,
     template::COMMAND,
