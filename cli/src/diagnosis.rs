@@ -8,23 +8,18 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use drpc::{CallOptions, Cause, Client, Framing, Phase, Pong, Response, Status};
+use drpc::{Cause, Framing, Phase, Pong};
 use rustix::fs::Access;
-use serde_json::{Value, json};
 
 use crate::address::{is_abstract, shown};
-use crate::answer::{self, Answer, Form};
-use crate::body::Source;
-use crate::commands::der_name;
+use crate::attach_info;
 use crate::deadline;
 use crate::endpoint::{self, Endpoint, Queue};
 use crate::exit::{Exit, Failure};
-use crate::methods::MethodId;
 use crate::output::counted;
 use crate::path_walk::{self, Blocked, Seen};
 use crate::processes::Process;
 use crate::release::{Release, framing_name};
-use crate::secrets::Side;
 
 /// One step, and what has come of it.
 #[derive(Clone, Debug)]
@@ -68,7 +63,7 @@ pub struct Question {
 pub type Report<'a> = dyn FnMut(Check) -> Result<(), Failure> + 'a;
 
 /// A step that has failed, and the exit code for it.
-struct Stop(Check, Exit);
+pub(crate) struct Stop(pub(crate) Check, pub(crate) Exit);
 
 /// Why no further step is done.
 enum Halt {
@@ -123,7 +118,7 @@ fn steps(path: &Path, question: &Question, report: &mut Report) -> Result<(), Ha
     };
     let endpoint = looked.and_then(Result::ok);
     let listens = endpoint.as_ref().is_some_and(|endpoint| !endpoint.listeners.is_empty());
-    let servers = endpoint.as_ref().map(servers).unwrap_or_default();
+    let servers = endpoint.as_ref().map(Endpoint::describe_servers).unwrap_or_default();
     if listens {
         report(Check::good("listening", &servers))?;
     }
@@ -145,7 +140,7 @@ fn steps(path: &Path, question: &Question, report: &mut Report) -> Result<(), Ha
     report(Check::good("answer", format!("{} within {time} µs", describe_framing(pong.framing))))?;
     framing(pong.framing, question)?;
     if question.is_agent {
-        let text = attach_info(path, pong.framing, question)?;
+        let text = attach_info::ask(path, pong.framing, question)?;
         report(Check::good("attach_info", text))?;
     }
     Ok(())
@@ -197,23 +192,14 @@ fn go(path: &Path, timeout: Duration, report: &mut Report) -> Result<Option<Obst
             let uid = rustix::process::geteuid().as_raw();
             match path_walk::may(&at, Access::WRITE_OK) {
                 Ok(()) => {
-                    report(Check::good("permission", format!("uid {uid} may connect")))?;
+                    let text = format!("uid {uid} may connect; the mode lets {}", endpoint::who_may_connect(&file));
+                    report(Check::good("permission", text))?;
                     None
                 }
                 Err(_) => Some(("permission", "")),
             }
         }
     })
-}
-
-/// The processes that listen, in words.
-fn servers(endpoint: &Endpoint) -> String {
-    let servers = endpoint.servers();
-    match servers.as_slice() {
-        [] if endpoint.holders.is_partial => "a process that only root is shown".to_owned(),
-        [] => "a process of another namespace".to_owned(),
-        servers => servers.iter().map(|process| process.describe()).collect::<Vec<_>>().join("; "),
-    }
 }
 
 /// Reports how many connections wait, and how many there are.
@@ -245,7 +231,7 @@ fn ping(path: &Path, timeout: Duration) -> Result<Pong, Stop> {
 }
 
 /// The step that has failed by an error of the library, with its words.
-fn stop_of(error: &drpc::Error) -> Stop {
+pub(crate) fn stop_of(error: &drpc::Error) -> Stop {
     let (name, before) = match (error.phase(), error.cause()) {
         (Phase::Connect, Cause::Os(errno)) if errno == rustix::io::Errno::CONNREFUSED.raw_os_error() => {
             ("listening", if is_abstract(error.socket()) { "no server listens: " } else { "stale: " })
@@ -291,7 +277,7 @@ fn with_process(Stop(mut check, exit): Stop, endpoint: Option<&Endpoint>) -> Sto
     match check.name {
         "queue" => {
             let servers = endpoint.servers();
-            check.detail = format!("{}; the server is {}", check.detail, self::servers(endpoint));
+            check.detail = format!("{}; the server is {}", check.detail, endpoint.describe_servers());
             if let Some(process) = servers.first() {
                 check.cure = Some(cure_of(Some(process)));
             }
@@ -316,7 +302,7 @@ fn describe_hang(check: &mut Check, process: Option<&Process>) {
 }
 
 /// What to do about a process that hangs.
-fn cure_of(process: Option<&Process>) -> String {
+pub(crate) fn cure_of(process: Option<&Process>) -> String {
     let Some(Process { pid, state, .. }) = process else {
         return "find out what the server waits for, or restart it".to_owned();
     };
@@ -351,86 +337,4 @@ fn framing(framing: Framing, question: &Question) -> Result<(), Stop> {
         return Err(Stop(Check::bad("release", text, "unset DRPC_FRAMING"), Exit::NotUnderstood));
     }
     Ok(())
-}
-
-const GET_ATTACH_INFO: MethodId = MethodId { module: 2, method: 206 };
-
-/// Asks an agent what its clients ask first. The result is for the user.
-fn attach_info(path: &Path, framing: Framing, question: &Question) -> Result<String, Stop> {
-    let bad = |detail: String, cure: &str, exit| Stop(Check::bad("attach_info", detail, cure), exit);
-    let internal = |failure: Failure| bad(failure.text, "tell the authors of drpc", failure.exit);
-    let mut releases = Release::of_framing(framing).to_vec();
-    releases.retain(|release| question.release.is_none_or(|asked| asked == *release));
-    // Agents of datagrams may want a name, and that is the usual one.
-    let usual = if framing == Framing::Datagram { "daos_server" } else { "" };
-    let source = Source::Json(json!({ "sys": question.system.as_deref().unwrap_or(usual) }));
-    let body = source.encode(GET_ATTACH_INFO, &releases).map_err(internal)?;
-
-    let (asked, timeout) = (path.to_owned(), question.timeout);
-    let call = move || {
-        let client = Client::builder().timeout(timeout).retries(0).framing(Some(framing)).connect(&asked)?;
-        let options = CallOptions::new().timeout(timeout);
-        client.call_with(&options, GET_ATTACH_INFO.module, GET_ATTACH_INFO.method, &body)
-    };
-    let response = match deadline::within(timeout + Duration::from_secs(1), call) {
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
-            let Stop(check, exit) = stop_of(&error);
-            return Err(Stop(Check { name: "attach_info", ..check }, exit));
-        }
-        None => return Err(bad("does not answer".to_owned(), &cure_of(None), Exit::NoAnswer)),
-    };
-    if response.status() != Status::Success {
-        return Err(bad(
-            refusal(&response),
-            "the agent's log says why; is this an agent, and its fabric up?",
-            Exit::Status,
-        ));
-    }
-    let answer = answer::of_method(GET_ATTACH_INFO, &releases, Side::Response, Form::Json, &response.body);
-    if let Some(reason) = answer.not_understood() {
-        return Err(bad(format!("the answer is not understood: {reason}"), "is this an agent?", Exit::NotUnderstood));
-    }
-    if let Some(der) = answer.der().filter(|der| *der < 0) {
-        let name = der_name(der).unwrap_or("unknown");
-        return Err(bad(format!("the agent answered {der} ({name})"), cure_of_der(name), Exit::Der));
-    }
-    servers_of(&answer, question)
-}
-
-fn refusal(response: &Response) -> String {
-    let name = drpc::modules::names::Names::V2_8.call(GET_ATTACH_INFO.module, GET_ATTACH_INFO.method);
-    response.answer_to(name).to_string()
-}
-
-fn cure_of_der(name: &str) -> &'static str {
-    match name {
-        "DER_INVAL" => "say the name of the DAOS system by --sys",
-        "DER_UNREACH" => "no management server is reached: are they up, and does daos_agent.yml name them?",
-        "DER_BAD_CERT" => "look at the certificates of the agent and of the servers",
-        "DER_CONTROL_INCOMPAT" => "run the agent of the release that the servers are of",
-        _ => "the agent's log says more",
-    }
-}
-
-/// The ranks and the release that an agent names.
-fn servers_of(answer: &Answer, question: &Question) -> Result<String, Stop> {
-    let body = answer.body();
-    let ranks = ["rank_uris", "psrs"].iter().find_map(|field| body.get(*field)?.as_array()).map_or(0, Vec::len);
-    let number = |field: &str| body.get("build_info")?.get(field).and_then(Value::as_u64);
-    let version = number("major").zip(number("minor")).zip(number("patch"));
-    let mut text = match ranks {
-        0 => "the agent answers, but names no rank: has an engine joined?".to_owned(),
-        _ => format!("the agent names {}", counted(ranks, "rank")),
-    };
-    if let Some(((major, minor), patch)) = version {
-        let servers = format!("servers of DAOS {major}.{minor}.{patch}");
-        text = format!("{text}, {servers}");
-        if let Some(release) = question.release.filter(|release| release.name() != format!("{major}.{minor}")) {
-            let text = format!("version mismatch: the agent has {servers}, and not of {release}");
-            let cure = format!("run servers of DAOS {release}, or the agent and its clients of the servers' release");
-            return Err(Stop(Check::bad("release", text, cure), Exit::NotUnderstood));
-        }
-    }
-    Ok(text)
 }

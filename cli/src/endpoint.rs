@@ -85,6 +85,21 @@ impl Endpoint {
         self.listeners.iter().flat_map(|socket| self.holders.of(socket.inode)).collect()
     }
 
+    /// The processes that listen, in words.
+    pub fn describe_servers(&self) -> String {
+        let servers: Vec<_> = self.listeners.iter().map(|socket| self.describe_holders(socket)).collect();
+        servers.join("; ")
+    }
+
+    /// The processes that have a socket open, in words.
+    pub fn describe_holders(&self, socket: &UnixSocket) -> String {
+        match self.holders.of(socket.inode) {
+            [] if self.holders.is_partial => "a process that only root is shown".to_owned(),
+            [] => "a process of another namespace".to_owned(),
+            processes => processes.iter().map(Process::describe).collect::<Vec<_>>().join("; "),
+        }
+    }
+
     /// The processes at the other ends, as far as /proc shows them, and the number of connections of each.
     pub fn clients(&self) -> Vec<(&Process, usize)> {
         let mut clients: Vec<(&Process, usize)> = Vec::new();
@@ -147,6 +162,15 @@ pub fn describe_mode(file: &Metadata) -> String {
     let named = |id: u32, name: Option<String>| name.map_or(id.to_string(), |name| escape(&name));
     let owner = named(file.uid(), owner(file));
     format!("mode {}, owner {owner}, group {}", mode(file), named(file.gid(), group(file)))
+}
+
+/// The users whom a socket's mode lets connect, beside root.
+pub fn who_may_connect(file: &Metadata) -> &'static str {
+    match file.mode() & 0o222 {
+        mode if mode & 0o002 != 0 => "every user",
+        mode if mode & 0o020 != 0 => "its owner and its group",
+        _ => "its owner only",
+    }
 }
 
 /// The name of a file's owner, from /etc/passwd.

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod attach_info;
 pub mod body;
 pub mod commands;
 pub mod deadline;

@@ -70,6 +70,7 @@ fn the_examples_of_the_page_are_true() {
     let server = builder.existing(Existing::ReplaceStale).bind(folder.at("daos_agent.sock")).unwrap();
     server.start().unwrap();
     let _silent = silent(folder.at("silent.sock"));
+    fs::set_permissions(folder.at("silent.sock"), Permissions::from_mode(0o755)).unwrap();
     drop(silent(folder.at("stale.sock")));
     let _private = silent(folder.at("private.sock"));
     fs::set_permissions(folder.at("private.sock"), Permissions::from_mode(0o600)).unwrap();

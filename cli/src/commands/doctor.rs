@@ -70,6 +70,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         let mut report = |check: Check| {
             if !output.json {
                 write(&output, &check)?;
+                progress(&output, "  …\r")?;
             }
             checks.push(json_of(&check, &name));
             Ok(())
@@ -89,6 +90,9 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
                 exit
             }
         };
+        if !output.json {
+            progress(&output, "   \r")?;
+        }
         if worst == Exit::Good {
             worst = exit;
         }
@@ -156,6 +160,11 @@ fn write(output: &Output, check: &Check) -> Result<(), Failure> {
         Some(cure) => output.line(&format!("    {}", escape(&format!("cure: {cure}")))),
         None => Ok(()),
     }
+}
+
+/// Shows on a terminal that more is to come. The next line is written over it.
+fn progress(output: &Output, text: &str) -> Result<(), Failure> {
+    if output.is_terminal() { output.bytes(text.as_bytes()) } else { Ok(()) }
 }
 
 fn json_of(check: &Check, address: &str) -> Value {

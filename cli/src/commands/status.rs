@@ -12,7 +12,6 @@ use crate::endpoint::{self, Endpoint};
 use crate::exit::{Exit, Failure};
 use crate::options;
 use crate::output::{Output, Style, counted, escape};
-use crate::unix_sockets::UnixSocket;
 
 pub(super) const COMMAND: Entry = Entry {
     name: "status",
@@ -131,14 +130,17 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
         None => row("file", "none that this user can see")?,
     }
     for socket in &endpoint.displaced {
-        row("displaced", &format!("{}; the socket's file has been removed or replaced", holder(endpoint, socket)))?;
+        row(
+            "displaced",
+            &format!("{}; the socket's file has been removed or replaced", endpoint.describe_holders(socket)),
+        )?;
     }
     if endpoint.listeners.is_empty() {
         return row("server", "none listens");
     }
     for socket in &endpoint.listeners {
         let kind = if socket.kind == "seqpacket" { String::new() } else { format!(", a {} socket", socket.kind) };
-        row("server", &format!("{}{kind}", holder(endpoint, socket)))?;
+        row("server", &format!("{}{kind}", endpoint.describe_holders(socket)))?;
     }
     if let Some(queue) = endpoint.queue {
         let limit = queue.limit.map_or(String::new(), |limit| format!(" of {limit}"));
@@ -158,14 +160,5 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
         Some(unread) => {
             row("unread", &format!("{} with bytes that the server has not read", counted(unread, "connection")))
         }
-    }
-}
-
-/// The processes that have a socket open.
-fn holder(endpoint: &Endpoint, socket: &UnixSocket) -> String {
-    match endpoint.holders.of(socket.inode) {
-        [] if endpoint.holders.is_partial => "a process that only root is shown".to_owned(),
-        [] => "a process of another namespace".to_owned(),
-        processes => processes.iter().map(|process| process.describe()).collect::<Vec<_>>().join("; "),
     }
 }
