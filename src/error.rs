@@ -177,6 +177,11 @@ impl Error {
         self.explanation.cause()
     }
 
+    /// The server's process, where it has not answered in time and the kernel tells which it is.
+    pub fn silent_pid(&self) -> Option<i32> {
+        self.explanation.silent_pid()
+    }
+
     /// The explanation of the failure.
     #[doc(hidden)]
     pub fn explanation(&self) -> &Explanation {

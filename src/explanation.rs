@@ -187,6 +187,11 @@ impl Explanation {
         self.cause
     }
 
+    /// The process that has not answered in time, if that is the cause and the process is known.
+    pub fn silent_pid(&self) -> Option<i32> {
+        if let Found::Overdue(overdue) = self.found { overdue.pid() } else { None }
+    }
+
     /// The text, for the path that has been looked at.
     pub fn text<'a>(&'a self, path: &'a Path) -> Text<'a> {
         Text { explanation: self, path }

@@ -34,6 +34,11 @@ impl Overdue {
         let limit_ms = limit.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
         Self { call: call.into(), sent, limit_ms, pid, program: sys::program_of(pid) }
     }
+
+    /// The process of the server, if it is known.
+    pub fn pid(&self) -> Option<i32> {
+        (self.pid > 0).then_some(self.pid)
+    }
 }
 
 /// As in `mgmt.get_attach_info was not answered within 300 ms by pid 4711 (daos_agent)`.

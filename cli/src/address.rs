@@ -112,6 +112,11 @@ impl Address {
         }
     }
 
+    /// True for a path with the name of an agent's socket.
+    pub fn is_agent(path: &Path) -> bool {
+        path.file_name().is_some_and(|name| AGENT.iter().any(|agent| name == *agent))
+    }
+
     /// The role of DAOS, for texts.
     pub fn role(&self) -> &'static str {
         match self {
@@ -153,6 +158,11 @@ fn only_engine(directory: &Path) -> Result<PathBuf, Failure> {
             Err(Failure::usage(format!("there are several engines: say which: {names}")))
         }
     }
+}
+
+/// True for an abstract name.
+pub fn is_abstract(path: &Path) -> bool {
+    path.as_os_str().as_bytes().first() == Some(&0)
 }
 
 /// A path for output: an abstract name begins with `@`.

@@ -6,9 +6,13 @@
 
 pub mod address;
 pub mod answer;
+pub mod attach_info;
 pub mod bench;
 pub mod body;
 pub mod commands;
+pub mod deadline;
+pub mod diagnosis;
+pub mod endpoint;
 pub mod exit;
 pub mod input;
 pub mod json;
@@ -16,12 +20,15 @@ pub mod messages;
 pub mod methods;
 pub mod options;
 pub mod output;
+pub mod path_walk;
 pub mod peer;
+pub mod processes;
 pub mod records;
 pub mod release;
 pub mod secrets;
 pub mod serve;
 pub mod skeleton;
+pub mod unix_sockets;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -90,6 +90,11 @@ pub fn address_of(matches: &ArgMatches) -> Result<Address, Failure> {
     Address::parse(given)
 }
 
+/// The value of [`address`], where it may be left out.
+pub fn optional_address_of(matches: &ArgMatches) -> Result<Option<Address>, Failure> {
+    matches.get_one::<OsString>(ADDRESS).map(|given| Address::parse(given)).transpose()
+}
+
 /// The argument `METHOD`.
 pub fn method() -> Arg {
     Arg::new(METHOD)

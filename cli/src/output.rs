@@ -146,6 +146,11 @@ fn colours_wanted() -> bool {
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// A number of things, as in `1 rank` and `2 ranks`.
+pub fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// A text that may come from a peer, without characters that a terminal acts upon or that reorder text.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

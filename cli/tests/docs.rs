@@ -1,12 +1,13 @@
 //! The examples of `docs/drpc.md`, run as they stand.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use drpc::{Existing, Failure, Server};
 
-use crate::support::{Folder, Handled, finish, silent};
+use crate::support::{Folder, Handled, finish, for_everyone, is_root, silent};
 
 /// The agent of the examples.
 fn management(_: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -46,6 +47,16 @@ fn examples(page: &str) -> Vec<Vec<Example>> {
     blocks
 }
 
+/// Examples of another user, as root runs them. Only root may become another user, and needs no sudo for it.
+fn as_nobody(block: Vec<Example>) -> Vec<Example> {
+    let other = |(line, expected): Example| match line.strip_prefix("sudo -u nobody ") {
+        Some(_) if !is_root() => None,
+        Some(command) => Some((format!("setpriv --reuid 65534 --regid 65534 --clear-groups {command}"), expected)),
+        None => Some((line, expected)),
+    };
+    block.into_iter().filter_map(other).collect()
+}
+
 /// What stands between the outputs of two commands.
 const END: &str = "\u{1}\n";
 
@@ -76,15 +87,15 @@ fn without_measures(line: &str) -> &str {
     }
 }
 
-/// A text in which numbers that differ from run to run are alike: process ids, times, dates, users.
+/// A text in which words that differ from run to run are alike: process ids, times, dates, users, modes, limits.
 fn normal(text: &str) -> String {
     let comm = fs::read_to_string("/proc/self/comm").unwrap();
     let mut words = Vec::new();
     let lines: Vec<_> = text.lines().map(without_measures).collect();
     for word in lines.join("\n").trim_end().replace(comm.trim_end(), "daos_agent").split(' ') {
         let varies = |before: &str| words.last().is_some_and(|last: &String| last.ends_with(before));
-        let is_time = varies("since") || varies("pid") || varies("uid");
-        words.push(if is_time { "N".to_owned() } else { word.to_owned() });
+        let varying = ["since", "pid", "uid", "-p", "mode", "owner", "group", "of"];
+        words.push(if varying.iter().any(|before| varies(before)) { "N".to_owned() } else { word.to_owned() });
         if word.starts_with("µs") {
             let at = words.len() - 2;
             words[at] = "N".to_owned();
@@ -107,14 +118,18 @@ fn the_examples_of_the_page_are_true() {
     let server = builder.existing(Existing::ReplaceStale).bind(folder.at("daos_agent.sock")).unwrap();
     server.start().unwrap();
     let _silent = silent(folder.at("silent.sock"));
+    fs::set_permissions(folder.at("silent.sock"), Permissions::from_mode(0o755)).unwrap();
     drop(silent(folder.at("stale.sock")));
     let program = Path::new(env!("CARGO_BIN_EXE_drpc")).parent().unwrap();
-    let blocks = examples(&page);
+    let _private = silent(folder.at("private.sock"));
+    fs::set_permissions(folder.at("private.sock"), Permissions::from_mode(0o600)).unwrap();
+    for_everyone(&folder);
+    let blocks = examples(&page).into_iter().map(as_nobody).filter(|block| !block.is_empty()).collect::<Vec<_>>();
     assert!(blocks.len() > 5, "{blocks:?}");
     for block in blocks {
         // Commands of the page run in the folder of the sockets, by a shell that finds the program.
         let mut run = Command::new("sh");
-        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{}:{}", folder.at(""), program.display(), std::env::var("PATH").unwrap());
         run.args(["-c", &script(&block)]).current_dir(folder.at("")).env("PATH", path);
         run.env("DAOS_AGENT_DRPC_DIR", ".").env_remove("DRPC_FRAMING");
         let said = finish(run, b"").stdout.replace("./daos_agent.sock", "daos_agent.sock");

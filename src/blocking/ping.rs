@@ -172,5 +172,7 @@ mod tests {
         assert_eq!((error.phase(), error.cause()), (Phase::Reply, Cause::TimedOut));
         let text = format!("the question for the framing was not answered within 1 ms by pid {}", std::process::id());
         assert!(error.to_string().contains(&text), "{error}");
+        assert_eq!(error.silent_pid(), i32::try_from(std::process::id()).ok());
+        assert_eq!(ping(dir.path(), Duration::from_millis(1)).unwrap_err().silent_pid(), None);
     }
 }

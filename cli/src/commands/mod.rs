@@ -5,11 +5,13 @@ mod call;
 mod completions;
 mod decode;
 mod describe;
+mod doctor;
 mod errno;
 mod list;
 mod man;
 mod ping;
 mod serve;
+mod status;
 mod template;
 
 use clap::{ArgMatches, Command};
@@ -30,6 +32,8 @@ const ALL: &[Entry] = &[
     ping::COMMAND,
     serve::COMMAND,
     bench::COMMAND,
+    status::COMMAND,
+    doctor::COMMAND,
     list::COMMAND,
     describe::COMMAND,
     template::COMMAND,

@@ -1,13 +1,17 @@
 //! What the tests share: running the program, and servers for it.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drpc::{Failure, Framing, Listener, Module, Server, Session};
+use rustix::net;
 use serde_json::Value;
 
 /// A run of the program that has ended.
@@ -31,11 +35,37 @@ impl Run {
         &self.stdout
     }
 
+    /// What it has written; it has to have ended with this exit code, and to have complained of nothing.
+    pub(crate) fn failure_out(&self, code: i32) -> &str {
+        assert_eq!((self.code, self.stderr.as_str()), (code, ""), "{self:?}");
+        &self.stdout
+    }
+
     /// What it complains of; it has to have ended with this exit code.
     pub(crate) fn failure(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{self:?}");
         &self.stderr
     }
+}
+
+/// True if the tests run as root, so that some of them can run the program as another user.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// A copy of the program that every user can run: what cargo builds may be in a directory of root's.
+pub(crate) fn for_everyone(folder: &Folder) -> String {
+    fs::set_permissions(folder.at(""), Permissions::from_mode(0o755)).unwrap();
+    let copy = folder.at("drpc");
+    fs::copy(env!("CARGO_BIN_EXE_drpc"), &copy).unwrap();
+    copy
+}
+
+/// The program run by a user without any rights.
+pub(crate) fn nobody<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).uid(65_534).gid(65_534).current_dir("/").env_clear();
+    command
 }
 
 /// The program with arguments, without what the environment may say.
@@ -126,6 +156,14 @@ pub(crate) fn serve(path: impl AsRef<Path>, framing: Framing, module: i32, handl
 /// A server that accepts nobody and answers nothing: its kernel takes connections all the same.
 pub(crate) fn silent(path: impl AsRef<Path>) -> Listener {
     Listener::bind(path).unwrap()
+}
+
+/// A socket that listens with so much room in its queue, and accepts nobody.
+pub(crate) fn listening(path: &str, backlog: i32) -> OwnedFd {
+    let socket = net::socket(net::AddressFamily::UNIX, net::SocketType::SEQPACKET, None).unwrap();
+    net::bind(&socket, &net::SocketAddrUnix::new(path).unwrap()).unwrap();
+    net::listen(&socket, backlog).unwrap();
+    socket
 }
 
 /// Both framings.
