@@ -136,7 +136,7 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
         )?;
     }
     if endpoint.listeners.is_empty() {
-        return row("server", "none listens");
+        return row("server", "none listens in this network namespace");
     }
     for socket in &endpoint.listeners {
         let kind = if socket.kind == "seqpacket" { String::new() } else { format!(", a {} socket", socket.kind) };
