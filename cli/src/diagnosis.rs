@@ -126,6 +126,9 @@ fn steps(path: &Path, question: &Question, report: &mut Report) -> Result<(), Ha
         Ok(pong) => pong,
         Err(stop) => {
             if stop.0.name == "answer" {
+                if !listens {
+                    report(Check::good("listening", "a process of another network namespace"))?;
+                }
                 queue(endpoint.as_ref(), report)?;
             }
             return Err(with_process(stop, endpoint.as_ref()).into());
@@ -186,6 +189,10 @@ fn go(path: &Path, timeout: Duration, report: &mut Report) -> Result<Option<Obst
         Err(Blocked::InDirectory) => Some(("directory", "")),
         Err(Blocked::Nothing(at)) if has_links && at != path => Some(("file", "dangling link: ")),
         Err(Blocked::Nothing(_)) => Some(("file", "")),
+        Ok((_, file)) if file.is_dir() => {
+            let cure = "use the path of the server's socket";
+            return Err(Stop(Check::bad("file", "the path is a directory", cure), Exit::CannotConnect).into());
+        }
         Ok((_, file)) if !file.file_type().is_socket() => Some(("file", "")),
         Ok((at, file)) => {
             report(Check::good("file", format!("socket, {}", endpoint::describe_mode(&file))))?;
@@ -243,7 +250,12 @@ pub(crate) fn stop_of(error: &drpc::Error) -> Stop {
         _ => ("answer", ""),
     };
     let (words, cure) = words(error);
-    let usual = if name == "listening" { "start the server" } else { "the server's log may say more" };
+    let usual = match (error.phase(), error.cause()) {
+        (_, Cause::BadPath(_)) => "use a shorter path, as from the directory of the socket",
+        _ if name == "listening" => "start the server",
+        (Phase::Connect, _) => "use the path of the server's socket",
+        _ => "the server's log may say more",
+    };
     let mut check = Check::bad(name, format!("{before}{words}"), cure.as_deref().unwrap_or(usual));
     if let (Phase::Reply, Cause::TimedOut) = (error.phase(), error.cause()) {
         let process = error.silent_pid().and_then(|pid| Process::of(pid.try_into().ok()?));

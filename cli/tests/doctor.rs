@@ -142,6 +142,10 @@ fn what_is_at_the_path_is_told() {
     let deep = failing(&[&folder.at("none/sock")], 3);
     assert_check(&deep, "directory", "there is no directory", "the server is not running");
     assert_check(&failing(&[&folder.at("file/sock")], 3), "directory", "is no directory", "use the path");
+    for directory in ["/", "."] {
+        assert_check(&failing(&[directory], 3), "file", "the path is a directory", "use the path");
+    }
+    assert_check(&failing(&[&"x".repeat(200)], 3), "file", "the longest possible is 107", "a shorter path");
     symlink("nowhere", folder.at("link")).unwrap();
     assert_check(&failing(&[&folder.at("link")], 3), "file", "dangling link: ", "");
     symlink("circle", folder.at("circle")).unwrap();

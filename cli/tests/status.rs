@@ -68,7 +68,7 @@ fn a_path_without_a_server_is_shown_for_what_it_is() {
     drop(silent(&stale));
     let said = drpc(["status", "--json", &stale]).json(3);
     assert_eq!((&said["file"]["type"], &said["listening"]), (&json!("socket"), &json!(false)));
-    assert!(drpc(["status", &stale]).stdout.ends_with("\n  server       none listens\n"));
+    assert!(drpc(["status", &stale]).stdout.ends_with("\n  server       none listens in this network namespace\n"));
     let none = drpc(["status", "--json", &folder.at("none")]).json(3);
     assert_eq!(none["file"], json!(null));
     let file = folder.write("file", "");

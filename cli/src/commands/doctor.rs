@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Entry;
 use crate::address::{Address, Places, shown};
+use crate::deadline;
 use crate::diagnosis::{self, Check, Question};
 use crate::exit::{Exit, Failure};
 use crate::options;
@@ -59,7 +60,12 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
     let mut checks = Vec::new();
     let mut worst = Exit::Good;
-    for subject in subjects(options::optional_address_of(matches)?) {
+    let (address, timeout) = (options::optional_address_of(matches)?, options::timeout_of(matches));
+    let Some(subjects) = deadline::within(timeout, move || subjects(address)) else {
+        let text = "the file system of DAOS's sockets does not answer: `findmnt` lists file systems, and one may have lost its server";
+        return Err(Failure::new(Exit::NoAnswer, text));
+    };
+    for subject in subjects {
         let (name, role) = match &subject {
             Subject::Socket { role, path } => (shown(path), *role),
             Subject::Done(name, ..) => (name.clone(), ""),
@@ -78,7 +84,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         let exit = match subject {
             Subject::Socket { path, .. } => {
                 let question = Question {
-                    timeout: options::timeout_of(matches),
+                    timeout,
                     release: options::release_of(matches),
                     is_agent: role == "agent" || Address::is_agent(&path),
                     system: matches.get_one::<String>("sys").cloned(),
@@ -126,6 +132,9 @@ fn subjects(address: Option<Address>) -> Vec<Subject> {
 fn sockets(address: &Address, places: &Places, is_needed: bool) -> Vec<Subject> {
     let (role, candidates) = (address.role(), address.candidates(places));
     let socket = |path: &PathBuf| Subject::Socket { role, path: path.clone() };
+    if let Address::Path(path) = address {
+        return vec![socket(path)];
+    }
     let existing: Vec<_> = candidates.iter().filter(|path| path.symlink_metadata().is_ok()).map(socket).collect();
     match (candidates.first(), is_needed) {
         _ if !existing.is_empty() => existing,

@@ -44,7 +44,9 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
     let timeout = options::timeout_of(matches);
     let mut exit = Exit::Good;
-    for path in paths(matches)? {
+    let address = options::optional_address_of(matches)?;
+    let silent = || Failure::new(Exit::NoAnswer, "the file system of the socket has not answered in time");
+    for path in deadline::within(timeout, move || paths(address)).ok_or_else(silent)?? {
         let looked = {
             let path = path.clone();
             deadline::within(timeout, move || Endpoint::look(&path))
@@ -68,9 +70,9 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 }
 
 /// The socket that was asked for, or all sockets of DAOS.
-fn paths(matches: &ArgMatches) -> Result<Vec<PathBuf>, Failure> {
+fn paths(address: Option<Address>) -> Result<Vec<PathBuf>, Failure> {
     let places = Places::default();
-    if let Some(address) = options::optional_address_of(matches)? {
+    if let Some(address) = address {
         return Ok(match address {
             Address::Engine(None) => {
                 let all = address.candidates(&places);
@@ -136,7 +138,7 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
         )?;
     }
     if endpoint.listeners.is_empty() {
-        return row("server", "none listens");
+        return row("server", "none listens in this network namespace");
     }
     for socket in &endpoint.listeners {
         let kind = if socket.kind == "seqpacket" { String::new() } else { format!(", a {} socket", socket.kind) };
