@@ -3,7 +3,7 @@
 use drpc::{Failure, Framing};
 use serde_json::{Value, json};
 
-use crate::support::{FRAMINGS, Folder, drpc, drpc_reading, serve, silent};
+use crate::support::{FRAMINGS, Folder, drpc, drpc_reading, serve, silent, until_it_says};
 
 /// Answers of servers of DAOS 2.6 and 2.8: one field, two, and an error number.
 fn management(method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -91,10 +91,12 @@ fn no_answer_is_exit_code_4_and_no_server_3() {
     let path = folder.at("sock");
     let server = silent(&path);
     // The framing is asked for first, unless the release is known.
-    let run = drpc(["call", &path, "2/206", "--timeout", "20ms"]);
-    assert!(run.failure(4).contains("the question for the framing was not answered"), "{run:?}");
-    let run = drpc(["call", &path, "2/206", "--timeout", "20ms", "--release", "2.8"]);
-    assert!(run.failure(4).contains("mgmt.get_attach_info was not answered within"), "{run:?}");
+    let question = "the question for the framing was not answered";
+    let run = until_it_says(question, |time| drpc(["call", &path, "2/206", "--timeout", time]));
+    assert!(run.failure(4).contains(question), "{run:?}");
+    let late = "mgmt.get_attach_info was not answered within";
+    let run = until_it_says(late, |time| drpc(["call", &path, "2/206", "--timeout", time, "--release", "2.8"]));
+    assert!(run.failure(4).contains(late), "{run:?}");
     drop(server);
     assert!(drpc(["call", &path, "2/206"]).failure(3).contains("no server listens"));
 }

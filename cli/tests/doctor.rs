@@ -1,19 +1,19 @@
 //! `drpc doctor`.
 
-use std::env;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use drpc::Framing;
 use drpc_cli::deadline;
 use serde_json::{Value, json};
 
+use crate::serve::Served;
 use crate::support::{
-    FRAMINGS, Folder, command, drpc, finish, for_everyone, is_root, listening, nobody, serve, silent,
+    FRAMINGS, Folder, Run, command, drpc, finish, for_everyone, is_root, listening, nobody, serve, silent,
+    until_it_says,
 };
 
 /// The check that has failed, which has to be the last one, of a run that ended with this exit code.
@@ -178,12 +178,9 @@ fn a_server_that_hangs_is_named() {
     let folder = Folder::new();
     let path = folder.at("sock");
     let _server = silent(&path);
-    let check = failing(&["--timeout", "20ms", &path], 4);
-    let detail = format!(
-        "does not answer: the question for the framing was not answered within 20 ms by pid {}",
-        std::process::id()
-    );
-    assert_check(&check, "answer", &detail, &format!("gdb -p {}", std::process::id()));
+    let check = does_not_answer(|time| drpc(["doctor", "--json", "--timeout", time, &path]));
+    let pid = std::process::id();
+    assert_check(&check, "answer", &format!(" ms by pid {pid}"), &format!("gdb -p {pid}"));
 }
 
 #[test]
@@ -191,69 +188,45 @@ fn a_full_queue_is_told_with_who_does_not_empty_it() {
     let folder = Folder::new();
     let path = folder.at("sock");
     let _server = listening(&path, 0);
-    drpc(["ping", "--timeout", "1ms", &path]).failure(4);
-    let check = failing(&["--timeout", "20ms", &path], 3);
-    assert_check(&check, "queue", "has a full queue", "");
+    let connected = "the question for the framing was not answered";
+    until_it_says(connected, |time| drpc(["ping", "--timeout", time, &path]));
+    let full = "has a full queue";
+    let check = last(&until_it_says(full, |time| drpc(["doctor", "--json", "--timeout", time, &path])).json(3));
+    assert_check(&check, "queue", full, "");
     assert!(
         check["detail"].as_str().unwrap().contains(&format!("the server is pid {}", std::process::id())),
         "{check}"
     );
 }
 
-/// A server in a process of its own, until its stdin ends. Only the test below runs it.
-#[test]
-#[ignore = "runs for another test"]
-fn serve_in_another_process() {
-    let Some(path) = env::var_os("DRPC_TEST_SOCKET") else { return };
-    let _server = serve(path, Framing::Chunked, 7, |_, _| Ok(Vec::new()));
-    println!("listening");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
-
-/// A process that ends with its test, also where that fails.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn another_process(path: &str) -> Killed {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "--ignored", "--nocapture", "doctor::serve_in_another_process"]);
-    let mut child = command.env("DRPC_TEST_SOCKET", path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().ends_with("listening")));
-    Killed(child)
+/// The check of a server that does not answer in time, however busy the machine is.
+fn does_not_answer(run: impl Fn(&str) -> Run) -> Value {
+    let text = "does not answer: the question for the framing was not answered within ";
+    let check = last(&until_it_says(text, run).json(4));
+    assert!(check["detail"].as_str().unwrap().starts_with(text), "{check}");
+    check
 }
 
 #[test]
 fn a_stopped_process_is_told_to_go_on() {
     let folder = Folder::new();
-    let path = folder.at("sock");
-    let server = another_process(&path);
+    let server = Served::start(&folder, &[]);
+    let path = server.path.clone();
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-    let pid = server.0.id().to_string();
+    let pid = server.id().to_string();
     let signal = |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     signal("-STOP");
     while !fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("T (stopped)") {
         std::thread::yield_now();
     }
-    let check = failing(&["--timeout", "20ms", &path], 4);
-    assert_check(
-        &check,
-        "answer",
-        &format!("does not answer: the question for the framing was not answered within 20 ms by pid {pid}"),
-        &format!("kill -CONT {pid}"),
-    );
+    let check = does_not_answer(|time| drpc(["doctor", "--json", "--timeout", time, &path]));
+    assert_check(&check, "answer", &format!(" ms by pid {pid}"), &format!("kill -CONT {pid}"));
     assert!(check["detail"].as_str().unwrap().ends_with(", which is stopped"), "{check}");
     // As another user, too, to whom /proc does not show who has the socket.
     if is_root() {
         let program = for_everyone(&folder);
-        let run = finish(nobody(&program, ["doctor", "--json", "--timeout", "20ms", &path]), b"");
-        assert_check(&last(&run.json(4)), "answer", "which is stopped", &format!("kill -CONT {pid}"));
+        let as_nobody = |time: &str| finish(nobody(&program, ["doctor", "--json", "--timeout", time, &path]), b"");
+        assert_check(&does_not_answer(as_nobody), "answer", "which is stopped", &format!("kill -CONT {pid}"));
     }
     signal("-CONT");
     drpc(["doctor", &path]).good();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use drpc::Framing;
 use serde_json::json;
 
-use crate::support::{FRAMINGS, Folder, drpc, serve, silent};
+use crate::support::{FRAMINGS, Folder, drpc, serve, silent, until_it_says};
 
 #[test]
 fn a_server_of_each_framing_is_known_and_executes_nothing() {
@@ -40,9 +40,10 @@ fn a_server_that_does_not_answer_is_named() {
     let folder = Folder::new();
     let path = folder.at("sock");
     let _server = silent(&path);
-    let run = drpc(["ping", "--timeout", "20ms", &path]);
-    let expected = format!("the question for the framing was not answered within 20 ms by pid {}", std::process::id());
-    assert!(run.failure(4).contains(&expected), "{run:?}");
+    let question = "the question for the framing was not answered within ";
+    let run = until_it_says(question, |time| drpc(["ping", "--timeout", time, &path]));
+    let said = run.failure(4);
+    assert!(said.contains(question) && said.contains(&format!(" ms by pid {}", std::process::id())), "{run:?}");
 }
 
 #[test]

@@ -29,6 +29,11 @@ impl Served {
         Self { child, stdout, path }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn call(&self, arguments: &[&str]) -> Run {
         drpc([&["call", &self.path], arguments].concat())
     }
