@@ -71,7 +71,7 @@ served_by() {
 		test ! -e "$sock"
 }
 
-# greets CLIENT, shares CLIENT, calculates CLIENT, returns_lines CLIENT: the client gets what it should.
+# greets CLIENT, shares CLIENT, calculates_in_rust CLIENT, returns_lines CLIENT: the client gets what it should.
 greets() {
 	run "$1" "$sock" world >"$work/client.log" 2>&1
 	client_rc=$?
@@ -87,7 +87,7 @@ shares() {
 		grep '^counter: 1$' "$work/client.log"
 }
 
-calculates() {
+calculates_in_rust() {
 	run "$1" "$sock" >"$work/client.log" 2>&1
 	client_rc=$?
 	cat "$work/client.log"
@@ -183,7 +183,7 @@ check 'Rust: the server leaves a live socket alone' \
 check 'Rust: the client says that there is no server' \
 	says 'none.sock: no such file or directory' run "$rust/client" "$work/none.sock"
 check 'Rust: the typed server serves the typed client' \
-	served_by by_input "$calc/calc_server" calculates "$calc/calc_client"
+	served_by by_input "$calc/calc_server" calculates_in_rust "$calc/calc_client"
 check 'Rust: the typed client says that there is no server' \
 	says 'none.sock: no such file or directory' run "$calc/calc_client" "$work/none.sock"
 finish

@@ -62,7 +62,7 @@ impl fmt::Display for Cause {
             Self::Forked => f.write_str("it belongs to another process, as this program has forked"),
             Self::Unattributable => f.write_str("the server could not decode one of several calls"),
             Self::UnexpectedReply { sequence } => write!(f, "reply {sequence} answers no call of this connection"),
-            Self::SessionEnded => f.write_str("the session has ended, or the call has been answered"),
+            Self::SessionEnded => f.write_str("the session of the call has ended"),
             Self::Stopped => f.write_str("the server has been shut down"),
             Self::Locked { pid: 0 } => f.write_str("another server has the lock file"),
             Self::Locked { pid } => write!(f, "another server (pid {pid}) has the lock file"),
@@ -132,7 +132,7 @@ impl fmt::Display for HeaderFault {
 /// let text = "no such file or directory: there is no directory /nonexistent";
 /// assert!(error.to_string().starts_with(&format!("connect /nonexistent/agent.sock: {text}: ")));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     socket: SharedPath,
     explanation: Explanation,
@@ -192,6 +192,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.phase(), self.socket.display(), self.explanation.text(&self.socket))
+    }
+}
+
+/// The sentence, too: a `main` that returns an error prints it so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -73,6 +73,14 @@ impl Api {
         }
     }
 
+    /// What connects a client for the first time.
+    fn connect(self) -> &'static str {
+        match self {
+            Self::Client => "Client::open",
+            _ => "drpc_client_connect",
+        }
+    }
+
     /// What to do about a socket file of a server that is gone.
     fn replace_stale(self) -> &'static str {
         match self {
@@ -298,6 +306,7 @@ impl Explanation {
                 }
                 None => Ok(()),
             },
+            (_, Cause::NotConnected) => write!(f, ": {} has to succeed first", self.api.connect()),
             (phase, cause) => hint(phase, cause).map_or(Ok(()), |hint| write!(f, ": {hint}")),
         }
     }
@@ -434,7 +443,10 @@ pub(crate) fn hint(phase: Phase, cause: Cause) -> Option<&'static str> {
         (Phase::Call | Phase::Reply | Phase::Receive, Cause::Header(_) | Cause::Malformed) => {
             "the peer may speak another release's wire format"
         }
-        (_, Cause::Unanswered | Cause::Unclear) => "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram",
+        (_, Cause::Unanswered) => {
+            "look whether the server has ended; if not, and if it is of DAOS 2.6 or before, set DRPC_FRAMING=datagram"
+        }
+        (_, Cause::Unclear) => "if the server is of DAOS 2.6 or before, set DRPC_FRAMING=datagram",
         (_, Cause::NotHanded { instead: Some(_) }) => "is that the path in the unit of the service manager?",
         (_, Cause::Replaced) => "connect again",
         (_, Cause::OtherFraming { .. }) => "with \"auto\" a client finds out what its server speaks",

@@ -109,7 +109,7 @@ pub mod tokio;
 
 /// Includes what `drpc-build` has generated of a package of Protocol Buffers, in the module where this is written.
 ///
-/// ```ignore
+/// ```text
 /// mod calc {
 ///     drpc::include_proto!("calc");
 /// }

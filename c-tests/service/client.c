@@ -206,7 +206,7 @@ a_client_that_is_not_connected_says_so(void **state)
 	typed_prepare(&typed);
 	service = service_of(&typed);
 	assert_failed(echo(service, "x"), -DER_UNREACH);
-	assert_true(SAYS("not connected"));
+	assert_true(SAYS("not connected: drpc_client_connect has to succeed first"));
 	protobuf_c_service_destroy(service);
 	service = drpc_client_service_dispatched(typed.client, TREE, &tree__tree__descriptor, NULL);
 	assert_failed(echo(service, "x"), -DER_UNREACH);

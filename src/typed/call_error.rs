@@ -102,10 +102,10 @@ impl fmt::Display for CallError {
     }
 }
 
+/// The sentence, too, as of [`Error`].
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failed { method, fault } = &*self.0;
-        f.debug_struct("CallError").field("method", method).field("fault", fault).finish()
+        fmt::Display::fmt(self, f)
     }
 }
 
