@@ -61,8 +61,18 @@ HEADERS := $(sort $(patsubst include/%,%,$(wildcard $(ABIS:%=include/%/*/*.h))))
 # Where a header is installed: include/0.8/daos/drpc.h as drpc-0.8/daos/drpc.h.
 INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 
-# The command drpc, its pages (one for each command, which has a file of its own), and its completions.
+# The command drpc, its pages (one for each command, which has a file of its own), and its completions. The tests take the one
+# that they build anyway, to save a minute and a half; it is never installed but by them.
+COMMAND_PROFILE ?= command
+ifeq ($(COMMAND_PROFILE),dev)
+COMMAND := $(BUILD)/bin-dev/drpc
+COMMAND_BUILT := $(CARGO_TARGET_DIR)/debug/drpc
+COMMAND_CARGO := --workspace --all-features --bin drpc
+else
 COMMAND := $(BUILD)/bin/drpc
+COMMAND_BUILT := $(CARGO_TARGET_DIR)/$(COMMAND_PROFILE)/drpc
+COMMAND_CARGO := --profile $(COMMAND_PROFILE) -p drpc-cli
+endif
 PAGES := drpc.1 $(patsubst cli/src/commands/%.rs,drpc-%.1,$(filter-out %/mod.rs,$(wildcard cli/src/commands/*.rs)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
@@ -71,7 +81,7 @@ SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. The tests of
 # interworking build programs in Rust, and by their turn the others have long built the libraries.
 RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers
-LIBRARY_CHECKS := check-exports demo test-cli test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
+LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
@@ -126,11 +136,11 @@ $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/expo
 
 # A cargo call of its own, so that the features that the command needs do not reach the libraries.
 cli: setup-build
-	$(CARGO) build --release --manifest-path cli/Cargo.toml
+	$(CARGO) build $(COMMAND_CARGO)
 
 $(COMMAND): cli
 	@mkdir -p $(@D)
-	@cmp -s $(RELEASE)/drpc $@ || $(INSTALL) -m 755 $(RELEASE)/drpc $@
+	@cmp -s $(COMMAND_BUILT) $@ || $(INSTALL) -m 755 $(COMMAND_BUILT) $@
 
 # For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
 headers: setup-build ## writes include/ anew from the Rust sources
@@ -178,26 +188,25 @@ rust-examples: cargo
 
 examples: setup-demo $(EXAMPLES) rust-examples ## the examples, in build/examples
 
-demo: examples ## examples over both libraries
-	@scripts/demo.sh $(BUILD)/examples $(ABIS)
+demo: examples $(COMMAND) ## examples over both libraries
+	@scripts/demo.sh $(BUILD)/examples $(COMMAND) $(ABIS)
 
 # --- Checks. Each prints lines that begin with `ok` or `not ok`, or cargo's test results; scripts/check.sh adds up.
 
 check: ## every test
 check-quick: ## the inner loop: every test but those of SLOW_CHECKS, in a minute or two on 2 cores
 check-quick: left_out := $(SLOW_CHECKS)
+check check-quick: export COMMAND_PROFILE := dev
 check check-quick: setup-check
 	@MAKE="$(MAKE)" scripts/check.sh $(BUILD)/check '$(filter-out $(left_out),$(RUST_CHECKS))' \
 		'$(filter-out $(left_out),$(LIBRARY_CHECKS))'
 
 fmt: setup-check ## Rust sources are as rustfmt writes them
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path cli/Cargo.toml --check
 	@echo 'ok - formatted as rustfmt does'
 
 clippy: setup-check ## lints of all Rust targets
 	$(CARGO) clippy --workspace --all-features --all-targets -- -D warnings
-	$(CARGO) clippy --manifest-path cli/Cargo.toml --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
 doc: setup-build ## the documentation of the crates
@@ -208,10 +217,6 @@ doc: setup-build ## the documentation of the crates
 # parts use is built once.
 test-rust: setup-build ## unit and integration tests in Rust
 	$(CARGO) test --workspace --all-features --no-fail-fast
-
-# In release mode, so that the tests run the program that is installed, and nothing is built for them alone.
-test-cli: setup-check all ## the command drpc against servers, and its tables
-	$(CARGO) test --release --manifest-path cli/Cargo.toml
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
 # it needs a build of its own; but what runs while building is the same, where the target is named.

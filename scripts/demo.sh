@@ -3,13 +3,15 @@
 # the plain API, then the managed server and the shared client, with bodies and with typed calls. Programs in Rust call
 # those in C, are called by them, and call each other.
 #
-#   scripts/demo.sh EXAMPLES_DIRECTORY ABI...
+#   scripts/demo.sh EXAMPLES_DIRECTORY DRPC ABI...
 #
 # Fails when the client or the server does, or when the server leaves its socket behind.
 set -eu
 
 examples=$1
-shift
+drpc=$2
+shift 2
+proto=$(dirname "$0")/../examples/calc/calc.proto
 
 dir=$(mktemp -d)
 server=
@@ -23,9 +25,10 @@ fail() {
 	exit 1
 }
 
-# program NAME: the file of an example. Those of an ABI have names without a folder.
+# program NAME: the file of an example, or a file. Those of an ABI have names without a folder.
 program() {
 	case $1 in
+	/*) echo "$1" ;;
 	*/*) echo "$examples/$1" ;;
 	*) echo "$examples/$abi/$1" ;;
 	esac
@@ -34,7 +37,7 @@ program() {
 # demo SERVER CLIENT ARGUMENT...: has the client call the server on a socket of its own, and ends the server: one in C
 # by a signal, one in Rust by the end of its input.
 demo() {
-	pair="$1, $2"
+	pair="$1, ${2#"$dir/"}"
 	server_program=$(program "$1")
 	client_program=$(program "$2")
 	socket=$dir/$(basename "$1").sock
@@ -83,3 +86,17 @@ done
 of=Rust
 echo "$of"
 demo rust/calc_server rust/calc_client
+
+# Any server is asked from the shell, too.
+of="the command drpc"
+echo "$of"
+cat >"$dir/drpc" <<END
+#!/bin/sh
+set -e
+echo drpc ping
+"$drpc" ping "\$1"
+echo drpc call
+"$drpc" call "\$1" 100/10001 --proto "$proto" --request calc.AddRequest --response calc.AddResponse '{"a": 20, "b": 22}'
+END
+chmod +x "$dir/drpc"
+demo calc_server "$dir/drpc"
