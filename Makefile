@@ -68,19 +68,23 @@ ifeq ($(COMMAND_PROFILE),dev)
 COMMAND := $(BUILD)/bin-dev/drpc
 COMMAND_BUILT := $(CARGO_TARGET_DIR)/debug/drpc
 COMMAND_CARGO := --workspace --all-features --bin drpc
+COMMAND_MOST := 100000000
 else
 COMMAND := $(BUILD)/bin/drpc
 COMMAND_BUILT := $(CARGO_TARGET_DIR)/$(COMMAND_PROFILE)/drpc
 COMMAND_CARGO := --profile $(COMMAND_PROFILE) -p drpc-cli
+# The bytes that it may weigh.
+COMMAND_MOST := 8000000
 endif
 PAGES := drpc.1 $(patsubst cli/src/commands/%.rs,drpc-%.1,$(filter-out %/mod.rs,$(wildcard cli/src/commands/*.rs)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
-# The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. The tests of
-# interworking build programs in Rust, and by their turn the others have long built the libraries.
-RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers
+# The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. From the tests of
+# interworking on they need the libraries, too, which by then the others have long built: so both rows end together.
+RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
+	test-archive test-tutorial
 LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
@@ -140,6 +144,7 @@ cli: setup-build
 
 $(COMMAND): cli
 	@mkdir -p $(@D)
+	@test $$(wc -c <$(COMMAND_BUILT)) -lt $(COMMAND_MOST) || { echo '$(COMMAND_BUILT) weighs more than $(COMMAND_MOST) bytes'; exit 1; }
 	@cmp -s $(COMMAND_BUILT) $@ || $(INSTALL) -m 755 $(COMMAND_BUILT) $@
 
 # For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.

@@ -107,8 +107,6 @@ command_runs() {
 	same 'its version' "drpc $(pkg-config --modversion drpc-2.8)" "$("$command" --version)"
 }
 check 'drpc: runs, its version that of pkg-config' command_runs
-check 'drpc: under 8 MB' test "$(wc -c <"$command")" -lt 8000000
-note "drpc: $(wc -c <"$command") bytes"
 
 pages_installed() {
 	(echo drpc.1 && "$command" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/drpc-\1.1/p') | sort >"$work/pages"
