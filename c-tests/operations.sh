@@ -1,5 +1,5 @@
 #!/bin/sh
-# The outputs in docs/operations.md, as failures that are provoked give them.
+# What failures say in README.md, docs/operations.md and docs/conventions.md: failures that are provoked say the same.
 . "$(dirname "$0")/shell/tap.sh"
 
 # What differs from one run to the next, as the document has it.
@@ -7,11 +7,12 @@ alike() {
 	sed -E -e "s|$work/run|/run|g" -e 's/^[0-9T:.-]+Z libdrpc/libdrpc/' -e 's/since [0-9T:-]+Z/since 2026-11-30T09:41:07Z/' \
 		-e 's/pid([= ])[0-9]+/pid\14711/g' -e 's/([ug]id)([= ])[0-9]+/\1\20/g' \
 		-e 's/mode [0-7]+/mode 0600/' -e 's/within [0-9]+ ms/within 300 ms/' \
-		-e 's/(us|bytes_out|failures|session)=[0-9]+/\1=1/g'
+		-e 's/ (us|bytes_out|failures|session)=[0-9]+/ \1=1/g'
 }
 
-# The lines of the document's fences.
-awk '/^```/ { fence = !fence; next } fence' "$root/docs/operations.md" | alike | sort -u >"$work/expected"
+# The lines of the documents' fences that are the library's.
+awk '/^```/ { fence = !fence; next } fence && /^(connect|listen|reply|libdrpc:) / || fence && FILENAME ~ /operations/' "$root/README.md" \
+	"$root/docs/operations.md" "$root/docs/conventions.md" | alike | sort -u >"$work/expected"
 
 # not_provoked ABI: prints the lines of the document that no failure has given.
 not_provoked() {
@@ -31,8 +32,8 @@ for abi in $abis; do
 	mkdir "$work/$abi"
 	check "$abi: the failures compile" $CC -std=c11 -D_DEFAULT_SOURCE $strict $(cflags "$abi") -o "$work/$abi/daos_engine" \
 		"$here/operations/provoke.c" $(libs "$abi")
-	check "$abi: each output of docs/operations.md is a real one" not_provoked "$abi"
+	check "$abi: each output in the docs is a real one" not_provoked "$abi"
 done
-check 'the document has outputs' test "$(wc -l <"$work/expected")" -gt 15
+check 'the docs have outputs' test "$(wc -l <"$work/expected")" -gt 15
 
 finish

@@ -24,7 +24,7 @@
 #include <drpc/library.h>
 #include <drpc/server.h>
 
-enum { MGMT = 2, WAIT = 205, GET_ATTACH_INFO = 206, LIST_POOLS = 214 };
+enum { MGMT = 2, WAIT = 205, GET_ATTACH_INFO = 206, LIST_POOLS = 214, ODD = 298 };
 
 static void
 must(bool right, const char *what)
@@ -39,7 +39,7 @@ enum { MINUTE = 60000 };
 
 static atomic_bool waited;
 
-/* Succeeds with GET_ATTACH_INFO, waits in WAIT, fails in LIST_POOLS, and knows no other method. */
+/* Succeeds with GET_ATTACH_INFO, waits in WAIT, fails in LIST_POOLS, says what nobody knows in ODD, and knows no other method. */
 static void
 handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, void *arg)
 {
@@ -49,6 +49,8 @@ handle(struct drpc_session *session, Drpc__Call *call, Drpc__Response *resp, voi
 			usleep(1000);
 	} else if (call->method == LIST_POOLS) {
 		drpc_session_fail(session, DRPC__STATUS__FAILURE, "pool 7 is gone");
+	} else if (call->method == ODD) {
+		resp->status = 77;
 	} else if (call->method != GET_ATTACH_INFO) {
 		resp->status = DRPC__STATUS__UNKNOWN_METHOD;
 	}
@@ -211,6 +213,7 @@ main(int argc, char **argv)
 	waited = true;
 	client = client_of(path, MINUTE);
 	call(client, 299);
+	call(client, ODD);
 	call(client, LIST_POOLS);
 	/* A second server, while the first one runs. */
 	must(drpc_server_create(path, &second) == 0 && drpc_server_set(second, DRPC_SERVER_REPLACE_STALE, 1) == 0 &&
