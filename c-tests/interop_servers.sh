@@ -50,6 +50,24 @@ server_cell() {
 	served "$ends_with" && return "$cell_rc"
 }
 
+# failures_from CLIENT: calls that fail, with texts of several lengths, and one that does not, on one connection.
+failures_from() {
+	failing='fail:1 fail:127 fail:128 fail:200'
+	calls_of "$1" row "$failing take:5" >"$work/claims" 2>"$work/client.said" || cat "$work/client.said"
+	{ printf '%s error status 2\n' $failing; echo 'take:5 done'; } >"$work/expected"
+	sort "$work/expected" >"$work/expected.sorted"
+	sort "$work/claims" | diff "$work/expected.sorted" -
+}
+
+# text_cell LIBRARY KIND CLIENT
+text_cell() {
+	serve our_server "$1" "$2" || return
+	failures_from "$3"
+	cell_rc=$?
+	case $1 in Rust) ends_with=143 ;; *) ends_with=0 ;; esac
+	served "$ends_with" && return "$cell_rc"
+}
+
 for of in 0.8 2.8 Rust; do
 	case $of in
 	Rust) kinds='connection server' ;;
@@ -60,6 +78,9 @@ for of in 0.8 2.8 Rust; do
 			want=$(expected servers "$of" "$like")
 			check "$of $kind, from $like: $want" server_cell "$of" "$kind" "$like" "$want"
 			has_found servers "$of" "$like" "$found"
+			case $kind in
+			managed | server) check "$of $kind, from $like: a failure with a text is a failure" text_cell "$of" "$kind" "$like" ;;
+			esac
 		done
 	done
 done

@@ -16,7 +16,9 @@ export CARGO_TARGET_DIR CARGO_NET_OFFLINE
 
 mkdir "$work/folder"
 cd "$work/folder" || exit 1
-mkdir rust
+mkdir rust .cargo
+# The profile of this workspace.
+sed -n '/^\[profile\.dev/,/^$/p' "$root/Cargo.toml" >.cargo/config.toml
 cp "$root/Cargo.lock" rust/
 walk docs/tutorial.md
 finish

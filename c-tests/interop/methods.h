@@ -10,6 +10,7 @@ enum status { SUCCESS, SUBMITTED, FAILURE, UNKNOWN_MODULE, UNKNOWN_METHOD, UNPAR
 enum {
 	MODULE = 3,
 	ECHO = 301, /* answers with the body of the call */
+	FAIL = 302, /* fails; the managed server says why, in as many bytes as the body has */
 	MAKE = 306, /* with as many bytes as the number in it says */
 	TAKE = 307, /* with nothing */
 	HIDING_MODULE = 2,

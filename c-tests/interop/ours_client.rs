@@ -19,6 +19,7 @@ use drpc::wire::CallRef;
 use drpc::{CallOptions, Client, Framing, Response, Status};
 
 const MODULE: i32 = 3;
+const FAIL: i32 = 302;
 const MAKE: i32 = 306;
 const TAKE: i32 = 307;
 /// Its body holds a call of TAKE, for who takes the header of a record for a part of the message.
@@ -64,6 +65,7 @@ impl Task {
         let size = number.parse()?;
         let ((module, method), body, answer) = match method {
             "take" => ((MODULE, TAKE), pattern(size), Vec::new()),
+            "fail" => ((MODULE, FAIL), pattern(size), Vec::new()),
             "make" => ((MODULE, MAKE), number.as_bytes().to_vec(), pattern(size)),
             "hide" => (HIDE, hiding(size), Vec::new()),
             "group" => (GROUP, grouping(size), Vec::new()),

@@ -23,6 +23,9 @@ task_of(const char *name)
 	} else if (strncmp(name, "make:", 5) == 0) {
 		task.method = MAKE;
 		task.body = bytes_copy((const uint8_t *)name + 5, strlen(name + 5));
+	} else if (strncmp(name, "fail:", 5) == 0) {
+		task.method = FAIL;
+		task.body = pattern_of(number_of(name));
 	} else if (strncmp(name, "hide:", 5) == 0) {
 		task.module = HIDING_MODULE;
 		task.method = HIDE;

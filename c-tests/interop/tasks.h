@@ -6,7 +6,7 @@
 
 /*
  * "take:5642" is a call of TAKE with a body of so many bytes; "make:5642" one of MAKE for
- * so many; "hide:5642" one of HIDE in which there is a TAKE with so many; "group:38" one
+ * so many; "fail:5" one of FAIL; "hide:5642" one of HIDE in which there is a TAKE with so many; "group:38" one
  * of GROUP in which there is a GROUPED with so many; "shift:58" one of SHIFT.
  */
 struct task {
