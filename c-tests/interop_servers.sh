@@ -37,17 +37,23 @@ in_each_mode() {
 	done
 }
 
-# server_cell LIBRARY KIND CLIENT EXPECTED
-server_cell() {
-	calls=$all
-	case $3 in *-2.8 | our-Rust) calls="$all $chunked_only" ;; esac
-	serve our_server "$1" "$2" || return
-	in_each_mode "$3" "$4" "$calls"
-	cell_rc=$?
-	[ "$cell_rc" -eq 0 ] || cat "$work/claims" "$work/client.said"
+# while_served LIBRARY KIND COMMAND…: runs the command while one of our servers serves. Both have to end well.
+while_served() {
 	# Only signals end the servers in Rust.
 	case $1 in Rust) ends_with=143 ;; *) ends_with=0 ;; esac
+	serve our_server "$1" "$2" || return
+	shift 2
+	"$@"
+	cell_rc=$?
+	[ "$cell_rc" -eq 0 ] || cat "$work/claims" "$work/client.said"
 	served "$ends_with" && return "$cell_rc"
+}
+
+# sizes_from CLIENT EXPECTED: calls of each size, as far as the client can send them.
+sizes_from() {
+	calls=$all
+	case $1 in *-2.8 | our-Rust) calls="$all $chunked_only" ;; esac
+	in_each_mode "$1" "$2" "$calls"
 }
 
 # failures_from CLIENT: calls that fail, with texts of several lengths, and one that does not, on one connection.
@@ -59,15 +65,6 @@ failures_from() {
 	sort "$work/claims" | diff "$work/expected.sorted" -
 }
 
-# text_cell LIBRARY KIND CLIENT
-text_cell() {
-	serve our_server "$1" "$2" || return
-	failures_from "$3"
-	cell_rc=$?
-	case $1 in Rust) ends_with=143 ;; *) ends_with=0 ;; esac
-	served "$ends_with" && return "$cell_rc"
-}
-
 for of in 0.8 2.8 Rust; do
 	case $of in
 	Rust) kinds='connection server' ;;
@@ -76,10 +73,10 @@ for of in 0.8 2.8 Rust; do
 	for kind in $kinds; do
 		for like in $clients; do
 			want=$(expected servers "$of" "$like")
-			check "$of $kind, from $like: $want" server_cell "$of" "$kind" "$like" "$want"
+			check "$of $kind, from $like: $want" while_served "$of" "$kind" sizes_from "$like" "$want"
 			has_found servers "$of" "$like" "$found"
 			case $kind in
-			managed | server) check "$of $kind, from $like: a failure with a text is a failure" text_cell "$of" "$kind" "$like" ;;
+			managed | server) check "$of $kind, from $like: a failure with a text is a failure" while_served "$of" "$kind" failures_from "$like" ;;
 			esac
 		done
 	done

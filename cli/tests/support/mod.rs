@@ -169,16 +169,19 @@ pub(crate) fn listening(path: &str, backlog: i32) -> OwnedFd {
 /// Both framings.
 pub(crate) const FRAMINGS: [Framing; 2] = [Framing::Chunked, Framing::Datagram];
 
-/// Repeats a run with more and more time, up to 10 s, until it says this of a time that is over.
-pub(crate) fn until_it_says(text: &str, run: impl Fn(&str) -> Run) -> Run {
-    let says = |run: &Run| run.stdout.contains(text) || run.stderr.contains(text);
-    let short = ["20ms", "1s"].into_iter().map(&run).find(says);
+/// Repeats a run with more and more time, from the first one up to 10 s, until it ends as it should. For a run whose end is that time is over:
+/// on a busy machine a short time may be over too early.
+fn repeat(first: &str, is_right: impl Fn(&Run) -> bool, run: impl Fn(&str) -> Run) -> Run {
+    let short = [first, "1s"].into_iter().map(&run).find(is_right);
     short.unwrap_or_else(|| run("10s"))
 }
 
-/// Repeats a run with more and more time, up to 10 s, until it has this exit code. For a run whose end is that time is over:
-/// on a busy machine a short time may be over too early.
+/// Repeats a run until it says this of a time that is over.
+pub(crate) fn until_it_says(text: &str, run: impl Fn(&str) -> Run) -> Run {
+    repeat("20ms", |run| run.stdout.contains(text) || run.stderr.contains(text), run)
+}
+
+/// Repeats a run until it has this exit code.
 pub(crate) fn patiently(code: i32, run: impl Fn(&str) -> Run) -> Run {
-    let short = ["100ms", "1s"].into_iter().map(&run).find(|run| run.code == code);
-    short.unwrap_or_else(|| run("10s"))
+    repeat("100ms", |run| run.code == code, run)
 }
