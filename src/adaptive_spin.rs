@@ -39,7 +39,7 @@ const DEAR: u64 = 6 * US;
 /// So many dear looks count as one in vain. A conversation begins with some, while the peer still sleeps.
 const DEAR_LOOKS: u32 = 6;
 
-/// While the peer shares the processor, so many waits pass without reading the clock, which would take a hundredth of each.
+/// In a pause that nothing can end early, so many waits pass without reading the clock, which would take a hundredth of each.
 const UNREAD: u32 = 15;
 
 /// So many waits in a row that follow one another much quicker than before show that the peer has begun to look.
@@ -48,6 +48,8 @@ const QUICK_WAITS: u32 = 2;
 /// Half of the pause after a first look in vain. Each further one doubles the pause, up to [`MOST_MISSES`].
 const PAUSE: u64 = 100 * US;
 const MOST_MISSES: u32 = 8;
+/// From so many misses on a pause is so long that its waits need not read the clock.
+const LONG_PAUSE: u32 = 5;
 const LONGEST_PAUSE: u64 = PAUSE << MOST_MISSES;
 
 /// The bits of a count of threads.
@@ -150,13 +152,25 @@ pub(crate) struct WaitHistory {
     pub(crate) until: u64,
     /// True while the last look in vain was on the processor that the peer was waiting for.
     pub(crate) shared: bool,
+    /// True if waits may have passed since `last`.
+    pub(crate) blind: bool,
     /// The waits that are still to pass without reading the clock.
     pub(crate) unread: u32,
 }
 
 impl Default for WaitHistory {
     fn default() -> Self {
-        Self { last: 0, period: UNKNOWN, misses: 0, dear: 0, quick: 0, until: 0, shared: false, unread: 0 }
+        Self {
+            last: 0,
+            period: UNKNOWN,
+            misses: 0,
+            dear: 0,
+            quick: 0,
+            until: 0,
+            shared: false,
+            blind: false,
+            unread: 0,
+        }
     }
 }
 
@@ -206,7 +220,7 @@ impl WaitHistory {
     fn count(&mut self, now: u64) {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
-        if self.shared {
+        if self.blind {
             // The waits between are not known one by one, and tell nothing of the peer.
             self.quick = 0;
             return;
@@ -223,21 +237,24 @@ impl WaitHistory {
             self.until = now;
         }
         if self.is_paused(now) {
-            self.unread = if self.shared { UNREAD } else { 0 };
             return None;
         }
-        self.shared = false;
+        (self.shared, self.blind) = (false, false);
         match look {
             Look::Asked(limit) => Some(limit),
             Look::Adaptive(limit) => (self.period < RARE).then_some(limit),
         }
     }
 
-    /// True during the pause after looks in vain. After a quarter the pause ends early if the peer has begun to look, whose
-    /// messages a look finds.
-    fn is_paused(&self, now: u64) -> bool {
-        let left = self.until.saturating_sub(now);
-        left > 0 && (self.quick < QUICK_WAITS || left > (PAUSE << self.misses) / 4 * 3)
+    /// True during the pause after looks in vain. A part of it ends early if the peer has begun to look, whose messages a look
+    /// finds: of a short pause the last three quarters, of a long one the last.
+    fn is_paused(&mut self, now: u64) -> bool {
+        let (left, quarter) = (self.until.saturating_sub(now), (PAUSE << self.misses) / 4);
+        let is_long = self.misses >= LONG_PAUSE;
+        let is_fixed = left > if is_long { quarter } else { 3 * quarter };
+        self.blind = self.shared || is_long && is_fixed;
+        self.unread = if left > 0 && self.blind { UNREAD } else { 0 };
+        left > 0 && (is_fixed || self.quick < QUICK_WAITS)
     }
 
     /// Counts a look that found a message. Its time is known up to the last time that it read the clock.

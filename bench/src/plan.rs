@@ -137,17 +137,12 @@ impl Plan {
 
     /// How long a turn in a case lasts.
     pub(crate) fn turn_of(&self, case: Case) -> Duration {
-        if case.setting.is_slow() { 5 * self.turn } else { self.turn }
+        case.setting.times_as_long() * self.turn
     }
 
     /// How long a case takes before rounds are left out. What is compared in it differs by little.
     pub(crate) fn limit_of(&self, case: Case) -> Duration {
         self.case.saturating_mul(if case.experiment == Experiment::Waits { 3 } else { 1 })
-    }
-
-    /// Where turns are long, there are more rounds of the same programs instead.
-    pub(crate) fn starts_of(&self, case: Case) -> u32 {
-        if case.setting.is_slow() { self.starts.min(2) } else { self.starts }
     }
 }
 
@@ -241,12 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn slow_turns_are_longer_and_programs_start_less_often() {
+    fn slow_turns_are_longer() {
         let plan = plan(false);
-        let of = |setting| (plan.turn_of(waits(Layout::Free, setting)), plan.starts_of(waits(Layout::Free, setting)));
-        assert_eq!(of(BACK_TO_BACK), (plan.turn, 5));
-        assert_eq!(of(at_rate(100)), (5 * plan.turn, 2));
-        assert_eq!(of(BUSY), (5 * plan.turn, 2));
+        let of = |setting| plan.turn_of(waits(Layout::Free, setting));
+        assert_eq!(
+            [BACK_TO_BACK, at_rate(100), BUSY, at_once(2)].map(of),
+            [1, 5, 5, 15].map(|times| times * plan.turn)
+        );
     }
 
     #[test]

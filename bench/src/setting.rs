@@ -62,9 +62,13 @@ impl Setting {
         *self == BACK_TO_BACK
     }
 
-    /// Whether a turn has to be longer: few calls are made in it, or processes have to share it.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.rate > 0 || self.pairs > 1 || self.busy
+    /// How many times as long a turn has to be: few calls are made in it, or the system has to place several processes first.
+    pub(crate) fn times_as_long(&self) -> u32 {
+        match self {
+            Self { pairs: 2.., .. } => 15,
+            Self { rate: 1.., .. } | Self { busy: true, .. } => 5,
+            _ => 1,
+        }
     }
 
     pub(crate) fn title(&self) -> String {

@@ -17,6 +17,7 @@ pub(super) struct WaitPlace {
     dear: AtomicU32,
     quick: AtomicU32,
     shared: AtomicBool,
+    blind: AtomicBool,
     unread: AtomicU32,
     /// The descriptor, in a form that is never 0.
     owner: AtomicU64,
@@ -35,6 +36,7 @@ impl WaitPlace {
             dear: self.dear.load(Relaxed),
             quick: self.quick.load(Relaxed),
             shared: self.shared.load(Relaxed),
+            blind: self.blind.load(Relaxed),
             unread: self.unread.load(Relaxed),
             until: self.until.load(Relaxed),
         }
@@ -49,6 +51,7 @@ impl WaitPlace {
         self.dear.store(history.dear, Relaxed);
         self.quick.store(history.quick, Relaxed);
         self.shared.store(history.shared, Relaxed);
+        self.blind.store(history.blind, Relaxed);
         self.unread.store(history.unread, Relaxed);
         self.until.store(history.until, Relaxed);
     }
@@ -65,8 +68,17 @@ mod tests {
     #[test]
     fn a_place_is_of_one_descriptor() {
         let place = WaitPlace::default();
-        let history =
-            WaitHistory { last: 1, period: 2, misses: 3, dear: 5, quick: 6, until: 4, shared: true, unread: 7 };
+        let history = WaitHistory {
+            last: 1,
+            period: 2,
+            misses: 3,
+            dear: 5,
+            quick: 6,
+            until: 4,
+            shared: true,
+            blind: true,
+            unread: 7,
+        };
         assert_eq!([0, -1, 7].map(|fd| place.load(fd)), [WaitHistory::default(); 3]);
         place.store(7, history);
         assert_eq!([7, 8].map(|fd| place.load(fd)), [history, WaitHistory::default()]);
