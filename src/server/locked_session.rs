@@ -198,8 +198,11 @@ impl LockedSession<'_> {
             }
             NotACall::End => {
                 if self.state.message.is_partial() {
-                    self.log(LogEvent::Fault(Fault::Cut, None));
-                    self.fail_partial(None);
+                    let late = self.state.last_event.filter(|event| *event == LogEvent::Limit(Limit::MessageTime));
+                    if late.is_none() {
+                        self.log(LogEvent::Fault(Fault::Cut, None));
+                    }
+                    self.fail_partial(late);
                 } else if self.state.in_flight.is_serving() {
                     self.state.log.end.get_or_insert(End::CLIENT);
                 }
@@ -262,7 +265,10 @@ impl LockedSession<'_> {
             self.note_call(&call);
         }
         if !self.state.in_flight.is_serving() {
-            self.answer_call(slot, sequence, Status::Failure, self.session.refusal);
+            match self.session.refusal {
+                None if self.reactor.is_draining() => self.answer_aborted(slot, sequence),
+                refusal => self.answer_call(slot, sequence, Status::Failure, refusal),
+            }
             self.close();
             return None;
         }
@@ -332,7 +338,7 @@ impl LockedSession<'_> {
             self.reactor.set_calls_aborted();
         }
         for ActiveCall { sequence, slot, .. } in calls {
-            self.answer_call(slot, sequence, Status::Failure, None);
+            self.answer_aborted(slot, sequence);
         }
         self.close();
         // No more can arrive. The rounds are limited, so that a client that has sent very much does not delay the end.

@@ -66,6 +66,14 @@ impl LockedSession<'_> {
         let _ = self.reply(slot, Answer::of_status(sequence, status, detail.as_ref()));
     }
 
+    /// Answers a call that the server does not wait for any longer, as it ends.
+    #[cold]
+    pub(super) fn answer_aborted(&mut self, slot: usize, sequence: i64) {
+        let detail = Detail::from("the server ended before the call had been answered");
+        // As in `answer_as`.
+        let _ = self.reply(slot, Answer::of_status(sequence, Status::Failure, Some(&detail)));
+    }
+
     /// What the client is told of an event.
     fn detail(&self, event: LogEvent) -> Detail {
         self.reactor.reason(event, self.session.handle().peer().uid).detail()

@@ -247,14 +247,14 @@ fn time_for_a_call_to_arrive_is_limited() {
             let (client, other) = (Raw::connect(&path, Framing::Chunked), Raw::connect(&path, Framing::Chunked));
             assert_eq!(other.call(ECHO, 1, 1, b"").status(), Status::Success);
             client.send_part(&call(ECHO, 1, 6, &pattern(MAX_DATA)));
-            client.assert_reply(6, Status::Failure);
+            let text = "closed: the rest of a call did not come within 50 ms, the limit of ServerLimits::message_time";
+            let response = client.reply();
+            assert_eq!((response.sequence, response.status()), (6, Status::Failure));
+            assert_eq!(response.detail(), Some(text));
             client.assert_end();
             assert_eq!(other.call(ECHO, 1, 2, b"").status(), Status::Success);
             assert_met(&server, |limits| limits.message_time = 1);
-            lines.await_ending(
-                "closed: the rest of a call did not come within 50 ms, the limit of ServerLimits::message_time",
-                1,
-            );
+            lines.await_ending(text, 1);
             server.stop();
         });
     }
