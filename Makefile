@@ -91,7 +91,7 @@ CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
 
 .PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo cli \
-	setup-build setup-demo setup-check setup-bench $(CHECKS)
+	setup-build setup-demo setup-check setup-bench release-check $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
@@ -318,6 +318,11 @@ uninstall: ## the same variables
 	rm -f $(DESTDIR)$(BINDIR)/drpc $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
+
+# --- Release
+
+release-check: setup-check ## VERSION=0.2.0: does what a release needs, and says what is missing
+	@MAKE="$(MAKE)" scripts/release-check.sh $(VERSION)
 
 clean: ## removes build/ and target/
 	rm -rf $(BUILD) target

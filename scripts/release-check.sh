@@ -1,0 +1,79 @@
+#!/bin/sh
+# Does what a release needs, and says what is missing.
+#
+#   MAKE=make scripts/release-check.sh VERSION
+#
+# First what can be seen at once: version, change log, working tree. Then the tests, the source archive and the packages are
+# made, unless something is missing already. Prints TAP; the last line says how to go on. Changes and tags nothing.
+set -u
+
+version=${1-}
+make=${MAKE:-make}
+case $version in
+*[!0-9.]* | *..* | .* | *. | '') echo "usage: $0 VERSION, as in 0.2.0" >&2; exit 2 ;;
+esac
+missing=0
+
+# says WHAT HINT: reports the command before it.
+says() {
+	if [ "$?" -eq 0 ]; then echo "ok - $1"; else
+		echo "not ok - $1"
+		echo "# $2"
+		missing=$((missing + 1))
+	fi
+}
+
+# The lines of a section of the change log, without its heading.
+section() { awk -v begin="## [$1]" 'index($0, "## [") == 1 { inside = index($0, begin) == 1; next } inside' CHANGELOG.md; }
+
+# The crates of the workspace whose version is another one.
+strays() {
+	cargo metadata --locked --no-deps --format-version 1 |
+		sed 's/"name":"/\n&/g' | sed -n 's/^"name":"\([^"]*\)","version":"\([^"]*\)".*/\1 \2/p' | grep -v " $version\$"
+}
+
+stands_in() { grep -qF "$1" "$2" 2>/dev/null; }
+
+test "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" = "$version"
+says "Cargo.toml has the version $version" "set version in [workspace.package] of Cargo.toml, and run cargo update --workspace"
+
+test -z "$(strays)"
+says 'every crate of the workspace has it' "these have another one: $(strays | tr '\n' ' ')"
+
+stands_in "## [$version] - $(date +%F)" CHANGELOG.md
+says "CHANGELOG.md has [$version] with the date of today" "its heading has to be: ## [$version] - $(date +%F)"
+
+test -z "$(section Unreleased | grep '^- ')"
+says 'CHANGELOG.md has nothing unreleased' "move it to [$version]"
+
+for part in ABI 'Upgrading from'; do
+	section "$version" | grep -q "^### $part"
+	says "[$version] has a part \"$part\"" 'say what programs already compiled notice, and what has to be changed in sources'
+done
+
+test -z "$(git status --porcelain)"
+says 'everything is committed' 'git status has the files'
+
+test -z "$(git tag --list "v$version")"
+says "there is no tag v$version yet" 'choose the next version'
+
+if [ "$missing" -gt 0 ]; then
+	echo "# $missing missing; tests and packages wait for that"
+	exit 1
+fi
+
+for target in check check-abi check-licenses dist deb rpm; do
+	log=build/release-$target.log
+	mkdir -p build
+	"$make" --no-print-directory "$target" >"$log" 2>&1
+	says "make $target" "see $log"
+done
+
+test -z "$(git status --porcelain)"
+says 'that has changed no file of the repository' 'something generated was stale: commit it'
+
+if [ "$missing" -gt 0 ]; then
+	echo "# $missing missing"
+	exit 1
+fi
+echo "# all is there: git tag -s v$version -m 'libdrpc $version'; then publish the archive and the packages of build/"
