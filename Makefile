@@ -79,6 +79,18 @@ endif
 PAGES := drpc.1 $(patsubst cli/src/commands/%.rs,drpc-%.1,$(filter-out %/mod.rs,$(wildcard cli/src/commands/*.rs)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
+# Debug information in the shared libraries and in the command, for packages to split off: none, line-tables-only, limited or
+# full. It is to be given from the first build on. Paths of sources begin here, so that builds in two folders are equal.
+DEBUG_INFO ?= none
+ifneq ($(DEBUG_INFO),none)
+export CARGO_PROFILE_RELEASE_DEBUG := $(DEBUG_INFO)
+export CARGO_PROFILE_COMMAND_DEBUG := $(DEBUG_INFO)
+export CARGO_PROFILE_COMMAND_STRIP := none
+CARGO_HOME ?= $(HOME)/.cargo
+export RUSTFLAGS := $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_HOME)=/cargo
+COMMAND_MOST := 100000000
+endif
+
 # Tests that are shell scripts: c-tests/headers.sh is `make test-headers`.
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. From the tests of
@@ -120,7 +132,7 @@ $(ARCHIVES): cargo
 #   nodelete: destructors of Rust's thread-locals would crash after a dlclose
 #   -Bsymbolic-functions: our functions call one another directly; data stays interposable, because a program may
 #     have its own copy of a descriptor
-LDFLAGS_SHARED = -Wl,--gc-sections -Wl,-Bsymbolic-functions -Wl,--as-needed -Wl,--strip-all \
+LDFLAGS_SHARED = -Wl,--gc-sections -Wl,-Bsymbolic-functions -Wl,--as-needed \
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
 
 $(SHARED): $(LIB)/libdrpc-%.so.$(VERSION): $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map
@@ -291,11 +303,13 @@ bench-report: setup-build ## writes docs/benchmarks* anew from bench/results
 
 # --- Installation
 
-# Installs what is built, and builds only when nothing is: under sudo there may be no cargo.
+# Installs what is built, and builds only when nothing is: under sudo there may be no cargo. Binaries are stripped, unless
+# the packager says STRIP=true or, as debhelper does, INSTALL="install --strip-program=true".
+INSTALL_BINARY = $(INSTALL) -s $(STRIP:%=--strip-program=%) -m 755
 install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 	@for file in $(SHARED) $(LINKS) $(STATIC) $(COMMAND); do test -e $$file || exec $(MAKE) all; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))
-	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	$(INSTALL_BINARY) $(SHARED) $(DESTDIR)$(LIBDIR)
 	cp -Pf $(LINKS) $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
 	for header in $(HEADERS); do \
@@ -305,7 +319,7 @@ install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 			-e 's|@VERSION@|$(VERSION)|' abi/$$abi/drpc-$$abi.pc.in \
 			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(DATADIR)/man/man1 $(dir $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%))
-	$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)
+	$(INSTALL_BINARY) $(COMMAND) $(DESTDIR)$(BINDIR)
 	$(COMMAND) man $(DESTDIR)$(DATADIR)/man/man1
 	for file in $(COMPLETIONS); do \
 		$(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done

@@ -27,6 +27,18 @@ stages_the_same() {
 }
 check 'DESTDIR stages the same files' stages_the_same
 
+# unstripped VARIABLE=VALUE: what packagers set, who split off debug information themselves.
+unstripped() (
+	export "$1"
+	install_with install "$work/unstripped" '' || return 1
+	for abi in $abis; do
+		cmp "$BUILD/lib/libdrpc-$abi.so" "$work/unstripped/lib/libdrpc-$abi.so" || return 1
+		readelf -SW "$work/unstripped/lib/libdrpc-$abi.so" | grep '\.debug_line' || return 1
+	done
+)
+check 'STRIP=true installs binaries as they are built' unstripped STRIP=true
+check "so does debhelper's install program" unstripped 'INSTALL=install --strip-program=true'
+
 for abi in $abis; do
 	lib=$prefix/lib/libdrpc-$abi
 	version=$(pkg-config --modversion "drpc-$abi")
