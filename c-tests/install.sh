@@ -84,14 +84,12 @@ for abi in $abis; do
 	}
 	check "$abi: ldd shows libc and libgcc_s only" loads_little
 
-	sed -n 's/^[[:space:]]*\([A-Za-z_][A-Za-z0-9_]*\);.*/\1/p' "$root/abi/$abi/exports.map" |
-		sort >"$work/list"
+	"$root/scripts/symbols.sh" "$root/abi/$abi/exports.map" | sort >"$work/list"
 	exports_the_list() {
 		[ "$(wc -l <"$work/list")" -gt 40 ] || fail 'the export list is too short' || return 1
-		sed "s/\$/@@DRPC_$abi/" "$work/list" >"$work/expected"
-		# Beside the symbols stands the version itself, as an absolute one.
-		nm -D --defined-only "$lib.so" | awk -v node="DRPC_$abi" \
-			'!($2 == "A" && $3 == node) { print $3 }' | sort >"$work/found"
+		"$root/scripts/symbols.sh" --versions "$root/abi/$abi/exports.map" | sort >"$work/expected"
+		# Beside the symbols stand the versions themselves, as absolute ones.
+		nm -D --defined-only "$lib.so" | awk '$2 != "A" { print $3 }' | sort >"$work/found"
 		diff "$work/expected" "$work/found"
 	}
 	check "$abi: exports the list, each symbol with its version" exports_the_list

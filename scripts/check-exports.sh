@@ -86,9 +86,10 @@ check() {
 	# The symbols, everywhere the same.
 	"$here/symbols.sh" "abi/$abi/exports.map" | sort >"$work/list"
 	equal "$name: no symbol stands twice in the list" "" "$(uniq -d "$work/list")"
-	sed "s/\$/@@DRPC_$abi/" "$work/list" >"$work/versioned"
-	# The version node itself is listed too, as an absolute symbol.
-	nm -D --defined-only "$real" | awk -v node="DRPC_$abi" '!($2 == "A" && $3 == node) { print $3 }' | sort >"$work/shared"
+	"$here/symbols.sh" --versions "abi/$abi/exports.map" | sort >"$work/versioned"
+	# The version nodes themselves are listed too, as absolute symbols.
+	nm -D --defined-only "$real" | awk '$2 != "A" { print $3 }' | sort >"$work/shared"
+	equal "$name: versions are of this ABI" "" "$(sed 's/.*@@//' "$work/versioned" | grep -vE "^DRPC_$abi(_[0-9.]+)?\$" || :)"
 	same "$name.so exports the list, each symbol with its version" "$work/versioned" "$work/shared"
 	nm -g --defined-only "$archive" | awk 'NF == 3 { print $3 }' | sort >"$work/static"
 	same "$name.a defines the list" "$work/list" "$work/static"
