@@ -95,14 +95,14 @@ endif
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. From the tests of
 # interworking on they need the libraries, too, which by then the others have long built: so both rows end together.
-RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
+RUST_CHECKS := fmt check-headers check-abi check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
 	test-archive test-tutorial
 LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
 # The parts that `make check-quick` leaves out.
 SLOW_CHECKS := test-shuttle test-valgrind test-counts test-protobuf_c $(filter test-interop_%,$(SCRIPT_TESTS))
 
-.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo cli \
+.PHONY: help all demo check check-quick interop bench bench-quick bench-report bench-programs install uninstall headers examples rust-examples clean cargo cli abi-baseline \
 	setup-build setup-demo setup-check setup-bench release-check $(CHECKS)
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
@@ -244,6 +244,12 @@ check-headers: setup-build ## include/ is what the Rust sources give
 	$(CARGO) build -q --workspace --bin drpc-headers
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers are what the Rust sources give'
+
+check-abi: setup-check ## the ABIs against those of the last release
+	@scripts/check-abi.sh . $(ABIS)
+
+abi-baseline: setup-check ## writes abi/*/baseline.abi anew, at a release
+	@for abi in $(ABIS); do scripts/dump-abi.sh . $$abi abi/$$abi/baseline.abi || exit; done
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
 # in a third.

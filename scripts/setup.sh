@@ -45,6 +45,7 @@ needs() {
 	3 runs        valgrind       valgrind,libc6-dbg  valgrind            valgrind
 	3 has         strace         strace              strace              strace
 	4 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
+	4 has         abidiff        abigail-tools       libabigail          libabigail-tools
 	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
 	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
