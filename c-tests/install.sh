@@ -158,7 +158,8 @@ main(void)
 	if (resp == NULL || drpc__response__get_packed_size(resp) != 0)
 		return 1;
 	drpc_response_free(resp);
-	return puts(drpc_version()) < 0;
+	return printf("%s, headers of %d.%d.%d\n", drpc_version(), DRPC_VERSION_MAJOR, DRPC_VERSION_MINOR,
+		      DRPC_VERSION_PATCH) < 0;
 }
 C
 # archive_alone ABI FLAG…: the library does not need libprotobuf-c, so neither does a program
@@ -169,7 +170,8 @@ archive_alone() {
 	$CC "$@" -o "$work/version-$abi" "$work/version.c" $(flags "$abi" static |
 		tr ' ' '\n' | grep -v -e '-lprotobuf-c') || return 1
 	! readelf -dW "$work/version-$abi" | grep -e 'NEEDED.*drpc' -e 'NEEDED.*protobuf' || return 1
-	same drpc_version "$(pkg-config --modversion "drpc-$abi")" "$("$work/version-$abi")"
+	version=$(pkg-config --modversion "drpc-$abi")
+	same drpc_version "$version, headers of $version" "$("$work/version-$abi")"
 }
 for abi in $abis; do
 	check "$abi: a program of the archive, its version that of pkg-config" archive_alone "$abi"

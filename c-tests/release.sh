@@ -45,7 +45,7 @@ printf '## [Unreleased]\n\n## [1.2.3] - %s\n\n### ABI\n\n### Upgrading from 1.2.
 printf 'build/\ntarget/\n' >.gitignore
 git add -A && git commit -qm t
 check 'with all of it the tests are run, and the tag is named' is \
-	"# all is there: git tag -s v1.2.3 -m 'libdrpc 1.2.3'; then publish the archive and the packages of build/" "$(missing 1.2.3)"
+	"# all is there: git tag -s v1.2.3 -m 'libdrpc 1.2.3'; then publish the archive and the packages of build/, and run make abi-baseline" "$(missing 1.2.3)"
 git tag v1.2.3
 check 'a tag is not set again' is "there is no tag v1.2.3 yet
 # 1 missing; tests and packages wait for that" "$(missing 1.2.3)"

@@ -35,7 +35,7 @@ strays() {
 stands_in() { grep -qF "$1" "$2" 2>/dev/null; }
 
 test "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" = "$version"
-says "Cargo.toml has the version $version" "set version in [workspace.package] of Cargo.toml, and run cargo update --workspace"
+says "Cargo.toml has the version $version" "set version in [workspace.package] of Cargo.toml, and run cargo update --workspace and make headers"
 
 test -z "$(strays)"
 says 'every crate of the workspace has it' "these have another one: $(strays | tr '\n' ' ')"
@@ -76,4 +76,4 @@ if [ "$missing" -gt 0 ]; then
 	echo "# $missing missing"
 	exit 1
 fi
-echo "# all is there: git tag -s v$version -m 'libdrpc $version'; then publish the archive and the packages of build/"
+echo "# all is there: git tag -s v$version -m 'libdrpc $version'; then publish the archive and the packages of build/, and run make abi-baseline"

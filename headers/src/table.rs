@@ -115,9 +115,13 @@ fn line_headers(line: &str) -> Vec<Header> {
         },
         Header {
             items: &["drpc_framing", "drpc_log_level", "drpc_log_fn"],
-            before: "#include <stddef.h>\n#include <stdint.h>\n#include <sys/types.h>\n\n#include <daos/drpc.pb-c.h>\n\nstruct drpc;\n".into(),
+            before: format!("{LIBRARY_INCLUDES}{}", version_macros()),
             about: "Errors and statuses in words, log lines, and limits, which DAOS's libraries do not have.".into(),
-            ..header("drpc/library.h", "", &["abi/src/log.rs", "abi/src/library.rs", "abi/src/detail.rs", "abi/{line}/src/library.rs"])
+            ..header(
+                "drpc/library.h",
+                "",
+                &["abi/src/log.rs", "abi/src/library.rs", "abi/src/detail.rs", "abi/{line}/src/library.rs"],
+            )
         },
         Header {
             items: &["drpc_server_flags", "drpc_server_option", "drpc_server_stats"],
@@ -201,6 +205,28 @@ const DRPC_INCLUDES: &str = "\
 #endif
 #endif
 ";
+
+const LIBRARY_INCLUDES: &str = "\
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <daos/drpc.pb-c.h>
+
+struct drpc;
+";
+
+/// The version of the workspace, for programs that compile with more than one.
+fn version_macros() -> String {
+    let [major, minor, patch] =
+        [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    format!(
+        "\n/** The version of these headers. That of the library which the program has loaded is drpc_version(). */\n\
+         #define DRPC_VERSION_MAJOR {major}\n#define DRPC_VERSION_MINOR {minor}\n#define DRPC_VERSION_PATCH {patch}\n\n\
+         /** The same as one number, as in #if DRPC_VERSION_NUMBER >= 0x000200 for 0.2.0. */\n\
+         #define DRPC_VERSION_NUMBER ((DRPC_VERSION_MAJOR << 16) | (DRPC_VERSION_MINOR << 8) | DRPC_VERSION_PATCH)\n"
+    )
+}
 
 const MANAGED_INCLUDES: &str = "\
 #include <stdbool.h>

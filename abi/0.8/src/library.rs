@@ -7,7 +7,8 @@ use drpc_abi::{Abi, library};
 use crate::V0_8;
 use crate::connection::drpc;
 
-/// Returns the version of the library as pkg-config has it: "0.1.0". The text is constant.
+/// Returns the version of the library as pkg-config has it, three numbers with dots between. The text is constant.
+/// DRPC_VERSION_MAJOR, DRPC_VERSION_MINOR and DRPC_VERSION_PATCH are those of the headers.
 #[unsafe(no_mangle)]
 pub extern "C" fn drpc_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

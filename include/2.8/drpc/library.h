@@ -14,6 +14,14 @@
 
 struct drpc;
 
+/** The version of these headers. That of the library which the program has loaded is drpc_version(). */
+#define DRPC_VERSION_MAJOR 0
+#define DRPC_VERSION_MINOR 1
+#define DRPC_VERSION_PATCH 0
+
+/** The same as one number, as in #if DRPC_VERSION_NUMBER >= 0x000200 for 0.2.0. */
+#define DRPC_VERSION_NUMBER ((DRPC_VERSION_MAJOR << 16) | (DRPC_VERSION_MINOR << 8) | DRPC_VERSION_PATCH)
+
 /** The value with which threads poll only while that pays. */
 #define DRPC_SPIN_AUTO (UINT32_MAX - 1)
 
@@ -192,7 +200,10 @@ int drpc_set_spin(unsigned int microseconds);
  */
 const char *drpc_response_detail(const Drpc__Response *resp);
 
-/** Returns the version of the library as pkg-config has it: "0.1.0". The text is constant. */
+/**
+ * Returns the version of the library as pkg-config has it, three numbers with dots between. The text is constant.
+ * DRPC_VERSION_MAJOR, DRPC_VERSION_MINOR and DRPC_VERSION_PATCH are those of the headers.
+ */
 const char *drpc_version(void);
 
 /**
