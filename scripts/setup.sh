@@ -47,6 +47,7 @@ needs() {
 	4 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
 	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
+	4 has         mandoc         mandoc              mandoc              mandoc
 	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
 	END
 }
