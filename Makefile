@@ -77,6 +77,8 @@ COMMAND_CARGO := --profile $(COMMAND_PROFILE) -p drpc-cli
 COMMAND_MOST := 8000000
 endif
 PAGES := drpc.1 $(patsubst cli/src/commands/%.rs,drpc-%.1,$(filter-out %/mod.rs,$(wildcard cli/src/commands/*.rs)))
+# Of the library, relative to man/: man3/drpc_call.3 and so on. Types are links to the pages that have them.
+MANUAL := $(sort $(patsubst man/%,%,$(wildcard man/man[37]/*)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
 # Debug information in the shared libraries and in the command, for packages to split off: none, line-tables-only, limited or
@@ -160,7 +162,7 @@ $(COMMAND): cli
 	@cmp -s $(COMMAND_BUILT) $@ || $(INSTALL) -m 755 $(COMMAND_BUILT) $@
 
 # For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
-headers: setup-build ## writes include/ anew from the Rust sources
+headers: setup-build ## writes include/ and man/ anew from the Rust sources and docs/
 	$(CARGO) build -q --workspace --bin drpc-headers
 	$(CARGO_TARGET_DIR)/debug/drpc-headers write
 
@@ -240,10 +242,10 @@ test-rust: setup-build ## unit and integration tests in Rust
 test-shuttle: setup-build ## threads of some Rust tests, in many orders
 	RUSTFLAGS='--cfg shuttle' $(CARGO) test -p drpc --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" shuttle
 
-check-headers: setup-build ## include/ is what the Rust sources give
+check-headers: setup-build ## include/ and man/ are what the Rust sources and docs/ give
 	$(CARGO) build -q --workspace --bin drpc-headers
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
-	@echo 'ok - headers are what the Rust sources give'
+	@echo 'ok - headers and manual pages are what the Rust sources give'
 
 check-abi: setup-check ## the ABIs against those of the last release
 	@scripts/check-abi.sh . $(ABIS)
@@ -330,12 +332,17 @@ install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 	for file in $(COMPLETIONS); do \
 		$(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done
 	chmod 644 $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
+	$(INSTALL) -d $(DESTDIR)$(DATADIR)/man/man3 $(DESTDIR)$(DATADIR)/man/man7
+	@for page in $(MANUAL); do \
+		if [ -L man/$$page ]; then cp -Pf man/$$page $(DESTDIR)$(DATADIR)/man/$$page; \
+		else $(INSTALL) -m 644 man/$$page $(DESTDIR)$(DATADIR)/man/$$page; fi || exit; done
 
 # Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
 uninstall: ## the same variables
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED) $(LINKS) $(STATIC)) $(PC:%=pkgconfig/%))
 	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
 	rm -f $(DESTDIR)$(BINDIR)/drpc $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
+	@rm -f $(MANUAL:%=$(DESTDIR)$(DATADIR)/man/%)
 	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 

@@ -125,6 +125,19 @@ pages_installed() {
 }
 check 'drpc: each command has its manual page' pages_installed
 
+manual_installed() {
+	(cd "$root/man" && find . ! -type d | sort) >"$work/pages"
+	[ "$(wc -l <"$work/pages")" -gt 100 ] || fail 'no pages' || return 1
+	(cd "$prefix/share/man" && find man3 man7 ! -type d | sed 's|^|./|' | sort) >"$work/installed"
+	diff "$work/pages" "$work/installed" || return 1
+	# A link stays one, and leads to a page beside it.
+	while read -r page; do
+		[ -f "$prefix/share/man/$page" ] && [ "$(readlink "$prefix/share/man/$page")" = "$(readlink "$root/man/$page")" ] &&
+			cmp "$root/man/$page" "$prefix/share/man/$page" || return 1
+	done <"$work/pages"
+}
+check 'the manual pages of the library are installed' manual_installed
+
 completions_installed() {
 	for file in bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish; do
 		"$command" completions "${file%%[-/]*}" | cmp - "$prefix/share/$file" || return 1

@@ -4,7 +4,8 @@
  *   cc managed_server.c $(pkg-config --cflags --libs drpc-2.8) -o managed_server
  *   ./managed_server /tmp/managed.sock
  *
- * The same source compiles against drpc-0.8 and drpc-2.8. SIGINT and SIGTERM end the server.
+ * The same source compiles against drpc-0.8 and drpc-2.8. SIGINT and SIGTERM end the server. examples/systemd has it run by
+ * systemd, which makes the socket and keeps it while the server is started anew.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -82,6 +83,9 @@ main(int argc, char **argv)
 	/* A server that was killed has left its socket behind. */
 	if (rc == 0)
 		rc = drpc_server_set(server, DRPC_SERVER_REPLACE_STALE, 1);
+	/* systemd may have made the socket. Otherwise the server does. */
+	if (rc == 0)
+		rc = drpc_server_set(server, DRPC_SERVER_INHERIT, 1);
 	if (rc == 0)
 		rc = drpc_server_listen(server);
 	if (rc == 0) {

@@ -48,6 +48,8 @@ needs() {
 	4 has         abidiff        abigail-tools       libabigail          libabigail-tools
 	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
+	4 has         mandoc         mandoc              mandoc              mandoc
+	4 has         systemd-socket-activate systemd   systemd             systemd
 	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
 	END
 }

@@ -78,12 +78,12 @@ fn zsh_and_fish_read_their_completions() {
 fn each_command_has_a_manual_page() {
     let folder = Folder::new();
     drpc(["man", &folder.at("")]).good();
-    assert!(drpc(["man"]).good().contains(".TH drpc 1"));
+    assert!(drpc(["man"]).good().contains(".TH DRPC 1 2026-11-30"));
     for page in COMMANDS.map(|command| format!("drpc-{command}.1")).into_iter().chain(["drpc.1".to_owned()]) {
         let text = fs::read_to_string(folder.at(&page)).unwrap();
         assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}");
         if is_installed("mandoc") {
-            let run = sh("mandoc", &["-T", "lint", "-W", "error", &folder.at(&page)], "");
+            let run = sh("mandoc", &["-T", "lint", "-W", "warning", &folder.at(&page)], "");
             assert_eq!(run.code, 0, "{run:?}");
         }
     }

@@ -1,4 +1,4 @@
-/* The functions of libprotobuf-c that the program links. */
+/** Returns the functions of libprotobuf-c that the program links. */
 static inline const struct drpc_protobuf_c *
 drpc_libprotobuf_c(void)
 {
@@ -61,9 +61,9 @@ drpc_client_service(struct drpc_client *client, int32_t module, const ProtobufCS
 }
 
 /**
- * The same, but calls are submitted, as by drpc_client_submit: the functions return at once, and drpc_client_dispatch runs the
- * closures, or the client's own thread (DRPC_CLIENT_THREAD). A call that cannot be submitted runs its closure at once. Calls
- * that are out when the service is destroyed go on, and still run their closures.
+ * Makes a service as drpc_client_service does, whose calls are submitted, as by drpc_client_submit: the functions return at
+ * once, and drpc_client_dispatch runs the closures, or the client's own thread (DRPC_CLIENT_THREAD). A call that cannot be
+ * submitted runs its closure at once. Calls that are out when the service is destroyed go on, and still run their closures.
  */
 static inline ProtobufCService *
 drpc_client_service_dispatched(struct drpc_client *client, int32_t module, const ProtobufCServiceDescriptor *descriptor,

@@ -27,7 +27,13 @@ pub(crate) struct Header {
 /// The DAOS lines that there are libraries for.
 pub(crate) const LINES: [&str; 2] = ["0.8", "2.8"];
 
-/// All generated headers. `daos/drpc.pb-c.h` is not among them: protoc-c makes it.
+/// The header that protoc-c makes, which is not among the generated ones.
+pub(crate) const MESSAGES: &str = "daos/drpc.pb-c.h";
+
+/// What that header is about.
+pub(crate) const MESSAGES_ABOUT: &str = "Calls and responses, as protoc-c makes them of drpc.proto.";
+
+/// All generated headers.
 pub(crate) fn headers() -> Vec<Header> {
     LINES.iter().flat_map(|line| line_headers(line)).collect()
 }

@@ -39,7 +39,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
                 written.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
             }
         }
-        None => Output::of(matches).bytes(&page(&program)?)?,
+        None => Output::of(matches).bytes(page(&program)?.as_bytes())?,
     }
     Ok(Exit::Good)
 }
@@ -49,10 +49,13 @@ fn name_of(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-fn page(command: &Command) -> io::Result<Vec<u8>> {
+/// The date that pages have. Change it when what they say has changed much.
+const DATE: &str = "2026-11-30";
+
+fn page(command: &Command) -> io::Result<String> {
     let mut page = Vec::new();
     let man = Man::new(command.clone()).source(concat!("drpc ", env!("CARGO_PKG_VERSION"))).manual("dRPC");
-    let man = man.title(name_of(command));
+    let man = man.title(name_of(command).to_uppercase()).date(DATE);
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
@@ -60,14 +63,16 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
+    let page = String::from_utf8(page).map_err(io::Error::other)?;
+    let mut page = page.replace(" \n", "\n").replace(".br\n\n.br\n", ".sp\n");
     if let Some(text) = command.get_after_help() {
         // The lines stay as they are, as in the help.
-        page.extend(b".SH NOTES\n.nf\n");
+        page.push_str(".SH NOTES\n.nf\n");
         for line in text.to_string().lines() {
             let line = line.replace('\\', "\\e").replace('-', "\\-");
-            page.extend(format!("\\&{line}\n").bytes());
+            page.push_str(&format!("\\&{line}\n"));
         }
-        page.extend(b".fi\n");
+        page.push_str(".fi\n");
     }
     Ok(page)
 }
