@@ -14,6 +14,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/libdrpc
 DESTDIR ?=
 
 # make cannot handle names with spaces.
@@ -75,6 +76,8 @@ SHARED := $(ABIS:%=$(LIB)/libdrpc-%.so.$(VERSION))
 LINKS := $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)) $(ABIS:%=$(LIB)/libdrpc-%.so)
 STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
 PC := $(ABIS:%=drpc-%.pc)
+# What may not be missing where the libraries and the command are given on.
+NOTICES := LICENSE THIRD-PARTY-NOTICES
 # Examples that are one source for both ABIs, and all of them as they are built.
 STANDALONE := managed_server loop_server epoll_server shared_client async_client
 # Those of examples/calc, with the messages of calc.proto.
@@ -107,7 +110,7 @@ COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/ve
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. From the tests of
 # interworking on they need the libraries, too, which by then the others have long built: so both rows end together.
-RUST_CHECKS := fmt check-headers check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
+RUST_CHECKS := fmt check-headers check-notices check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
 	test-archive test-tutorial
 LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
@@ -127,7 +130,7 @@ help: ## this list
 	@awk -F '[.:,]( |$$)' 'FNR == 2 { gsub(/.*\/|\.sh$$/, "", FILENAME); printf "%-21s%s\n", "test-" FILENAME, substr($$1, 3) }' \
 		c-tests/*.sh
 
-setup-build setup-demo setup-check setup-bench: setup-%:
+setup-build setup-demo setup-check setup-bench setup-licenses: setup-%:
 	@$(SETUP) $*
 
 # --- Libraries
@@ -185,6 +188,14 @@ build_headers = env -u CARGO_BUILD_TARGET $(CARGO) build --locked -q --workspace
 headers: setup-build ## writes include/ anew from the Rust sources
 	$(build_headers)
 	$(CARGO_TARGET_DIR)/debug/drpc-headers write
+
+# --- Notices
+
+.PHONY: notices check-licenses setup-licenses
+notices: setup-check ## writes THIRD-PARTY-NOTICES anew from the crates' own files
+	@mkdir -p $(BUILD)
+	scripts/notices.sh >$(BUILD)/notices
+	cp $(BUILD)/notices THIRD-PARTY-NOTICES
 
 # --- Examples
 
@@ -267,6 +278,17 @@ check-headers: setup-build ## include/ is what the Rust sources give
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers are what the Rust sources give'
 
+check-notices: setup-check ## THIRD-PARTY-NOTICES is what the linked crates give
+	@mkdir -p $(BUILD)
+	scripts/notices.sh >$(BUILD)/notices
+	diff THIRD-PARTY-NOTICES $(BUILD)/notices
+	@echo 'ok - notices are those of the crates that are linked'
+
+# Not in `make check`: to build cargo-deny takes minutes. The advisories are on GitHub: `cargo deny check advisories` asks there.
+check-licenses: setup-licenses ## licences, duplicates and sources of all crates, by cargo-deny
+	$(CARGO) deny --locked --workspace check licenses bans sources
+	@echo 'ok - the crates are what deny.toml allows'
+
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
 # in a third.
 ABI_LINES := 4000
@@ -343,6 +365,8 @@ install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 	$(EMULATOR) $(COMMAND) man $(DESTDIR)$(DATADIR)/man/man1
 	for file in $(COMPLETIONS); do \
 		$(EMULATOR) $(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done
+	$(INSTALL) -d $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 644 $(NOTICES) $(DESTDIR)$(DOCDIR)
 	chmod 644 $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 
 # Of the directories, only those that are ours alone go, and only when nobody else has put anything there.
@@ -350,7 +374,8 @@ uninstall: ## the same variables
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(SHARED) $(LINKS) $(STATIC)) $(PC:%=pkgconfig/%))
 	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
 	rm -f $(DESTDIR)$(BINDIR)/drpc $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
-	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
+	rm -f $(NOTICES:%=$(DESTDIR)$(DOCDIR)/%)
+	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%) $(DOCDIR); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
 # --- Release
