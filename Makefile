@@ -191,7 +191,7 @@ headers: setup-build ## writes include/ anew from the Rust sources
 
 # --- Notices
 
-.PHONY: notices check-licenses setup-licenses
+.PHONY: notices check-licenses setup-licenses dist
 notices: setup-check ## writes THIRD-PARTY-NOTICES anew from the crates' own files
 	@mkdir -p $(BUILD)
 	scripts/notices.sh >$(BUILD)/notices
@@ -379,6 +379,10 @@ uninstall: ## the same variables
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
 # --- Release
+
+dist: setup-check ## build/libdrpc-VERSION.tar.xz: sources, crates and SBOM, for builds without network
+	@mkdir -p $(BUILD)
+	scripts/dist.sh $(BUILD)
 
 release-check: setup-check ## VERSION=0.2.0: does what a release needs, and says what is missing
 	@MAKE="$(MAKE)" scripts/release-check.sh $(VERSION)
