@@ -14,6 +14,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/libdrpc
 DESTDIR ?=
 
 # make cannot handle names with spaces.
@@ -29,21 +30,45 @@ BUILD := build
 override BUILD := $(abspath $(BUILD))
 LIB := $(BUILD)/lib
 
-# make's own default is g++, which a system with clang need not have.
-ifeq ($(origin CXX),default)
-CXX := c++
+# The tools, those of another machine by their prefix: see docs/building.md. make's own default for C++ is g++, which a system
+# with clang need not have.
+ifeq ($(origin CC),default)
+CC := $(if $(CROSS_COMPILE),$(CROSS_COMPILE)gcc,cc)
 endif
+ifeq ($(origin CXX),default)
+CXX := $(if $(CROSS_COMPILE),$(CROSS_COMPILE)g++,c++)
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS_COMPILE)ar
+endif
+ifeq ($(origin LD),default)
+LD := $(CROSS_COMPILE)ld
+endif
+OBJCOPY ?= $(CROSS_COMPILE)objcopy
+
+ifneq ($(CARGO_BUILD_TARGET),)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ifeq ($(filter $(MACHINE)%,$(CARGO_BUILD_TARGET)),)
+$(error $(CC) compiles for $(MACHINE), and CARGO_BUILD_TARGET is $(CARGO_BUILD_TARGET): set CROSS_COMPILE, or CC, AR, LD and OBJCOPY)
+endif
+# What Cargo links the command with.
+LINKER := CARGO_TARGET_$(shell echo '$(CARGO_BUILD_TARGET)' | tr a-z- A-Z_)_LINKER
+$(LINKER) ?= $(CC)
+export $(LINKER)
+endif
+
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 override CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
-RELEASE := $(CARGO_TARGET_DIR)/release
+# Cargo writes below its target directory, and where a target is named below that one's own.
+CARGO_OUT := $(CARGO_TARGET_DIR)$(CARGO_BUILD_TARGET:%=/%)
+RELEASE := $(CARGO_OUT)/release
 
 CFLAGS ?= -O2 -g -Wall -Wextra -Wpedantic
 INSTALL ?= install
-OBJCOPY ?= objcopy
 SETUP ?= scripts/setup.sh
 
-export BUILD CC CXX CARGO CARGO_TARGET_DIR
+export BUILD CC CXX AR CARGO CARGO_TARGET_DIR
 
 # What Cargo makes of an ABI: everything, Rust's standard library included, in one large archive.
 ARCHIVES := $(foreach abi,$(ABIS),$(RELEASE)/libdrpc_$(subst .,_,$(abi)).a)
@@ -51,6 +76,8 @@ SHARED := $(ABIS:%=$(LIB)/libdrpc-%.so.$(VERSION))
 LINKS := $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)) $(ABIS:%=$(LIB)/libdrpc-%.so)
 STATIC := $(ABIS:%=$(LIB)/libdrpc-%.a)
 PC := $(ABIS:%=drpc-%.pc)
+# What may not be missing where the libraries and the command are given on.
+NOTICES := LICENSE THIRD-PARTY-NOTICES
 # Examples that are one source for both ABIs, and all of them as they are built.
 STANDALONE := managed_server loop_server epoll_server shared_client async_client
 # Those of examples/calc, with the messages of calc.proto.
@@ -66,12 +93,12 @@ INSTALLED_HEADERS := $(HEADERS:%=$(INCLUDEDIR)/drpc-%)
 COMMAND_PROFILE ?= command
 ifeq ($(COMMAND_PROFILE),dev)
 COMMAND := $(BUILD)/bin-dev/drpc
-COMMAND_BUILT := $(CARGO_TARGET_DIR)/debug/drpc
+COMMAND_BUILT := $(CARGO_OUT)/debug/drpc
 COMMAND_CARGO := --workspace --all-features --bin drpc
 COMMAND_MOST := 100000000
 else
 COMMAND := $(BUILD)/bin/drpc
-COMMAND_BUILT := $(CARGO_TARGET_DIR)/$(COMMAND_PROFILE)/drpc
+COMMAND_BUILT := $(CARGO_OUT)/$(COMMAND_PROFILE)/drpc
 COMMAND_CARGO := --profile $(COMMAND_PROFILE) -p drpc-cli
 # The bytes that it may weigh.
 COMMAND_MOST := 8000000
@@ -97,7 +124,7 @@ endif
 SCRIPT_TESTS := $(sort test-install $(patsubst c-tests/%.sh,test-%,$(wildcard c-tests/*.sh)))
 # The parts of `make check`: those in Rust in this order, and those of the libraries in theirs at the same time. From the tests of
 # interworking on they need the libraries, too, which by then the others have long built: so both rows end together.
-RUST_CHECKS := fmt check-headers check-abi check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
+RUST_CHECKS := fmt check-headers check-notices check-abi check-abi-size clippy doc test-rust test-shuttle test-interop_clients test-interop_servers test-protobuf_c \
 	test-archive test-tutorial
 LIBRARY_CHECKS := check-exports demo test-c $(filter-out $(RUST_CHECKS),$(SCRIPT_TESTS)) test-valgrind
 CHECKS := $(RUST_CHECKS) $(LIBRARY_CHECKS)
@@ -117,14 +144,14 @@ help: ## this list
 	@awk -F '[.:,]( |$$)' 'FNR == 2 { gsub(/.*\/|\.sh$$/, "", FILENAME); printf "%-21s%s\n", "test-" FILENAME, substr($$1, 3) }' \
 		c-tests/*.sh
 
-setup-build setup-demo setup-check setup-bench: setup-%:
+setup-build setup-demo setup-check setup-bench setup-licenses: setup-%:
 	@$(SETUP) $*
 
 # --- Libraries
 
 # Cargo alone knows what has changed, so it is always asked; when it leaves an archive as it was, so do the rules below.
 cargo: setup-build
-	$(CARGO) build --release $(foreach abi,$(ABIS),-p drpc-$(subst .,-,$(abi)))
+	scripts/build.sh $(ARCHIVES) -- --release $(foreach abi,$(ABIS),-p drpc-$(subst .,-,$(abi)))
 
 $(ARCHIVES): cargo
 	@:
@@ -137,9 +164,9 @@ $(ARCHIVES): cargo
 LDFLAGS_SHARED = -Wl,--gc-sections -Wl,-Bsymbolic-functions -Wl,--as-needed \
 	-Wl,-z,defs -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
 
-$(SHARED): $(LIB)/libdrpc-%.so.$(VERSION): $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map
+$(SHARED): $(LIB)/libdrpc-%.so.$(VERSION): $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map $(LIB)/settings
 	@mkdir -p $(@D)
-	$(CC) -shared -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(LDFLAGS_SHARED) \
+	$(CC) $(LDFLAGS) -shared -o $@ -Wl,--whole-archive $< -Wl,--no-whole-archive $(LDFLAGS_SHARED) \
 		-Wl,--version-script=abi/$*/exports.map -Wl,-soname,libdrpc-$*.so.$(SOVERSION)
 
 $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)): %.so.$(SOVERSION): %.so.$(VERSION)
@@ -148,23 +175,41 @@ $(ABIS:%=$(LIB)/libdrpc-%.so.$(SOVERSION)): %.so.$(SOVERSION): %.so.$(VERSION)
 $(ABIS:%=$(LIB)/libdrpc-%.so): %.so: %.so.$(SOVERSION)
 	ln -sf $(<F) $@
 
-$(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/archive.sh scripts/symbols.sh
+$(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/exports.map scripts/archive.sh scripts/symbols.sh \
+		$(LIB)/settings
 	@mkdir -p $(@D)
 	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
 
+# Written anew when what the libraries are made with has changed. An archive of another target may be older than a library.
+SETTINGS := $(foreach setting,CC LDFLAGS LD OBJCOPY AR RELEASE,$(setting)=$($(setting)))
+$(LIB)/settings: quoted = $(subst ','\'',$(SETTINGS))
+$(LIB)/settings: cargo
+	@mkdir -p $(@D)
+	@echo '$(quoted)' | cmp -s - $@ || echo '$(quoted)' >$@
+
 # A cargo call of its own, so that the features that the command needs do not reach the libraries.
 cli: setup-build
-	$(CARGO) build $(COMMAND_CARGO)
+	scripts/build.sh $(COMMAND_BUILT) -- $(COMMAND_CARGO)
 
 $(COMMAND): cli
 	@mkdir -p $(@D)
 	@test $$(wc -c <$(COMMAND_BUILT)) -lt $(COMMAND_MOST) || { echo '$(COMMAND_BUILT) weighs more than $(COMMAND_MOST) bytes'; exit 1; }
 	@cmp -s $(COMMAND_BUILT) $@ || $(INSTALL) -m 755 $(COMMAND_BUILT) $@
 
-# For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all.
+# For the whole workspace: what crates of others are built with follows from what is asked for, and is built once for all. The
+# program runs here, whatever the target of the libraries.
+build_headers = env -u CARGO_BUILD_TARGET $(CARGO) build --locked -q --workspace --bin drpc-headers
 headers: setup-build ## writes include/ and man/ anew from the Rust sources and docs/
-	$(CARGO) build -q --workspace --bin drpc-headers
+	$(build_headers)
 	$(CARGO_TARGET_DIR)/debug/drpc-headers write
+
+# --- Notices
+
+.PHONY: notices check-licenses setup-licenses dist
+notices: setup-check ## writes THIRD-PARTY-NOTICES anew from the crates' own files
+	@mkdir -p $(BUILD)
+	scripts/notices.sh >$(BUILD)/notices
+	cp $(BUILD)/notices THIRD-PARTY-NOTICES
 
 # --- Examples
 
@@ -201,7 +246,7 @@ $(foreach example,$(STANDALONE),$(eval $(call rule_of_example,$(example))))
 
 # Those in Rust. Their crate shares all that Cargo builds for the libraries.
 rust-examples: cargo
-	$(CARGO) build --release -p calc
+	scripts/build.sh $(RELEASE)/calc_server $(RELEASE)/calc_client -- --release -p calc
 	@mkdir -p $(BUILD)/examples/rust
 	cp -f $(RELEASE)/calc_server $(RELEASE)/calc_client $(BUILD)/examples/rust
 
@@ -225,25 +270,25 @@ fmt: setup-check ## Rust sources are as rustfmt writes them
 	@echo 'ok - formatted as rustfmt does'
 
 clippy: setup-check ## lints of all Rust targets
-	$(CARGO) clippy --workspace --all-features --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-features --all-targets -- -D warnings
 	@echo 'ok - clippy finds nothing'
 
 doc: setup-build ## the documentation of the crates
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --all-features --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --all-features --no-deps
 	@echo 'ok - documentation builds without warnings'
 
 # The libraries are built without features, and all else in Rust with all of them, the programs of c-tests/ too: what two
 # parts use is built once.
 test-rust: setup-build ## unit and integration tests in Rust
-	$(CARGO) test --workspace --all-features --no-fail-fast
+	$(CARGO) test --locked --workspace --all-features --no-fail-fast
 
 # shuttle runs the threads of a test one at a time, in another order each time. It replaces what they share, so that
 # it needs a build of its own; but what runs while building is the same, where the target is named.
 test-shuttle: setup-build ## threads of some Rust tests, in many orders
-	RUSTFLAGS='--cfg shuttle' $(CARGO) test -p drpc --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" shuttle
+	RUSTFLAGS='--cfg shuttle' $(CARGO) test --locked -p drpc --lib --target "$$(rustc -vV | sed -n 's/^host: //p')" shuttle
 
 check-headers: setup-build ## include/ and man/ are what the Rust sources and docs/ give
-	$(CARGO) build -q --workspace --bin drpc-headers
+	$(build_headers)
 	$(CARGO_TARGET_DIR)/debug/drpc-headers check
 	@echo 'ok - headers and manual pages are what the Rust sources give'
 
@@ -252,6 +297,17 @@ check-abi: setup-check ## the ABIs against those of the last release
 
 abi-baseline: setup-check ## writes abi/*/baseline.abi anew, at a release
 	@for abi in $(ABIS); do scripts/dump-abi.sh . $$abi abi/$$abi/baseline.abi || exit; done
+
+check-notices: setup-check ## THIRD-PARTY-NOTICES is what the linked crates give
+	@mkdir -p $(BUILD)
+	scripts/notices.sh >$(BUILD)/notices
+	diff THIRD-PARTY-NOTICES $(BUILD)/notices
+	@echo 'ok - notices are those of the crates that are linked'
+
+# Not in `make check`: to build cargo-deny takes minutes. The advisories are on GitHub: `cargo deny check advisories` asks there.
+check-licenses: setup-licenses ## licences, duplicates and sources of all crates, by cargo-deny
+	$(CARGO) deny --locked --workspace check licenses bans sources
+	@echo 'ok - the crates are what deny.toml allows'
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
 # in a third.
@@ -295,7 +351,7 @@ RESULTS := bench/results
 
 bench-programs: setup-bench all
 	@$(MAKE) --no-print-directory -C bench BUILD=$(BUILD)
-	$(CARGO) build --release --manifest-path bench/Cargo.toml
+	scripts/build.sh $(RELEASE)/bench-run -- --release --manifest-path bench/Cargo.toml
 	@sh bench/peers/build.sh
 
 bench: bench-programs ## measures for a quarter of an hour, and writes bench/results and docs/benchmarks*
@@ -307,7 +363,7 @@ bench-quick: bench-programs ## measures for two minutes, and writes build/bench/
 	$(BENCH_RUN) --quick --results $(BUILD)/bench/report/benchmarks.json --report $(BUILD)/bench/report
 
 bench-report: setup-build ## writes docs/benchmarks* anew from bench/results
-	$(CARGO) run -q --manifest-path bench/Cargo.toml --bin bench-run -- --from $(RESULTS) --report docs
+	$(CARGO) run --locked -q --manifest-path bench/Cargo.toml --bin bench-run -- --from $(RESULTS) --report docs
 
 # --- Installation
 
@@ -328,9 +384,11 @@ install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 			>$(DESTDIR)$(LIBDIR)/pkgconfig/drpc-$$abi.pc || exit; done
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(DATADIR)/man/man1 $(dir $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%))
 	$(INSTALL_BINARY) $(COMMAND) $(DESTDIR)$(BINDIR)
-	$(COMMAND) man $(DESTDIR)$(DATADIR)/man/man1
+	$(EMULATOR) $(COMMAND) man $(DESTDIR)$(DATADIR)/man/man1
 	for file in $(COMPLETIONS); do \
-		$(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done
+		$(EMULATOR) $(COMMAND) completions $${file%%[-/]*} >$(DESTDIR)$(DATADIR)/$$file || exit; done
+	$(INSTALL) -d $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 644 $(NOTICES) $(DESTDIR)$(DOCDIR)
 	chmod 644 $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 	$(INSTALL) -d $(DESTDIR)$(DATADIR)/man/man3 $(DESTDIR)$(DATADIR)/man/man7
 	@for page in $(MANUAL); do \
@@ -343,10 +401,15 @@ uninstall: ## the same variables
 	rm -f $(INSTALLED_HEADERS:%=$(DESTDIR)%)
 	rm -f $(DESTDIR)$(BINDIR)/drpc $(PAGES:%=$(DESTDIR)$(DATADIR)/man/man1/%) $(COMPLETIONS:%=$(DESTDIR)$(DATADIR)/%)
 	@rm -f $(MANUAL:%=$(DESTDIR)$(DATADIR)/man/%)
-	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%); do \
+	rm -f $(NOTICES:%=$(DESTDIR)$(DOCDIR)/%)
+	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%) $(DOCDIR); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
 
 # --- Release
+
+dist: setup-check ## build/libdrpc-VERSION.tar.xz: sources, crates and SBOM, for builds without network
+	@mkdir -p $(BUILD)
+	scripts/dist.sh $(BUILD)
 
 release-check: setup-check ## VERSION=0.2.0: does what a release needs, and says what is missing
 	@MAKE="$(MAKE)" scripts/release-check.sh $(VERSION)

@@ -23,7 +23,7 @@ for abi in $abis; do
 	build_counted "$abi"
 done
 # `make bench-programs` builds them.
-take_counted_rust "${CARGO_TARGET_DIR:-$root/target}/release"
+take_counted_rust "$cargo_out/release"
 mkdir -p "$work/floor"
 for program in floor_client floor_server; do
 	# shellcheck disable=SC2086

@@ -8,9 +8,9 @@ for abi in $abis; do
 	build_counted "$abi"
 	build_typed "$abi"
 done
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example counted_client \
+build "${CARGO:-cargo}" build --locked -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example counted_client \
 	--example counted_server
-take_counted_rust "${CARGO_TARGET_DIR:-$root/target}/debug/examples"
+take_counted_rust "$cargo_out/debug/examples"
 
 # measured WHAT ABI PROGRAM LENGTH: its line, without the length, of what WHAT prints of all lengths of that program at once.
 measured() {

@@ -169,10 +169,10 @@ done
 
 # ---- Those in Rust, which speak the wire format of 2.8
 
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --examples \
+build "${CARGO:-cargo}" build --locked -q --manifest-path "$root/Cargo.toml" --workspace --all-features --examples \
 	--bin calc_server --bin calc_client
-rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
-calc=${CARGO_TARGET_DIR:-$root/target}/debug
+rust=$cargo_out/debug/examples
+calc=$cargo_out/debug
 check 'Rust: the server serves the client' served_by by_input "$rust/server" shares "$rust/client"
 check 'Rust: the server serves a client in C' \
 	served_by by_input "$rust/server" shares "$programs/shared_client-2.8-shared"

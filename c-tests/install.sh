@@ -110,6 +110,14 @@ for abi in $abis; do
 	note "$abi: shared $(wc -c <"$lib.so") bytes, archive $(wc -c <"$lib.a") bytes"
 done
 
+notices_installed() {
+	for file in LICENSE THIRD-PARTY-NOTICES; do
+		cmp "$root/$file" "$prefix/share/doc/libdrpc/$file" || return 1
+	done
+	same 'files there' 2 "$(files_in "$prefix/share/doc/libdrpc" | wc -l)"
+}
+check 'the licence and the notices are installed' notices_installed
+
 # ---- The command drpc
 
 command=$prefix/bin/drpc
@@ -198,7 +206,7 @@ leaves_nothing() {
 	install_with uninstall "$prefix" '' || return 1
 	files_in "$prefix" >"$work/left"
 	printf './include/of_somebody_else\n./lib/of_somebody_else\n' | diff - "$work/left" || return 1
-	! ls -d "$prefix"/include/drpc-*
+	! ls -d "$prefix"/include/drpc-* "$prefix/share/doc/libdrpc"
 }
 check 'uninstall leaves nothing of ours' leaves_nothing
 

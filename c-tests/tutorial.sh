@@ -19,6 +19,8 @@ cd "$work/folder" || exit 1
 mkdir rust .cargo
 # The profile of this workspace.
 sed -n '/^\[profile\.dev/,/^$/p' "$root/Cargo.toml" >.cargo/config.toml
+# In a source with its crates, Cargo looks for them there.
+[ ! -f "$root/.cargo/config.toml" ] || sed "s|\"vendor\"|\"$root/vendor\"|" "$root/.cargo/config.toml" >>.cargo/config.toml
 cp "$root/Cargo.lock" rust/
 walk docs/tutorial.md
 finish

@@ -130,7 +130,7 @@ check() {
 
 	package=drpc-$(echo "$abi" | tr . -)
 	equal "$name: the crates in it" "bytes drpc $package drpc-abi libc once_cell prost" \
-		"$("${CARGO:-cargo}" tree -p "$package" -e normal,no-proc-macro --prefix none | cut -d ' ' -f 1 | sort -u | xargs)"
+		"$("${CARGO:-cargo}" tree --locked -p "$package" -e normal,no-proc-macro --prefix none | cut -d ' ' -f 1 | sort -u | xargs)"
 
 	strip -o "$work/stripped" "$real"
 	below "size of $name.so as installed" "$shared_limit" "$work/stripped"

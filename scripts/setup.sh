@@ -1,18 +1,18 @@
 #!/bin/sh
 # Sees to it that the system has what a make target needs.
 #
-#   scripts/setup.sh build|demo|bench|check
+#   scripts/setup.sh build|demo|bench|check|licenses
 #
 # Silent and quick when nothing is missing. What is missing is installed when that takes no question (as root, or by
 # sudo without a password, on apt, dnf and zypper systems); otherwise the command to type is printed.
 set -eu
 
 case ${1-} in
-build) level=1 ;;
+build | licenses) level=1 ;;
 demo) level=2 ;;
 bench) level=3 ;;
 check) level=4 ;;
-*) echo "usage: $0 build|demo|bench|check" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|bench|check|licenses" >&2; exit 2 ;;
 esac
 
 fail() {
@@ -47,6 +47,8 @@ needs() {
 	4 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
 	4 has         abidiff        abigail-tools       libabigail          libabigail-tools
 	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
+	4 has         jq             jq                  jq                  jq
+	4 has         xz             xz-utils            xz                  xz
 	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
 	4 has         mandoc         mandoc              mandoc              mandoc
 	4 has         systemd-socket-activate systemd   systemd             systemd
@@ -138,4 +140,8 @@ fi
 if [ "$level" -ge 4 ] && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
 	has rustup || fail "rustfmt and clippy are missing, please install them beside cargo"
 	rustup component add rustfmt clippy >&2 </dev/null || fail "please type: rustup component add rustfmt clippy"
+fi
+
+if [ "$1" = licenses ] && ! cargo deny --version >/dev/null 2>&1; then
+	cargo install --locked cargo-deny >&2 || fail "please type: cargo install --locked cargo-deny"
 fi

@@ -34,9 +34,9 @@ for abi in $abis; do
 	program "server-$abi" ours_server sessions methods bytes -- $(cflags "$abi") $(libs "$abi")
 done
 build $CC -std=gnu11 $strict -o "$work/peer" "$here/wire/peer.c"
-build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example interop_client \
+build "${CARGO:-cargo}" build --locked -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example interop_client \
 	--example interop_server
-rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
+rust=$cargo_out/debug/examples
 
 # ---- A server, and what it has executed
 

@@ -15,6 +15,8 @@ case $BUILD in
 /*) ;;
 *) if [ -d "$BUILD/lib" ]; then BUILD=$PWD/$BUILD; else BUILD=$root/$BUILD; fi ;;
 esac
+# Where Cargo has its profiles.
+cargo_out=${CARGO_TARGET_DIR:-$root/target}${CARGO_BUILD_TARGET:+/$CARGO_BUILD_TARGET}
 CC=${CC:-cc}
 CXX=${CXX:-c++}
 abis='0.8 2.8'
@@ -155,7 +157,7 @@ libs() {
 install_with() (
 	unset MAKEFLAGS MFLAGS MAKELEVEL GNUMAKEFLAGS
 	"${MAKE:-make}" -C "$root" --no-print-directory "$1" BUILD="$BUILD" PREFIX="$2" \
-		LIBDIR="$2/lib" INCLUDEDIR="$2/include" BINDIR="$2/bin" DATADIR="$2/share" DESTDIR="$3"
+		LIBDIR="$2/lib" INCLUDEDIR="$2/include" BINDIR="$2/bin" DATADIR="$2/share" DOCDIR="$2/share/doc/libdrpc" DESTDIR="$3"
 )
 
 # install_into PREFIX: what pkg-config then finds is the installed library.
