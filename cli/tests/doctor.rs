@@ -168,6 +168,8 @@ fn a_relative_path_and_an_abstract_name_are_examined() {
         let said = finish(doctor, b"").json(0);
         let detail = said["checks"][0]["detail"].as_str().unwrap();
         assert!(detail.starts_with(&format!("{first}: mode ")), "{said}");
+        let directories = names(&said).into_iter().filter(|name| *name == "directory").count();
+        assert_eq!(directories, if path.starts_with('x') { 3 } else { 1 }, "{said}");
     }
     let name = format!("@drpc-doctor-{}", std::process::id());
     assert_check(&failing(&[&name], 3), "listening", "no server listens: ", "start the server");
