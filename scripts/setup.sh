@@ -47,7 +47,11 @@ needs() {
 	4 has_library cmocka         libcmocka-dev       libcmocka-devel     libcmocka-devel
 	4 has         protoc-c       protobuf-c-compiler protobuf-c-compiler protobuf-c
 	4 has_cxx     c++            g++                 gcc-c++             gcc-c++
+	4 has         mandoc         mandoc              mandoc              mandoc
 	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
+	4 has         zsh            zsh                 zsh                 zsh
+	4 has         fish           fish                fish                fish
+	4 has         script         bsdutils            util-linux-script   util-linux
 	END
 }
 

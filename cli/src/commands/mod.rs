@@ -45,7 +45,15 @@ const ALL: &[Entry] = &[
 
 const ABOUT: &str = "Calls, lists and diagnoses any dRPC endpoint";
 
-const EXIT_CODES: &str = "\
+const MORE: &str = "\
+Examples:
+  drpc ping agent
+  drpc doctor
+  drpc call agent mgmt.get_attach_info
+  drpc list attach
+
+`drpc COMMAND --help` has more.
+
 Exit codes:
   0  good
   2  wrong arguments; an unknown method or field; a dangerous method without --yes
@@ -66,7 +74,7 @@ pub fn program() -> Command {
     Command::new("drpc")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(EXIT_CODES)
+        .after_help(MORE)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -1,0 +1,46 @@
+//! The question for the framing, and connections, in a time that holds even where a file system hangs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drpc::{Client, ClientBuilder, Pong};
+
+use crate::address::{Address, Places, shown};
+use crate::deadline;
+use crate::exit::{Exit, Failure};
+
+/// What the library's own deadline may be exceeded by before the file system is blamed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Asks the server which framing it reads. `None` if the way to the path has hung.
+pub fn ping_within(path: &Path, timeout: Duration) -> Option<Result<Pong, drpc::Error>> {
+    let asked = path.to_owned();
+    deadline::within(timeout + GRACE, move || drpc::ping(&asked, timeout))
+}
+
+/// The same, with a failure for each.
+pub fn ping(path: &Path, timeout: Duration) -> Result<Pong, Failure> {
+    Ok(ping_within(path, timeout).ok_or_else(|| hung(&shown(path), timeout))??)
+}
+
+/// Connects a client.
+pub fn connect(builder: ClientBuilder, path: &Path, timeout: Duration) -> Result<Client, Failure> {
+    let asked = path.to_owned();
+    let connected = deadline::within(timeout + GRACE, move || builder.connect(&asked));
+    Ok(connected.ok_or_else(|| hung(&shown(path), timeout))??)
+}
+
+/// The path of the socket at an address.
+pub fn resolve(address: Address, timeout: Duration) -> Result<PathBuf, Failure> {
+    let name = match &address {
+        Address::Path(path) => shown(path),
+        role => format!("the {}", role.role()),
+    };
+    let resolved = deadline::within(timeout, move || address.resolve(&Places::default()));
+    resolved.ok_or_else(|| hung(&name, timeout))?
+}
+
+fn hung(name: &str, timeout: Duration) -> Failure {
+    let text = format!("connect {name}: timed out: the file system has not answered within {timeout:?}");
+    Failure::new(Exit::NoAnswer, format!("{text}: `findmnt` lists file systems, and one may have lost its server"))
+}
