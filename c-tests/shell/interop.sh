@@ -35,8 +35,9 @@ for abi in $abis; do
 done
 build $CC -std=gnu11 $strict -o "$work/peer" "$here/wire/peer.c"
 build "${CARGO:-cargo}" build -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example interop_client \
-	--example interop_server
+	--example interop_server --bin drpc
 rust=${CARGO_TARGET_DIR:-$root/target}/debug/examples
+drpc=${CARGO_TARGET_DIR:-$root/target}/debug/drpc
 
 # ---- A server, and what it has executed
 

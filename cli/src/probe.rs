@@ -1,13 +1,15 @@
 //! The question for the framing, and connections, in a time that holds even where a file system hangs.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drpc::{Client, ClientBuilder, Pong};
+use drpc::{Client, ClientBuilder, Framing, Pong};
 
 use crate::address::{Address, Places, shown};
 use crate::deadline;
 use crate::exit::{Exit, Failure};
+use crate::release::framing_name;
 
 /// What the library's own deadline may be exceeded by before the file system is blamed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -21,6 +23,19 @@ pub fn ping_within(path: &Path, timeout: Duration) -> Option<Result<Pong, drpc::
 /// The same, with a failure for each.
 pub fn ping(path: &Path, timeout: Duration) -> Result<Pong, Failure> {
     Ok(ping_within(path, timeout).ok_or_else(|| hung(&shown(path), timeout))??)
+}
+
+/// The framing that `DRPC_FRAMING` says, else that which the server reads. A server that closes without an answer does not say.
+pub fn framing(path: &Path, timeout: Duration) -> Result<Framing, Failure> {
+    match set_framing() {
+        Some(framing) => Ok(framing),
+        None => Ok(ping(path, timeout)?.framing),
+    }
+}
+
+fn set_framing() -> Option<Framing> {
+    let set = env::var("DRPC_FRAMING").ok()?;
+    [Framing::Chunked, Framing::Datagram].into_iter().find(|framing| set == framing_name(*framing))
 }
 
 /// Connects a client.

@@ -138,7 +138,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let interrupt = Interrupt::taken()?;
     let timeout = options::timeout_of(matches);
     let path = probe::resolve(options::address_of(matches)?, timeout)?;
-    let framing = probe::ping(&path, timeout)?.framing;
+    let framing = probe::framing(&path, timeout)?;
     let releases = asked.map_or(Release::of_framing(framing).to_vec(), |release| vec![release]);
     let worst = class(method, &releases, &source);
     if worst == Class::Danger && releases.iter().any(|release| class(method, &[*release], &source) < worst) {

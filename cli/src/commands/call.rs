@@ -95,7 +95,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let (framing, releases) = if is_known || asked.is_some() {
         (None, possible)
     } else {
-        let framing = probe::ping(&path, left(deadline))?.framing;
+        let framing = probe::framing(&path, left(deadline))?;
         (Some(framing), Release::of_framing(framing).to_vec())
     };
     let class = check.harm(&releases, false)?;

@@ -65,7 +65,7 @@ Exit codes:
 
 Environment:
   DAOS_AGENT_DRPC_DIR  the directory of the agent's socket
-  DRPC_FRAMING         datagram or chunked: the framing of `call`, if it is not to be found out
+  DRPC_FRAMING         datagram or chunked: the framing of `call` and `bench`, which else is asked for
   NO_COLOR             no colours";
 
 /// The program with all commands. The arguments of a command are made when it is asked for.
