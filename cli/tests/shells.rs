@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Folder, Run, drpc, finish};
+use crate::support::{Folder, Run, command as program, drpc, finish};
 
 const COMMANDS: [&str; 13] = [
     "call",
@@ -48,8 +48,13 @@ fn each_command_has_help_with_examples() {
         assert!(all.good().contains(&format!("\n  {command} ")), "{command}");
         let help = drpc([command, "--help"]);
         assert!(help.good().contains("Examples:\n  ") && help.stdout.contains(&format!("drpc {command}")), "{help:?}");
-        let wide = help.stdout.lines().filter(|line| line.chars().count() > 130).collect::<Vec<_>>();
-        assert_eq!(wide, Vec::<&str>::new());
+        for width in [60, 80, 100] {
+            let mut narrow = program([command, "--help"]);
+            narrow.env("COLUMNS", width.to_string());
+            let help = finish(narrow, b"");
+            let wide = help.good().lines().filter(|line| line.chars().count() > width).collect::<Vec<_>>();
+            assert_eq!(wide, Vec::<&str>::new());
+        }
     }
     assert_eq!(drpc(["help", "call"]).good(), drpc(["call", "--help"]).good());
     assert_eq!(drpc(["help"]).good(), all.stdout);
@@ -113,7 +118,7 @@ fn each_command_has_a_manual_page() {
     assert!(drpc(["man"]).good().contains(".TH drpc 1"));
     for page in COMMANDS.map(|command| format!("drpc-{command}.1")).into_iter().chain(["drpc.1".to_owned()]) {
         let text = fs::read_to_string(folder.at(&page)).unwrap();
-        assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}");
+        assert!(text.contains(" 1 \"\" \"drpc ") && text.contains("SYNOPSIS"), "{page}");
         let run = sh("mandoc", &["-T", "lint", "-W", "error", &folder.at(&page)], "");
         assert_eq!(run.code, 0, "{run:?}");
     }

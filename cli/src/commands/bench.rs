@@ -41,18 +41,18 @@ Examples:
   drpc bench agent mgmt.get_attach_info --json >old.json
   drpc bench agent mgmt.get_attach_info --compare old.json
 
-Without --rate, a call follows an answer: this shows how much the server can do. With --rate, calls are
-made at fixed times, and each is measured from when it was due, also if it had to wait for others. A server
+Without --rate, a call follows an answer: this shows how much the server can do. With --rate, calls are \
+made at fixed times, and each is measured from when it was due, also if it had to wait for others. A server \
 that stalls is so seen as its clients see it. Calls that were due at the end and not made are counted as missed.
 
-A first call, which is not measured, has to be answered well. A method that changes state wants --yes and its
-JSON, even {}; a dangerous one is never run. A call that is not answered within --timeout counts with that
+A first call, which is not measured, has to be answered well. A method that changes state wants --yes and its \
+JSON, even {}; a dangerous one is never run. A call that is not answered within --timeout counts with that \
 time, and the exit code is 4; a status other than SUCCESS gives 5; a connection that fails ends the run.
 Ctrl-C ends it, too, and what was measured so far is shown.
 
-With --json: {\"address\", \"module\", \"method\", \"name\", \"framing\", \"connections\", \"pipelining\", \"rate\", \"size\", \"calls\",
-\"elapsed_s\", \"calls_per_s\", \"statuses\": {NAME: calls}, \"timed_out\", \"missed\", \"latency_us\": {\"min\", \"mean\", \"p50\",
-\"p75\", \"p90\", \"p99\", \"p99_9\", \"p99_99\", \"max\"}, \"histogram\": [{\"from_us\", \"to_us\", \"calls\"}]}, and with --compare
+With --json: {\"address\", \"module\", \"method\", \"name\", \"framing\", \"connections\", \"pipelining\", \"rate\", \"size\", \"calls\", \
+\"elapsed_s\", \"calls_per_s\", \"statuses\": {NAME: calls}, \"timed_out\", \"missed\", \"latency_us\": {\"min\", \"mean\", \"p50\", \
+\"p75\", \"p90\", \"p99\", \"p99_9\", \"p99_99\", \"max\"}, \"histogram\": [{\"from_us\", \"to_us\", \"calls\"}]}, and with --compare \
 \"ratios\": {\"calls_per_s\", \"p50\", ...}, the new values divided by the old ones. The rate is null without --rate.";
 
 fn arguments(command: Command) -> Command {

@@ -31,14 +31,14 @@ Examples:
   drpc call ./my.sock 7/701 --proto my.proto --request Question --response Answer '{\"text\": \"?\"}'
   drpc call ./my.sock 7/701 --hex '0a 01 3f'
 
-The body is JSON as protobuf has it (64-bit numbers and bytes are text), with the field names of the
+The body is JSON as protobuf has it (64-bit numbers and bytes are text), with the field names of the \
 .proto file. The answer has them, too, and a field that is not on the wire shows its zero.
 
-A method that changes state wants its JSON to be given, even {}. A dangerous one wants --yes. What a
-method does depends on the release: 2.8 is known by its framing; a server of datagrams may be of 0.8
+A method that changes state wants its JSON to be given, even {}. A dangerous one wants --yes. What a \
+method does depends on the release: 2.8 is known by its framing; a server of datagrams may be of 0.8 \
 or 2.6, and where these differ the worse of both counts and --release is asked for.
 
-With --json: {\"status\", \"status_name\", \"body\", \"der\", \"der_name\", \"elapsed_us\"}. The body is null for an
+With --json: {\"status\", \"status_name\", \"body\", \"der\", \"der_name\", \"elapsed_us\"}. The body is null for an \
 answer without SUCCESS, and text with --hex; der is the DAOS error number in the body, null if the method has none.";
 
 fn arguments(command: Command) -> Command {

@@ -31,13 +31,13 @@ Examples:
   drpc decode trace.txt --json
   echo '08 02 10 ce 01 18 01' | drpc decode
 
-Each line of hexadecimal digits is a record; so is a hexdump (hexdump -Cv, xxd, od -A x -t x1), which
-begins at the offset 0. An answer is read by the method of its call, if that comes before it: without
-the call it is not shown, as it may hold a secret. In a trace, reads and writes are left out whose
+Each line of hexadecimal digits is a record; so is a hexdump (hexdump -Cv, xxd, od -A x -t x1), which \
+begins at the offset 0. An answer is read by the method of its call, if that comes before it: without \
+the call it is not shown, as it may hold a secret. In a trace, reads and writes are left out whose \
 descriptor has no records of dRPC before.
 
-With --json a line for each record: {\"kind\", \"framing\", \"module\", \"method\", \"name\", \"sequence\", \"status\",
-\"status_name\", \"release\", \"body\", \"body_size\", \"chunk\", \"chunks\", \"truncated\"}. The kind is call, response, part (of
+With --json a line for each record: {\"kind\", \"framing\", \"module\", \"method\", \"name\", \"sequence\", \"status\", \
+\"status_name\", \"release\", \"body\", \"body_size\", \"chunk\", \"chunks\", \"truncated\"}. The kind is call, response, part (of \
 a message in several chunks), probe (the question for the framing) or unknown; what a record does not have is null.";
 
 fn arguments(command: Command) -> Command {

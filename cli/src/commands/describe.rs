@@ -26,8 +26,8 @@ Examples:
   drpc describe chk.CheckScanPhase
 
 Without --release it is the newest release that has the name.
-With --json, for a method: {\"method\", \"module\", \"name\", \"release\", \"releases\", \"servers\", \"class\", \"status_fields\",
-\"secret_fields\", \"request\", \"response\"}, the last two null or as for a message: {\"message\", \"release\",
+With --json, for a method: {\"method\", \"module\", \"name\", \"release\", \"releases\", \"servers\", \"class\", \"status_fields\", \
+\"secret_fields\", \"request\", \"response\"}, the last two null or as for a message: {\"message\", \"release\", \
 \"fields\": [{\"number\", \"name\", \"type\", \"repeated\", \"oneof\"}]}; for an enum: {\"enum\", \"release\", \"values\"}.";
 
 fn arguments(command: Command) -> Command {

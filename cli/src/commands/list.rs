@@ -19,7 +19,7 @@ Examples:
   drpc list attach
   drpc list --json | jq -r '.[] | select(.class == \"read\").name'
 
-The class says what harm a method may do: read (none), credential (a secret passes), change (of
+The class says what harm a method may do: read (none), credential (a secret passes), change (of \
 state), danger (may cost data or a server). Columns: number, name, class, who serves it, releases.
 With --json: [{\"module\", \"method\", \"name\", \"class\", \"servers\": [...], \"releases\": [...]}]";
 

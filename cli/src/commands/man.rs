@@ -54,6 +54,8 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     let man = Man::new(command.clone()).source(concat!("drpc ", env!("CARGO_PKG_VERSION"))).manual("dRPC");
     let man = man.title(name_of(command));
     man.render_title(&mut page)?;
+    // An empty date is left out, and what follows is taken for one.
+    page = String::from_utf8_lossy(&page).replace(" 1  \"", " 1 \"\" \"").into_bytes();
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_options_section(&mut page)?;
@@ -61,13 +63,28 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     if let Some(text) = command.get_after_help() {
-        // The lines stay as they are, as in the help.
-        page.extend(b".SH NOTES\n.nf\n");
-        for line in text.to_string().lines() {
-            let line = line.replace('\\', "\\e").replace('-', "\\-");
-            page.extend(format!("\\&{line}\n").bytes());
-        }
-        page.extend(b".fi\n");
+        page.extend(notes(&text.to_string()).bytes());
     }
     Ok(page)
+}
+
+/// What stands below the options. Paragraphs are filled, and examples, whose lines are indented, stay as they are.
+fn notes(text: &str) -> String {
+    let mut notes = ".SH NOTES\n".to_owned();
+    let mut before = "";
+    for line in text.lines() {
+        notes += match (before.starts_with(' '), line.starts_with(' ')) {
+            (false, true) => ".nf\n",
+            (true, false) => ".fi\n",
+            (false, false) if !before.is_empty() && !line.is_empty() => ".br\n",
+            _ => "",
+        };
+        notes += &match line {
+            "" => ".PP\n".to_owned(),
+            line => format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-")),
+        };
+        before = line;
+    }
+    notes += if before.starts_with(' ') { ".fi\n" } else { "" };
+    notes
 }

@@ -68,6 +68,9 @@ Environment:
   DRPC_FRAMING         datagram or chunked: the framing of `call` and `bench`, which else is asked for
   NO_COLOR             no colours";
 
+/// The widest that help gets.
+const WIDTH: usize = 100;
+
 /// The program with all commands. The arguments of a command are made when it is asked for.
 pub fn program() -> Command {
     let commands = ALL.iter().map(|entry| Command::new(entry.name).about(entry.about).defer(entry.arguments));
@@ -75,6 +78,7 @@ pub fn program() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(MORE)
+        .max_term_width(WIDTH)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -26,7 +26,7 @@ Examples:
 
 Ctrl-C ends a series of questions, which is then summed up.
 
-The server is asked which framing it reads: chunked since DAOS 2.8, datagram before. A C server up
+The server is asked which framing it reads: chunked since DAOS 2.8, datagram before. A C server up \
 to 2.6 logs two lines about a message that it does not understand, and closes the connection.
 With --json: {\"address\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"round_trips_us\": [...]}";
 

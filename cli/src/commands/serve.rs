@@ -40,18 +40,18 @@ Examples:
   drpc serve ./sock --reply mgmt.ping_rank={} --reply 'mgmt.ping_rank={\"status\": -1005}'
   drpc serve ./sock --release 2.6 --exec 'mgmt.smd_list_devs=cat devices.json'
   drpc serve ./sock --raw --exec 7/701=cat
-  drpc serve ./sock --proto my.proto --request Question --response Answer --reply '7/701={\"text\": \"!\"}'
+  drpc serve ./sock --proto my.proto --request Question --response Answer --reply '7/701={}'
   drpc serve ./sock --fixture calls.json --delay 50ms
   drpc serve ./sock --status FAILURE --detail 'no pool 7'
   drpc serve ./sock --fault never
 
-Each call is told of on stdout before it is answered. A call without a rule is answered UNKNOWN_MODULE
-or UNKNOWN_METHOD. --status, --detail, --delay and --fault hold for every call, but not where the fixture says otherwise.
-The question of `drpc ping`, which `drpc call` asks first, is answered all the same, unless nothing is read.
+Each call is told of on stdout before it is answered. A call without a rule is answered UNKNOWN_MODULE \
+or UNKNOWN_METHOD. --status, --detail, --delay and --fault hold for every call, but not where the fixture says otherwise. \
+The question of `drpc ping`, which `drpc call` asks first, is answered all the same, unless nothing is read. \
 SIGINT, SIGTERM and SIGHUP end the server, which then removes its socket.
 
-Bodies are JSON by the method's messages; --proto has those of methods that are not of DAOS. Without
---release and --framing a client that speaks chunked gets those of 2.8, and one that speaks datagrams
+Bodies are JSON by the method's messages; --proto has those of methods that are not of DAOS. Without \
+--release and --framing a client that speaks chunked gets those of 2.8, and one that speaks datagrams \
 those of 2.6.
 
 A fixture is JSON. Calls get the elements of a list in turn, and the last one stays:
@@ -59,12 +59,12 @@ A fixture is JSON. Calls get the elements of a list in turn, and the last one st
    \"mgmt.ping_rank\": [{\"fault\": \"never\"}, {\"status\": \"FAILURE\"}, {\"reply\": {}}],
    \"7/701\": {\"hex\": \"0a01\"}, \"7/702\": {\"exec\": \"cat\"}}
 
-A command of --exec is for sh. It finds DRPC_METHOD, DRPC_NUMBER, DRPC_PEER_PID and DRPC_PEER_UID in its
-environment. No output is an empty body. If it fails, the status is FAILURE; if its output is no body,
+A command of --exec is for sh. It finds DRPC_METHOD, DRPC_NUMBER, DRPC_PEER_PID and DRPC_PEER_UID in its \
+environment. No output is an empty body. If it fails, the status is FAILURE; if its output is no body, \
 FAILED_MARSHAL.
 
-With --json, a line for each event: {\"event\": \"listening\", \"address\"}, and {\"event\": \"call\", \"call\", \"module\",
-\"method\", \"name\", \"sequence\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"size\", \"body\", \"fault\"}. The body
+With --json, a line for each event: {\"event\": \"listening\", \"address\"}, and {\"event\": \"call\", \"call\", \"module\", \
+\"method\", \"name\", \"sequence\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"size\", \"body\", \"fault\"}. The body \
 is hexadecimal digits where no message is known, and null where these may be secret.";
 
 fn arguments(command: Command) -> Command {

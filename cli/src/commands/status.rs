@@ -26,12 +26,12 @@ Examples:
   drpc status agent
   drpc status --json ./drpc.sock | jq .queue
 
-Without ADDR all sockets of DAOS that are found are shown. Which process has a socket open is shown
-of your own processes, and to root of all. The exit code is 3 where no server listens.
+Without ADDR all sockets of DAOS that are found are shown. Which process has a socket open is shown \
+of your own processes, and to root of all. The exit code is 3 where no server listens. \
 A server that hangs has connections with unread bytes, or a queue that does not shrink; `drpc doctor` asks it.
-With --json, one line for each socket: {\"address\", \"file\": {\"type\", \"mode\", \"uid\", \"gid\", \"owner\", \"group\"},
-\"listening\", \"socket_type\", \"servers\": [{\"pid\", \"program\", \"uid\", \"state\"}], \"queue\": {\"used\", \"limit\"},
-\"connections\", \"unread\", \"clients\": [{\"pid\", \"program\", \"uid\", \"state\", \"connections\"}], \"displaced\": [...],
+With --json, one line for each socket: {\"address\", \"file\": {\"type\", \"mode\", \"uid\", \"gid\", \"owner\", \"group\"}, \
+\"listening\", \"socket_type\", \"servers\": [{\"pid\", \"program\", \"uid\", \"state\"}], \"queue\": {\"used\", \"limit\"}, \
+\"connections\", \"unread\", \"clients\": [{\"pid\", \"program\", \"uid\", \"state\", \"connections\"}], \"displaced\": [...], \
 \"all_processes_seen\"}. What is not known is null.";
 
 fn arguments(command: Command) -> Command {
