@@ -56,6 +56,7 @@ pub fn resolve(address: Address, timeout: Duration) -> Result<PathBuf, Failure> 
 }
 
 fn hung(name: &str, timeout: Duration) -> Failure {
-    let text = format!("connect {name}: timed out: the file system has not answered within {timeout:?}");
+    let ms = timeout.as_millis();
+    let text = format!("connect {name}: timed out: the file system has not answered within {ms} ms");
     Failure::new(Exit::NoAnswer, format!("{text}: `findmnt` lists file systems, and one may have lost its server"))
 }

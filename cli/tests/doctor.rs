@@ -261,7 +261,33 @@ fn another_user_is_told_which_right_is_missing() {
     drpc(["doctor", &path]).good();
 }
 
-/// A file system that hangs cannot be had for a test.
+/// A file system that has lost its server. Only root can make one, and not in each container.
+#[test]
+fn a_file_system_that_hangs_holds_nothing_up() {
+    let folder = Folder::new();
+    let mount = "exec 5<>/dev/fuse && mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 x \"$0\"";
+    let in_mount = |script: String| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-m", "sh", "-c", &script, &folder.at("")]);
+        finish(unshare, b"")
+    };
+    if !is_root() || in_mount(mount.to_owned()).code != 0 {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_drpc");
+    for (arguments, text) in [
+        ("ping", "the file system has not answered within 20 ms"),
+        ("call --release 2.8 $0/sock 2/206", "the file system has not answered within "),
+        ("bench $0/sock 2/206", "the file system has not answered within 20 ms"),
+        ("status", "the file system of the socket has not answered in time"),
+        ("doctor", "does not answer within 20ms"),
+    ] {
+        let (command, rest) = arguments.split_once(' ').unwrap_or((arguments, "$0/sock"));
+        let run = in_mount(format!("{mount} && exec {program} {command} --timeout 20ms {rest}"));
+        assert!(run.code == 4 && (run.stderr + &run.stdout).contains(text), "{arguments}");
+    }
+}
+
 #[test]
 fn work_that_hangs_is_left() {
     assert_eq!(deadline::within(Duration::from_secs(100), || 7), Some(7));
