@@ -307,7 +307,7 @@ fn with_process(Stop(mut check, exit): Stop, endpoint: Option<&Endpoint>) -> Sto
 }
 
 fn describe_hang(check: &mut Check, process: Option<&Process>) {
-    if let Some(process) = process.filter(|process| !matches!(process.state, 'R' | 'S' | 'I')) {
+    if let Some(process) = process.filter(|process| process.is_held()) {
         check.detail = format!("{}, which is {}", check.detail, process.state_name());
     }
     check.cure = Some(cure_of(process));

@@ -22,7 +22,7 @@ pub fn ping_within(path: &Path, timeout: Duration) -> Option<Result<Pong, drpc::
 
 /// The same, with a failure for each.
 pub fn ping(path: &Path, timeout: Duration) -> Result<Pong, Failure> {
-    Ok(ping_within(path, timeout).ok_or_else(|| hung(&shown(path), timeout))??)
+    ping_within(path, timeout).ok_or_else(|| hung(&shown(path), timeout))?.map_err(Failure::of_silence)
 }
 
 /// The framing that `DRPC_FRAMING` says, else that which the server reads. A server that closes without an answer does not say.

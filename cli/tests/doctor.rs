@@ -192,13 +192,9 @@ fn a_full_queue_is_told_with_who_does_not_empty_it() {
     let _server = listening(&path, 0);
     let connected = "the question for the framing was not answered";
     until_it_says(connected, |time| drpc(["ping", "--timeout", time, &path]));
-    let full = "has a full queue";
-    let check = last(&until_it_says(full, |time| drpc(["doctor", "--json", "--timeout", time, &path])).json(3));
-    assert_check(&check, "queue", full, "");
-    assert!(
-        check["detail"].as_str().unwrap().contains(&format!("the server is pid {}", std::process::id())),
-        "{check}"
-    );
+    let full = format!("has a full queue; the server is pid {}", std::process::id());
+    let check = last(&until_it_says(&full, |time| drpc(["doctor", "--json", "--timeout", time, &path])).json(3));
+    assert_check(&check, "queue", &full, "");
 }
 
 /// The check of a server that does not answer in time, however busy the machine is.
@@ -224,6 +220,9 @@ fn a_stopped_process_is_told_to_go_on() {
     let check = does_not_answer(|time| drpc(["doctor", "--json", "--timeout", time, &path]));
     assert_check(&check, "answer", &format!(" ms by pid {pid}"), &format!("kill -CONT {pid}"));
     assert!(check["detail"].as_str().unwrap().ends_with(", which is stopped"), "{check}");
+    let said = format!("pid {pid} is stopped: `kill -CONT {pid}` lets it go on");
+    until_it_says(&said, |time| drpc(["ping", "--timeout", time, &path])).failure(4);
+    until_it_says(&said, |time| drpc(["call", "--release", "2.8", "--timeout", time, &path, "2/206"])).failure(4);
     // As another user, too, to whom /proc does not show who has the socket.
     if is_root() {
         let program = for_everyone(&folder);

@@ -237,6 +237,7 @@ fn a_message_is_found_without_its_package() {
     for name in ["GetAttachInfoReq", "getattachinforeq"] {
         assert_eq!(drpc(["describe", name]).good(), full);
     }
+    assert_eq!(drpc(["describe", "SmdDevReq"]).good(), "ctl.SmdDevReq of DAOS 2.8\n    no fields\n");
     // A method goes before a message without its package.
     assert!(drpc(["describe", "GetAttachInfo"]).good().starts_with("mgmt.get_attach_info of DAOS 2.8"));
     let run = drpc(["describe", "DaosResp", "--release", "2.6"]);

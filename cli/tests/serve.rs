@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Run, command, drpc, finish, patiently, silent};
+use crate::support::{Folder, Run, command, drpc, finish, patiently, silent, until_it_says};
 
 /// A server that runs.
 pub(crate) struct Served {
@@ -231,7 +231,6 @@ fn faults_are_seen_by_a_client() {
         ("never", (4, "was not answered within"), (4, "was not answered within")),
         ("close-at-once", (4, "closed the connection"), (4, "closed the connection")),
         ("no-read", (4, "was not answered within"), (4, "was not answered within")),
-        ("no-accept", (4, "was not answered within"), (4, "was not answered within")),
     ] {
         for (framing, release, (code, complaint)) in [("chunked", "2.8", chunked), ("datagram", "2.6", datagram)] {
             let options = ["--framing", framing, "--fault", fault, "--reply", r#"2/206={"data_version": "7"}"#];
@@ -246,13 +245,24 @@ fn faults_are_seen_by_a_client() {
             assert!(run.stderr.contains(complaint), "{fault} in {framing}: {run:?}");
             let (lines, _) = served.end("TERM");
             let is_told = lines.contains(&format!("({fault})"));
-            let is_read = !["close-at-once", "no-read", "no-accept"].contains(&fault);
+            let is_read = !["close-at-once", "no-read"].contains(&fault);
             assert_eq!(is_told, is_read, "{fault} in {framing}: {lines}");
         }
     }
     // All of them are in the help.
     let help = drpc(["serve", "--help"]);
     assert!(help.good().contains("- wrong-sequence: "), "{help:?}");
+}
+
+/// One client waits, and the next finds the queue full.
+#[test]
+fn a_server_that_does_not_accept_has_a_full_queue() {
+    let folder = Folder::new();
+    let served = Served::start(&folder, &["--fault", "no-accept"]);
+    drpc(["ping", "--timeout", "20ms", &served.path]);
+    until_it_says("has a full queue", |time| drpc(["ping", "--timeout", time, &served.path])).failure(3);
+    let said = drpc(["status", "--json", &served.path]).json(0);
+    assert_eq!(said["queue"], json!({ "used": 1, "limit": 0 }));
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn send(
     }
     let client = probe::connect(builder, path, left(deadline))?;
     let options = CallOptions::new().timeout(left(deadline));
-    Ok(client.call_with(&options, method.module, method.method, body)?)
+    client.call_with(&options, method.module, method.method, body).map_err(Failure::of_silence)
 }
 
 fn report(

@@ -154,6 +154,9 @@ fn describe_method(output: &Output, method: MethodId, asked: Option<Release>) ->
 }
 
 fn write_message(output: &Output, message: &MessageDescriptor) -> Result<(), Failure> {
+    if message.fields().len() == 0 {
+        output.line("    no fields")?;
+    }
     for field in message.fields() {
         let choice = field.containing_oneof().map(|choice| format!(" (one of {})", choice.name())).unwrap_or_default();
         let repeated = if is_repeated(&field) { "repeated " } else { "" };

@@ -65,7 +65,7 @@ Exit codes:
 
 Environment:
   DAOS_AGENT_DRPC_DIR  the directory of the agent's socket
-  DRPC_FRAMING         datagram or chunked: the framing of `call` and `bench`, which else is asked for
+  DRPC_FRAMING         datagram or chunked: what `call` and `bench` then do not ask for
   NO_COLOR             no colours";
 
 /// The widest that help gets.

@@ -155,6 +155,10 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         builder = builder.framing(framing);
     }
     let listener = builder.bind(&path).map_err(Failure::usage)?;
+    if fault == Some(Fault::NoAccept) {
+        // The queue has room for one client.
+        rustix::net::listen(&listener, 0).map_err(std::io::Error::from)?;
+    }
     let _file = SocketFile::of(&path);
     service.journal.listening(&path);
     thread::Builder::new().spawn(move || accept(&listener, Arc::new(service), fault))?;

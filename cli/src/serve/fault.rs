@@ -59,7 +59,7 @@ pub const ALL: [(Fault, &str, &str); 15] = [
     (Fault::Never, "never", "Read the call, and never answer"),
     (Fault::CloseAtOnce, "close-at-once", "Close the connection before anything is read"),
     (Fault::NoRead, "no-read", "Accept clients, and never read"),
-    (Fault::NoAccept, "no-accept", "Listen, and never accept: the queue of clients fills"),
+    (Fault::NoAccept, "no-accept", "Listen, and never accept: one client waits, and the next finds the queue full"),
 ];
 
 /// What a fault sends, and whether the connection goes on.
