@@ -45,7 +45,7 @@ pub fn write(output: &Output, old: &Value, new: &Value) -> Result<(), Failure> {
             Some(us) => text((us * 1e3) as u64),
             None => String::new(),
         };
-        let change = ratios.get(name).and_then(Value::as_f64).map(|ratio| change(ratio));
+        let change = ratios.get(name).and_then(Value::as_f64).map(change);
         rows.push(vec![name.replace('_', "."), shown(old), shown(new), change.unwrap_or_default()]);
     }
     if let Some(name) = rows.first_mut().and_then(|row| row.first_mut()) {
