@@ -162,6 +162,50 @@ for of in 0.8 2.8 Rust; do
 	done
 done
 
+# ---- The command drpc
+
+# drpc_ends STATUS ARGUMENT…: what the command writes is in $work/drpc.said.
+drpc_ends() {
+	ends_with=$1
+	shift
+	ended=0
+	timeout 60 "$drpc" "$@" >"$work/drpc.said" 2>&1 || ended=$?
+	same "drpc $*" "$ends_with" "$ended" || { cat "$work/drpc.said" && return 1; }
+}
+
+# asks_by_command LIKE FRAMING: it asks, examines, calls and is refused; only the calls are executed.
+asks_by_command() {
+	drpc_ends 0 ping "$sock" && grep -q "^$sock: $2, pid [0-9]* (server), uid " "$work/drpc.said" &&
+		drpc_ends 0 doctor "$sock" && grep -q " ✓ answer *$2, " "$work/drpc.said" &&
+		drpc_ends 0 call "$sock" 3/301 --yes --hex --show-secrets '0a 01 3f' && same answer 0a013f "$(tail -n 1 "$work/drpc.said")" &&
+		drpc_ends 0 call "$sock" 2/206 --hex --show-secrets && same 'digits of the answer' 2049 "$(wc -c <"$work/drpc.said")" &&
+		drpc_ends 5 call "$sock" 3/302 --yes --hex --show-secrets '' && grep -q ' answered FAILURE to ' "$work/drpc.said" &&
+		same 'what was executed' '3 301 3,2 206 0,3 302 0' "$(cut -d ' ' -f 1-3 "$log" | paste -sd ,)"
+}
+
+# is_told_to_set_the_framing: a server that closes without an answer is told from one that does not serve, and called then.
+is_told_to_set_the_framing() {
+	drpc_ends 4 ping "$sock" && grep -q ' set DRPC_FRAMING=datagram' "$work/drpc.said" &&
+		drpc_ends 4 call "$sock" 3/301 --yes --hex --show-secrets 07 &&
+		DRPC_FRAMING=datagram drpc_ends 0 call "$sock" 3/301 --yes --hex --show-secrets 07 &&
+		same answer 07 "$(tail -n 1 "$work/drpc.said")"
+}
+
+# by_command LIKE CHECK…
+by_command() {
+	serve timeout 120 "$work/server" "$1" || return
+	shift
+	"$@"
+	by_command_rc=$?
+	served 0 && return "$by_command_rc"
+}
+
+for like in $servers c-0.8-bare c-2.8-bare; do
+	case $like in *-2.8*) framing=chunked ;; *) framing=datagram ;; esac
+	check "drpc asks and calls $like" by_command "$like" asks_by_command "$like" "$framing"
+done
+check 'drpc says what to set for c-2.6-mute' by_command c-2.6-mute is_told_to_set_the_framing
+
 # ---- A server that is replaced by one of another release
 
 # ask CALL…: has the client make calls, and takes its claims.

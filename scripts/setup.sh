@@ -53,6 +53,9 @@ needs() {
 	4 has         mandoc         mandoc              mandoc              mandoc
 	4 has         systemd-socket-activate systemd   systemd             systemd
 	4 links_static libc.a        libc6-dev           glibc-static        glibc-devel-static
+	4 has         zsh            zsh                 zsh                 zsh
+	4 has         fish           fish                fish                fish
+	4 has         script         bsdutils            util-linux-script   util-linux
 	END
 }
 

@@ -35,8 +35,9 @@ for abi in $abis; do
 done
 build $CC -std=gnu11 $strict -o "$work/peer" "$here/wire/peer.c"
 build "${CARGO:-cargo}" build --locked -q --manifest-path "$root/Cargo.toml" --workspace --all-features --example interop_client \
-	--example interop_server
+	--example interop_server --bin drpc
 rust=$cargo_out/debug/examples
+drpc=$cargo_out/debug/drpc
 
 # ---- A server, and what it has executed
 

@@ -101,6 +101,7 @@ impl Address {
         let candidates = self.candidates(places);
         let existing = candidates.iter().find(|path| path.symlink_metadata().is_ok());
         match (existing, self) {
+            (Some(path), _) if path.is_dir() => Err(directory(path)),
             (Some(path), _) => Ok(path.clone()),
             // The attempt to connect says more.
             (None, Self::Path(path)) => Ok(path.clone()),
@@ -125,6 +126,18 @@ impl Address {
             _ => "server",
         }
     }
+}
+
+/// Says that a path is a directory, and which socket of DAOS is in it.
+fn directory(path: &Path) -> Failure {
+    let names = AGENT.iter().copied().chain([SERVER]);
+    let inside = names.map(|name| path.join(name)).chain(engines(path).into_iter().map(|(_, socket)| socket));
+    let inside: Vec<_> = inside.filter(|socket| socket.symlink_metadata().is_ok()).map(|it| shown(&it)).collect();
+    let cure = match inside.as_slice() {
+        [] => "use the path of the server's socket".to_owned(),
+        sockets => format!("use {}", sockets.join(" or ")),
+    };
+    Failure::new(Exit::CannotConnect, format!("connect {}: the path is a directory: {cure}", shown(path)))
 }
 
 /// The sockets of engines in a directory, with the process ids in their names.

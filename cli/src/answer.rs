@@ -138,6 +138,11 @@ impl Answer {
         values.into_iter().filter_map(Value::as_i64).filter_map(|number| i32::try_from(number).ok())
     }
 
+    /// True if the body is none of the message, or has fields that the message does not.
+    pub fn is_odd(&self) -> bool {
+        !self.notes.is_empty() || self.not_understood().is_some()
+    }
+
     /// Why the body makes no sense; `None` if it does.
     pub fn not_understood(&self) -> Option<&str> {
         match &self.content {

@@ -18,6 +18,7 @@ use crate::endpoint::{self, Endpoint, Queue};
 use crate::exit::{Exit, Failure};
 use crate::output::counted;
 use crate::path_walk::{self, Blocked, Seen};
+use crate::probe;
 use crate::processes::Process;
 use crate::release::{Release, framing_name};
 
@@ -226,9 +227,8 @@ fn queue(endpoint: Option<&Endpoint>, report: &mut Report) -> Result<(), Failure
 
 /// Asks the server which framing it reads.
 fn ping(path: &Path, timeout: Duration) -> Result<Pong, Stop> {
-    let asked = path.to_owned();
     // The way to the path may hang where it did not before.
-    match deadline::within(timeout + Duration::from_secs(1), move || drpc::ping(&asked, timeout)) {
+    match probe::ping_within(path, timeout) {
         Some(result) => result.map_err(|error| stop_of(&error)),
         None => {
             let text = format!("does not answer: connecting has not come to an end within {timeout:?}");
@@ -307,7 +307,7 @@ fn with_process(Stop(mut check, exit): Stop, endpoint: Option<&Endpoint>) -> Sto
 }
 
 fn describe_hang(check: &mut Check, process: Option<&Process>) {
-    if let Some(process) = process.filter(|process| !matches!(process.state, 'R' | 'S' | 'I')) {
+    if let Some(process) = process.filter(|process| process.is_held()) {
         check.detail = format!("{}, which is {}", check.detail, process.state_name());
     }
     check.cure = Some(cure_of(process));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::address::is_abstract;
 use crate::output::escape;
+use crate::path_walk;
 use crate::processes::{Holders, Process};
 use crate::unix_sockets::{self, State, UnixSocket};
 
@@ -16,6 +17,8 @@ use crate::unix_sockets::{self, State, UnixSocket};
 pub struct Endpoint {
     /// The file at the path, links followed; `None` for an abstract name, and where there is none.
     pub file: Option<Metadata>,
+    /// The directory that keeps this user from seeing the file.
+    pub hidden_by: Option<PathBuf>,
     /// The sockets that listen here. Others than one are rare.
     pub listeners: Vec<UnixSocket>,
     /// The server's ends of its connections.
@@ -41,11 +44,17 @@ impl Endpoint {
     /// Looks at an endpoint. A path that begins with a zero byte is an abstract name.
     pub fn look(path: &Path) -> io::Result<Self> {
         let is_abstract = is_abstract(path);
-        let file = if is_abstract { None } else { fs::metadata(path).ok() };
+        let file = if is_abstract { None } else { Some(fs::metadata(path)) };
+        let hidden_by = match &file {
+            Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => Some(path_walk::end(path)),
+            _ => None,
+        };
+        let file = file.and_then(Result::ok);
         let all = unix_sockets::all()?;
         let names = names_of(path, is_abstract);
         let mut this = Self {
             file,
+            hidden_by,
             listeners: Vec::new(),
             connections: Vec::new(),
             displaced: Vec::new(),

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use drpc::{Cause, Phase};
 
+use crate::diagnosis;
+use crate::processes::Process;
+
 /// The exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -54,6 +57,19 @@ impl Failure {
     /// Bytes that make no sense.
     pub fn not_understood(text: impl fmt::Display) -> Self {
         Self::new(Exit::NotUnderstood, text)
+    }
+}
+
+impl Failure {
+    /// A failure of the library. Where a process has not answered that is stopped, say, this is said, too.
+    pub fn of_silence(error: drpc::Error) -> Self {
+        let process = error.silent_pid().and_then(|pid| Process::of(pid.try_into().ok()?));
+        let mut failure = Self::from(error);
+        if let Some(process) = process.filter(Process::is_held) {
+            let cure = diagnosis::cure_of(Some(&process));
+            failure.text += &format!(": pid {} is {}: {cure}", process.pid, process.state_name());
+        }
+        failure
     }
 }
 

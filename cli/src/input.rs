@@ -34,8 +34,9 @@ pub fn file(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// A JSON object, read from bytes.
 pub fn json(bytes: &[u8]) -> Result<Value, Failure> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| Failure::usage(format!("the argument is no JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        Failure::usage(format!("this is no JSON: {error}: JSON is as in '{{\"sys\": \"daos_server\"}}'"))
+    })?;
     if value.is_object() { Ok(value) } else { Err(Failure::usage("the JSON of a message is an object, as in {}")) }
 }
 

@@ -15,13 +15,16 @@ pub mod diagnosis;
 pub mod endpoint;
 pub mod exit;
 pub mod input;
+pub mod interrupt;
 pub mod json;
 pub mod messages;
 pub mod methods;
 pub mod options;
 pub mod output;
+pub mod own_messages;
 pub mod path_walk;
 pub mod peer;
+pub mod probe;
 pub mod processes;
 pub mod records;
 pub mod release;
@@ -37,6 +40,7 @@ use crate::exit::Exit;
 
 /// Runs the program with its arguments, of which the first is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = help_as_option(arguments.into_iter().collect());
     let matches = match commands::program().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -54,4 +58,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// `drpc help call` is `drpc call --help`.
+fn help_as_option(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|first| first == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
 }

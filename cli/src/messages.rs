@@ -68,7 +68,14 @@ fn hint(descriptor: &MessageDescriptor, error: &str) -> String {
     };
     // The field may be that of a message within.
     let names = descriptor.fields().map(|known| (methods::similarity(known.name(), field), known.name().to_owned()));
-    let cure = format!("`drpc describe {}` shows its fields", descriptor.full_name());
+    let is_of_daos = Release::ALL.iter().any(|release| message(*release, descriptor.full_name()).is_ok());
+    let cure = match is_of_daos {
+        true => format!("`drpc describe {}` shows its fields", descriptor.full_name()),
+        false => {
+            let all: Vec<_> = descriptor.fields().map(|field| field.name().to_owned()).collect();
+            format!("its fields are {}", all.join(", "))
+        }
+    };
     match methods::nearest(names).as_slice() {
         [] => format!(": {cure}"),
         names => format!(": did you mean {}? {cure}", names.join(", ")),

@@ -116,7 +116,7 @@ impl Method {
 impl MethodId {
     /// True for modules of DAOS, whose methods have classes.
     pub fn is_of_daos(self) -> bool {
-        MODULES.iter().any(|(module, _)| *module == self.module)
+        is_module(self.module)
     }
 
     /// The method in each release that has it, the oldest first.
@@ -156,6 +156,17 @@ pub fn ids() -> Vec<MethodId> {
     ids.sort();
     ids.dedup();
     ids
+}
+
+/// True for the number of a module of DAOS.
+pub fn is_module(number: i32) -> bool {
+    MODULES.iter().any(|(module, _)| *module == number)
+}
+
+/// The methods that have this part in their full name, in any case and with any separators.
+pub fn with_part(part: &str) -> Vec<MethodId> {
+    let part = key_of(part);
+    ids().into_iter().filter(|id| !part.is_empty() && key_of(&id.name()).contains(&part)).collect()
 }
 
 /// The full names of all methods.
@@ -198,7 +209,8 @@ fn unknown(given: &str, key: &str) -> Failure {
     let nearest = nearest(names().into_iter().map(|name| {
         let bare = name.split_once('.').map_or(name.as_str(), |(_, method)| method);
         let near = |text: &str| similarity(key, &key_of(text));
-        (near(bare).max(near(&name)), name)
+        let part = if key.len() > 2 && key_of(bare).contains(key) { 1.0 } else { 0.0 };
+        (near(bare).max(near(&name)).max(part), name)
     }));
     let cure = "`drpc list` shows all; a method of other people is given by number, as in 7/701";
     Failure::usage(match nearest.as_slice() {

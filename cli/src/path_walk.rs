@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -43,6 +43,17 @@ pub fn walk(path: &Path, report: &mut dyn FnMut(Seen)) {
     }
 }
 
+/// The last place on the way to a path: the directory that refuses this user, where there is one.
+pub fn end(path: &Path) -> PathBuf {
+    let mut last = PathBuf::from(if path.is_absolute() { "/" } else { "." });
+    walk(path, &mut |seen| {
+        if let Seen::Next(next) = seen {
+            last = next;
+        }
+    });
+    last
+}
+
 fn go(path: &Path, report: &mut dyn FnMut(Seen)) -> Result<(PathBuf, Metadata), Blocked> {
     let mut rest: VecDeque<OsString> = names(path);
     let mut here = start(path, Path::new(""));
@@ -74,9 +85,9 @@ fn go(path: &Path, report: &mut dyn FnMut(Seen)) -> Result<(PathBuf, Metadata), 
     Ok((here, metadata))
 }
 
-/// The names of a path, without its root.
+/// The names of a path, without its root and the point at its begin.
 fn names(path: &Path) -> VecDeque<OsString> {
-    let names = path.components().filter(|name| !matches!(name, std::path::Component::RootDir));
+    let names = path.components().filter(|name| !matches!(name, Component::RootDir | Component::CurDir));
     names.map(|name| name.as_os_str().to_owned()).collect()
 }
 

@@ -48,10 +48,14 @@ impl Process {
         }
     }
 
+    /// True if it neither runs nor waits as processes do.
+    pub fn is_held(&self) -> bool {
+        !matches!(self.state, 'R' | 'S' | 'I')
+    }
+
     /// The process in words. The state is left out where it is as usual.
     pub fn describe(&self) -> String {
-        let state =
-            if matches!(self.state, 'R' | 'S' | 'I') { String::new() } else { format!(", {}", self.state_name()) };
+        let state = if self.is_held() { format!(", {}", self.state_name()) } else { String::new() };
         format!("pid {} ({}), uid {}{state}", self.pid, self.program, self.uid)
     }
 

@@ -27,6 +27,8 @@ pub struct Record {
     pub way: Way,
     /// True if the text has not all bytes of the record.
     pub truncated: bool,
+    /// True if the system call may also be about a file: read(2) and write(2).
+    pub may_be_of_file: bool,
 }
 
 /// All records of a text, in the order of the text.
@@ -73,7 +75,13 @@ impl Reader {
         }
         self.end_dump();
         if let Some(bytes) = input::hex(line.as_bytes()) {
-            self.records.push(Record { bytes, stream: (0, 0), way: Way::Either, truncated: false });
+            self.records.push(Record {
+                bytes,
+                stream: (0, 0),
+                way: Way::Either,
+                truncated: false,
+                may_be_of_file: false,
+            });
             return true;
         }
         self.trace_line(line)
@@ -82,7 +90,13 @@ impl Reader {
     fn end_dump(&mut self) {
         let bytes = std::mem::take(&mut self.dump);
         if std::mem::take(&mut self.is_in_dump) {
-            self.records.push(Record { bytes, stream: (0, 0), way: Way::Either, truncated: false });
+            self.records.push(Record {
+                bytes,
+                stream: (0, 0),
+                way: Way::Either,
+                truncated: false,
+                may_be_of_file: false,
+            });
         }
     }
 
@@ -115,7 +129,8 @@ impl Reader {
         }
         let is_received_or_whole = resumed.is_none() || way == Way::Received;
         if let (true, Some(record)) = (is_received_or_whole, traced(rest, way, (pid, descriptor.unwrap_or_default()))) {
-            self.records.push(record);
+            let may_be_of_file = matches!(name, "read" | "readv" | "write" | "writev");
+            self.records.push(Record { may_be_of_file, ..record });
         }
         true
     }
@@ -156,7 +171,7 @@ fn traced(arguments: &str, way: Way, stream: (u32, i32)) -> Option<Record> {
         truncated |= bytes.len() < len;
         bytes.truncate(len);
     }
-    if bytes.is_empty() { None } else { Some(Record { bytes, stream, way, truncated }) }
+    if bytes.is_empty() { None } else { Some(Record { bytes, stream, way, truncated, may_be_of_file: false }) }
 }
 
 /// The bytes of a string up to its closing quote, and what is behind that.

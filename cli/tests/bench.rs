@@ -1,12 +1,13 @@
 //! `drpc bench`.
 
+use std::io::BufRead;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drpc::{Failure, Framing};
 use serde_json::{Value, json};
 
 use crate::serve::Served;
-use crate::support::{FRAMINGS, Folder, drpc, patiently, serve, silent};
+use crate::support::{FRAMINGS, Folder, drpc, interrupted, patiently, serve, silent};
 
 /// One method that works, one with an error number, one that fails from its second call on.
 fn management(method: i32, _: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -110,7 +111,7 @@ fn bodies_have_sizes() {
     assert_eq!((&said["size"], &said["calls"]), (&json!(300_000), &json!(5)));
     assert_eq!(drpc(["bench", &path, "7/701", "-n", "1", "--json"]).json(0)["size"], 0);
     assert!(drpc(["bench", &path, "7/701", "--hex", "07", "-n", "1"]).failure(5).contains("FAILURE"));
-    assert!(drpc(["bench", &path, "7/701", "{}"]).failure(2).contains("use --hex, --raw or --size"));
+    assert!(drpc(["bench", &path, "7/701", "{}"]).failure(2).contains("use --hex, --raw, --size or --proto"));
 }
 
 #[test]
@@ -166,4 +167,44 @@ fn failures_have_the_exit_codes_of_a_call() {
     let run = drpc(["bench", &served.path, "mgmt.ping_rank", "-d", "1h", "--json"]);
     assert_eq!(run.json(4)["calls"], 2);
     assert!(run.stderr.contains("closed the connection"), "{run:?}");
+}
+
+/// Ctrl-C ends a load, of which is told what was measured.
+#[test]
+fn a_load_that_is_ended_tells_what_was_measured() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Chunked, 2, |_, _| {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        Ok(Vec::new())
+    });
+    let run = |more: &[&str]| {
+        CALLS.store(0, Ordering::Relaxed);
+        // The first call is not measured, and the second one is.
+        let measured = |_: &mut dyn BufRead| while CALLS.load(Ordering::Relaxed) < 2 {};
+        interrupted(&[&["bench", &path, "mgmt.ping_rank"], more].concat(), measured)
+    };
+    for more in [&["-d", "1h"][..], &["-n", "1000000000"], &["-d", "1h", "--rate", "0.001"]] {
+        let said = run(&[more, &["--json"]].concat()).json(0);
+        assert!(said["calls"].as_u64().unwrap() > 0 && said["missed"] == 0, "{said}");
+    }
+    let run = run(&["-d", "1h"]);
+    assert!(run.good().contains(" calls in ") && run.stdout.contains("\np99\t"), "{run:?}");
+}
+
+#[test]
+fn messages_of_other_people_come_from_their_files() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Chunked, 7, |_, body| match body {
+        b"\x0a\x01?" => Ok(body.to_vec()),
+        _ => Ok(vec![7]),
+    });
+    let file = folder.write("own.proto", "syntax = \"proto3\"; package own; message Text { string text = 1; }");
+    let own = ["bench", &path, "7/701", "-n", "3", "--proto", &file, "--request", "Text", "--response", "own.Text"];
+    let bench = |more: &[&str]| drpc([&own[..], more].concat());
+    assert_eq!(bench(&[r#"{"text": "?"}"#, "--json"]).json(0)["size"], 3);
+    assert!(bench(&[]).failure(7).contains("its 1 bytes are no own.Text"));
+    assert!(bench(&[r#"{"word": "?"}"#]).failure(2).contains("its fields are text"));
 }

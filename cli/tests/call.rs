@@ -1,9 +1,15 @@
 //! `drpc call`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use drpc::{Failure, Framing};
 use serde_json::{Value, json};
 
-use crate::support::{FRAMINGS, Folder, drpc, drpc_reading, serve, silent, until_it_says};
+use crate::support::{
+    FRAMINGS, Folder, drpc, drpc_reading, finish, for_everyone, is_root, listening, nobody, serve, silent,
+    until_it_says,
+};
 
 /// Answers of servers of DAOS 2.6 and 2.8: one field, two, and an error number.
 fn management(method: i32, body: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -109,6 +115,8 @@ fn wrong_json_is_exit_code_2() {
     let complaint = |body: &str| drpc(["call", &path, "mgmt.get_attach_info", body]).failure(2).to_owned();
     assert!(complaint(r#"{"syss": "x"}"#).contains("did you mean sys?"), "{}", complaint(r#"{"syss": "x"}"#));
     assert!(complaint("{").contains("no JSON"));
+    assert!(complaint("sys=x").contains("JSON is as in '{\"sys\": "));
+    assert!(drpc(["call", &path, "2/206", "--sys", "x"]).failure(2).contains("unexpected argument '--sys'"));
     assert!(complaint("[]").contains("an object"));
     assert!(complaint(r#"{"sys": 1}"#).contains("no mgmt.GetAttachInfoReq"));
     assert!(complaint("@/nonexistent").contains("/nonexistent: "));
@@ -184,6 +192,10 @@ fn messages_of_other_people_come_from_their_files() {
     assert_eq!(run.good(), "{\n  \"all\": [\n    \"\\u001b[H\",\n    \"?\"\n  ]\n}\n");
     assert_eq!(call(&["-I", &folder.at(""), "{}", "--json"]).json(0)["body"], json!({ "all": ["\u{1b}[H"] }));
     assert!(call(&["-I", "/nonexistent"]).failure(2).contains("own.proto"));
+    let short = ["call", &path, "7/701", "--proto", &file, "--request", "Text", "--response", "Answer"];
+    drpc([&short[..], &["{}"]].concat()).good();
+    let run = drpc([&short[..], &[r#"{"txt": "?"}"#]].concat());
+    assert!(run.failure(2).contains("did you mean text? its fields are text"), "{run:?}");
     let run = drpc(["call", &path, "7/701", "--proto", &file, "--request", "No", "--response", "Answer"]);
     assert!(run.failure(2).contains("has no message No: it has b.Text, Answer"), "{run:?}");
     let broken = folder.write("broken.proto", "message {");
@@ -218,4 +230,71 @@ fn secrets_are_masked() {
     // A client environment may have a key.
     let said = drpc(["call", &path, "mgmt.get_attach_info", "--json"]).json(0);
     assert!(!said.to_string().contains("a=b"), "{said}");
+}
+
+/// A release that cannot be the server's explains an answer that is not as it should be.
+#[test]
+fn a_version_mismatch_is_said() {
+    for (framing, wrong) in [(Framing::Chunked, "0.8"), (Framing::Datagram, "2.8")] {
+        let folder = Folder::new();
+        let path = folder.at("sock");
+        let _server = serve(&path, framing, 2, |method, _| match method {
+            206 => Ok(b"\x12\x02\x08\x01\xfa\x7f\x01x".to_vec()),
+            _ => Err(Failure::unknown_method()),
+        });
+        for method in ["mgmt.get_attach_info", "mgmt.smd_list_devs"] {
+            let run = drpc(["call", &path, method, "--release", wrong]);
+            let name = if wrong == "0.8" { "chunked" } else { "datagram" };
+            let said = format!("version mismatch: the server reads {name}, and DAOS {wrong} has the other framing");
+            assert!(run.stderr.contains(&said), "{run:?}");
+            let right = if wrong == "0.8" { "2.8" } else { "2.6" };
+            let run = drpc(["call", &path, method, "--release", right]);
+            assert!(!run.stderr.contains("mismatch"), "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_is_not_called_but_its_socket_is_named() {
+    let folder = Folder::new();
+    let _server = serve(folder.at("daos_agent.sock"), Framing::Chunked, 2, management);
+    let run = drpc(["call", &folder.at(""), "2/206"]);
+    assert!(
+        run.failure(3).contains(&format!("the path is a directory: use {}", folder.at("daos_agent.sock"))),
+        "{run:?}"
+    );
+    fs::create_dir(folder.at("empty")).unwrap();
+    let run = drpc(["ping", &folder.at("empty")]);
+    assert!(run.failure(3).contains("the path is a directory: use the path of the server's socket"), "{run:?}");
+}
+
+/// The rights are those of who calls.
+#[test]
+fn another_user_may_call_what_the_mode_lets() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    let program = for_everyone(&folder);
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Datagram, 2, management);
+    let call = || finish(nobody(&program, ["call", &path, "2/206", "--json"]), b"");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(call().json(0)["der"], 0);
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    assert!(call().failure(3).contains("does not let uid 65534 connect to it"), "{:?}", call());
+}
+
+#[test]
+fn a_full_queue_is_exit_code_3() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = listening(&path, 0);
+    let connected = "the question for the framing was not answered";
+    until_it_says(connected, |time| drpc(["ping", "--timeout", time, &path]));
+    let full = "has a full queue";
+    for more in [&[][..], &["--release", "2.8"]] {
+        until_it_says(full, |time| drpc([&["call", &path, "2/206", "--timeout", time], more].concat())).failure(3);
+    }
+    until_it_says(full, |time| drpc(["ping", "--timeout", time, &path])).failure(3);
 }

@@ -163,3 +163,17 @@ fn what_is_not_understood_is_exit_code_7() {
     assert_eq!(objects(&drpc(["decode", "--json", &file]), 0).len(), 1);
     assert!(drpc(["decode", &folder.at("none")]).failure(2).contains("none: "));
 }
+
+/// A trace has reads of libraries, too, which are no records; what follows a record on its descriptor may be a broken one.
+#[test]
+fn a_trace_has_other_files() {
+    let escaped = |hex: &str| hex.split(' ').map(|byte| format!("\\x{byte}")).collect::<String>();
+    let noise = "openat(AT_FDCWD, \"\\x6c\", O_RDONLY) = 3\nread(3, \"\\x7f\\x45\\x4c\\x46\"..., 832) = 832\n";
+    let write = format!("write(4, \"{}\", 22) = 22\n", escaped(CALL));
+    let run = drpc_reading(["decode", "--json"], format!("{noise}{write}").as_bytes());
+    assert_eq!(objects(&run, 0).len(), 1);
+    assert!(run.stderr.contains("reads and writes of other files that are left out: 1"), "{run:?}");
+    let broken = format!("{write}read(4, \"\\xff\\xff\\xff\", 832) = 3\n");
+    assert_eq!(objects(&decode(&broken), 7)[1]["kind"], "unknown");
+    assert!(drpc_reading(["decode"], noise.as_bytes()).failure(7).contains("no records in the text"));
+}

@@ -146,6 +146,7 @@ fn a_method_is_found_by_each_of_its_names() {
     }
     let id = methods::find("7/701").unwrap();
     assert_eq!((id.module, id.method, id.name()), (7, 701, "7.701".to_owned()));
+    assert!(drpc(["describe", "attach"]).failure(2).contains("the nearest names are mgmt.get_attach_info;"));
     let run = drpc(["template", "get_atach_info"]);
     assert!(run.failure(2).contains("the nearest names are mgmt.get_attach_info"), "{run:?}");
     let run = drpc(["template", "list_pools"]);
@@ -172,6 +173,12 @@ fn methods_are_listed_with_what_harm_they_do() {
     assert_eq!(drpc(["list", "4"]).good(), "4/401\tsec.validate_creds\tcredential\tserver\t0.8 2.6 2.8\n");
     assert!(!drpc(["list", "--release", "2.8"]).good().contains("mgmt.join"));
     assert!(drpc(["list", "sex"]).failure(2).contains("the modules are test, sec_agent"));
+    // A part of a name.
+    let part = drpc(["list", "GET_ATT"]);
+    assert_eq!(part.good(), "2/206\tmgmt.get_attach_info\tread\tagent engine\t0.8 2.6 2.8\n");
+    assert_eq!(drpc(["list", "acl", "--json"]).json(0).as_array().unwrap().len(), 4);
+    // No method has a server without a name.
+    assert!(!all.to_string().contains("\"\""), "{all}");
 }
 
 #[test]
@@ -210,6 +217,29 @@ fn an_error_number_has_a_name() {
     assert_eq!(drpc(["errno", "-1003"]).good(), "-1003 DER_INVAL: invalid argument\n");
     let said = drpc(["errno", "2008", "--json"]).json(0);
     assert_eq!(said, json!({ "number": 2008, "name": "DER_NOTLEADER", "meaning": "not the service leader" }));
-    assert!(drpc(["errno", "7"]).failure(2).contains("7 is not a DAOS error number"));
+    let status = "5 FAILED_UNMARSHAL_CALL: the server could not read the call\n";
+    for name in ["5", "failed_unmarshal_call"] {
+        assert_eq!(drpc(["errno", name]).good(), status);
+    }
+    for name in ["DER_BUSY", "busy", "-1012"] {
+        assert!(drpc(["errno", name]).good().starts_with("-1012 DER_BUSY: "));
+    }
+    assert!(drpc(["errno", "unknown"]).good().starts_with("-501000 DER_UNKNOWN: "));
+    for name in ["8", "-5", "DER_NONE"] {
+        assert!(drpc(["errno", name]).failure(2).contains("is neither a DAOS error number nor a dRPC status"));
+    }
     assert_eq!(drpc(["errno", "0"]).good(), "0 DER_SUCCESS: success\n");
+}
+
+#[test]
+fn a_message_is_found_without_its_package() {
+    let full = drpc(["describe", "mgmt.GetAttachInfoReq"]).good().to_owned();
+    for name in ["GetAttachInfoReq", "getattachinforeq"] {
+        assert_eq!(drpc(["describe", name]).good(), full);
+    }
+    assert_eq!(drpc(["describe", "SmdDevReq"]).good(), "ctl.SmdDevReq of DAOS 2.8\n    no fields\n");
+    // A method goes before a message without its package.
+    assert!(drpc(["describe", "GetAttachInfo"]).good().starts_with("mgmt.get_attach_info of DAOS 2.8"));
+    let run = drpc(["describe", "DaosResp", "--release", "2.6"]);
+    assert!(run.code == 0 || run.failure(2).contains("is in several packages: say "), "{run:?}");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use drpc::Framing;
 use serde_json::json;
 
-use crate::support::{FRAMINGS, Folder, drpc, serve, silent, until_it_says};
+use crate::support::{FRAMINGS, Folder, drpc, interrupted, serve, silent, until_it_says};
 
 #[test]
 fn a_server_of_each_framing_is_known_and_executes_nothing() {
@@ -67,4 +67,16 @@ fn an_abstract_name_is_an_address() {
     assert!(run.failure(3).contains(&format!("connect @{name}: ")), "{run:?}");
     let run = drpc(["ping", &format!("unix:@{name}")]);
     assert!(run.failure(3).contains("connection refused"), "{run:?}");
+}
+
+/// Ctrl-C ends a series, which is summed up all the same.
+#[test]
+fn a_series_that_is_ended_is_summed_up() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Chunked, 7, |_, _| Ok(Vec::new()));
+    let run = interrupted(&["ping", "-c", "100", "-i", "1h", &path], |stdout| {
+        stdout.read_line(&mut String::new()).unwrap();
+    });
+    assert!(run.good().starts_with("1 answers: ") && run.stderr.is_empty(), "{run:?}");
 }

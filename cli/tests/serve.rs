@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Run, command, drpc, finish, patiently, silent};
+use crate::support::{Folder, Run, command, drpc, finish, patiently, silent, until_it_says};
 
 /// A server that runs.
 pub(crate) struct Served {
@@ -231,7 +231,6 @@ fn faults_are_seen_by_a_client() {
         ("never", (4, "was not answered within"), (4, "was not answered within")),
         ("close-at-once", (4, "closed the connection"), (4, "closed the connection")),
         ("no-read", (4, "was not answered within"), (4, "was not answered within")),
-        ("no-accept", (4, "was not answered within"), (4, "was not answered within")),
     ] {
         for (framing, release, (code, complaint)) in [("chunked", "2.8", chunked), ("datagram", "2.6", datagram)] {
             let options = ["--framing", framing, "--fault", fault, "--reply", r#"2/206={"data_version": "7"}"#];
@@ -246,13 +245,24 @@ fn faults_are_seen_by_a_client() {
             assert!(run.stderr.contains(complaint), "{fault} in {framing}: {run:?}");
             let (lines, _) = served.end("TERM");
             let is_told = lines.contains(&format!("({fault})"));
-            let is_read = !["close-at-once", "no-read", "no-accept"].contains(&fault);
+            let is_read = !["close-at-once", "no-read"].contains(&fault);
             assert_eq!(is_told, is_read, "{fault} in {framing}: {lines}");
         }
     }
     // All of them are in the help.
     let help = drpc(["serve", "--help"]);
     assert!(help.good().contains("- wrong-sequence: "), "{help:?}");
+}
+
+/// One client waits, and the next finds the queue full.
+#[test]
+fn a_server_that_does_not_accept_has_a_full_queue() {
+    let folder = Folder::new();
+    let served = Served::start(&folder, &["--fault", "no-accept"]);
+    drpc(["ping", "--timeout", "20ms", &served.path]);
+    until_it_says("has a full queue", |time| drpc(["ping", "--timeout", time, &served.path])).failure(3);
+    let said = drpc(["status", "--json", &served.path]).json(0);
+    assert_eq!(said["queue"], json!({ "used": 1, "limit": 0 }));
 }
 
 #[test]
@@ -294,9 +304,10 @@ fn wrong_rules_are_said_before_anything_listens() {
         (["--reply", "mgmt.ping_rank"], "there is no = in"),
         (["--reply", "mgmt.pong_rank={}"], "the nearest names are"),
         (["--reply", r#"mgmt.ping_rank={"a": 1}"#], "--reply mgmt.ping_rank: "),
-        (["--reply", "7/701={}"], "use --hex or --raw"),
+        (["--reply", "7/701={}"], "use --hex, --raw or --proto"),
         (["--reply", "mgmt.ping_rank=@/nonexistent"], "/nonexistent"),
         (["--status", "FINE"], "FAILED_MARSHAL"),
+        (["--status", "-1005"], "a DAOS error number is in the body"),
         (["--fault", "fire"], "half-message"),
         (["--fixture", "/nonexistent"], "/nonexistent"),
         (["--close-after", "0"], "0"),
@@ -323,4 +334,42 @@ fn wrong_rules_are_said_before_anything_listens() {
     let _server = silent(&path);
     let run = drpc(["serve", &path]);
     assert!(run.failure(2).contains("address already in use: another server (pid "), "{run:?}");
+}
+
+/// A failure goes with the server's words, which are escaped, in each framing and by each fault.
+#[test]
+fn a_detail_says_why() {
+    let folder = Folder::new();
+    for framing in ["chunked", "datagram"] {
+        let served =
+            Served::start(&folder, &["--framing", framing, "--status", "FAILURE", "--detail", "no pool \x1b7"]);
+        let run = served.call(&["mgmt.get_attach_info"]);
+        assert!(run.failure(5).contains("answered FAILURE to mgmt.get_attach_info: it says \"no pool ?7\""), "{run:?}");
+        drop(served);
+        let fixture = folder.write(
+            "fixture.json",
+            r#"{"mgmt.get_attach_info": [{"status": 77, "detail": "one"}, {"reply": {}, "detail": "two"}]}"#,
+        );
+        let served = Served::start(&folder, &["--framing", framing, "--fixture", &fixture, "--detail", "other"]);
+        assert!(served.call(&["mgmt.get_attach_info"]).failure(5).contains("it says \"one\""));
+        assert_eq!(served.call(&["mgmt.get_attach_info"]).stderr, "");
+        assert!(served.call(&["7/701", "--hex"]).failure(5).contains("it says \"other\""));
+    }
+}
+
+#[test]
+fn messages_of_other_people_come_from_their_files() {
+    let folder = Folder::new();
+    let text = "syntax = \"proto3\"; package own; message Ask { string text = 1; } message Answer { int32 n = 1; }";
+    let file = folder.write("own.proto", text);
+    let own = ["--proto", &file, "--request", "Ask", "--response", "Answer"];
+    let options = ["--reply", r#"7/701={"n": 3}"#, "--exec", r#"7/702=sed 's/.*/{"n": 4}/'"#];
+    let served = Served::start(&folder, &[&own[..], &options].concat());
+    let call = |method| served.call(&[&[method, r#"{"text": "?"}"#, "--json"], &own[..]].concat()).json(0);
+    assert_eq!((&call("7/701")["body"]["n"], &call("7/702")["body"]["n"]), (&json!(3), &json!(4)));
+    let (lines, _) = served.end("TERM");
+    assert_eq!(lines.matches(r#": {"text":"?"}"#).count(), 2, "{lines}");
+    let path = folder.at("other");
+    let wrong = [&["serve", &path, "--reply", r#"7/701={"m": 3}"#], &own[..]].concat();
+    assert!(drpc(wrong).failure(2).contains("its fields are n"));
 }

@@ -1,27 +1,44 @@
 //! Help, completions, manual pages, and output in a pipe.
 
 use std::fs;
-use std::io::{self, Write};
 use std::process::Command;
 
-use crate::support::{Folder, Run, drpc, finish};
+use crate::support::{Folder, Run, command as program, drpc, finish};
 
-const COMMANDS: [&str; 9] = ["call", "ping", "list", "describe", "template", "decode", "errno", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "call",
+    "ping",
+    "serve",
+    "bench",
+    "status",
+    "doctor",
+    "list",
+    "describe",
+    "template",
+    "decode",
+    "errno",
+    "completions",
+    "man",
+];
 
-/// True if a program is there; a test that needs it says if not.
-fn is_installed(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
-    if !found {
-        // Not by a macro, whose lines are kept back where the test succeeds.
-        let _ = writeln!(io::stderr(), "skipped: {program} is not installed");
-    }
-    found
-}
-
+/// Runs a program that `scripts/setup.sh check` installs where it is missing.
 fn sh(program: &str, arguments: &[&str], input: &str) -> Run {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    assert!(found, "{program} is not installed: type scripts/setup.sh check");
     let mut command = Command::new(program);
     command.args(arguments);
     finish(command, input.as_bytes())
+}
+
+/// Where the sockets of engines are.
+const SERVER: &str = "/var/run/daos_server";
+
+/// A folder with the sockets of two engines, to take its place.
+fn with_engines() -> Folder {
+    let folder = Folder::new();
+    folder.write("daos_engine_7.sock", "");
+    folder.write("daos_io_server_42.sock", "");
+    folder
 }
 
 #[test]
@@ -31,16 +48,24 @@ fn each_command_has_help_with_examples() {
         assert!(all.good().contains(&format!("\n  {command} ")), "{command}");
         let help = drpc([command, "--help"]);
         assert!(help.good().contains("Examples:\n  ") && help.stdout.contains(&format!("drpc {command}")), "{help:?}");
-        let wide = help.stdout.lines().filter(|line| line.chars().count() > 130).collect::<Vec<_>>();
-        assert_eq!(wide, Vec::<&str>::new());
+        for width in [60, 80, 100] {
+            let mut narrow = program([command, "--help"]);
+            narrow.env("COLUMNS", width.to_string());
+            let help = finish(narrow, b"");
+            let wide = help.good().lines().filter(|line| line.chars().count() > width).collect::<Vec<_>>();
+            assert_eq!(wide, Vec::<&str>::new());
+        }
     }
+    assert_eq!(drpc(["help", "call"]).good(), drpc(["call", "--help"]).good());
+    assert_eq!(drpc(["help"]).good(), all.stdout);
     assert!(drpc(Vec::<&str>::new()).failure(2).contains("Usage: drpc"));
     assert!(drpc(["pong"]).failure(2).contains("a similar subcommand exists: 'ping'"));
 }
 
 #[test]
 fn bash_completes_commands_options_addresses_and_methods() {
-    let script = drpc(["completions", "bash"]).good().to_owned();
+    let folder = with_engines();
+    let script = drpc(["completions", "bash"]).good().replace(SERVER, folder.at("").trim_end_matches('/'));
     let complete = |words: &str| {
         let word_list = words.split(' ').map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
         let ask = format!(
@@ -51,6 +76,10 @@ fn bash_completes_commands_options_addresses_and_methods() {
     };
     assert_eq!(complete("drpc pi"), ["ping"]);
     assert_eq!(complete("drpc call ag"), ["agent"]);
+    assert_eq!(complete("drpc status engi"), ["engine", "engine:7", "engine:42"]);
+    // Bash takes a colon for a word.
+    assert_eq!(complete("drpc call engine :"), ["7", "42"]);
+    assert_eq!(complete("drpc call engine : 4"), ["42"]);
     assert_eq!(complete("drpc call agent mgmt.get_at"), ["mgmt.get_attach_info"]);
     assert_eq!(complete("drpc template sec.v"), ["sec.validate_creds"]);
     assert_eq!(complete("drpc call --ti"), ["--timeout"]);
@@ -63,15 +92,23 @@ fn zsh_and_fish_read_their_completions() {
     assert!(
         zsh.contains("_drpc_addresses()") && zsh.contains(":_drpc_addresses'") && zsh.contains("mgmt.get_attach_info")
     );
-    if is_installed("zsh") {
-        assert_eq!(sh("zsh", &["-n"], &zsh).code, 0);
-    }
-    let fish = drpc(["completions", "fish"]).good().to_owned();
-    assert!(fish.contains("-a \"agent server engine\"") && fish.contains("mgmt.get_attach_info"));
-    if is_installed("fish") {
-        let ask = format!("{fish}\ncomplete -C 'drpc call agent mgmt.get_at'");
-        assert!(sh("fish", &["-c", &ask], "").good().contains("mgmt.get_attach_info"));
-    }
+    assert_eq!(sh("zsh", &["-n"], &zsh).code, 0);
+    let folder = with_engines();
+    let here = folder.at("");
+    let function = zsh.split("\n\n").find(|function| function.starts_with("_drpc_addresses()")).unwrap();
+    let function = function.replace(SERVER, here.trim_end_matches('/'));
+    let ask = format!("_alternative() {{ echo $drpc_words }}\n{function}\n_drpc_addresses");
+    assert_eq!(sh("zsh", &["-f", "-c", &ask], "").good(), "agent server engine engine:7 engine:42\n");
+    let none = ask.replace(here.trim_end_matches('/'), "/nonexistent");
+    assert_eq!(sh("zsh", &["-f", "-c", &none], "").good(), "agent server engine\n");
+    let fish = drpc(["completions", "fish"]).good().replace(SERVER, here.trim_end_matches('/'));
+    let complete = |words: &str| {
+        let ask = format!("{fish}\ncomplete -C '{words}'");
+        sh("fish", &["-c", &ask], "").good().to_owned()
+    };
+    assert!(complete("drpc call agent mgmt.get_at").contains("mgmt.get_attach_info"));
+    let engines = complete("drpc call engi");
+    assert!(["engine\n", "engine:7\n", "engine:42\n"].iter().all(|word| engines.contains(word)), "{engines}");
 }
 
 #[test]
@@ -82,10 +119,8 @@ fn each_command_has_a_manual_page() {
     for page in COMMANDS.map(|command| format!("drpc-{command}.1")).into_iter().chain(["drpc.1".to_owned()]) {
         let text = fs::read_to_string(folder.at(&page)).unwrap();
         assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}");
-        if is_installed("mandoc") {
-            let run = sh("mandoc", &["-T", "lint", "-W", "warning", &folder.at(&page)], "");
-            assert_eq!(run.code, 0, "{run:?}");
-        }
+        let run = sh("mandoc", &["-T", "lint", "-W", "warning", &folder.at(&page)], "");
+        assert_eq!(run.code, 0, "{run:?}");
     }
     assert!(drpc(["man", "/nonexistent"]).failure(2).contains("/nonexistent/drpc"));
 }
@@ -101,9 +136,6 @@ fn a_reader_that_goes_early_is_no_failure() {
 /// A terminal has colours and columns, unless NO_COLOR says otherwise.
 #[test]
 fn a_terminal_has_colours() {
-    if !is_installed("script") {
-        return;
-    }
     let program = env!("CARGO_BIN_EXE_drpc");
     let on_terminal = |before: &str| {
         let line = format!("{before} TERM=xterm {program} list sec");

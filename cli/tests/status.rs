@@ -73,7 +73,9 @@ fn a_path_without_a_server_is_shown_for_what_it_is() {
     assert_eq!((&said["file"]["type"], &said["listening"]), (&json!("socket"), &json!(false)));
     assert!(drpc(["status", &stale]).stdout.ends_with("\n  server       none listens in this network namespace\n"));
     let none = drpc(["status", "--json", &folder.at("none")]).json(3);
-    assert_eq!(none["file"], json!(null));
+    assert_eq!((&none["file"], &none["listening"]), (&json!(null), &json!(false)));
+    let run = drpc(["status", &folder.at("none")]);
+    assert!(run.failure_out(3).contains("\n  file         none: no such file or directory\n"), "{run:?}");
     let file = folder.write("file", "");
     assert_eq!(drpc(["status", "--json", &file]).json(3)["file"]["type"], "regular file");
     let stream = folder.at("stream");
@@ -153,4 +155,23 @@ fn an_abstract_name_has_no_file() {
     let _server = UnixListener::bind_addr(&address).unwrap();
     let said = drpc(["status", "--json", &format!("@{name}")]).json(0);
     assert_eq!((&said["file"], &said["servers"][0]["pid"]), (&json!(null), &json!(std::process::id())));
+}
+
+/// A user who may not see a file is not told that no server listens.
+#[test]
+fn what_is_hidden_from_a_user_is_not_known() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    let program = for_everyone(&folder);
+    let path = folder.at("in/sock");
+    fs::create_dir(folder.at("in")).unwrap();
+    let _server = silent(&path);
+    fs::set_permissions(folder.at("in"), Permissions::from_mode(0o700)).unwrap();
+    let run = |more: &[&str]| finish(nobody(&program, [&["status", &path], more].concat()), b"");
+    assert_eq!(run(&["--json"]).json(3)["listening"], json!(null));
+    let hidden = format!("not seen: {} does not let this user go through it\n", folder.at("in"));
+    let said = run(&[]);
+    assert!(said.failure_out(3).contains(&hidden) && said.stdout.contains("server       not known"), "{said:?}");
 }

@@ -45,13 +45,19 @@ pub fn write(output: &Output, old: &Value, new: &Value) -> Result<(), Failure> {
             Some(us) => text((us * 1e3) as u64),
             None => String::new(),
         };
-        let change = ratios.get(name).and_then(Value::as_f64).map(|ratio| format!("{:+.1} %", (ratio - 1.0) * 100.0));
+        let change = ratios.get(name).and_then(Value::as_f64).map(change);
         rows.push(vec![name.replace('_', "."), shown(old), shown(new), change.unwrap_or_default()]);
     }
     if let Some(name) = rows.first_mut().and_then(|row| row.first_mut()) {
         *name = "calls/s".to_owned();
     }
     output.table(&["COMPARED", "OLD", "NEW", "CHANGE"], &rows)
+}
+
+/// A change in percent, where less than half of the last digit is none.
+fn change(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
+    format!("{:+.1} %", if percent.abs() < 0.05 { 0.0 } else { percent })
 }
 
 fn number(result: &Value, place: &str) -> Option<f64> {

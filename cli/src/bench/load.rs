@@ -10,7 +10,11 @@ use drpc::{CallOptions, Client};
 use super::progress::Progress;
 use super::tally::Tally;
 use crate::exit::Failure;
+use crate::interrupt::Interrupt;
 use crate::methods::MethodId;
+
+/// The time after which a load looks up from its work.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The calls to make.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ pub struct Outcome {
 
 impl Load {
     /// Makes the calls over these connections. Each call under way has a thread, and a free thread takes the next call.
-    pub fn run(&self, clients: &[Client], mut progress: Progress) -> Result<Outcome, Failure> {
+    pub fn run(&self, clients: &[Client], mut progress: Progress, interrupt: &Interrupt) -> Result<Outcome, Failure> {
         let run = Run { load: self, start: Instant::now(), next: AtomicU64::new(0), stopped: AtomicBool::new(false) };
         let (sender, tallies) = mpsc::channel();
         let tally = thread::scope(|scope| {
@@ -73,10 +77,13 @@ impl Load {
             drop(sender);
             let mut all = Tally::new()?;
             loop {
-                match tallies.recv_timeout(progress.interval()) {
+                match tallies.recv_timeout(TICK) {
                     Ok(tally) => all.add(tally?)?,
                     Err(RecvTimeoutError::Timeout) => progress.show(run.made(), run.start.elapsed(), self.limit),
                     Err(RecvTimeoutError::Disconnected) => return Ok(all),
+                }
+                if interrupt.has_come() {
+                    run.stopped.store(true, Ordering::Relaxed);
                 }
             }
         });
@@ -93,7 +100,7 @@ struct Run<'a> {
     start: Instant,
     /// The index of the next call.
     next: AtomicU64,
-    /// True once a connection has failed.
+    /// True once a connection has failed, or the user has ended the load.
     stopped: AtomicBool,
 }
 
@@ -108,7 +115,7 @@ impl Run<'_> {
         }
         let Load { method, body, timeout, .. } = self.load;
         while let Some(due) = self.next_due() {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+            self.wait_until(due);
             if self.is_over() {
                 break;
             }
@@ -138,6 +145,17 @@ impl Run<'_> {
         }
     }
 
+    /// Sleeps, if not until then, until the load is over.
+    fn wait_until(&self, due: Instant) {
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.is_over() {
+                return;
+            }
+            thread::sleep(left.min(TICK));
+        }
+    }
+
     fn is_over(&self) -> bool {
         let is_late = matches!(self.load.limit, Limit::Time(time) if self.start.elapsed() >= time);
         is_late || self.stopped.load(Ordering::Relaxed)
@@ -146,9 +164,10 @@ impl Run<'_> {
     /// The number of calls that were due at the end of this time.
     fn due_until(&self, elapsed: Duration) -> u64 {
         let Some(rate) = self.load.rate else { return 0 };
+        let due = |time: Duration| (time.as_secs_f64() * rate).ceil() as u64;
         match self.load.limit {
-            Limit::Calls(calls) => calls,
-            Limit::Time(time) => (time.min(elapsed).as_secs_f64() * rate).ceil() as u64,
+            Limit::Calls(calls) => calls.min(due(elapsed)),
+            Limit::Time(time) => due(time.min(elapsed)),
         }
     }
 

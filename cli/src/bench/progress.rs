@@ -5,29 +5,29 @@ use std::time::Duration;
 
 use super::load::Limit;
 
+/// The time between two lines.
+const EVERY: Duration = Duration::from_secs(1);
+
 /// A line on stderr that is written anew each time; nothing unless stderr is a terminal.
 #[derive(Debug)]
 pub struct Progress {
     is_wanted: bool,
     is_shown: bool,
+    next: Duration,
 }
 
 impl Progress {
     /// Progress, unless it is not wanted.
     pub fn new(is_wanted: bool) -> Self {
-        Self { is_wanted: is_wanted && io::stderr().is_terminal(), is_shown: false }
+        Self { is_wanted: is_wanted && io::stderr().is_terminal(), is_shown: false, next: EVERY }
     }
 
-    /// The time between two lines.
-    pub fn interval(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-
-    /// Shows the number of calls made so far.
+    /// Shows the number of calls made so far, once a second.
     pub fn show(&mut self, made: u64, elapsed: Duration, limit: Limit) {
-        if !self.is_wanted {
+        if !self.is_wanted || elapsed < self.next {
             return;
         }
+        self.next = elapsed + EVERY;
         let seconds = elapsed.as_secs_f64();
         let end = match limit {
             Limit::Calls(calls) => format!("{made} of {calls} calls"),

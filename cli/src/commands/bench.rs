@@ -9,7 +9,7 @@ use drpc::{CallOptions, Client, Framing, Status};
 use serde_json::{Map, Value, json};
 
 use super::Entry;
-use crate::address::{Places, shown};
+use crate::address::shown;
 use crate::answer::{self, Form};
 use crate::bench::load::{Limit, Load};
 use crate::bench::progress::Progress;
@@ -17,9 +17,12 @@ use crate::bench::{comparison, summary};
 use crate::body::{Source, ask_for};
 use crate::exit::{Exit, Failure};
 use crate::input;
+use crate::interrupt::Interrupt;
 use crate::methods::{self, Class, MethodId};
 use crate::options;
 use crate::output::Output;
+use crate::own_messages::{self, OwnMessages};
+use crate::probe;
 use crate::release::{Release, framing_name};
 use crate::secrets::Side;
 
@@ -34,20 +37,22 @@ Examples:
   drpc bench agent mgmt.get_attach_info
   drpc bench agent mgmt.get_attach_info --connections 8 --rate 2000 --duration 30s
   drpc bench ./my.sock 7/701 --size 65536 --pipelining 16
+  drpc bench ./my.sock 7/701 --proto my.proto --request Question --response Answer '{\"text\": \"?\"}'
   drpc bench agent mgmt.get_attach_info --json >old.json
   drpc bench agent mgmt.get_attach_info --compare old.json
 
-Without --rate, a call follows an answer: this shows how much the server can do. With --rate, calls are
-made at fixed times, and each is measured from when it was due, also if it had to wait for others. A server
+Without --rate, a call follows an answer: this shows how much the server can do. With --rate, calls are \
+made at fixed times, and each is measured from when it was due, also if it had to wait for others. A server \
 that stalls is so seen as its clients see it. Calls that were due at the end and not made are counted as missed.
 
-A first call, which is not measured, has to be answered well. A method that changes state wants --yes and its
-JSON, even {}; a dangerous one is never run. A call that is not answered within --timeout counts with that
+A first call, which is not measured, has to be answered well. A method that changes state wants --yes and its \
+JSON, even {}; a dangerous one is never run. A call that is not answered within --timeout counts with that \
 time, and the exit code is 4; a status other than SUCCESS gives 5; a connection that fails ends the run.
+Ctrl-C ends it, too, and what was measured so far is shown.
 
-With --json: {\"address\", \"module\", \"method\", \"name\", \"framing\", \"connections\", \"pipelining\", \"rate\", \"size\", \"calls\",
-\"elapsed_s\", \"calls_per_s\", \"statuses\": {NAME: calls}, \"timed_out\", \"missed\", \"latency_us\": {\"min\", \"mean\", \"p50\",
-\"p75\", \"p90\", \"p99\", \"p99_9\", \"p99_99\", \"max\"}, \"histogram\": [{\"from_us\", \"to_us\", \"calls\"}]}, and with --compare
+With --json: {\"address\", \"module\", \"method\", \"name\", \"framing\", \"connections\", \"pipelining\", \"rate\", \"size\", \"calls\", \
+\"elapsed_s\", \"calls_per_s\", \"statuses\": {NAME: calls}, \"timed_out\", \"missed\", \"latency_us\": {\"min\", \"mean\", \"p50\", \
+\"p75\", \"p90\", \"p99\", \"p99_9\", \"p99_99\", \"max\"}, \"histogram\": [{\"from_us\", \"to_us\", \"calls\"}]}, and with --compare \
 \"ratios\": {\"calls_per_s\", \"p50\", ...}, the new values divided by the old ones. The rate is null without --rate.";
 
 fn arguments(command: Command) -> Command {
@@ -64,13 +69,12 @@ fn arguments(command: Command) -> Command {
             options::method(),
             Arg::new("BODY")
                 .value_parser(value_parser!(OsString))
-                .allow_hyphen_values(true)
                 .help("JSON, @FILE for what is in a file, or - for stdin; {} if left out"),
             Arg::new("size")
                 .long("size")
                 .value_name("BYTES")
                 .value_parser(value_parser!(u32))
-                .conflicts_with_all(["BODY", "hex", "raw"])
+                .conflicts_with_all(["BODY", "hex", "raw", "proto"])
                 .help("The body is so many zero bytes"),
             count("connections").short('c').help("Connections to the server"),
             count("pipelining").short('p').help("Calls that are under way at once on each connection"),
@@ -99,7 +103,7 @@ fn arguments(command: Command) -> Command {
                 .value_hint(ValueHint::FilePath)
                 .value_parser(value_parser!(PathBuf))
                 .help("Show the change from a result that --json has written"),
-            options::release(),
+            options::release().conflicts_with("proto"),
             options::flag("yes").help("Call the method although it changes state"),
             options::flag("hex").help("The body is hexadecimal digits"),
             options::flag("raw").conflicts_with("hex").help("The body is bytes as they are"),
@@ -107,6 +111,7 @@ fn arguments(command: Command) -> Command {
             options::json(),
             options::quiet(),
         ])
+        .args(own_messages::arguments())
         .after_help(EXAMPLES)
 }
 
@@ -119,7 +124,8 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
     let method = methods::find(&options::method_of(matches))?;
     let given = matches.get_one::<OsString>("BODY");
-    let source = source(matches, method)?;
+    let own = OwnMessages::of(matches)?;
+    let source = source(matches, method, own.is_some())?;
     let old = matches.get_one::<PathBuf>("compare").map(|file| older(file)).transpose()?;
 
     // What is wrong whatever the server is, is said before it is connected to.
@@ -129,9 +135,10 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let best = possible.iter().map(|release| class(method, &[*release], &source)).min().unwrap_or(Class::Danger);
     check(method, best, agreed)?;
 
-    let path = options::address_of(matches)?.resolve(&Places::default())?;
+    let interrupt = Interrupt::taken()?;
     let timeout = options::timeout_of(matches);
-    let framing = drpc::ping(&path, timeout)?.framing;
+    let path = probe::resolve(options::address_of(matches)?, timeout)?;
+    let framing = probe::framing(&path, timeout)?;
     let releases = asked.map_or(Release::of_framing(framing).to_vec(), |release| vec![release]);
     let worst = class(method, &releases, &source);
     if worst == Class::Danger && releases.iter().any(|release| class(method, &[*release], &source) < worst) {
@@ -139,7 +146,11 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         return Err(Failure::usage(text));
     }
     check(method, worst, agreed)?;
-    let body = if method.is_of_daos() { source.encode(method, &releases)? } else { source.encode_as(None)? };
+    let body = match &own {
+        Some(own) => source.encode_as(Some(&own.request))?,
+        None if method.is_of_daos() => source.encode(method, &releases)?,
+        None => source.encode_as(None)?,
+    };
 
     let number = |name| matches.get_one::<u32>(name).copied().unwrap_or(1);
     let (connections, pipelining) = (number("connections"), number("pipelining"));
@@ -158,8 +169,9 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         timeout,
     };
     let clients = (0..connections).map(|_| connect(&path, framing, &load)).collect::<Result<Vec<_>, _>>()?;
-    first_call(&path, &clients, &load, &releases)?;
-    let outcome = load.run(&clients, Progress::new(!output.quiet))?;
+    first_call(&path, &clients, &load, &releases, own.as_ref())?;
+    interrupt.await_one();
+    let outcome = load.run(&clients, Progress::new(!output.quiet), &interrupt)?;
 
     let described = Map::from_iter([
         ("address".to_owned(), json!(shown(&path))),
@@ -195,7 +207,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 }
 
 /// The body as it is given. Of a method of DAOS an empty one is JSON, which has a class.
-fn source(matches: &ArgMatches, method: MethodId) -> Result<Source, Failure> {
+fn source(matches: &ArgMatches, method: MethodId, is_known: bool) -> Result<Source, Failure> {
     if let Some(size) = matches.get_one::<u32>("size") {
         return Ok(Source::Bytes(vec![0; usize::try_from(*size).unwrap_or_default()]));
     }
@@ -205,8 +217,11 @@ fn source(matches: &ArgMatches, method: MethodId) -> Result<Source, Failure> {
         _ => Form::Json,
     };
     let given = matches.get_one::<OsString>("BODY").map(OsString::as_os_str);
-    if form == Form::Json && given.is_some() && !method.is_of_daos() {
-        return Err(Failure::usage(format!("no messages of {} are known: use --hex, --raw or --size", method.name())));
+    if form == Form::Json && given.is_some() && !is_known && !method.is_of_daos() {
+        return Err(Failure::usage(format!(
+            "no messages of {} are known: use --hex, --raw, --size or --proto",
+            method.name()
+        )));
     }
     Source::read(given, form)
 }
@@ -238,7 +253,13 @@ fn connect(path: &Path, framing: Framing, load: &Load) -> Result<Client, Failure
 }
 
 /// Makes a call whose answer has to be good: the time of failures says little.
-fn first_call(path: &Path, clients: &[Client], load: &Load, releases: &[Release]) -> Result<(), Failure> {
+fn first_call(
+    path: &Path,
+    clients: &[Client],
+    load: &Load,
+    releases: &[Release],
+    own: Option<&OwnMessages>,
+) -> Result<(), Failure> {
     let Some(client) = clients.first() else { return Ok(()) };
     let MethodId { module, method } = load.method;
     let response = client.call_with(&CallOptions::new().timeout(load.timeout), module, method, &load.body)?;
@@ -246,10 +267,11 @@ fn first_call(path: &Path, clients: &[Client], load: &Load, releases: &[Release]
         let name = drpc::modules::names::Names::V2_8.call(module, method);
         return Err(Failure::new(Exit::Status, format!("reply {}: {}", shown(path), response.answer_to(name))));
     }
-    if !load.method.is_of_daos() {
-        return Ok(());
-    }
-    let answer = answer::of_method(load.method, releases, Side::Response, Form::Json, &response.body);
+    let answer = match own {
+        Some(own) => answer::of_message(&own.response, &response.body),
+        None if !load.method.is_of_daos() => return Ok(()),
+        None => answer::of_method(load.method, releases, Side::Response, Form::Json, &response.body),
+    };
     if let Some(reason) = answer.not_understood() {
         return Err(Failure::not_understood(format!(
             "the answer to {} is not understood: {reason}",

@@ -1,23 +1,24 @@
 //! `drpc call`: one call, with its body and the answer's as JSON.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use drpc::{CallOptions, Client, Framing, Response, Status};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use drpc::{CallOptions, Client, Framing, Pong, Response, Status};
 use serde_json::{Value, json};
 
 use super::Entry;
-use crate::address::{Places, shown};
+use crate::address::shown;
 use crate::answer::{self, Answer, Form};
 use crate::body::{self, Source};
 use crate::exit::{Exit, Failure};
-use crate::messages;
 use crate::methods::{self, Class, MethodId};
 use crate::options;
 use crate::output::Output;
-use crate::release::Release;
+use crate::own_messages::{self, OwnMessages};
+use crate::probe;
+use crate::release::{Release, framing_name};
 use crate::secrets::{self, Side};
 
 pub(super) const COMMAND: Entry = Entry { name: "call", about: "Call a method, with JSON in and out", arguments, run };
@@ -27,17 +28,17 @@ Examples:
   drpc call agent mgmt.get_attach_info
   drpc call agent GetAttachInfo '{\"sys\": \"daos_server\"}'
   drpc template mgmt.pool_query >query.json; drpc call engine mgmt.pool_query @query.json
-  drpc call ./my.sock 7/701 --proto my.proto --request my.Question --response my.Answer '{\"text\": \"?\"}'
+  drpc call ./my.sock 7/701 --proto my.proto --request Question --response Answer '{\"text\": \"?\"}'
   drpc call ./my.sock 7/701 --hex '0a 01 3f'
 
-The body is JSON as protobuf has it (64-bit numbers and bytes are text), with the field names of the
+The body is JSON as protobuf has it (64-bit numbers and bytes are text), with the field names of the \
 .proto file. The answer has them, too, and a field that is not on the wire shows its zero.
 
-A method that changes state wants its JSON to be given, even {}. A dangerous one wants --yes. What a
-method does depends on the release: 2.8 is known by its framing; a server of datagrams may be of 0.8
+A method that changes state wants its JSON to be given, even {}. A dangerous one wants --yes. What a \
+method does depends on the release: 2.8 is known by its framing; a server of datagrams may be of 0.8 \
 or 2.6, and where these differ the worse of both counts and --release is asked for.
 
-With --json: {\"status\", \"status_name\", \"body\", \"der\", \"der_name\", \"elapsed_us\"}. The body is null for an
+With --json: {\"status\", \"status_name\", \"body\", \"der\", \"der_name\", \"elapsed_us\"}. The body is null for an \
 answer without SUCCESS, and text with --hex; der is the DAOS error number in the body, null if the method has none.";
 
 fn arguments(command: Command) -> Command {
@@ -47,42 +48,19 @@ fn arguments(command: Command) -> Command {
             options::method(),
             Arg::new("BODY")
                 .value_parser(value_parser!(OsString))
-                .allow_hyphen_values(true)
                 .help("JSON, @FILE for what is in a file, or - for stdin; {} if left out"),
-            options::release(),
+            options::release().conflicts_with("proto"),
             options::flag("yes").help("Call the method although it is dangerous"),
             options::show_secrets(),
             options::flag("hex").help("The body and the answer are hexadecimal digits"),
             options::flag("raw")
                 .conflicts_with_all(["hex", options::JSON])
                 .help("The body and the answer are bytes as they are"),
-            Arg::new("proto")
-                .long("proto")
-                .value_name("FILE")
-                .value_hint(ValueHint::FilePath)
-                .value_parser(value_parser!(PathBuf))
-                .requires("request")
-                .requires("response")
-                .conflicts_with_all(["hex", "raw", "release"])
-                .help("A .proto file with the messages of --request and --response"),
-            Arg::new("include")
-                .short('I')
-                .value_name("DIR")
-                .value_hint(ValueHint::DirPath)
-                .value_parser(value_parser!(PathBuf))
-                .action(ArgAction::Append)
-                .requires("proto")
-                .help("A directory for what the file imports; that of the file if left out"),
-            Arg::new("request").long("request").value_name("MESSAGE").requires("proto").help("The message of the body"),
-            Arg::new("response")
-                .long("response")
-                .value_name("MESSAGE")
-                .requires("proto")
-                .help("The message of the answer"),
             options::timeout(),
             options::json(),
             options::quiet(),
         ])
+        .args(own_messages::arguments())
         .after_help(EXAMPLES)
 }
 
@@ -103,7 +81,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     }
     let given = matches.get_one::<OsString>("BODY");
     let source = Source::read(given.map(OsString::as_os_str), form)?;
-    let own_messages = own_messages(matches)?;
+    let own_messages = OwnMessages::of(matches)?;
     let check = Check { method, source: &source, is_explicit: given.is_some(), yes: matches.get_flag("yes") };
 
     // What is wrong whatever the server is, is said before it is connected to.
@@ -111,13 +89,13 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let possible = asked.map_or(Release::ALL.to_vec(), |release| vec![release]);
     check.harm(&possible, possible.len() > 1)?;
 
-    let path = options::address_of(matches)?.resolve(&Places::default())?;
     let deadline = Instant::now() + options::timeout_of(matches);
+    let path = probe::resolve(options::address_of(matches)?, left(deadline))?;
     let is_known = own_messages.is_some() || !method.is_of_daos();
     let (framing, releases) = if is_known || asked.is_some() {
         (None, possible)
     } else {
-        let framing = drpc::ping(&path, left(deadline))?.framing;
+        let framing = probe::framing(&path, left(deadline))?;
         (Some(framing), Release::of_framing(framing).to_vec())
     };
     let class = check.harm(&releases, false)?;
@@ -144,28 +122,20 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     if !show_secrets {
         answer.mask(&rows, Side::Response);
     }
+    let is_odd = response.status() != Status::Success || answer.is_odd();
+    if let Some(release) = asked.filter(|_| is_odd) {
+        note_mismatch(&output, &path, release, left(deadline));
+    }
     report(&output, &path, method, &response, &answer, elapsed)
 }
 
-/// The messages that the user has brought.
-struct OwnMessages {
-    request: prost_reflect::MessageDescriptor,
-    response: prost_reflect::MessageDescriptor,
-}
-
-fn own_messages(matches: &ArgMatches) -> Result<Option<OwnMessages>, Failure> {
-    let Some(file) = matches.get_one::<PathBuf>("proto") else { return Ok(None) };
-    let include: Vec<PathBuf> = matches.get_many("include").into_iter().flatten().cloned().collect();
-    let pool = messages::compile(file, &include)?;
-    let named = |option: &str| {
-        let name = matches.get_one::<String>(option).map(String::as_str).unwrap_or_default();
-        let unknown = || {
-            let known: Vec<_> = pool.all_messages().map(|message| message.full_name().to_owned()).collect();
-            Failure::usage(format!("{} has no message {name}: it has {}", file.display(), known.join(", ")))
-        };
-        pool.get_message_by_name(name).ok_or_else(unknown)
-    };
-    Ok(Some(OwnMessages { request: named("request")?, response: named("response")? }))
+/// Says so where the server's framing is not that of the release that the user has named.
+fn note_mismatch(output: &Output, path: &Path, release: Release, timeout: Duration) {
+    let Some(Ok(Pong { framing, .. })) = probe::ping_within(path, timeout) else { return };
+    if !Release::of_framing(framing).contains(&release) {
+        let name = framing_name(framing);
+        output.note(&format!("version mismatch: the server reads {name}, and DAOS {release} has the other framing"));
+    }
 }
 
 /// What has to be checked before a call.
@@ -230,9 +200,9 @@ fn send(
     if framing.is_some() {
         builder = builder.framing(framing);
     }
-    let client = builder.connect(path)?;
+    let client = probe::connect(builder, path, left(deadline))?;
     let options = CallOptions::new().timeout(left(deadline));
-    Ok(client.call_with(&options, method.module, method.method, body)?)
+    client.call_with(&options, method.module, method.method, body).map_err(Failure::of_silence)
 }
 
 fn report(

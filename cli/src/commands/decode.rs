@@ -1,6 +1,6 @@
 //! `drpc decode`: what records are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
@@ -31,12 +31,13 @@ Examples:
   drpc decode trace.txt --json
   echo '08 02 10 ce 01 18 01' | drpc decode
 
-Each line of hexadecimal digits is a record; so is a hexdump (hexdump -Cv, xxd, od -A x -t x1), which
-begins at the offset 0. An answer is read by the method of its call, if that comes before it: without
-the call it is not shown, as it may hold a secret.
+Each line of hexadecimal digits is a record; so is a hexdump (hexdump -Cv, xxd, od -A x -t x1), which \
+begins at the offset 0. An answer is read by the method of its call, if that comes before it: without \
+the call it is not shown, as it may hold a secret. In a trace, reads and writes are left out whose \
+descriptor has no records of dRPC before.
 
-With --json a line for each record: {\"kind\", \"framing\", \"module\", \"method\", \"name\", \"sequence\", \"status\",
-\"status_name\", \"release\", \"body\", \"body_size\", \"chunk\", \"chunks\", \"truncated\"}. The kind is call, response, part (of
+With --json a line for each record: {\"kind\", \"framing\", \"module\", \"method\", \"name\", \"sequence\", \"status\", \
+\"status_name\", \"release\", \"body\", \"body_size\", \"chunk\", \"chunks\", \"truncated\"}. The kind is call, response, part (of \
 a message in several chunks), probe (the question for the framing) or unknown; what a record does not have is null.";
 
 fn arguments(command: Command) -> Command {
@@ -70,13 +71,28 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         return Err(Failure::not_understood("there are no records in the text"));
     }
     let mut all_known = true;
+    let mut streams = HashSet::new();
+    let mut others = 0;
     for record in &records {
         let found = decoder.decode(record);
-        all_known &= found.get("kind") != Some(&json!("unknown"));
+        if found.get("kind") != Some(&json!("unknown")) {
+            streams.insert(record.stream);
+        } else if record.may_be_of_file && !streams.contains(&record.stream) {
+            others += 1;
+            continue;
+        } else {
+            all_known = false;
+        }
         match output.json {
             true => output.json(&Value::Object(found))?,
             false => write(&output, &found)?,
         }
+    }
+    if others > 0 {
+        output.note(&format!("reads and writes of other files that are left out: {others}"));
+    }
+    if others == records.len() {
+        return Err(Failure::not_understood("there are no records in the text"));
     }
     Ok(if all_known { Exit::Good } else { Exit::NotUnderstood })
 }

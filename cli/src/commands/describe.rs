@@ -22,12 +22,12 @@ pub(super) const COMMAND: Entry = Entry {
 const EXAMPLES: &str = "\
 Examples:
   drpc describe mgmt.get_attach_info
-  drpc describe mgmt.GetAttachInfoResp --release 0.8
+  drpc describe GetAttachInfoResp --release 0.8
   drpc describe chk.CheckScanPhase
 
 Without --release it is the newest release that has the name.
-With --json, for a method: {\"method\", \"module\", \"name\", \"release\", \"releases\", \"servers\", \"class\", \"status_fields\",
-\"secret_fields\", \"request\", \"response\"}, the last two null or as for a message: {\"message\", \"release\",
+With --json, for a method: {\"method\", \"module\", \"name\", \"release\", \"releases\", \"servers\", \"class\", \"status_fields\", \
+\"secret_fields\", \"request\", \"response\"}, the last two null or as for a message: {\"message\", \"release\", \
 \"fields\": [{\"number\", \"name\", \"type\", \"repeated\", \"oneof\"}]}; for an enum: {\"enum\", \"release\", \"values\"}.";
 
 fn arguments(command: Command) -> Command {
@@ -44,7 +44,13 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
     let name = &options::method_of(matches);
     let asked = options::release_of(matches);
-    match find_type(name, asked)? {
+    let known = methods::find(name);
+    // A method without its module and a message without its package may have the same name.
+    let found = match find_type(name, asked, MessageDescriptor::full_name, EnumDescriptor::full_name)? {
+        None if known.is_err() => find_type(name, asked, MessageDescriptor::name, EnumDescriptor::name)?,
+        found => found,
+    };
+    match found {
         Some((release, Type::Message(message))) if output.json => output.json(&message_json(release, &message))?,
         Some((release, Type::Enum(values))) if output.json => output.json(&enum_json(release, &values))?,
         Some((release, Type::Message(message))) => {
@@ -55,7 +61,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
             output.line(&format!("{} of DAOS {release}", output.paint(Style::Bold, values.full_name())))?;
             write_enum(&output, &values)?;
         }
-        None => describe_method(&output, methods::find(name)?, asked)?,
+        None => describe_method(&output, known?, asked)?,
     }
     Ok(Exit::Good)
 }
@@ -82,16 +88,27 @@ enum Type {
     Enum(EnumDescriptor),
 }
 
-/// The message or the enum of a name, in the release that was asked for or the newest one that has the name.
-fn find_type(name: &str, asked: Option<Release>) -> Result<Option<(Release, Type)>, Failure> {
+/// The message or the enum of a name, in the release that was asked for or the newest one that has the name. `of_message` and
+/// `of_enum` say which name is meant: that with the package, or that without.
+fn find_type(
+    name: &str,
+    asked: Option<Release>,
+    of_message: fn(&MessageDescriptor) -> &str,
+    of_enum: fn(&EnumDescriptor) -> &str,
+) -> Result<Option<(Release, Type)>, Failure> {
     for release in Release::ALL.into_iter().rev().filter(|release| asked.is_none_or(|asked| asked == *release)) {
         let pool = messages::pool(release)?;
-        let same = |full_name: &str| full_name.eq_ignore_ascii_case(name);
-        if let Some(message) = pool.all_messages().find(|message| same(message.full_name())) {
-            return Ok(Some((release, Type::Message(message))));
-        }
-        if let Some(values) = pool.all_enums().find(|values| same(values.full_name())) {
-            return Ok(Some((release, Type::Enum(values))));
+        let messages: Vec<_> = pool.all_messages().filter(|it| of_message(it).eq_ignore_ascii_case(name)).collect();
+        let enums: Vec<_> = pool.all_enums().filter(|it| of_enum(it).eq_ignore_ascii_case(name)).collect();
+        match (messages.as_slice(), enums.as_slice()) {
+            ([], []) => {}
+            ([message], []) => return Ok(Some((release, Type::Message(message.clone())))),
+            ([], [values]) => return Ok(Some((release, Type::Enum(values.clone())))),
+            _ => {
+                let names = messages.iter().map(MessageDescriptor::full_name);
+                let names = names.chain(enums.iter().map(EnumDescriptor::full_name)).collect::<Vec<_>>();
+                return Err(Failure::usage(format!("{name} is in several packages: say {}", names.join(" or "))));
+            }
         }
     }
     Ok(None)
@@ -137,6 +154,9 @@ fn describe_method(output: &Output, method: MethodId, asked: Option<Release>) ->
 }
 
 fn write_message(output: &Output, message: &MessageDescriptor) -> Result<(), Failure> {
+    if message.fields().len() == 0 {
+        output.line("    no fields")?;
+    }
     for field in message.fields() {
         let choice = field.containing_oneof().map(|choice| format!(" (one of {})", choice.name())).unwrap_or_default();
         let repeated = if is_repeated(&field) { "repeated " } else { "" };

@@ -28,9 +28,9 @@ Examples:
   drpc doctor --release 2.6 agent
   drpc doctor --json ./drpc.sock | jq '.checks[] | select(.ok | not)'
 
-Without ADDR the agent, the server and all engines of this host are examined. Rights are those of the
-user that runs the command. A server is asked which framing it reads, and an agent for GET_ATTACH_INFO;
-both change nothing. Each step has the time of --timeout.
+Without ADDR the agent, the server and all engines of this host are examined. Rights are those of the \
+user that runs the command. A server is asked which framing it reads, and an agent for GET_ATTACH_INFO; \
+both change nothing. Each step has the time of --timeout. \
 The exit code is that of the first step that fails: see `drpc --help`; a version mismatch is 7.
 With --json: {\"ok\", \"checks\": [{\"name\", \"ok\", \"detail\", \"cure\", \"address\"}]}; the cure is null for a good check.";
 

@@ -66,13 +66,28 @@ fn page(command: &Command) -> io::Result<String> {
     let page = String::from_utf8(page).map_err(io::Error::other)?;
     let mut page = page.replace(" \n", "\n").replace(".br\n\n.br\n", ".sp\n");
     if let Some(text) = command.get_after_help() {
-        // The lines stay as they are, as in the help.
-        page.push_str(".SH NOTES\n.nf\n");
-        for line in text.to_string().lines() {
-            let line = line.replace('\\', "\\e").replace('-', "\\-");
-            page.push_str(&format!("\\&{line}\n"));
-        }
-        page.push_str(".fi\n");
+        page.push_str(&notes(&text.to_string()));
     }
     Ok(page)
+}
+
+/// What stands below the options. Paragraphs are filled, and examples, whose lines are indented, stay as they are.
+fn notes(text: &str) -> String {
+    let mut notes = ".SH NOTES\n".to_owned();
+    let mut before = "";
+    for line in text.lines() {
+        notes += match (before.starts_with(' '), line.starts_with(' ')) {
+            (false, true) => ".nf\n",
+            (true, false) => ".fi\n",
+            (false, false) if !before.is_empty() && !line.is_empty() => ".br\n",
+            _ => "",
+        };
+        notes += &match line {
+            "" => ".PP\n".to_owned(),
+            line => format!("\\&{}\n", line.replace('\\', "\\e").replace('-', "\\-")),
+        };
+        before = line;
+    }
+    notes += if before.starts_with(' ') { ".fi\n" } else { "" };
+    notes
 }

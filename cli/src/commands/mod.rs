@@ -45,7 +45,15 @@ const ALL: &[Entry] = &[
 
 const ABOUT: &str = "Calls, lists and diagnoses any dRPC endpoint";
 
-const EXIT_CODES: &str = "\
+const MORE: &str = "\
+Examples:
+  drpc ping agent
+  drpc doctor
+  drpc call agent mgmt.get_attach_info
+  drpc list attach
+
+`drpc COMMAND --help` has more.
+
 Exit codes:
   0  good
   2  wrong arguments; an unknown method or field; a dangerous method without --yes
@@ -57,8 +65,11 @@ Exit codes:
 
 Environment:
   DAOS_AGENT_DRPC_DIR  the directory of the agent's socket
-  DRPC_FRAMING         datagram or chunked: the framing of `call`, if it is not to be found out
+  DRPC_FRAMING         datagram or chunked: what `call` and `bench` then do not ask for
   NO_COLOR             no colours";
+
+/// The widest that help gets.
+const WIDTH: usize = 100;
 
 /// The program with all commands. The arguments of a command are made when it is asked for.
 pub fn program() -> Command {
@@ -66,7 +77,8 @@ pub fn program() -> Command {
     Command::new("drpc")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(EXIT_CODES)
+        .after_help(MORE)
+        .max_term_width(WIDTH)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

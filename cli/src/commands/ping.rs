@@ -1,17 +1,18 @@
 //! `drpc ping`: does a server answer, and in which framing?
 
-use std::thread;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
 use super::Entry;
-use crate::address::{Places, shown};
+use crate::address::shown;
 use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::options;
 use crate::output::{Output, Style, escape};
 use crate::peer;
+use crate::probe;
 use crate::release::framing_name;
 
 pub(super) const COMMAND: Entry =
@@ -23,7 +24,9 @@ Examples:
   drpc ping -c 5 -i 0.2 ./drpc.sock
   drpc ping --json agent | jq .framing
 
-The server is asked which framing it reads: chunked since DAOS 2.8, datagram before. A C server up
+Ctrl-C ends a series of questions, which is then summed up.
+
+The server is asked which framing it reads: chunked since DAOS 2.8, datagram before. A C server up \
 to 2.6 logs two lines about a message that it does not understand, and closes the connection.
 With --json: {\"address\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"round_trips_us\": [...]}";
 
@@ -54,17 +57,22 @@ fn arguments(command: Command) -> Command {
 
 fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let output = Output::of(matches);
-    let path = options::address_of(matches)?.resolve(&Places::default())?;
     let count: u32 = matches.get_one("count").copied().unwrap_or(1);
     let interval: Duration = matches.get_one("interval").copied().unwrap_or(Duration::from_secs(1));
     let timeout = options::timeout_of(matches);
+    // One question has nothing to say when it is ended.
+    let interrupt = (count > 1).then(Interrupt::taken).transpose()?;
+    let path = probe::resolve(options::address_of(matches)?, timeout)?;
     let mut round_trips = Vec::new();
     let mut last = None;
     for at in 0..count {
-        if at > 0 {
-            thread::sleep(interval);
+        if at > 0 && interrupt.as_ref().is_some_and(|interrupt| interrupt.within(interval)) {
+            break;
         }
-        let pong = drpc::ping(&path, timeout)?;
+        let pong = probe::ping(&path, timeout)?;
+        if let Some(interrupt) = interrupt.as_ref().filter(|_| at == 0) {
+            interrupt.await_one();
+        }
         let us = microseconds(pong.round_trip);
         if !output.json {
             let name = output.paint(Style::Bold, &escape(&shown(&path)));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
-use drpc::{Framing, Listener};
+use drpc::{Detail, Framing, Listener};
 use nix::sys::signal::{SigSet, Signal};
 
 use super::Entry;
@@ -22,6 +22,7 @@ use crate::input;
 use crate::methods::{self, MethodId};
 use crate::options;
 use crate::output::{self, Output};
+use crate::own_messages::{self, OwnMessages};
 use crate::release::{Release, framing_name};
 use crate::serve::client::Service;
 use crate::serve::fault::{self, Fault};
@@ -39,28 +40,31 @@ Examples:
   drpc serve ./sock --reply mgmt.ping_rank={} --reply 'mgmt.ping_rank={\"status\": -1005}'
   drpc serve ./sock --release 2.6 --exec 'mgmt.smd_list_devs=cat devices.json'
   drpc serve ./sock --raw --exec 7/701=cat
+  drpc serve ./sock --proto my.proto --request Question --response Answer --reply '7/701={}'
   drpc serve ./sock --fixture calls.json --delay 50ms
+  drpc serve ./sock --status FAILURE --detail 'no pool 7'
   drpc serve ./sock --fault never
 
-Each call is told of on stdout before it is answered. A call without a rule is answered UNKNOWN_MODULE
-or UNKNOWN_METHOD. --status, --delay and --fault hold for every call, but not where the fixture says otherwise.
-The question of `drpc ping`, which `drpc call` asks first, is answered all the same, unless nothing is read.
+Each call is told of on stdout before it is answered. A call without a rule is answered UNKNOWN_MODULE \
+or UNKNOWN_METHOD. --status, --detail, --delay and --fault hold for every call, but not where the fixture says otherwise. \
+The question of `drpc ping`, which `drpc call` asks first, is answered all the same, unless nothing is read. \
 SIGINT, SIGTERM and SIGHUP end the server, which then removes its socket.
 
-Bodies are JSON by the method's messages. Without --release and --framing a client that speaks chunked gets
-those of 2.8, and one that speaks datagrams those of 2.6.
+Bodies are JSON by the method's messages; --proto has those of methods that are not of DAOS. Without \
+--release and --framing a client that speaks chunked gets those of 2.8, and one that speaks datagrams \
+those of 2.6.
 
 A fixture is JSON. Calls get the elements of a list in turn, and the last one stays:
   {\"mgmt.get_attach_info\": {\"reply\": {\"sys\": \"test\"}, \"delay\": \"20ms\"},
    \"mgmt.ping_rank\": [{\"fault\": \"never\"}, {\"status\": \"FAILURE\"}, {\"reply\": {}}],
    \"7/701\": {\"hex\": \"0a01\"}, \"7/702\": {\"exec\": \"cat\"}}
 
-A command of --exec is for sh. It finds DRPC_METHOD, DRPC_NUMBER, DRPC_PEER_PID and DRPC_PEER_UID in its
-environment. No output is an empty body. If it fails, the status is FAILURE; if its output is no body,
+A command of --exec is for sh. It finds DRPC_METHOD, DRPC_NUMBER, DRPC_PEER_PID and DRPC_PEER_UID in its \
+environment. No output is an empty body. If it fails, the status is FAILURE; if its output is no body, \
 FAILED_MARSHAL.
 
-With --json, a line for each event: {\"event\": \"listening\", \"address\"}, and {\"event\": \"call\", \"call\", \"module\",
-\"method\", \"name\", \"sequence\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"size\", \"body\", \"fault\"}. The body
+With --json, a line for each event: {\"event\": \"listening\", \"address\"}, and {\"event\": \"call\", \"call\", \"module\", \
+\"method\", \"name\", \"sequence\", \"framing\", \"peer\": {\"pid\", \"uid\", \"gid\", \"program\"}, \"size\", \"body\", \"fault\"}. The body \
 is hexadecimal digits where no message is known, and null where these may be secret.";
 
 fn arguments(command: Command) -> Command {
@@ -94,6 +98,10 @@ fn arguments(command: Command) -> Command {
                 .value_parser(rules::status)
                 .allow_negative_numbers(true)
                 .help("Answer with this dRPC status, by name or number"),
+            Arg::new("detail")
+                .long("detail")
+                .value_name("TEXT")
+                .help("Say this of every status but SUCCESS; `drpc call` shows it"),
             Arg::new("close-after")
                 .long("close-after")
                 .value_name("N")
@@ -116,6 +124,7 @@ fn arguments(command: Command) -> Command {
             options::json(),
             options::quiet(),
         ])
+        .args(own_messages::arguments())
         .after_help(EXAMPLES)
 }
 
@@ -130,10 +139,11 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let fault = matches.get_one::<String>("fault").map(|name| Fault::named(name)).transpose()?;
     let manner = Manner {
         status: matches.get_one::<i32>("status").copied(),
+        detail: matches.get_one::<String>("detail").map(|text| Detail::from(&**text)),
         delay: matches.get_one::<Duration>("delay").copied(),
         fault,
     };
-    let rules = rules(matches, form, Rules::new(releases, manner))?;
+    let rules = rules(matches, form, Rules::new(releases, OwnMessages::of(matches)?, manner))?;
     let journal = Journal::new(Output::of(matches), form, options::secrets_shown(matches));
     let service = Service { rules, journal, form, close_after: matches.get_one("close-after").copied() };
 
@@ -145,6 +155,10 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         builder = builder.framing(framing);
     }
     let listener = builder.bind(&path).map_err(Failure::usage)?;
+    if fault == Some(Fault::NoAccept) {
+        // The queue has room for one client.
+        rustix::net::listen(&listener, 0).map_err(std::io::Error::from)?;
+    }
     let _file = SocketFile::of(&path);
     service.journal.listening(&path);
     thread::Builder::new().spawn(move || accept(&listener, Arc::new(service), fault))?;

@@ -26,17 +26,22 @@ Examples:
   drpc status agent
   drpc status --json ./drpc.sock | jq .queue
 
-Without ADDR all sockets of DAOS that are found are shown. Which process has a socket open is shown
-of your own processes, and to root of all. The exit code is 3 where no server listens.
+Without ADDR all sockets of DAOS that are found are shown. Which process has a socket open is shown \
+of your own processes, and to root of all. The exit code is 3 where no server listens. \
 A server that hangs has connections with unread bytes, or a queue that does not shrink; `drpc doctor` asks it.
-With --json, one line for each socket: {\"address\", \"file\": {\"type\", \"mode\", \"uid\", \"gid\", \"owner\", \"group\"},
-\"listening\", \"socket_type\", \"servers\": [{\"pid\", \"program\", \"uid\", \"state\"}], \"queue\": {\"used\", \"limit\"},
-\"connections\", \"unread\", \"clients\": [{\"pid\", \"program\", \"uid\", \"state\", \"connections\"}], \"displaced\": [...],
+With --json, one line for each socket: {\"address\", \"file\": {\"type\", \"mode\", \"uid\", \"gid\", \"owner\", \"group\"}, \
+\"listening\", \"socket_type\", \"servers\": [{\"pid\", \"program\", \"uid\", \"state\"}], \"queue\": {\"used\", \"limit\"}, \
+\"connections\", \"unread\", \"clients\": [{\"pid\", \"program\", \"uid\", \"state\", \"connections\"}], \"displaced\": [...], \
 \"all_processes_seen\"}. What is not known is null.";
 
 fn arguments(command: Command) -> Command {
     command
-        .args([options::address().required(false), options::timeout(), options::json(), options::quiet()])
+        .args([
+            options::address().required(false),
+            options::timeout().help("Time for the file system: 10s, 500ms, 2m; a bare number is seconds"),
+            options::json(),
+            options::quiet(),
+        ])
         .after_help(EXAMPLES)
 }
 
@@ -111,7 +116,7 @@ fn json_of(path: &Path, endpoint: &Endpoint) -> Value {
     json!({
         "address": shown(path),
         "file": file,
-        "listening": !endpoint.listeners.is_empty(),
+        "listening": endpoint.hidden_by.is_none().then_some(!endpoint.listeners.is_empty()),
         "socket_type": endpoint.listeners.first().map(|socket| socket.kind),
         "servers": endpoint.servers().into_iter().map(|process| process.json()).collect::<Vec<_>>(),
         "queue": endpoint.queue.map(|queue| json!({ "used": queue.used, "limit": queue.limit })),
@@ -129,7 +134,12 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
     match &endpoint.file {
         Some(file) => row("file", &format!("{}, {}", endpoint::type_name(file), endpoint::describe_mode(file)))?,
         None if is_abstract(path) => row("file", "none, as the name is abstract")?,
-        None => row("file", "none that this user can see")?,
+        None => match &endpoint.hidden_by {
+            Some(directory) => {
+                row("file", &format!("not seen: {} does not let this user go through it", shown(directory)))?;
+            }
+            None => row("file", "none: no such file or directory")?,
+        },
     }
     for socket in &endpoint.displaced {
         row(
@@ -138,7 +148,10 @@ fn write(output: &Output, path: &Path, endpoint: &Endpoint) -> Result<(), Failur
         )?;
     }
     if endpoint.listeners.is_empty() {
-        return row("server", "none listens in this network namespace");
+        return match endpoint.hidden_by {
+            Some(_) => row("server", "not known, as the file is not seen"),
+            None => row("server", "none listens in this network namespace"),
+        };
     }
     for socket in &endpoint.listeners {
         let kind = if socket.kind == "seqpacket" { String::new() } else { format!(", a {} socket", socket.kind) };

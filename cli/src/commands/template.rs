@@ -19,7 +19,7 @@ Examples:
   drpc template mgmt.pool_query
   drpc template mgmt.get_attach_info --release 2.6 >call.json
 
-Without --release it is the newest release that has the method. Every field has its zero; a list has
+Without --release it is the newest release that has the method. Every field has its zero; a list has \
 one element, and of a choice (oneof) the first alternative is there. The output is JSON anyway.";
 
 fn arguments(command: Command) -> Command {

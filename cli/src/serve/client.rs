@@ -9,7 +9,7 @@ use drpc::{Call, Cause, Connection, Framing, Response, Status};
 use serde_json::Value;
 
 use super::exec;
-use super::fault::{Deed, Fault};
+use super::fault::{self, Deed};
 use super::journal::Journal;
 use super::rules::{Content, Rule, Rules, body_of};
 use crate::answer::Form;
@@ -69,10 +69,15 @@ impl Service {
         if let Some(delay) = rule.manner.delay {
             thread::sleep(delay);
         }
-        let response = self.response(connection, framing, call, &rule);
+        let mut response = self.response(connection, framing, call, &rule);
+        response.detail = rule.manner.detail.map(Box::new);
         match fault {
+            Some(fault) => {
+                let Deed { records, closes } = fault.deed(framing, &response);
+                send(connection, records).map(|()| !closes)
+            }
+            None if response.detail().is_some() => send(connection, fault::well(framing, &response)).map(|()| true),
             None => connection.reply(&response).map(|()| true).map_err(Failure::from),
-            Some(fault) => misbehave(connection, fault, framing, &response),
         }
     }
 
@@ -104,17 +109,13 @@ impl Service {
         call: &Call,
     ) -> Result<Vec<u8>, (Status, String)> {
         let method = MethodId { module: call.module, method: call.method };
-        let row = self.rules.row(method, framing).filter(|_| self.form == Form::Json);
-        let message = |name: Option<&str>| {
-            let release = self.rules.release(framing);
-            name.map(|name| messages::message(release, name)).transpose().map_err(|error| (Status::Failure, error.text))
-        };
-        let input = match (row, self.form) {
+        let known = self.rules.messages(method, framing).filter(|_| self.form == Form::Json);
+        let input = match (&known, self.form) {
             (None, Form::Hex) => input::to_hex(&call.body).into_bytes(),
             (None, _) => call.body.clone(),
-            (Some(row), _) => {
-                let decoded = match message(row.request)? {
-                    Some(message) => messages::decode(&message, &call.body).map(|decoded| decoded.json),
+            (Some(known), _) => {
+                let decoded = match &known.request {
+                    Some(message) => messages::decode(message, &call.body).map(|decoded| decoded.json),
                     None => Some(Value::Object(Default::default())),
                 };
                 let odd = || (Status::FailedUnmarshalPayload, "the body is not understood".to_owned());
@@ -124,29 +125,28 @@ impl Service {
         let peer = connection.session().peer();
         let written = exec::run(command, call, peer, &input).map_err(|reason| (Status::Failure, reason))?;
         let not_encoded = |failure: Failure| (Status::FailedMarshal, failure.text);
-        match (row, self.form) {
+        match (&known, self.form) {
             (None, Form::Hex) => {
                 input::hex(&written).ok_or_else(|| (Status::FailedMarshal, "its output is no hex".to_owned()))
             }
             (None, _) => Ok(written),
-            (Some(row), _) => {
+            (Some(known), _) => {
                 if written.trim_ascii().is_empty() {
                     return Ok(Vec::new());
                 }
                 let source = input::json(&written).map(Source::Json).map_err(not_encoded)?;
-                source.encode_as(message(row.response)?.as_ref()).map_err(not_encoded)
+                source.encode_as(known.response.as_ref()).map_err(not_encoded)
             }
         }
     }
 }
 
-fn misbehave(connection: &Connection, fault: Fault, framing: Framing, response: &Response) -> Result<bool, Failure> {
-    let Deed { records, closes } = fault.deed(framing, response);
+fn send(connection: &Connection, records: Vec<Vec<u8>>) -> Result<(), Failure> {
     // Each write to such a socket is a record.
     let mut socket = UnixStream::from(connection.as_fd().try_clone_to_owned()?);
     for record in records {
         // The client may have gone.
         let _ = socket.write(&record);
     }
-    Ok(!closes)
+    Ok(())
 }

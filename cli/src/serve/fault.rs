@@ -3,7 +3,8 @@
 use drpc::framing::chunked::{Chunks, HEADER_LEN, Header, MAX_DATA};
 use drpc::framing::datagram;
 use drpc::wire::ResponseRef;
-use drpc::{Framing, Response};
+use drpc::{Detail, Framing, Response};
+use prost_reflect::prost::encoding::string;
 
 use crate::exit::Failure;
 
@@ -58,7 +59,7 @@ pub const ALL: [(Fault, &str, &str); 15] = [
     (Fault::Never, "never", "Read the call, and never answer"),
     (Fault::CloseAtOnce, "close-at-once", "Close the connection before anything is read"),
     (Fault::NoRead, "no-read", "Accept clients, and never read"),
-    (Fault::NoAccept, "no-accept", "Listen, and never accept: the queue of clients fills"),
+    (Fault::NoAccept, "no-accept", "Listen, and never accept: one client waits, and the next finds the queue full"),
 ];
 
 /// What a fault sends, and whether the connection goes on.
@@ -120,7 +121,16 @@ impl Fault {
 
 fn encoded(answer: &Response) -> Vec<u8> {
     let Response { sequence, status, body, .. } = answer;
-    ResponseRef { sequence: *sequence, status: *status, body }.encode(&[]).pieces().concat()
+    let mut detail = Vec::new();
+    if let Some(text) = answer.detail() {
+        string::encode(Detail::FIELD, &text.to_owned(), &mut detail);
+    }
+    ResponseRef { sequence: *sequence, status: *status, body }.encode(&detail).pieces().concat()
+}
+
+/// An answer as it should be, in records. The library encodes none with a detail, which only its own servers give.
+pub fn well(framing: Framing, answer: &Response) -> Vec<Vec<u8>> {
+    records(framing, &encoded(answer))
 }
 
 /// The records of a message.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drpc::Detail;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
@@ -12,7 +13,7 @@ use crate::input;
 use crate::methods::{self, MethodId};
 use crate::options;
 
-const KEYS: &str = "reply, hex, exec, status, delay and fault";
+const KEYS: &str = "reply, hex, exec, status, detail, delay and fault";
 
 /// Adds the rules of a file: an object with methods as keys, and as values what the next call gets, or a list of that for
 /// calls in turn.
@@ -51,6 +52,7 @@ fn rule(rules: &Rules, method: MethodId, json: &Value) -> Result<Rule, Failure> 
     }
     let manner = Manner {
         status: text(fields, "status")?.map(|given| rules::status(&given).map_err(Failure::usage)).transpose()?,
+        detail: text(fields, "detail")?.map(|given| Detail::from(&*given)),
         delay: text(fields, "delay")?.map(|given| delay(&given)).transpose()?,
         fault: text(fields, "fault")?.map(|given| fault_of_call(&given)).transpose()?,
     };

@@ -75,16 +75,16 @@ impl Journal {
     /// The body by its message, or its bytes as digits; null where these may be secret.
     fn body(&self, rules: &Rules, framing: Framing, method: MethodId, body: &[u8]) -> Value {
         let all: Vec<_> = method.rows().collect();
-        let row = rules.row(method, framing).filter(|_| self.form == Form::Json);
-        let message = row.and_then(|row| messages::message(row.release, row.request?).ok());
-        match message.and_then(|message| messages::decode(&message, body)) {
+        let known = rules.messages(method, framing).filter(|_| self.form == Form::Json);
+        let message = known.as_ref().and_then(|known| known.request.as_ref());
+        match message.and_then(|message| messages::decode(message, body)) {
             Some(mut decoded) => {
                 if !self.show_secrets {
                     secrets::mask(&mut decoded.json, &all, Side::Request);
                 }
                 decoded.json
             }
-            None if row.is_some_and(|row| row.request.is_none()) && body.is_empty() => json!({}),
+            None if known.is_some_and(|known| known.request.is_none()) && body.is_empty() => json!({}),
             None if secrets::may_hold(&all, Side::Request) && !self.show_secrets => Value::Null,
             None => Value::from(to_hex(body)),
         }

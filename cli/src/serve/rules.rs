@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use drpc::{Framing, Status};
+use drpc::{Detail, Framing, Status};
+use prost_reflect::MessageDescriptor;
 
 use super::fault::Fault;
 use crate::body::Source;
 use crate::exit::Failure;
 use crate::messages;
-use crate::methods::{Method, MethodId};
+use crate::methods::MethodId;
+use crate::own_messages::OwnMessages;
 use crate::release::Release;
 
 /// What one call gets.
@@ -24,10 +26,12 @@ pub struct Rule {
 }
 
 /// How an answer is given. What a rule leaves open, the options for all calls say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Manner {
     /// The status in the place of `SUCCESS`.
     pub status: Option<i32>,
+    /// What is said of another status than `SUCCESS`.
+    pub detail: Option<Detail>,
     /// The pause before the answer.
     pub delay: Option<Duration>,
     /// What is done in the place of the answer.
@@ -50,6 +54,16 @@ pub struct Rules {
     /// For calls that have no rule, and what rules leave open.
     otherwise: Manner,
     releases: Vec<Release>,
+    own: Option<OwnMessages>,
+}
+
+/// The messages of a method, where they are known; `None` is a body without fields.
+#[derive(Clone, Debug)]
+pub struct Messages {
+    /// That of the call.
+    pub request: Option<MessageDescriptor>,
+    /// That of the answer.
+    pub response: Option<MessageDescriptor>,
 }
 
 /// The rules of one method, each for one call; the last one stays.
@@ -64,6 +78,7 @@ impl Manner {
     fn or(self, other: Self) -> Self {
         Self {
             status: self.status.or(other.status),
+            detail: self.detail.or(other.detail),
             delay: self.delay.or(other.delay),
             fault: self.fault.or(other.fault),
         }
@@ -71,9 +86,9 @@ impl Manner {
 }
 
 impl Rules {
-    /// No rules yet. The server is of one of these releases.
-    pub fn new(releases: Vec<Release>, otherwise: Manner) -> Self {
-        Self { methods: BTreeMap::new(), otherwise, releases }
+    /// No rules yet. The server is of one of these releases; the messages are for methods that are not of DAOS.
+    pub fn new(releases: Vec<Release>, own: Option<OwnMessages>, otherwise: Manner) -> Self {
+        Self { methods: BTreeMap::new(), otherwise, releases, own }
     }
 
     /// Adds the rules of a method, for its calls in turn.
@@ -92,6 +107,10 @@ impl Rules {
         if let Source::Bytes(bytes) = source {
             return Ok(Content::Body(self.releases.iter().map(|release| (*release, bytes.clone())).collect()));
         }
+        if let Some(own) = self.own_of(method) {
+            let body = source.encode_as(Some(&own.response))?;
+            return Ok(Content::Body(self.releases.iter().map(|release| (*release, body.clone())).collect()));
+        }
         let mut bodies = Vec::new();
         let mut failure = None;
         for release in &self.releases {
@@ -108,7 +127,9 @@ impl Rules {
             None => {
                 let releases = self.releases.iter().map(|release| release.name()).collect::<Vec<_>>().join(" or ");
                 let name = method.name();
-                Err(Failure::usage(format!("no message of {name} is known in DAOS {releases}: use --hex or --raw")))
+                Err(Failure::usage(format!(
+                    "no message of {name} is known in DAOS {releases}: use --hex, --raw or --proto"
+                )))
             }
         }
     }
@@ -119,10 +140,10 @@ impl Rules {
             let serves_module = self.methods.keys().any(|known| known.module == method.module);
             let status = if serves_module { Status::UnknownMethod } else { Status::UnknownModule };
             // The options for all calls go before.
-            let manner = self.otherwise.or(Manner { status: Some(status.into()), ..Manner::default() });
+            let manner = self.otherwise.clone().or(Manner { status: Some(status.into()), ..Manner::default() });
             Rule { content: None, manner }
         });
-        Rule { manner: rule.manner.or(self.otherwise), ..rule }
+        Rule { manner: rule.manner.or(self.otherwise.clone()), content: rule.content }
     }
 
     /// The release whose messages a client of this framing gets: the newest that speaks it, if there is one.
@@ -132,9 +153,18 @@ impl Rules {
         found.copied().unwrap_or(Release::V2_8)
     }
 
-    /// The method in the release of this framing.
-    pub fn row(&self, method: MethodId, framing: Framing) -> Option<&'static Method> {
-        method.in_release(self.release(framing))
+    fn own_of(&self, method: MethodId) -> Option<&OwnMessages> {
+        self.own.as_ref().filter(|_| !method.is_of_daos())
+    }
+
+    /// The messages of a method in the release of this framing; `None` if none are known.
+    pub fn messages(&self, method: MethodId, framing: Framing) -> Option<Messages> {
+        if let Some(own) = self.own_of(method) {
+            return Some(Messages { request: Some(own.request.clone()), response: Some(own.response.clone()) });
+        }
+        let row = method.in_release(self.release(framing))?;
+        let message = |name: Option<&str>| name.map(|name| messages::message(row.release, name)).transpose().ok();
+        Some(Messages { request: message(row.request)?, response: message(row.response)? })
     }
 }
 
@@ -155,7 +185,11 @@ pub fn body_of(bodies: &[(Release, Vec<u8>)], release: Release) -> &[u8] {
 /// The number of a status, given by name or by number.
 pub fn status(given: &str) -> Result<i32, String> {
     let named = Status::from_str_name(&given.to_uppercase()).map(i32::from);
-    given.parse().ok().or(named).ok_or_else(|| {
+    let number = given.parse().ok().or(named);
+    if number.is_some_and(|number| number < 0) {
+        return Err("a DAOS error number is in the body, as in --reply 'METHOD={\"status\": -1005}'".to_owned());
+    }
+    number.ok_or_else(|| {
         let names: Vec<_> = (0..8).flat_map(Status::try_from).map(|status| status.as_str_name()).collect();
         format!("it has to be a number, or one of {}", names.join(", "))
     })
