@@ -45,6 +45,9 @@ ifeq ($(origin LD),default)
 LD := $(CROSS_COMPILE)ld
 endif
 OBJCOPY ?= $(CROSS_COMPILE)objcopy
+ifneq ($(CROSS_COMPILE),)
+STRIP ?= $(CROSS_COMPILE)strip
+endif
 
 ifneq ($(CARGO_BUILD_TARGET),)
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
@@ -109,14 +112,12 @@ MANUAL := $(sort $(patsubst man/%,%,$(wildcard man/man[37]/*)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
 # Debug information in the shared libraries and in the command, for packages to split off: none, line-tables-only, limited or
-# full. It is to be given from the first build on. Paths of sources begin here, so that builds in two folders are equal.
+# full.
 DEBUG_INFO ?= none
 ifneq ($(DEBUG_INFO),none)
 export CARGO_PROFILE_RELEASE_DEBUG := $(DEBUG_INFO)
 export CARGO_PROFILE_COMMAND_DEBUG := $(DEBUG_INFO)
 export CARGO_PROFILE_COMMAND_STRIP := none
-CARGO_HOME ?= $(HOME)/.cargo
-export RUSTFLAGS := $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_HOME)=/cargo
 COMMAND_MOST := 100000000
 endif
 
@@ -181,7 +182,7 @@ $(STATIC): $(LIB)/libdrpc-%.a: $(RELEASE)/libdrpc_$$(subst .,_,$$*).a abi/%/expo
 	LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' scripts/archive.sh $< abi/$*/exports.map $@
 
 # Written anew when what the libraries are made with has changed. An archive of another target may be older than a library.
-SETTINGS := $(foreach setting,CC LDFLAGS LD OBJCOPY AR RELEASE,$(setting)=$($(setting)))
+SETTINGS := $(foreach setting,CC LDFLAGS LD OBJCOPY AR RELEASE DEBUG_INFO,$(setting)=$($(setting)))
 $(LIB)/settings: quoted = $(subst ','\'',$(SETTINGS))
 $(LIB)/settings: cargo
 	@mkdir -p $(@D)
@@ -322,7 +323,7 @@ check-abi-size: ## lines of code in abi/ are under their limit
 	test $$abi -lt $(ABI_LINES) -a $$managed -lt $(MANAGED_LINES) -a $$service -lt $(SERVICE_LINES) && echo 'ok - abi/ is small'
 
 check-exports: setup-demo all ## exported symbols, size, needs and crates of the libraries
-	@scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
+	@OBJCOPY='$(OBJCOPY)' scripts/check-exports.sh $(LIB) $(VERSION) $(ABIS)
 
 # The C tests build by the Makefile in their folder, against what lies in $(BUILD)/lib and include/.
 test-c: setup-check all ## C programs of c-tests/, for each ABI
@@ -369,7 +370,7 @@ bench-report: setup-build ## writes docs/benchmarks* anew from bench/results
 
 # Installs what is built, and builds only when nothing is: under sudo there may be no cargo. Binaries are stripped, unless
 # the packager says STRIP=true or, as debhelper does, INSTALL="install --strip-program=true".
-INSTALL_BINARY = $(INSTALL) -s $(STRIP:%=--strip-program=%) -m 755
+INSTALL_BINARY = $(INSTALL) -s $(if $(findstring --strip-program,$(INSTALL)),,$(STRIP:%=--strip-program=%)) -m 755
 install: ## PREFIX=/usr/local LIBDIR=$(PREFIX)/lib DESTDIR=
 	@for file in $(SHARED) $(LINKS) $(STATIC) $(COMMAND); do test -e $$file || exec $(MAKE) all; done
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(sort $(dir $(INSTALLED_HEADERS:%=$(DESTDIR)%)))

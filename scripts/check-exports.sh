@@ -132,7 +132,7 @@ check() {
 	equal "$name: the crates in it" "bytes drpc $package drpc-abi libc once_cell prost" \
 		"$("${CARGO:-cargo}" tree --locked -p "$package" -e normal,no-proc-macro --prefix none | cut -d ' ' -f 1 | sort -u | xargs)"
 
-	strip -o "$work/stripped" "$real"
+	"${OBJCOPY:-objcopy}" --strip-all "$real" "$work/stripped"
 	below "size of $name.so as installed" "$shared_limit" "$work/stripped"
 	below "size of $name.a" "$static_limit" "$archive"
 }
