@@ -45,6 +45,9 @@ ifeq ($(origin LD),default)
 LD := $(CROSS_COMPILE)ld
 endif
 OBJCOPY ?= $(CROSS_COMPILE)objcopy
+ifneq ($(CROSS_COMPILE),)
+STRIP ?= $(CROSS_COMPILE)strip
+endif
 
 ifneq ($(CARGO_BUILD_TARGET),)
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
@@ -109,14 +112,12 @@ MANUAL := $(sort $(patsubst man/%,%,$(wildcard man/man[37]/*)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
 # Debug information in the shared libraries and in the command, for packages to split off: none, line-tables-only, limited or
-# full. It is to be given from the first build on. Paths of sources begin here, so that builds in two folders are equal.
+# full. It is to be given from the first build on. Sources appear as in /usr/src/libdrpc: see scripts/build.sh.
 DEBUG_INFO ?= none
 ifneq ($(DEBUG_INFO),none)
 export CARGO_PROFILE_RELEASE_DEBUG := $(DEBUG_INFO)
 export CARGO_PROFILE_COMMAND_DEBUG := $(DEBUG_INFO)
 export CARGO_PROFILE_COMMAND_STRIP := none
-CARGO_HOME ?= $(HOME)/.cargo
-export RUSTFLAGS := $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(CARGO_HOME)=/cargo
 COMMAND_MOST := 100000000
 endif
 
