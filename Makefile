@@ -112,7 +112,7 @@ MANUAL := $(sort $(patsubst man/%,%,$(wildcard man/man[37]/*)))
 COMPLETIONS := bash-completion/completions/drpc zsh/site-functions/_drpc fish/vendor_completions.d/drpc.fish
 
 # Debug information in the shared libraries and in the command, for packages to split off: none, line-tables-only, limited or
-# full.
+# full. Sources appear as in /usr/src/libdrpc: see scripts/build.sh.
 DEBUG_INFO ?= none
 ifneq ($(DEBUG_INFO),none)
 export CARGO_PROFILE_RELEASE_DEBUG := $(DEBUG_INFO)

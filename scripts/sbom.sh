@@ -36,7 +36,7 @@ checksums() {
 	(.packages[] | select(.name == "drpc") | .version) as $version
 	| (.packages[] | select(.name == "drpc") | .license) as $licence
 	| ($needed | split("\n")) as $needed
-	| [.packages[] | select(.source) | . + { full: "\(.name)-\(.version)" } | select(.full | IN($needed[]))] as $crates
+	| [.packages[] | select(.source) | . + { full: "\(.name)-\(.version)" } | select(.full | IN($needed[]))] | sort_by(.full) as $crates
 	| {
 		spdxVersion: "SPDX-2.3",
 		dataLicense: "CC0-1.0",

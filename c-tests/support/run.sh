@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs test programs one after the other and passes on the TAP they print. The Makefile runs several of these at once.
 #
-#   LIMIT=seconds [VALGRIND=command] support/run.sh LIBRARY_DIRECTORY PROGRAM...
+#   LIMIT=seconds [VALGRIND=command] [EMULATOR=command] support/run.sh LIBRARY_DIRECTORY PROGRAM...
 #
 # That a program ended well is told as a test of its own. With VALGRIND set it has not if memcheck found an error, a
 # block that was not freed or a descriptor that was not closed.
@@ -34,7 +34,8 @@ for program; do
 	name=${program##*/c-tests/}
 	found=
 	if [ -z "${VALGRIND:-}" ]; then
-		timeout "$LIMIT" "$program" 2>&1 </dev/null
+		# shellcheck disable=SC2086
+		timeout "$LIMIT" ${EMULATOR:-} "$program" 2>&1 </dev/null
 		status=$?
 	else
 		memcheck "$program.memcheck" "$program"
