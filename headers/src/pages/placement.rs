@@ -68,6 +68,8 @@ pub(crate) const EXAMPLES: &[(&str, &str, &str)] = &[
     ("drpc_server_run", "docs/c-api.md", "daemon.c"),
     ("drpc_server_dispatch", "docs/c-api.md", "loop.c"),
     ("drpc_client_call", "docs/c-api.md", "shared.c"),
+    ("drpc_server_add_service", "README.md", "typed.c"),
+    ("drpc_client_service", "README.md", "typed.c"),
 ];
 
 /// The page that has a type or a macro.
