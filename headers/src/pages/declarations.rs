@@ -42,12 +42,19 @@ impl Declaration {
 /// All declarations of a header that have a comment, and functions without one.
 pub(crate) fn read(header: &str, text: &str) -> Vec<Declaration> {
     let mut lines = text.lines();
-    let mut declarations = Vec::new();
+    let mut declarations: Vec<Declaration> = Vec::new();
     let mut comment = String::new();
+    let mut before = "";
     while let Some(line) = lines.next() {
+        let follows_a_macro =
+            std::mem::replace(&mut before, line).starts_with("#define") && line.starts_with("#define");
         if line.starts_with("/*") {
             comment = read_comment(line, &mut lines);
             continue;
+        }
+        // A comment of several macros is that of the last, as a page has it behind all of them.
+        if let Some(Declaration { comment: of_all, .. }) = declarations.last_mut().filter(|_| follows_a_macro) {
+            comment = std::mem::take(of_all);
         }
         let mut code = line.to_owned();
         if line.starts_with("#define") {
@@ -203,6 +210,10 @@ struct other;
 #define NUMBER(of)                 \\
 \t((of) + 1)
 
+/** Two numbers. */
+#define ONE 1
+#define TWO 2
+
 /** Choices. */
 enum choice {
         /** The first. */
@@ -238,6 +249,8 @@ do_it_here(void *arg)
         let parameters = vec!["int (*with)(void *, int)".into(), "const char *path".into()];
         let expected = [
             ("NUMBER", Kind::Macro("(of)".into(), "((of) + 1)".into())),
+            ("ONE", Kind::Macro(String::new(), "1".into())),
+            ("TWO", Kind::Macro(String::new(), "2".into())),
             ("choice", Kind::Members("enum", vec![member])),
             ("call_t", Kind::Typedef("typedef int (*call_t)(int (*with)(void *), void *arg)".into())),
             ("do_it", Kind::Function("struct other *".into(), parameters)),
@@ -248,8 +261,10 @@ do_it_here(void *arg)
 
     #[test]
     fn a_comment_is_markdown() {
-        let comment = read("a.h", HEADER).into_iter().find(|one| one.name == "do_it").map(|one| one.comment);
-        assert_eq!(comment.as_deref(), Some("Does it.\n\nReturns 0."));
+        let comment = |name| read("a.h", HEADER).into_iter().find(|one| one.name == name).map(|one| one.comment);
+        assert_eq!(comment("do_it").as_deref(), Some("Does it.\n\nReturns 0."));
+        assert_eq!(comment("ONE").as_deref(), Some(""));
+        assert_eq!(comment("TWO").as_deref(), Some("Two numbers."));
     }
 
     #[test]

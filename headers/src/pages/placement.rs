@@ -26,6 +26,7 @@ pub(crate) const PLACES: &[(&str, &str)] = &[
     ("drpc_srv_*", "drpc_method_name"),
     ("DER_*", "drpc_strerror"),
     ("DRPC_SPIN_AUTO", "drpc_set_spin"),
+    ("DRPC_VERSION_*", "drpc_version"),
     ("drpc_log_fn", "drpc_set_log"),
     ("drpc_log_level", "drpc_set_log_level"),
     ("drpc_server", "drpc_server_create"),
