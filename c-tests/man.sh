@@ -114,10 +114,10 @@ compiles() {
 	# What is indented is the program, and not the head and foot of the page.
 	mandoc -T ascii "$2" | sed -n 's/.\x08//g; s/^     //p' >"$2.c"
 	# shellcheck disable=SC2046
-	$CC -std=gnu11 $strict -fsyntax-only $(cflags "$1") "$2.c"
+	$CC -std=gnu11 $strict -fsyntax-only $(cflags "$1") "-I$root/examples/calc" "$2.c"
 }
 some_programs() {
-	[ "$(find "$work" -name 'program-*' | wc -l)" -ge 9 ]
+	[ "$(find "$work" -name 'program-*' | wc -l)" -ge 11 ]
 }
 check 'pages have programs' some_programs
 for program in "$work"/program-*; do

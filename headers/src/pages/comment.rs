@@ -81,7 +81,8 @@ fn sentences(block: &str) -> Vec<String> {
             Some(sentence) => *sentence = format!("{sentence} {word}"),
             None => sentences.push(word.to_owned()),
         }
-        open = !word.ends_with('.') && !word.ends_with(".)");
+        let is_end = word.ends_with('.') && !word.ends_with("...") || word.ends_with(".)");
+        open = !is_end;
     }
     sentences
 }
@@ -180,5 +181,6 @@ mod tests {
         assert_eq!(comment.mirrors, "a.c, since 1.2");
         assert_eq!(comment.in_a_line(), "makes a thing");
         assert_eq!(Comment::new("Returns a thing.\n\nIt stays.").result, [""; 0]);
+        assert_eq!(Comment::new("Names a DER_... number. End.").in_a_line(), "names a DER_... number");
     }
 }

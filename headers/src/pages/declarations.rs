@@ -25,6 +25,8 @@ pub(crate) struct Member {
 /// A declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Declaration {
+    /// The header, as in `drpc/server.h`.
+    pub(crate) header: String,
     pub(crate) name: String,
     pub(crate) kind: Kind,
     /// In Markdown, empty if there is none.
@@ -38,14 +40,21 @@ impl Declaration {
 }
 
 /// All declarations of a header that have a comment, and functions without one.
-pub(crate) fn read(header: &str) -> Vec<Declaration> {
-    let mut lines = header.lines().peekable();
-    let mut declarations = Vec::new();
+pub(crate) fn read(header: &str, text: &str) -> Vec<Declaration> {
+    let mut lines = text.lines();
+    let mut declarations: Vec<Declaration> = Vec::new();
     let mut comment = String::new();
+    let mut before = "";
     while let Some(line) = lines.next() {
+        let follows_a_macro =
+            std::mem::replace(&mut before, line).starts_with("#define") && line.starts_with("#define");
         if line.starts_with("/*") {
             comment = read_comment(line, &mut lines);
             continue;
+        }
+        // A comment of several macros is that of the last, as a page has it behind all of them.
+        if let Some(Declaration { comment: of_all, .. }) = declarations.last_mut().filter(|_| follows_a_macro) {
+            comment = std::mem::take(of_all);
         }
         let mut code = line.to_owned();
         if line.starts_with("#define") {
@@ -71,7 +80,7 @@ pub(crate) fn read(header: &str) -> Vec<Declaration> {
             comment.clear();
             continue;
         }
-        declarations.extend(declaration(&code, std::mem::take(&mut comment)));
+        declarations.extend(declaration(header, &code, std::mem::take(&mut comment)));
     }
     declarations
 }
@@ -95,7 +104,7 @@ fn read_comment<'a>(first: &str, lines: &mut impl Iterator<Item = &'a str>) -> S
         .to_owned()
 }
 
-fn declaration(code: &str, comment: String) -> Option<Declaration> {
+fn declaration(header: &str, code: &str, comment: String) -> Option<Declaration> {
     let code = code.trim_end_matches(';');
     let (name, kind) = if let Some(rest) = code.strip_prefix("#define ") {
         let end = rest.find(|c: char| !is_in_name(c)).unwrap_or(rest.len());
@@ -126,7 +135,7 @@ fn declaration(code: &str, comment: String) -> Option<Declaration> {
         (code.split_whitespace().last()?.to_owned(), Kind::Members("struct", Vec::new()))
     };
     let is_function = matches!(kind, Kind::Function(..));
-    (is_function || !comment.is_empty()).then_some(Declaration { name, kind, comment })
+    (is_function || !comment.is_empty()).then_some(Declaration { header: header.to_owned(), name, kind, comment })
 }
 
 fn is_in_name(c: char) -> bool {
@@ -201,6 +210,10 @@ struct other;
 #define NUMBER(of)                 \\
 \t((of) + 1)
 
+/** Two numbers. */
+#define ONE 1
+#define TWO 2
+
 /** Choices. */
 enum choice {
         /** The first. */
@@ -231,11 +244,13 @@ do_it_here(void *arg)
 
     #[test]
     fn each_kind_of_declaration_is_read() {
-        let kinds: Vec<(String, Kind)> = read(HEADER).into_iter().map(|one| (one.name, one.kind)).collect();
+        let kinds: Vec<(String, Kind)> = read("a.h", HEADER).into_iter().map(|one| (one.name, one.kind)).collect();
         let member = Member { code: "FIRST = 1".into(), comment: "The first.".into() };
         let parameters = vec!["int (*with)(void *, int)".into(), "const char *path".into()];
         let expected = [
             ("NUMBER", Kind::Macro("(of)".into(), "((of) + 1)".into())),
+            ("ONE", Kind::Macro(String::new(), "1".into())),
+            ("TWO", Kind::Macro(String::new(), "2".into())),
             ("choice", Kind::Members("enum", vec![member])),
             ("call_t", Kind::Typedef("typedef int (*call_t)(int (*with)(void *), void *arg)".into())),
             ("do_it", Kind::Function("struct other *".into(), parameters)),
@@ -246,8 +261,10 @@ do_it_here(void *arg)
 
     #[test]
     fn a_comment_is_markdown() {
-        let comment = read(HEADER).into_iter().find(|one| one.name == "do_it").map(|one| one.comment);
-        assert_eq!(comment.as_deref(), Some("Does it.\n\nReturns 0."));
+        let comment = |name| read("a.h", HEADER).into_iter().find(|one| one.name == name).map(|one| one.comment);
+        assert_eq!(comment("do_it").as_deref(), Some("Does it.\n\nReturns 0."));
+        assert_eq!(comment("ONE").as_deref(), Some(""));
+        assert_eq!(comment("TWO").as_deref(), Some("Two numbers."));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn page(
         page.line(".Sh RETURN VALUES");
         page.markdown(&result);
     }
-    page.types(apis);
+    page.types(apis, &api.header);
     page.examples(docs)?;
     page.end(&newer.mirrors, &older.mirrors);
     Ok(page.text)
@@ -184,32 +184,36 @@ impl Page<'_> {
     }
 
     /// The types and macros that have their place here.
-    fn types(&mut self, apis: &[Api]) {
-        let own: fn(&str) -> Option<&'static str> = place_of;
+    fn types(&mut self, apis: &[Api], header: &str) {
+        let name = self.name;
         let here = |list: &[Declaration]| -> Vec<Declaration> {
-            list.iter().filter(|one| !one.is_function() && own(&one.name) == Some(self.name)).cloned().collect()
+            list.iter().filter(|one| !one.is_function() && place_of(&one.name) == Some(name)).cloned().collect()
         };
         let newer: Vec<Declaration> = apis.iter().flat_map(|api| here(&api.newer)).collect();
         let older: Vec<Declaration> = apis.iter().flat_map(|api| here(&api.older)).collect();
-        let pairs = both(&newer, &older);
-        let (macros, types): (Vec<_>, Vec<_>) = pairs
-            .into_iter()
-            .partition(|(newer, older)| matches!(newer.or(*older).map(|one| &one.kind), Some(Kind::Macro(..))));
+        let is_macro =
+            |(newer, older): &Pair<'_>| newer.or(*older).is_some_and(|one| matches!(one.kind, Kind::Macro(..)));
+        let (macros, types): (Vec<_>, Vec<_>) = both(&newer, &older).into_iter().partition(is_macro);
         if !types.is_empty() {
             self.line(".Sh TYPES");
         }
         for pair in types {
-            self.type_of(pair);
+            self.type_of(pair, header);
         }
-        if !macros.is_empty() {
-            self.line(".Sh CONSTANTS");
+        let header_of = |(newer, older): &Pair<'_>| newer.or(*older).map_or("", |one| one.header.as_str()).to_owned();
+        for (index, macros) in macros.chunk_by(|one, other| header_of(one) == header_of(other)).enumerate() {
+            self.line(if index == 0 { ".Sh CONSTANTS" } else { ".Pp" });
+            match macros.first().map(header_of) {
+                Some(other) if other != header => self.line(&format!("In\n.In {other} :")),
+                _ => {}
+            }
             self.line(".Bl -tag -width Ds");
-            macros.into_iter().for_each(|pair| self.constant(pair));
+            macros.iter().for_each(|pair| self.constant(*pair));
             self.line(".El");
         }
     }
 
-    fn type_of(&mut self, (newer, older): Pair<'_>) {
+    fn type_of(&mut self, (newer, older): Pair<'_>, header: &str) {
         let Some(one) = newer.or(older) else { return };
         let title = match &one.kind {
             Kind::Members(keyword, _) if !one.name.starts_with("Drpc__") => format!("{keyword} {}", one.name),
@@ -223,6 +227,9 @@ impl Page<'_> {
         };
         if let Some(only) = only(newer.is_some(), older.is_some()) {
             comment = format!("{comment} In libdrpc-{only} only.");
+        }
+        if one.header != header {
+            comment = format!("{comment} Declared in `{}`.", one.header);
         }
         self.line(&format!(".Ss {title}"));
         match &one.kind {

@@ -82,7 +82,7 @@ fn apis(headers: &[(String, String, String)]) -> Vec<Api> {
     let mut apis: Vec<Api> = Vec::new();
     for (path, about, text) in headers {
         let Some((abi, header)) = path.strip_prefix("include/").and_then(|path| path.split_once('/')) else { continue };
-        let read = declarations::read(text);
+        let read = declarations::read(header, text);
         let api = match apis.iter_mut().find(|api| api.header == header) {
             Some(api) => api,
             None => {

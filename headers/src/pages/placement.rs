@@ -26,6 +26,7 @@ pub(crate) const PLACES: &[(&str, &str)] = &[
     ("drpc_srv_*", "drpc_method_name"),
     ("DER_*", "drpc_strerror"),
     ("DRPC_SPIN_AUTO", "drpc_set_spin"),
+    ("DRPC_VERSION_*", "drpc_version"),
     ("drpc_log_fn", "drpc_set_log"),
     ("drpc_log_level", "drpc_set_log_level"),
     ("drpc_server", "drpc_server_create"),
@@ -68,6 +69,8 @@ pub(crate) const EXAMPLES: &[(&str, &str, &str)] = &[
     ("drpc_server_run", "docs/c-api.md", "daemon.c"),
     ("drpc_server_dispatch", "docs/c-api.md", "loop.c"),
     ("drpc_client_call", "docs/c-api.md", "shared.c"),
+    ("drpc_server_add_service", "README.md", "typed.c"),
+    ("drpc_client_service", "README.md", "typed.c"),
 ];
 
 /// The page that has a type or a macro.
