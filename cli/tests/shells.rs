@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Folder, Run, command as program, drpc, finish, silent};
+use drpc::Framing;
+
+use crate::support::{Folder, Run, command as program, drpc, finish, serve, silent};
 
 const COMMANDS: [&str; 13] = [
     "call",
@@ -149,6 +151,21 @@ fn a_terminal_shows_that_an_answer_is_waited_for() {
         assert!(said.contains(&format!("\r\x1b[K{path}: no answer for 1 s")), "{said}");
         assert!(said.contains("\r\x1b[K\x1b[31mdrpc:\x1b[0m reply "), "{said}");
     }
+}
+
+/// The histogram of a load keeps to the terminal.
+#[test]
+fn a_narrow_terminal_has_short_bars() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Chunked, 2, |_, _| Ok(Vec::new()));
+    let bars = |columns: u32| {
+        let drpc = env!("CARGO_BIN_EXE_drpc");
+        let line = format!("stty cols {columns}; NO_COLOR=1 {drpc} bench {path} mgmt.ping_rank -n 100");
+        let said = sh("script", &["-qec", &line, "/dev/null"], "").good().replace('\r', "");
+        said.lines().map(|line| line.matches('█').count()).max().unwrap()
+    };
+    assert_eq!((bars(50), bars(200)), (18, 40));
 }
 
 /// A terminal has colours and columns, unless NO_COLOR says otherwise.
