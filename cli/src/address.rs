@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,8 @@ impl Address {
         }
         let candidates = self.candidates(places);
         let existing = candidates.iter().find(|path| path.symlink_metadata().is_ok());
+        // Of one that this user may not see, the attempt to connect says why.
+        let existing = existing.or_else(|| candidates.iter().find(|path| is_hidden(path)));
         match (existing, self) {
             (Some(path), _) if path.is_dir() => Err(directory(path)),
             (Some(path), _) => Ok(path.clone()),
@@ -163,7 +166,11 @@ fn only_engine(directory: &Path) -> Result<PathBuf, Failure> {
     match alive.as_slice() {
         [(_, path)] => Ok(path.clone()),
         [] => {
-            let text = format!("there is no socket of an engine in {}: start the engine", shown(directory));
+            let name = shown(directory);
+            let text = match may_not_be_listed(directory) {
+                true => format!("permission denied: this user may not list {name}: give the path of a socket"),
+                false => format!("there is no socket of an engine in {name}: start the engine"),
+            };
             Err(Failure::new(Exit::CannotConnect, text))
         }
         several => {
@@ -171,6 +178,16 @@ fn only_engine(directory: &Path) -> Result<PathBuf, Failure> {
             Err(Failure::usage(format!("there are several engines: say which: {names}")))
         }
     }
+}
+
+/// True for a path in a directory that this user may not go through.
+pub fn is_hidden(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// True for a directory that this user may not list.
+pub fn may_not_be_listed(directory: &Path) -> bool {
+    fs::read_dir(directory).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// True for an abstract name.

@@ -32,6 +32,7 @@ pub mod secrets;
 pub mod serve;
 pub mod skeleton;
 pub mod unix_sockets;
+pub mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -59,6 +59,12 @@ impl Output {
         self.terminal
     }
 
+    /// The width of the terminal in characters, where there is one.
+    pub fn width(&self) -> Option<usize> {
+        let size = self.terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten()?;
+        Some(size.ws_col.into()).filter(|width| *width > 0)
+    }
+
     /// A text in a style, if there are colours. The text has to be escaped already.
     pub fn paint(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{}{text}\x1b[0m", style.begin()) } else { text.to_owned() }

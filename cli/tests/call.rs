@@ -283,6 +283,13 @@ fn another_user_may_call_what_the_mode_lets() {
     assert_eq!(call().json(0)["der"], 0);
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     assert!(call().failure(3).contains("does not let uid 65534 connect to it"), "{:?}", call());
+    // An agent that is hidden is not one that is missing.
+    fs::create_dir(folder.at("in")).unwrap();
+    fs::set_permissions(folder.at("in"), Permissions::from_mode(0o700)).unwrap();
+    let mut call = nobody(&program, ["call", "agent", "2/206"]);
+    call.env("DAOS_AGENT_DRPC_DIR", folder.at("in"));
+    let run = finish(call, b"");
+    assert!(run.failure(3).contains("does not let uid 65534 go through it"), "{run:?}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Folder, Run, command as program, drpc, finish};
+use drpc::Framing;
+
+use crate::support::{Folder, Run, command as program, drpc, finish, serve, silent};
 
 const COMMANDS: [&str; 13] = [
     "call",
@@ -131,6 +133,39 @@ fn a_reader_that_goes_early_is_no_failure() {
     let run = sh("bash", &["-c", &format!("{program} list | head -1; echo ${{PIPESTATUS[0]}}")], "");
     assert_eq!(run.good(), "0/0\ttest.greeting\tread\ttest\t0.8 2.6 2.8\n0\n");
     assert_eq!(run.stderr, "");
+}
+
+/// Who waits for more than a second sees that, and the line goes at the end.
+#[test]
+fn a_terminal_shows_that_an_answer_is_waited_for() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = silent(&path);
+    for command in ["ping", "call --release 2.8"] {
+        let run = |time| {
+            let line = format!("{} {command} --timeout {time} {path}", env!("CARGO_BIN_EXE_drpc"));
+            let line = if command == "ping" { line } else { format!("{line} 2/206") };
+            sh("script", &["-qec", &line, "/dev/null"], "").stdout
+        };
+        let said = Some(run("1500ms")).filter(|said| said.contains("for 1 s")).unwrap_or_else(|| run("10s"));
+        assert!(said.contains(&format!("\r\x1b[K{path}: no answer for 1 s")), "{said}");
+        assert!(said.contains("\r\x1b[K\x1b[31mdrpc:\x1b[0m reply "), "{said}");
+    }
+}
+
+/// The histogram of a load keeps to the terminal.
+#[test]
+fn a_narrow_terminal_has_short_bars() {
+    let folder = Folder::new();
+    let path = folder.at("sock");
+    let _server = serve(&path, Framing::Chunked, 2, |_, _| Ok(Vec::new()));
+    let bars = |columns: u32| {
+        let drpc = env!("CARGO_BIN_EXE_drpc");
+        let line = format!("stty cols {columns}; NO_COLOR=1 {drpc} bench {path} mgmt.ping_rank -n 100");
+        let said = sh("script", &["-qec", &line, "/dev/null"], "").good().replace('\r', "");
+        said.lines().map(|line| line.matches('█').count()).max().unwrap()
+    };
+    assert_eq!((bars(50), bars(200)), (18, 40));
 }
 
 /// A terminal has colours and columns, unless NO_COLOR says otherwise.

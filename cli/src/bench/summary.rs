@@ -14,8 +14,9 @@ pub const PERCENTILES: [(&str, f64); 6] =
 /// The number of bars in the histogram.
 const BARS: u32 = 12;
 
-/// The longest bar in characters.
+/// The longest bar in characters, and what stands around it, with room for a large number.
 const BAR_LENGTH: u64 = 40;
+const AROUND_BAR: usize = 32;
 
 /// A bar of the histogram: calls whose time is in this range of nanoseconds, its end excluded.
 struct Bar {
@@ -74,8 +75,9 @@ pub fn write(output: &Output, outcome: &Outcome) -> Result<(), Failure> {
     output.table(&["LATENCY", "TIME"], &rows)?;
     let bars = bars(times);
     let most = bars.iter().map(|bar| bar.calls).max().unwrap_or_default().max(1);
+    let room = output.width().map_or(BAR_LENGTH, |width| width.saturating_sub(AROUND_BAR) as u64).clamp(1, BAR_LENGTH);
     for bar in bars {
-        let length = (bar.calls * BAR_LENGTH).div_ceil(most);
+        let length = (bar.calls * room).div_ceil(most);
         let drawn = output.paint(Style::Good, &"█".repeat(usize::try_from(length).unwrap_or_default()));
         output.line(&format!("{:>9} – {:>9} {drawn} {}", text(bar.from), text(bar.to), bar.calls))?;
     }

@@ -20,6 +20,7 @@ use crate::own_messages::{self, OwnMessages};
 use crate::probe;
 use crate::release::{Release, framing_name};
 use crate::secrets::{self, Side};
+use crate::waiting::Waiting;
 
 pub(super) const COMMAND: Entry = Entry { name: "call", about: "Call a method, with JSON in and out", arguments, run };
 
@@ -91,6 +92,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
 
     let deadline = Instant::now() + options::timeout_of(matches);
     let path = probe::resolve(options::address_of(matches)?, left(deadline))?;
+    let waiting = Waiting::for_answer(&output, &shown(&path));
     let is_known = own_messages.is_some() || !method.is_of_daos();
     let (framing, releases) = if is_known || asked.is_some() {
         (None, possible)
@@ -114,6 +116,7 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
     let began = Instant::now();
     let response = send(&path, framing, method, &body, deadline)?;
     let elapsed = began.elapsed();
+    drop(waiting);
 
     let mut answer = match &own_messages {
         Some(messages) => answer::of_message(&messages.response, &response.body),

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Entry;
-use crate::address::{Address, Places, shown};
+use crate::address::{Address, Places, is_hidden, may_not_be_listed, shown};
 use crate::deadline;
 use crate::diagnosis::{self, Check, Question};
 use crate::exit::{Exit, Failure};
@@ -138,8 +138,8 @@ fn sockets(address: &Address, places: &Places, is_needed: bool) -> Vec<Subject> 
     let existing: Vec<_> = candidates.iter().filter(|path| path.symlink_metadata().is_ok()).map(socket).collect();
     match (candidates.first(), is_needed) {
         _ if !existing.is_empty() => existing,
-        (Some(newest), true) => vec![socket(newest)],
-        (Some(newest), false) => {
+        (Some(newest), is_needed) if is_needed || is_hidden(newest) => vec![socket(newest)],
+        (Some(newest), _) => {
             let text = format!("this host runs none: there is no {}", shown(newest));
             vec![Subject::Done(role.to_owned(), Check::good("file", text), Exit::Good)]
         }
@@ -150,7 +150,10 @@ fn sockets(address: &Address, places: &Places, is_needed: bool) -> Vec<Subject> 
             vec![Subject::Done(role.to_owned(), Check::bad("file", detail, cure), Exit::CannotConnect)]
         }
         (None, false) => {
-            let text = format!("this host runs none: there is no socket of one in {}", shown(&places.server));
+            let text = match may_not_be_listed(&places.server) {
+                true => format!("not known: this user may not list {}", shown(&places.server)),
+                false => format!("this host runs none: there is no socket of one in {}", shown(&places.server)),
+            };
             vec![Subject::Done(role.to_owned(), Check::good("file", text), Exit::Good)]
         }
     }

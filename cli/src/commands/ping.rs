@@ -14,6 +14,7 @@ use crate::output::{Output, Style, escape};
 use crate::peer;
 use crate::probe;
 use crate::release::framing_name;
+use crate::waiting::Waiting;
 
 pub(super) const COMMAND: Entry =
     Entry { name: "ping", about: "Ask whether a server answers; nothing is executed", arguments, run };
@@ -69,7 +70,10 @@ fn run(matches: &ArgMatches) -> Result<Exit, Failure> {
         if at > 0 && interrupt.as_ref().is_some_and(|interrupt| interrupt.within(interval)) {
             break;
         }
-        let pong = probe::ping(&path, timeout)?;
+        let waiting = Waiting::for_answer(&output, &shown(&path));
+        let pong = probe::ping(&path, timeout);
+        drop(waiting);
+        let pong = pong?;
         if let Some(interrupt) = interrupt.as_ref().filter(|_| at == 0) {
             interrupt.await_one();
         }

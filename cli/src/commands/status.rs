@@ -6,7 +6,7 @@ use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Entry;
-use crate::address::{Address, Places, is_abstract, shown};
+use crate::address::{Address, Places, is_abstract, is_hidden, shown};
 use crate::deadline;
 use crate::endpoint::{self, Endpoint};
 use crate::exit::{Exit, Failure};
@@ -88,7 +88,7 @@ fn paths(address: Option<Address>) -> Result<Vec<PathBuf>, Failure> {
     }
     let all = [Address::Agent, Address::Server, Address::Engine(None)];
     let candidates = all.iter().flat_map(|address| address.candidates(&places));
-    let existing: Vec<_> = candidates.filter(|path| path.symlink_metadata().is_ok()).collect();
+    let existing: Vec<_> = candidates.filter(|path| path.symlink_metadata().is_ok() || is_hidden(path)).collect();
     match existing.is_empty() {
         false => Ok(existing),
         true => {
