@@ -333,7 +333,7 @@ test-valgrind: setup-check all ## the same under memcheck
 	@$(MAKE) --no-print-directory -C c-tests check-valgrind BUILD=$(BUILD)
 
 $(SCRIPT_TESTS): test-%: setup-check all
-	@MAKE="$(MAKE)" sh c-tests/$*.sh
+	@MAKE="$(MAKE)" COMMAND=$(COMMAND) sh c-tests/$*.sh
 
 # The tables that the two tests find, which fail if they are not as expected.
 interop: setup-check all ## tables of which release can talk to which, and of message sizes

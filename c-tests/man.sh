@@ -4,8 +4,7 @@
 
 need mandoc awk
 man=$root/man
-command=$BUILD/bin-dev/drpc
-[ -x "$command" ] || command=$BUILD/bin/drpc
+command=${COMMAND:-$BUILD/bin/drpc}
 mkdir "$work/man1"
 build "$command" man "$work/man1"
 find "$man" -type f >"$work/pages"
