@@ -32,6 +32,20 @@ strays() {
 		sed 's/"name":"/\n&/g' | sed -n 's/^"name":"\([^"]*\)","version":"\([^"]*\)".*/\1 \2/p' | grep -v " $version\$"
 }
 
+# The lock files of other workspaces that name another version of the crate.
+stale_locks() {
+	for lock in bench/Cargo.lock fuzz/Cargo.lock; do
+		[ ! -e "$lock" ] || grep -A1 -x 'name = "drpc"' "$lock" | grep -qxF "version = \"$version\"" || echo "$lock"
+	done
+}
+
+# The nodes of the export lists that only a later release may have.
+later_nodes() {
+	sed -n 's/^DRPC_[0-9.]*_\([0-9.]*\) {.*/\1/p' abi/*/exports.map 2>/dev/null | sort -u | while read -r node; do
+		[ "$(printf '%s\n' "$node" "$version" | sort -V | head -n 1)" = "$node" ] || echo "$node"
+	done
+}
+
 stands_in() { grep -qF "$1" "$2" 2>/dev/null; }
 
 test "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" = "$version"
@@ -39,6 +53,12 @@ says "Cargo.toml has the version $version" "set version in [workspace.package] o
 
 test -z "$(strays)"
 says 'every crate of the workspace has it' "these have another one: $(strays | tr '\n' ' ')"
+
+test -z "$(stale_locks)"
+says 'bench/ and fuzz/ are locked to it' "run cargo update -p drpc --manifest-path for: $(stale_locks | tr '\n' ' ')"
+
+test -z "$(later_nodes)"
+says 'no function is promised for a later release' "these nodes of abi/*/exports.map are later: $(later_nodes | tr '\n' ' ')"
 
 stands_in "## [$version] - $(date +%F)" CHANGELOG.md
 says "CHANGELOG.md has [$version] with the date of today" "its heading has to be: ## [$version] - $(date +%F)"

@@ -16,7 +16,7 @@ struct drpc;
 
 /** The version of these headers. That of the library which the program has loaded is drpc_version(). */
 #define DRPC_VERSION_MAJOR 0
-#define DRPC_VERSION_MINOR 1
+#define DRPC_VERSION_MINOR 2
 #define DRPC_VERSION_PATCH 0
 
 /** The same as one number, as in #if DRPC_VERSION_NUMBER >= 0x000200 for 0.2.0. */
