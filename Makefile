@@ -145,7 +145,7 @@ help: ## this list
 	@awk -F '[.:,]( |$$)' 'FNR == 2 { gsub(/.*\/|\.sh$$/, "", FILENAME); printf "%-21s%s\n", "test-" FILENAME, substr($$1, 3) }' \
 		c-tests/*.sh
 
-setup-build setup-demo setup-check setup-bench setup-licenses: setup-%:
+setup-build setup-demo setup-check setup-bench setup-licenses setup-package: setup-%:
 	@$(SETUP) $*
 
 # --- Libraries
@@ -405,6 +405,23 @@ uninstall: ## the same variables
 	rm -f $(NOTICES:%=$(DESTDIR)$(DOCDIR)/%)
 	for dir in $(sort $(dir $(INSTALLED_HEADERS))) $(ABIS:%=$(INCLUDEDIR)/drpc-%) $(DOCDIR); do \
 		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
+
+# --- Packages: see docs/packages.md
+
+.PHONY: package-source deb rpm test-packages setup-package
+
+PACKAGES := $(BUILD)/packages
+
+package-source: ## the sources with debian/ and libdrpc.spec, in build/packages/source
+	packaging/source.sh $(PACKAGES)/source
+
+deb rpm: setup-package package-source
+	packaging/$@.sh $(PACKAGES)
+deb: ## packages of Debian, in build/packages
+rpm: ## packages of RPM, in build/packages
+
+test-packages: deb rpm ## installs the packages in fresh chroots, and builds them twice
+	@sh packaging/test.sh $(PACKAGES)
 
 # --- Release
 

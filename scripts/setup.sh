@@ -1,18 +1,19 @@
 #!/bin/sh
 # Sees to it that the system has what a make target needs.
 #
-#   scripts/setup.sh build|demo|bench|check|licenses
+#   scripts/setup.sh build|demo|bench|check|licenses|package
 #
 # Silent and quick when nothing is missing. What is missing is installed when that takes no question (as root, or by
 # sudo without a password, on apt, dnf and zypper systems); otherwise the command to type is printed.
 set -eu
 
-case ${1-} in
-build | licenses) level=1 ;;
+purpose=${1-}
+case $purpose in
+build | licenses | package) level=1 ;;
 demo) level=2 ;;
 bench) level=3 ;;
 check) level=4 ;;
-*) echo "usage: $0 build|demo|bench|check|licenses" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|bench|check|licenses|package" >&2; exit 2 ;;
 esac
 
 fail() {
@@ -57,6 +58,24 @@ needs() {
 	4 has         fish           fish                fish                fish
 	4 has         script         bsdutils            util-linux-script   util-linux
 	END
+}
+
+# What packages are made, looked at and tried with.
+package_needs() {
+	cat <<-'END'
+	1 has         dh             debhelper           debhelper           debhelper
+	1 has         fakeroot       fakeroot            fakeroot            fakeroot
+	1 has         lintian        lintian             lintian             lintian
+	1 has         mmdebstrap     mmdebstrap          mmdebstrap          mmdebstrap
+	1 has         rpmbuild       rpm                 rpm-build           rpm-build
+	1 has         rpmlint        rpmlint             rpmlint             rpmlint
+	1 has         eu-strip       elfutils            elfutils            elfutils
+	END
+}
+
+all_needs() {
+	needs
+	[ "$purpose" != package ] || package_needs
 }
 
 # What the benchmark also measures if it is there.
@@ -115,7 +134,7 @@ may_install() {
 	[ -n "$install" ] && { [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null </dev/null; }; }
 }
 
-packages=$(missing needs)
+packages=$(missing all_needs)
 if [ -n "$packages" ]; then
 	[ -n "$install" ] || fail "missing, please install: $packages"
 	command="$install $packages"
@@ -124,11 +143,11 @@ if [ -n "$packages" ]; then
 	echo "libdrpc: installing $packages" >&2
 	# shellcheck disable=SC2086
 	install_packages $packages || fail "installing failed, please look into it with: $command"
-	packages=$(missing needs)
+	packages=$(missing all_needs)
 	[ -z "$packages" ] || fail "still missing after '$command': $packages"
 fi
 
-if [ "$1" = bench ]; then
+if [ "$purpose" = bench ]; then
 	packages=$(missing extras)
 	if [ -n "$packages" ] && may_install; then
 		echo "libdrpc: installing $packages" >&2
