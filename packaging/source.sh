@@ -23,7 +23,7 @@ files() {
 		find . \( -path ./build -o -path ./target \) -prune -o -type f -print -o -type l -print
 	fi | while IFS= read -r file; do
 		# A file that was deleted and not committed is listed, too.
-		[ ! -e "$file" ] || printf '%s\n' "$file"
+		[ ! -e "$file" ] && [ ! -L "$file" ] || printf '%s\n' "$file"
 	done
 }
 
@@ -39,8 +39,9 @@ files | tar -cf - -T - | tar -xf - -C "$into"
 cd "$into"
 # Not as this folder has them: who may read a file must not depend on who builds.
 find . -path ./target -prune -o ! -type l -exec chmod u=rwX,go=rX {} +
-# Tools of packages take the date for what is younger, and keep what is older as it is.
-find . -path ./target -prune -o ! -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+# Tools of packages take the date for what is younger, and keep what is older as it is. Folders are all new, which cargo
+# would take for a change.
+find . -path ./target -prune -o \( -type d -o ! -newermt "@$SOURCE_DATE_EPOCH" \) -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 cp -r packaging/debian debian
 rm debian/changelog.in
 for file in debian/changelog libdrpc.spec; do

@@ -136,7 +136,7 @@ build() {
 	}
 }
 
-# Flags for the libraries as they lie in the build directory.
+# Flags for the libraries as they lie in the build directory, or with INSTALLED=yes as the system has them.
 need pkg-config
 protobuf_c=$(pkg-config --cflags libprotobuf-c) || exit 1
 strict='-Wall -Wextra -Wpedantic -Werror'
@@ -147,10 +147,16 @@ abi_macro() {
 	esac
 }
 cflags() {
-	echo "-I$root/include/$1 $protobuf_c $(abi_macro "$1")"
+	case ${INSTALLED-} in
+	yes) echo "$(pkg-config --cflags "drpc-$1") $(abi_macro "$1")" ;;
+	*) echo "-I$root/include/$1 $protobuf_c $(abi_macro "$1")" ;;
+	esac
 }
 libs() {
-	echo "-L$BUILD/lib -Wl,-rpath,$BUILD/lib -ldrpc-$1"
+	case ${INSTALLED-} in
+	yes) pkg-config --libs "drpc-$1" ;;
+	*) echo "-L$BUILD/lib -Wl,-rpath,$BUILD/lib -ldrpc-$1" ;;
+	esac
 }
 
 # install_with TARGET PREFIX DESTDIR: make install or make uninstall.
