@@ -73,7 +73,7 @@ check 'RPM: drpc runs, and the library has what it needs' runs
 # Both kinds in one layout: without the folders in which each distribution has documentation, licences and links of build-ids.
 # Stripping is the distribution's, too, so of a binary what is loaded counts.
 alike() {
-	rm -rf "$1/usr/share/doc" "$1/usr/share/licenses" "$1/usr/lib/.build-id" "$1/var" "$1/usr/lib/sysimage"
+	rm -rf "$1/usr/share/doc" "$1/usr/share/licenses" "$1/usr/share/lintian" "$1/usr/lib/.build-id" "$1/usr/lib/sysimage" "$1/var" "$1/root"
 	if [ -d "$1/usr/lib64" ]; then
 		mkdir -p "$1/usr/lib"
 		mv "$1/usr/lib64" "$1/usr/lib/$arch-linux-gnu"
