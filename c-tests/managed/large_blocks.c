@@ -63,6 +63,9 @@ memory_goes_back(drpc_server_handler_t handler)
 
 	managed_make(&managed);
 	managed_set(&managed, DRPC_SERVER_MAX_SESSIONS_PER_UID, 0);
+	/* A user's share of it is enough for all sessions. */
+	managed_set(&managed, DRPC_SERVER_MAX_PARTIAL, 1 << 30);
+	managed_set(&managed, DRPC_SERVER_MAX_UNSENT, 1 << 30);
 	managed_register(&managed, ECHO, handler, NULL);
 	managed_start(&managed);
 	before = pages_mib();

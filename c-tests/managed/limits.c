@@ -71,6 +71,15 @@ sessions_leave_descriptors_to_the_program(void **state)
 	peers[0] = peer_connect(managed.dir.sock);
 	exchange_echo(peers[0], ECHO, 1);
 	peers[1] = peer_connect(managed.dir.sock);
+	if (geteuid() != 0) {
+		/* There are two sessions, and a user leaves one to others. */
+		exchange_send(peers[1], ECHO, 0, 1, 10);
+		exchange_expect(peers[1], 1, DRPC__STATUS__FAILURE, 0);
+		close(peers[0]);
+		close(peers[1]);
+		managed_end(&managed);
+		return;
+	}
 	exchange_echo(peers[1], ECHO, 1);
 	peers[2] = peer_connect(managed.dir.sock);
 	exchange_send(peers[2], ECHO, 0, 1, 10);
@@ -387,7 +396,9 @@ memory_for_replies(void **state)
 		if (i == 0)
 			assert_int_equal(managed_stats(&managed).limit_unsent, 0);
 	}
-	UNTIL(managed_stats(&managed).limit_unsent == 1);
+	/* Of a user but root each further call is refused, before it is handled. */
+	UNTIL(managed_stats(&managed).limit_unsent >= 1);
+	assert_true(geteuid() != 0 || managed_stats(&managed).limit_unsent == 1);
 	for (i = 0; i < 2; i++)
 		close(peers[i]);
 	managed_end(&managed);
