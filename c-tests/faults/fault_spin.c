@@ -19,6 +19,9 @@
 /* The calls after which threads look, whatever came before. */
 #define HOT 160
 
+/* The waits of a long pause of which one reads the clock. */
+#define UNREAD 16
+
 /* Without a look at the quota of the process there are none. */
 static bool
 can_look(void)
@@ -167,6 +170,7 @@ a_server_does_as_it_is_told(void **state)
 	bool           has_cpus = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	struct managed managed;
 	size_t         i;
+	int            j;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -179,8 +183,9 @@ a_server_does_as_it_is_told(void **state)
 			managed_set(&managed, DRPC_SERVER_SPIN, (uint64_t)cases[i].option);
 		close(connected(&managed));
 		calls.clock += SECOND;
-		assert_int_equal(serve(&managed, 1), 0);
-		assert_int_equal(serve(&managed, 1), 0);
+		/* Some waits of a long pause, here one of the case before, pass without reading the clock. */
+		for (j = 0; j < (cases[i].looks ? UNREAD + 2 : 2); j++)
+			assert_int_equal(serve(&managed, 1), 0);
 		assert_int_equal(managed_stats(&managed).spins > 0, cases[i].looks && has_cpus);
 		managed_end(&managed);
 		unsetenv("DRPC_SPIN_US");
