@@ -220,8 +220,8 @@ impl WaitHistory {
     fn count(&mut self, now: u64) {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
-        if self.blind {
-            // The waits between are not known one by one, and tell nothing of the peer.
+        if self.blind && passed < LONGEST {
+            // The waits between are not known one by one, and tell nothing of the peer. So long a time tells that they are rare.
             self.quick = 0;
             return;
         }
