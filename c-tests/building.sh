@@ -106,25 +106,23 @@ target_is_taken() {
 }
 check 'with CARGO_BUILD_TARGET the archive is that of the target' target_is_taken
 
-stale() {
-	if linked CARGO_TARGET_DIR="$own" CARGO_BUILD_TARGET="${host%-gnu}-musl" >"$work/refused" 2>&1; then
+# refused TEXT SETTING…: no library is made, and this is said.
+refused() {
+	text=$1
+	shift
+	if linked "$@" >"$work/refused" 2>&1; then
 		fail 'a library was made'
 		return
 	fi
 	cat "$work/refused"
-	grep -q 'cargo has not written .*-musl/release/libdrpc_0_8.a' "$work/refused"
+	grep -q "$text" "$work/refused"
 }
-check 'an archive of another target is never taken' stale
+
+check 'an archive of another target is never taken' \
+	refused 'cargo has not written .*-musl/release/libdrpc_0_8.a' CARGO_TARGET_DIR="$own" CARGO_BUILD_TARGET="${host%-gnu}-musl"
 
 printf '#!/bin/sh\necho riscv64-linux-gnu\n' >"$work/cc"
 chmod +x "$work/cc"
-another_machine() {
-	if linked CC="$work/cc" CARGO_BUILD_TARGET="$host" >"$work/refused" 2>&1; then
-		fail 'a library was made'
-		return
-	fi
-	cat "$work/refused"
-	grep -q 'compiles for riscv64, and CARGO_BUILD_TARGET is .*: set CROSS_COMPILE' "$work/refused"
-}
-check "a compiler for another machine than Cargo's target is refused" another_machine
+check "a compiler for another machine than Cargo's target is refused" \
+	refused 'compiles for riscv64, and CARGO_BUILD_TARGET is .*: set CROSS_COMPILE' CC="$work/cc" CARGO_BUILD_TARGET="$host"
 finish

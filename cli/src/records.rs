@@ -31,6 +31,13 @@ pub struct Record {
     pub may_be_of_file: bool,
 }
 
+impl Record {
+    /// A record of which nothing is known but its bytes.
+    fn bare(bytes: Vec<u8>) -> Self {
+        Self { bytes, stream: (0, 0), way: Way::Either, truncated: false, may_be_of_file: false }
+    }
+}
+
 /// All records of a text, in the order of the text.
 pub fn read(text: &[u8]) -> Result<Vec<Record>, Failure> {
     let text = String::from_utf8_lossy(text);
@@ -75,13 +82,7 @@ impl Reader {
         }
         self.end_dump();
         if let Some(bytes) = input::hex(line.as_bytes()) {
-            self.records.push(Record {
-                bytes,
-                stream: (0, 0),
-                way: Way::Either,
-                truncated: false,
-                may_be_of_file: false,
-            });
+            self.records.push(Record::bare(bytes));
             return true;
         }
         self.trace_line(line)
@@ -90,13 +91,7 @@ impl Reader {
     fn end_dump(&mut self) {
         let bytes = std::mem::take(&mut self.dump);
         if std::mem::take(&mut self.is_in_dump) {
-            self.records.push(Record {
-                bytes,
-                stream: (0, 0),
-                way: Way::Either,
-                truncated: false,
-                may_be_of_file: false,
-            });
+            self.records.push(Record::bare(bytes));
         }
     }
 
