@@ -16,9 +16,10 @@ export LD_LIBRARY_PATH CMOCKA_MESSAGE_OUTPUT
 unset DRPC_LOG
 
 # memcheck LOG PROGRAM. The exit status stays the program's, and children keep silent: a child leaves behind what its
-# parent had at the fork, and its status is the business of the test that forked it.
+# parent had at the fork, and its status is the business of the test that forked it. Threads get their turns fairly: on an idle
+# machine, one that never sleeps would keep the others from running at all.
 memcheck() {
-	timeout "$LIMIT" $VALGRIND --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all --track-fds=yes \
+	timeout "$LIMIT" $VALGRIND --fair-sched=try --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all --track-fds=yes \
 		--child-silent-after-fork=yes --log-file="$1" "$2" 2>&1 </dev/null
 }
 
