@@ -408,7 +408,7 @@ uninstall: ## the same variables
 
 # --- Packages: see docs/packages.md
 
-.PHONY: package-source deb rpm test-packages setup-package
+.PHONY: package-source deb rpm test-packages test-package-build setup-package
 
 PACKAGES := $(BUILD)/packages
 
@@ -422,6 +422,9 @@ rpm: ## packages of RPM, in build/packages
 
 test-packages: deb rpm ## installs the packages in fresh chroots, and builds them twice
 	@sh packaging/test.sh $(PACKAGES)
+
+test-package-build: setup-package dist ## builds packages of Debian without network, with their tests, in a fresh chroot
+	@sh packaging/test-build.sh $(BUILD)/libdrpc-$(VERSION).tar.xz
 
 # --- Release
 

@@ -36,6 +36,10 @@ const AT_ONCE: u64 = 10 * US;
 /// The time from which on an adaptive look costs about as much as sleeping and being woken.
 const DEAR: u64 = 6 * US;
 
+/// The same for a look that takes less than a quarter of the time since the last wait. The thread does other things in between, so
+/// that messages would come as often without looks. Mostly one end looks then, and saves no more than its own waking up.
+const DEAR_IN_PASSING: u64 = 3 * US;
+
 /// So many dear looks count as one in vain. A conversation begins with some, while the peer still sleeps.
 const DEAR_LOOKS: u32 = 6;
 
@@ -189,7 +193,7 @@ impl WaitHistory {
             return wait.sleep(0);
         }
         let began = wait.now();
-        self.count(began);
+        let passed = self.count(began);
         let Some(limit) = self.limit(look, began) else { return wait.sleep(0) };
         let Some(turn) = turn(began) else { return wait.sleep(0) };
         // A message that is there already says nothing about looking.
@@ -200,8 +204,9 @@ impl WaitHistory {
         loop {
             hint::spin_loop();
             if let Some(found) = wait.look() {
-                self.hit(look, began, now);
-                wait.note(EndedLook { found: true, time: now.wrapping_sub(began) });
+                let time = now.wrapping_sub(began);
+                self.hit(look, passed, time, now);
+                wait.note(EndedLook { found: true, time });
                 return found;
             }
             now = wait.now();
@@ -217,17 +222,19 @@ impl WaitHistory {
         found
     }
 
-    fn count(&mut self, now: u64) {
+    /// Counts a wait that begins now. Returns the time since the last one, [`LONGEST`] at most.
+    fn count(&mut self, now: u64) -> u64 {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
         if self.blind && passed < LONGEST {
             // The waits between are not known one by one, and tell nothing of the peer. So long a time tells that they are rare.
             self.quick = 0;
-            return;
+            return passed;
         }
         self.quick = if passed * 8 < self.period * 5 { self.quick.saturating_add(1) } else { 0 };
         // An average of the last eight or so, without a division.
         self.period = self.period - self.period / 8 + passed / 8;
+        passed
     }
 
     /// The length of a look that begins now; `None` if there is to be none.
@@ -257,9 +264,11 @@ impl WaitHistory {
         left > 0 && (is_fixed || self.quick < QUICK_WAITS)
     }
 
-    /// Counts a look that found a message. Its time is known up to the last time that it read the clock.
-    fn hit(&mut self, look: Look, began: u64, now: u64) {
-        if matches!(look, Look::Asked(_)) || now.wrapping_sub(began) < DEAR {
+    /// Counts a look that found a message, in a wait that began so long after the last one. The look's time is known up to the
+    /// last time that it read the clock, which is `now`.
+    fn hit(&mut self, look: Look, passed: u64, time: u64, now: u64) {
+        let dear = if time.saturating_mul(4) < passed { DEAR_IN_PASSING } else { DEAR };
+        if matches!(look, Look::Asked(_)) || time < dear {
             (self.misses, self.dear, self.until) = (self.misses.saturating_sub(1), self.dear.saturating_sub(1), 0);
             return;
         }
@@ -573,6 +582,21 @@ mod tests {
             let spent = pair.client.simulated.spent() + pair.server.simulated.spent();
             let ratio = spent as f64 / (200_000 * SLEEP) as f64;
             assert!(ratio < 1.05, "{think} us: {ratio}");
+        }
+    }
+
+    /// As of a client that calls at a rate, on a machine that wakes threads up quickly.
+    #[test]
+    fn looks_of_a_thread_that_does_other_things_have_to_be_short() {
+        for (look, is_dear) in [(2 * US, false), (5 * US, true)] {
+            let mut thread = Thread::default();
+            let (mut now, count) = (SECOND, 20_000);
+            for _ in 0..count {
+                thread.wait(CLIENT, now, Some(now + look));
+                now += 50 * US;
+            }
+            let ended = (now - SECOND) / thread.simulated.looking;
+            assert_eq!(ended > 100, is_dear, "1 / {ended} of the time with looks of {look} ns");
         }
     }
 

@@ -140,9 +140,15 @@ impl Plan {
         case.setting.times_as_long() * self.turn
     }
 
-    /// How long a case takes before rounds are left out. What is compared in it differs by little.
+    /// How often the programs of a case are started.
+    pub(crate) fn starts_of(&self, case: Case) -> u32 {
+        self.starts * case.setting.times_as_often()
+    }
+
+    /// How long a case takes before rounds are left out. What is compared among ways to wait differs by little.
     pub(crate) fn limit_of(&self, case: Case) -> Duration {
-        self.case.saturating_mul(if case.experiment == Experiment::Waits { 3 } else { 1 })
+        let times = if case.experiment == Experiment::Waits { 3 } else { 1 };
+        self.case.saturating_mul(times * case.setting.times_as_often())
     }
 }
 

@@ -164,7 +164,7 @@ pub(crate) fn run(case: Case, pairs: &[Pair], plan: &Plan, place: &Place<'_>) ->
     let entrants = pairs.iter().filter(|pair| case.is_for(pair)).map(|pair| Entrant::new(pair, case));
     let mut entrants = entrants.collect::<Vec<_>>();
     let begin = Instant::now();
-    let starts = plan.starts;
+    let starts = plan.starts_of(case);
     for start in 1..=starts {
         for (number, entrant) in entrants.iter_mut().enumerate().filter(|(_, entrant)| entrant.failure.is_none()) {
             let started = entrant.start(place, number, plan);

@@ -211,7 +211,7 @@ fn large_calls_are_sent_to_their_ends() {
         drop(client);
         join([server]);
     };
-    shuttle::check_random(schedule, SCHEDULES / 20);
+    shuttle::check_random(schedule, SCHEDULES / 10);
 }
 
 /// The thread with the lock calls alone, and the others go on when it is released.
