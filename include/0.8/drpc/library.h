@@ -169,7 +169,8 @@ int drpc_set_max_datagram(size_t bytes);
 /**
  * Sets the longest time in microseconds that each thread of the process polls before it sleeps, when it waits for a
  * message or a client. Polling occupies a CPU and saves the time of waking up, which is most of the time of a small call
- * between two CPUs. After polling in vain a thread sleeps at once for a while: 0.2 ms, doubling to 26 ms.
+ * between two CPUs. After polling in vain a thread sleeps at once for a while: 0.2 ms, doubling to 26 ms, or to 0.2 s where
+ * both ends share a CPU.
  *
  * 0 is no polling. With DRPC_SPIN_AUTO a thread polls only while messages follow one another within 100 microseconds: a
  * client for 25 microseconds, a server for 20. With a number a thread polls before each sleep: use that in processes with
