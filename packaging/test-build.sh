@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the packages of Debian as its own machines would: in a fresh chroot with what debian/control asks for and nothing else, from
-# the archive of `make dist`, as an ordinary user, without network, and with the tests of debian/rules.
+# the archive of `make dist`, as an ordinary user, without network but the loopback device, and with the tests of debian/rules.
 #
 #   packaging/test-build.sh ARCHIVE
 #
@@ -35,7 +35,7 @@ if mmdebstrap --quiet --variant=buildd --format=null \
 	--customize-hook="chroot \"\$1\" apt-get -qq -y install -t $SUITE-backports cargo rustc" \
 	--customize-hook='chroot "$1" useradd -m builder' \
 	--customize-hook="cp '$archive' '$work/build' \"\$1/home/builder\"" \
-	--customize-hook="unshare -n chroot \"\$1\" su builder -c 'DEB_BUILD_OPTIONS=parallel=$(nproc) sh ~/build'" \
+	--customize-hook="unshare -n sh -c 'ip link set lo up && exec chroot \"\$1\" su builder -c \"DEB_BUILD_OPTIONS=parallel=$(nproc) sh ~/build\"' sh \"\$1\"" \
 	"$SUITE" /dev/null "deb $MIRROR $SUITE main" "deb $MIRROR $SUITE-backports main" >"$work/log" 2>&1; then
 	rc=0
 else

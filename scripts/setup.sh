@@ -70,6 +70,7 @@ package_needs() {
 	1 has         rpmbuild       rpm                 rpm-build           rpm-build
 	1 has         rpmlint        rpmlint             rpmlint             rpmlint
 	1 has         eu-strip       elfutils            elfutils            elfutils
+	1 has         ip             iproute2            iproute             iproute2
 	END
 }
 
