@@ -10,6 +10,7 @@ LC_ALL=C
 export LC_ALL
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
+root=$(cd "$(dirname "$0")/.." && pwd)
 archive=$1
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
 SUITE=${SUITE:-trixie}
@@ -28,25 +29,21 @@ dpkg-buildpackage -b -us -uc
 ls -l ..
 BUILD
 
-# The clock of the machine may be any. What a hook prints comes by standard error.
-if mmdebstrap --quiet --variant=buildd --format=null \
-	--aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
+if "$root/packaging/chroot.sh" --variant=buildd \
 	--include=debhelper,libcmocka-dev,libprotobuf-c-dev,pkg-config,protobuf-c-compiler \
 	--customize-hook="chroot \"\$1\" apt-get -qq -y install -t $SUITE-backports cargo rustc" \
 	--customize-hook='chroot "$1" useradd -m builder' \
 	--customize-hook="cp '$archive' '$work/build' \"\$1/home/builder\"" \
 	--customize-hook="unshare -n sh -c 'ip link set lo up && exec chroot \"\$1\" su builder -c \"DEB_BUILD_OPTIONS=parallel=$(nproc) sh ~/build\"' sh \"\$1\"" \
 	"$SUITE" /dev/null "deb $MIRROR $SUITE main" "deb $MIRROR $SUITE-backports main" >"$work/log" 2>&1; then
-	rc=0
+	result=ok
 else
-	rc=$?
+	result='not ok'
 fi
 grep -E '^not ok' "$work/log" || :
 echo "# $(grep -c '^ok' "$work/log" || :) tests of the C programs pass in the build"
-if [ "$rc" -eq 0 ]; then
-	echo "ok - dpkg-buildpackage in $SUITE, without network, from $(basename "$archive")"
-else
-	echo "not ok - dpkg-buildpackage in $SUITE, without network, from $(basename "$archive")"
+echo "$result - dpkg-buildpackage in $SUITE, without network, from $(basename "$archive")"
+if [ "$result" != ok ]; then
 	tail -n 40 "$work/log" | sed 's/^/# /'
 	exit 1
 fi

@@ -246,8 +246,8 @@ mod tests {
         let plan = plan(false);
         let of = |setting| plan.turn_of(waits(Layout::Free, setting));
         assert_eq!(
-            [BACK_TO_BACK, at_rate(100), BUSY, at_once(2)].map(of),
-            [1, 5, 5, 15].map(|times| times * plan.turn)
+            [BACK_TO_BACK, at_rate(5000), BUSY, at_rate(100), at_once(2)].map(of),
+            [1, 5, 5, 10, 15].map(|times| times * plan.turn)
         );
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Setting {
 pub(crate) const BACK_TO_BACK: Setting = Setting { rate: 0, burst: 1, work_us: 0, pairs: 1, busy: false };
 pub(crate) const BUSY: Setting = Setting { busy: true, ..BACK_TO_BACK };
 pub(crate) const RARE_AND_BUSY: Setting = Setting { busy: true, ..at_rate(1000) };
+/// Up to so many times a second a turn has so few calls that the processor time of one is mostly noise.
+const RARE: u64 = 1000;
 const BURSTS: Setting = Setting { burst: 20, ..at_rate(50) };
 const SLOW_HANDLER: Setting = Setting { work_us: 30, ..BACK_TO_BACK };
 
@@ -66,15 +68,19 @@ impl Setting {
     pub(crate) fn times_as_long(&self) -> u32 {
         match self {
             Self { pairs: 2.., .. } => 15,
+            Self { rate: 1..=RARE, .. } => 10,
             Self { rate: 1.., .. } | Self { busy: true, .. } => 5,
             _ => 1,
         }
     }
 
-    /// How many times as often its programs have to be started. Where several processes share processors, how the system has
-    /// placed them moves a whole start by up to a fifth.
+    /// How many times as often its programs have to be started. Where several processes share processors, or sleep most of the time,
+    /// how the system has placed them moves a whole start by up to a fifth.
     pub(crate) fn times_as_often(&self) -> u32 {
-        if self.pairs > 1 { 3 } else { 1 }
+        match self {
+            Self { pairs: 2.., .. } | Self { rate: 1..=RARE, .. } => 3,
+            _ => 1,
+        }
     }
 
     pub(crate) fn title(&self) -> String {

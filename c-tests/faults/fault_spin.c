@@ -22,13 +22,6 @@
 /* The waits of a long pause of which one reads the clock. */
 #define UNREAD 16
 
-/* Without a look at the quota of the process there are none. */
-static bool
-can_look(void)
-{
-	return access("/sys/fs/cgroup", F_OK) == 0;
-}
-
 static void
 make(struct managed *managed, int64_t clock)
 {
@@ -93,9 +86,9 @@ a_server_looks_while_that_pays(void **state)
 	/* The server's 20 microseconds are four steps of this clock. */
 	assert_int_equal(serve(&managed, 1), 0);
 	after = managed_stats(&managed);
-	assert_int_equal(after.spins, can_look());
+	assert_int_equal(after.spins, syscalls_can_pretend_cpus());
 	assert_int_equal(after.spin_hits, 0);
-	assert_int_equal(after.spinning_ns, can_look() ? 20000 : 0);
+	assert_int_equal(after.spinning_ns, syscalls_can_pretend_cpus() ? 20000 : 0);
 	/* After that it sleeps at once for a while. */
 	assert_int_equal(serve(&managed, 1), 0);
 	assert_int_equal(managed_stats(&managed).spins, after.spins);
@@ -138,7 +131,7 @@ a_look_finds_the_calls_of_every_session(void **state)
 	/* None was found by sleeping after a look in vain. */
 	others = managed_stats(&managed).spins;
 	assert_int_equal(managed_stats(&managed).spin_hits, others);
-	assert_in_range(others, can_look() ? 5 : 0, 20);
+	assert_in_range(others, syscalls_can_pretend_cpus() ? 5 : 0, 20);
 	/* Of a session that ends nothing is left. */
 	close(hot);
 	while (managed_stats(&managed).sessions == 2)
@@ -243,7 +236,7 @@ static void
 a_client_looks_while_that_pays(void **state)
 {
 	/* 25 microseconds are five steps of this clock, and the first look is for what is there already. */
-	int looking = can_look() ? 6 : 0;
+	int looking = syscalls_can_pretend_cpus() ? 6 : 0;
 
 	(void)state;
 	unsetenv("DRPC_SPIN_US");

@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,6 +100,22 @@ syscalls_pretend_cpus(int cpus, int64_t clock)
 	/* The first file is the list of control groups, and the others are their quotas. */
 	syscalls_fail(CALL_OPENAT, 2, ENOENT);
 	calls.fail_times[CALL_OPENAT] = 1000;
+}
+
+static bool
+is_mounted(const char *path, long magic)
+{
+	struct statfs system;
+
+	return statfs(path, &system) == 0 && (long)system.f_type == magic;
+}
+
+bool
+syscalls_can_pretend_cpus(void)
+{
+	return is_mounted("/sys/fs/cgroup/cpu", CGROUP_SUPER_MAGIC) ||
+	       is_mounted("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC) ||
+	       is_mounted("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC);
 }
 
 /* Counts a call; true when it has to fail, with errno set. */

@@ -113,6 +113,9 @@ void syscalls_fail(enum call call, int nth, int error);
  */
 void syscalls_pretend_cpus(int cpus, int64_t clock);
 
+/* True where control groups are mounted. Where they are not, as in some chroots, the library takes it that there is one processor. */
+bool syscalls_can_pretend_cpus(void);
+
 /* Evaluates an expression with the calls that it makes watched. */
 #define LIBRARY(expression)                                                                        \
 	__extension__({                                                                            \
