@@ -355,7 +355,7 @@ bench-programs: setup-bench all
 	scripts/build.sh $(RELEASE)/bench-run -- --release --manifest-path bench/Cargo.toml
 	@sh bench/peers/build.sh
 
-bench: bench-programs ## measures for a quarter of an hour, and writes bench/results and docs/benchmarks*
+bench: bench-programs ## measures for some 25 minutes, and writes bench/results and docs/benchmarks*
 	sh bench/counts.sh
 	$(BENCH_RUN) --results $(RESULTS) --report docs
 

@@ -46,6 +46,10 @@ const DEAR_LOOKS: u32 = 6;
 /// In a pause that nothing can end early, so many waits pass without reading the clock, which would take a hundredth of each.
 const UNREAD: u32 = 15;
 
+/// In such a pause the clock shows the average time between waits. If it is twice as long as before so often in a row, the system has
+/// moved one of the two to another processor.
+const SLOW_AVERAGES: u32 = 3;
+
 /// So many waits in a row that follow one another much quicker than before show that the peer has begun to look.
 const QUICK_WAITS: u32 = 2;
 
@@ -163,6 +167,8 @@ pub(crate) struct WaitHistory {
     pub(crate) blind: bool,
     /// The waits that are still to pass without reading the clock.
     pub(crate) unread: u32,
+    /// The last averages in a row over unread waits that were twice as long as before.
+    pub(crate) slow: u32,
 }
 
 impl Default for WaitHistory {
@@ -177,6 +183,7 @@ impl Default for WaitHistory {
             shared: false,
             blind: false,
             unread: 0,
+            slow: 0,
         }
     }
 }
@@ -230,14 +237,33 @@ impl WaitHistory {
         let passed = now.saturating_sub(self.last).min(LONGEST);
         self.last = now;
         if self.blind && passed < LONGEST {
-            // The waits between are not known one by one, and tell nothing of the peer. So long a time tells that they are rare.
+            // The waits between are not known one by one. So long a time tells that they are rare.
             self.quick = 0;
+            self.count_unread(passed / u64::from(UNREAD + 1));
             return passed;
         }
         self.quick = if passed * 8 < self.period * 5 { self.quick.saturating_add(1) } else { 0 };
-        // An average of the last eight or so, without a division.
-        self.period = self.period - self.period / 8 + passed / 8;
+        self.count_period(passed);
         passed
+    }
+
+    /// Counts waits of which the average is known. Where the peer was waiting for this processor, much longer ones end the pause: it
+    /// has another processor now.
+    fn count_unread(&mut self, average: u64) {
+        if average <= 2 * self.period {
+            self.slow = 0;
+            self.count_period(average);
+            return;
+        }
+        self.slow += 1;
+        if self.shared && self.slow == SLOW_AVERAGES {
+            (self.period, self.until, self.misses, self.slow) = (average, 0, 0, 0);
+        }
+    }
+
+    /// An average of the last eight times between waits or so, without a division.
+    fn count_period(&mut self, passed: u64) {
+        self.period = self.period - self.period / 8 + passed / 8;
     }
 
     /// The length of a look that begins now; `None` if there is to be none.
@@ -613,6 +639,27 @@ mod tests {
         let taken = now - SECOND;
         assert!(thread.simulated.looks > 0);
         assert!(thread.simulated.looking * 500 < taken, "{} of {taken}", thread.simulated.looking);
+    }
+
+    /// As where the system moves the peer to another processor after a while.
+    #[test]
+    fn a_peer_that_gets_a_processor_of_its_own_ends_the_pause() {
+        let mut thread = Thread::default();
+        let mut now = SECOND;
+        (0..200_000).for_each(|_| now = thread.wait(CLIENT, now, None) + US);
+        // The first pause that begins from here on.
+        let looks = thread.simulated.looks;
+        while thread.simulated.looks == looks {
+            now = thread.wait(CLIENT, now, None) + US;
+        }
+        let looks = thread.simulated.looks;
+        (0..10_000).for_each(|_| now = thread.wait(CLIENT, now, None) + US);
+        assert_eq!(thread.simulated.looks, looks, "it pauses");
+        let waits = (0..200).position(|_| {
+            now = thread.wait(CLIENT, now, Some(now + 20 * US)) + US;
+            thread.simulated.looks > looks
+        });
+        assert!(waits.is_some_and(|waits| waits < 70), "{waits:?}");
     }
 
     #[test]

@@ -22,8 +22,6 @@ pub(crate) struct Setting {
 pub(crate) const BACK_TO_BACK: Setting = Setting { rate: 0, burst: 1, work_us: 0, pairs: 1, busy: false };
 pub(crate) const BUSY: Setting = Setting { busy: true, ..BACK_TO_BACK };
 pub(crate) const RARE_AND_BUSY: Setting = Setting { busy: true, ..at_rate(1000) };
-/// Up to so many times a second a turn has so few calls that the processor time of one is mostly noise.
-const RARE: u64 = 1000;
 const BURSTS: Setting = Setting { burst: 20, ..at_rate(50) };
 const SLOW_HANDLER: Setting = Setting { work_us: 30, ..BACK_TO_BACK };
 
@@ -62,25 +60,6 @@ impl Setting {
     /// Older results, and the other experiments, have no other one.
     pub(crate) fn is_default(&self) -> bool {
         *self == BACK_TO_BACK
-    }
-
-    /// How many times as long a turn has to be: few calls are made in it, or the system has to place several processes first.
-    pub(crate) fn times_as_long(&self) -> u32 {
-        match self {
-            Self { pairs: 2.., .. } => 15,
-            Self { rate: 1..=RARE, .. } => 10,
-            Self { rate: 1.., .. } | Self { busy: true, .. } => 5,
-            _ => 1,
-        }
-    }
-
-    /// How many times as often its programs have to be started. Where several processes share processors, or sleep most of the time,
-    /// how the system has placed them moves a whole start by up to a fifth.
-    pub(crate) fn times_as_often(&self) -> u32 {
-        match self {
-            Self { pairs: 2.., .. } | Self { rate: 1..=RARE, .. } => 3,
-            _ => 1,
-        }
     }
 
     pub(crate) fn title(&self) -> String {

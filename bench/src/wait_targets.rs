@@ -1,14 +1,14 @@
 //! The goals of pairs that may look for a message before they sleep.
 //!
 //! Most compare a pair with the same one that never looks, round by round. Where a pair must not be worse, its limit leaves
-//! room for noise: 5 % for times between two processors, 3 % for processor time and calls a second, 1 % for a busy loop.
+//! room: 5 % for times between two processors, 3 % for calls a second, 1 % for a busy loop, and for processor time 2 % and
+//! the noise of its own rounds.
 
 use crate::cpus::Layout;
-use crate::goals::{Goals, Which, spread, thousands};
+use crate::goals::{Goals, Which, thousands};
 use crate::pair::{self, Experiment};
 use crate::plan::SMALL;
 use crate::round::Comparison;
-use crate::rounds::Measurement;
 use crate::setting::{self, BACK_TO_BACK, RARE_AND_BUSY, Setting};
 use crate::statistics::Spread;
 
@@ -128,30 +128,36 @@ fn server_looking(goals: &mut Goals<'_>, what: String, which: Which) {
     goals.push(what, format!("≤ {} % of a core", LOOKING * 100.0), NONE, measured);
 }
 
-/// A client has no count. Looks in vain are what it takes more than one that never looks, if that is more than noise: the
-/// median of so many rounds is known as well as the notch of a box plot says.
+/// How well the median of so many rounds is known, as the notch of a box plot says.
+fn error(rounds: usize, ratio: &Spread) -> f64 {
+    1.57 * (ratio.upper_quartile - ratio.lower_quartile) / (rounds as f64).sqrt()
+}
+
+/// A client has no count. Looks in vain are what it takes more than one that never looks, if that is more than noise.
 fn client_looking(goals: &mut Goals<'_>, what: String, which: Which) {
     let found = goals.find(which).next().and_then(|found| Some((found.rounds, found.never_looking?.client_core)));
-    let measured = found.map(|(rounds, Spread { median, lower_quartile, upper_quartile })| {
-        let error = 1.57 * (upper_quartile - lower_quartile) / (rounds as f64).sqrt();
+    let measured = found.map(|(rounds, more)| {
+        let (median, error) = (more.median, error(rounds, &more));
         (format!("{} ± {} %", percent(median), percent(error)), median - error <= LOOKING)
     });
     goals.push(what, format!("≤ {} % of a core, or noise", LOOKING * 100.0), NONE, measured);
 }
 
-/// In the row where it is the most.
+/// In the row where it is the most, beyond what may be noise.
 fn cpu(goals: &mut Goals<'_>, pair: &'static str) {
-    const LIMIT: f64 = 1.03;
-    let of = |found: &Measurement| found.never_looking.map(|compared| compared.cpu);
+    const LIMIT: f64 = 1.02;
     let rows = goals.measured.iter().filter(|found| found.case.experiment == Experiment::Waits && found.pair == pair);
-    let rows = rows.filter_map(|found| Some((found, of(found)?)));
-    let worst = rows.max_by(|(_, a), (_, b)| a.median.total_cmp(&b.median));
-    let measured = worst.map(|(found, ratio)| {
-        let row = format!("{}, {}", found.case.setting.title(), found.case.cores.name());
-        (format!("{} at {row}", spread(&ratio)), ratio.median <= LIMIT)
+    let rows = rows.filter_map(|found| {
+        let ratio = found.never_looking?.cpu;
+        Some((found.case, ratio.median, error(found.rounds, &ratio)))
+    });
+    let worst = rows.max_by(|(_, a, a_error), (_, b, b_error)| (a - a_error).total_cmp(&(b - b_error)));
+    let measured = worst.map(|(case, median, error)| {
+        let row = format!("{}, {}", case.setting.title(), case.cores.name());
+        (format!("{median:.3} ± {error:.3} at {row}"), median - error <= LIMIT)
     });
     let what = format!("CPU time of a call, both sides, worst row, of never looking, {pair}");
-    goals.push(what, format!("≤ {LIMIT}"), NONE, measured);
+    goals.push(what, format!("≤ {LIMIT}, or noise"), NONE, measured);
 }
 
 #[cfg(test)]
@@ -160,6 +166,7 @@ mod tests {
     use crate::counts::Counts;
     use crate::plan::Case;
     use crate::report::Contender;
+    use crate::rounds::Measurement;
     use crate::setting::at_rate;
 
     const SAME: Spread = Spread { median: 1.0, lower_quartile: 1.0, upper_quartile: 1.0 };
@@ -253,6 +260,16 @@ mod tests {
         let rows = [row(BACK_TO_BACK, 0.3), row(at_rate(5000), 1.5), row(at_rate(100), 1.0)];
         let (text, met) = goal(&rows, "CPU time");
         assert_eq!((text.is_some_and(|text| text.contains("5,000 calls/s")), met), (true, Some(false)));
+    }
+
+    #[test]
+    fn a_row_with_much_noise_may_take_more_cpu_time() {
+        let met = |width| {
+            let cpu = Spread { median: 1.05, lower_quartile: 1.05, upper_quartile: 1.05 + width };
+            let row = measured(pair::SHARED, at_rate(100), 5.0, Some(Comparison { cpu, ..EQUAL }));
+            goal(&[Measurement { rounds: 16, ..row }], "CPU time").1
+        };
+        assert_eq!((met(0.01), met(0.1)), (Some(false), Some(true)));
     }
 
     #[test]

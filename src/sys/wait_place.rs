@@ -19,6 +19,7 @@ pub(super) struct WaitPlace {
     shared: AtomicBool,
     blind: AtomicBool,
     unread: AtomicU32,
+    slow: AtomicU32,
     /// The descriptor, in a form that is never 0.
     owner: AtomicU64,
 }
@@ -38,6 +39,7 @@ impl WaitPlace {
             shared: self.shared.load(Relaxed),
             blind: self.blind.load(Relaxed),
             unread: self.unread.load(Relaxed),
+            slow: self.slow.load(Relaxed),
             until: self.until.load(Relaxed),
         }
     }
@@ -53,6 +55,7 @@ impl WaitPlace {
         self.shared.store(history.shared, Relaxed);
         self.blind.store(history.blind, Relaxed);
         self.unread.store(history.unread, Relaxed);
+        self.slow.store(history.slow, Relaxed);
         self.until.store(history.until, Relaxed);
     }
 }
@@ -78,6 +81,7 @@ mod tests {
             shared: true,
             blind: true,
             unread: 7,
+            slow: 8,
         };
         assert_eq!([0, -1, 7].map(|fd| place.load(fd)), [WaitHistory::default(); 3]);
         place.store(7, history);
