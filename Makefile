@@ -145,7 +145,7 @@ help: ## this list
 	@awk -F '[.:,]( |$$)' 'FNR == 2 { gsub(/.*\/|\.sh$$/, "", FILENAME); printf "%-21s%s\n", "test-" FILENAME, substr($$1, 3) }' \
 		c-tests/*.sh
 
-setup-build setup-demo setup-check setup-bench setup-licenses setup-package: setup-%:
+setup-build setup-demo setup-check setup-bench setup-licenses setup-package setup-rust-api: setup-%:
 	@$(SETUP) $*
 
 # --- Libraries
@@ -206,7 +206,7 @@ headers: setup-build ## writes include/ and man/ anew from the Rust sources and 
 
 # --- Notices
 
-.PHONY: notices check-licenses setup-licenses dist
+.PHONY: notices check-licenses setup-licenses check-rust-api setup-rust-api dist
 notices: setup-check ## writes THIRD-PARTY-NOTICES anew from the crates' own files
 	@mkdir -p $(BUILD)
 	scripts/notices.sh >$(BUILD)/notices
@@ -309,6 +309,10 @@ check-notices: setup-check ## THIRD-PARTY-NOTICES is what the linked crates give
 check-licenses: setup-licenses ## licences, duplicates and sources of all crates, by cargo-deny
 	$(CARGO) deny --locked --workspace check licenses bans sources
 	@echo 'ok - the crates are what deny.toml allows'
+
+# Not in `make check`: to build cargo-semver-checks takes minutes.
+check-rust-api: setup-rust-api ## the Rust API keeps what the last release had, or COMMIT=..., by cargo-semver-checks
+	@scripts/check-rust-api.sh $(COMMIT)
 
 # What is unsafe has to stay small enough to be read in one sitting: DAOS's functions in one, our own in another, services
 # in a third.

@@ -82,7 +82,10 @@ if [ "$missing" -gt 0 ]; then
 	exit 1
 fi
 
-for target in check check-abi check-licenses dist deb rpm; do
+# Before the first tag there is no Rust API to be kept.
+git describe --tags --match 'v[0-9]*' >/dev/null 2>&1 && rust_api=check-rust-api
+
+for target in check check-abi check-licenses ${rust_api-} dist deb rpm; do
 	log=build/release-$target.log
 	mkdir -p build
 	"$make" --no-print-directory "$target" >"$log" 2>&1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sees to it that the system has what a make target needs.
 #
-#   scripts/setup.sh build|demo|bench|check|licenses|package
+#   scripts/setup.sh build|demo|bench|check|licenses|package|rust-api
 #
 # Silent and quick when nothing is missing. What is missing is installed when that takes no question (as root, or by
 # sudo without a password, on apt, dnf and zypper systems); otherwise the command to type is printed.
@@ -9,11 +9,11 @@ set -eu
 
 purpose=${1-}
 case $purpose in
-build | licenses | package) level=1 ;;
+build | licenses | package | rust-api) level=1 ;;
 demo) level=2 ;;
 bench) level=3 ;;
 check) level=4 ;;
-*) echo "usage: $0 build|demo|bench|check|licenses|package" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|bench|check|licenses|package|rust-api" >&2; exit 2 ;;
 esac
 
 fail() {
@@ -165,6 +165,11 @@ if [ "$level" -ge 4 ] && ! { cargo fmt --version && cargo clippy --version; } >/
 	rustup component add rustfmt clippy >&2 </dev/null || fail "please type: rustup component add rustfmt clippy"
 fi
 
-if [ "$1" = licenses ] && ! cargo deny --version >/dev/null 2>&1; then
-	cargo install --locked cargo-deny >&2 || fail "please type: cargo install --locked cargo-deny"
-fi
+# cargo_command NAME: has cargo install a command that it lacks.
+cargo_command() {
+	cargo "$1" --version >/dev/null 2>&1 || cargo install --locked "cargo-$1" >&2 || fail "please type: cargo install --locked cargo-$1"
+}
+case $purpose in
+licenses) cargo_command deny ;;
+rust-api) cargo_command semver-checks ;;
+esac
