@@ -42,6 +42,8 @@ what_is_in_the_way_is_told(void **state)
 	assert_true(SAYS("address already in use: the path is a directory: choose another path"));
 	cannot_listen(managed.dir.path, true, -DER_EXIST);
 	assert_true(SAYS("the path is a directory: choose another path"));
+	snprintf(path, sizeof(path), "%s.lock", managed.dir.path);
+	assert_int_equal(access(path, F_OK), -1);
 	snprintf(path, sizeof(path), "%s/file", managed.dir.path);
 	file = fopen(path, "w");
 	assert_non_null(file);

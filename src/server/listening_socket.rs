@@ -160,6 +160,10 @@ impl AsFd for ListeningSocket {
 fn remove_stale(path: &CStr, way: &[u8], owner: Owner) -> Result<FileLock, Cause> {
     let lock = c_string_with(path.to_bytes(), b".lock")?;
     let entry = DirEntry::of(path)?;
+    // No lock file is made beside what is no socket.
+    if entry.file()?.is_some_and(|there| !there.is_socket) {
+        return Err(Cause::NotASocket);
+    }
     let lock = FileLock::take(&lock, owner, |lock| match lock.find_beside(entry.name()) {
         Ok(there) => is_dead(lock, &there, way),
         Err(cause) => cause == Cause::Os(libc::ENOENT),
