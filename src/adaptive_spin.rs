@@ -319,7 +319,7 @@ impl WaitHistory {
     fn pause(&mut self, misses: u32, now: u64) {
         let most = if self.shared { MOST_SHARED_MISSES } else { MOST_MISSES };
         self.misses = (self.misses + misses).min(most);
-        self.quick = 0;
+        (self.quick, self.slow) = (0, 0);
         self.until = now.saturating_add(PAUSE << self.misses);
     }
 }
@@ -844,7 +844,8 @@ mod tests {
             }
             let mut thread = Thread { history, ..Thread::default() };
             let mut now = start.min(u64::MAX - 100 * SECOND);
-            thread.wait(CLIENT, now, Some(now));
+            // The first waits may not read the clock.
+            (0..=UNREAD).for_each(|_| drop(thread.wait(CLIENT, now, Some(now))));
             now += LONGEST_PAUSE;
             for _ in 0..60 {
                 now = thread.wait(CLIENT, now, Some(now + 3 * US)) + US;
