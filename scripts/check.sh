@@ -26,9 +26,10 @@ run() {
 		# The parts need not look for packages again: `make check` has done so.
 		timeout "$limit" "${MAKE:-make}" --no-print-directory "$part" SETUP=: >"$logs/$part.log" 2>&1 </dev/null
 		status=$?
-		counts=$(awk -v status=$status -f "$(dirname "$0")/count.awk" "$logs/$part.log") || counts="0 1"
+		counts=$(awk -v status=$status -v user="$(id -u)" -f "$(dirname "$0")/count.awk" "$logs/$part.log") || counts="0 1 0"
 		echo "$counts $status" >"$logs/$part.result"
-		printf '%-14s %5d passed %4d failed %5d s\n' "$part" "${counts% *}" "${counts#* }" $(($(date +%s) - begin))
+		# shellcheck disable=SC2086
+		printf '%-14s %5d passed %4d failed %5d s\n' "$part" ${counts% *} $(($(date +%s) - begin))
 	done
 }
 
@@ -42,16 +43,20 @@ wait
 
 passed=0
 failed=0
+left_out=0
 for part in $*; do
 	# Without a result it has not ended.
-	read -r part_passed part_failed status <"$logs/$part.result" || { part_passed=0 part_failed=1 status=none; }
+	read -r part_passed part_failed part_left_out status <"$logs/$part.result" ||
+		{ part_passed=0 part_failed=1 part_left_out=0 status=none; }
 	passed=$((passed + part_passed))
 	failed=$((failed + part_failed))
+	left_out=$((left_out + part_left_out))
 	if [ "$part_failed" -ne 0 ]; then
 		sed 's/^/    /' "$logs/$part.log"
 		echo "    ($part: exit status $status, log in $logs/$part.log)"
 	fi
 done
 
+[ "$left_out" -eq 0 ] || echo "# $left_out more need root"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

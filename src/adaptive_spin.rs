@@ -845,7 +845,9 @@ mod tests {
             let mut thread = Thread { history, ..Thread::default() };
             let mut now = start.min(u64::MAX - 100 * SECOND);
             // The first waits may not read the clock.
-            (0..=UNREAD).for_each(|_| drop(thread.wait(CLIENT, now, Some(now))));
+            for _ in 0..=UNREAD {
+                thread.wait(CLIENT, now, Some(now));
+            }
             now += LONGEST_PAUSE;
             for _ in 0..60 {
                 now = thread.wait(CLIENT, now, Some(now + 3 * US)) + US;

@@ -150,7 +150,13 @@ fn a_thousand_sessions_of_all_sorts() {
     let (_dir, path) = socket_path();
     let handled = Arc::new(AtomicUsize::new(0));
     let counted = |id| Counted { id, handled: Arc::clone(&handled) };
-    let limits = drpc::ServerLimits { sessions_per_uid: SESSIONS + THREADS, ..drpc::ServerLimits::default() };
+    // What one user other than root may have is enough for all of them.
+    let limits = drpc::ServerLimits {
+        sessions_per_uid: SESSIONS + THREADS,
+        partial_memory: 16 << 30,
+        unsent: 16 << 30,
+        ..drpc::ServerLimits::default()
+    };
     let builder = Server::builder().module(counted(ORDERED)).module(counted(CONCURRENT)).limits(limits);
     let server = builder.threads(4).bind(&path).unwrap();
     server.start().unwrap();

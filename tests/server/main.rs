@@ -11,6 +11,7 @@ mod limits;
 mod log;
 mod modules;
 mod raw_client;
+mod root;
 mod serving;
 mod shutdown;
 mod socket;

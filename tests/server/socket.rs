@@ -167,7 +167,8 @@ fn the_owner_is_set() {
         let file = fs::metadata(&path).unwrap();
         assert_eq!((file.uid(), file.gid()), (0, 12_346));
     } else {
-        assert_eq!(bound.unwrap_err().cause(), Cause::Os(libc::EPERM));
+        let cause = Cause::Owner { errno: libc::EPERM, uid: Some(12_345), gid: Some(12_346) };
+        assert_eq!(bound.unwrap_err().cause(), cause);
         assert!(!path.exists());
         let _server = Server::builder().owner(own.uid()).group(own.gid()).bind(&path).unwrap();
     }
