@@ -122,7 +122,13 @@ impl LargeBlocks {
     #[cold]
     fn retire(&self, block: Vec<u8>) {
         if self.take_back(block.capacity()) {
-            let had_place = self.idle.try_lock().is_ok_and(|mut idle| idle.add(block));
+            let had_place = match self.idle.try_lock() {
+                Ok(mut idle) => idle.add(block),
+                Err(_) => {
+                    free_cold(block);
+                    false
+                }
+            };
             if !had_place {
                 self.burst.store(BURST, Relaxed);
             }
